@@ -1,0 +1,161 @@
+"""Every check of this project, one session each.
+
+Only Python and nox are needed.
+`python -m nox` runs the tests on the Python that runs nox, `python -m nox -l` lists the rest.
+What stands after `--` goes to the tool: `python -m nox -s coverage -- -k cancel`.
+"""
+
+import sys
+import zipfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+# uv makes environments faster where it is installed; nox always brings virtualenv.
+nox.options.default_venv_backend = "uv|virtualenv"
+
+ROOT = Path(__file__).resolve().parent
+PYPROJECT = ROOT / "pyproject.toml"
+EXTRAS = nox.project.load_toml(PYPROJECT)["project"]["optional-dependencies"]
+
+SUPPORTED = ["3.10", "3.11", "3.12", "3.13"]
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+# A Python newer than those above may try its luck.
+PYTHONS = SUPPORTED if RUNNING in SUPPORTED else [*SUPPORTED, RUNNING]
+
+nox.options.sessions = [f"tests-{RUNNING}"]
+
+# Run where pytest will run: the package must come from the environment, not from the checkout.
+CHECK_ORIGIN = """
+import pathlib, sys, sysconfig, triojob
+where = pathlib.Path(triojob.__file__).resolve()
+print(f"testing triojob {triojob.__version__} from {where}")
+if not where.is_relative_to(pathlib.Path(sysconfig.get_path("purelib")).resolve()):
+    sys.exit("this is not the installed wheel")
+"""
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the whole test suite on the built wheel."""
+    install_wheel(session)
+    session.run("python", "-m", "pytest", *pytest_arguments(session))
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the whole test suite under branch coverage, subprocesses too; fail below the bound."""
+    install_wheel(session)
+    # Absolute, because the tests and their subprocesses run elsewhere.
+    session.env["COVERAGE_FILE"] = str(ROOT / ".coverage")
+    config = f"--rcfile={PYPROJECT}"
+    session.run("coverage", "erase", config)
+    session.run("coverage", "run", config, "-m", "pytest", *pytest_arguments(session))
+    session.chdir(ROOT)
+    session.run("coverage", "combine", "--quiet", config)
+    session.run("coverage", "report", config)
+
+
+@nox.session(python=SUPPORTED[0])
+def lowest(session: nox.Session) -> None:
+    """Run the deterministic tests on the oldest dependencies that pyproject.toml allows."""
+    session.install("uv")
+    pins = scratch(session, ".") / "lowest.txt"
+    # `--no-deps`: only our own bounds are ours to prove.
+    session.run(
+        *("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-deps"),
+        *("--resolution=lowest-direct", f"--python-version={session.python}", "--extra=cli"),
+        *("--output-file", str(pins), str(PYPROJECT)),
+    )
+    session.log("the oldest: %s", ", ".join(pins.read_text().split()))
+    install_wheel(session, "--constraint", str(pins))
+    session.run("python", "-m", "pytest", "-m", "not real", *pytest_arguments(session))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install(*EXTRAS["lint"])
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types with two checkers, and that all of the public interface has them."""
+    session.install(".[demo,types]")
+    for version in (SUPPORTED[0], SUPPORTED[-1]):
+        session.run("mypy", "--strict", f"--python-version={version}", *session.posargs)
+    session.run("basedpyright", "--warnings", *session.posargs)
+    session.run("basedpyright", "--verifytypes", "triojob", "--ignoreexternal")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build; a warning is an error."""
+    session.install(".[cli,docs]")
+    session.run(
+        *("sphinx-build", "-W", "-n", "--keep-going", "-b", "html"),
+        *("docs", "docs/_build", *session.posargs),
+    )
+
+
+@nox.session
+def changelog(session: nox.Session) -> None:
+    """Show the next release's entries; a misnamed fragment is an error."""
+    session.install("towncrier>=24.8")
+    session.run("towncrier", "build", "--draft", "--version", "next", *session.posargs)
+
+
+def install_wheel(session: nox.Session, *options: str) -> None:
+    """Build the sdist, the wheel from it, and install that wheel with what the tests need."""
+    session.install("build")
+    dist = scratch(session, "dist")
+    for old in dist.glob("*"):
+        old.unlink()
+    session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT), silent=True)
+    (wheel,) = dist.glob("*.whl")
+    check_contents(session, wheel)
+    session.install(*options, f"triojob[test] @ {wheel.as_uri()}")
+    # In a reused environment the same version of yesterday would count as installed.
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+
+
+def check_contents(session: nox.Session, wheel: Path) -> None:
+    """Refuse a wheel that brings more than the package, or less than its types."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    strays = [name for name in names if not name.startswith(("triojob/", "triojob-"))]
+    if strays or "triojob/py.typed" not in names:
+        session.error(f"{wheel.name} holds {strays or 'no triojob/py.typed'}")
+
+
+def pytest_arguments(session: nox.Session) -> list[str]:
+    """Leave the checkout, see that the wheel gets imported, and say how to run pytest there."""
+    # An empty folder: neither pytest nor a subprocess of a test can import the checkout from it.
+    session.chdir(scratch(session, "elsewhere"))
+    session.run("python", "-c", CHECK_ORIGIN)
+    # Paths were typed in the checkout (`-- tests/test_job.py::test_result`).
+    chosen = [
+        str(ROOT / argument) if argument.startswith("tests") else argument
+        for argument in session.posargs
+    ]
+    if not any(argument.startswith("tests") for argument in session.posargs):
+        chosen.append(str(ROOT / "tests"))
+    return [f"--config-file={PYPROJECT}", f"--rootdir={ROOT}", *chosen]
+
+
+def scratch(session: nox.Session, name: str) -> Path:
+    """Return a folder of the session's own.
+
+    Not nox's `create_tmp`, which also points TMPDIR there: what the tests leave behind would be
+    kept inside the checkout, under paths too long for a Unix socket.
+    """
+    folder = ROOT / ".nox" / "scratch" / session.name / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+if __name__ == "__main__":
+    nox.main()

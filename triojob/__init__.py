@@ -1,0 +1,50 @@
+"""Call Gradio apps from Trio, with the job handle that structured concurrency has.
+
+The layers, each of which imports only from those under it:
+
+1. surfaces: the command line and the demo
+2. Gradio: client, endpoints, sessions, one driver for each protocol, bytes
+3. the core, which knows nothing of Gradio: group, job, messages, exceptions
+
+``tests/test_layers.py`` holds the imports to this; docs/how-it-works.md says what is where.
+"""
+
+from __future__ import annotations
+
+from ._errors import (
+    AppError as AppError,
+    AuthenticationError as AuthenticationError,
+    ConnectionFailed as ConnectionFailed,
+    ConnectionLost as ConnectionLost,
+    ConnectionTimeout as ConnectionTimeout,
+    EndpointNotFound as EndpointNotFound,
+    GroupClosed as GroupClosed,
+    JobCancelled as JobCancelled,
+    JobNotDone as JobNotDone,
+    JobTimeout as JobTimeout,
+    ProtocolError as ProtocolError,
+    QueueFull as QueueFull,
+    ServerStopped as ServerStopped,
+    TooManyRequests as TooManyRequests,
+    TriojobError as TriojobError,
+    UnexpectedResponse as UnexpectedResponse,
+    ValidationError as ValidationError,
+)
+from ._group import JobGroup as JobGroup
+from ._job import Job as Job, OutputIterator as OutputIterator, UpdateIterator as UpdateIterator
+from ._messages import (
+    LogMessage as LogMessage,
+    OutputUpdate as OutputUpdate,
+    ProgressUnit as ProgressUnit,
+    Status as Status,
+    StatusUpdate as StatusUpdate,
+)
+from ._reporter import report as report
+from ._settings import Timeouts as Timeouts
+from ._version import __version__ as __version__
+from .gradio._client import Client as Client, ClientSession as ClientSession, Endpoint as Endpoint
+
+# Objects show the module that users import them from.
+for _object in tuple(globals().values()):
+    if isinstance(_object, type) and _object.__module__.startswith("triojob."):
+        _object.__module__ = __name__

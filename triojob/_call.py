@@ -1,0 +1,156 @@
+"""What runs as a job: a checked call that has not started yet.
+
+`JobGroup.submit` takes functions and `Submittable` objects; `bind` makes a `Call` of either.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import trio
+from outcome import Error, Outcome, Value
+
+from ._errors import parts
+from ._messages import Status, StatusUpdate, WholeOutput
+from ._reporter import Reporter, current_reporter
+
+if TYPE_CHECKING:
+    from ._job import JobRecord
+
+
+class Call(ABC):
+    """A call whose arguments have been checked and which has not started."""
+
+    name: str
+    """What is called, for people."""
+
+    @abstractmethod
+    async def run(self, record: JobRecord) -> Outcome[Any]:
+        """Run in the job's own task, inside its cancel scope; return the outcome.
+
+        The call sends its messages, the last a `Finished`, through ``record.reporter``;
+        this method must see to it that ``record.receive()`` takes them out.
+        """
+
+    def discard(self) -> None:  # noqa: B027 - most calls hold nothing
+        """Let go of what a call holds, whether it ran or not."""
+
+
+class Submittable(ABC):
+    """An async callable that checks its arguments when it is submitted, such as an endpoint."""
+
+    @abstractmethod
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+        """Check the arguments and return the call.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong or missing.
+        """
+
+
+def bind(fn: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    """Make a call of ``fn``, which is `Submittable` or an async (generator) function.
+
+    Raises:
+        TypeError: ``fn`` is something else, or the arguments don't fit.
+    """
+    if isinstance(fn, Submittable):
+        return fn.bind(args, kwargs)
+    if inspect.iscoroutine(fn):
+        fn.close()  # or Python would warn that it was never awaited
+        raise TypeError(
+            "submit takes a function and its arguments: submit(fn, x), not submit(fn(x))"
+        )
+    if not callable(fn):
+        raise TypeError(f"submit takes an async function or an endpoint, not {fn!r}")
+    name = getattr(fn, "__qualname__", None) or repr(fn)
+    # Nothing of an async function runs before it is awaited, so that wrong arguments show here, at
+    # the line that passed them, as with nursery.start_soon.
+    started: object = fn(*args, **kwargs)
+    if inspect.isasyncgen(started):
+        return GeneratorCall(name, started)
+    if inspect.isawaitable(started):
+        return FunctionCall(name, started)
+    raise TypeError(
+        f"submit takes an async function, but {name} returned {started!r}; "
+        "for a blocking function submit trio.to_thread.run_sync and pass the function to it"
+    )
+
+
+class _LocalCall(Call):
+    """A call that runs in this process, in a child task of the job's own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def run(self, record: JobRecord) -> Outcome[Any]:
+        record.reporter.status(StatusUpdate(Status.PROCESSING))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._produce, record.reporter, name=self.name)
+            return await record.receive()
+
+    async def _produce(self, reporter: Reporter) -> None:
+        current_reporter.set(reporter)
+        try:
+            value = await self._evaluate(reporter)
+        except BaseException as exc:
+            # Cancelled belongs to Trio: it passes through the nursery to the scope that raised it.
+            # All else is handed over bare, so that the nursery here leaves no wrapping on it.
+            if _carries_cancelled(exc):
+                raise
+            # This frame holds the reporter, and through it the job that will hold the exception:
+            # leaving it in the traceback would make a reference cycle.
+            frames = exc.__traceback__
+            exc.__traceback__ = frames.tb_next.tb_next if frames and frames.tb_next else None
+            reporter.finish(Error(exc))
+        else:
+            reporter.finish(
+                Value(value), output=None if self._streams(reporter) else WholeOutput(value)
+            )
+
+    def _streams(self, reporter: Reporter) -> bool:
+        return reporter.yielded
+
+    @abstractmethod
+    async def _evaluate(self, reporter: Reporter) -> Any: ...
+
+
+class FunctionCall(_LocalCall):
+    """A call of an async function: its return value is the result."""
+
+    def __init__(self, name: str, awaitable: Awaitable[Any]) -> None:
+        super().__init__(name)
+        self._awaitable = awaitable
+
+    async def _evaluate(self, reporter: Reporter) -> Any:
+        return await self._awaitable
+
+    def discard(self) -> None:
+        if inspect.iscoroutine(self._awaitable):
+            self._awaitable.close()
+
+
+class GeneratorCall(_LocalCall):
+    """A call of an async generator function: each yield is an output, the last one the result."""
+
+    def __init__(self, name: str, generator: AsyncGenerator[Any, Any]) -> None:
+        super().__init__(name)
+        self._generator = generator
+
+    async def _evaluate(self, reporter: Reporter) -> Any:
+        last = None
+        async with aclosing(self._generator) as values:
+            async for last in values:
+                reporter.output(WholeOutput(last))
+        return last
+
+    def _streams(self, reporter: Reporter) -> bool:
+        return True
+
+
+def _carries_cancelled(exc: BaseException) -> bool:
+    return isinstance(exc, trio.Cancelled) or any(map(_carries_cancelled, parts(exc)))

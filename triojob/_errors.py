@@ -1,0 +1,214 @@
+"""The exceptions of triojob: one tree, drawn here.
+
+::
+
+    TriojobError
+    ├── AppError (RuntimeError)                       the app raised
+    ├── JobCancelled (concurrent.futures.CancelledError)
+    ├── JobTimeout (trio.TooSlowError, TimeoutError)  the wait ended, the job did not
+    ├── JobNotDone (concurrent.futures.InvalidStateError)
+    ├── GroupClosed (RuntimeError)
+    ├── EndpointNotFound (LookupError)
+    ├── ValidationError (ValueError)                  the app's validator refused the input
+    ├── AuthenticationError (PermissionError)
+    ├── QueueFull (queue.Full)
+    ├── TooManyRequests (RuntimeError)
+    ├── ProtocolError (ValueError)                    a message that can't be
+    │   └── UnexpectedResponse                        an HTTP answer that can't be
+    └── ConnectionLost (ConnectionError)
+        ├── ConnectionFailed                          no connection was made: nothing was sent
+        ├── ConnectionTimeout (TimeoutError)          a phase took longer than `Timeouts` allows
+        └── ServerStopped                             the server says that it is going away
+
+Each also derives from the built-in that a caller would catch.
+Messages say what happened, to which endpoint and what to do.
+They never hold a token, a password or a cookie.
+All of them can be pickled, so they cross process borders whole.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import queue
+import sys
+from collections.abc import Mapping
+from typing import cast
+
+import trio
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
+
+
+class TriojobError(Exception):
+    """The root of every exception that triojob defines."""
+
+
+class AppError(TriojobError, RuntimeError):
+    """The app's function raised.
+
+    Attributes:
+        message: What the app said (`str`), or None if it hides its errors.
+        title: The title of the error as the app's page shows it, or None.
+        duration: For how many seconds the app's page shows it, or None.
+        visible: Whether the app's page shows it at all.
+        endpoint: The endpoint that was called, as ``"/name"`` or ``"fn_index 3"``.
+
+    Wire source: ``process_completed`` with ``success: false`` (gradio 6.31, ``queueing.py``).
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        title: str | None = None,
+        duration: float | None = None,
+        visible: bool = True,
+        endpoint: str = "",
+    ) -> None:
+        self.message = message
+        self.title = title
+        self.duration = duration
+        self.visible = visible
+        self.endpoint = endpoint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        if self.message is not None:
+            return self.message
+        return (
+            f"{self.endpoint or 'the endpoint'} raised an error that the app does not show; "
+            "to see it, start the app with launch(show_error=True) or raise gr.Error in it"
+        )
+
+
+class JobCancelled(TriojobError, concurrent.futures.CancelledError):
+    """The job was cancelled: by `Job.cancel`, by its group, or by the server.
+
+    Attributes:
+        reason: What the one who cancelled gave as the reason, or None.
+    """
+
+    def __init__(
+        self, message: str = "the job was cancelled", *, reason: str | None = None
+    ) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        message = str(self.args[0])
+        return message if self.reason is None else f"{message}: {self.reason}"
+
+
+class JobTimeout(TriojobError, trio.TooSlowError, TimeoutError):
+    """`Job.result` waited as long as it was told to; the job goes on."""
+
+
+class JobNotDone(TriojobError, concurrent.futures.InvalidStateError):
+    """Asked for what only a finished job has; ``await job.wait()`` first."""
+
+
+class GroupClosed(TriojobError, RuntimeError):
+    """The group, session or client takes no more work: it was not entered, or has ended."""
+
+
+class EndpointNotFound(TriojobError, LookupError):
+    """The app has no such endpoint.
+
+    Attributes:
+        available: The names of the endpoints that there are (tuple of `str`).
+        nearest: The available name most like the one asked for, or None.
+    """
+
+    def __init__(
+        self, message: str, *, available: tuple[str, ...] = (), nearest: str | None = None
+    ) -> None:
+        self.available = available
+        self.nearest = nearest
+        super().__init__(message)
+
+
+class ValidationError(TriojobError, ValueError):
+    """The app's validator refused the input before the function ran.
+
+    Attributes:
+        errors: What was wrong, by parameter: a dict of parameter name to message.
+        endpoint: The endpoint that was called.
+    """
+
+    def __init__(
+        self, message: str, *, errors: Mapping[str, str] | None = None, endpoint: str = ""
+    ) -> None:
+        self.errors = dict(errors or {})
+        self.endpoint = endpoint
+        super().__init__(message)
+
+
+class AuthenticationError(TriojobError, PermissionError):
+    """The app wants a login, or refused the one it was given."""
+
+
+class QueueFull(TriojobError, queue.Full):
+    """The app's queue is full; nothing was queued, so the call may be made again later."""
+
+
+class TooManyRequests(TriojobError, RuntimeError):
+    """The server answered 429: it limits the rate of requests.
+
+    Attributes:
+        retry_after: After how many seconds the server wants to be asked again, or None.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class ProtocolError(TriojobError, ValueError):
+    """The server sent what no Gradio server sends; the message shows it, cut short."""
+
+
+class UnexpectedResponse(ProtocolError):
+    """The server's HTTP answer makes no sense here.
+
+    Attributes:
+        status: The HTTP status code.
+    """
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class ConnectionLost(TriojobError, ConnectionError):
+    """The connection broke; whether the server finished the work is not known."""
+
+
+class ConnectionFailed(ConnectionLost):
+    """No connection could be made; the server never saw the request."""
+
+
+class ConnectionTimeout(ConnectionLost, TimeoutError):
+    """The network took longer than `Timeouts` allows for this phase."""
+
+
+class ServerStopped(ConnectionLost):
+    """The server says that its queue has stopped."""
+
+
+def parts(error: BaseException) -> tuple[BaseException, ...]:
+    """Return the exceptions of an exception group; none for any other exception."""
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).exceptions
+    return ()
+
+
+def shorten(text: object, limit: int = 200) -> str:
+    """Return what is shown of a foreign text or bytes in an error: at most ``limit`` characters."""
+    if isinstance(text, (bytes, bytearray)):
+        # Four bytes a character at most: never decode a whole hostile message to show its head.
+        head = text[: 4 * limit].decode("utf-8", "replace")
+        cut = len(text) > 4 * limit or len(head) > limit
+        return f"{head[:limit]}… ({len(text)} bytes)" if cut else head
+    shown = str(text)
+    return f"{shown[:limit]}… ({len(shown)} characters)" if len(shown) > limit else shown

@@ -1,0 +1,238 @@
+"""The job group: the only opener of a nursery for jobs, with one cancel scope a job."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar, cast, final, overload
+
+import trio
+from outcome import Error
+
+from ._call import bind
+from ._errors import GroupClosed, parts
+from ._job import Job, JobRecord
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@final
+class JobGroup:
+    """A nursery for jobs: ``async with JobGroup() as group: job = group.submit(fn, x)``.
+
+    Leaving the block waits for the jobs.
+    If the body raises, or the group is cancelled, the jobs are cancelled, on the server too.
+    A failure that nobody retrieved (by `Job.result`, `Job.exception`, `Job.outcome` or
+    iteration) is raised at the end, in an `ExceptionGroup`, as is what the body raises.
+    What is not an `Exception`, such as `KeyboardInterrupt`, goes straight through.
+
+    Args:
+        limit: How many jobs run at once; the others wait, with status STARTING.
+            None for no limit.
+        fail_fast: A nursery's rule instead: the first failure cancels the other jobs and the
+            body, and every failure is raised at the end, seen or not.
+        history: How many of its last outputs, and how many of its other messages, each job
+            keeps for who comes late.  None keeps all.
+
+    Raises:
+        ValueError: ``limit`` is not a positive number, or ``history`` is negative.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit: float | None = None,
+        fail_fast: bool = False,
+        history: int | None = None,
+    ) -> None:
+        if limit is not None and not (limit == math.inf or (limit == int(limit) and limit >= 1)):
+            raise ValueError(f"limit must be a whole number from 1 up, or None, not {limit!r}")
+        if history is not None and history < 0:
+            raise ValueError(f"history must be 0 or more, or None to keep all, not {history!r}")
+        self._limit = limit
+        self._limiter = None if limit is None or limit == math.inf else trio.CapacityLimiter(limit)
+        self._fail_fast = fail_fast
+        self._history = history
+        self._manager: Any = None
+        self._nursery: trio.Nursery | None = None
+        self._closed = False
+        self._jobs: dict[JobRecord, Job[Any]] = {}
+        """Those that have not ended, and those whose failure nobody has seen."""
+        self._fatal: list[BaseException] = []
+        """What cancelled the group from inside, and is raised whether seen or not."""
+
+    @property
+    def limit(self) -> float | None:
+        """How many jobs run at once, or None for no limit."""
+        return self._limit
+
+    @property
+    def fail_fast(self) -> bool:
+        """Whether the first failure cancels the group."""
+        return self._fail_fast
+
+    @property
+    def history(self) -> int | None:
+        """How many outputs, and how many other messages, each job keeps; None for all."""
+        return self._history
+
+    @property
+    def closed(self) -> bool:
+        """Whether the group has ended."""
+        return self._closed
+
+    @property
+    def jobs(self) -> tuple[Job[Any], ...]:
+        """The jobs that wait or run, and those whose failure nobody has seen; oldest first.
+
+        The group forgets the others, so that it may live for millions of jobs.
+        """
+        return tuple(self._jobs.values())
+
+    @property
+    def cancel_scope(self) -> trio.CancelScope:
+        """The cancel scope around the body and all jobs.
+
+        Raises:
+            GroupClosed: The group has not been entered.
+        """
+        return self._entered().cancel_scope
+
+    def _entered(self) -> trio.Nursery:
+        if self._nursery is None:
+            raise GroupClosed("enter the group first: async with JobGroup() as group")
+        return self._nursery
+
+    # A generator's call is not awaitable, so no type matches both overloads.
+    @overload
+    def submit(
+        self, fn: Callable[P, AsyncIterator[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[T]: ...
+
+    @overload
+    def submit(
+        self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[T]: ...
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job[Any]:
+        """Start ``fn(*args, **kwargs)`` as a job of this group; return it at once.
+
+        Args:
+            fn: An `Endpoint`; or an async function, whose return value is the result; or an
+                async generator function, each yield of which is an output, the last one the
+                result.  The two latter may tell of themselves through `report`.
+
+        Raises:
+            TypeError: ``fn`` is something else, or the arguments don't fit.
+            ValueError: An argument has a value that the endpoint doesn't allow.
+            GroupClosed: The group was not entered, or has ended.
+        """
+        nursery = self._entered()
+        if self._closed:
+            raise GroupClosed("this group has ended; open another one for more jobs")
+        call = bind(fn, args, kwargs)
+        record = JobRecord(call.name, self._history, self)
+        job: Job[Any] = Job._of(record)
+        self._jobs[record] = job
+        nursery.start_soon(self._run, record, call, name=f"<job #{record.number} {call.name}>")
+        return job
+
+    async def _run(self, record: JobRecord, call: Any) -> None:
+        try:
+            await record.run(call, self._limiter)
+        finally:
+            if not record.failed:
+                self._forget(record)
+            elif self._fail_fast:
+                self.crashed(cast("Error", record.outcome).error)
+
+    def _forget(self, record: JobRecord) -> None:
+        self._jobs.pop(record, None)
+        record.owner = None
+
+    # The two that a job's record calls.
+
+    def retrieved(self, record: JobRecord) -> None:
+        """Forget a job whose end somebody has seen."""
+        self._forget(record)
+
+    def crashed(self, error: BaseException) -> None:
+        """Cancel everything, and raise ``error`` at the end."""
+        self._fatal.append(error)
+        self._entered().cancel_scope.cancel(reason=f"{type(error).__name__} in a job group")
+
+    async def __aenter__(self) -> JobGroup:
+        if self._manager is not None:
+            raise GroupClosed("a JobGroup can be entered only once; make another one")
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        try:
+            swallowed: bool = await self._manager.__aexit__(exc_type, exc, traceback)
+        except BaseException as error:
+            raised = self._with_failures(error)
+            if raised is None or raised is error:
+                raise
+            try:
+                raise raised from None
+            finally:
+                # The traceback of what is raised holds this frame, which must not hold it.
+                del raised, error
+        finally:
+            del exc, traceback
+        failures = self._with_failures(None)
+        if failures is None:
+            return swallowed
+        try:
+            raise failures from None
+        finally:
+            del failures
+
+    def _with_failures(self, raised: BaseException | None) -> BaseException | None:
+        """Close the group; return ``raised`` joined with the failures that are to be raised."""
+        self._closed = True
+        seen = _leaves(raised)
+        failures: list[BaseException] = []
+        unseen = [cast("Error", record.outcome).error for record in self._jobs]
+        for error in (*self._fatal, *unseen):
+            if not any(error is known for known in (*seen, *failures)):
+                failures.append(error)
+        self._fatal.clear()
+        for record in tuple(self._jobs):
+            self._forget(record)
+        if not failures:
+            return raised
+        if raised is not None:
+            failures[:0] = parts(raised) or (raised,)
+        return BaseExceptionGroup("unhandled errors in a JobGroup", failures)
+
+    def __repr__(self) -> str:
+        if self._nursery is None:
+            state = "not entered"
+        elif self._closed:
+            state = "closed"
+        else:
+            running = sum(not job.done for job in self._jobs.values())
+            unseen = len(self._jobs) - running
+            state = f"{running} running or waiting" + (f", {unseen} failed" if unseen else "")
+        return f"<JobGroup: {state}>"
+
+
+def _leaves(error: BaseException | None) -> list[BaseException]:
+    """Return ``error`` and all that is in it."""
+    if error is None:
+        return []
+    return [error, *(leaf for part in parts(error) for leaf in _leaves(part))]

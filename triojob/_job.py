@@ -1,0 +1,553 @@
+"""The receiving half of a job, and the facade that users hold.
+
+`JobRecord` is the mutable state: the job's own task writes it, from what comes through the memory
+channel.  `Job` only reads it, and asks for cancellation.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, final
+
+import trio
+from outcome import Error, Outcome, Value
+
+from ._errors import JobCancelled, JobNotDone, JobTimeout
+from ._messages import Finished, LogMessage, Message, Status, StatusUpdate, now
+from ._reporter import Reporter
+from ._timeline import OutputCursor, Timeline, Update, UpdateCursor
+
+if TYPE_CHECKING:
+    from ._call import Call
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Listener = Callable[[Any], object]
+
+_numbers = itertools.count(1)
+
+
+class Owner(Protocol):
+    """Who answers for a job: its group."""
+
+    def retrieved(self, record: JobRecord, /) -> None:
+        """Somebody has seen how the finished job ended."""
+
+    def crashed(self, error: Exception, /) -> None:
+        """A listener raised ``error``."""
+
+
+class JobRecord:
+    """The state of one job, written by the job's own task alone."""
+
+    __slots__ = (
+        "_channel",
+        "_ended",
+        "_listener_cursor",
+        "_news",
+        "_output_listeners",
+        "_result_listeners",
+        "_status_listeners",
+        "_traceback",
+        "cancel_reason",
+        "cancelled",
+        "is_retrieved",
+        "name",
+        "number",
+        "outcome",
+        "owner",
+        "reporter",
+        "scope",
+        "status",
+        "timeline",
+    )
+
+    def __init__(self, name: str, history: int | None, owner: Owner | None = None) -> None:
+        self.name = name
+        self.number = next(_numbers)
+        self.owner = owner
+        self.scope = trio.CancelScope()
+        # Unbounded, so that the one reader of a stream never waits for one job; all that it ever
+        # holds is what came since the job's own task last ran.
+        send, self._channel = trio.open_memory_channel[Message](math.inf)
+        self.reporter = Reporter(send)
+        self.status = StatusUpdate(Status.STARTING)
+        self.timeline = Timeline(history)
+        self.timeline.add_notice(self.status)
+        self.outcome: Outcome[Any] | None = None
+        self.cancelled = False
+        self.cancel_reason: str | None = None
+        self.is_retrieved = False
+        self._traceback: TracebackType | None = None
+        self._ended = trio.Event()
+        self._news = trio.lowlevel.ParkingLot()
+        self._status_listeners: list[Listener] = []
+        self._output_listeners: list[Listener] = []
+        self._result_listeners: list[Listener] = []
+        self._listener_cursor: OutputCursor | None = None
+
+    # The writing side: the job's own task.
+
+    async def run(self, call: Call, limiter: trio.CapacityLimiter | None = None) -> None:
+        """Run ``call`` to its end and record the one outcome; raise only what must go through.
+
+        Raises:
+            BaseException: What is not an `Exception`: `trio.Cancelled` of a scope further out,
+                `KeyboardInterrupt`, and what came together with them.
+        """
+        result: Outcome[Any] | None = None
+        try:
+            with self.scope:
+                # A job that was cancelled before it started never starts.
+                await trio.lowlevel.checkpoint_if_cancelled()
+                if limiter is None:
+                    result = await call.run(self)
+                else:
+                    async with limiter:
+                        result = await call.run(self)
+        except Exception as exc:  # noqa: BLE001 - it becomes the outcome
+            # Without this frame, which holds the job: else exception and job make a cycle.
+            result = Error(exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next))
+        except BaseException as exc:
+            self._finish(None, None if isinstance(exc, trio.Cancelled) else exc)
+            raise
+        finally:
+            call.discard()
+        self._finish(result)
+        if result is not None and isinstance(result, Error):
+            error = result.error
+            if not isinstance(error, Exception):
+                raise error
+
+    async def receive(self) -> Outcome[Any]:
+        """Record what comes through the channel until the job's end; return how it ended."""
+        while True:
+            message = await self._channel.receive()
+            while not isinstance(message, Finished):
+                self._record(message)
+                try:
+                    message = self._channel.receive_nowait()
+                except trio.WouldBlock:
+                    self._news.unpark_all()
+                    break
+            else:
+                self.cancelled = message.cancelled
+                return message.outcome
+
+    def _record(self, message: Message) -> None:
+        if isinstance(message, StatusUpdate):
+            # Progress and log stay until there is newer; see StatusUpdate.
+            if message.progress_data is None:
+                message = replace(message, progress_data=self.status.progress_data)
+            self._set_status(replace(message, log=self.status.log))
+        elif isinstance(message, LogMessage):
+            self.status = replace(self.status, log=message)
+            self.timeline.add_notice(message)
+        elif not isinstance(message, Finished):
+            self.timeline.add_output(message)
+            if (cursor := self._listener_cursor) is not None and cursor.pending:
+                self._notify(self._output_listeners, cursor.take().output)
+
+    def _set_status(self, status: StatusUpdate) -> None:
+        self.status = status
+        self.timeline.add_notice(status)
+        self._notify(self._status_listeners, status)
+
+    def _finish(self, result: Outcome[Any] | None, cause: BaseException | None = None) -> None:
+        """Record the end; ``result`` is None where a cancellation came first."""
+        # What the producer said before it was stopped is part of the job; if it had come to its
+        # end by then, that is how the job ended: a failure during the cancellation is not lost.
+        with suppress(trio.WouldBlock):
+            while True:
+                message = self._channel.receive_nowait()
+                if isinstance(message, Finished):
+                    if result is None:
+                        result, self.cancelled = message.outcome, message.cancelled
+                else:
+                    self._record(message)
+        self._channel.close()
+        if isinstance(result, Error) and not isinstance(result.error, Exception):
+            # It goes through the group, once; whoever waits here learns that the job is gone.
+            cause, result = result.error, None
+        if result is None:
+            self.cancelled = True
+            error = JobCancelled(f"{self.name} was cancelled", reason=self.cancel_reason)
+            error.__cause__ = cause
+            result = Error(error)
+        if isinstance(result, Error):
+            self._traceback = result.error.__traceback__
+        self.outcome = result
+        self._ended.set()
+        self._set_status(
+            replace(
+                self.status,
+                code=Status.CANCELLED if self.cancelled else Status.FINISHED,
+                success=isinstance(result, Value),
+                rank=None,
+                queue_size=None,
+                eta=None,
+                time=now(),
+            )
+        )
+        self._news.unpark_all()
+        self._notify(self._result_listeners, None)
+        for listeners in (self._status_listeners, self._output_listeners, self._result_listeners):
+            listeners.clear()
+
+    def _notify(self, listeners: list[Listener], value: object) -> None:
+        for listener in tuple(listeners):
+            try:
+                listener(value)
+            except Exception as exc:  # noqa: BLE001 - it goes to the group
+                # Not the job's failure, and not the reader's: whoever runs the group hears of it.
+                assert self.owner is not None
+                self.owner.crashed(exc)
+
+    # The reading side: whoever holds the job.
+
+    @property
+    def failed(self) -> bool:
+        """Whether the job ended with a failure, which a cancellation is not."""
+        return isinstance(self.outcome, Error) and not self.cancelled
+
+    def cancel(self, reason: str | None) -> None:
+        if self.outcome is None and not self.scope.cancel_called:
+            self.cancel_reason = reason
+            self.scope.cancel(reason=reason)
+
+    async def ended(self) -> None:
+        """Wait until the job has ended."""
+        await self._ended.wait()
+
+    async def news(self) -> None:
+        """Wait until something is recorded."""
+        await self._news.park()
+
+    def retrieve(self) -> Outcome[Any]:
+        """Return the outcome of the finished job; from now on it counts as seen."""
+        if self.outcome is None:
+            raise JobNotDone(f"{self.name} has not ended; await job.wait() first")
+        self.is_retrieved = True
+        if self.owner is not None:
+            self.owner.retrieved(self)
+            self.owner = None
+        return self.outcome
+
+    def unwrap(self) -> Any:
+        """Return the finished job's value, or raise what it raised."""
+        result = self.retrieve()
+        if isinstance(result, Value):
+            return result.value
+        try:
+            # Every raise adds frames to the exception: start from those of the job each time.
+            raise cast("Error", result).error.with_traceback(self._traceback)
+        finally:
+            # The traceback holds this frame, and this frame must not hold the exception.
+            del self, result
+
+    def listen_to_outputs(self, listener: Listener) -> None:
+        if self._listener_cursor is None:
+            self._listener_cursor = OutputCursor(self.timeline.outputs, live=True)
+        self._output_listeners.append(listener)
+
+    def listen_to_status(self, listener: Listener) -> None:
+        self._status_listeners.append(listener)
+
+    def listen_to_result(self, listener: Listener) -> None:
+        self._result_listeners.append(listener)
+
+
+@final
+class OutputIterator(Generic[T]):
+    """Iterates over the outputs of one job: from the first that is kept, then as they come.
+
+    A class and not an async generator, so that leaving the loop early leaves nothing behind.
+    """
+
+    __slots__ = ("_cursor", "_record")
+
+    def __init__(self, record: JobRecord) -> None:
+        self._record: JobRecord | None = record
+        self._cursor = OutputCursor(record.timeline.outputs)
+
+    @property
+    def missed(self) -> int:
+        """How many outputs ``history=`` dropped before this iterator came to them."""
+        return self._cursor.missed
+
+    def __aiter__(self) -> OutputIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next output.
+
+        Raises:
+            StopAsyncIteration: The job ended well, and this iterator has ended.
+            JobCancelled: The job was cancelled.
+            Exception: What the job raised.
+
+        Being cancelled while waiting loses nothing: the output stays for the next call.
+        """
+        record = self._record
+        if record is None or self._cursor.pending or record.outcome is not None:
+            await trio.lowlevel.checkpoint()
+        if record is None:
+            raise StopAsyncIteration
+        while not self._cursor.pending:
+            if record.outcome is not None:
+                self._record = None
+                try:
+                    record.unwrap()
+                finally:
+                    del self, record
+                raise StopAsyncIteration
+            await record.news()
+        value: T = self._cursor.take().output
+        return value
+
+
+@final
+class UpdateIterator:
+    """Iterates over every message of one job, in the order in which the producer sent them."""
+
+    __slots__ = ("_cursor", "_record")
+
+    def __init__(self, record: JobRecord) -> None:
+        self._record = record
+        self._cursor = UpdateCursor(record.timeline)
+
+    @property
+    def missed(self) -> int:
+        """How many messages ``history=`` dropped before this iterator came to them."""
+        return self._cursor.missed
+
+    def __aiter__(self) -> UpdateIterator:
+        return self
+
+    async def __anext__(self) -> Update:
+        """Return the next message.
+
+        Raises:
+            StopAsyncIteration: The job has ended, however it ended.
+
+        Being cancelled while waiting loses nothing: the message stays for the next call.
+        """
+        if self._cursor.pending or self._record.outcome is not None:
+            await trio.lowlevel.checkpoint()
+        while not self._cursor.pending:
+            if self._record.outcome is not None:
+                raise StopAsyncIteration
+            await self._record.news()
+        return self._cursor.take()
+
+
+@final
+class Job(Generic[T_co]):
+    """A call that runs in a `JobGroup`; `JobGroup.submit` and `Client.submit` make it.
+
+    All it does is to read what was recorded, and to ask for cancellation.
+    Any number of tasks may wait for a job and iterate over it, early or late; each sees
+    everything, in order.
+    """
+
+    __slots__ = ("__weakref__", "_record")
+
+    _record: JobRecord
+
+    def __init__(self) -> None:
+        raise TypeError("a Job is made by submit(), never directly")
+
+    @classmethod
+    def _of(cls, record: JobRecord) -> Job[Any]:
+        self: Job[Any] = object.__new__(cls)
+        self._record = record
+        return self
+
+    @property
+    def name(self) -> str:
+        """What was submitted: the endpoint's or the function's name."""
+        return self._record.name
+
+    @property
+    def number(self) -> int:
+        """The job's number, unique in this process."""
+        return self._record.number
+
+    @property
+    def done(self) -> bool:
+        """Whether the job has ended, however it ended."""
+        return self._record.outcome is not None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job ended by being cancelled."""
+        return self._record.outcome is not None and self._record.cancelled
+
+    @property
+    def dropped(self) -> int:
+        """How many outputs are no longer kept, by ``history=``."""
+        return self._record.timeline.outputs.start
+
+    @property
+    def outcome(self) -> Outcome[T_co] | None:
+        """How the job ended: `outcome.Value`, `outcome.Error`, or None while it has not.
+
+        Each access returns an outcome of its own, as an outcome can be unwrapped only once.
+        Reading the outcome of a failed job counts as having seen the failure.
+        """
+        if not self.done:
+            return None
+        result = self._record.retrieve()
+        if isinstance(result, Value):
+            return Value(result.value)
+        return Error(cast("Error", result).error)
+
+    def exception(self) -> BaseException | None:
+        """Return what `result` would raise, or None if the job ended well.
+
+        That is a `JobCancelled` if it was cancelled.  Counts as having seen the failure.
+
+        Raises:
+            JobNotDone: The job has not ended.
+        """
+        result = self._record.retrieve()
+        return None if isinstance(result, Value) else cast("Error", result).error
+
+    def status(self) -> StatusUpdate:
+        """Return a snapshot of how far the job is."""
+        return self._record.status
+
+    def outputs(self) -> list[Any]:
+        """Return the outputs so far, those that ``history=`` keeps.
+
+        Each is a tuple where the endpoint has several outputs.
+        A job that doesn't stream has its result as its one output.
+        Successive outputs of one stream share structure: treat them as read-only.
+        """
+        cursor = OutputCursor(self._record.timeline.outputs)
+        values: list[Any] = []
+        while cursor.pending:
+            values.append(cursor.take().output)
+        return values
+
+    async def wait(self) -> None:
+        """Wait until the job has ended, however it ends; its failure stays unseen.
+
+        Being cancelled ends the waiting, not the job.
+        """
+        await self._record.ended()
+
+    async def result(self, timeout: float | None = None) -> T_co:
+        """Wait for the job to end; return its value or raise what it raised.
+
+        Being cancelled ends the waiting, not the job.
+
+        Args:
+            timeout: How many seconds to wait at most; None for as long as it takes.
+
+        Returns:
+            The value: a tuple where an endpoint has several outputs.
+
+        Raises:
+            JobTimeout: The job had not ended after ``timeout`` seconds; it goes on.
+            JobCancelled: The job was cancelled.
+            Exception: What the job raised, such as `AppError`.
+            ValueError: ``timeout`` is negative or not a number.
+        """
+        record = self._record
+        try:
+            if timeout is None:
+                await record.ended()
+            else:
+                with trio.move_on_after(timeout):
+                    await record.ended()
+                if record.outcome is None:
+                    raise JobTimeout(
+                        f"{record.name} has not ended within {timeout:g} s; it goes on "
+                        "(job.cancel() would end it)"
+                    )
+            value: T_co = record.unwrap()
+            return value
+        finally:
+            # The traceback of what is raised holds this frame, which must not hold the job.
+            del self, record
+
+    def __aiter__(self) -> OutputIterator[Any]:
+        """Iterate over the outputs: those that were, then those that come.
+
+        The loop ends with the job: silently if it ended well, by raising its failure or
+        `JobCancelled` if not.  Each loop has its own place; leaving one early is fine.
+        """
+        return OutputIterator(self._record)
+
+    def updates(self) -> UpdateIterator:
+        """Iterate over every message: `StatusUpdate`, `OutputUpdate` and `LogMessage`.
+
+        They come in the order in which they were sent, those that were first.
+        The loop ends with the job and raises nothing: watching is not seeing the failure.
+        """
+        return UpdateIterator(self._record)
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Cancel the job: its cancel scope here, and its run on the server.
+
+        Returns at once; the job ends at its next checkpoint, for an endpoint at once.
+        Does nothing to a job that has ended or was cancelled before.
+
+        Args:
+            reason: Why, for `JobCancelled.reason`.
+        """
+        self._record.cancel(reason)
+
+    def on_status(self, listener: Callable[[StatusUpdate], object]) -> None:
+        """Call ``listener(status)`` for each status from now on, the final one included.
+
+        Listeners are plain functions, called in the job's own task.
+        If one raises, the job's group is cancelled and raises it.
+        """
+        self._record.listen_to_status(_plain(listener))
+
+    def on_output(self, listener: Callable[[Any], object]) -> None:
+        """Call ``listener(output)`` for each output from now on; see `on_status`."""
+        self._record.listen_to_outputs(_plain(listener))
+
+    def on_result(self, listener: Callable[[Job[T_co]], object]) -> None:
+        """Call ``listener(job)`` once, when the job has ended, however it ended; see `on_status`.
+
+        On a job that has ended it is called here and now, and what it raises is raised here.
+        """
+        _plain(listener)
+        if self.done:
+            listener(self)
+        else:
+            self._record.listen_to_result(lambda _: listener(self))
+
+    def __repr__(self) -> str:
+        record = self._record
+        count = record.timeline.outputs.end
+        parts = [f"#{record.number}", repr(record.name), record.status.code.name]
+        if record.outcome is None and record.scope.cancel_called:
+            parts.append("(being cancelled)")
+        elif record.failed:
+            parts.append(f"({type(cast('Error', record.outcome).error).__name__})")
+        if record.status.rank is not None:
+            parts.append(f"rank={record.status.rank}")
+        parts.append(f"outputs={count}")
+        if self.dropped:
+            parts.append(f"dropped={self.dropped}")
+        return f"<Job {' '.join(parts)}>"
+
+
+def _plain(listener: Listener) -> Listener:
+    if inspect.iscoroutinefunction(listener) or not callable(listener):
+        raise TypeError(
+            f"a listener is a plain function, not {listener!r}; "
+            "for async work, iterate over job.updates() in a task"
+        )
+    return listener

@@ -1,0 +1,165 @@
+"""What a job remembers: its messages and outputs in order, bounded by ``history``.
+
+Positions count from the job's first message, whatever has been dropped since.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from ._messages import LogMessage, Output, OutputUpdate, StatusUpdate
+
+T = TypeVar("T")
+
+Update = StatusUpdate | OutputUpdate | LogMessage
+
+
+class Tape(Generic[T]):
+    """An append-only list that keeps its last ``keep`` items and counts the others."""
+
+    __slots__ = ("_first", "_items", "_keep")
+
+    def __init__(self, keep: int | None) -> None:
+        self._keep = keep
+        self._items: list[T] = []
+        self._first = 0
+        """The position of ``_items[0]``; older than `start`, as trimming is done in batches."""
+
+    @property
+    def end(self) -> int:
+        """The position after the last item."""
+        return self._first + len(self._items)
+
+    @property
+    def start(self) -> int:
+        """The position of the oldest item that is kept: so many were dropped."""
+        return self._first if self._keep is None else max(self._first, self.end - self._keep)
+
+    def __getitem__(self, position: int) -> T:
+        return self._items[position - self._first]
+
+    def append(self, item: T) -> None:
+        self._items.append(item)
+        # Trimming each time would make every append cost O(keep).
+        if self._keep is not None and len(self._items) > 2 * self._keep + 16:
+            surplus = len(self._items) - self._keep
+            self._trimming(self._items[:surplus])
+            del self._items[:surplus]
+            self._first += surplus
+
+    def _trimming(self, items: list[T]) -> None:
+        """Hook: ``items`` are about to go."""
+
+
+class OutputTape(Tape[tuple[Output, int]]):
+    """The outputs of a job, each with the number of notices that came before it."""
+
+    __slots__ = ("_base",)
+
+    def __init__(self, keep: int | None) -> None:
+        super().__init__(keep)
+        self._first: int
+        self._base: Any = None
+        """The state before ``_items[0]``."""
+
+    def append(self, item: tuple[Output, int]) -> None:
+        if self._keep == 0:
+            # Nobody can ask for a value: count, and build nothing.
+            self._first += 1
+        else:
+            super().append(item)
+
+    def _trimming(self, items: list[tuple[Output, int]]) -> None:
+        for output, _ in items:
+            self._base = output.advance(self._base)
+
+    def state_before(self, position: int) -> Any:
+        """Return the state that the output at ``position`` starts from."""
+        state = self._base
+        for output, _ in self._items[: position - self._first]:
+            state = output.advance(state)
+        return state
+
+
+class Timeline:
+    """Everything that a job received and still keeps."""
+
+    __slots__ = ("notices", "outputs")
+
+    def __init__(self, keep: int | None) -> None:
+        self.outputs = OutputTape(keep)
+        self.notices: Tape[StatusUpdate | LogMessage] = Tape(keep)
+
+    def add_output(self, output: Output) -> None:
+        self.outputs.append((output, self.notices.end))
+
+    def add_notice(self, notice: StatusUpdate | LogMessage) -> None:
+        self.notices.append(notice)
+
+
+class OutputCursor:
+    """A reader's place among the outputs, with the state to build the next value from."""
+
+    __slots__ = ("_position", "_state", "_tape", "missed")
+
+    def __init__(self, tape: OutputTape, *, live: bool = False) -> None:
+        self._tape = tape
+        self._position = tape.end if live else tape.start
+        self.missed = self._position
+        """How many outputs this reader will not see: dropped, or before it came."""
+        self._state = tape.state_before(self._position)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is an output to take; skips what has been dropped."""
+        if self._position < self._tape.start:
+            self.missed += self._tape.start - self._position
+            self._position = self._tape.start
+            self._state = self._tape.state_before(self._position)
+        return self._position < self._tape.end
+
+    @property
+    def notices_before(self) -> int:
+        """How many notices came before the next output, which must be `pending`."""
+        return self._tape[self._position][1]
+
+    def take(self) -> OutputUpdate:
+        """Build the next output, which must be `pending`, and step past it."""
+        output, _ = self._tape[self._position]
+        self._state = output.advance(self._state)
+        update = OutputUpdate(output.show(self._state), self._position, output.time)
+        self._position += 1
+        return update
+
+
+class UpdateCursor:
+    """A reader's place among all messages, outputs and notices merged as they came."""
+
+    __slots__ = ("_missed_notices", "_notices", "_outputs", "_position")
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._outputs = OutputCursor(timeline.outputs)
+        self._notices = timeline.notices
+        self._position = timeline.notices.start
+        self._missed_notices = self._position
+
+    @property
+    def missed(self) -> int:
+        """How many messages were dropped before this reader came to them."""
+        return self._outputs.missed + self._missed_notices
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is a message to take; skips what has been dropped."""
+        if self._position < self._notices.start:
+            self._missed_notices += self._notices.start - self._position
+            self._position = self._notices.start
+        return self._outputs.pending or self._position < self._notices.end
+
+    def take(self) -> Update:
+        """Return the next message, which must be `pending`, and step past it."""
+        if self._outputs.pending and self._outputs.notices_before <= self._position:
+            return self._outputs.take()
+        notice = self._notices[self._position]
+        self._position += 1
+        return notice

@@ -1,0 +1,1 @@
+"""The Gradio side: everything that knows what a Gradio app is."""

@@ -1,0 +1,263 @@
+"""An app's description, from ``/config`` and ``/info``; no I/O."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import keyword
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._errors import EndpointNotFound, ProtocolError, shorten
+from ._parameters import Parameter, encode_arguments
+from ._wire import Json, are_objects, is_list, is_object
+
+
+@dataclass(frozen=True)
+class EndpointInfo:
+    """What an app says of one of its functions."""
+
+    fn_index: int
+    """The server's number for it: the dependency's id."""
+    api_name: str | None
+    """With its slash, or None if it has none."""
+    visibility: str
+    """``"public"``, ``"undocumented"`` or ``"private"``."""
+    description: str
+    parameters: tuple[Parameter, ...]
+    returns: tuple[Json, ...]
+    """The app's own words on each visible output: label, type, python_type, component."""
+    input_count: int
+    """How many slots ``data`` has, hidden components included."""
+    shown_outputs: tuple[int, ...]
+    """The places in an output's data that are not hidden components."""
+    streams: bool
+    """Whether it is a generator."""
+    stateful: bool
+    """Whether it takes or returns ``gr.State``, which Gradio keeps by session."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: ``"/name"`` or ``"fn_index 3"``."""
+        return self.api_name or f"fn_index {self.fn_index}"
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """The signature as Python shows it."""
+        return inspect.Signature([parameter.as_python() for parameter in self.parameters])
+
+    def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, validate: bool) -> str:
+        """Return the ``data`` of a call as JSON, hidden components filled with null.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong or missing; the message names it.
+        """
+        return encode_arguments(
+            self.name, self.parameters, self.input_count, args, kwargs, validate=validate
+        )
+
+    def present(self, data: list[Any]) -> Any:
+        """Return an output as users see it: hidden components dropped, one value bare.
+
+        Raises:
+            ProtocolError: The data has too few values.
+        """
+        shown = self.shown_outputs
+        if shown and shown[-1] >= len(data):
+            raise ProtocolError(
+                f"{self.name} has {shown[-1] + 1} outputs or more, but the server sent "
+                f"{len(data)}: {shorten(repr(data))}"
+            )
+        if len(shown) == 1:
+            return data[shown[0]]
+        return tuple(data[place] for place in shown)
+
+
+class AppInfo:
+    """What an app says of itself.
+
+    Args:
+        config: ``/config``, decoded.
+        info: ``/info?all_endpoints=True``, decoded.
+
+    Raises:
+        ProtocolError: They are not what Gradio sends.
+    """
+
+    def __init__(self, config: Json, info: Json) -> None:
+        self.version = str(config.get("version", ""))
+        self.protocol = str(config.get("protocol", "ws"))
+        self.api_prefix = str(config.get("api_prefix") or "")
+        self.title = str(config.get("title") or "")
+        named = info.get("named_endpoints")
+        dependencies = config.get("dependencies")
+        components = config.get("components")
+        if not (is_object(named) and are_objects(dependencies) and are_objects(components)):
+            raise ProtocolError(
+                "the app's /config or /info lacks its endpoints or components; "
+                f"is it a Gradio app? /config has: {shorten(sorted(config))}"
+            )
+        self._components = {component.get("id"): component for component in components}
+        self._named = named
+        unnamed = info.get("unnamed_endpoints")
+        self._unnamed = unnamed if is_object(unnamed) else {}
+        self._dependencies: dict[int, Json] = {}
+        self._by_name: dict[str, int] = {}
+        for place, dependency in enumerate(dependencies):
+            fn_index = dependency.get("id", place)
+            if isinstance(fn_index, int) and dependency.get("backend_fn") is not False:
+                self._dependencies[fn_index] = dependency
+                name = dependency.get("api_name")
+                if isinstance(name, str) and _visibility(dependency) != "private":
+                    self._by_name.setdefault("/" + name, fn_index)
+
+    def names(self, *, all_endpoints: bool = False) -> tuple[str, ...]:
+        """Return the names of the public endpoints, or of all that can be called by name."""
+        return tuple(
+            name
+            for name, fn_index in self._by_name.items()
+            if all_endpoints or _visibility(self._dependencies[fn_index]) == "public"
+        )
+
+    def find(self, api_name: str | None, fn_index: int | None) -> EndpointInfo:
+        """Return the endpoint of that name or number, or the one that stands out if neither.
+
+        Raises:
+            EndpointNotFound: There is none, or more than one.
+            TypeError: Both a name and a number are given.
+            ProtocolError: The app's description of it makes no sense.
+        """
+        if api_name is not None and fn_index is not None:
+            raise TypeError("give api_name or fn_index, not both")
+        if fn_index is not None:
+            if fn_index not in self._dependencies:
+                raise EndpointNotFound(
+                    f"the app has no function with fn_index {fn_index!r}; "
+                    f"it has {sorted(self._dependencies)}",
+                    available=self.names(),
+                )
+            return self._describe(fn_index)
+        names = self.names()
+        if api_name is None:
+            if len(names) == 1:
+                api_name = names[0]
+            elif "/predict" in names:
+                api_name = "/predict"
+            else:
+                raise EndpointNotFound(
+                    f"say which endpoint, with api_name=; the app has {_list(names)}",
+                    available=names,
+                )
+        name = api_name if api_name.startswith("/") else "/" + api_name
+        if name not in self._by_name:
+            near = difflib.get_close_matches(name, names, 1, 0.5)
+            hint = f"did you mean {near[0]!r}? It has" if near else "it has"
+            raise EndpointNotFound(
+                f"the app has no endpoint {name!r}; {hint} {_list(names)}",
+                available=names,
+                nearest=near[0] if near else None,
+            )
+        return self._describe(self._by_name[name])
+
+    def _describe(self, fn_index: int) -> EndpointInfo:
+        dependency = self._dependencies[fn_index]
+        name = dependency.get("api_name")
+        api_name = "/" + name if isinstance(name, str) else None
+        visibility = _visibility(dependency)
+        described: Json | None = None
+        if api_name is not None and visibility != "private":
+            described = self._named.get(api_name)
+        if described is None:
+            described = self._unnamed.get(str(fn_index))
+        inputs = self._slots(dependency, "inputs", fn_index)
+        outputs = self._slots(dependency, "outputs", fn_index)
+        places = [place for place, component in enumerate(inputs) if not _hidden(component)]
+        if described is None:
+            # Private and unnamed ones are in no /info; their components still say what they take.
+            described = {"parameters": [_guess(inputs[place]) for place in places], "returns": []}
+        parameters = described.get("parameters")
+        returns = described.get("returns")
+        if (
+            not are_objects(parameters)
+            or not are_objects(returns)
+            or len(parameters) != len(places)
+        ):
+            raise ProtocolError(
+                f"/info and /config disagree on the parameters of {api_name or fn_index}: "
+                f"{shorten(parameters)}"
+            )
+        types = dependency.get("types")
+        description = described.get("description") or dependency.get("api_description") or ""
+        return EndpointInfo(
+            fn_index=fn_index,
+            api_name=api_name,
+            visibility=visibility,
+            description=str(description),
+            parameters=_parameters(parameters, places, inputs),
+            returns=tuple(returns),
+            input_count=len(inputs),
+            shown_outputs=tuple(
+                place for place, component in enumerate(outputs) if not _hidden(component)
+            ),
+            streams=is_object(types) and types.get("generator") is True,
+            stateful=any(component.get("type") == "state" for component in (*inputs, *outputs)),
+        )
+
+    def _slots(self, dependency: Json, key: str, fn_index: int) -> list[Json]:
+        ids = dependency.get(key)
+        if not is_list(ids):
+            raise ProtocolError(f"function {fn_index} has no list of {key}: {shorten(ids)}")
+        return [self._components.get(_id_of(item), {}) for item in ids]
+
+
+def _id_of(item: Any) -> Any:
+    # Some releases send [id, "value"] where a single property of a component is meant.
+    while is_list(item) and item:
+        item = item[0]
+    return item if isinstance(item, (int, str)) else None
+
+
+def _visibility(dependency: Json) -> str:
+    visibility = dependency.get("api_visibility")
+    if isinstance(visibility, str):
+        return visibility
+    return "public" if dependency.get("show_api", True) else "undocumented"
+
+
+def _hidden(component: Json) -> bool:
+    return bool(component.get("skip_api", component.get("type") == "state"))
+
+
+def _guess(component: Json) -> Json:
+    props = component.get("props")
+    label = props.get("label") if is_object(props) else None
+    return {
+        "label": label or component.get("type"),
+        "type": component.get("api_info_as_input") or component.get("api_info") or {},
+        "component": component.get("type"),
+    }
+
+
+def _parameters(
+    described: list[Json], places: list[int], inputs: list[Json]
+) -> tuple[Parameter, ...]:
+    parameters: list[Parameter] = []
+    taken: set[str] = set()
+    for index, (item, place) in enumerate(zip(described, places, strict=True)):
+        name = item.get("parameter_name")
+        if (
+            not isinstance(name, str)
+            or not name.isidentifier()
+            or keyword.iskeyword(name)
+            or name in taken
+        ):
+            name = f"param_{index}"
+        taken.add(name)
+        props = inputs[place].get("props")
+        parameters.append(Parameter.from_info(name, place, item, props))
+    return tuple(parameters)
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(repr(name) for name in names) or "no public endpoint"

@@ -1,0 +1,194 @@
+"""One event's messages to what its job's memory channel carries; no I/O."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from outcome import Error, Value
+
+from .._errors import JobCancelled, ProtocolError, shorten
+from .._messages import Status, StatusUpdate, now
+from .._reporter import Reporter
+from . import _wire
+from ._edits import EditError, apply_edits
+from ._wire import Json
+
+logger = logging.getLogger("triojob")
+
+Present = Callable[[list[Any]], Any]
+"""Makes of an output's data what the user sees."""
+
+
+@dataclass(frozen=True)
+class FullData:
+    """An output that came whole."""
+
+    data: list[Any]
+    present: Present
+    time: datetime = field(default_factory=now)
+
+    def advance(self, _state: Any, /) -> list[Any]:
+        return self.data
+
+    def show(self, state: Any, /) -> Any:
+        return self.present(state)
+
+
+@dataclass(frozen=True)
+class EditedData:
+    """An output that came as edits of the one before, a list of them for each component."""
+
+    edits: list[Any]
+    present: Present
+    time: datetime = field(default_factory=now)
+
+    def advance(self, state: Any, /) -> list[Any]:
+        return apply_data_edits(state, self.edits)
+
+    def show(self, state: Any, /) -> Any:
+        return self.present(state)
+
+
+def apply_data_edits(data: list[Any], edits: list[Any]) -> list[Any]:
+    """Return ``data`` with the edits of each component applied; ``data`` stays as it was.
+
+    A component that was not there before starts from None.
+
+    Raises:
+        EditError: An edit doesn't fit, or a component has none.
+    """
+    if len(edits) < len(data):
+        raise EditError("a component has no list of edits")
+    padded = [*data, *[None] * (len(edits) - len(data))]
+    return [apply_edits(value, edit) for value, edit in zip(padded, edits, strict=True)]
+
+
+class EventTranslator:
+    """Follows one event from its first message to its last.
+
+    Args:
+        name: The endpoint, for messages to people.
+        streams: Whether the endpoint is a generator.
+        edits: Whether the protocol sends later outputs as edits.
+        present: Makes of an output's data what the user sees.
+        reporter: Where the job listens.
+    """
+
+    __slots__ = (
+        "_data",
+        "_edits",
+        "_in_step",
+        "_name",
+        "_present",
+        "_reporter",
+        "_streams",
+        "finished",
+        "started",
+    )
+
+    def __init__(
+        self, name: str, *, streams: bool, edits: bool, present: Present, reporter: Reporter
+    ) -> None:
+        self._name = name
+        self._streams = streams
+        self._edits = edits
+        self._present = present
+        self._reporter = reporter
+        self._data: list[Any] | None = None
+        """The data of the last output, rebuilt from its edits."""
+        self._in_step = True
+        self.started = False
+        """Whether any message has come."""
+        self.finished = False
+
+    def feed(self, message: Json) -> None:
+        """Take one message of this event; what can't be ends the event with `ProtocolError`."""
+        self.started = True
+        if self.finished:
+            return
+        try:
+            self._feed(message)
+        except ProtocolError as exc:
+            self.fail(exc)
+
+    def fail(self, error: Exception) -> None:
+        """End the event with ``error``, unless it has ended."""
+        if not self.finished:
+            self.finished = True
+            self._reporter.finish(Error(error))
+
+    def _feed(self, message: Json) -> None:
+        kind = message["msg"]
+        if kind == "estimation":
+            self._reporter.status(
+                StatusUpdate(
+                    Status.IN_QUEUE,
+                    rank=_wire.number(message, "rank"),
+                    queue_size=_wire.number(message, "queue_size"),
+                    eta=_wire.number(message, "rank_eta"),
+                )
+            )
+        elif kind == "process_starts":
+            eta = _wire.number(message, "eta")
+            self._reporter.status(StatusUpdate(Status.PROCESSING, eta=eta))
+        elif kind == "progress":
+            units = _wire.progress_units(message)
+            self._reporter.status(StatusUpdate(Status.PROGRESS, progress_data=units))
+        elif kind == "log":
+            self._reporter.log(_wire.log_message(message))
+        elif kind in ("process_generating", "process_streaming"):
+            data = _wire.data_of(message)
+            # Without data it is the error of one step; the completion tells of it.
+            if data is not None and message.get("success") is not False:
+                self._output(data, whole=kind == "process_streaming" or not self._edits)
+        elif kind == "process_completed":
+            self._complete(message)
+        else:
+            # A newer server may say more than this client knows; it says so by adding messages.
+            logger.debug("%s: ignoring a message of unknown kind %r", self._name, shorten(kind))
+
+    def _output(self, data: list[Any], *, whole: bool) -> None:
+        if whole or self._data is None:
+            self._data = data
+            self._present(data)  # what can't be shown ends the event here, not in a reader
+            self._reporter.output(FullData(data, self._present))
+        elif self._in_step:
+            try:
+                self._data = apply_data_edits(self._data, data)
+            except EditError as exc:
+                # Gradio's own diff miscounts some deletions, so this is no reason to fail the job:
+                # its completion has the full data again.
+                self._in_step = False
+                logger.debug("%s: out of step until the completion: %s", self._name, exc)
+            else:
+                self._reporter.output(EditedData(data, self._present))
+
+    def _complete(self, message: Json) -> None:
+        error = _wire.app_error(message, self._name)
+        if error is not None:
+            self.fail(error)
+            return
+        data = _wire.data_of(message)
+        if data is None:
+            if _wire.output_of(message):
+                raise ProtocolError(
+                    f"{self._name} completed with no data: {shorten(repr(message))}"
+                )
+            # An empty output is the server's answer to a cancellation, never a result.
+            self.finished = True
+            cancelled = JobCancelled(f"{self._name} was cancelled on the server")
+            self._reporter.finish(Error(cancelled), cancelled=True)
+            return
+        value = self._present(data)
+        output = None
+        if self._data is None:
+            output = None if self._streams else FullData(data, self._present)
+        elif not self._in_step or data != self._data:
+            # The last yield is repeated in the completion, so this is news only if it differs.
+            output = FullData(data, self._present)
+        self.finished = True
+        self._reporter.finish(Value(value), output=output)

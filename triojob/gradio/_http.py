@@ -1,0 +1,270 @@
+"""The only importer of httpx: requests, event streams, and the limiters in front of the pool.
+
+httpcore 1.0.9 loses a slot of its pool for good when a request is cancelled while it waits for one
+(httpcore issue 1093).  So nothing may ever wait inside the pool: each request first takes a place
+in a limiter here, and all places together are no more than the pool has.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import httpx
+import trio
+
+from .._errors import ConnectionFailed, ConnectionLost, ConnectionTimeout, ProtocolError
+from .._settings import Timeouts
+from .._version import __version__
+from ._sse import EventDecoder
+
+HTTPClient = httpx.AsyncClient
+"""What ``Client(http_client=)`` takes."""
+HTTPTransport = httpx.AsyncBaseTransport
+"""What ``Client(transport=)`` takes."""
+
+REQUESTS = 48
+"""How many short requests are under way at once."""
+GOODBYES = 16
+"""How many of the requests that tell of a cancellation are: never held up by the others."""
+_KEEPALIVE = 3.0
+"""Seconds; uvicorn closes idle connections after 5, and a request must not meet that."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer, read to its end."""
+
+    status: int
+    content_type: str
+    retry_after: str | None
+    location: str | None
+    body: bytes
+
+
+def parse_url(url: str) -> str:
+    """Return the base of an app's URL, with a slash at its end.
+
+    Raises:
+        ValueError: It is not an absolute http or https URL.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError) as exc:
+        raise ValueError(f"not a URL: {url!r} ({exc})") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError(f"the URL of an app starts with http:// or https://, unlike {url!r}")
+    if parsed.userinfo:
+        raise ValueError("the URL holds a user name or password; pass auth=(user, password)")
+    base = str(parsed.copy_with(query=None, fragment=None))
+    return base if base.endswith("/") else base + "/"
+
+
+class HTTP:
+    """Requests to one app.
+
+    Args:
+        base: The app's URL with a slash at its end.
+        streams: How many event streams may be open at once.
+        max_message_size: How many bytes an answer or an event may have.
+        client: The caller's own client, which stays theirs to close; or None to make one.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        *,
+        streams: int,
+        timeouts: Timeouts,
+        max_message_size: int,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        verify: bool | ssl.SSLContext = True,
+        transport: HTTPTransport | None = None,
+        client: HTTPClient | None = None,
+    ) -> None:
+        self.prefix = ""
+        self._base = base
+        self._timeouts = timeouts
+        self._max_size = max_message_size
+        self.streams = trio.CapacityLimiter(streams)
+        self.requests = trio.CapacityLimiter(REQUESTS)
+        self.goodbyes = trio.CapacityLimiter(GOODBYES)
+        self._owned = client is None
+        self._headers = dict(headers or {})
+        if client is None:
+            places = streams + REQUESTS + GOODBYES
+            limits = httpx.Limits(
+                max_connections=places,
+                max_keepalive_connections=places,
+                keepalive_expiry=_KEEPALIVE,
+            )
+            client = httpx.AsyncClient(
+                verify=verify,
+                limits=limits,
+                transport=transport,
+                cookies=dict(cookies or {}),
+                headers={"user-agent": f"triojob/{__version__}"},
+            )
+        elif cookies:
+            for name, value in cookies.items():
+                client.cookies.set(name, value)
+        self._client = client
+
+    async def aclose(self) -> None:
+        """Close all connections, unless they are those of the caller's own client."""
+        if self._owned:
+            with trio.CancelScope(shield=True):  # closing sockets: nothing here can block for long
+                await self._client.aclose()
+
+    def _url(self, path: str, *, root: bool = False) -> str:
+        return self._base + (path if root else self.prefix + path).lstrip("/")
+
+    def _timeout(self, read: float | None) -> httpx.Timeout:
+        times = self._timeouts
+        # No bound on the wait for the pool: nothing waits there.
+        return httpx.Timeout(connect=times.connect, write=times.write, read=read, pool=None)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: str | None = None,
+        form: Mapping[str, str] | None = None,
+        root: bool = False,
+        limiter: trio.CapacityLimiter | None = None,
+    ) -> Response:
+        """Send a request, following no redirect; return the answer, whatever its status.
+
+        Args:
+            path: Below the API prefix, or below the app's own URL if ``root``.
+            json: The body, encoded.
+            limiter: Where to take a place first; None if the caller holds one.
+
+        Raises:
+            ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+            ProtocolError: The answer is too large.
+        """
+        if limiter is not None:
+            async with limiter:
+                return await self.request(method, path, json=json, form=form, root=root)
+        what = f"{method} {path.partition('?')[0]}"
+        headers = dict(self._headers)
+        if json is not None:
+            headers |= {"content-type": "application/json", "x-gradio-user": "api"}
+        with self._mapped_errors(what, f"no answer within {self._timeouts.response} s"):
+            request = self._client.build_request(
+                method,
+                self._url(path, root=root),
+                content=None if json is None else json.encode(),
+                data=None if form is None else dict(form),
+                headers=headers,
+                timeout=self._timeout(self._timeouts.response),
+            )
+            response = await self._client.send(request, stream=True, follow_redirects=False)
+            try:
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > self._max_size:
+                        raise ProtocolError(
+                            f"the answer to {what} has more than {self._max_size} bytes "
+                            "(max_message_size= sets the bound)"
+                        )
+            finally:
+                await response.aclose()
+        return Response(
+            response.status_code,
+            response.headers.get("content-type", ""),
+            response.headers.get("retry-after"),
+            response.headers.get("location"),
+            bytes(body),
+        )
+
+    @asynccontextmanager
+    async def events(
+        self, path: str, refuse: Callable[[Response], Exception]
+    ) -> AsyncGenerator[AsyncGenerator[bytes, None], None]:
+        """Open an event stream; give an iterator over the data of its events.
+
+        The iterator ends where the server ends the stream properly.
+
+        Args:
+            refuse: Makes an error of an answer that is not an event stream.
+
+        Raises:
+            ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+            ProtocolError: An event is too large.
+        """
+        what = f"GET {path.partition('?')[0]}"
+        silent = f"the event stream was silent for {self._timeouts.silence} s"
+        with self._mapped_errors(what, silent):
+            request = self._client.build_request(
+                "GET",
+                self._url(path),
+                headers={**self._headers, "accept": "text/event-stream"},
+                timeout=self._timeout(self._timeouts.silence),
+            )
+            response = await self._client.send(request, stream=True, follow_redirects=False)
+        try:
+            kind = response.headers.get("content-type", "")
+            if response.status_code != 200 or not kind.startswith("text/event-stream"):
+                with self._mapped_errors(what, silent):
+                    head = b""
+                    async for chunk in response.aiter_bytes():
+                        head += chunk
+                        if len(head) > 1000:
+                            break
+                raise refuse(Response(response.status_code, kind, None, None, head))
+            yield self._decoded(response, what, silent)
+        finally:
+            # Under a cancellation too: httpx closes the connection without waiting for the peer.
+            await response.aclose()
+
+    async def _decoded(
+        self, response: httpx.Response, what: str, silent: str
+    ) -> AsyncGenerator[bytes, None]:
+        decoder = EventDecoder(self._max_size)
+        with self._mapped_errors(what, silent):
+            async for chunk in response.aiter_bytes():
+                for event in decoder.feed(chunk):
+                    yield event
+
+    @contextmanager
+    def _mapped_errors(self, what: str, timed_out: str) -> Generator[None, None, None]:
+        """Map httpx's errors to ours; no message of ours holds a query, header or cookie."""
+        where = f"{self._base} ({what})"
+        try:
+            yield
+        except httpx.ConnectTimeout as exc:
+            raise ConnectionFailed(
+                f"no connection to {where} within {self._timeouts.connect} s"
+            ) from exc
+        except (httpx.ConnectError, httpx.UnsupportedProtocol) as exc:
+            raise ConnectionFailed(f"no connection to {where}: {_words(exc)}") from exc
+        except httpx.ReadTimeout as exc:
+            raise ConnectionTimeout(f"{where}: {timed_out}") from exc
+        except httpx.WriteTimeout as exc:
+            raise ConnectionTimeout(
+                f"{where}: the server took nothing for {self._timeouts.write} s"
+            ) from exc
+        except httpx.HTTPError as exc:
+            raise ConnectionLost(f"lost the connection to {where}: {_words(exc)}") from exc
+
+
+def _words(exc: Exception) -> str:
+    return str(exc) or type(exc).__name__
+
+
+def quoted(text: str) -> str:
+    """Return ``text`` as it stands in a query."""
+    return quote(text, safe="")
+
+
+def is_json(response: Response) -> bool:
+    """Tell whether an answer says that it is JSON."""
+    return response.content_type.partition(";")[0].strip() == "application/json"

@@ -1,0 +1,183 @@
+"""The parameters of an endpoint: their names, defaults and what they allow; no I/O.
+
+Only what Gradio itself would refuse, or could make no sense of, is refused here: it takes a number
+for a text box and None for an empty component, and so do we.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._errors import shorten
+from ._wire import Json, is_list, is_object
+
+
+class _Required:
+    """Stands for the default of a required parameter that comes after one with a default."""
+
+    def __repr__(self) -> str:
+        return "<required>"
+
+
+REQUIRED = _Required()
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "string": ((str, int, float), "text"),
+    "number": ((int, float), "a number"),
+    "integer": ((int, float), "a whole number"),
+    "boolean": ((bool, int), "True or False"),
+    "array": ((list, tuple), "a list"),
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of an endpoint."""
+
+    name: str
+    place: int
+    """Its slot in the call's ``data``."""
+    label: str
+    component: str
+    python_type: str
+    """The app's own words on its type."""
+    required: bool
+    default: Any
+    """What the app says is sent if nothing is given; None for a required one."""
+    kind: str | None
+    """Its JSON schema type, if that is simple."""
+    choices: tuple[Any, ...] | None
+    """All that is allowed for it, or for each item of an array; None for no such list."""
+    minimum: float | None
+    maximum: float | None
+
+    @classmethod
+    def from_info(cls, name: str, place: int, item: Json, props: Any) -> Parameter:
+        """Make a parameter of its item in ``/info`` and its component's props in ``/config``."""
+        settings: Json = props if is_object(props) else {}
+        described = item.get("type")
+        schema: Json = described if is_object(described) else {}
+        kind = schema.get("type")
+        listed = schema.get("items") if kind == "array" else schema
+        choices = listed.get("enum") if is_object(listed) else None
+        python_type = item.get("python_type")
+        words = python_type.get("type") if is_object(python_type) else None
+        return cls(
+            name=name,
+            place=place,
+            label=str(item.get("label") or name),
+            component=str(item.get("component") or ""),
+            python_type=str(words or kind or "Any"),
+            required=item.get("parameter_has_default") is not True,
+            default=item.get("parameter_default"),
+            kind=kind if isinstance(kind, str) and kind in _KINDS else None,
+            # /info lists the choices of a dropdown that takes others just the same.
+            choices=tuple(choices)
+            if is_list(choices) and not settings.get("allow_custom_value")
+            else None,
+            minimum=_number(settings.get("minimum")),
+            maximum=_number(settings.get("maximum")),
+        )
+
+    def as_python(self) -> inspect.Parameter:
+        """Return it as `inspect` shows it."""
+        return inspect.Parameter(
+            self.name,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            # Gradio lets required parameters follow optional ones, Python does not.
+            default=REQUIRED if self.required else self.default,
+            annotation=self.python_type,
+        )
+
+    def check(self, endpoint: str, value: Any) -> None:
+        """Refuse what the app would refuse.
+
+        Raises:
+            TypeError: The value is of the wrong type.
+            ValueError: It is not one of the choices, or out of bounds.
+        """
+        if value is None or self.kind is None:
+            return
+        where = f"parameter {self.name!r} of {endpoint}"
+        types, words = _KINDS[self.kind]
+        if not isinstance(value, types):
+            raise TypeError(f"{where} takes {words}, not {shorten(repr(value), 80)}")
+        items: Any = value if self.kind == "array" else (value,)
+        for item in items:
+            if self.choices is not None and item not in self.choices:
+                raise ValueError(
+                    f"{where} takes one of {shorten(list(self.choices), 300)}, "
+                    f"not {shorten(repr(item), 80)}"
+                )
+        if self.kind in ("number", "integer") and not self._in_bounds(value):
+            low = "" if self.minimum is None else f" from {self.minimum:g}"
+            high = "" if self.maximum is None else f" up to {self.maximum:g}"
+            raise ValueError(f"{where} takes a number{low}{high}, not {value!r}")
+
+    def _in_bounds(self, value: Any) -> bool:
+        above = self.minimum is None or value >= self.minimum
+        return above and (self.maximum is None or value <= self.maximum)
+
+
+def _number(value: Any) -> float | None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and math.isfinite(value) else None
+
+
+def encode_arguments(
+    endpoint: str,
+    parameters: tuple[Parameter, ...],
+    slots: int,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    *,
+    validate: bool,
+) -> str:
+    """Bind arguments to parameters and return the call's ``data`` as JSON.
+
+    It is encoded here and now, so that what the caller changes later changes nothing.
+
+    Raises:
+        TypeError, ValueError: An argument is wrong or missing; the message names it.
+    """
+    names = [parameter.name for parameter in parameters]
+    shown = f"{endpoint}({', '.join(names)})"
+    if len(args) > len(names):
+        raise TypeError(f"{shown} takes {len(names)} arguments, but {len(args)} were given")
+    values = dict(zip(names, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{shown} has no parameter {name!r}{hint}")
+        if name in values:
+            raise TypeError(f"{shown} got parameter {name!r} twice, by place and by name")
+        values[name] = value
+    missing = [p.name for p in parameters if p.required and p.name not in values]
+    if missing:
+        raise TypeError(f"{shown} misses {', '.join(map(repr, missing))}")
+    encoded = ["null"] * slots
+    for parameter in parameters:
+        value = values.get(parameter.name, parameter.default)
+        if validate and parameter.name in values:
+            parameter.check(endpoint, value)
+        encoded[parameter.place] = _encode(endpoint, parameter.name, value)
+    return f"[{','.join(encoded)}]"
+
+
+def _encode(endpoint: str, name: str, value: Any) -> str:
+    where = f"parameter {name!r} of {endpoint} can't be sent as JSON"
+    try:
+        encoded = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        encoded.encode()  # a lone surrogate shows only here
+    except TypeError as exc:
+        raise TypeError(f"{where}: {exc}") from None
+    except (ValueError, RecursionError) as exc:
+        raise ValueError(f"{where}: {exc}") from None
+    return encoded

@@ -1,0 +1,79 @@
+"""Bytes to server-sent events; no I/O.
+
+The rules are those of the WHATWG HTML standard, 9.2.6.
+Lines are split in bytes: text would also split at U+2028 and U+0085, which Gradio sends raw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .._errors import ProtocolError, shorten
+
+
+class EventDecoder:
+    """Decodes one event stream, whatever the chunks that it comes in.
+
+    Args:
+        max_size: How many bytes one event may have; a larger one is a `ProtocolError`.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
+        self._buffer = bytearray()
+        self._searched = 0
+        """Up to here ``_buffer`` is known to hold no line end."""
+        self._data: list[bytes] = []
+        self._size = 0
+        self._after_cr = False
+        self._first = True
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take a chunk; yield the data of each event that it completes.
+
+        Raises:
+            ProtocolError: An event is larger than it may be.
+        """
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+            self._after_cr = False
+        if not chunk:
+            return
+        self._after_cr = chunk.endswith(b"\r")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        buffer = self._buffer
+        buffer += chunk
+        start = 0
+        while (end := buffer.find(b"\n", max(start, self._searched))) >= 0:
+            line = bytes(buffer[start:end])
+            start = end + 1
+            if line:
+                self._take(line)
+            elif self._data:
+                event = b"\n".join(self._data)
+                self._data.clear()
+                self._size = 0
+                yield event
+        del buffer[:start]
+        self._searched = len(buffer)
+        self._check(self._size + len(buffer), buffer)
+
+    def _take(self, line: bytes) -> None:
+        if self._first:
+            self._first = False
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        field, _, value = line.partition(b":")
+        # The other fields (event, id, retry) and comments say nothing to us.
+        if field == b"data":
+            value = value[1:] if value[:1] == b" " else value
+            self._size += len(value)
+            self._check(self._size, value)
+            self._data.append(value)
+
+    def _check(self, size: int, shown: bytes | bytearray) -> None:
+        if size > self._max_size:
+            raise ProtocolError(
+                f"the server sent an event of more than {self._max_size} bytes "
+                f"(max_message_size= sets the bound): {shorten(shown)}"
+            )

@@ -1,0 +1,52 @@
+"""An app's description for people; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .._errors import shorten
+from ._config import AppInfo, EndpointInfo
+from ._parameters import Parameter
+from ._wire import is_object
+
+
+def describe_app(base: str, app: AppInfo, endpoints: Sequence[EndpointInfo]) -> str:
+    """Return what the app offers, as text of several lines."""
+    title = f"{app.title} at {base}" if app.title else base
+    lines = [f"{title} (Gradio {app.version}, {app.protocol})", f"Endpoints: {len(endpoints)}"]
+    for endpoint in endpoints:
+        lines += ["", *_describe(endpoint)]
+    return "\n".join(lines)
+
+
+def _describe(endpoint: EndpointInfo) -> list[str]:
+    names = ", ".join(parameter.name for parameter in endpoint.parameters)
+    returns = [str(item.get("label") or place) for place, item in enumerate(endpoint.returns)]
+    lines = [f"{endpoint.name}({names}) -> {', '.join(returns) or 'nothing'}"]
+    if endpoint.description:
+        lines.append(f"  {endpoint.description}")
+    notes = [
+        *(["yields outputs as they come"] if endpoint.streams else []),
+        *(["keeps State by session"] if endpoint.stateful else []),
+        *([endpoint.visibility] if endpoint.visibility != "public" else []),
+    ]
+    if notes:
+        lines.append(f"  ({'; '.join(notes)})")
+    lines += [f"  - {_parameter(parameter)}" for parameter in endpoint.parameters]
+    for item in endpoint.returns:
+        python_type = item.get("python_type")
+        words = python_type.get("type") if is_object(python_type) else None
+        lines.append(f"  -> {item.get('label')} ({item.get('component')}): {words or 'Any'}")
+    return lines
+
+
+def _parameter(parameter: Parameter) -> str:
+    default = "required" if parameter.required else f"default {shorten(repr(parameter.default))}"
+    allowed = ""
+    if parameter.choices is not None:
+        allowed = f", one of {shorten(list(parameter.choices), 300)}"
+    elif parameter.minimum is not None or parameter.maximum is not None:
+        low = "" if parameter.minimum is None else f"{parameter.minimum:g}"
+        high = "" if parameter.maximum is None else f"{parameter.maximum:g}"
+        allowed = f", {low} to {high}".replace("  ", " ")
+    return f"{parameter.name} ({parameter.component}): {parameter.python_type}, {default}{allowed}"

@@ -1,0 +1,147 @@
+"""Events to messages: what the protocols sse_v1 to sse_v3 say; no I/O.
+
+The messages are defined in gradio 6.31, ``server_messages.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeGuard
+
+from .._errors import AppError, ProtocolError, shorten
+from .._messages import LogMessage, ProgressUnit
+
+Json = dict[str, Any]
+
+
+def is_object(value: Any) -> TypeGuard[Json]:
+    """Tell whether a decoded value is an object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Tell whether a decoded value is a list."""
+    return isinstance(value, list)
+
+
+def are_objects(value: Any) -> TypeGuard[list[Json]]:
+    """Tell whether a decoded value is a list of objects."""
+    return is_list(value) and all(map(is_object, value))
+
+
+def decode_object(data: bytes, what: str) -> Json:
+    """Decode a JSON object from the server; ``what`` names it in the error.
+
+    Raises:
+        ProtocolError: It is not a JSON object in UTF-8.
+    """
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise ProtocolError(f"{what} is not JSON ({type(exc).__name__}): {shorten(data)}") from None
+    if not is_object(value):
+        raise ProtocolError(f"{what} is not a JSON object: {shorten(data)}")
+    return value
+
+
+def decode_message(data: bytes) -> Json:
+    """Decode one message of an event stream: an object with a ``msg``.
+
+    Raises:
+        ProtocolError: It is something else.
+    """
+    message = decode_object(data, "a message of the event stream")
+    if not isinstance(message.get("msg"), str):
+        raise ProtocolError(f"a message of the event stream has no 'msg': {shorten(data)}")
+    if not isinstance(message.get("event_id"), (str, type(None))):
+        raise ProtocolError(f"a message of the event stream has a bad 'event_id': {shorten(data)}")
+    return message
+
+
+def number(message: Json, key: str) -> Any:
+    """Return the number in ``message[key]``, or None if there is none.
+
+    Raises:
+        ProtocolError: There is something else.
+    """
+    value = message.get(key)
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    raise ProtocolError(f"{key!r} is not a number: {shorten(repr(message))}")
+
+
+def text(message: Json, key: str, default: str | None = None) -> str | None:
+    """Return ``message[key]`` if it is text, else ``default``: such fields are for people."""
+    value = message.get(key)
+    return value if isinstance(value, str) else default
+
+
+def data_of(message: Json) -> list[Any] | None:
+    """Return ``message["output"]["data"]``, or None if there is none.
+
+    Raises:
+        ProtocolError: It is not a list.
+    """
+    data = output_of(message).get("data")
+    if data is None or is_list(data):
+        return data
+    raise ProtocolError(f"the data of an output is not a list: {shorten(repr(message))}")
+
+
+def output_of(message: Json) -> Json:
+    """Return ``message["output"]``, an object.
+
+    Raises:
+        ProtocolError: It is something else.
+    """
+    output = message.get("output")
+    if is_object(output):
+        return output
+    raise ProtocolError(f"a message has no 'output' object: {shorten(repr(message))}")
+
+
+def progress_units(message: Json) -> list[ProgressUnit]:
+    """Return the units of a ``progress`` message, outermost first.
+
+    Raises:
+        ProtocolError: They are something else.
+    """
+    units = message.get("progress_data")
+    if not are_objects(units):
+        raise ProtocolError(f"'progress_data' is not a list: {shorten(repr(message))}")
+    return [
+        ProgressUnit(
+            number(unit, "index"),
+            number(unit, "length"),
+            text(unit, "unit"),
+            number(unit, "progress"),
+            text(unit, "desc"),
+        )
+        for unit in units
+    ]
+
+
+def log_message(message: Json) -> LogMessage:
+    """Return what a ``log`` message says."""
+    return LogMessage(
+        text(message, "log", "") or "",
+        text(message, "level", "info") or "info",
+        title=text(message, "title"),
+        duration=number(message, "duration"),
+        visible=message.get("visible") is not False,
+    )
+
+
+def app_error(message: Json, endpoint: str) -> AppError | None:
+    """Return what a ``process_completed`` says went wrong, or None if nothing did."""
+    output = output_of(message)
+    if message.get("success") is not False and "error" not in output:
+        return None
+    error = output.get("error")
+    return AppError(
+        error if error is None or isinstance(error, str) else json.dumps(error),
+        title=text(output, "title") or text(message, "title"),
+        duration=number(output, "duration"),
+        visible=output.get("visible") is not False,
+        endpoint=endpoint,
+    )
