@@ -68,7 +68,7 @@ class _RemoteCall(Call):
                 result = await record.receive()
             finally:
                 if not translator.finished:
-                    delivery.abandon(self._hub.timeouts.goodbye)
+                    delivery.abandon()
         if result is None:
             # Only the client's end cancels the scope of the call.
             record.cancelled = True
@@ -487,16 +487,19 @@ class _BareBody:
         traceback: TracebackType | None,
     ) -> None:
         bare, self._raised = self._raised, None
-        if bare is None or exc is bare or exc is None:
-            return
         inner = exc
-        while len(inside := parts(inner)) == 1:
+        while inner is not None and inner is not bare and len(inside := parts(inner)) == 1:
             inner = inside[0]
-            if inner is bare:
-                try:
-                    raise bare.with_traceback(bare.__traceback__) from bare.__cause__
-                finally:
-                    del bare, inner, exc
+        if bare is None or inner is not bare or exc is bare:
+            return
+        context = bare.__context__
+        try:
+            raise bare
+        finally:
+            # Python has just noted the group that was being handled, which is of no interest.
+            bare.__context__ = context
+            # The traceback holds this frame, which must not hold the exception.
+            del bare, inner, exc, context
 
 
 class _Watched:

@@ -8,15 +8,21 @@ in a limiter here, and all places together are no more than the pool has.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
 
 import httpx
 import trio
 
-from .._errors import ConnectionFailed, ConnectionLost, ConnectionTimeout, ProtocolError
+from .._errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    ProtocolError,
+    TriojobError,
+)
 from .._settings import Timeouts
 from .._version import __version__
 from ._sse import EventDecoder
@@ -32,6 +38,8 @@ GOODBYES = 16
 """How many of the requests that tell of a cancellation are: never held up by the others."""
 _KEEPALIVE = 3.0
 """Seconds; uvicorn closes idle connections after 5, and a request must not meet that."""
+_LINGER = 1.0
+"""Seconds that a stream may stay open after its last event, for the server to end it."""
 
 
 @dataclass(frozen=True)
@@ -167,42 +175,46 @@ class HTTP:
             )
             response = await self._client.send(request, stream=True, follow_redirects=False)
             try:
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > self._max_size:
-                        raise ProtocolError(
-                            f"the answer to {what} has more than {self._max_size} bytes "
-                            "(max_message_size= sets the bound)"
-                        )
+                body = await self._read(response, self._max_size)
+                if response.status_code >= 500:
+                    await _never_again(response)
             finally:
                 await response.aclose()
+        if len(body) > self._max_size:
+            raise ProtocolError(
+                f"the answer to {what} has more than {self._max_size} bytes "
+                "(max_message_size= sets the bound)"
+            )
         return Response(
             response.status_code,
             response.headers.get("content-type", ""),
             response.headers.get("retry-after"),
             response.headers.get("location"),
-            bytes(body),
+            body,
         )
 
-    @asynccontextmanager
-    async def events(
-        self, path: str, refuse: Callable[[Response], Exception]
-    ) -> AsyncGenerator[AsyncGenerator[bytes, None], None]:
-        """Open an event stream; give an iterator over the data of its events.
-
-        The iterator ends where the server ends the stream properly.
+    async def listen(
+        self,
+        path: str,
+        deliver: Callable[[bytes], bool],
+        refuse: Callable[[Response], TriojobError],
+    ) -> None:
+        """Open an event stream and read it to its end.
 
         Args:
+            deliver: Called with the data of each event; returns whether that was the last one.
+                What it raises ends the reading.
             refuse: Makes an error of an answer that is not an event stream.
 
         Raises:
-            ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+            ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed, or the stream
+                ended before its last event.
             ProtocolError: An event is too large.
         """
         what = f"GET {path.partition('?')[0]}"
-        silent = f"the event stream was silent for {self._timeouts.silence} s"
-        with self._mapped_errors(what, silent):
+        with self._mapped_errors(
+            what, f"the event stream was silent for {self._timeouts.silence} s"
+        ):
             request = self._client.build_request(
                 "GET",
                 self._url(path),
@@ -210,29 +222,45 @@ class HTTP:
                 timeout=self._timeout(self._timeouts.silence),
             )
             response = await self._client.send(request, stream=True, follow_redirects=False)
-        try:
-            kind = response.headers.get("content-type", "")
-            if response.status_code != 200 or not kind.startswith("text/event-stream"):
-                with self._mapped_errors(what, silent):
-                    head = b""
-                    async for chunk in response.aiter_bytes():
-                        head += chunk
-                        if len(head) > 1000:
-                            break
-                raise refuse(Response(response.status_code, kind, None, None, head))
-            yield self._decoded(response, what, silent)
-        finally:
-            # Under a cancellation too: httpx closes the connection without waiting for the peer.
-            await response.aclose()
+            try:
+                kind = response.headers.get("content-type", "")
+                if response.status_code != 200 or not kind.startswith("text/event-stream"):
+                    head = await self._read(response, 1000)
+                    raise refuse(Response(response.status_code, kind, None, None, head))
+                decoder = EventDecoder(self._max_size)
+                last = False
 
-    async def _decoded(
-        self, response: httpx.Response, what: str, silent: str
-    ) -> AsyncGenerator[bytes, None]:
-        decoder = EventDecoder(self._max_size)
-        with self._mapped_errors(what, silent):
-            async for chunk in response.aiter_bytes():
-                for event in decoder.feed(chunk):
-                    yield event
+                def take(chunk: bytes, scope: trio.CancelScope) -> None:
+                    nonlocal last
+                    for event in decoder.feed(chunk):
+                        if not last and deliver(event):
+                            last = True
+                            # The end of the answer is a moment away.  With it, the connection
+                            # can be used again.
+                            scope.deadline = trio.current_time() + _LINGER
+
+                await _each_chunk(response, take)
+            finally:
+                # Under a cancellation too: httpx closes it without waiting for the peer.
+                await response.aclose()
+        if not last:
+            raise ConnectionLost(
+                f"the server ended the event stream of {self._base} with work unfinished; "
+                "what became of it there is not known"
+            )
+
+    async def _read(self, response: httpx.Response, enough: int) -> bytes:
+        """Return the body, or somewhat more than ``enough`` bytes of it."""
+        body = bytearray()
+
+        def take(chunk: bytes, scope: trio.CancelScope) -> None:
+            if len(body) <= enough:
+                body.extend(chunk)
+            else:
+                scope.cancel()
+
+        await _each_chunk(response, take)
+        return bytes(body)
 
     @contextmanager
     def _mapped_errors(self, what: str, timed_out: str) -> Generator[None, None, None]:
@@ -254,6 +282,38 @@ class HTTP:
             ) from exc
         except httpx.HTTPError as exc:
             raise ConnectionLost(f"lost the connection to {where}: {_words(exc)}") from exc
+
+
+async def _each_chunk(
+    response: httpx.Response, take: Callable[[bytes, trio.CancelScope], None]
+) -> None:
+    """Call ``take`` with each chunk and with the scope that ends the reading.
+
+    The loop is left by its end or by a cancellation only.  Left otherwise, it would leave httpx's
+    nested async generators unfinished, for the garbage collector to find.
+    """
+    error: TriojobError | None = None
+    with trio.CancelScope() as scope:
+        async for chunk in response.aiter_bytes():
+            if error is None:
+                try:
+                    take(chunk, scope)
+                except TriojobError as exc:
+                    error = exc
+                    scope.cancel()
+    if error is not None:
+        raise error
+
+
+async def _never_again(response: httpx.Response) -> None:
+    """Close the connection of an answer.
+
+    After a 500 uvicorn resets the connection, though it has not said so; the next request on it
+    would fail without having been heard.
+    """
+    stream = response.extensions.get("network_stream")
+    if stream is not None:
+        await stream.aclose()
 
 
 def _words(exc: Exception) -> str:

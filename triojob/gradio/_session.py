@@ -12,7 +12,7 @@ import logging
 import math
 import uuid
 from collections.abc import Generator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 
 import trio
 
@@ -55,14 +55,13 @@ class Delivery:
         self.event_id: str | None = None
         self.abandoned = False
         """The job has ended here; the server is still to be told, or has been."""
+        # Shielded: a cancellation is held until the server has named the event.
         self.join_scope = trio.CancelScope(shield=True)
 
-    def abandon(self, goodbye: float) -> None:
+    def abandon(self) -> None:
         """Let the server know, as soon as may be, that nobody waits any more."""
         if self.session is not None and not self.abandoned:
             self.abandoned = True
-            # The server has yet to name the event: wait for that, but not for ever.
-            self.join_scope.deadline = trio.current_time() + goodbye
             self.session.abandoned(self)
 
 
@@ -82,6 +81,8 @@ class Hub:
         self.timeouts = timeouts
         self._lanes: list[Session] = []
         """Lanes that nothing rides on, to be used again: a server keeps a little for each."""
+        self.joins: set[Delivery] = set()
+        """The calls that the server has yet to answer."""
         self._calls: set[trio.CancelScope] = set()
         self._left = trio.lowlevel.ParkingLot()
         self.closed = False
@@ -109,6 +110,8 @@ class Hub:
         with trio.CancelScope(shield=True):
             while self._calls:
                 await self._left.park()
+        for delivery in self.joins:
+            delivery.join_scope.deadline = trio.current_time() + self.timeouts.goodbye
 
     def take_lane(self) -> Session:
         """Return a session that nothing rides on."""
@@ -122,14 +125,15 @@ class Hub:
 class _Function:
     """The calls of one function in one session."""
 
-    __slots__ = ("calls", "telling", "waiting")
+    __slots__ = ("calls", "telling", "told", "turn")
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: float) -> None:
+        self.turn = trio.CapacityLimiter(at_once)
         self.calls: dict[Delivery, None] = {}
         """Those that the server may be running, in the order in which they were sent."""
         self.telling = False
         """The server is being told to stop all of them; what joined now would be stopped too."""
-        self.waiting = trio.lowlevel.ParkingLot()
+        self.told = trio.lowlevel.ParkingLot()
 
 
 class Session:
@@ -143,7 +147,7 @@ class Session:
     def __init__(self, hub: Hub, *, lane: bool = False, one_at_a_time: bool = True) -> None:
         self._hub = hub
         self._lane = lane
-        self._one_at_a_time = one_at_a_time
+        self._at_once = 1 if one_at_a_time else math.inf
         # A bearer secret: whoever knows it can cancel the session's events.  Never logged.
         self._hash = uuid.uuid4().hex
         self._functions: dict[int, _Function] = {}
@@ -165,12 +169,15 @@ class Session:
 
         Being cancelled here means that the server never hears of it.
         """
-        function = self._functions.setdefault(delivery.fn_index, _Function())
-        while function.telling or (self._one_at_a_time and function.calls):
-            await function.waiting.park()
+        function = self._functions.get(delivery.fn_index)
+        if function is None:
+            function = self._functions[delivery.fn_index] = _Function(self._at_once)
+        await function.turn.acquire_on_behalf_of(delivery)
         function.calls[delivery] = None
         self._joining += 1
         try:
+            while function.telling:
+                await function.told.park()
             async with self._opening:
                 if not self._has_place:
                     await self._hub.http.streams.acquire_on_behalf_of(self)
@@ -182,6 +189,7 @@ class Session:
             raise
         delivery.session = self
         delivery.session_hash = self._hash
+        self._hub.joins.add(delivery)
         self._hub.background.start_soon(self._join, delivery, name=f"<join {delivery.name}>")
 
     def abandoned(self, delivery: Delivery) -> None:
@@ -193,7 +201,7 @@ class Session:
         self._last_use = True
         for function in tuple(self._functions.values()):
             for delivery in tuple(function.calls):
-                delivery.abandon(self._hub.timeouts.goodbye)
+                delivery.abandon()
         self._rest()
 
     # Joining.
@@ -211,6 +219,7 @@ class Session:
             error = exc
         finally:
             self._joining -= 1
+            self._hub.joins.discard(delivery)
             self._hub.http.requests.release_on_behalf_of(delivery)
         early = self._early.pop(event_id, []) if event_id is not None else []
         if not self._joining:
@@ -246,8 +255,9 @@ class Session:
             function.telling = True
             self._last_use = self._last_use or self._lane
             await self._post_cancel(delivery)
-            function.telling = False
-        self._leave(delivery)
+            self._told(function, (delivery,))
+        else:
+            self._leave(delivery)
 
     # Reading.
 
@@ -257,13 +267,11 @@ class Session:
                 while self._deliveries:
                     # Those that the server has named by now: this stream is sure to tell of them.
                     expected = set(self._deliveries)
-                    async with (
-                        self._hub.driver.messages(self._hash) as stream,
-                        aclosing(stream) as messages,
-                    ):
-                        async for message in messages:
-                            self._route(message)
+                    await self._hub.driver.listen(self._hash, self._route)
                     self._check_closed(expected)
+            if scope.cancelled_caught and self._lane:
+                # The server has yet to notice, and will then drop what the session has.
+                self._last_use = True
         except TriojobError as exc:
             self._break(exc)
         finally:
@@ -300,7 +308,7 @@ class Session:
             self._settle(delivery)
         elif delivery.translator.finished and not delivery.abandoned:
             # It ended in a message that can't be: here it is over, but the server goes on.
-            delivery.abandon(self._hub.timeouts.goodbye)
+            delivery.abandon()
 
     def _break(self, error: TriojobError) -> None:
         """The stream broke, and with it each call that rides on it."""
@@ -320,15 +328,12 @@ class Session:
         self._leave(delivery)
 
     def _leave(self, delivery: Delivery) -> None:
-        function = self._functions.get(delivery.fn_index)
-        if function is not None:
-            function.calls.pop(delivery, None)
-            function.waiting.unpark_all()
+        function = self._functions[delivery.fn_index]
+        if delivery in function.calls:
+            del function.calls[delivery]
+            function.turn.release_on_behalf_of(delivery)
             self._tell_if_possible(delivery.fn_index)
-            if not function.calls and not function.telling:
-                # Whoever waited has been woken, and comes back to the entry that is there then.
-                del self._functions[delivery.fn_index]
-        self._rest()
+            self._rest()
 
     def _rest(self) -> None:
         """Let go of what nothing needs any more: the stream, and then the place for it."""
@@ -347,10 +352,9 @@ class Session:
                 self._hub.give_back(self)
 
     def _tell_if_possible(self, fn_index: int) -> None:
-        function = self._functions.get(fn_index)
+        function = self._functions[fn_index]
         if (
-            function is not None
-            and function.calls
+            function.calls
             and not function.telling
             and all(call.abandoned and call.event_id is not None for call in function.calls)
         ):
@@ -363,11 +367,14 @@ class Session:
         calls = tuple(function.calls)
         for call in calls:
             await self._post_cancel(call)
-        # All at once, lest what is left after the first be told again.
-        function.calls.clear()
-        function.telling = False
+        self._told(function, calls)
+
+    def _told(self, function: _Function, calls: tuple[Delivery, ...]) -> None:
         for call in calls:
             self._settle(call)
+        function.telling = False
+        function.told.unpark_all()
+        self._rest()
 
     async def _post_cancel(self, call: Delivery) -> None:
         event_id = call.event_id or "unknown"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
 from typing import Protocol
 
 from .._wire import Json
@@ -30,12 +29,11 @@ class Driver(Protocol):
         """
         ...
 
-    def messages(
-        self, session_hash: str
-    ) -> AbstractAsyncContextManager[AsyncGenerator[Json, None]]:
-        """Open the session's event stream.
+    async def listen(self, session_hash: str, deliver: Callable[[Json], None]) -> None:
+        """Read the session's event stream; return when no event of the session is pending.
 
-        The iterator ends where the server says that the session has no event pending.
+        Args:
+            deliver: Called with each message; what it raises ends the reading.
 
         Raises:
             ConnectionLost: The network failed, or the stream ended without that word.

@@ -6,13 +6,12 @@ Wire sources: gradio 6.31, ``routes.py`` (``/queue/join``, ``/queue/data``, ``/c
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ..._errors import (
     AuthenticationError,
-    ConnectionLost,
     ProtocolError,
     QueueFull,
     ServerStopped,
@@ -49,27 +48,18 @@ class SseV3:
             )
         return event_id
 
-    @asynccontextmanager
-    async def messages(self, session_hash: str) -> AsyncGenerator[AsyncGenerator[Json, None], None]:
-        path = f"/queue/data?session_hash={quoted(session_hash)}"
-        async with self._http.events(
-            path, lambda response: refusal(response, "opening the event stream", "")
-        ) as events:
-            yield self._until_closed(events)
+    async def listen(self, session_hash: str, deliver: Callable[[Json], None]) -> None:
+        def take(event: bytes) -> bool:
+            message = decode_message(event)
+            if message["msg"] == "close_stream":
+                return True
+            deliver(message)
+            return False
 
-    async def _until_closed(
-        self, events: AsyncGenerator[bytes, None]
-    ) -> AsyncGenerator[Json, None]:
-        async with aclosing(events) as data:
-            async for event in data:
-                message = decode_message(event)
-                if message["msg"] == "close_stream":
-                    return
-                yield message
-        raise ConnectionLost(
-            "the server ended the event stream with jobs unfinished; "
-            "what they did there is not known"
-        )
+        def refuse(response: Response) -> TriojobError:
+            return refusal(response, "opening the event stream", "")
+
+        await self._http.listen(f"/queue/data?session_hash={quoted(session_hash)}", take, refuse)
 
     async def cancel(self, session_hash: str, fn_index: int, event_id: str) -> None:
         body = json.dumps(

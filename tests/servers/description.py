@@ -1,0 +1,510 @@
+"""How an app describes itself: `/config` and `/info` as of Gradio 6.31, from a few words.
+
+Only what a client may look at is true to Gradio; of a component's looks there is a sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Visibility = Literal["public", "undocumented", "private"]
+
+# Names of a client's own arguments: Gradio renames parameters that would collide with them.
+RESERVED_NAMES = frozenset({"api_name", "fn_index", "result_callbacks"})
+
+_STRING_OR_NULL = [{"type": "string"}, {"type": "null"}]
+
+FILE_SCHEMA: dict[str, Any] = {
+    "$defs": {
+        "FileDataMeta": {
+            "properties": {
+                "_type": {"const": "gradio.FileData", "title": "Type", "type": "string"}
+            },
+            "required": ["_type"],
+            "title": "FileDataMeta",
+            "type": "object",
+        }
+    },
+    "properties": {
+        "path": {"title": "Path", "type": "string"},
+        "url": {"anyOf": _STRING_OR_NULL, "default": None, "title": "Url"},
+        "size": {
+            "anyOf": [{"type": "integer"}, {"type": "null"}],
+            "default": None,
+            "title": "Size",
+        },
+        "orig_name": {
+            "anyOf": _STRING_OR_NULL,
+            "default": None,
+            "title": "Orig Name",
+        },
+        "mime_type": {
+            "anyOf": _STRING_OR_NULL,
+            "default": None,
+            "title": "Mime Type",
+        },
+        "is_stream": {"default": False, "title": "Is Stream", "type": "boolean"},
+        "meta": {"$ref": "#/$defs/FileDataMeta"},
+    },
+    "required": ["path"],
+    "title": "FileData",
+    "type": "object",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Component:
+    """One component. Two endpoints share it by naming the same object, which matters for State."""
+
+    kind: str
+    label: str | None = None
+    value: Any = None
+    """Its initial value: a State's, or a parameter's default as clients see it."""
+    schema: dict[str, Any] = field(default_factory=dict)
+    python_type: str = "Any"
+    example: Any = None
+    skip_api: bool = False
+    props: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_state(self) -> bool:
+        return self.kind == "state"
+
+    def config(self, component_id: int) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "id": component_id,
+            "type": self.kind,
+            "props": {"name": self.kind, "visible": True, "_selectable": False, **self.props},
+            "skip_api": self.skip_api,
+            "component_class_id": hashlib.sha256(self.kind.encode()).hexdigest(),
+            "key": None,
+        }
+        if self.label is not None:
+            entry["props"]["label"] = self.label
+        # A State's value stays on the server.
+        if self.value is not None and not self.is_state:
+            entry["props"]["value"] = self.value
+        if not self.skip_api:
+            entry |= {
+                "api_info": self.schema,
+                "api_info_as_input": self.schema,
+                "api_info_as_output": self.schema,
+                "example_inputs": self.example,
+            }
+        return entry
+
+    def info(self) -> dict[str, Any]:
+        return {
+            "label": self.label,
+            "type": self.schema,
+            "python_type": {"type": self.python_type, "description": ""},
+            "component": self.kind.capitalize(),
+        }
+
+
+def textbox(label: str, value: str | None = None) -> Component:
+    return Component("textbox", label, value, {"type": "string"}, "str", "Hello!!")
+
+
+def number(label: str, value: float | None = None) -> Component:
+    return Component("number", label, value, {"type": "number"}, "float", 3)
+
+
+def slider(label: str, minimum: float, maximum: float, value: float) -> Component:
+    schema = {"type": "number", "description": f"numeric value between {minimum} and {maximum}"}
+    props = {"minimum": minimum, "maximum": maximum, "step": 1}
+    return Component("slider", label, value, schema, "float", minimum, props=props)
+
+
+def checkbox(label: str, value: bool | None = None) -> Component:
+    return Component("checkbox", label, value, {"type": "boolean"}, "bool", True)
+
+
+def dropdown(
+    label: str,
+    choices: Sequence[str],
+    value: str | None = None,
+    *,
+    allow_custom_value: bool = False,
+) -> Component:
+    names = list(choices)
+    props = {
+        "choices": [[name, name] for name in names],
+        "allow_custom_value": allow_custom_value,
+    }
+    schema = {"type": "string", "enum": names}
+    python_type = "Literal[" + ", ".join(map(repr, names)) + "]"
+    return Component("dropdown", label, value, schema, python_type, names[0], props=props)
+
+
+def checkboxgroup(
+    label: str, choices: Sequence[str], value: Sequence[str] | None = None
+) -> Component:
+    names = list(choices)
+    items = {"enum": names, "type": "string"}
+    schema = {"items": items, "title": "Checkbox Group", "type": "array"}
+    python_type = "list[Literal[" + ", ".join(map(repr, names)) + "]]"
+    chosen = None if value is None else list(value)
+    props = {"choices": [[name, name] for name in names]}
+    return Component("checkboxgroup", label, chosen, schema, python_type, names[:1], props=props)
+
+
+def json_value(label: str, value: Any = None) -> Component:
+    schema = {"type": {}, "description": "any valid json"}
+    return Component(
+        "json", label, value, schema, "str | float | bool | list | dict", {"foo": "bar"}
+    )
+
+
+def chatbot(label: str) -> Component:
+    schema = {"items": {}, "title": "ChatbotDataMessages", "type": "array"}
+    return Component("chatbot", label, [], schema, "list[Message | MessageDict]", [])
+
+
+def dataframe(label: str) -> Component:
+    schema = {
+        "properties": {
+            "headers": {"items": {}, "title": "Headers", "type": "array"},
+            "data": {"items": {"items": {}, "type": "array"}, "title": "Data", "type": "array"},
+        },
+        "required": ["headers", "data"],
+        "title": "DataframeData",
+        "type": "object",
+    }
+    python_type = "dict(headers: list[Any], data: list[list[Any]])"
+    return Component("dataframe", label, None, schema, python_type, None)
+
+
+def file(label: str, *, multiple: bool = False) -> Component:
+    schema: dict[str, Any] = FILE_SCHEMA
+    python_type = "filepath"
+    if multiple:
+        schema = {"items": FILE_SCHEMA, "title": "ListFiles", "type": "array"}
+        python_type = "list[filepath]"
+    props = {"file_count": "multiple" if multiple else "single"}
+    return Component("file", label, None, schema, python_type, None, props=props)
+
+
+def state(initial: Any = None) -> Component:
+    """A gr.State: hidden from callers, kept on the server for each session."""
+    return Component("state", None, initial, skip_api=True)
+
+
+def button(label: str) -> Component:
+    """A component that is no State and that callers don't see either."""
+    return Component("button", label, label, skip_api=True)
+
+
+def _components(described: Iterable[Component | str]) -> tuple[Component, ...]:
+    return tuple(textbox(item) if isinstance(item, str) else item for item in described)
+
+
+@dataclass(eq=False)
+class Endpoint:
+    """One function of the app."""
+
+    fn_index: int
+    name: str | None
+    inputs: tuple[Component, ...]
+    outputs: tuple[Component, ...]
+    script: Callable[..., Awaitable[None]]
+    """Takes an `Event`."""
+    generator: bool = False
+    parameter_names: tuple[str, ...] = ()
+    """Of the function's parameters, one for each input."""
+    optional: frozenset[str] = frozenset()
+    """Parameters whose default is None in the function's signature."""
+    visibility: Visibility = "public"
+    queue: bool | None = True
+    backend: bool = True
+    concurrency_limit: int | None = None
+    concurrency_id: str = ""
+    """Endpoints with the same one share limit and queue, as listeners of one function do."""
+    validator: Callable[..., Sequence[tuple[bool, str] | None]] | None = None
+    cached: bool = False
+    """Runs inside the POST, and then tells neither a place in the queue nor a start."""
+    manual: bool = False
+    """Sends neither estimation nor process_starts by itself: the script does."""
+    description: str = ""
+    cancels: tuple[int, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Merged over the dependency in /config, for shapes that Gradio 6.31 never sends."""
+
+    def parameter_name(self, index: int) -> str:
+        name = self.parameter_names[index]
+        return f"param_{index}" if name in RESERVED_NAMES else name
+
+    def config(self, ids: dict[Component, int], target: int) -> dict[str, Any]:
+        return {
+            "id": self.fn_index,
+            "targets": [[target, "click"]],
+            "inputs": [ids[component] for component in self.inputs],
+            "outputs": [ids[component] for component in self.outputs],
+            "backend_fn": self.backend,
+            "js": None,
+            "queue": self.queue,
+            "api_name": self.name,
+            "api_description": None,
+            "scroll_to_output": False,
+            "show_progress": "full",
+            "show_progress_on": None,
+            "batch": False,
+            "max_batch_size": 4,
+            "cancels": list(self.cancels),
+            "types": {"generator": self.generator, "cancel": bool(self.cancels)},
+            "collects_event_data": False,
+            "trigger_after": None,
+            "trigger_only_on_success": False,
+            "trigger_only_on_failure": False,
+            "trigger_mode": "once",
+            "api_visibility": self.visibility,
+            "rendered_in": None,
+            "render_id": None,
+            "connection": "sse",
+            "time_limit": None,
+            "stream_every": 0.5,
+            "event_specific_args": None,
+            "component_prop_inputs": [],
+            "js_implementation": None,
+            **self.extra,
+        }
+
+    def info(self) -> dict[str, Any]:
+        parameters = []
+        for index, component in enumerate(self.inputs):
+            if component.skip_api:
+                continue
+            name = self.parameter_name(index)
+            has_default = component.value is not None or name in self.optional
+            entry = component.info()
+            parameters.append(
+                {
+                    "label": entry["label"],
+                    "parameter_name": name,
+                    "parameter_has_default": has_default,
+                    "parameter_default": component.value,
+                    "type": entry["type"],
+                    "python_type": entry["python_type"],
+                    "component": entry["component"],
+                    "example_input": component.example,
+                }
+            )
+        return {
+            "parameters": parameters,
+            "returns": [output.info() for output in self.outputs if not output.skip_api],
+            "api_visibility": self.visibility,
+            "description": self.description,
+            "code_snippets": {"python": "", "javascript": "", "bash": "", "cli": ""},
+        }
+
+
+class App:
+    """What a scripted server serves. Endpoints may be added while it serves."""
+
+    def __init__(
+        self,
+        *,
+        title: str = "scripted",
+        protocol: str = "sse_v3",
+        version: str = "6.31.0",
+        api_prefix: str = "/gradio_api",
+        mount: str = "",
+        auth: tuple[str, str] | None = None,
+        max_queue_size: int | None = None,
+        concurrency_limit: int | None = None,
+        show_error: bool = True,
+        heartbeat_interval: float = 15.0,
+        max_file_size: int | None = None,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        """Describe an app without endpoints.
+
+        Args:
+            title: As /config tells it.
+            protocol: Decides on diffs (from `sse_v2`) and on `close_stream` (`sse_v3`).
+            version: As /config tells it.
+            api_prefix: Where all but /config, /login and /logout live.
+            mount: A path in front of everything, as of an app that is mounted in another.
+            auth: User name and password to ask for.
+            max_queue_size: How many events may wait, over all endpoints.
+            concurrency_limit: How many events of one endpoint may run, unless it says otherwise.
+                Gradio's own default is 1; here it is unlimited.
+            show_error: Whether /config says that errors are shown. Scripts decide what they send.
+            heartbeat_interval: Seconds between heartbeats.
+            max_file_size: Bytes that one upload may have.
+            config: Merged over /config; a None value removes the key.
+        """
+        self.title = title
+        self.protocol = protocol
+        self.version = version
+        self.api_prefix = api_prefix
+        self.mount = mount
+        self.auth = auth
+        self.max_queue_size = max_queue_size
+        self.concurrency_limit = concurrency_limit
+        self.show_error = show_error
+        self.heartbeat_interval = heartbeat_interval
+        self.max_file_size = max_file_size
+        self.config_overrides = dict(config or {})
+        self.app_id = 5841325960069749823
+        self.endpoints: list[Endpoint] = []
+
+    @property
+    def sends_edits(self) -> bool:
+        return self.protocol in ("sse_v2", "sse_v2.1", "sse_v3")
+
+    @property
+    def sends_close_stream(self) -> bool:
+        return self.protocol == "sse_v3"
+
+    def __getitem__(self, name: str) -> Endpoint:
+        for endpoint in self.endpoints:
+            if endpoint.name == name.removeprefix("/"):
+                return endpoint
+        raise KeyError(name)
+
+    def add(
+        self,
+        name: str | None,
+        script: Callable[..., Awaitable[None]] | None = None,
+        *,
+        inputs: Iterable[Component | str] = (),
+        outputs: Iterable[Component | str] = ("out",),
+        generator: bool = False,
+        parameter_names: Sequence[str] | None = None,
+        optional: Iterable[str] = (),
+        visibility: Visibility = "public",
+        queue: bool | None = True,
+        backend: bool = True,
+        concurrency_limit: int | Literal["default"] | None = "default",
+        concurrency_id: str | None = None,
+        validator: Callable[..., Sequence[tuple[bool, str] | None]] | None = None,
+        cached: bool = False,
+        manual: bool = False,
+        description: str = "",
+        cancels: Iterable[int] = (),
+        extra: dict[str, Any] | None = None,
+    ) -> Endpoint:
+        """Add an endpoint; a string among `inputs` or `outputs` is a textbox with that label.
+
+        Without a script it gives its inputs back; a generator yields them one by one first.
+        """
+        input_components = _components(inputs)
+        names = parameter_names or [component.label or "state" for component in input_components]
+        endpoint = Endpoint(
+            fn_index=len(self.endpoints),
+            name=name,
+            inputs=input_components,
+            outputs=_components(outputs),
+            script=script or (yield_inputs if generator else return_inputs),
+            generator=generator,
+            parameter_names=tuple(names),
+            optional=frozenset(optional),
+            visibility=visibility,
+            queue=queue,
+            backend=backend,
+            concurrency_limit=(
+                self.concurrency_limit if concurrency_limit == "default" else concurrency_limit
+            ),
+            concurrency_id=concurrency_id or f"fn-{len(self.endpoints)}",
+            validator=validator,
+            cached=cached,
+            manual=manual,
+            description=description,
+            cancels=tuple(cancels),
+            extra=dict(extra or {}),
+        )
+        self.endpoints.append(endpoint)
+        return endpoint
+
+    def endpoint(
+        self, name: str | None = None, **options: Any
+    ) -> Callable[[Callable[..., Awaitable[None]]], Endpoint]:
+        """Decorate a script: `add` under the function's name, or under `name`."""
+
+        def decorate(script: Callable[..., Awaitable[None]]) -> Endpoint:
+            return self.add(name or getattr(script, "__name__", None), script, **options)
+
+        return decorate
+
+    def _components(self) -> dict[Component, int]:
+        """Number the components, in order of appearance."""
+        ids: dict[Component, int] = {}
+        for endpoint in self.endpoints:
+            for component in (*endpoint.inputs, *endpoint.outputs):
+                ids.setdefault(component, len(ids) + 1)
+        return ids
+
+    def config(self, url: str, *, username: str | None = None) -> dict[str, Any]:
+        """Build what GET /config says."""
+        ids = self._components()
+        buttons = {endpoint: len(ids) + 1 + n for n, endpoint in enumerate(self.endpoints)}
+        triggers = [
+            button(endpoint.name or "unnamed").config(number)
+            for endpoint, number in buttons.items()
+        ]
+        states = any(component.is_state for component in ids)
+        config: dict[str, Any] = {
+            "version": self.version,
+            "api_prefix": self.api_prefix,
+            "mode": "blocks",
+            "app_id": self.app_id,
+            "dev_mode": False,
+            "analytics_enabled": False,
+            "components": [
+                *(component.config(number) for component, number in ids.items()),
+                *triggers,
+            ],
+            "connect_heartbeat": states,
+            "title": self.title,
+            "space_id": None,
+            "enable_queue": True,
+            "show_error": self.show_error,
+            "is_colab": False,
+            "max_file_size": self.max_file_size,
+            "protocol": self.protocol,
+            "pages": [["", "Home", True]],
+            "mcp_server": False,
+            "dependencies": [endpoint.config(ids, number) for endpoint, number in buttons.items()],
+            "layout": {"id": 0, "children": [{"id": number} for number in ids.values()]},
+            "username": username,
+            "root": url,
+        }
+        config |= self.config_overrides
+        return {key: value for key, value in config.items() if key not in self._removed_keys()}
+
+    def _removed_keys(self) -> set[str]:
+        return {key for key, value in self.config_overrides.items() if value is None}
+
+    def info(self, *, all_endpoints: bool = False) -> dict[str, Any]:
+        """Build what GET /info says."""
+        shown = {"public", "undocumented"} if all_endpoints else {"public"}
+        named = {
+            f"/{endpoint.name}": endpoint.info()
+            for endpoint in self.endpoints
+            if endpoint.name and endpoint.backend and endpoint.visibility in shown
+        }
+        return {"named_endpoints": named, "unnamed_endpoints": {}}
+
+
+def _fit(values: list[Any], count: int) -> list[Any]:
+    return (values + [None] * count)[:count]
+
+
+async def return_inputs(event: Any) -> None:
+    """Give the inputs back, State aside, cut or filled up to the number of outputs."""
+    values = [
+        value
+        for value, component in zip(event.data, event.endpoint.inputs, strict=False)
+        if not component.is_state
+    ]
+    await event.completed(_fit(values, len(event.endpoint.outputs)))
+
+
+async def yield_inputs(event: Any) -> None:
+    """Yield each input in the first output."""
+    for value in event.data:
+        await event.generating(_fit([value], len(event.endpoint.outputs)))
