@@ -30,7 +30,8 @@ class JobGroup:
     If the body raises, or the group is cancelled, the jobs are cancelled, on the server too.
     A failure that nobody retrieved (by `Job.result`, `Job.exception`, `Job.outcome` or
     iteration) is raised at the end, in an `ExceptionGroup`, as is what the body raises.
-    What is not an `Exception`, such as `KeyboardInterrupt`, goes straight through.
+    What is not an `Exception`, such as `KeyboardInterrupt`, goes straight through; Ctrl-C never
+    strikes the code that keeps the jobs' states, only what runs in them and around them.
 
     Args:
         limit: How many jobs run at once; the others wait, with status STARTING.
@@ -120,6 +121,7 @@ class JobGroup:
         self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Job[T]: ...
 
+    @trio.lowlevel.enable_ki_protection
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job[Any]:
         """Start ``fn(*args, **kwargs)`` as a job of this group; return it at once.
 
@@ -143,6 +145,7 @@ class JobGroup:
         nursery.start_soon(self._run, record, call, name=f"<job #{record.number} {call.name}>")
         return job
 
+    @trio.lowlevel.enable_ki_protection
     async def _run(self, record: JobRecord, call: Any) -> None:
         try:
             await record.run(call, self._limiter)
@@ -167,6 +170,7 @@ class JobGroup:
         self._fatal.append(error)
         self._entered().cancel_scope.cancel(reason=f"{type(error).__name__} in a job group")
 
+    @trio.lowlevel.enable_ki_protection
     async def __aenter__(self) -> JobGroup:
         if self._manager is not None:
             raise GroupClosed("a JobGroup can be entered only once; make another one")
@@ -174,6 +178,7 @@ class JobGroup:
         self._nursery = await self._manager.__aenter__()
         return self
 
+    @trio.lowlevel.enable_ki_protection
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,

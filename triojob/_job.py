@@ -44,17 +44,25 @@ class Owner(Protocol):
 
 
 class JobRecord:
-    """The state of one job, written by the job's own task alone."""
+    """The state of one job, written by the job's own task alone.
+
+    Args:
+        name: What is called, for people.
+        history: How many outputs, and how many other messages, to keep; None for all.
+        owner: The job's group; None for a call that nobody holds a `Job` of, and of which only
+            the end is recorded.
+    """
 
     __slots__ = (
         "_channel",
         "_ended",
-        "_listener_cursor",
         "_news",
         "_output_listeners",
+        "_output_state",
         "_result_listeners",
         "_status_listeners",
         "_traceback",
+        "_watched",
         "cancel_reason",
         "cancelled",
         "is_retrieved",
@@ -72,6 +80,7 @@ class JobRecord:
         self.name = name
         self.number = next(_numbers)
         self.owner = owner
+        self._watched = owner is not None
         self.scope = trio.CancelScope()
         # Unbounded, so that the one reader of a stream never waits for one job; all that it ever
         # holds is what came since the job's own task last ran.
@@ -90,7 +99,8 @@ class JobRecord:
         self._status_listeners: list[Listener] = []
         self._output_listeners: list[Listener] = []
         self._result_listeners: list[Listener] = []
-        self._listener_cursor: OutputCursor | None = None
+        self._output_state: Any = None
+        """The state after the last output, kept once somebody listens to outputs."""
 
     # The writing side: the job's own task.
 
@@ -141,6 +151,8 @@ class JobRecord:
                 return message.outcome
 
     def _record(self, message: Message) -> None:
+        if not self._watched:
+            return
         if isinstance(message, StatusUpdate):
             # Progress and log stay until there is newer; see StatusUpdate.
             if message.progress_data is None:
@@ -151,8 +163,9 @@ class JobRecord:
             self.timeline.add_notice(message)
         elif not isinstance(message, Finished):
             self.timeline.add_output(message)
-            if (cursor := self._listener_cursor) is not None and cursor.pending:
-                self._notify(self._output_listeners, cursor.take().output)
+            if self._output_listeners:
+                self._output_state = message.advance(self._output_state)
+                self._notify(self._output_listeners, message.show(self._output_state))
 
     def _set_status(self, status: StatusUpdate) -> None:
         self.status = status
@@ -252,8 +265,9 @@ class JobRecord:
             del self, result
 
     def listen_to_outputs(self, listener: Listener) -> None:
-        if self._listener_cursor is None:
-            self._listener_cursor = OutputCursor(self.timeline.outputs, live=True)
+        if not self._output_listeners:
+            outputs = self.timeline.outputs
+            self._output_state = outputs.state_before(outputs.end)
         self._output_listeners.append(listener)
 
     def listen_to_status(self, listener: Listener) -> None:

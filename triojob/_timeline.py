@@ -62,13 +62,6 @@ class OutputTape(Tape[tuple[Output, int]]):
         self._base: Any = None
         """The state before ``_items[0]``."""
 
-    def append(self, item: tuple[Output, int]) -> None:
-        if self._keep == 0:
-            # Nobody can ask for a value: count, and build nothing.
-            self._first += 1
-        else:
-            super().append(item)
-
     def _trimming(self, items: list[tuple[Output, int]]) -> None:
         for output, _ in items:
             self._base = output.advance(self._base)
@@ -102,11 +95,11 @@ class OutputCursor:
 
     __slots__ = ("_position", "_state", "_tape", "missed")
 
-    def __init__(self, tape: OutputTape, *, live: bool = False) -> None:
+    def __init__(self, tape: OutputTape) -> None:
         self._tape = tape
-        self._position = tape.end if live else tape.start
+        self._position = tape.start
         self.missed = self._position
-        """How many outputs this reader will not see: dropped, or before it came."""
+        """How many outputs were dropped before this reader came to them."""
         self._state = tape.state_before(self._position)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, final
@@ -41,14 +41,12 @@ _OWN_CLIENT_STREAMS = 32
 class _RemoteCall(Call):
     """A call of an endpoint whose arguments are checked and encoded."""
 
-    def __init__(
-        self, hub: Hub, info: EndpointInfo, data: str, choose: Callable[[], Session]
-    ) -> None:
+    def __init__(self, hub: Hub, info: EndpointInfo, session: Session | None, data: str) -> None:
         self.name = info.name
         self._hub = hub
         self._info = info
+        self._session = session
         self._data = data
-        self._choose = choose
 
     async def run(self, record: JobRecord) -> Outcome[Any]:
         info = self._info
@@ -63,7 +61,8 @@ class _RemoteCall(Call):
         result: Outcome[Any] | None = None
         with trio.CancelScope() as scope, self._hub.call(scope):
             try:
-                await self._choose().send(delivery)
+                session = self._session or self._hub.take_lane()
+                await session.send(delivery)
                 record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
                 result = await record.receive()
             finally:
@@ -88,11 +87,11 @@ class Endpoint(Submittable):
     """
 
     def __init__(
-        self, hub: Hub, info: EndpointInfo, choose: Callable[[], Session], *, validate: bool
+        self, hub: Hub, info: EndpointInfo, session: Session | None, *, validate: bool
     ) -> None:
         self._hub = hub
         self._info = info
-        self._choose = choose
+        self._session = session
         self._validate = validate
         self.__name__ = info.name
         self.__doc__ = info.description
@@ -117,8 +116,10 @@ class Endpoint(Submittable):
         """Check and encode the arguments of a call; nothing is sent."""
         if self._hub.closed:
             raise GroupClosed(f"the client of {self.name} has been closed")
+        if self._session is not None and self._session.ended:
+            raise GroupClosed(f"the session that {self.name} is pinned to has ended")
         data = self._info.encode(args, kwargs, validate=self._validate)
-        return _RemoteCall(self._hub, self._info, data, self._choose)
+        return _RemoteCall(self._hub, self._info, self._session, data)
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the endpoint; return its result: a tuple if it has several outputs.
@@ -216,9 +217,8 @@ class ClientSession(_Surface):
     under way in this session, or when the session ends.
     """
 
-    def __init__(self, client: Client, hub: Hub, session: Session, group: JobGroup) -> None:
+    def __init__(self, client: Client, session: Session, group: JobGroup) -> None:
         self._client = client
-        self._hub = hub
         self._session = session
         self._group = group
 
@@ -227,12 +227,7 @@ class ClientSession(_Surface):
 
     def endpoint(self, api_name: str | None = None, *, fn_index: int | None = None) -> Endpoint:
         """Return one endpoint, pinned to this session; see `Client.endpoint`."""
-        return self._client._endpoint(api_name, fn_index, self._choose)
-
-    def _choose(self) -> Session:
-        if self._group.closed:
-            raise GroupClosed("the session that this endpoint is pinned to has ended")
-        return self._session
+        return self._client._endpoint(api_name, fn_index, self._session)
 
 
 @final
@@ -359,16 +354,12 @@ class Client(_Surface):
         return self._endpoint(api_name, fn_index, None)
 
     def _endpoint(
-        self, api_name: str | None, fn_index: int | None, pinned: Callable[[], Session] | None
+        self, api_name: str | None, fn_index: int | None, pinned: Session | None
     ) -> Endpoint:
         info = self._opened().find(api_name, fn_index)
         assert self._hub is not None
-        choose = pinned or (self._shared_session if info.stateful else self._hub.take_lane)
-        return Endpoint(self._hub, info, choose, validate=self._validate)
-
-    def _shared_session(self) -> Session:
-        assert self._session is not None
-        return self._session
+        session = pinned or (self._session if info.stateful else None)
+        return Endpoint(self._hub, info, session, validate=self._validate)
 
     def _own_group(self) -> JobGroup:
         return self._group
@@ -400,7 +391,7 @@ class Client(_Surface):
             with _BareBody() as body:
                 async with JobGroup(limit=limit, history=history) as group:
                     with body.watched():
-                        yield ClientSession(self, hub, session, group)
+                        yield ClientSession(self, session, group)
         finally:
             session.end()
 

@@ -121,6 +121,14 @@ class EventTranslator:
             self.finished = True
             self._reporter.finish(Error(error))
 
+    def cancel(self, reason: str | None = None) -> None:
+        """End the event as cancelled, not by its job, unless it has ended."""
+        if not self.finished:
+            self.finished = True
+            where = "" if reason else " on the server"
+            error = JobCancelled(f"{self._name} was cancelled{where}", reason=reason)
+            self._reporter.finish(Error(error), cancelled=True)
+
     def _feed(self, message: Json) -> None:
         kind = message["msg"]
         if kind == "estimation":
@@ -179,9 +187,7 @@ class EventTranslator:
                     f"{self._name} completed with no data: {shorten(repr(message))}"
                 )
             # An empty output is the server's answer to a cancellation, never a result.
-            self.finished = True
-            cancelled = JobCancelled(f"{self._name} was cancelled on the server")
-            self._reporter.finish(Error(cancelled), cancelled=True)
+            self.cancel()
             return
         value = self._present(data)
         output = None

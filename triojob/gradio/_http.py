@@ -3,6 +3,9 @@
 httpcore 1.0.9 loses a slot of its pool for good when a request is cancelled while it waits for one
 (httpcore issue 1093).  So nothing may ever wait inside the pool: each request first takes a place
 in a limiter here, and all places together are no more than the pool has.
+
+httpx itself is imported when the first client is made: for a command line of its own it imports
+click and rich wherever they are installed, and ``import triojob`` should not.
 """
 
 from __future__ import annotations
@@ -11,9 +14,9 @@ import ssl
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
-import httpx
 import trio
 
 from .._errors import (
@@ -27,9 +30,12 @@ from .._settings import Timeouts
 from .._version import __version__
 from ._sse import EventDecoder
 
-HTTPClient = httpx.AsyncClient
+if TYPE_CHECKING:
+    import httpx
+
+HTTPClient: TypeAlias = "httpx.AsyncClient"
 """What ``Client(http_client=)`` takes."""
-HTTPTransport = httpx.AsyncBaseTransport
+HTTPTransport: TypeAlias = "httpx.AsyncBaseTransport"
 """What ``Client(transport=)`` takes."""
 
 REQUESTS = 48
@@ -59,6 +65,8 @@ def parse_url(url: str) -> str:
     Raises:
         ValueError: It is not an absolute http or https URL.
     """
+    import httpx
+
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as exc:
@@ -94,6 +102,8 @@ class HTTP:
         transport: HTTPTransport | None = None,
         client: HTTPClient | None = None,
     ) -> None:
+        import httpx
+
         self.prefix = ""
         self._base = base
         self._timeouts = timeouts
@@ -133,6 +143,8 @@ class HTTP:
 
     def _timeout(self, read: float | None) -> httpx.Timeout:
         times = self._timeouts
+        import httpx
+
         # No bound on the wait for the pool: nothing waits there.
         return httpx.Timeout(connect=times.connect, write=times.write, read=read, pool=None)
 
@@ -265,6 +277,8 @@ class HTTP:
     @contextmanager
     def _mapped_errors(self, what: str, timed_out: str) -> Generator[None, None, None]:
         """Map httpx's errors to ours; no message of ours holds a query, header or cookie."""
+        import httpx
+
         where = f"{self._base} ({what})"
         try:
             yield

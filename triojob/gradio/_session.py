@@ -16,7 +16,14 @@ from contextlib import contextmanager
 
 import trio
 
-from .._errors import ConnectionFailed, ConnectionLost, ServerStopped, TriojobError, shorten
+from .._errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    GroupClosed,
+    ServerStopped,
+    TriojobError,
+    shorten,
+)
 from .._settings import Timeouts
 from ._drivers import Driver
 from ._event import EventTranslator
@@ -162,12 +169,20 @@ class Session:
         self._last_use = False
         """Nothing new rides on this session: close its stream as soon as nothing needs it."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the session takes no more calls."""
+        return self._last_use
+
     # What a job's own task calls.
 
     async def send(self, delivery: Delivery) -> None:
         """Start a call: return when it is about to be sent.
 
         Being cancelled here means that the server never hears of it.
+
+        Raises:
+            GroupClosed: The session has ended.
         """
         function = self._functions.get(delivery.fn_index)
         if function is None:
@@ -183,6 +198,9 @@ class Session:
                     await self._hub.http.streams.acquire_on_behalf_of(self)
                     self._has_place = True
             await self._hub.http.requests.acquire_on_behalf_of(delivery)
+            if self._last_use:
+                self._hub.http.requests.release_on_behalf_of(delivery)
+                raise GroupClosed(f"the session that {delivery.name} is pinned to has ended")
         except BaseException:
             self._joining -= 1
             self._leave(delivery)
@@ -197,15 +215,18 @@ class Session:
         self._tell_if_possible(delivery.fn_index)
 
     def end(self) -> None:
-        """Tell the server of all calls that are still under way, and use the session no more."""
+        """Cancel all calls that are still under way, and use the session no more."""
         self._last_use = True
         for function in tuple(self._functions.values()):
             for delivery in tuple(function.calls):
+                # Of jobs in groups that outlive the session; those of its own have ended.
+                delivery.translator.cancel("its session has ended")
                 delivery.abandon()
         self._rest()
 
-    # Joining.
+    # Joining.  The tasks here are shielded from Ctrl-C: it goes to the main task, as it should.
 
+    @trio.lowlevel.enable_ki_protection
     async def _join(self, delivery: Delivery) -> None:
         """Send a call and learn its event id, come what may: a cancellation is held until then."""
         event_id: str | None = None
@@ -261,6 +282,7 @@ class Session:
 
     # Reading.
 
+    @trio.lowlevel.enable_ki_protection
     async def _read(self, scope: trio.CancelScope) -> None:
         try:
             with scope:
@@ -362,6 +384,7 @@ class Session:
             self._last_use = self._last_use or self._lane
             self._hub.background.start_soon(self._tell, function, name="<goodbye>")
 
+    @trio.lowlevel.enable_ki_protection
     async def _tell(self, function: _Function) -> None:
         """Tell the server to stop all calls of a function: each by its name, as some may wait."""
         calls = tuple(function.calls)
