@@ -10,10 +10,11 @@ def main() -> None:
     try:
         from ._cli.app import cli
     except ModuleNotFoundError as exc:
-        if exc.name not in ("click", "rich"):
+        package = (exc.name or "").partition(".")[0]
+        if package not in ("click", "rich"):
             raise
         sys.exit(
-            f"triojob: the command line needs {exc.name}, which is not installed; "
+            f"triojob: the command line needs {package}, which is not installed; "
             "get all of it with: pip install 'triojob[demo]'"
         )
     except KeyboardInterrupt:

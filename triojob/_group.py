@@ -13,7 +13,7 @@ from outcome import Error
 
 from ._call import bind
 from ._errors import GroupClosed, parts
-from ._job import Job, JobRecord
+from ._job import Job, JobRecord, Turns
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -52,12 +52,14 @@ class JobGroup:
         fail_fast: bool = False,
         history: int | None = None,
     ) -> None:
-        if limit is not None and not (limit == math.inf or (limit == int(limit) and limit >= 1)):
+        if limit is None:
+            limit = math.inf
+        if not (limit >= 1 and (limit == math.inf or limit == int(limit))):
             raise ValueError(f"limit must be a whole number from 1 up, or None, not {limit!r}")
         if history is not None and history < 0:
             raise ValueError(f"history must be 0 or more, or None to keep all, not {history!r}")
         self._limit = limit
-        self._limiter = None if limit is None or limit == math.inf else trio.CapacityLimiter(limit)
+        self._turns = Turns(limit)
         self._fail_fast = fail_fast
         self._history = history
         self._manager: Any = None
@@ -71,7 +73,7 @@ class JobGroup:
     @property
     def limit(self) -> float | None:
         """How many jobs run at once, or None for no limit."""
-        return self._limit
+        return None if self._limit == math.inf else self._limit
 
     @property
     def fail_fast(self) -> bool:
@@ -105,6 +107,10 @@ class JobGroup:
         """
         return self._entered().cancel_scope
 
+    @staticmethod
+    def _over() -> GroupClosed:
+        return GroupClosed("this group has ended; open another one for more jobs")
+
     def _entered(self) -> trio.Nursery:
         if self._nursery is None:
             raise GroupClosed("enter the group first: async with JobGroup() as group")
@@ -137,35 +143,42 @@ class JobGroup:
         """
         nursery = self._entered()
         if self._closed:
-            raise GroupClosed("this group has ended; open another one for more jobs")
+            raise self._over()
         call = bind(fn, args, kwargs)
-        record = JobRecord(call.name, self._history, self)
+        record = JobRecord(call.name, self._history, self._retrieved, self._crashed)
         job: Job[Any] = Job._of(record)
+        name = f"<job #{record.number} {call.name}>"
+        try:
+            nursery.start_soon(self._run, record, call, name=name)
+        except RuntimeError:
+            # The last job has ended, and the group is about to.
+            call.discard()
+            raise self._over() from None
         self._jobs[record] = job
-        nursery.start_soon(self._run, record, call, name=f"<job #{record.number} {call.name}>")
+        self._turns.line_up(record)
         return job
 
     @trio.lowlevel.enable_ki_protection
     async def _run(self, record: JobRecord, call: Any) -> None:
         try:
-            await record.run(call, self._limiter)
+            await record.run(call, self._turns)
         finally:
             if not record.failed:
                 self._forget(record)
             elif self._fail_fast:
-                self.crashed(cast("Error", record.outcome).error)
+                self._crashed(cast("Error", record.outcome).error)
 
     def _forget(self, record: JobRecord) -> None:
         self._jobs.pop(record, None)
-        record.owner = None
+        record.on_seen = None
 
     # The two that a job's record calls.
 
-    def retrieved(self, record: JobRecord) -> None:
+    def _retrieved(self, record: JobRecord) -> None:
         """Forget a job whose end somebody has seen."""
         self._forget(record)
 
-    def crashed(self, error: BaseException) -> None:
+    def _crashed(self, error: BaseException) -> None:
         """Cancel everything, and raise ``error`` at the end."""
         self._fatal.append(error)
         self._entered().cancel_scope.cancel(reason=f"{type(error).__name__} in a job group")
@@ -188,6 +201,7 @@ class JobGroup:
         try:
             swallowed: bool = await self._manager.__aexit__(exc_type, exc, traceback)
         except BaseException as error:
+            await self._let_watchers_run()
             raised = self._with_failures(error)
             if raised is None or raised is error:
                 raise
@@ -198,6 +212,7 @@ class JobGroup:
                 del raised, error
         finally:
             del exc, traceback
+        await self._let_watchers_run()
         failures = self._with_failures(None)
         if failures is None:
             return swallowed
@@ -206,9 +221,14 @@ class JobGroup:
         finally:
             del failures
 
-    def _with_failures(self, raised: BaseException | None) -> BaseException | None:
-        """Close the group; return ``raised`` joined with the failures that are to be raised."""
+    async def _let_watchers_run(self) -> None:
+        """Let the tasks that a job's end has woken see how it ended before it counts as unseen."""
         self._closed = True
+        if self._jobs:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def _with_failures(self, raised: BaseException | None) -> BaseException | None:
+        """Return ``raised`` joined with the failures that are to be raised."""
         seen = _leaves(raised)
         failures: list[BaseException] = []
         unseen = [cast("Error", record.outcome).error for record in self._jobs]

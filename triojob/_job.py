@@ -9,11 +9,12 @@ from __future__ import annotations
 import inspect
 import itertools
 import math
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
 
 import trio
 from outcome import Error, Outcome, Value
@@ -22,6 +23,9 @@ from ._errors import JobCancelled, JobNotDone, JobTimeout
 from ._messages import Finished, LogMessage, Message, Status, StatusUpdate, now
 from ._reporter import Reporter
 from ._timeline import OutputCursor, Timeline, Update, UpdateCursor
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
 
 if TYPE_CHECKING:
     from ._call import Call
@@ -33,14 +37,41 @@ Listener = Callable[[Any], object]
 _numbers = itertools.count(1)
 
 
-class Owner(Protocol):
-    """Who answers for a job: its group."""
+class Turns:
+    """Lets so many jobs run at once, in the order in which they lined up.
 
-    def retrieved(self, record: JobRecord, /) -> None:
-        """Somebody has seen how the finished job ended."""
+    A limiter that tasks wait for would serve them in the order in which Trio happens to run them.
+    """
 
-    def crashed(self, error: Exception, /) -> None:
-        """A listener raised ``error``."""
+    def __init__(self, at_once: float) -> None:
+        self._free = at_once
+        self._waiting: dict[JobRecord, trio.Event] = {}
+
+    def line_up(self, record: JobRecord) -> None:
+        """Take a turn, or the last place among those that wait for one."""
+        if self._free > 0:
+            self._free -= 1
+        else:
+            self._waiting[record] = trio.Event()
+
+    async def turn_of(self, record: JobRecord) -> None:
+        """Wait for the turn of ``record``; if that is cancelled, it has none any more."""
+        event = self._waiting.get(record)
+        if event is not None:
+            try:
+                await event.wait()
+            except BaseException:
+                self.end(record)
+                raise
+
+    def end(self, record: JobRecord) -> None:
+        """Leave the line, or end the turn: then it's the next one's."""
+        if self._waiting.pop(record, None) is not None:
+            return
+        if self._waiting:
+            self._waiting.pop(next(iter(self._waiting))).set()
+        else:
+            self._free += 1
 
 
 class JobRecord:
@@ -49,14 +80,16 @@ class JobRecord:
     Args:
         name: What is called, for people.
         history: How many outputs, and how many other messages, to keep; None for all.
-        owner: The job's group; None for a call that nobody holds a `Job` of, and of which only
-            the end is recorded.
+        on_seen: Called when somebody has seen how the finished job ended.  None for a call that
+            nobody holds a `Job` of; only its end is recorded.
+        on_crash: Called with what a listener raises.
     """
 
     __slots__ = (
         "_channel",
         "_ended",
         "_news",
+        "_on_crash",
         "_output_listeners",
         "_output_state",
         "_result_listeners",
@@ -68,19 +101,26 @@ class JobRecord:
         "is_retrieved",
         "name",
         "number",
+        "on_seen",
         "outcome",
-        "owner",
         "reporter",
         "scope",
         "status",
         "timeline",
     )
 
-    def __init__(self, name: str, history: int | None, owner: Owner | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        history: int | None,
+        on_seen: Callable[[JobRecord], None] | None = None,
+        on_crash: Callable[[Exception], None] | None = None,
+    ) -> None:
         self.name = name
         self.number = next(_numbers)
-        self.owner = owner
-        self._watched = owner is not None
+        self.on_seen = on_seen
+        self._on_crash = on_crash
+        self._watched = on_seen is not None
         self.scope = trio.CancelScope()
         # Unbounded, so that the one reader of a stream never waits for one job; all that it ever
         # holds is what came since the job's own task last ran.
@@ -104,7 +144,7 @@ class JobRecord:
 
     # The writing side: the job's own task.
 
-    async def run(self, call: Call, limiter: trio.CapacityLimiter | None = None) -> None:
+    async def run(self, call: Call, turns: Turns | None = None) -> None:
         """Run ``call`` to its end and record the one outcome; raise only what must go through.
 
         Raises:
@@ -114,41 +154,42 @@ class JobRecord:
         result: Outcome[Any] | None = None
         try:
             with self.scope:
-                # A job that was cancelled before it started never starts.
-                await trio.lowlevel.checkpoint_if_cancelled()
-                if limiter is None:
+                if turns is not None:
+                    await turns.turn_of(self)
+                try:
+                    # A job that was cancelled before it started never starts.
+                    await trio.lowlevel.checkpoint_if_cancelled()
                     result = await call.run(self)
-                else:
-                    async with limiter:
-                        result = await call.run(self)
+                finally:
+                    if turns is not None:
+                        turns.end(self)
         except Exception as exc:  # noqa: BLE001 - it becomes the outcome
             # Without this frame, which holds the job: else exception and job make a cycle.
             result = Error(exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next))
         except BaseException as exc:
-            self._finish(None, None if isinstance(exc, trio.Cancelled) else exc)
-            raise
+            passing = self._finish(None, exc)
+            if passing is None:
+                raise
+            raise BaseExceptionGroup(f"{self.name}, as it was cancelled", [exc, passing]) from None
         finally:
             call.discard()
-        self._finish(result)
-        if result is not None and isinstance(result, Error):
-            error = result.error
-            if not isinstance(error, Exception):
-                raise error
+        passing = self._finish(result)
+        if passing is not None:
+            raise passing
 
     async def receive(self) -> Outcome[Any]:
         """Record what comes through the channel until the job's end; return how it ended."""
         while True:
-            message = await self._channel.receive()
-            while not isinstance(message, Finished):
-                self._record(message)
-                try:
-                    message = self._channel.receive_nowait()
-                except trio.WouldBlock:
-                    self._news.unpark_all()
-                    break
-            else:
+            # What is there already is recorded before anything else runs.
+            try:
+                message = self._channel.receive_nowait()
+            except trio.WouldBlock:
+                self._news.unpark_all()
+                message = await self._channel.receive()
+            if isinstance(message, Finished):
                 self.cancelled = message.cancelled
                 return message.outcome
+            self._record(message)
 
     def _record(self, message: Message) -> None:
         if not self._watched:
@@ -172,8 +213,17 @@ class JobRecord:
         self.timeline.add_notice(status)
         self._notify(self._status_listeners, status)
 
-    def _finish(self, result: Outcome[Any] | None, cause: BaseException | None = None) -> None:
-        """Record the end; ``result`` is None where a cancellation came first."""
+    def _finish(
+        self, result: Outcome[Any] | None, cause: BaseException | None = None
+    ) -> BaseException | None:
+        """Record the end; ``result`` is None where a cancellation came first.
+
+        Returns:
+            What the call raised and no job may keep, as it must go through the group.
+        """
+        passing: BaseException | None = None
+        if isinstance(cause, trio.Cancelled) and self.cancel_reason is None:
+            self.cancel_reason = cause.reason
         # What the producer said before it was stopped is part of the job; if it had come to its
         # end by then, that is how the job ended: a failure during the cancellation is not lost.
         with suppress(trio.WouldBlock):
@@ -187,11 +237,12 @@ class JobRecord:
         self._channel.close()
         if isinstance(result, Error) and not isinstance(result.error, Exception):
             # It goes through the group, once; whoever waits here learns that the job is gone.
-            cause, result = result.error, None
+            passing = cause = result.error
+            result = None
         if result is None:
             self.cancelled = True
             error = JobCancelled(f"{self.name} was cancelled", reason=self.cancel_reason)
-            error.__cause__ = cause
+            error.__cause__ = None if isinstance(cause, trio.Cancelled) else cause
             result = Error(error)
         if isinstance(result, Error):
             self._traceback = result.error.__traceback__
@@ -212,6 +263,7 @@ class JobRecord:
         self._notify(self._result_listeners, None)
         for listeners in (self._status_listeners, self._output_listeners, self._result_listeners):
             listeners.clear()
+        return passing
 
     def _notify(self, listeners: list[Listener], value: object) -> None:
         for listener in tuple(listeners):
@@ -219,8 +271,8 @@ class JobRecord:
                 listener(value)
             except Exception as exc:  # noqa: BLE001 - it goes to the group
                 # Not the job's failure, and not the reader's: whoever runs the group hears of it.
-                assert self.owner is not None
-                self.owner.crashed(exc)
+                assert self._on_crash is not None
+                self._on_crash(exc)
 
     # The reading side: whoever holds the job.
 
@@ -247,9 +299,8 @@ class JobRecord:
         if self.outcome is None:
             raise JobNotDone(f"{self.name} has not ended; await job.wait() first")
         self.is_retrieved = True
-        if self.owner is not None:
-            self.owner.retrieved(self)
-            self.owner = None
+        if self.on_seen is not None:
+            self.on_seen(self)
         return self.outcome
 
     def unwrap(self) -> Any:
@@ -259,10 +310,14 @@ class JobRecord:
             return result.value
         try:
             # Every raise adds frames to the exception: start from those of the job each time.
-            raise cast("Error", result).error.with_traceback(self._traceback)
+            raise self.bare(result)
         finally:
             # The traceback holds this frame, and this frame must not hold the exception.
             del self, result
+
+    def bare(self, result: Outcome[Any]) -> BaseException:
+        """Return the exception of a failed outcome, as it came from the job."""
+        return cast("Error", result).error.with_traceback(self._traceback)
 
     def listen_to_outputs(self, listener: Listener) -> None:
         if not self._output_listeners:
@@ -318,6 +373,10 @@ class OutputIterator(Generic[T]):
                 self._record = None
                 try:
                     record.unwrap()
+                except StopAsyncIteration as exc:
+                    # As Python itself does where a generator raises it: a loop would take it for
+                    # the end.
+                    raise RuntimeError(f"{record.name} raised StopAsyncIteration") from exc
                 finally:
                     del self, record
                 raise StopAsyncIteration
@@ -385,7 +444,7 @@ class Job(Generic[T_co]):
 
     @property
     def name(self) -> str:
-        """What was submitted: the endpoint's or the function's name."""
+        """The name of the endpoint or function that was submitted."""
         return self._record.name
 
     @property
@@ -410,7 +469,7 @@ class Job(Generic[T_co]):
 
     @property
     def outcome(self) -> Outcome[T_co] | None:
-        """How the job ended: `outcome.Value`, `outcome.Error`, or None while it has not.
+        """The `outcome.Value` or `outcome.Error` of the job, or None while it has not ended.
 
         Each access returns an outcome of its own, as an outcome can be unwrapped only once.
         Reading the outcome of a failed job counts as having seen the failure.
@@ -420,7 +479,7 @@ class Job(Generic[T_co]):
         result = self._record.retrieve()
         if isinstance(result, Value):
             return Value(result.value)
-        return Error(cast("Error", result).error)
+        return Error(self._record.bare(result))
 
     def exception(self) -> BaseException | None:
         """Return what `result` would raise, or None if the job ended well.
@@ -431,7 +490,7 @@ class Job(Generic[T_co]):
             JobNotDone: The job has not ended.
         """
         result = self._record.retrieve()
-        return None if isinstance(result, Value) else cast("Error", result).error
+        return None if isinstance(result, Value) else self._record.bare(result)
 
     def status(self) -> StatusUpdate:
         """Return a snapshot of how far the job is."""
@@ -466,7 +525,7 @@ class Job(Generic[T_co]):
             timeout: How many seconds to wait at most; None for as long as it takes.
 
         Returns:
-            The value: a tuple where an endpoint has several outputs.
+            The job's value, a tuple where an endpoint has several outputs.
 
         Raises:
             JobTimeout: The job had not ended after ``timeout`` seconds; it goes on.
@@ -558,10 +617,16 @@ class Job(Generic[T_co]):
         return f"<Job {' '.join(parts)}>"
 
 
-def _plain(listener: Listener) -> Listener:
-    if inspect.iscoroutinefunction(listener) or not callable(listener):
+def _plain(listener: Any) -> Listener:
+    call = getattr(listener, "__call__", None)  # noqa: B004 - of an object it may be async
+    if not callable(listener) or any(
+        inspect.iscoroutinefunction(fn)
+        or inspect.isasyncgenfunction(fn)
+        or inspect.isgeneratorfunction(fn)
+        for fn in (listener, call)
+    ):
         raise TypeError(
             f"a listener is a plain function, not {listener!r}; "
             "for async work, iterate over job.updates() in a task"
         )
-    return listener
+    return cast("Listener", listener)

@@ -21,7 +21,7 @@ class Timeouts:
     write: float | None = 30
     """Sending a part of a request."""
     response: float | None = 120
-    """From a request to its answer.  Apps run validators and look into their caches within it."""
+    """Until an answer begins, and between its parts.  Apps run validators within it."""
     silence: float | None = 60
     """Between two signs of life on an open event stream; Gradio gives one every 15 s."""
     goodbye: float = 5

@@ -209,6 +209,13 @@ def alternating(n: float) -> Iterator[Any]:
         yield f"plain {i}" if i % 2 == 0 else gr.update(value=f"update {i}", label=f"label {i}")
 
 
+@gr.cache
+def cached_count(n: float, text: str) -> Iterator[str]:
+    """Stream from the cache the second time: Gradio then answers before it names the event."""
+    for i in range(int(n)):
+        yield f"{text} {i}"
+
+
 # --- Progress and logs ---
 
 # Gradio samples progress every 10 ms and drops what comes in between.
@@ -475,6 +482,7 @@ def build() -> gr.Blocks:
         # Neither has a function on the server, so neither can be called.
         gr.Button("js").click(None, name, out, js="(name) => name")
         gr.Button("stop").click(None, None, None, cancels=[running])
+        endpoint(cached_count, [n, text], out)
     return demo
 
 

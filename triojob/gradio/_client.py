@@ -425,7 +425,7 @@ class Client(_Surface):
     async def _live(self) -> AsyncGenerator[None, None]:
         http = HTTP(self._base, **self._http_options)
         try:
-            with _BareBody() as body:
+            with _BareBody(nursery=True) as body:
                 with body.watched():
                     app = await _discover(http, self._auth)
                     http.prefix = app.api_prefix
@@ -459,10 +459,12 @@ class Client(_Surface):
 class _BareBody:
     """Hides the nurseries of a context manager: lets the exception of its body through bare.
 
-    It unwraps an exception group only if the body's exception is all that is in it.
+    Args:
+        nursery: Whether there is a nursery around the job group.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, nursery: bool = False) -> None:
+        self._nursery = nursery
         self._raised: BaseException | None = None
 
     def watched(self) -> _Watched:
@@ -481,14 +483,19 @@ class _BareBody:
         inner = exc
         while inner is not None and inner is not bare and len(inside := parts(inner)) == 1:
             inner = inside[0]
-        if bare is None or inner is not bare or exc is bare:
+        if bare is None or inner is not bare:
+            # The jobs' failures, in the group of the job group.
+            inner = exc
+            if exc is not None and self._nursery and len(inside := parts(exc)) == 1:
+                inner = inside[0] if parts(inside[0]) else exc
+        if inner is None or inner is exc:
             return
-        context = bare.__context__
+        context = inner.__context__
         try:
-            raise bare
+            raise inner
         finally:
             # Python has just noted the group that was being handled, which is of no interest.
-            bare.__context__ = context
+            inner.__context__ = context
             # The traceback holds this frame, which must not hold the exception.
             del bare, inner, exc, context
 

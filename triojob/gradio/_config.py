@@ -45,7 +45,12 @@ class EndpointInfo:
     @property
     def signature(self) -> inspect.Signature:
         """The signature as Python shows it."""
-        return inspect.Signature([parameter.as_python() for parameter in self.parameters])
+        shown: list[inspect.Parameter] = []
+        optional = False
+        for parameter in self.parameters:
+            shown.append(parameter.as_python(after_optional=optional))
+            optional = optional or not parameter.required
+        return inspect.Signature(shown)
 
     def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, validate: bool) -> str:
         """Return the ``data`` of a call as JSON, hidden components filled with null.
@@ -98,7 +103,7 @@ class AppInfo:
                 "the app's /config or /info lacks its endpoints or components; "
                 f"is it a Gradio app? /config has: {shorten(sorted(config))}"
             )
-        self._components = {component.get("id"): component for component in components}
+        self._components = {_id_of(component.get("id")): component for component in components}
         self._named = named
         unnamed = info.get("unnamed_endpoints")
         self._unnamed = unnamed if is_object(unnamed) else {}
@@ -170,6 +175,8 @@ class AppInfo:
             described = self._named.get(api_name)
         if described is None:
             described = self._unnamed.get(str(fn_index))
+        if described is not None and not is_object(described):
+            raise ProtocolError(f"/info describes {api_name or fn_index} as {shorten(described)}")
         inputs = self._slots(dependency, "inputs", fn_index)
         outputs = self._slots(dependency, "outputs", fn_index)
         places = [place for place, component in enumerate(inputs) if not _hidden(component)]
@@ -244,6 +251,7 @@ def _parameters(
 ) -> tuple[Parameter, ...]:
     parameters: list[Parameter] = []
     taken: set[str] = set()
+    given = {name for item in described if isinstance(name := item.get("parameter_name"), str)}
     for index, (item, place) in enumerate(zip(described, places, strict=True)):
         name = item.get("parameter_name")
         if (
@@ -253,6 +261,8 @@ def _parameters(
             or name in taken
         ):
             name = f"param_{index}"
+            while name in taken or name in given:
+                name += "_"
         taken.add(name)
         props = inputs[place].get("props")
         parameters.append(Parameter.from_info(name, place, item, props))

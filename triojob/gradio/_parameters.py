@@ -85,13 +85,14 @@ class Parameter:
             maximum=_number(settings.get("maximum")),
         )
 
-    def as_python(self) -> inspect.Parameter:
+    def as_python(self, *, after_optional: bool) -> inspect.Parameter:
         """Return it as `inspect` shows it."""
+        missing = REQUIRED if after_optional else inspect.Parameter.empty
         return inspect.Parameter(
             self.name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
             # Gradio lets required parameters follow optional ones, Python does not.
-            default=REQUIRED if self.required else self.default,
+            default=missing if self.required else self.default,
             annotation=self.python_type,
         )
 

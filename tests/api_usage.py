@@ -1,0 +1,324 @@
+"""The public interface as users write it, for type checkers only: this file is never run.
+
+`nox -s types` checks it with mypy and basedpyright, both strict.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import inspect
+import queue
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+import httpx
+import trio
+from outcome import Outcome
+from typing_extensions import assert_type
+
+import triojob
+from triojob import (
+    AppError,
+    AuthenticationError,
+    Client,
+    ClientSession,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    Endpoint,
+    EndpointNotFound,
+    GroupClosed,
+    Job,
+    JobCancelled,
+    JobGroup,
+    JobNotDone,
+    JobTimeout,
+    LogMessage,
+    OutputIterator,
+    OutputUpdate,
+    ProgressUnit,
+    ProtocolError,
+    QueueFull,
+    ServerStopped,
+    Status,
+    StatusUpdate,
+    Timeouts,
+    TooManyRequests,
+    TriojobError,
+    UnexpectedResponse,
+    UpdateIterator,
+    ValidationError,
+    report,
+)
+
+assert_type(triojob.__version__, str)
+
+
+# --- What can run as a job ---
+
+
+async def length(text: str, *, scale: int = 1) -> int:
+    return len(text) * scale
+
+
+async def letters(text: str) -> AsyncGenerator[str, None]:
+    for letter in text:
+        yield letter
+
+
+async def numbers(upto: int) -> AsyncIterator[int]:
+    for number in range(upto):
+        yield number
+
+
+class Model:
+    async def generate(self, prompt: str) -> bytes:
+        return prompt.encode()
+
+    async def stream(self, prompt: str) -> AsyncIterator[bytes]:
+        yield prompt.encode()
+
+
+def blocking(text: str) -> float:
+    return float(text)
+
+
+async def submitting(group: JobGroup, client: Client) -> None:
+    assert_type(group.submit(length, "text"), Job[int])
+    assert_type(group.submit(length, "text", scale=2), Job[int])
+    assert_type(group.submit(letters, "text"), Job[str])
+    assert_type(group.submit(numbers, 3), Job[int])
+    assert_type(group.submit(Model().generate, "prompt"), Job[bytes])
+    assert_type(group.submit(Model().stream, prompt="prompt"), Job[bytes])
+    assert_type(group.submit(client.endpoint("/greet"), "Ada", loud=True), Job[Any])
+    assert_type(group.submit(trio.sleep, 1), Job[None])
+
+
+# What a type checker must refuse.
+async def refused(group: JobGroup) -> None:
+    group.submit(length)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    group.submit(length, 3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    group.submit(blocking, "1")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    JobGroup(3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+# --- The job ---
+
+
+async def waiting(job: Job[int]) -> None:
+    assert_type(await job.result(), int)
+    assert_type(await job.result(timeout=1.5), int)
+    assert_type(await job.result(None), int)
+    assert_type(await job.wait(), None)
+    assert_type(job.done, bool)
+    assert_type(job.cancelled, bool)
+    assert_type(job.outcome, Outcome[int] | None)
+    assert_type(job.exception(), BaseException | None)
+    assert_type(job.name, str)
+    assert_type(job.number, int)
+    assert_type(job.dropped, int)
+    assert_type(job.cancel(), None)
+    assert_type(job.cancel("not needed any more"), None)
+    assert_type(job.cancel(reason=None), None)
+
+
+def covariant(job: Job[bool]) -> Job[int]:
+    return job
+
+
+async def reading(job: Job[str]) -> None:
+    assert_type(job.outputs(), list[Any])
+    assert_type(aiter(job), OutputIterator[Any])
+    async for output in job:
+        assert_type(output, Any)
+    updates = job.updates()
+    assert_type(updates, UpdateIterator)
+    assert_type(updates.missed, int)
+    async for update in updates:
+        assert_type(update, StatusUpdate | OutputUpdate | LogMessage)
+        if isinstance(update, StatusUpdate):
+            assert_type(update.code, Status)
+        elif isinstance(update, OutputUpdate):
+            assert_type(update.output, Any)
+            assert_type(update.index, int)
+        else:
+            assert_type(update.text, str)
+            assert_type(update.level, str)
+
+
+def status(job: Job[str]) -> None:
+    snapshot = job.status()
+    assert_type(snapshot, StatusUpdate)
+    assert_type(snapshot.code < Status.FINISHED, bool)
+    assert_type(snapshot.rank, int | None)
+    assert_type(snapshot.queue_size, int | None)
+    assert_type(snapshot.success, bool | None)
+    assert_type(snapshot.eta, float | None)
+    assert_type(snapshot.progress_data, list[ProgressUnit] | None)
+    assert_type(snapshot.log, LogMessage | None)
+    for unit in snapshot.progress_data or []:
+        assert_type(unit.index, float | None)
+        assert_type(unit.length, float | None)
+        assert_type(unit.unit, str | None)
+        assert_type(unit.progress, float | None)
+        assert_type(unit.desc, str | None)
+
+
+def listening(job: Job[int]) -> None:
+    codes: list[Status] = []
+
+    def on_status(update: StatusUpdate) -> None:
+        codes.append(update.code)
+
+    def on_result(ended: Job[int]) -> str:
+        return repr(ended)
+
+    outputs: list[Any] = []
+    job.on_status(on_status)
+    job.on_output(outputs.append)
+    job.on_result(on_result)
+    job.on_result(repr)
+
+
+# --- The group ---
+
+
+async def grouping() -> None:
+    async with JobGroup() as group:
+        assert_type(group, JobGroup)
+        assert_type(group.jobs, tuple[Job[Any], ...])
+        assert_type(group.cancel_scope, trio.CancelScope)
+        assert_type(group.limit, float | None)
+        assert_type(group.history, int | None)
+        assert_type(group.fail_fast, bool)
+        assert_type(group.closed, bool)
+    async with JobGroup(limit=4, fail_fast=True, history=10):
+        pass
+    async with JobGroup(limit=None, history=None) as group:
+        pass
+
+
+# --- Gradio ---
+
+
+async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) -> None:
+    async with Client("http://127.0.0.1:7860") as client:
+        assert_type(client, Client)
+        assert_type(client.src, str)
+        assert_type(client.version, str)
+        assert_type(client.protocol, str)
+        assert_type(client.max_streams, int)
+        assert_type(client.jobs, tuple[Job[Any], ...])
+        assert_type(client.cancel_scope, trio.CancelScope)
+        assert_type(client.view_api(), str)
+        assert_type(client.view_api(all_endpoints=True), str)
+
+        assert_type(await client.predict("Ada", api_name="/greet"), Any)
+        assert_type(client.submit("Ada", 3, api_name="/greet", loud=True), Job[Any])
+        assert_type(client.submit("Ada", fn_index=3), Job[Any])
+
+        greet = client.endpoint("/greet")
+        assert_type(greet, Endpoint)
+        assert_type(await greet("Ada", loud=True), Any)
+        assert_type(greet.name, str)
+        assert_type(greet.api_name, str | None)
+        assert_type(greet.fn_index, int)
+        assert_type(inspect.signature(greet), inspect.Signature)
+        assert_type(client.endpoint(), Endpoint)
+        assert_type(client.endpoint(fn_index=0), Endpoint)
+
+        async with client.session() as session:
+            assert_type(session, ClientSession)
+            assert_type(session.endpoint("/greet"), Endpoint)
+            assert_type(await session.predict(api_name="/bump"), Any)
+            assert_type(session.submit(api_name="/bump"), Job[Any])
+            assert_type(session.jobs, tuple[Job[Any], ...])
+        async with client.session(limit=2, history=0):
+            pass
+
+    Client(
+        "https://apps.example/one",
+        auth=("user", "password"),
+        headers={"x-header": "value"},
+        cookies={"cookie": "value"},
+        verify=context,
+        timeouts=Timeouts(connect=5, write=None, response=30.5, silence=None, goodbye=1),
+        max_streams=10,
+        max_message_size=2**20,
+        validate=False,
+        limit=4,
+        history=10,
+        transport=transport,
+    )
+    async with httpx.AsyncClient() as http_client, Client("http://app", http_client=http_client):
+        pass
+
+
+# --- Reporting ---
+
+
+async def reporting() -> str:
+    assert_type(report.progress(0.5), None)
+    report.progress(0.5, "half")
+    report.progress(3, total=10, unit="pages", desc="reading")
+    report.progress((3, 10))
+    report.progress((3, None))
+    report.progress(ProgressUnit(index=1, length=2))
+    report.progress([ProgressUnit(desc="outer"), ProgressUnit(desc="inner")])
+    report.status(Status.IN_QUEUE, rank=3, queue_size=10, eta=2.5)
+    report.output({"anything": [1, 2]})
+    report.log("a line")
+    report.log("a line", level="warning")
+    return "done"
+
+
+# --- Failures ---
+
+
+async def failing(job: Job[int]) -> int:
+    try:
+        return await job.result(timeout=1)
+    except AppError as exc:
+        assert_type(exc.message, str | None)
+        assert_type(exc.title, str | None)
+        assert_type(exc.duration, float | None)
+        assert_type(exc.visible, bool)
+        assert_type(exc.endpoint, str)
+    except JobCancelled as exc:
+        assert_type(exc.reason, str | None)
+    except JobTimeout:
+        pass
+    except EndpointNotFound as exc:
+        assert_type(exc.available, tuple[str, ...])
+        assert_type(exc.nearest, str | None)
+    except ValidationError as exc:
+        assert_type(exc.errors, dict[str, str])
+        assert_type(exc.endpoint, str)
+    except TooManyRequests as exc:
+        assert_type(exc.retry_after, float | None)
+    except UnexpectedResponse as exc:
+        assert_type(exc.status, int)
+    except TriojobError:
+        pass
+    return 0
+
+
+BUILT_IN: list[tuple[type[TriojobError], type[Exception]]] = [
+    (AppError, RuntimeError),
+    (JobCancelled, concurrent.futures.CancelledError),
+    (JobTimeout, TimeoutError),
+    (JobTimeout, trio.TooSlowError),
+    (JobNotDone, concurrent.futures.InvalidStateError),
+    (GroupClosed, RuntimeError),
+    (EndpointNotFound, LookupError),
+    (ValidationError, ValueError),
+    (AuthenticationError, PermissionError),
+    (QueueFull, queue.Full),
+    (TooManyRequests, RuntimeError),
+    (ProtocolError, ValueError),
+    (ConnectionLost, ConnectionError),
+    (ConnectionFailed, ConnectionLost),
+    (ConnectionTimeout, TimeoutError),
+    (ServerStopped, ConnectionLost),
+]

@@ -1,0 +1,143 @@
+"""What the tests of the core share: small jobs, fake outputs and scripted calls."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import trio
+from outcome import Outcome, Value
+
+from triojob import Job
+from triojob._call import Call, Submittable
+from triojob._job import JobRecord
+from triojob._messages import now
+from triojob._reporter import Reporter
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup as BaseExceptionGroup
+else:
+    # Named like the backport, so that tests import it from one place.
+    from builtins import BaseExceptionGroup as BaseExceptionGroup  # noqa: UP029
+
+ROUNDS = 30
+"""How often to repeat what depends on the order in which Trio runs tasks, a coin flip each."""
+
+
+class Boom(Exception):
+    """What failing jobs raise."""
+
+
+class Thing:
+    """An object that can be watched by a weak reference."""
+
+
+async def succeed(value: Any = "value") -> Any:
+    await trio.lowlevel.checkpoint()
+    return value
+
+
+async def fail(message: str = "boom") -> None:
+    await trio.lowlevel.checkpoint()
+    raise Boom(message)
+
+
+async def fail_after(seconds: float, message: str = "boom") -> None:
+    await trio.sleep(seconds)
+    raise Boom(message)
+
+
+async def sleep(seconds: float, value: Any = "value") -> Any:
+    await trio.sleep(seconds)
+    return value
+
+
+async def count(n: int, interval: float = 0) -> Any:
+    """Yield 0 to n - 1."""
+    for number in range(n):
+        await trio.sleep(interval)
+        yield number
+
+
+async def count_and_fail(n: int, interval: float = 0) -> Any:
+    for number in range(n):
+        await trio.sleep(interval)
+        yield number
+    raise Boom("after the outputs")
+
+
+async def collect(iterable: Any) -> list[Any]:
+    return [item async for item in iterable]
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """Return the exceptions in a tree of groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in leaves(part)]
+    return [error]
+
+
+def tasks_living() -> int:
+    return trio.lowlevel.current_statistics().tasks_living
+
+
+def watchers(job: Job[Any]) -> int:
+    """Return how many tasks wait for news of ``job``."""
+    record = job._record
+    return record._news.statistics().tasks_waiting + record._ended.statistics().tasks_waiting
+
+
+@dataclass(frozen=True)
+class Appended:
+    """An output that came as an edit: append one item to the output before it."""
+
+    item: Any
+    time: datetime = field(default_factory=now, compare=False)
+
+    def advance(self, state: Any, /) -> Any:
+        return (*(state or ()), self.item)
+
+    def show(self, state: Any, /) -> Any:
+        return list(state)
+
+
+class Scripted(Submittable):
+    """Something to submit, the producer of which is given the sending half of the job."""
+
+    def __init__(self, produce: Callable[[Reporter], Awaitable[object]]) -> None:
+        self.produce = produce
+        self.discarded = 0
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+        return _ScriptedCall(self)
+
+
+class _ScriptedCall(Call):
+    name = "scripted"
+
+    def __init__(self, script: Scripted) -> None:
+        self._script = script
+
+    async def run(self, record: JobRecord) -> Outcome[Any]:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._script.produce, record.reporter)
+            result = await record.receive()
+        return result
+
+    def discard(self) -> None:
+        self._script.discarded += 1
+
+
+def appending(n: int, interval: float = 1) -> Scripted:
+    """Make a call whose outputs grow: [0], [0, 1], [0, 1, 2] and so on."""
+
+    async def produce(reporter: Reporter) -> None:
+        for number in range(n):
+            await trio.sleep(interval)
+            reporter.output(Appended(number))
+        reporter.finish(Value("end"))
+
+    return Scripted(produce)

@@ -1,0 +1,169 @@
+"""What is no `Exception` goes straight through the group, and is never lost."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from triojob import Job, JobCancelled, JobGroup
+
+from .support import BaseExceptionGroup, Boom, fail, leaves
+
+
+class Quit(BaseException):
+    """Neither Python's nor Trio's."""
+
+
+KINDS = pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, Quit])
+
+
+@KINDS
+async def test_it_goes_through_once_and_cancels_the_rest(kind: type[BaseException]) -> None:
+    error = kind()
+
+    async def work() -> None:
+        await trio.lowlevel.checkpoint()
+        raise error
+
+    with pytest.RaisesGroup(kind) as caught:
+        async with JobGroup() as group:
+            group.submit(work)
+            sibling = group.submit(trio.sleep_forever)
+    assert caught.value.exceptions == (error,)
+    assert sibling.cancelled
+
+
+@KINDS
+async def test_it_does_not_wait_to_be_retrieved(kind: type[BaseException]) -> None:
+    async def work() -> None:
+        raise kind
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with JobGroup() as group:
+            job = group.submit(work)
+            with pytest.raises(JobCancelled):
+                await job.result()
+            await trio.sleep_forever()
+    assert [type(leaf) for leaf in leaves(caught.value)] == [kind]
+
+
+@KINDS
+async def test_whoever_waits_learns_that_the_job_is_gone(kind: type[BaseException]) -> None:
+    async def work() -> None:
+        await trio.lowlevel.checkpoint()
+        raise kind
+
+    async def waiter(job: Job[None]) -> None:
+        with pytest.raises(JobCancelled) as caught:
+            await job.result()
+        assert isinstance(caught.value.__cause__, kind)
+
+    with trio.CancelScope(), pytest.RaisesGroup(kind, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            async with JobGroup() as group:
+                job = group.submit(work)
+                nursery.start_soon(waiter, job)
+    assert job.cancelled
+
+
+@KINDS
+async def test_it_comes_next_to_unseen_failures(kind: type[BaseException]) -> None:
+    async def work() -> None:
+        raise kind
+
+    with pytest.RaisesGroup(kind, Boom):
+        async with JobGroup() as group:
+            await group.submit(fail).wait()
+            group.submit(work)
+
+
+@KINDS
+@pytest.mark.parametrize("where", ["job", "group", "around"])
+async def test_it_is_not_lost_when_it_comes_as_the_job_is_cancelled(
+    kind: type[BaseException], where: str
+) -> None:
+    async def work() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise kind
+
+    with pytest.RaisesGroup(kind, flatten_subgroups=True):
+        with trio.CancelScope() as around:
+            async with JobGroup() as group:
+                job = group.submit(work)
+                await trio.testing.wait_all_tasks_blocked()
+                if where == "job":
+                    job.cancel()
+                else:
+                    (group.cancel_scope if where == "group" else around).cancel()
+    assert job.cancelled
+
+
+@KINDS
+async def test_it_goes_through_in_a_group_with_others(kind: type[BaseException]) -> None:
+    async def raise_kind() -> None:
+        raise kind
+
+    async def work() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(raise_kind)
+            nursery.start_soon(fail)
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with JobGroup() as group:
+            group.submit(work)
+    assert any(isinstance(leaf, kind) for leaf in leaves(caught.value))
+
+
+@KINDS
+async def test_under_fail_fast_it_is_not_doubled(kind: type[BaseException]) -> None:
+    async def work() -> None:
+        raise kind
+
+    with pytest.RaisesGroup(kind):
+        async with JobGroup(fail_fast=True) as group:
+            group.submit(work)
+
+
+@KINDS
+async def test_from_the_body_it_cancels_the_jobs(kind: type[BaseException]) -> None:
+    with pytest.RaisesGroup(kind):
+        async with JobGroup() as group:
+            job = group.submit(trio.sleep_forever)
+            raise kind
+    assert job.cancelled
+
+
+@KINDS
+async def test_from_a_listener_it_ends_the_job_and_wakes_everybody(
+    kind: type[BaseException],
+) -> None:
+    seen: list[str] = []
+
+    def listener(_: object) -> None:
+        raise kind
+
+    async def iterate(job: Job[str]) -> None:
+        try:
+            async for _ in job:
+                pass
+        except JobCancelled:
+            pass
+        seen.append("iteration ended")
+
+    async def work() -> str:
+        await trio.testing.wait_all_tasks_blocked()
+        return "value"
+
+    with trio.CancelScope(), pytest.RaisesGroup(kind, flatten_subgroups=True):
+        async with trio.open_nursery() as outside:
+            with trio.CancelScope(shield=True):
+                async with trio.open_nursery() as shielded:
+                    async with JobGroup() as group:
+                        job = group.submit(work)
+                        job.on_result(listener)
+                        shielded.start_soon(iterate, job)
+            outside.cancel_scope.cancel()
+    assert job.done

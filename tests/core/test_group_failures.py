@@ -1,0 +1,399 @@
+"""Failures that nobody retrieved are raised at the end of the group: all of them, each once."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from triojob import Job, JobCancelled, JobGroup
+
+from .support import ROUNDS, BaseExceptionGroup, Boom, count_and_fail, fail, fail_after, leaves
+
+
+async def test_a_failure_is_raised_in_an_exception_group() -> None:
+    with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="only")) as caught:
+        async with JobGroup() as group:
+            group.submit(fail, "only")
+    assert str(caught.value).startswith("unhandled errors in a JobGroup")
+
+
+async def test_all_failures_are_raised() -> None:
+    with pytest.RaisesGroup(
+        *(pytest.RaisesExc(Boom, match=f"^{n}$") for n in range(5)),
+    ):
+        async with JobGroup(limit=2) as group:
+            for n in range(5):
+                group.submit(fail, str(n))
+
+
+async def test_a_failure_does_not_disturb_the_other_jobs(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    with pytest.RaisesGroup(Boom):
+        async with JobGroup() as group:
+            group.submit(fail)
+            other = group.submit(trio.sleep, 5)
+            await trio.sleep(3)
+    assert not other.cancelled
+    assert trio.current_time() >= 5
+
+
+async def test_a_failure_is_raised_next_to_the_bodys_exception() -> None:
+    with pytest.RaisesGroup(ZeroDivisionError, Boom):
+        async with JobGroup() as group:
+            await group.submit(fail).wait()
+            raise ZeroDivisionError
+
+
+async def test_what_the_body_raises_comes_first() -> None:
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with JobGroup() as group:
+            await group.submit(fail).wait()
+            raise ZeroDivisionError
+    assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError, Boom]
+
+
+async def test_a_failure_is_not_lost_when_the_group_is_cancelled_from_around(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    with pytest.RaisesGroup(Boom):
+        with trio.move_on_after(5):
+            async with JobGroup() as group:
+                group.submit(fail)
+                await trio.sleep_forever()
+
+
+async def test_a_failure_is_not_lost_when_its_waiting_group_is_cancelled(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    with pytest.RaisesGroup(Boom, Boom):
+        with trio.move_on_after(5):
+            async with JobGroup() as group:
+                group.submit(fail)
+                group.submit(fail)
+                group.submit(trio.sleep_forever)
+
+
+async def test_the_cancelled_next_to_a_failure_still_belongs_to_its_scope(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    reached = False
+    with pytest.RaisesGroup(Boom):
+        with trio.CancelScope() as scope:
+            async with JobGroup() as group:
+                await group.submit(fail).wait()
+                scope.cancel()
+                await trio.sleep_forever()
+            reached = True
+    assert scope.cancelled_caught
+    assert not reached
+
+
+async def test_a_failure_is_not_lost_when_the_group_cancels_itself() -> None:
+    with pytest.RaisesGroup(Boom):
+        async with JobGroup() as group:
+            await group.submit(fail).wait()
+            group.cancel_scope.cancel()
+
+
+async def test_a_job_that_fails_as_it_is_cancelled_is_not_lost() -> None:
+    async def work() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise Boom("in the clean-up")
+
+    with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="in the clean-up")):
+        async with JobGroup() as group:
+            job = group.submit(work)
+            await trio.testing.wait_all_tasks_blocked()
+            job.cancel()
+    assert not job.cancelled
+
+
+async def test_a_job_that_fails_as_all_is_cancelled_is_not_lost(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def work() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise Boom("in the clean-up")
+
+    with pytest.RaisesGroup(Boom, Boom):
+        with trio.move_on_after(1):
+            async with JobGroup() as group:
+                group.submit(work)
+                group.submit(work)
+
+
+@pytest.mark.parametrize("where", ["job", "group", "around"])
+async def test_a_failure_that_comes_mixed_with_cancelled_is_not_lost(where: str) -> None:
+    """A nursery in the job raises the failure and Trio's `Cancelled` in one group."""
+
+    async def clean_up() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise Boom("in the clean-up")
+
+    async def work() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(clean_up)
+            await trio.sleep_forever()
+
+    with pytest.RaisesGroup(Boom, flatten_subgroups=True):
+        with trio.CancelScope() as around:
+            async with JobGroup() as group:
+                job = group.submit(work)
+                await trio.testing.wait_all_tasks_blocked()
+                if where == "job":
+                    job.cancel()
+                else:
+                    (group.cancel_scope if where == "group" else around).cancel()
+    assert job.done
+
+
+async def test_a_cancelled_job_is_no_failure() -> None:
+    async with JobGroup() as group:
+        job = group.submit(trio.sleep_forever)
+        job.cancel()
+    assert isinstance(job.exception(), JobCancelled)
+
+
+async def by_result(job: Job[Any]) -> None:
+    with pytest.raises(Boom):
+        await job.result()
+
+
+async def by_result_with_timeout(job: Job[Any]) -> None:
+    with pytest.raises(Boom):
+        await job.result(timeout=100)
+
+
+async def by_exception(job: Job[Any]) -> None:
+    await job.wait()
+    assert isinstance(job.exception(), Boom)
+
+
+async def by_outcome(job: Job[Any]) -> None:
+    await job.wait()
+    assert job.outcome is not None
+
+
+async def by_iteration(job: Job[Any]) -> None:
+    with pytest.raises(Boom):
+        async for _ in job:
+            pass
+
+
+RETRIEVALS = [by_result, by_result_with_timeout, by_exception, by_outcome, by_iteration]
+Watch = Callable[[Job[Any]], Awaitable[None]]
+
+
+@pytest.mark.parametrize("retrieve", RETRIEVALS)
+@pytest.mark.parametrize("fn", [fail, count_and_fail])
+async def test_a_retrieved_failure_is_not_raised_again(
+    autojump_clock: trio.testing.MockClock, retrieve: Watch, fn: Any
+) -> None:
+    async with JobGroup() as group:
+        job = group.submit(fn, 2)
+        await retrieve(job)
+        assert group.jobs == ()
+
+
+@pytest.mark.parametrize("retrieve", RETRIEVALS)
+async def test_a_failure_retrieved_by_a_task_outside_is_not_raised_again(
+    autojump_clock: trio.testing.MockClock, retrieve: Watch
+) -> None:
+    """That task waits as the last job fails: it must not race with the end of the group."""
+    for _ in range(ROUNDS):
+        async with trio.open_nursery() as nursery:
+            async with JobGroup() as group:
+                job = group.submit(fail_after, 1)
+                nursery.start_soon(retrieve, job)
+
+
+@pytest.mark.parametrize("retrieve", RETRIEVALS)
+async def test_a_retrieved_failure_leaves_the_others_to_be_raised(
+    autojump_clock: trio.testing.MockClock, retrieve: Watch
+) -> None:
+    with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="unseen")):
+        async with JobGroup() as group:
+            group.submit(fail, "unseen")
+            await retrieve(group.submit(fail, "seen"))
+
+
+async def by_wait(job: Job[Any]) -> None:
+    await job.wait()
+
+
+async def by_updates(job: Job[Any]) -> None:
+    async for _ in job.updates():
+        pass
+
+
+async def by_on_result(job: Job[Any]) -> None:
+    job.on_result(lambda _: None)
+    await job.wait()
+
+
+async def by_listeners(job: Job[Any]) -> None:
+    job.on_status(lambda _: None)
+    job.on_output(lambda _: None)
+    await job.wait()
+
+
+async def by_snapshots(job: Job[Any]) -> None:
+    await job.wait()
+    assert job.done
+    assert not job.cancelled
+    assert job.status().success is False
+    assert job.outputs() == []
+    assert "Boom" in repr(job)
+
+
+async def by_leaving_the_loop_before_the_failure(job: Job[Any]) -> None:
+    iterator = job.__aiter__()
+    with trio.move_on_after(0):
+        await iterator.__anext__()
+    await job.wait()
+
+
+async def by_giving_up_the_wait(job: Job[Any]) -> None:
+    with trio.move_on_after(0):
+        await job.result()
+    await job.wait()
+
+
+@pytest.mark.parametrize(
+    "watch",
+    [
+        by_wait,
+        by_updates,
+        by_on_result,
+        by_listeners,
+        by_snapshots,
+        by_leaving_the_loop_before_the_failure,
+        by_giving_up_the_wait,
+    ],
+)
+async def test_watching_is_not_retrieving(watch: Watch) -> None:
+    with pytest.RaisesGroup(Boom):
+        async with JobGroup() as group:
+            await watch(group.submit(fail))
+
+
+async def test_a_failure_retrieved_in_a_listener_is_retrieved() -> None:
+    seen: list[BaseException | None] = []
+    async with JobGroup() as group:
+        group.submit(fail).on_result(lambda job: seen.append(job.exception()))
+    assert isinstance(seen[0], Boom)
+
+
+async def test_the_bodys_exception_is_not_doubled_when_it_is_the_jobs_failure() -> None:
+    with pytest.RaisesGroup(Boom):
+        async with JobGroup() as group:
+            await group.submit(fail).result()
+
+
+async def test_one_exception_raised_by_two_jobs_is_raised_once() -> None:
+    shared = Boom("shared")
+
+    async def work() -> None:
+        raise shared
+
+    with pytest.RaisesGroup(Boom):
+        async with JobGroup() as group:
+            group.submit(work)
+            group.submit(work)
+
+
+async def test_failures_can_be_retrieved_after_the_group_too() -> None:
+    with pytest.RaisesGroup(Boom):
+        async with JobGroup() as group:
+            job = group.submit(fail)
+    with pytest.raises(Boom):
+        await job.result()
+    assert group.jobs == ()
+
+
+async def test_a_failed_job_stays_listed_until_it_is_seen() -> None:
+    async with JobGroup() as group:
+        job = group.submit(fail)
+        await job.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        assert group.jobs == (job,)
+        job.exception()
+        assert group.jobs == ()
+
+
+async def test_an_exception_group_from_a_job_is_one_failure() -> None:
+    async def raise_at_once() -> None:
+        raise Boom
+
+    async def work() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(raise_at_once)
+            nursery.start_soon(raise_at_once)
+
+    with pytest.RaisesGroup(pytest.RaisesGroup(Boom, Boom)):
+        async with JobGroup() as group:
+            group.submit(work)
+
+
+async def test_the_failure_raised_is_the_very_object_with_its_cause() -> None:
+    cause = ZeroDivisionError()
+    error = Boom()
+
+    async def work() -> None:
+        raise error from cause
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with JobGroup() as group:
+            group.submit(work)
+    assert leaves(caught.value) == [error]
+    assert error.__cause__ is cause
+
+
+async def test_a_failure_shows_the_functions_own_frames_and_not_the_librarys() -> None:
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with JobGroup() as group:
+            group.submit(fail)
+    (error,) = leaves(caught.value)
+    assert [frame.name for frame in traceback.extract_tb(error.__traceback__)] == ["fail"]
+
+
+async def test_raising_a_failure_many_times_does_not_grow_its_traceback() -> None:
+    lengths: list[int] = []
+    async with JobGroup() as group:
+        job = group.submit(fail)
+        for _ in range(5):
+            with pytest.raises(Boom) as caught:
+                await job.result()
+            lengths.append(len(traceback.extract_tb(caught.value.__traceback__)))
+    assert len(set(lengths)) == 1
+
+
+async def test_unwrapping_the_outcome_many_times_does_not_grow_the_traceback() -> None:
+    lengths: list[int] = []
+    async with JobGroup() as group:
+        job = group.submit(fail)
+        await job.wait()
+        for _ in range(5):
+            assert job.outcome is not None
+            with pytest.raises(Boom) as caught:
+                job.outcome.unwrap()
+            lengths.append(len(traceback.extract_tb(caught.value.__traceback__)))
+    assert len(set(lengths)) == 1
+
+
+async def test_a_failure_in_the_enclosing_block_is_not_suppressed() -> None:
+    with pytest.RaisesGroup(ZeroDivisionError):
+        async with JobGroup():
+            raise ZeroDivisionError

@@ -1,0 +1,281 @@
+"""`Job.cancel`: at once, once, and never a lie about how the job ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import trio
+import trio.testing
+
+from triojob import JobCancelled, JobGroup, Status, report
+
+from .support import Boom, appending, count, fail, succeed
+
+
+async def test_a_job_cancelled_before_it_starts_never_starts() -> None:
+    started: list[bool] = []
+
+    async def work() -> None:
+        started.append(True)
+
+    async def stream() -> AsyncIterator[int]:
+        started.append(True)
+        yield 1
+
+    async with JobGroup() as group:
+        jobs = [group.submit(work), group.submit(stream)]
+        for job in jobs:
+            job.cancel()
+    assert not started
+    assert all(job.cancelled for job in jobs)
+
+
+async def test_a_call_that_never_ran_is_discarded() -> None:
+    script = appending(3)
+    async with JobGroup() as group:
+        group.submit(script).cancel()
+    assert script.discarded == 1
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_job_cancelled_at_any_moment_either_never_starts_or_is_cleaned_up(
+    steps: int,
+) -> None:
+    events: list[str] = []
+
+    async def work() -> None:
+        events.append("start")
+        try:
+            await trio.sleep_forever()
+        finally:
+            events.append("end")
+
+    for _ in range(10):
+        events.clear()
+        async with JobGroup(limit=1) as group:
+            job = group.submit(work)
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            starting = job.status().code is Status.STARTING
+            job.cancel()
+        assert events in ([], ["start", "end"])
+        assert not (starting and events)
+        assert job.cancelled
+
+
+async def test_the_first_reason_is_kept() -> None:
+    async with JobGroup() as group:
+        job = group.submit(trio.sleep_forever)
+        job.cancel("first")
+        job.cancel("second")
+        with pytest.raises(JobCancelled, match=r"sleep_forever was cancelled: first") as caught:
+            await job.result()
+    assert caught.value.reason == "first"
+    job.cancel("third")
+    assert caught.value.reason == "first"
+
+
+async def test_without_a_reason_there_is_none() -> None:
+    async with JobGroup() as group:
+        job = group.submit(trio.sleep_forever)
+        job.cancel()
+        job.cancel("too late")
+    error = job.exception()
+    assert isinstance(error, JobCancelled)
+    assert error.reason is None
+
+
+async def test_the_reason_reaches_the_function() -> None:
+    reasons: list[str] = []
+
+    async def work() -> None:
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled as cancelled:
+            reasons.append(str(cancelled))
+            raise
+
+    async with JobGroup() as group:
+        job = group.submit(work)
+        await trio.testing.wait_all_tasks_blocked()
+        job.cancel("enough of this")
+    assert "enough of this" in reasons[0]
+
+
+async def test_cancelling_an_ended_job_does_nothing() -> None:
+    async with JobGroup() as group:
+        good, bad = group.submit(succeed), group.submit(fail)
+        await good.wait()
+        await bad.wait()
+        good.cancel("late")
+        bad.cancel("late")
+        assert await good.result() == "value"
+        assert isinstance(bad.exception(), Boom)
+    assert not good.cancelled
+    assert not bad.cancelled
+    assert good.status().code is Status.FINISHED
+
+
+async def test_a_job_that_ended_as_the_cancel_came_keeps_its_end() -> None:
+    """The function has returned, but the job's own task has not heard of it yet."""
+    returned = trio.Event()
+
+    async def work() -> str:
+        await trio.lowlevel.checkpoint()
+        returned.set()
+        return "value"
+
+    for _ in range(20):
+        returned = trio.Event()
+        async with JobGroup() as group:
+            job = group.submit(work)
+            await returned.wait()
+            job.cancel()
+        assert await job.result() == "value"
+        assert not job.cancelled
+
+
+async def test_a_failure_that_came_as_the_cancel_came_is_not_lost() -> None:
+    raised = trio.Event()
+
+    async def work() -> None:
+        await trio.lowlevel.checkpoint()
+        raised.set()
+        raise Boom
+
+    for _ in range(20):
+        raised = trio.Event()
+        with pytest.RaisesGroup(Boom):
+            async with JobGroup() as group:
+                job = group.submit(work)
+                await raised.wait()
+                job.cancel()
+        assert not job.cancelled
+
+
+async def test_a_function_that_swallows_the_cancellation_gives_its_value() -> None:
+    async def work() -> str:
+        with trio.CancelScope() as inner:
+            try:
+                await trio.sleep_forever()
+            finally:
+                inner.shield = True
+                report.output("saved")
+                return "swallowed"  # noqa: B012, SIM107  # this is what is tested
+
+    async with JobGroup() as group:
+        job = group.submit(work)
+        await trio.testing.wait_all_tasks_blocked()
+        job.cancel()
+    assert await job.result() == "swallowed"
+    assert not job.cancelled
+    assert job.status().code is Status.FINISHED
+    assert job.status().success is True
+
+
+async def test_a_function_that_swallows_the_cancellation_from_around_gives_its_value() -> None:
+    async def work() -> str:
+        try:
+            await trio.sleep_forever()
+        finally:
+            return "swallowed"  # noqa: B012, SIM107  # this is what is tested
+
+    with trio.CancelScope() as scope:
+        async with JobGroup() as group:
+            job = group.submit(work)
+            await trio.testing.wait_all_tasks_blocked()
+            scope.cancel()
+    assert await job.result() == "swallowed"
+
+
+async def test_a_shielded_clean_up_is_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+    async def work() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.move_on_after(2, shield=True):
+                await trio.sleep(1)
+
+    async with JobGroup() as group:
+        job = group.submit(work)
+        await trio.sleep(1)
+        job.cancel()
+        assert not job.done
+    assert job.cancelled
+    assert trio.current_time() == pytest.approx(2)
+
+
+async def test_a_job_may_cancel_itself() -> None:
+    async with JobGroup() as group:
+
+        async def work() -> None:
+            job.cancel("by itself")
+            await trio.lowlevel.checkpoint()
+
+        job = group.submit(work)
+    error = job.exception()
+    assert isinstance(error, JobCancelled)
+    assert error.reason == "by itself"
+
+
+async def test_cancelling_one_job_leaves_the_others_alone() -> None:
+    async with JobGroup() as group:
+        first, second = group.submit(trio.sleep_forever), group.submit(succeed)
+        first.cancel()
+    assert first.cancelled
+    assert not second.cancelled
+
+
+async def test_cancel_returns_at_once_and_is_no_checkpoint() -> None:
+    async with JobGroup() as group:
+        job = group.submit(trio.sleep_forever)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.testing.assert_no_checkpoints():
+            job.cancel()
+        assert not job.done
+        assert not job.cancelled
+        assert "being cancelled" in repr(job)
+
+
+async def test_all_who_wait_hear_of_the_cancellation() -> None:
+    heard: list[str] = []
+
+    async def wait() -> None:
+        with pytest.raises(JobCancelled):
+            await job.result()
+        heard.append("result")
+
+    async def iterate() -> None:
+        with pytest.raises(JobCancelled):
+            async for _ in job:
+                pass
+        heard.append("iteration")
+
+    async with JobGroup() as group, trio.open_nursery() as nursery:
+        job = group.submit(trio.sleep_forever)
+        nursery.start_soon(wait)
+        nursery.start_soon(iterate)
+        await trio.testing.wait_all_tasks_blocked()
+        job.cancel()
+    assert sorted(heard) == ["iteration", "result"]
+
+
+async def test_a_cancelled_stream_keeps_what_it_yielded(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with JobGroup() as group:
+        job = group.submit(count, 10, 1)
+        await trio.sleep(2.5)
+        job.cancel()
+    assert job.outputs() == [0, 1]
+
+
+async def test_a_cancelled_of_a_scope_inside_the_function_is_not_the_jobs() -> None:
+    async def work() -> str:
+        with trio.move_on_after(0):
+            await trio.sleep_forever()
+        return "value"
+
+    async with JobGroup() as group:
+        assert await group.submit(work).result() == "value"

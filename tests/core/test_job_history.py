@@ -1,0 +1,126 @@
+"""`history=`: how much a job keeps, and how it tells what it does not."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from triojob import Job, JobGroup, OutputUpdate, report
+
+from .support import appending, collect, count, succeed
+
+
+@pytest.mark.parametrize("history", [1, 2, 5, 29, 30, 31, 100, None])
+async def test_the_last_outputs_are_kept(history: int | None) -> None:
+    async with JobGroup(history=history) as group:
+        job = group.submit(count, 30)
+    kept = 30 if history is None else min(30, history)
+    assert job.outputs() == list(range(30 - kept, 30))
+    assert await collect(job) == list(range(30 - kept, 30))
+    assert job.dropped == 30 - kept
+    assert await job.result() == 29
+
+
+@pytest.mark.parametrize("history", [1, 2, 5, 29, 30, 31, None])
+async def test_outputs_that_are_edits_are_whole_whatever_was_dropped(
+    autojump_clock: trio.testing.MockClock, history: int | None
+) -> None:
+    async with JobGroup(history=history) as group:
+        job = group.submit(appending(30))
+    kept = 30 if history is None else min(30, history)
+    expected = [list(range(n + 1)) for n in range(30 - kept, 30)]
+    assert job.outputs() == expected
+    assert await collect(job) == expected
+    assert [u.output async for u in job.updates() if isinstance(u, OutputUpdate)] == expected
+
+
+async def test_with_no_history_nothing_is_kept_but_the_result() -> None:
+    async with JobGroup(history=0) as group:
+        job = group.submit(count, 10)
+        single = group.submit(succeed)
+    assert job.outputs() == []
+    assert job.dropped == 10
+    assert await collect(job) == []
+    assert await job.result() == 9
+    assert await single.result() == "value"
+    assert await collect(job.updates()) == []
+
+
+async def test_an_iterator_counts_what_it_missed(autojump_clock: trio.testing.MockClock) -> None:
+    async with JobGroup(history=3) as group:
+        job = group.submit(count, 40, 1)
+        iterator = job.__aiter__()
+        assert iterator.missed == 0
+        seen = []
+        async for output in iterator:
+            seen.append(output)
+            await trio.sleep(10)
+    assert len(seen) + iterator.missed == 40
+    assert seen == sorted(set(seen))
+    assert seen[-3:] == [37, 38, 39]
+    assert iterator.missed > 20
+
+
+async def test_a_late_iterator_counts_what_was_dropped_before_it() -> None:
+    async with JobGroup(history=4) as group:
+        job = group.submit(count, 30)
+    assert job.__aiter__().missed == 26
+    assert job.updates().missed == 26
+
+
+async def test_a_loop_that_keeps_up_misses_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    async with JobGroup(history=1) as group:
+        iterator = group.submit(count, 100, 1).__aiter__()
+        assert await collect(iterator) == list(range(100))
+    assert iterator.missed == 0
+
+
+async def test_an_update_iterator_counts_what_it_missed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def work() -> None:
+        for n in range(50):
+            await trio.sleep(1)
+            report.log(str(n))
+            report.output(n)
+
+    seen = []
+    async with JobGroup(history=5) as group:
+        updates = group.submit(work).updates()
+        async for update in updates:
+            seen.append(update)
+            await trio.sleep(3.3)
+    # 50 logs, 50 outputs; STARTING, PROCESSING, ITERATING and FINISHED.
+    assert len(seen) + updates.missed == 104
+    assert 0 < updates.missed < 104
+
+
+async def test_outputs_and_other_messages_are_bounded_apart() -> None:
+    async def work() -> None:
+        for n in range(100):
+            report.log(str(n))
+        report.output("only")
+
+    async with JobGroup(history=2) as group:
+        job = group.submit(work)
+    assert job.outputs() == ["only"]
+    assert job.dropped == 0
+
+
+async def test_repr_tells_what_was_dropped() -> None:
+    async with JobGroup(history=2) as group:
+        job = group.submit(count, 5)
+    assert "outputs=5 dropped=3" in repr(job)
+
+
+async def test_memory_is_bounded_by_history() -> None:
+    async def stream(n: int) -> object:
+        for number in range(n):
+            yield bytearray(number % 7)
+
+    async with JobGroup(history=10) as group:
+        job: Job[object] = group.submit(stream, 10_000)
+    timeline = job._record.timeline
+    assert len(timeline.outputs._items) < 50
+    assert len(timeline.notices._items) < 50

@@ -1,0 +1,217 @@
+"""`Job.updates`: every message in the order in which it was sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from triojob import (
+    Job,
+    JobGroup,
+    LogMessage,
+    OutputUpdate,
+    ProgressUnit,
+    Status,
+    StatusUpdate,
+    UpdateIterator,
+    report,
+)
+
+from .support import (
+    Boom,
+    appending,
+    collect,
+    count,
+    count_and_fail,
+    succeed,
+    tasks_living,
+    watchers,
+)
+
+
+def short(update: object) -> Any:
+    match update:
+        case StatusUpdate(code=code):
+            return code.name
+        case OutputUpdate(output=output, index=index):
+            return index, output
+        case LogMessage(text=text):
+            return text
+        case _:
+            raise AssertionError(update)
+
+
+async def short_updates(job: Job[Any]) -> list[Any]:
+    return [short(update) async for update in job.updates()]
+
+
+async def test_a_plain_functions_updates() -> None:
+    async with JobGroup() as group:
+        job = group.submit(succeed)
+        assert await short_updates(job) == ["STARTING", "PROCESSING", (0, "value"), "FINISHED"]
+
+
+async def test_a_streams_updates() -> None:
+    async with JobGroup() as group:
+        job = group.submit(count, 2)
+        expected = ["STARTING", "PROCESSING", "ITERATING", (0, 0), (1, 1), "FINISHED"]
+        assert await short_updates(job) == expected
+
+
+async def mixed() -> str:
+    report.log("first")
+    report.progress(0.5)
+    await trio.sleep(1)
+    report.output("a")
+    report.output("b")
+    report.log("second")
+    report.log("third")
+    await trio.sleep(1)
+    report.progress(1)
+    report.output("c")
+    return "end"
+
+
+MIXED = [
+    "STARTING",
+    "PROCESSING",
+    "first",
+    "PROGRESS",
+    "ITERATING",
+    (0, "a"),
+    (1, "b"),
+    "second",
+    "third",
+    "PROGRESS",
+    "ITERATING",
+    (2, "c"),
+    "FINISHED",
+]
+
+
+@pytest.mark.parametrize("start", [0, 0.5, 1.5, 10])
+@pytest.mark.parametrize("pace", [0, 0.7, 5])
+async def test_status_outputs_and_logs_come_in_the_order_of_sending(
+    autojump_clock: trio.testing.MockClock, start: float, pace: float
+) -> None:
+    seen: list[Any] = []
+    async with JobGroup() as group:
+        job = group.submit(mixed)
+        await trio.sleep(start)
+        async for update in job.updates():
+            seen.append(short(update))
+            await trio.sleep(pace)
+    assert seen == MIXED
+
+
+async def test_two_at_a_time_see_the_same_objects(autojump_clock: trio.testing.MockClock) -> None:
+    seen: list[list[Any]] = [[], []]
+
+    async def consume(job: Job[Any], into: list[Any]) -> None:
+        into.extend(await collect(job.updates()))
+
+    async with JobGroup() as group, trio.open_nursery() as nursery:
+        job = group.submit(mixed)
+        nursery.start_soon(consume, job, seen[0])
+        nursery.start_soon(consume, job, seen[1])
+    assert seen[0] == seen[1]
+    assert [short(update) for update in seen[0]] == MIXED
+
+
+async def test_a_failed_jobs_updates_end_without_raising() -> None:
+    async with JobGroup() as group:
+        job = group.submit(count_and_fail, 1)
+        expected = ["STARTING", "PROCESSING", "ITERATING", (0, 0), "FINISHED"]
+        assert await short_updates(job) == expected
+        assert isinstance(job.exception(), Boom)
+
+
+async def test_a_cancelled_jobs_updates_end_without_raising() -> None:
+    async with JobGroup() as group:
+        job = group.submit(trio.sleep_forever)
+        await trio.testing.wait_all_tasks_blocked()
+        job.cancel()
+        assert await short_updates(job) == ["STARTING", "PROCESSING", "CANCELLED"]
+
+
+async def test_a_job_that_never_started_says_so() -> None:
+    async with JobGroup() as group:
+        job = group.submit(succeed)
+        job.cancel()
+        assert await short_updates(job) == ["STARTING", "CANCELLED"]
+
+
+async def test_outputs_that_are_edits_come_whole(autojump_clock: trio.testing.MockClock) -> None:
+    async with JobGroup() as group:
+        job = group.submit(appending(3))
+        outputs = [u.output async for u in job.updates() if isinstance(u, OutputUpdate)]
+    assert outputs == [[0], [0, 1], [0, 1, 2]]
+
+
+async def test_updates_carry_their_times(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with JobGroup() as group:
+        updates = await collect(group.submit(mixed).updates())
+    times = [update.time for update in updates]
+    assert all(time.tzinfo is not None for time in times)
+    assert times[0] == min(times)
+    assert times[-1] == max(times)
+
+
+async def test_leaving_early_leaves_nothing_behind(autojump_clock: trio.testing.MockClock) -> None:
+    async with JobGroup() as group:
+        job = group.submit(mixed)
+        await trio.testing.wait_all_tasks_blocked()
+        before = tasks_living()
+        async for update in job.updates():
+            if isinstance(update, OutputUpdate):
+                break
+        assert tasks_living() == before
+        assert watchers(job) == 0
+
+
+async def test_an_update_iterator_at_its_end_stays_there() -> None:
+    async with JobGroup() as group:
+        updates = group.submit(succeed).updates()
+        assert isinstance(updates, UpdateIterator)
+        assert updates.__aiter__() is updates
+        await collect(updates)
+        for _ in range(3):
+            with pytest.raises(StopAsyncIteration):
+                await updates.__anext__()
+
+
+async def test_a_progress_update_is_the_snapshot_of_that_moment() -> None:
+    async def work() -> None:
+        report.progress(0.25)
+        report.log("note")
+        report.progress(0.75)
+
+    async with JobGroup() as group:
+        updates = await collect(group.submit(work).updates())
+    first, second = (
+        u for u in updates if isinstance(u, StatusUpdate) and u.code is Status.PROGRESS
+    )
+    assert first.progress_data == [ProgressUnit(progress=0.25)]
+    assert first.log is None
+    assert second.progress_data == [ProgressUnit(progress=0.75)]
+    assert second.log == LogMessage("note")
+
+
+async def test_messages_sent_in_the_clean_up_of_a_cancelled_job_are_seen() -> None:
+    async def work() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            report.log("cleaning up")
+
+    async with JobGroup() as group:
+        job = group.submit(work)
+        await trio.testing.wait_all_tasks_blocked()
+        job.cancel()
+        expected = ["STARTING", "PROCESSING", "cleaning up", "CANCELLED"]
+        assert await short_updates(job) == expected

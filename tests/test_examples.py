@@ -1,0 +1,207 @@
+"""The documentation says what is: its examples run, and its tables and lists are complete."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import doctest
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import triojob
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
+PACKAGE = Path(triojob.__file__).parent
+PAGES = sorted(DOCS.glob("*.md"))
+
+COMMANDS = [
+    'python -m pip install ".[demo]" && python -m triojob demo',
+    "python -m pip install nox && python -m nox",
+]
+
+
+def calls_an_app(example: Path) -> bool:
+    return "sys.argv" in example.read_text(encoding="utf-8")
+
+
+def expected_output(example: Path) -> str:
+    """Return the comment at the end of the file; `...` in it stands for anything."""
+    _, mark, block = example.read_text(encoding="utf-8").partition("\n# prints:\n")
+    assert mark, f"{example.name} doesn't say what it prints"
+    lines = block.splitlines()
+    assert all(line.startswith("# > ") for line in lines)
+    return "".join(line.removeprefix("# > ") + "\n" for line in lines)
+
+
+def check(example: Path, *arguments: str) -> None:
+    # A file's own folder is on its path, not the current one: what is installed gets imported.
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(example), *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    want = expected_output(example)
+    checker = doctest.OutputChecker()
+    if not checker.check_output(want, done.stdout, doctest.ELLIPSIS):
+        assert done.stdout == want  # so that pytest shows the difference
+
+
+@pytest.mark.parametrize(
+    "example", [path for path in EXAMPLES if calls_an_app(path)], ids=lambda path: path.stem
+)
+def test_example_that_calls_an_app(example, gradio_url):
+    check(example, gradio_url)
+
+
+@pytest.mark.parametrize(
+    "example", [path for path in EXAMPLES if not calls_an_app(path)], ids=lambda path: path.stem
+)
+def test_example_that_needs_no_app(example):
+    check(example)
+
+
+def test_readme_shows_the_first_example_as_it_is():
+    text = (DOCS / "examples" / "first.py").read_text(encoding="utf-8")
+    assert f"```python\n{text}```\n" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_readme_has_the_commands_as_blocks_of_one_line(command):
+    assert f"```console\n{command}\n```\n" in README.read_text(encoding="utf-8")
+
+
+def test_each_example_is_on_a_page():
+    shown = {
+        name
+        for page in PAGES
+        for name in re.findall(
+            r"^```\{literalinclude\} examples/(\S+)$",
+            page.read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
+    }
+    assert shown == {example.name for example in EXAMPLES}
+
+
+def test_all_code_on_the_pages_is_in_files():
+    for page in PAGES:
+        assert "```python" not in page.read_text(encoding="utf-8"), page.name
+    assert README.read_text(encoding="utf-8").count("```python") == 1
+
+
+def public_names() -> dict[str, object]:
+    return {
+        name: value
+        for name, value in vars(triojob).items()
+        if not name.startswith("_")
+        and not isinstance(value, type(triojob))
+        and name != "annotations"
+    }
+
+
+def test_the_reference_has_every_public_name_and_field():
+    reference = (DOCS / "reference.md").read_text(encoding="utf-8")
+    for name, value in public_names().items():
+        start = re.search(rf"^\.\. (auto|py:)\w+:: (triojob\.)?{name}\b", reference, re.MULTILINE)
+        assert start, name
+        if dataclasses.is_dataclass(value):
+            entry = re.split(r"^(?:\.\. auto|```)", reference[start.end() :], flags=re.MULTILINE)[0]
+            documented = re.findall(r"^   \.\. py:attribute:: (\w+)$", entry, re.MULTILINE)
+            assert documented == [field.name for field in dataclasses.fields(value)]
+
+
+def test_the_table_of_exceptions_is_complete():
+    table = dict(
+        re.findall(
+            r"^\| `(\w+)` \| (.+?) \|", (DOCS / "failures.md").read_text("utf-8"), re.MULTILINE
+        )
+    )
+    errors = {
+        name: value
+        for name, value in public_names().items()
+        if isinstance(value, type) and issubclass(value, triojob.TriojobError)
+    }
+    assert set(table) == set(errors) - {"TriojobError"}
+    for name, cell in table.items():
+        bases = [base for base in errors[name].__bases__ if base is not triojob.TriojobError]
+        assert [part.rpartition(".")[2] for part in re.findall(r"`([\w.]+)`", cell)] == [
+            base.__name__ for base in bases
+        ]
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return what a module imports: `_errors`, `gradio/_wire`, `trio`; not the standard library."""
+    found: set[str] = set()
+    package = path.parent.relative_to(PACKAGE.parent).parts
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            if node.level:
+                parts = [*package[1 : len(package) - node.level + 1]]
+                ends = [node.module] if node.module else [alias.name for alias in node.names]
+                found.update("/".join([*parts, end.replace(".", "/")]) for end in ends)
+            else:
+                found.add(str(node.module).partition(".")[0])
+    return found - set(sys.stdlib_module_names) - {"exceptiongroup"}
+
+
+def test_the_table_of_modules_is_true():
+    rows = re.findall(
+        r"^\| `([\w/]+(?:\.py|/))` \| .+? \| (.+?) \|$",
+        (DOCS / "how-it-works.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    modules = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py"]
+    above: list[str] = []
+    for row, cell in rows:
+        own = [
+            path
+            for path in modules
+            if path.relative_to(PACKAGE).as_posix() == row
+            or path.relative_to(PACKAGE).as_posix().startswith(row)
+        ]
+        assert own, row
+        modules = [path for path in modules if path not in own]
+        said = set(re.findall(r"`([\w/]+?)/?`", cell))
+        if "the rows of `gradio/`" in cell:
+            said |= {name for name in above if name.startswith("gradio/")}
+        if "the public names" in cell:
+            said.add("triojob")
+        imported: set[str] = set().union(*map(imports_of, own))
+        name = row.removesuffix(".py").removesuffix("/")
+        inside = {other for other in imported if other == name or other.startswith(f"{name}/")}
+        assert imported - inside <= said, row
+        if "the rows of" not in cell:
+            assert said <= imported | inside, row
+        assert {other for other in said if "_" in other} <= set(above), row
+        above.append(name)
+    assert [path.name for path in modules] == ["__main__.py"]
+
+
+def test_markdown_has_one_sentence_a_line():
+    for page in [README, *PAGES]:
+        text = re.sub(
+            r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+        )
+        for line in text.splitlines():
+            if not line.startswith(("|", " ")):
+                assert not re.search(r"[a-z`)][.!?] [A-Z`]", line), f"{page.name}: {line}"

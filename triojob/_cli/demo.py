@@ -1,0 +1,158 @@
+"""``triojob demo``: starts the app, plays the acts, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import trio
+from rich.console import Console
+
+from triojob import Client
+
+from . import demo_acts
+from .demo_stage import Stage
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
+
+APP = Path(__file__).with_name("demo_app.py")
+BOOT_SECONDS = 90
+_READY = re.compile(rb"^READY (\S+)\s", re.MULTILINE)
+
+
+class DemoError(Exception):
+    """The app did not start, or did not stay."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    jobs: int
+    limit: int
+    port: int
+    plain: bool
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running app."""
+
+    url: str
+    pid: int
+
+
+def run(options: Options) -> int:
+    """Run the demo to its end; return the exit code.
+
+    Raises:
+        DemoError: The app did not start, or ended too early.
+        KeyboardInterrupt: Ctrl-C came twice.
+    """
+    try:
+        return trio.run(_main, options)
+    except BaseExceptionGroup as group:
+        # If the app dies, the jobs lose their connections too: show the cause, not what followed.
+        # A SystemExit is rich's answer to a reader that has gone away, as in `triojob demo | head`.
+        error: BaseException | None = group.subgroup((DemoError, KeyboardInterrupt, SystemExit))
+        if error is None:
+            raise
+        while isinstance(error, BaseExceptionGroup):
+            error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+        raise error from None
+
+
+async def _main(options: Options) -> int:
+    stage = Stage(Console(highlight=False), plain=options.plain)
+    # Where the environment names a proxy, it is not for an app on this machine.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+    signals: list[int] = []
+    # The nursery holds what must outlive the show: the app's process.
+    async with trio.open_nursery() as nursery:
+        with trio.CancelScope() as show:
+            await nursery.start(_cancel_on_signal, show, signals)
+            with stage.waiting("Starting a Gradio app in a process of its own"):
+                app: Served = await nursery.start(serve_app, options.port)
+            stage.say(f"The app's process is {app.pid}.")
+            async with Client(app.url) as client:
+                await demo_acts.play(client, stage, jobs=options.jobs, limit=options.limit)
+        # Only now: cancelled jobs have taken their leave of the server while it was still there.
+        nursery.cancel_scope.cancel(reason="the demo is over")
+    if signals:
+        stage.say("\nStopped. No job and no process is left.")
+        # What a shell reports of a process that such a signal ended.
+        return 128 + signals[0]
+    return 0
+
+
+async def _cancel_on_signal(
+    scope: trio.CancelScope,
+    signals: list[int],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Turn Ctrl-C and SIGTERM into a cancellation, so that everything ends in order.
+
+    Once: after that the signals do again what they always do, should the end take too long.
+    """
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        task_status.started()
+        async for number in received:
+            signals.append(number)
+            break
+    scope.cancel(reason=f"got {signal.Signals(signals[0]).name}")
+
+
+async def serve_app(
+    port: int, *, task_status: trio.TaskStatus[Served] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Keep the app running in a process of its own until this task is cancelled.
+
+    Args:
+        port: Where it listens on the loopback interface; 0 for a free port.
+        task_status: Gets the `Served` once the app answers.
+
+    Raises:
+        DemoError: In a group: the app did not start in time, or ended.
+    """
+    said = b""
+    async with trio.open_nursery() as nursery:
+        # Cancelling `run_process` ends the process: SIGTERM first, and SIGKILL if it won't hear.
+        process: trio.Process = await nursery.start(
+            partial(
+                trio.run_process,
+                [sys.executable, "-u", str(APP), "--port", str(port)],
+                # Never written to.  It closes when this process ends, even by SIGKILL, and the app
+                # watches that.
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=False,
+                # Ctrl-C is for the whole foreground process group: keep the app out of it, as the
+                # jobs still have to take their leave of it.
+                start_new_session=True,
+            )
+        )
+        assert process.stdout is not None
+        with trio.move_on_after(BOOT_SECONDS) as boot:
+            # Read all the time: a process whose output nobody reads stops when the pipe is full.
+            async for chunk in process.stdout:
+                said = (said + chunk)[-8192:]
+                if boot.deadline < math.inf and (ready := _READY.search(said)):
+                    boot.deadline = math.inf
+                    task_status.started(Served(ready[1].decode(), process.pid))
+            await process.wait()
+        if boot.cancelled_caught:
+            what = f"did not start within {BOOT_SECONDS} seconds"
+        else:
+            what = f"ended by itself with exit code {process.returncode}"
+        raise DemoError(f"the app {what}; it said:\n{said.decode(errors='replace')}")
