@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 from outcome import Error, Outcome, Value
 
-from ._errors import parts
 from ._messages import Status, StatusUpdate, WholeOutput
 from ._reporter import Reporter, current_reporter
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
 
 if TYPE_CHECKING:
     from ._job import JobRecord
@@ -100,13 +103,19 @@ class _LocalCall(Call):
         except BaseException as exc:
             # Cancelled belongs to Trio: it passes through the nursery to the scope that raised it.
             # All else is handed over bare, so that the nursery here leaves no wrapping on it.
-            if _carries_cancelled(exc):
-                raise
-            # This frame holds the reporter, and through it the job that will hold the exception:
-            # leaving it in the traceback would make a reference cycle.
-            frames = exc.__traceback__
-            exc.__traceback__ = frames.tb_next.tb_next if frames and frames.tb_next else None
-            reporter.finish(Error(exc))
+            stop, failure = _split_cancelled(exc)
+            if failure is not None:
+                # This frame holds the reporter, and through it the job that will hold the
+                # exception: leaving it in the traceback would make a reference cycle.
+                _drop_frames(failure, 2)
+                reporter.finish(Error(failure))
+            try:
+                if stop is exc:
+                    raise
+                if stop is not None:
+                    raise stop from None
+            finally:
+                del stop, failure
         else:
             reporter.finish(
                 Value(value), output=None if self._streams(reporter) else WholeOutput(value)
@@ -152,5 +161,18 @@ class GeneratorCall(_LocalCall):
         return True
 
 
-def _carries_cancelled(exc: BaseException) -> bool:
-    return isinstance(exc, trio.Cancelled) or any(map(_carries_cancelled, parts(exc)))
+def _drop_frames(exc: BaseException, count: int) -> None:
+    """Take the outermost ``count`` frames off the traceback of ``exc``."""
+    traceback = exc.__traceback__
+    for _ in range(count):
+        traceback = traceback and traceback.tb_next
+    exc.__traceback__ = traceback
+
+
+def _split_cancelled(
+    exc: BaseException,
+) -> tuple[BaseException | None, BaseException | None]:
+    """Return what of ``exc`` is a cancellation, and what is not."""
+    if isinstance(exc, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", exc).split(trio.Cancelled)
+    return (exc, None) if isinstance(exc, trio.Cancelled) else (None, exc)

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import queue
+import reprlib
 import sys
 from collections.abc import Mapping
 from typing import cast
@@ -203,6 +204,12 @@ def parts(error: BaseException) -> tuple[BaseException, ...]:
     return ()
 
 
+def leaves(error: BaseException) -> list[BaseException]:
+    """Return the exceptions in a tree of groups; ``error`` itself if it is no group."""
+    inside = parts(error)
+    return [leaf for part in inside for leaf in leaves(part)] if inside else [error]
+
+
 def shorten(text: object, limit: int = 200) -> str:
     """Return what is shown of a foreign text or bytes in an error: at most ``limit`` characters."""
     if isinstance(text, (bytes, bytearray)):
@@ -212,3 +219,25 @@ def shorten(text: object, limit: int = 200) -> str:
         return f"{head[:limit]}… ({len(text)} bytes)" if cut else head
     shown = str(text)
     return f"{shown[:limit]}… ({len(shown)} characters)" if len(shown) > limit else shown
+
+
+class _Short(reprlib.Repr):
+    """A `repr` of what may be too deep, too large or too odd for `repr`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 8
+        self.maxdict = self.maxlist = self.maxtuple = self.maxset = 50
+        self.maxstring = self.maxlong = self.maxother = 400
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write down what has thousands of digits.
+        return super().repr_int(x, level) if x.bit_length() < 10_000 else "<a huge number>"
+
+
+_short = _Short()
+
+
+def short_repr(value: object, limit: int = 200) -> str:
+    """Return ``repr(value)`` as an error shows it: at most ``limit`` characters, whatever it is."""
+    return shorten(_short.repr(value), limit)

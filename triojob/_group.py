@@ -203,9 +203,9 @@ class JobGroup:
         except BaseException as error:
             await self._let_watchers_run()
             raised = self._with_failures(error)
-            if raised is None or raised is error:
-                raise
             try:
+                if raised is None or raised is error:
+                    raise
                 raise raised from None
             finally:
                 # The traceback of what is raised holds this frame, which must not hold it.

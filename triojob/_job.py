@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
 import trio
 from outcome import Error, Outcome, Value
 
-from ._errors import JobCancelled, JobNotDone, JobTimeout
+from ._errors import JobCancelled, JobNotDone, JobTimeout, leaves
 from ._messages import Finished, LogMessage, Message, Status, StatusUpdate, now
 from ._reporter import Reporter
 from ._timeline import OutputCursor, Timeline, Update, UpdateCursor
@@ -222,8 +222,12 @@ class JobRecord:
             What the call raised and no job may keep, as it must go through the group.
         """
         passing: BaseException | None = None
-        if isinstance(cause, trio.Cancelled) and self.cancel_reason is None:
-            self.cancel_reason = cause.reason
+        stops = [] if cause is None else [e for e in leaves(cause) if isinstance(e, trio.Cancelled)]
+        if stops:
+            if self.cancel_reason is None:
+                self.cancel_reason = stops[0].reason
+            if len(stops) == len(leaves(cause)):
+                cause = None  # a cancellation is no news, and its frames hold this job
         # What the producer said before it was stopped is part of the job; if it had come to its
         # end by then, that is how the job ended: a failure during the cancellation is not lost.
         with suppress(trio.WouldBlock):
@@ -242,7 +246,7 @@ class JobRecord:
         if result is None:
             self.cancelled = True
             error = JobCancelled(f"{self.name} was cancelled", reason=self.cancel_reason)
-            error.__cause__ = None if isinstance(cause, trio.Cancelled) else cause
+            error.__cause__ = cause
             result = Error(error)
         if isinstance(result, Error):
             self._traceback = result.error.__traceback__
@@ -273,6 +277,7 @@ class JobRecord:
                 # Not the job's failure, and not the reader's: whoever runs the group hears of it.
                 assert self._on_crash is not None
                 self._on_crash(exc)
+                listeners.remove(listener)  # once is enough
 
     # The reading side: whoever holds the job.
 
@@ -281,10 +286,16 @@ class JobRecord:
         """Whether the job ended with a failure, which a cancellation is not."""
         return isinstance(self.outcome, Error) and not self.cancelled
 
-    def cancel(self, reason: str | None) -> None:
-        if self.outcome is None and not self.scope.cancel_called:
-            self.cancel_reason = reason
-            self.scope.cancel(reason=reason)
+    def to_cancel(self, reason: str | None) -> trio.CancelScope | None:
+        """Note why the job is being cancelled; return the scope to cancel, if it is not too late.
+
+        Trio's `Cancelled` holds the frame that called `CancelScope.cancel` and those above it.
+        So none of ours that holds the job may be among them: the job may keep that exception.
+        """
+        if self.outcome is not None or self.scope.cancel_called:
+            return None
+        self.cancel_reason = reason
+        return self.scope
 
     async def ended(self) -> None:
         """Wait until the job has ended."""
@@ -576,7 +587,10 @@ class Job(Generic[T_co]):
         Args:
             reason: Why, for `JobCancelled.reason`.
         """
-        self._record.cancel(reason)
+        scope = self._record.to_cancel(reason)
+        del self  # see there
+        if scope is not None:
+            scope.cancel(reason=reason)
 
     def on_status(self, listener: Callable[[StatusUpdate], object]) -> None:
         """Call ``listener(status)`` for each status from now on, the final one included.

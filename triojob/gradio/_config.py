@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._errors import EndpointNotFound, ProtocolError, shorten
+from .._errors import EndpointNotFound, ProtocolError, short_repr
 from ._parameters import Parameter, encode_arguments
 from ._wire import Json, are_objects, is_list, is_object
 
@@ -72,7 +72,7 @@ class EndpointInfo:
         if shown and shown[-1] >= len(data):
             raise ProtocolError(
                 f"{self.name} has {shown[-1] + 1} outputs or more, but the server sent "
-                f"{len(data)}: {shorten(repr(data))}"
+                f"{len(data)}: {short_repr(data)}"
             )
         if len(shown) == 1:
             return data[shown[0]]
@@ -101,7 +101,7 @@ class AppInfo:
         if not (is_object(named) and are_objects(dependencies) and are_objects(components)):
             raise ProtocolError(
                 "the app's /config or /info lacks its endpoints or components; "
-                f"is it a Gradio app? /config has: {shorten(sorted(config))}"
+                f"is it a Gradio app? /config has: {short_repr(sorted(config))}"
             )
         self._components = {_id_of(component.get("id")): component for component in components}
         self._named = named
@@ -176,7 +176,9 @@ class AppInfo:
         if described is None:
             described = self._unnamed.get(str(fn_index))
         if described is not None and not is_object(described):
-            raise ProtocolError(f"/info describes {api_name or fn_index} as {shorten(described)}")
+            raise ProtocolError(
+                f"/info describes {api_name or fn_index} as {short_repr(described)}"
+            )
         inputs = self._slots(dependency, "inputs", fn_index)
         outputs = self._slots(dependency, "outputs", fn_index)
         places = [place for place, component in enumerate(inputs) if not _hidden(component)]
@@ -192,7 +194,7 @@ class AppInfo:
         ):
             raise ProtocolError(
                 f"/info and /config disagree on the parameters of {api_name or fn_index}: "
-                f"{shorten(parameters)}"
+                f"{short_repr(parameters)}"
             )
         types = dependency.get("types")
         description = described.get("description") or dependency.get("api_description") or ""
@@ -214,7 +216,7 @@ class AppInfo:
     def _slots(self, dependency: Json, key: str, fn_index: int) -> list[Json]:
         ids = dependency.get(key)
         if not is_list(ids):
-            raise ProtocolError(f"function {fn_index} has no list of {key}: {shorten(ids)}")
+            raise ProtocolError(f"function {fn_index} has no list of {key}: {short_repr(ids)}")
         return [self._components.get(_id_of(item), {}) for item in ids]
 
 

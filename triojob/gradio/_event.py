@@ -10,7 +10,7 @@ from typing import Any
 
 from outcome import Error, Value
 
-from .._errors import JobCancelled, ProtocolError, shorten
+from .._errors import JobCancelled, ProtocolError, short_repr, shorten
 from .._messages import Status, StatusUpdate, now
 from .._reporter import Reporter
 from . import _wire
@@ -183,9 +183,7 @@ class EventTranslator:
         data = _wire.data_of(message)
         if data is None:
             if _wire.output_of(message):
-                raise ProtocolError(
-                    f"{self._name} completed with no data: {shorten(repr(message))}"
-                )
+                raise ProtocolError(f"{self._name} completed with no data: {short_repr(message)}")
             # An empty output is the server's answer to a cancellation, never a result.
             self.cancel()
             return
@@ -193,8 +191,15 @@ class EventTranslator:
         output = None
         if self._data is None:
             output = None if self._streams else FullData(data, self._present)
-        elif not self._in_step or data != self._data:
+        elif not self._in_step or _differ(data, self._data):
             # The last yield is repeated in the completion, so this is news only if it differs.
             output = FullData(data, self._present)
         self.finished = True
         self._reporter.finish(Value(value), output=output)
+
+
+def _differ(data: list[Any], other: list[Any]) -> bool:
+    try:
+        return data != other
+    except RecursionError:  # edits may have nested a value deeper than can be compared
+        return True

@@ -10,9 +10,10 @@ click and rich wherever they are installed, and ``import triojob`` should not.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
@@ -189,7 +190,7 @@ class HTTP:
             try:
                 body = await self._read(response, self._max_size)
                 if response.status_code >= 500:
-                    await _never_again(response)
+                    _never_again(response)
             finally:
                 await response.aclose()
         if len(body) > self._max_size:
@@ -319,15 +320,18 @@ async def _each_chunk(
         raise error
 
 
-async def _never_again(response: httpx.Response) -> None:
-    """Close the connection of an answer.
+def _never_again(response: httpx.Response) -> None:
+    """See to it that the connection of an answer is not used again.
 
     After a 500 uvicorn resets the connection, though it has not said so; the next request on it
-    would fail without having been heard.
+    would fail without having been heard.  A socket that was shut down is one that httpcore finds
+    readable, and so drops; a closed one it could not even ask.
     """
     stream = response.extensions.get("network_stream")
-    if stream is not None:
-        await stream.aclose()
+    sock = None if stream is None else stream.get_extra_info("socket")
+    if sock is not None:
+        with suppress(OSError):  # the peer was faster
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _words(exc: Exception) -> str:

@@ -12,9 +12,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
-from .._errors import shorten
+from .._errors import short_repr, shorten
 from ._wire import Json, is_list, is_object
 
 
@@ -33,6 +34,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "integer": ((int, float), "a whole number"),
     "boolean": ((bool, int), "True or False"),
     "array": ((list, tuple), "a list"),
+    "object": ((dict,), "a dictionary"),
 }
 
 
@@ -63,7 +65,7 @@ class Parameter:
         settings: Json = props if is_object(props) else {}
         described = item.get("type")
         schema: Json = described if is_object(described) else {}
-        kind = schema.get("type")
+        kind = _kind(schema, item.get("parameter_default"), item.get("example_input"))
         listed = schema.get("items") if kind == "array" else schema
         choices = listed.get("enum") if is_object(listed) else None
         python_type = item.get("python_type")
@@ -73,10 +75,10 @@ class Parameter:
             place=place,
             label=str(item.get("label") or name),
             component=str(item.get("component") or ""),
-            python_type=str(words or kind or "Any"),
+            python_type=str(words or schema.get("type") or "Any"),
             required=item.get("parameter_has_default") is not True,
             default=item.get("parameter_default"),
-            kind=kind if isinstance(kind, str) and kind in _KINDS else None,
+            kind=kind,
             # /info lists the choices of a dropdown that takes others just the same.
             choices=tuple(choices)
             if is_list(choices) and not settings.get("allow_custom_value")
@@ -108,27 +110,42 @@ class Parameter:
         where = f"parameter {self.name!r} of {endpoint}"
         types, words = _KINDS[self.kind]
         if not isinstance(value, types):
-            raise TypeError(f"{where} takes {words}, not {shorten(repr(value), 80)}")
+            raise TypeError(f"{where} takes {words}, not {short_repr(value, 80)}")
         items: Any = value if self.kind == "array" else (value,)
         for item in items:
             if self.choices is not None and item not in self.choices:
                 raise ValueError(
                     f"{where} takes one of {shorten(list(self.choices), 300)}, "
-                    f"not {shorten(repr(item), 80)}"
+                    f"not {short_repr(item, 80)}"
                 )
         if self.kind in ("number", "integer") and not self._in_bounds(value):
-            low = "" if self.minimum is None else f" from {self.minimum:g}"
-            high = "" if self.maximum is None else f" up to {self.maximum:g}"
-            raise ValueError(f"{where} takes a number{low}{high}, not {value!r}")
+            raise ValueError(f"{where} takes a number {self.bounds}, not {short_repr(value, 80)}")
+
+    @property
+    def bounds(self) -> str:
+        """What its numbers are between, for people; empty for no bounds."""
+        low = [] if self.minimum is None else [f"from {short_repr(self.minimum, 80)}"]
+        high = [] if self.maximum is None else [f"up to {short_repr(self.maximum, 80)}"]
+        return " ".join(low + high)
 
     def _in_bounds(self, value: Any) -> bool:
         above = self.minimum is None or value >= self.minimum
         return above and (self.maximum is None or value <= self.maximum)
 
 
+def _kind(schema: Json, *suggested: Any) -> str | None:
+    kind = schema.get("type")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        return None
+    # Where the app suggests what its schema does not allow, it is the schema that is wrong.
+    allowed = (*_KINDS[kind][0], NoneType)
+    return kind if all(isinstance(value, allowed) for value in suggested) else None
+
+
 def _number(value: Any) -> float | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if is_number and math.isfinite(value) else None
+    # An int may be too large to be asked whether it is finite.
+    return value if is_number and (isinstance(value, int) or math.isfinite(value)) else None
 
 
 def encode_arguments(

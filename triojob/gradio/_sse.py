@@ -15,7 +15,8 @@ class EventDecoder:
     """Decodes one event stream, whatever the chunks that it comes in.
 
     Args:
-        max_size: How many bytes one event may have; a larger one is a `ProtocolError`.
+        max_size: How many bytes one event may have, with the names of its fields; a larger one is
+            a `ProtocolError`.
     """
 
     def __init__(self, max_size: int) -> None:
@@ -25,6 +26,7 @@ class EventDecoder:
         """Up to here ``_buffer`` is known to hold no line end."""
         self._data: list[bytes] = []
         self._size = 0
+        """The bytes of the event's lines so far, the names of fields and line ends included."""
         self._after_cr = False
         self._first = True
 
@@ -48,28 +50,28 @@ class EventDecoder:
         while (end := buffer.find(b"\n", max(start, self._searched))) >= 0:
             line = bytes(buffer[start:end])
             start = end + 1
+            if self._first:
+                self._first = False
+                line = line.removeprefix(b"\xef\xbb\xbf")
             if line:
                 self._take(line)
-            elif self._data:
+                continue
+            self._size = 0
+            if self._data:
                 event = b"\n".join(self._data)
                 self._data.clear()
-                self._size = 0
                 yield event
         del buffer[:start]
         self._searched = len(buffer)
         self._check(self._size + len(buffer), buffer)
 
     def _take(self, line: bytes) -> None:
-        if self._first:
-            self._first = False
-            line = line.removeprefix(b"\xef\xbb\xbf")
+        self._size += len(line) + 1
+        self._check(self._size, line)
         field, _, value = line.partition(b":")
         # The other fields (event, id, retry) and comments say nothing to us.
         if field == b"data":
-            value = value[1:] if value[:1] == b" " else value
-            self._size += len(value)
-            self._check(self._size, value)
-            self._data.append(value)
+            self._data.append(value[1:] if value[:1] == b" " else value)
 
     def _check(self, size: int, shown: bytes | bytearray) -> None:
         if size > self._max_size:

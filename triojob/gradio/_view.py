@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._errors import shorten
+from .._errors import short_repr, shorten
 from ._config import AppInfo, EndpointInfo
 from ._parameters import Parameter
 from ._wire import is_object
@@ -23,8 +23,7 @@ def _describe(endpoint: EndpointInfo) -> list[str]:
     names = ", ".join(parameter.name for parameter in endpoint.parameters)
     returns = [str(item.get("label") or place) for place, item in enumerate(endpoint.returns)]
     lines = [f"{endpoint.name}({names}) -> {', '.join(returns) or 'nothing'}"]
-    if endpoint.description:
-        lines.append(f"  {endpoint.description}")
+    lines += [f"  {line}".rstrip() for line in endpoint.description.splitlines()]
     notes = [
         *(["yields outputs as they come"] if endpoint.streams else []),
         *(["keeps State by session"] if endpoint.stateful else []),
@@ -41,12 +40,10 @@ def _describe(endpoint: EndpointInfo) -> list[str]:
 
 
 def _parameter(parameter: Parameter) -> str:
-    default = "required" if parameter.required else f"default {shorten(repr(parameter.default))}"
+    default = "required" if parameter.required else f"default {short_repr(parameter.default)}"
     allowed = ""
     if parameter.choices is not None:
         allowed = f", one of {shorten(list(parameter.choices), 300)}"
     elif parameter.minimum is not None or parameter.maximum is not None:
-        low = "" if parameter.minimum is None else f"{parameter.minimum:g}"
-        high = "" if parameter.maximum is None else f"{parameter.maximum:g}"
-        allowed = f", {low} to {high}".replace("  ", " ")
+        allowed = f", {parameter.bounds}"
     return f"{parameter.name} ({parameter.component}): {parameter.python_type}, {default}{allowed}"

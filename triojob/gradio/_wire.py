@@ -6,9 +6,10 @@ The messages are defined in gradio 6.31, ``server_messages.py``.
 from __future__ import annotations
 
 import json
-from typing import Any, TypeGuard
+from contextlib import suppress
+from typing import Any, TypeGuard, cast
 
-from .._errors import AppError, ProtocolError, shorten
+from .._errors import AppError, ProtocolError, short_repr, shorten
 from .._messages import LogMessage, ProgressUnit
 
 Json = dict[str, Any]
@@ -36,7 +37,8 @@ def decode_object(data: bytes, what: str) -> Json:
         ProtocolError: It is not a JSON object in UTF-8.
     """
     try:
-        value = json.loads(data)
+        # By itself json would guess other encodings, and let surrogates through.
+        value = json.loads(str(data, "utf-8"))
     except (ValueError, RecursionError) as exc:
         raise ProtocolError(f"{what} is not JSON ({type(exc).__name__}): {shorten(data)}") from None
     if not is_object(value):
@@ -67,7 +69,17 @@ def number(message: Json, key: str) -> Any:
     value = message.get(key)
     if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
         return value
-    raise ProtocolError(f"{key!r} is not a number: {shorten(repr(message))}")
+    raise ProtocolError(f"{key!r} is not a number: {short_repr(message)}")
+
+
+def seconds(message: Json, key: str) -> float | None:
+    """Return the number in ``message[key]``, or None: for times that are the app's page's business.
+
+    ``gr.Error(duration=...)`` lets anything through.
+    """
+    with suppress(ProtocolError):
+        return cast("float | None", number(message, key))
+    return None
 
 
 def text(message: Json, key: str, default: str | None = None) -> str | None:
@@ -85,7 +97,7 @@ def data_of(message: Json) -> list[Any] | None:
     data = output_of(message).get("data")
     if data is None or is_list(data):
         return data
-    raise ProtocolError(f"the data of an output is not a list: {shorten(repr(message))}")
+    raise ProtocolError(f"the data of an output is not a list: {short_repr(message)}")
 
 
 def output_of(message: Json) -> Json:
@@ -97,7 +109,7 @@ def output_of(message: Json) -> Json:
     output = message.get("output")
     if is_object(output):
         return output
-    raise ProtocolError(f"a message has no 'output' object: {shorten(repr(message))}")
+    raise ProtocolError(f"a message has no 'output' object: {short_repr(message)}")
 
 
 def progress_units(message: Json) -> list[ProgressUnit]:
@@ -108,7 +120,7 @@ def progress_units(message: Json) -> list[ProgressUnit]:
     """
     units = message.get("progress_data")
     if not are_objects(units):
-        raise ProtocolError(f"'progress_data' is not a list: {shorten(repr(message))}")
+        raise ProtocolError(f"'progress_data' is not a list: {short_repr(message)}")
     return [
         ProgressUnit(
             number(unit, "index"),
@@ -127,7 +139,7 @@ def log_message(message: Json) -> LogMessage:
         text(message, "log", "") or "",
         text(message, "level", "info") or "info",
         title=text(message, "title"),
-        duration=number(message, "duration"),
+        duration=seconds(message, "duration"),
         visible=message.get("visible") is not False,
     )
 
@@ -139,9 +151,16 @@ def app_error(message: Json, endpoint: str) -> AppError | None:
         return None
     error = output.get("error")
     return AppError(
-        error if error is None or isinstance(error, str) else json.dumps(error),
+        error if error is None or isinstance(error, str) else _as_json(error),
         title=text(output, "title") or text(message, "title"),
-        duration=number(output, "duration"),
+        duration=seconds(output, "duration"),
         visible=output.get("visible") is not False,
         endpoint=endpoint,
     )
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except RecursionError:  # read though it was almost too deep, and too deep to be written
+        return short_repr(value)

@@ -1,0 +1,560 @@
+"""An app's description: the recorded one, odd ones, and ones that no Gradio sends."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings, strategies as st
+
+from tests.wire.apps import (
+    NUMBER,
+    STATE,
+    Description,
+    endpoint,
+    optional,
+    parameter,
+    recorded,
+    returned,
+)
+from tests.wire.strategies import checked, json_values
+from triojob import EndpointNotFound, ProtocolError, TriojobError
+from triojob.gradio._config import AppInfo, EndpointInfo
+from triojob.gradio._view import describe_app
+from triojob.gradio._wire import Json
+
+# --- The recorded app ---
+
+
+@pytest.fixture(scope="module")
+def app() -> AppInfo:
+    return AppInfo(*recorded())
+
+
+def test_the_app(app: AppInfo) -> None:
+    assert (app.version, app.protocol, app.api_prefix) == ("6.31.0", "sse_v3", "/gradio_api")
+    assert app.title == "compat lab"
+    assert app.names() == (
+        *("/greet", "/add", "/count", "/tokens", "/slow"),
+        *("/fail", "/fail_hard", "/upper_file", "/bump"),
+    )
+    assert app.names(all_endpoints=True) == app.names()
+
+
+SIGNATURES = [
+    # name, fn_index, parameters, shown outputs, streams, stateful
+    ("/greet", 0, ["name"], (0,), False, False),
+    ("/add", 1, ["a", "b"], (0, 1), False, False),
+    ("/count", 2, ["n"], (0,), True, False),
+    ("/tokens", 3, ["n"], (0,), True, False),
+    ("/slow", 4, ["seconds"], (0,), False, False),
+    ("/fail", 5, [], (0,), False, False),
+    ("/fail_hard", 6, [], (0,), False, False),
+    ("/upper_file", 7, ["f"], (0,), False, False),
+    ("/bump", 8, [], (1,), False, True),
+]
+
+
+@pytest.mark.parametrize("name, fn_index, parameters, shown, streams, stateful", SIGNATURES)
+def test_its_endpoints(
+    app: AppInfo,
+    name: str,
+    fn_index: int,
+    parameters: list[str],
+    shown: tuple[int, ...],
+    streams: bool,
+    stateful: bool,
+) -> None:
+    info = app.find(name, None)
+    assert info == app.find(name.removeprefix("/"), None) == app.find(None, fn_index)
+    assert info.name == info.api_name == name
+    assert info.fn_index == fn_index
+    assert info.visibility == "public"
+    assert [parameter.name for parameter in info.parameters] == parameters
+    assert [*info.signature.parameters] == parameters
+    assert info.shown_outputs == shown
+    assert len(info.returns) == len(shown)
+    assert info.streams is streams
+    assert info.stateful is stateful
+    assert info.description == ""
+
+
+def test_hidden_state_in_and_out(app: AppInfo) -> None:
+    bump = app.find("/bump", None)
+    assert bump.input_count == 1
+    assert bump.encode((), {}, validate=True) == "[null]"
+    assert bump.present([None, 3]) == 3
+    with pytest.raises(TypeError, match="takes 0 arguments"):
+        bump.encode((1,), {}, validate=True)
+
+
+def test_js_only_functions_are_not_there(app: AppInfo) -> None:
+    for fn_index in (9, 10):
+        with pytest.raises(EndpointNotFound, match=f"no function with fn_index {fn_index}"):
+            app.find(None, fn_index)
+    for name in ("/unnamed", "/unnamed_1"):
+        with pytest.raises(EndpointNotFound):
+            app.find(name, None)
+
+
+@pytest.mark.parametrize(
+    "name, nearest",
+    [("/gret", "/greet"), ("greets", "/greet"), ("/Add", "/add"), ("/fail-hard", "/fail_hard")],
+)
+def test_a_name_that_is_almost_right(app: AppInfo, name: str, nearest: str) -> None:
+    with pytest.raises(EndpointNotFound, match=f"did you mean '{nearest}'") as caught:
+        app.find(name, None)
+    assert caught.value.nearest == nearest
+    assert caught.value.available == app.names()
+    assert isinstance(caught.value, LookupError)
+
+
+@pytest.mark.parametrize("name", ["", "/", "/zzzzzzzz", "//greet", "/greet/", "/greet ", "\u2028"])
+def test_a_name_that_is_not_there(app: AppInfo, name: str) -> None:
+    with pytest.raises(EndpointNotFound) as caught:
+        app.find(name, None)
+    for known in app.names():
+        assert repr(known) in str(caught.value)
+
+
+@pytest.mark.parametrize("fn_index", [-1, 11, 2**70])
+def test_a_number_that_is_not_there(app: AppInfo, fn_index: int) -> None:
+    with pytest.raises(EndpointNotFound) as caught:
+        app.find(None, fn_index)
+    assert caught.value.available == app.names()
+
+
+def test_a_name_and_a_number_are_too_much(app: AppInfo) -> None:
+    with pytest.raises(TypeError, match="not both"):
+        app.find("/greet", 0)
+
+
+def test_several_endpoints_and_none_named(app: AppInfo) -> None:
+    with pytest.raises(EndpointNotFound, match=r"api_name=.*'/greet'.*'/bump'"):
+        app.find(None, None)
+
+
+# --- Which endpoint ---
+
+
+def test_the_only_endpoint_needs_no_name() -> None:
+    assert Description().add("run", []).app.find(None, None).name == "/run"
+
+
+def test_the_only_public_endpoint_needs_no_name() -> None:
+    made = Description().add("a", [], api_visibility="undocumented")
+    made.add("b", [], api_visibility="private").add("c", [], backend_fn=False)
+    assert made.add("run", []).app.find(None, None).name == "/run"
+
+
+def test_predict_is_the_default_of_several() -> None:
+    made = Description().add("run", []).add("predict", []).add("stop", [])
+    assert made.app.find(None, None).name == "/predict"
+
+
+def test_an_app_without_endpoints() -> None:
+    app = Description().app
+    assert app.names() == ()
+    for name, fn_index in ((None, None), ("/run", None), (None, 0)):
+        with pytest.raises(EndpointNotFound):
+            app.find(name, fn_index)
+    with pytest.raises(EndpointNotFound, match="no public endpoint"):
+        app.find(None, None)
+
+
+def test_undocumented_endpoints_are_found_by_name_but_not_listed() -> None:
+    app = Description().add("run", []).add("quiet", [], api_visibility="undocumented").app
+    assert app.names() == ("/run",)
+    assert app.names(all_endpoints=True) == ("/run", "/quiet")
+    assert app.find("quiet", None).visibility == "undocumented"
+
+
+def test_private_endpoints_are_found_by_number_only() -> None:
+    inputs = [parameter("secret", NUMBER, component="Number"), STATE]
+    app = Description().add("run", []).add("hidden", inputs, api_visibility="private").app
+    assert app.names(all_endpoints=True) == ("/run",)
+    with pytest.raises(EndpointNotFound):
+        app.find("/hidden", None)
+    info = app.find(None, 1)
+    # It is in no /info; the components tell what they take.
+    (only,) = info.parameters
+    assert (only.kind, only.label, only.required) == ("number", "label of secret", True)
+    assert info.encode((3,), {}, validate=True) == "[3,null]"
+    assert info.stateful
+    with pytest.raises(TypeError, match="a number"):
+        info.encode(("x",), {}, validate=True)
+
+
+@pytest.mark.parametrize("name", [None, False])
+def test_unnamed_endpoints_are_found_by_number_only(name: Any) -> None:
+    app = Description().add("run", []).add(name, [parameter("x")]).app
+    assert app.names(all_endpoints=True) == ("/run",)
+    info = app.find(None, 1)
+    assert info.api_name is None
+    assert info.name == "fn_index 1"
+    assert info.encode(("a",), {}, validate=True) == '["a"]'
+
+
+def test_unnamed_endpoints_of_old_servers_are_described_by_number() -> None:
+    made = Description().add(None, [parameter("x")])
+    made.info["unnamed_endpoints"]["0"] = {
+        "parameters": [optional("told", "d")],
+        "returns": [returned()],
+    }
+    (only,) = made.app.find(None, 0).parameters
+    assert (only.name, only.default) == ("told", "d")
+
+
+def test_the_number_is_the_id_and_only_without_one_the_place() -> None:
+    made = Description().add("a", []).add("b", [])
+    first, second = made.config["dependencies"]
+    first["id"], second["id"] = 7, 3
+    assert made.app.find("b", None).fn_index == 3
+    assert made.app.find(None, 7).name == "/a"
+    del first["id"], second["id"]
+    assert made.app.find("b", None).fn_index == 1
+
+
+def test_visibility_as_older_servers_put_it() -> None:
+    made = Description().add("run", []).add("quiet", [])
+    for dependency, shown in zip(made.config["dependencies"], (True, False), strict=True):
+        del dependency["api_visibility"]
+        dependency["show_api"] = shown
+    assert made.app.names() == ("/run",)
+    assert made.app.names(all_endpoints=True) == ("/run", "/quiet")
+
+
+# --- Outputs ---
+
+
+def test_what_users_see_of_an_output() -> None:
+    one = endpoint(outputs=[returned()])
+    assert one.present(["x"]) == "x"
+    assert one.present([None]) is None
+    assert one.present([["x"]]) == ["x"]
+    two = endpoint(outputs=[returned("a"), returned("b")])
+    assert two.present([1, 2]) == (1, 2)
+    assert endpoint(outputs=[]).present([]) == ()
+    assert endpoint(outputs=[STATE]).present([None]) == ()
+    assert endpoint(outputs=[STATE, returned(), STATE]).present([None, 1, None]) == 1
+    assert endpoint(outputs=[returned(), STATE, returned()]).present([1, None, 2]) == (1, 2)
+
+
+def test_values_more_than_there_are_outputs_are_dropped() -> None:
+    assert endpoint(outputs=[returned()]).present([1, 2, 3]) == 1
+
+
+@pytest.mark.parametrize("data", [[], [1], [1, None]])
+def test_too_few_values(data: list[Any]) -> None:
+    info = endpoint(outputs=[returned(), STATE, returned()])
+    with pytest.raises(ProtocolError, match="/run"):
+        info.present(data)
+
+
+# --- Signatures ---
+
+
+def test_names_and_defaults() -> None:
+    signature = endpoint(
+        parameter("text"), optional("n", 3, NUMBER), optional("none", None)
+    ).signature
+    assert [*signature.parameters] == ["text", "n", "none"]
+    assert signature.parameters["n"].default == 3
+    assert signature.parameters["none"].default is None
+    assert signature.parameters["text"].annotation == "str"
+    assert all(
+        parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        for parameter in signature.parameters.values()
+    )
+
+
+def test_a_required_parameter_has_no_default() -> None:
+    signature = endpoint(parameter("a"), parameter("b"), optional("c", "d")).signature
+    assert signature.parameters["a"].default is inspect.Parameter.empty
+    assert signature.parameters["b"].default is inspect.Parameter.empty
+    with pytest.raises(TypeError, match="'a'"):
+        signature.bind()
+    signature.bind("x", "y")
+
+
+def test_a_required_parameter_may_follow_an_optional_one() -> None:
+    info = endpoint(optional("a", 1), parameter("b"))
+    assert "<required>" in str(info.signature)
+    with pytest.raises(TypeError, match="misses 'b'"):
+        info.encode((), {}, validate=True)
+    assert info.encode((), {"b": "x"}, validate=True) == '[1,"x"]'
+
+
+BAD_NAMES = ["", " ", "a b", "a-b", "1a", "class", "None", "a.b", "\u2028", "\ud800", None, 3, []]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_a_name_that_is_none_in_python_is_replaced(name: Any) -> None:
+    info = endpoint(parameter("x"), parameter(name), parameter("y"))
+    assert [*info.signature.parameters] == ["x", "param_1", "y"]
+    assert info.encode(("a",), {"param_1": "b", "y": "c"}, validate=True) == '["a","b","c"]'
+
+
+def test_a_missing_name_is_replaced() -> None:
+    item = parameter("x")
+    del item["parameter_name"]
+    assert [*endpoint(item).signature.parameters] == ["param_0"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["x", "x", "x"],
+        ["param_1", ""],
+        ["param_1", "param_1"],
+        ["param_2", "param_2", "param_2", "param_0"],
+        ["", "param_0"],
+        ["", "param_0", "param_0", "param_2", "param_1"],
+    ],
+)
+def test_no_two_parameters_have_one_name(names: list[str]) -> None:
+    """Gradio itself names them so: of `f(param_1, fn_index)` it renames the second to `param_1`."""
+    info = endpoint(*map(parameter, names))
+    given = [parameter.name for parameter in info.parameters]
+    assert len(set(given)) == len(names), given
+    assert [*info.signature.parameters] == given
+    values = [str(place) for place in range(len(names))]
+    expected = json.dumps(values, separators=(",", ":"))
+    assert info.encode(tuple(values), {}, validate=True) == expected
+    by_name = dict(zip(given, values, strict=True))
+    assert info.encode((), by_name, validate=True) == expected
+
+
+def test_soft_keywords_and_names_beyond_ascii_are_names() -> None:
+    names = ["match", "type", "self", "caf\u00e9", "\u5c71", "_"]
+    assert [*endpoint(*map(parameter, names)).signature.parameters] == names
+
+
+def test_descriptions() -> None:
+    made = Description().add("a", []).add("b", [], api_description="of the dependency")
+    made.info["named_endpoints"]["/a"]["description"] = "of the function"
+    assert made.app.find("a", None).description == "of the function"
+    assert made.app.find("b", None).description == "of the dependency"
+
+
+# --- What no Gradio sends ---
+
+
+def everything_about(config: Json, info: Json) -> None:
+    """Ask all that a client asks of a description; documented errors of a call are fine."""
+    app = AppInfo(config, info)
+    found: list[EndpointInfo] = []
+    names = app.names(all_endpoints=True)
+    for name, fn_index in [
+        (None, None),
+        *((n, None) for n in names),
+        *((None, n) for n in range(9)),
+    ]:
+        try:
+            found.append(app.find(name, fn_index))
+        except (ProtocolError, EndpointNotFound):
+            continue
+    describe_app("http://localhost/", app, found)
+    for endpoint_info in found:
+        str(endpoint_info.signature)
+        for args in ((), ("a",), (1, 2), ({},)):
+            try:
+                data = endpoint_info.encode(args, {}, validate=True)
+            except (TypeError, ValueError):
+                continue
+            assert len(json.loads(data)) == endpoint_info.input_count
+        try:
+            endpoint_info.present([None, 1])
+        except ProtocolError:
+            continue
+
+
+def test_the_recorded_app_answers_all_questions() -> None:
+    everything_about(*recorded())
+
+
+def without(value: Any, *path: Any) -> Any:
+    """Return a copy with what is at the path taken out."""
+    value = copy.deepcopy(value)
+    node = value
+    for key in path[:-1]:
+        node = node[key]
+    del node[path[-1]]
+    return value
+
+
+def changed(value: Any, junk: Any, *path: Any) -> Any:
+    """Return a copy with something else at the path."""
+    value = copy.deepcopy(value)
+    node = value
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = copy.deepcopy(junk)
+    return value
+
+
+VITAL = [
+    ("config", ["dependencies"]),
+    ("config", ["components"]),
+    ("config", ["dependencies", 0, "inputs"]),
+    ("config", ["dependencies", 0, "outputs"]),
+    ("info", ["named_endpoints"]),
+    ("info", ["named_endpoints", "/greet", "parameters"]),
+    ("info", ["named_endpoints", "/greet", "returns"]),
+    ("info", ["named_endpoints", "/greet"]),
+]
+
+
+@pytest.mark.parametrize("junk", ["missing", None, 3, "x", True], ids=repr)
+@pytest.mark.parametrize("which, path", VITAL)
+def test_without_what_is_vital_it_is_a_protocol_error(
+    which: str, path: list[Any], junk: Any
+) -> None:
+    if junk in ("missing", None) and path[-1] == "/greet":
+        pytest.skip("Gradio leaves out endpoints whose components it can't find")
+    described = dict(zip(("config", "info"), recorded(), strict=True))
+    if junk == "missing":
+        described[which] = without(described[which], *path)
+    else:
+        described[which] = changed(described[which], junk, *path)
+    with pytest.raises(ProtocolError) as caught:
+        AppInfo(**described).find("/greet", None)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("which", ["config", "info"])
+def test_an_empty_description_is_a_protocol_error(which: str) -> None:
+    described = dict(zip(("config", "info"), recorded(), strict=True))
+    described[which] = {}
+    with pytest.raises(ProtocolError, match="Gradio app"):
+        AppInfo(**described)
+
+
+@pytest.mark.parametrize("number", [0, 2, 3])
+def test_info_and_config_disagree_on_the_parameters(number: int) -> None:
+    config, info = recorded()
+    one = info["named_endpoints"]["/greet"]["parameters"]
+    info["named_endpoints"]["/greet"]["parameters"] = one * number
+    with pytest.raises(ProtocolError, match="disagree on the parameters of /greet"):
+        AppInfo(config, info).find("/greet", None)
+
+
+def test_an_endpoint_that_makes_no_sense_does_not_spoil_the_others() -> None:
+    config, info = recorded()
+    info["named_endpoints"]["/greet"]["parameters"] = "x"
+    assert AppInfo(config, info).find("/add", None).name == "/add"
+
+
+def paths_into(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, item in items:
+        # The schemas of files are long, and nobody looks into them.
+        if key not in ("$defs", "properties"):
+            yield from paths_into(item, (*path, key))
+
+
+JUNK: list[Any] = [
+    *(None, True, False, -1, 2**70, 10**400, 1.5, float("inf"), float("nan")),
+    *("", "x", "state", "private", [], [None], [[]], [{}], ["x"], {}, {"type": "array"}),
+]
+
+
+@pytest.mark.parametrize("junk", ["missing", *JUNK], ids=lambda junk: repr(junk)[:20])
+@pytest.mark.parametrize("which", ["config", "info"])
+def test_no_single_field_makes_anything_but_an_error_of_ours(which: str, junk: Any) -> None:
+    described = dict(zip(("config", "info"), recorded(), strict=True))
+    whole = described[which]
+    wrong: dict[str, str] = {}
+    for path in paths_into(whole):
+        if (
+            path[0] in ("components", "dependencies")
+            and len(path) > 1
+            and path[1] not in (0, 2, 8, 10)
+        ):
+            continue
+        if path[0] == "named_endpoints" and path[1:2] not in (
+            (),
+            ("/greet",),
+            ("/add",),
+            ("/bump",),
+        ):
+            continue
+        if junk == "missing":
+            described[which] = without(whole, *path)
+        else:
+            described[which] = changed(whole, junk, *path)
+        try:
+            everything_about(**described)
+        except TriojobError:
+            pass
+        except Exception as exc:  # noqa: BLE001 - which exception it was is what the test shows
+            wrong[".".join(map(str, path))] = repr(exc)
+    assert not wrong
+
+
+damages = st.lists(
+    st.tuples(
+        st.sampled_from(["config", "info"]),
+        st.floats(0, 1, exclude_max=True),
+        st.just("missing") | st.sampled_from(JUNK) | json_values,
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+# Without shrinking: the path that the error shows is short anyway.
+@settings(checked, max_examples=200, phases=[Phase.generate])
+@given(damages)
+def test_no_damage_makes_anything_but_an_error_of_ours(
+    damage: list[tuple[str, float, Any]],
+) -> None:
+    described = dict(zip(("config", "info"), recorded(), strict=True))
+    for which, where, junk in damage:
+        paths = [*paths_into(described[which])]
+        if not paths:
+            continue  # all of it is damaged already
+        path = paths[int(where * len(paths))]
+        if junk == "missing":
+            described[which] = without(described[which], *path)
+        else:
+            described[which] = changed(described[which], junk, *path)
+    with contextlib.suppress(TriojobError):
+        everything_about(**described)
+
+
+@pytest.mark.parametrize("bound", JUNK, ids=lambda junk: repr(junk)[:20])
+@pytest.mark.parametrize("which", ["minimum", "maximum"])
+def test_no_bound_makes_anything_but_an_error_of_ours(which: str, bound: Any) -> None:
+    made = Description().add("run", [parameter("n", NUMBER, props={which: bound})])
+    everything_about(made.config, made.info)
+
+
+@pytest.mark.parametrize(
+    "component", [{}, {"type": "number"}, {"props": None}, {"props": []}, {"props": {"label": 3}}]
+)
+def test_a_private_endpoint_with_an_odd_component(component: Json) -> None:
+    made = Description().add("hidden", [parameter("x")], api_visibility="private")
+    (old,) = (c for c in made.config["components"] if "x" in c["props"]["label"])
+    made.config["components"] = [{"id": old["id"], **component}]
+    info = made.app.find(None, 0)
+    assert str(info.signature)
+    assert info.encode(("a",), {}, validate=True) == '["a"]'
+
+
+def test_a_component_that_is_not_there_is_a_plain_one() -> None:
+    """Components of `gr.render` are in no /config."""
+    made = Description().add("run", [parameter("x")])
+    made.config["components"].clear()
+    assert made.app.find("run", None).encode(("a",), {}, validate=True) == '["a"]'
