@@ -6,7 +6,8 @@ The layers, each of which imports only from those under it:
 2. Gradio: client, endpoints, sessions, one driver for each protocol, bytes
 3. the core, which knows nothing of Gradio: group, job, messages, exceptions
 
-``tests/test_layers.py`` holds the imports to this; docs/how-it-works.md says what is where.
+docs/how-it-works.md says what each module may import, and a test holds them to it
+(``tests/test_examples.py``).
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class _LocalCall(Call):
         current_reporter.set(reporter)
         try:
             value = await self._evaluate(reporter)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - all of it is raised on or handed over
             # Cancelled belongs to Trio: it passes through the nursery to the scope that raised it.
             # All else is handed over bare, so that the nursery here leaves no wrapping on it.
             stop, failure = _split_cancelled(exc)

@@ -13,7 +13,8 @@ from outcome import Error
 
 from ._call import bind
 from ._errors import GroupClosed, parts
-from ._job import Job, JobRecord, Turns
+from ._job import Job, JobRecord
+from ._turns import Turns
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -155,7 +156,7 @@ class JobGroup:
             call.discard()
             raise self._over() from None
         self._jobs[record] = job
-        self._turns.line_up(record)
+        self._turns.line_up(record.number)
         return job
 
     @trio.lowlevel.enable_ki_protection
@@ -200,7 +201,7 @@ class JobGroup:
     ) -> bool:
         try:
             swallowed: bool = await self._manager.__aexit__(exc_type, exc, traceback)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised on, by itself or in a group
             await self._let_watchers_run()
             raised = self._with_failures(error)
             try:

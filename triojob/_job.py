@@ -23,6 +23,7 @@ from ._errors import JobCancelled, JobNotDone, JobTimeout, leaves
 from ._messages import Finished, LogMessage, Message, Status, StatusUpdate, now
 from ._reporter import Reporter
 from ._timeline import OutputCursor, Timeline, Update, UpdateCursor
+from ._turns import Turns
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -35,43 +36,6 @@ T_co = TypeVar("T_co", covariant=True)
 Listener = Callable[[Any], object]
 
 _numbers = itertools.count(1)
-
-
-class Turns:
-    """Lets so many jobs run at once, in the order in which they lined up.
-
-    A limiter that tasks wait for would serve them in the order in which Trio happens to run them.
-    """
-
-    def __init__(self, at_once: float) -> None:
-        self._free = at_once
-        self._waiting: dict[JobRecord, trio.Event] = {}
-
-    def line_up(self, record: JobRecord) -> None:
-        """Take a turn, or the last place among those that wait for one."""
-        if self._free > 0:
-            self._free -= 1
-        else:
-            self._waiting[record] = trio.Event()
-
-    async def turn_of(self, record: JobRecord) -> None:
-        """Wait for the turn of ``record``; if that is cancelled, it has none any more."""
-        event = self._waiting.get(record)
-        if event is not None:
-            try:
-                await event.wait()
-            except BaseException:
-                self.end(record)
-                raise
-
-    def end(self, record: JobRecord) -> None:
-        """Leave the line, or end the turn: then it's the next one's."""
-        if self._waiting.pop(record, None) is not None:
-            return
-        if self._waiting:
-            self._waiting.pop(next(iter(self._waiting))).set()
-        else:
-            self._free += 1
 
 
 class JobRecord:
@@ -155,14 +119,14 @@ class JobRecord:
         try:
             with self.scope:
                 if turns is not None:
-                    await turns.turn_of(self)
+                    await turns.turn_of(self.number)
                 try:
                     # A job that was cancelled before it started never starts.
                     await trio.lowlevel.checkpoint_if_cancelled()
                     result = await call.run(self)
                 finally:
                     if turns is not None:
-                        turns.end(self)
+                        turns.end(self.number)
         except Exception as exc:  # noqa: BLE001 - it becomes the outcome
             # Without this frame, which holds the job: else exception and job make a cycle.
             result = Error(exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next))
@@ -222,23 +186,18 @@ class JobRecord:
             What the call raised and no job may keep, as it must go through the group.
         """
         passing: BaseException | None = None
-        stops = [] if cause is None else [e for e in leaves(cause) if isinstance(e, trio.Cancelled)]
-        if stops:
-            if self.cancel_reason is None:
-                self.cancel_reason = stops[0].reason
-            if len(stops) == len(leaves(cause)):
-                cause = None  # a cancellation is no news, and its frames hold this job
+        inside = [] if cause is None else leaves(cause)
+        stops = [error for error in inside if isinstance(error, trio.Cancelled)]
+        if stops and self.cancel_reason is None:
+            self.cancel_reason = stops[0].reason
+        if len(stops) == len(inside):
+            cause = None  # a cancellation is no news, and its frames hold this job
+        del inside, stops
         # What the producer said before it was stopped is part of the job; if it had come to its
         # end by then, that is how the job ended: a failure during the cancellation is not lost.
-        with suppress(trio.WouldBlock):
-            while True:
-                message = self._channel.receive_nowait()
-                if isinstance(message, Finished):
-                    if result is None:
-                        result, self.cancelled = message.outcome, message.cancelled
-                else:
-                    self._record(message)
-        self._channel.close()
+        last_word = self._drain()
+        if result is None and last_word is not None:
+            result, self.cancelled = last_word.outcome, last_word.cancelled
         if isinstance(result, Error) and not isinstance(result.error, Exception):
             # It goes through the group, once; whoever waits here learns that the job is gone.
             passing = cause = result.error
@@ -268,6 +227,19 @@ class JobRecord:
         for listeners in (self._status_listeners, self._output_listeners, self._result_listeners):
             listeners.clear()
         return passing
+
+    def _drain(self) -> Finished | None:
+        """Record what the channel still holds and close it; return the end, if it holds that."""
+        end: Finished | None = None
+        with suppress(trio.WouldBlock):
+            while True:
+                message = self._channel.receive_nowait()
+                if isinstance(message, Finished):
+                    end = end or message
+                else:
+                    self._record(message)
+        self._channel.close()
+        return end
 
     def _notify(self, listeners: list[Listener], value: object) -> None:
         for listener in tuple(listeners):

@@ -18,10 +18,10 @@ from triojob._messages import now
 from triojob._reporter import Reporter
 
 if sys.version_info < (3, 11):
-    from exceptiongroup import BaseExceptionGroup as BaseExceptionGroup
+    from exceptiongroup import BaseExceptionGroup
 else:
     # Named like the backport, so that tests import it from one place.
-    from builtins import BaseExceptionGroup as BaseExceptionGroup  # noqa: UP029
+    from builtins import BaseExceptionGroup
 
 ROUNDS = 30
 """How often to repeat what depends on the order in which Trio runs tasks, a coin flip each."""
@@ -124,8 +124,7 @@ class _ScriptedCall(Call):
     async def run(self, record: JobRecord) -> Outcome[Any]:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._script.produce, record.reporter)
-            result = await record.receive()
-        return result
+            return await record.receive()
 
     def discard(self) -> None:
         self._script.discarded += 1

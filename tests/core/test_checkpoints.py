@@ -1,7 +1,8 @@
-"""Each public `await` is a checkpoint each time; each can be cancelled, and leaves nothing behind."""
+"""Each public `await` is a checkpoint each time; each can be cancelled and leaves nothing."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -66,11 +67,8 @@ async def test_on_a_job_that_failed(wait: Await) -> None:
     async with JobGroup() as group:
         job = group.submit(fail)
         await trio.testing.wait_all_tasks_blocked()
-        with assert_checkpoints():
-            try:
-                await wait(job)
-            except Boom:
-                pass
+        with assert_checkpoints(), contextlib.suppress(Boom):
+            await wait(job)
         job.exception()
 
 
@@ -80,11 +78,8 @@ async def test_on_a_job_that_was_cancelled(wait: Await) -> None:
         job = group.submit(trio.sleep_forever)
         job.cancel()
         await trio.testing.wait_all_tasks_blocked()
-        with assert_checkpoints():
-            try:
-                await wait(job)
-            except JobCancelled:
-                pass
+        with assert_checkpoints(), contextlib.suppress(JobCancelled):
+            await wait(job)
 
 
 @each_await

@@ -60,10 +60,9 @@ async def test_whoever_waits_learns_that_the_job_is_gone(kind: type[BaseExceptio
         assert isinstance(caught.value.__cause__, kind)
 
     with trio.CancelScope(), pytest.RaisesGroup(kind, flatten_subgroups=True):
-        async with trio.open_nursery() as nursery:
-            async with JobGroup() as group:
-                job = group.submit(work)
-                nursery.start_soon(waiter, job)
+        async with trio.open_nursery() as nursery, JobGroup() as group:
+            job = group.submit(work)
+            nursery.start_soon(waiter, job)
     assert job.cancelled
 
 
@@ -89,15 +88,14 @@ async def test_it_is_not_lost_when_it_comes_as_the_job_is_cancelled(
         finally:
             raise kind
 
-    with pytest.RaisesGroup(kind, flatten_subgroups=True):
-        with trio.CancelScope() as around:
-            async with JobGroup() as group:
-                job = group.submit(work)
-                await trio.testing.wait_all_tasks_blocked()
-                if where == "job":
-                    job.cancel()
-                else:
-                    (group.cancel_scope if where == "group" else around).cancel()
+    with pytest.RaisesGroup(kind, flatten_subgroups=True), trio.CancelScope() as around:
+        async with JobGroup() as group:
+            job = group.submit(work)
+            await trio.testing.wait_all_tasks_blocked()
+            if where == "job":
+                job.cancel()
+            else:
+                (group.cancel_scope if where == "group" else around).cancel()
     assert job.cancelled
 
 
@@ -160,10 +158,9 @@ async def test_from_a_listener_it_ends_the_job_and_wakes_everybody(
     with trio.CancelScope(), pytest.RaisesGroup(kind, flatten_subgroups=True):
         async with trio.open_nursery() as outside:
             with trio.CancelScope(shield=True):
-                async with trio.open_nursery() as shielded:
-                    async with JobGroup() as group:
-                        job = group.submit(work)
-                        job.on_result(listener)
-                        shielded.start_soon(iterate, job)
+                async with trio.open_nursery() as shielded, JobGroup() as group:
+                    job = group.submit(work)
+                    job.on_result(listener)
+                    shielded.start_soon(iterate, job)
             outside.cancel_scope.cancel()
     assert job.done

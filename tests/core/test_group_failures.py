@@ -83,13 +83,12 @@ async def test_the_cancelled_next_to_a_failure_still_belongs_to_its_scope(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     reached = False
-    with pytest.RaisesGroup(Boom):
-        with trio.CancelScope() as scope:
-            async with JobGroup() as group:
-                await group.submit(fail).wait()
-                scope.cancel()
-                await trio.sleep_forever()
-            reached = True
+    with pytest.RaisesGroup(Boom), trio.CancelScope() as scope:
+        async with JobGroup() as group:
+            await group.submit(fail).wait()
+            scope.cancel()
+            await trio.sleep_forever()
+        reached = True
     assert scope.cancelled_caught
     assert not reached
 
@@ -147,15 +146,14 @@ async def test_a_failure_that_comes_mixed_with_cancelled_is_not_lost(where: str)
             nursery.start_soon(clean_up)
             await trio.sleep_forever()
 
-    with pytest.RaisesGroup(Boom, flatten_subgroups=True):
-        with trio.CancelScope() as around:
-            async with JobGroup() as group:
-                job = group.submit(work)
-                await trio.testing.wait_all_tasks_blocked()
-                if where == "job":
-                    job.cancel()
-                else:
-                    (group.cancel_scope if where == "group" else around).cancel()
+    with pytest.RaisesGroup(Boom, flatten_subgroups=True), trio.CancelScope() as around:
+        async with JobGroup() as group:
+            job = group.submit(work)
+            await trio.testing.wait_all_tasks_blocked()
+            if where == "job":
+                job.cancel()
+            else:
+                (group.cancel_scope if where == "group" else around).cancel()
     assert job.done
 
 
@@ -213,10 +211,9 @@ async def test_a_failure_retrieved_by_a_task_outside_is_not_raised_again(
 ) -> None:
     """That task waits as the last job fails: it must not race with the end of the group."""
     for _ in range(ROUNDS):
-        async with trio.open_nursery() as nursery:
-            async with JobGroup() as group:
-                job = group.submit(fail_after, 1)
-                nursery.start_soon(retrieve, job)
+        async with trio.open_nursery() as nursery, JobGroup() as group:
+            job = group.submit(fail_after, 1)
+            nursery.start_soon(retrieve, job)
 
 
 @pytest.mark.parametrize("retrieve", RETRIEVALS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import trio
 import trio.testing
@@ -152,10 +154,8 @@ async def test_a_submit_from_outside_runs_or_is_refused_whenever_it_comes(steps:
         async def outsider(group: JobGroup = group, jobs: list[Job[str]] = jobs) -> None:
             for _ in range(steps):
                 await trio.lowlevel.checkpoint()
-            try:
+            with contextlib.suppress(GroupClosed):
                 jobs.append(group.submit(succeed))
-            except GroupClosed:
-                pass
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(outsider)

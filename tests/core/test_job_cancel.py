@@ -162,7 +162,7 @@ async def test_a_function_that_swallows_the_cancellation_gives_its_value() -> No
             finally:
                 inner.shield = True
                 report.output("saved")
-                return "swallowed"  # noqa: B012, SIM107  # this is what is tested
+                return "swallowed"  # noqa: B012  # this is what is tested
 
     async with JobGroup() as group:
         job = group.submit(work)
@@ -179,7 +179,7 @@ async def test_a_function_that_swallows_the_cancellation_from_around_gives_its_v
         try:
             await trio.sleep_forever()
         finally:
-            return "swallowed"  # noqa: B012, SIM107  # this is what is tested
+            return "swallowed"  # noqa: B012  # this is what is tested
 
     with trio.CancelScope() as scope:
         async with JobGroup() as group:

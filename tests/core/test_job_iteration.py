@@ -101,7 +101,7 @@ async def test_a_failure_is_raised_after_the_outputs(late: bool) -> None:
             await job.wait()
         with pytest.raises(Boom):
             async for output in job:
-                seen.append(output)  # noqa: PERF401  # the loop raises
+                seen.append(output)  # the loop raises
     assert seen == [0, 1, 2]
 
 
@@ -122,7 +122,7 @@ async def test_a_cancellation_is_raised_after_the_outputs(
             await job.wait()
         with pytest.raises(JobCancelled, match="too long"):
             async for output in job:
-                seen.append(output)  # noqa: PERF401  # the loop raises
+                seen.append(output)  # the loop raises
     assert seen == [0, 1, 2]
 
 
@@ -247,5 +247,5 @@ async def test_what_was_sent_before_a_cancellation_is_seen() -> None:
     seen = []
     with pytest.raises(JobCancelled):
         async for output in job:
-            seen.append(output)  # noqa: PERF401  # the loop raises
+            seen.append(output)  # the loop raises
     assert seen == ["before", "in the clean-up"]

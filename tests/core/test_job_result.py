@@ -182,7 +182,7 @@ async def test_exception_is_what_result_raises() -> None:
 async def test_exception_of_a_running_job_is_an_error() -> None:
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
-        with pytest.raises(JobNotDone, match="await job.wait"):
+        with pytest.raises(JobNotDone, match=r"await job\.wait"):
             job.exception()
         with pytest.raises(concurrent.futures.InvalidStateError):
             job.exception()

@@ -30,9 +30,7 @@ async def progress_of(*args: Any, **kwargs: Any) -> list[ProgressUnit] | None:
 
     async with JobGroup() as group:
         updates = await collect(group.submit(work).updates())
-    (update,) = (
-        u for u in updates if isinstance(u, StatusUpdate) and u.code is Status.PROGRESS
-    )
+    (update,) = (u for u in updates if isinstance(u, StatusUpdate) and u.code is Status.PROGRESS)
     data: list[ProgressUnit] | None = update.progress_data
     return data
 

@@ -57,7 +57,7 @@ class _RemoteCall(Call):
             present=info.present,
             reporter=record.reporter,
         )
-        delivery = Delivery(info.fn_index, info.name, self._data, translator)
+        delivery = Delivery(record.number, info.fn_index, info.name, self._data, translator)
         result: Outcome[Any] | None = None
         with trio.CancelScope() as scope, self._hub.call(scope):
             try:

@@ -25,6 +25,7 @@ from .._errors import (
     shorten,
 )
 from .._settings import Timeouts
+from .._turns import Turns
 from ._drivers import Driver
 from ._event import EventTranslator
 from ._http import HTTP
@@ -46,12 +47,17 @@ class Delivery:
         "fn_index",
         "join_scope",
         "name",
+        "number",
         "session",
         "session_hash",
         "translator",
     )
 
-    def __init__(self, fn_index: int, name: str, data: str, translator: EventTranslator) -> None:
+    def __init__(
+        self, number: int, fn_index: int, name: str, data: str, translator: EventTranslator
+    ) -> None:
+        self.number = number
+        """Calls that wait for the same get it in this order."""
         self.fn_index = fn_index
         self.name = name
         self.data = data
@@ -132,10 +138,10 @@ class Hub:
 class _Function:
     """The calls of one function in one session."""
 
-    __slots__ = ("calls", "telling", "told", "turn")
+    __slots__ = ("calls", "telling", "told", "turns")
 
     def __init__(self, at_once: float) -> None:
-        self.turn = trio.CapacityLimiter(at_once)
+        self.turns = Turns(at_once)
         self.calls: dict[Delivery, None] = {}
         """Those that the server may be running, in the order in which they were sent."""
         self.telling = False
@@ -187,7 +193,14 @@ class Session:
         function = self._functions.get(delivery.fn_index)
         if function is None:
             function = self._functions[delivery.fn_index] = _Function(self._at_once)
-        await function.turn.acquire_on_behalf_of(delivery)
+        function.turns.line_up(delivery.number)
+        try:
+            # Trio starts tasks in no order: let those that were started with this one line up too.
+            await trio.lowlevel.checkpoint()
+            await function.turns.turn_of(delivery.number)
+        except BaseException:
+            function.turns.end(delivery.number)
+            raise
         function.calls[delivery] = None
         self._joining += 1
         try:
@@ -353,7 +366,7 @@ class Session:
         function = self._functions[delivery.fn_index]
         if delivery in function.calls:
             del function.calls[delivery]
-            function.turn.release_on_behalf_of(delivery)
+            function.turns.end(delivery.number)
             self._tell_if_possible(delivery.fn_index)
             self._rest()
 

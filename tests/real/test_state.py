@@ -1,0 +1,79 @@
+"""``gr.State``: kept by session, and never shared by accident."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from tests.real.support import opened
+from triojob import Client, JobGroup
+
+
+async def test_state_lasts_as_long_as_the_client(gradio_url: str) -> None:
+    async with opened(gradio_url) as client:
+        bump = client.endpoint("/bump")
+        assert [await bump() for _ in range(3)] == [1, 2, 3]
+        # Calls of other functions don't touch it.
+        await client.predict("Ada", api_name="/greet")
+        assert await client.predict(api_name="/bump") == 4
+        assert await client.submit(api_name="/bump").result() == 5
+        async with JobGroup() as group:
+            assert await group.submit(bump).result() == 6
+
+
+async def test_each_client_and_session_has_its_own(gradio_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(opened(gradio_url))
+        two = await stack.enter_async_context(Client(gradio_url))
+        three = await stack.enter_async_context(one.session())
+        four = await stack.enter_async_context(one.session())
+        for value in (1, 2, 3):
+            for each in (one, two, three, four):
+                assert await each.predict(api_name="/bump") == value
+
+
+async def test_calls_with_state_are_made_one_at_a_time(gradio_url: str) -> None:
+    async with opened(gradio_url) as client:
+        jobs = [client.submit(api_name="/bump") for _ in range(20)]
+        values = [await job.result() for job in jobs]
+        assert sorted(values) == list(range(1, 21))
+
+
+async def test_functions_share_the_state_of_their_session(gradio_url: str) -> None:
+    async with opened(gradio_url) as client, client.session() as session:
+        assert await session.predict(api_name="/bump") == 1
+        # Both have the same gr.State: the generator goes on where the other left it.
+        job = session.submit(0, api_name="/bump_slow")
+        assert await job.result() == 101
+        assert job.outputs() == list(range(2, 102))
+        assert await session.predict(api_name="/bump") == 102
+        assert await client.predict(api_name="/bump") == 1
+
+
+async def test_session_hashes(gradio_url: str) -> None:
+    async with opened(gradio_url) as client, client.session() as one, client.session() as two:
+        names: list[set[str]] = []
+        for session in (one, two):
+            jobs = [session.submit(api_name="/who") for _ in range(5)]
+            names.append({await job.result() for job in jobs})
+        assert len(names[0]) == len(names[1]) == 1
+        assert names[0] != names[1]
+        # Calls at the same time ride in lanes, each of a session of its own.
+        slow = client.submit(0.3, "x", api_name="/parallel_sleep")
+        lane = await client.predict(api_name="/who")
+        assert {lane}.isdisjoint(names[0] | names[1])
+        await slow.wait()
+
+
+async def test_cancelled_call_keeps_the_session_and_its_state(gradio_url: str) -> None:
+    async with opened(gradio_url) as client:
+        assert await client.predict(api_name="/bump") == 1
+        job = client.submit(0.02, api_name="/bump_slow")
+        async for value in job:
+            if value >= 4:
+                break
+        job.cancel()
+        await job.wait()
+        # What the generator had yielded by then stays.
+        after = await client.predict(api_name="/bump")
+        assert 5 <= after < 100
+        assert await client.predict(api_name="/bump") == after + 1

@@ -1,0 +1,59 @@
+"""Turns: so many at once, in the order of their numbers; the limits of groups and of sessions."""
+
+from __future__ import annotations
+
+import heapq
+
+import trio
+
+
+class Turns:
+    """Lets so many run at once, those with the lowest numbers first.
+
+    A limiter that tasks wait for would serve them in the order in which Trio happens to run them.
+
+    Args:
+        at_once: How many; `math.inf` for no limit.
+    """
+
+    def __init__(self, at_once: float) -> None:
+        self._free = at_once
+        self._waiting: dict[int, trio.Event] = {}
+        self._line: list[int] = []
+        """A heap of the numbers that wait, and of some that have left."""
+        self._having: set[int] = set()
+
+    def line_up(self, number: int) -> None:
+        """Take a place in the line."""
+        self._waiting[number] = trio.Event()
+        heapq.heappush(self._line, number)
+
+    async def turn_of(self, number: int) -> None:
+        """Wait for the turn of ``number``, which has lined up.
+
+        If that is cancelled, it has left the line.
+        """
+        self._admit()
+        event = self._waiting.get(number)
+        if event is not None:
+            try:
+                await event.wait()
+            except BaseException:
+                self.end(number)
+                raise
+
+    def end(self, number: int) -> None:
+        """Leave the line, or end the turn: then it's the next one's."""
+        if self._waiting.pop(number, None) is None and number in self._having:
+            self._having.discard(number)
+            self._free += 1
+            self._admit()
+
+    def _admit(self) -> None:
+        while self._free > 0 and self._line:
+            number = heapq.heappop(self._line)
+            event = self._waiting.pop(number, None)
+            if event is not None:
+                self._free -= 1
+                self._having.add(number)
+                event.set()
