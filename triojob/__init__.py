@@ -23,6 +23,7 @@ from ._errors import (
     JobCancelled as JobCancelled,
     JobNotDone as JobNotDone,
     JobTimeout as JobTimeout,
+    MissingExtra as MissingExtra,
     ProtocolError as ProtocolError,
     QueueFull as QueueFull,
     ServerStopped as ServerStopped,

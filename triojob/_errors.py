@@ -8,6 +8,7 @@
     ├── JobTimeout (trio.TooSlowError, TimeoutError)  the wait ended, the job did not
     ├── JobNotDone (concurrent.futures.InvalidStateError)
     ├── GroupClosed (RuntimeError)
+    ├── MissingExtra (ImportError)                    a library that is optional is needed
     ├── EndpointNotFound (LookupError)
     ├── ValidationError (ValueError)                  the app's validator refused the input
     ├── AuthenticationError (PermissionError)
@@ -111,6 +112,10 @@ class JobNotDone(TriojobError, concurrent.futures.InvalidStateError):
 
 class GroupClosed(TriojobError, RuntimeError):
     """The group, session or client takes no more work: it was not entered, or has ended."""
+
+
+class MissingExtra(TriojobError, ImportError):
+    """A part of triojob needs a library that is not installed; the message says which."""
 
 
 class EndpointNotFound(TriojobError, LookupError):

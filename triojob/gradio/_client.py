@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
-from typing import Any, final
+from typing import Any, Literal, TypeAlias, final
 
 import trio
 from outcome import Error, Outcome
@@ -19,6 +19,7 @@ from .._errors import (
     JobCancelled,
     UnexpectedResponse,
     parts,
+    short_repr,
     shorten,
 )
 from .._group import JobGroup
@@ -26,12 +27,15 @@ from .._job import Job, JobRecord
 from .._messages import Status, StatusUpdate
 from .._settings import Timeouts
 from ._config import AppInfo, EndpointInfo
-from ._drivers import make_driver, refusal
+from ._drivers import CallDriver, CallRequest, StreamDriver, make_drivers, refusal
 from ._event import EventTranslator
 from ._http import HTTP, HTTPClient, HTTPTransport, is_json, parse_url
 from ._session import Delivery, Hub, Session
 from ._view import describe_app
 from ._wire import Json, decode_object
+
+Via: TypeAlias = Literal["queue", "run", "call"]
+"""A way that calls take."""
 
 _DEFAULT_STREAMS = 256
 _OWN_CLIENT_STREAMS = 32
@@ -41,11 +45,19 @@ _OWN_CLIENT_STREAMS = 32
 class _RemoteCall(Call):
     """A call of an endpoint whose arguments are checked and encoded."""
 
-    def __init__(self, hub: Hub, info: EndpointInfo, session: Session | None, data: str) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        info: EndpointInfo,
+        session: Session | None,
+        driver: StreamDriver | CallDriver,
+        data: str,
+    ) -> None:
         self.name = info.name
         self._hub = hub
         self._info = info
         self._session = session
+        self._driver = driver
         self._data = data
 
     async def run(self, record: JobRecord) -> Outcome[Any]:
@@ -53,11 +65,12 @@ class _RemoteCall(Call):
         translator = EventTranslator(
             info.name,
             streams=info.streams,
-            edits=self._hub.driver.edits,
+            edits=self._driver.edits,
             present=info.present,
             reporter=record.reporter,
         )
-        delivery = Delivery(record.number, info.fn_index, info.name, self._data, translator)
+        request = CallRequest(info.name, info.fn_index, info.api_name, self._data, info.canceller)
+        delivery = Delivery(record.number, request, self._driver, translator)
         result: Outcome[Any] | None = None
         with trio.CancelScope() as scope, self._hub.call(scope):
             try:
@@ -76,6 +89,23 @@ class _RemoteCall(Call):
         return result
 
 
+def _route(hub: Hub, info: EndpointInfo, via: Via | None) -> tuple[Via, StreamDriver | CallDriver]:
+    # The answer to /run has only the first output of a generator.
+    usual: Via = "queue" if info.queued or info.streams else "run"
+    chosen = via or usual
+    ways: dict[Via, StreamDriver | CallDriver] = {
+        "queue": hub.drivers.queue,
+        "run": hub.drivers.run,
+        "call": hub.drivers.call,
+    }
+    driver = ways.get(chosen)
+    if driver is None:
+        raise ValueError(f'via is "queue", "run" or "call", not {short_repr(via)}')
+    if chosen == "call" and info.api_name is None:
+        raise ValueError(f'{info.name} has no name, so it can\'t be called via="call"')
+    return chosen, driver
+
+
 @final
 class Endpoint(Submittable):
     """One endpoint of an app: an async callable with the app's own parameters.
@@ -87,9 +117,17 @@ class Endpoint(Submittable):
     """
 
     def __init__(
-        self, hub: Hub, info: EndpointInfo, session: Session | None, *, validate: bool
+        self,
+        hub: Hub,
+        info: EndpointInfo,
+        session: Session | None,
+        *,
+        validate: bool,
+        via: Via | None = None,
     ) -> None:
         self._hub = hub
+        self._via: Via
+        self._via, self._driver = _route(hub, info, via)
         self._info = info
         self._session = session
         self._validate = validate
@@ -112,6 +150,11 @@ class Endpoint(Submittable):
         """The server's number for the function."""
         return self._info.fn_index
 
+    @property
+    def via(self) -> Via:
+        """The way that its calls take; see `Client.endpoint`."""
+        return self._via
+
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
         """Check and encode the arguments of a call; nothing is sent."""
         if self._hub.closed:
@@ -119,7 +162,7 @@ class Endpoint(Submittable):
         if self._session is not None and self._session.ended:
             raise GroupClosed(f"the session that {self.name} is pinned to has ended")
         data = self._info.encode(args, kwargs, validate=self._validate)
-        return _RemoteCall(self._hub, self._info, self._session, data)
+        return _RemoteCall(self._hub, self._info, self._session, self._driver, data)
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the endpoint; return its result: a tuple if it has several outputs.
@@ -153,18 +196,14 @@ class _Surface(ABC):
     """What clients and sessions have in common: endpoints, and a group of their own."""
 
     @abstractmethod
-    def endpoint(self, api_name: str | None = None, *, fn_index: int | None = None) -> Endpoint:
-        """Return one endpoint of the app.
-
-        Args:
-            api_name: Its name, with or without the slash.  None for the only one there is, or
-                for ``"/predict"``.
-            fn_index: Its number instead, for one that has no name.
-
-        Raises:
-            EndpointNotFound: There is none; the error lists what there is.
-            GroupClosed: The client is not open.
-        """
+    def endpoint(
+        self,
+        api_name: str | None = None,
+        *,
+        fn_index: int | None = None,
+        via: Via | None = None,
+    ) -> Endpoint:
+        """Return one endpoint of the app; see `Client.endpoint`."""
 
     @abstractmethod
     def _own_group(self) -> JobGroup: ...
@@ -225,9 +264,15 @@ class ClientSession(_Surface):
     def _own_group(self) -> JobGroup:
         return self._group
 
-    def endpoint(self, api_name: str | None = None, *, fn_index: int | None = None) -> Endpoint:
+    def endpoint(
+        self,
+        api_name: str | None = None,
+        *,
+        fn_index: int | None = None,
+        via: Via | None = None,
+    ) -> Endpoint:
         """Return one endpoint, pinned to this session; see `Client.endpoint`."""
-        return self._client._endpoint(api_name, fn_index, self._session)
+        return self._client._endpoint(api_name, fn_index, via, self._session)
 
 
 @final
@@ -335,7 +380,13 @@ class Client(_Surface):
         """The cancel scope around the body and the jobs of `submit`."""
         return self._group.cancel_scope
 
-    def endpoint(self, api_name: str | None = None, *, fn_index: int | None = None) -> Endpoint:
+    def endpoint(
+        self,
+        api_name: str | None = None,
+        *,
+        fn_index: int | None = None,
+        via: Via | None = None,
+    ) -> Endpoint:
         """Return one endpoint of the app.
 
         A call of an endpoint without ``gr.State`` harms no other when it is cancelled.
@@ -346,20 +397,30 @@ class Client(_Surface):
             api_name: Its name, with or without the slash.  None for the only one there is, or
                 for ``"/predict"``.
             fn_index: Its number instead, for one that has no name.
+            via: Which way its calls take: ``"queue"``, the app's queue, with status, progress,
+                all outputs and cancellation; ``"run"``, one request whose answer is the
+                output; ``"call"``, Gradio's simple API (4.21 and later), with whole outputs and
+                cancellation, without status.  None for the queue, or ``"run"`` for a function
+                that the app has outside the queue (``queue=False``) and that is no generator.
 
         Raises:
             EndpointNotFound: There is none; the error lists what there is.
             GroupClosed: The client is not open.
+            ValueError: ``via`` is something else.
         """
-        return self._endpoint(api_name, fn_index, None)
+        return self._endpoint(api_name, fn_index, via, None)
 
     def _endpoint(
-        self, api_name: str | None, fn_index: int | None, pinned: Session | None
+        self,
+        api_name: str | None,
+        fn_index: int | None,
+        via: Via | None,
+        pinned: Session | None,
     ) -> Endpoint:
         info = self._opened().find(api_name, fn_index)
         assert self._hub is not None
         session = pinned or (self._session if info.stateful else None)
-        return Endpoint(self._hub, info, session, validate=self._validate)
+        return Endpoint(self._hub, info, session, validate=self._validate, via=via)
 
     def _own_group(self) -> JobGroup:
         return self._group
@@ -429,9 +490,9 @@ class Client(_Surface):
                 with body.watched():
                     app = await _discover(http, self._auth)
                     http.prefix = app.api_prefix
-                    driver = make_driver(app.protocol, http)
+                    drivers = make_drivers(app.protocol, http)
                 async with trio.open_nursery() as background:
-                    hub = Hub(http, driver, background, self._timeouts)
+                    hub = Hub(http, drivers, background, self._timeouts)
                     self._app, self._hub, self._session = app, hub, Session(hub)
                     try:
                         async with self._group:
@@ -524,7 +585,13 @@ async def _discover(http: HTTP, auth: tuple[str, str] | None) -> AppInfo:
     config = await _get_json(http, "config", root=True)
     prefix = config.get("api_prefix")
     http.prefix = prefix if isinstance(prefix, str) else ""
-    info = await _get_json(http, "/info?all_endpoints=True", root=False)
+    try:
+        info = await _get_json(http, "/info?all_endpoints=True", root=False)
+    except UnexpectedResponse as exc:
+        if exc.status != 404:
+            raise
+        # Before 3.36 there was none; /config says enough to call functions by place.
+        info = Json(named_endpoints={})
     return AppInfo(config, info)
 
 

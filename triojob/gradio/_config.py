@@ -36,6 +36,10 @@ class EndpointInfo:
     """Whether it is a generator."""
     stateful: bool
     """Whether it takes or returns ``gr.State``, which Gradio keeps by session."""
+    queued: bool = True
+    """Whether the app has it called through its queue."""
+    canceller: int | None = None
+    """The number of a function of the app that cancels this one, or None."""
 
     @property
     def name(self) -> str:
@@ -107,12 +111,17 @@ class AppInfo:
         self._named = named
         unnamed = info.get("unnamed_endpoints")
         self._unnamed = unnamed if is_object(unnamed) else {}
+        self._queued = config.get("enable_queue") is not False
         self._dependencies: dict[int, Json] = {}
+        self._cancellers: dict[int, int] = {}
         self._by_name: dict[str, int] = {}
         for place, dependency in enumerate(dependencies):
             fn_index = dependency.get("id", place)
             if isinstance(fn_index, int) and dependency.get("backend_fn") is not False:
                 self._dependencies[fn_index] = dependency
+                cancels = dependency.get("cancels")
+                if is_list(cancels):
+                    self._cancellers |= {i: fn_index for i in cancels if isinstance(i, int)}
                 name = dependency.get("api_name")
                 if isinstance(name, str) and _visibility(dependency) != "private":
                     self._by_name.setdefault("/" + name, fn_index)
@@ -211,6 +220,9 @@ class AppInfo:
             ),
             streams=is_object(types) and types.get("generator") is True,
             stateful=any(component.get("type") == "state" for component in (*inputs, *outputs)),
+            # Gradio 3 says null for «as the app does».
+            queued=self._queued if dependency.get("queue") is None else bool(dependency["queue"]),
+            canceller=self._cancellers.get(fn_index),
         )
 
     def _slots(self, dependency: Json, key: str, fn_index: int) -> list[Json]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from outcome import Error, Value
 
-from .._errors import JobCancelled, ProtocolError, short_repr, shorten
+from .._errors import JobCancelled, ProtocolError, QueueFull, short_repr, shorten
 from .._messages import Status, StatusUpdate, now
 from .._reporter import Reporter
 from . import _wire
@@ -119,6 +119,8 @@ class EventTranslator:
         """End the event with ``error``, unless it has ended."""
         if not self.finished:
             self.finished = True
+            if isinstance(error, QueueFull):
+                self._reporter.status(StatusUpdate(Status.QUEUE_FULL))
             self._reporter.finish(Error(error))
 
     def cancel(self, reason: str | None = None) -> None:
@@ -143,6 +145,10 @@ class EventTranslator:
         elif kind == "process_starts":
             eta = _wire.number(message, "eta")
             self._reporter.status(StatusUpdate(Status.PROCESSING, eta=eta))
+        elif kind == "send_data":
+            self._reporter.status(StatusUpdate(Status.SENDING_DATA))
+        elif kind == "queue_full":
+            self.fail(QueueFull(f"calling {self._name}: the app's queue is full"))
         elif kind == "progress":
             units = _wire.progress_units(message)
             self._reporter.status(StatusUpdate(Status.PROGRESS, progress_data=units))

@@ -107,8 +107,9 @@ class HTTP:
 
         self.prefix = ""
         self._base = base
-        self._timeouts = timeouts
-        self._max_size = max_message_size
+        self._verify = verify
+        self.timeouts = timeouts
+        self.max_message_size = max_message_size
         self.streams = trio.CapacityLimiter(streams)
         self.requests = trio.CapacityLimiter(REQUESTS)
         self.goodbyes = trio.CapacityLimiter(GOODBYES)
@@ -139,11 +140,33 @@ class HTTP:
             with trio.CancelScope(shield=True):  # closing sockets: nothing here can block for long
                 await self._client.aclose()
 
+    # For connections that are not httpx's.
+
+    def socket_url(self, path: str) -> str:
+        """Return the WebSocket URL of a path below the API prefix."""
+        return "ws" + self._url(path).removeprefix("http")
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return the TLS settings to this app; None where its URL is a plain one."""
+        if not self._base.startswith("https:"):
+            return None
+        if isinstance(self._verify, ssl.SSLContext):
+            return self._verify
+        import httpx
+
+        return httpx.create_ssl_context(verify=self._verify)
+
+    def own_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the caller's headers and the cookies for this app."""
+        request = self._client.build_request("GET", self._base, headers=self._headers)
+        ours = {b"user-agent", b"cookie", *(name.lower().encode() for name in self._headers)}
+        return [(name, value) for name, value in request.headers.raw if name.lower() in ours]
+
     def _url(self, path: str, *, root: bool = False) -> str:
         return self._base + (path if root else self.prefix + path).lstrip("/")
 
     def _timeout(self, read: float | None) -> httpx.Timeout:
-        times = self._timeouts
+        times = self.timeouts
         import httpx
 
         # No bound on the wait for the pool: nothing waits there.
@@ -157,6 +180,7 @@ class HTTP:
         json: str | None = None,
         form: Mapping[str, str] | None = None,
         root: bool = False,
+        endless: bool = False,
         limiter: trio.CapacityLimiter | None = None,
     ) -> Response:
         """Send a request, following no redirect; return the answer, whatever its status.
@@ -164,6 +188,7 @@ class HTTP:
         Args:
             path: Below the API prefix, or below the app's own URL if ``root``.
             json: The body, encoded.
+            endless: Whether the answer may take for ever: it comes when the work is done.
             limiter: Where to take a place first; None if the caller holds one.
 
         Raises:
@@ -172,30 +197,32 @@ class HTTP:
         """
         if limiter is not None:
             async with limiter:
-                return await self.request(method, path, json=json, form=form, root=root)
+                return await self.request(
+                    method, path, json=json, form=form, root=root, endless=endless
+                )
         what = f"{method} {path.partition('?')[0]}"
         headers = dict(self._headers)
         if json is not None:
             headers |= {"content-type": "application/json", "x-gradio-user": "api"}
-        with self._mapped_errors(what, f"no answer within {self._timeouts.response} s"):
+        with self._mapped_errors(what, f"no answer within {self.timeouts.response} s"):
             request = self._client.build_request(
                 method,
                 self._url(path, root=root),
                 content=None if json is None else json.encode(),
                 data=None if form is None else dict(form),
                 headers=headers,
-                timeout=self._timeout(self._timeouts.response),
+                timeout=self._timeout(None if endless else self.timeouts.response),
             )
             response = await self._client.send(request, stream=True, follow_redirects=False)
             try:
-                body = await self._read(response, self._max_size)
+                body = await self._read(response, self.max_message_size)
                 if response.status_code >= 500:
                     _never_again(response)
             finally:
                 await response.aclose()
-        if len(body) > self._max_size:
+        if len(body) > self.max_message_size:
             raise ProtocolError(
-                f"the answer to {what} has more than {self._max_size} bytes "
+                f"the answer to {what} has more than {self.max_message_size} bytes "
                 "(max_message_size= sets the bound)"
             )
         return Response(
@@ -209,15 +236,18 @@ class HTTP:
     async def listen(
         self,
         path: str,
-        deliver: Callable[[bytes], bool],
+        deliver: Callable[[bytes, str], bool],
         refuse: Callable[[Response], TriojobError],
+        *,
+        may_end: bool = False,
     ) -> None:
         """Open an event stream and read it to its end.
 
         Args:
-            deliver: Called with the data of each event; returns whether that was the last one.
-                What it raises ends the reading.
+            deliver: Called with the data and the type of each event; returns whether that was
+                the last one.  What it raises ends the reading.
             refuse: Makes an error of an answer that is not an event stream.
+            may_end: Whether the stream may end without a last event.
 
         Raises:
             ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed, or the stream
@@ -226,13 +256,13 @@ class HTTP:
         """
         what = f"GET {path.partition('?')[0]}"
         with self._mapped_errors(
-            what, f"the event stream was silent for {self._timeouts.silence} s"
+            what, f"the event stream was silent for {self.timeouts.silence} s"
         ):
             request = self._client.build_request(
                 "GET",
                 self._url(path),
                 headers={**self._headers, "accept": "text/event-stream"},
-                timeout=self._timeout(self._timeouts.silence),
+                timeout=self._timeout(self.timeouts.silence),
             )
             response = await self._client.send(request, stream=True, follow_redirects=False)
             try:
@@ -240,13 +270,13 @@ class HTTP:
                 if response.status_code != 200 or not kind.startswith("text/event-stream"):
                     head = await self._read(response, 1000)
                     raise refuse(Response(response.status_code, kind, None, None, head))
-                decoder = EventDecoder(self._max_size)
+                decoder = EventDecoder(self.max_message_size)
                 last = False
 
                 def take(chunk: bytes, scope: trio.CancelScope) -> None:
                     nonlocal last
                     for event in decoder.feed(chunk):
-                        if not last and deliver(event):
+                        if not last and deliver(event, decoder.kind):
                             last = True
                             # The end of the answer is a moment away.  With it, the connection
                             # can be used again.
@@ -256,7 +286,7 @@ class HTTP:
             finally:
                 # Under a cancellation too: httpx closes it without waiting for the peer.
                 await response.aclose()
-        if not last:
+        if not (last or may_end):
             raise ConnectionLost(
                 f"the server ended the event stream of {self._base} with work unfinished; "
                 "what became of it there is not known"
@@ -285,7 +315,7 @@ class HTTP:
             yield
         except httpx.ConnectTimeout as exc:
             raise ConnectionFailed(
-                f"no connection to {where} within {self._timeouts.connect} s"
+                f"no connection to {where} within {self.timeouts.connect} s"
             ) from exc
         except (httpx.ConnectError, httpx.UnsupportedProtocol) as exc:
             raise ConnectionFailed(f"no connection to {where}: {_words(exc)}") from exc
@@ -293,7 +323,7 @@ class HTTP:
             raise ConnectionTimeout(f"{where}: {timed_out}") from exc
         except httpx.WriteTimeout as exc:
             raise ConnectionTimeout(
-                f"{where}: the server took nothing for {self._timeouts.write} s"
+                f"{where}: the server took nothing for {self.timeouts.write} s"
             ) from exc
         except httpx.HTTPError as exc:
             raise ConnectionLost(f"lost the connection to {where}: {_words(exc)}") from exc

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import uuid
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
 
 import trio
@@ -26,7 +26,13 @@ from .._errors import (
 )
 from .._settings import Timeouts
 from .._turns import Turns
-from ._drivers import Driver
+from ._drivers import (
+    CallDriver,
+    CallRequest,
+    Conversation,
+    Drivers,
+    StreamDriver,
+)
 from ._event import EventTranslator
 from ._http import HTTP
 from ._wire import Json
@@ -42,25 +48,28 @@ class Delivery:
 
     __slots__ = (
         "abandoned",
-        "data",
+        "conversation_scope",
+        "driver",
         "event_id",
-        "fn_index",
         "join_scope",
-        "name",
         "number",
+        "request",
         "session",
         "session_hash",
         "translator",
     )
 
     def __init__(
-        self, number: int, fn_index: int, name: str, data: str, translator: EventTranslator
+        self,
+        number: int,
+        request: CallRequest,
+        driver: StreamDriver | CallDriver,
+        translator: EventTranslator,
     ) -> None:
         self.number = number
         """Calls that wait for the same get it in this order."""
-        self.fn_index = fn_index
-        self.name = name
-        self.data = data
+        self.request = request
+        self.driver = driver
         self.translator = translator
         self.session: Session | None = None
         """Set once the server may hear of the call."""
@@ -70,6 +79,18 @@ class Delivery:
         """The job has ended here; the server is still to be told, or has been."""
         # Shielded: a cancellation is held until the server has named the event.
         self.join_scope = trio.CancelScope(shield=True)
+        self.conversation_scope = trio.CancelScope()
+        """Around a call on a connection of its own."""
+
+    @property
+    def name(self) -> str:
+        """What people call the endpoint."""
+        return self.request.name
+
+    @property
+    def fn_index(self) -> int:
+        """The server's number for the function."""
+        return self.request.fn_index
 
     def abandon(self) -> None:
         """Let the server know, as soon as may be, that nobody waits any more."""
@@ -86,10 +107,10 @@ class Hub:
     """
 
     def __init__(
-        self, http: HTTP, driver: Driver, background: trio.Nursery, timeouts: Timeouts
+        self, http: HTTP, drivers: Drivers, background: trio.Nursery, timeouts: Timeouts
     ) -> None:
         self.http = http
-        self.driver = driver
+        self.drivers = drivers
         self.background = background
         self.timeouts = timeouts
         self._lanes: list[Session] = []
@@ -202,6 +223,13 @@ class Session:
             function.turns.end(delivery.number)
             raise
         function.calls[delivery] = None
+        if isinstance(delivery.driver, StreamDriver):
+            await self._send_on_stream(delivery, delivery.driver)
+        else:
+            await self._send_alone(delivery, delivery.driver)
+
+    async def _send_on_stream(self, delivery: Delivery, driver: StreamDriver) -> None:
+        function = self._functions[delivery.fn_index]
         self._joining += 1
         try:
             while function.telling:
@@ -221,11 +249,32 @@ class Session:
         delivery.session = self
         delivery.session_hash = self._hash
         self._hub.joins.add(delivery)
-        self._hub.background.start_soon(self._join, delivery, name=f"<join {delivery.name}>")
+        self._hub.background.start_soon(
+            self._join, delivery, driver, name=f"<join {delivery.name}>"
+        )
+
+    async def _send_alone(self, delivery: Delivery, driver: CallDriver) -> None:
+        try:
+            await self._hub.http.streams.acquire_on_behalf_of(delivery)
+            if self._last_use:
+                self._hub.http.streams.release_on_behalf_of(delivery)
+                raise GroupClosed(f"the session that {delivery.name} is pinned to has ended")
+        except BaseException:
+            self._leave(delivery)
+            raise
+        delivery.session = self
+        delivery.session_hash = self._hash
+        self._hub.joins.add(delivery)
+        self._hub.background.start_soon(
+            self._converse, delivery, driver, name=f"<call of {delivery.name}>"
+        )
 
     def abandoned(self, delivery: Delivery) -> None:
         """Nobody waits for this call any more."""
-        self._tell_if_possible(delivery.fn_index)
+        if isinstance(delivery.driver, StreamDriver):
+            self._tell_if_possible(delivery.fn_index)
+        else:
+            delivery.conversation_scope.cancel()
 
     def end(self) -> None:
         """Cancel all calls that are still under way, and use the session no more."""
@@ -237,18 +286,45 @@ class Session:
                 delivery.abandon()
         self._rest()
 
+    # Calls on connections of their own.
+
+    @trio.lowlevel.enable_ki_protection
+    async def _converse(self, delivery: Delivery, driver: CallDriver) -> None:
+        translator = delivery.translator
+        conversation = Conversation(
+            session_hash=delivery.session_hash,
+            call=delivery.request,
+            deliver=translator.feed,
+            ended=lambda: translator.finished,
+            hold=delivery.join_scope,
+        )
+        try:
+            with delivery.conversation_scope:
+                await driver.converse(conversation)
+                if not translator.finished:
+                    raise ConnectionLost(f"the server hung up without finishing {delivery.name}")
+        except TriojobError as exc:
+            translator.fail(exc)
+        finally:
+            self._hub.joins.discard(delivery)
+            self._hub.http.streams.release_on_behalf_of(delivery)
+        if delivery.abandoned:
+            alone = self._runs_nothing_but_abandoned()
+            await self._say_goodbye(delivery, driver.part(conversation, alone=alone))
+        self._leave(delivery)
+        if self._lane and not delivery.abandoned:
+            self._hub.give_back(self)
+
     # Joining.  The tasks here are shielded from Ctrl-C: it goes to the main task, as it should.
 
     @trio.lowlevel.enable_ki_protection
-    async def _join(self, delivery: Delivery) -> None:
+    async def _join(self, delivery: Delivery, driver: StreamDriver) -> None:
         """Send a call and learn its event id, come what may: a cancellation is held until then."""
         event_id: str | None = None
         error: TriojobError | None = None
         try:
             with delivery.join_scope:
-                event_id = await self._hub.driver.join(
-                    delivery.session_hash, delivery.fn_index, delivery.data, delivery.name
-                )
+                event_id = await driver.join(delivery.session_hash, delivery.request)
         except TriojobError as exc:
             error = exc
         finally:
@@ -271,7 +347,9 @@ class Session:
                 self._route(message)
             if self._deliveries and self._reader is None:
                 self._reader = trio.CancelScope()
-                self._hub.background.start_soon(self._read, self._reader, name="<event stream>")
+                self._hub.background.start_soon(
+                    self._read, self._reader, driver, name="<event stream>"
+                )
             self._tell_if_possible(delivery.fn_index)
         self._rest()
 
@@ -296,13 +374,13 @@ class Session:
     # Reading.
 
     @trio.lowlevel.enable_ki_protection
-    async def _read(self, scope: trio.CancelScope) -> None:
+    async def _read(self, scope: trio.CancelScope, driver: StreamDriver) -> None:
         try:
             with scope:
                 while self._deliveries:
                     # Those that the server has named by now: this stream is sure to tell of them.
                     expected = set(self._deliveries)
-                    await self._hub.driver.listen(self._hash, self._route)
+                    await driver.listen(self._hash, self._route)
                     self._check_closed(expected)
             if scope.cancelled_caught and self._lane:
                 # The server has yet to notice, and will then drop what the session has.
@@ -413,10 +491,24 @@ class Session:
         self._rest()
 
     async def _post_cancel(self, call: Delivery) -> None:
-        event_id = call.event_id or "unknown"
+        assert isinstance(call.driver, StreamDriver)
+        goodbye = call.driver.cancel(
+            call.session_hash,
+            call.request,
+            call.event_id or "unknown",
+            alone=self._runs_nothing_but_abandoned(),
+        )
+        await self._say_goodbye(call, goodbye)
+
+    def _runs_nothing_but_abandoned(self) -> bool:
+        return all(
+            call.abandoned for function in self._functions.values() for call in function.calls
+        )
+
+    async def _say_goodbye(self, call: Delivery, goodbye: Awaitable[None]) -> None:
         try:
             with trio.move_on_after(self._hub.timeouts.goodbye, shield=True) as scope:
-                await self._hub.driver.cancel(call.session_hash, call.fn_index, event_id)
+                await goodbye
         except TriojobError as exc:
             logger.warning("%s: the server could not be told of a cancellation: %s", call.name, exc)
         else:

@@ -25,6 +25,9 @@ class EventDecoder:
         self._searched = 0
         """Up to here ``_buffer`` is known to hold no line end."""
         self._data: list[bytes] = []
+        self._kind = b""
+        self.kind = ""
+        """The type of the event that was yielded last; Gradio's main protocols give none."""
         self._size = 0
         """The bytes of the event's lines so far, the names of fields and line ends included."""
         self._after_cr = False
@@ -57,9 +60,11 @@ class EventDecoder:
                 self._take(line)
                 continue
             self._size = 0
+            kind, self._kind = self._kind, b""
             if self._data:
                 event = b"\n".join(self._data)
                 self._data.clear()
+                self.kind = kind.decode("utf-8", "replace")
                 yield event
         del buffer[:start]
         self._searched = len(buffer)
@@ -69,9 +74,11 @@ class EventDecoder:
         self._size += len(line) + 1
         self._check(self._size, line)
         field, _, value = line.partition(b":")
-        # The other fields (event, id, retry) and comments say nothing to us.
+        # The other fields (id, retry) and comments say nothing to us.
         if field == b"data":
-            self._data.append(value[1:] if value[:1] == b" " else value)
+            self._data.append(value.removeprefix(b" "))
+        elif field == b"event":
+            self._kind = value.removeprefix(b" ")
 
     def _check(self, size: int, shown: bytes | bytearray) -> None:
         if size > self._max_size:

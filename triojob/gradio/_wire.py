@@ -1,4 +1,4 @@
-"""Events to messages: what the protocols sse_v1 to sse_v3 say; no I/O.
+"""Events to messages: what the protocols say, which is much the same in all; no I/O.
 
 The messages are defined in gradio 6.31, ``server_messages.py``.
 """
@@ -36,14 +36,23 @@ def decode_object(data: bytes, what: str) -> Json:
     Raises:
         ProtocolError: It is not a JSON object in UTF-8.
     """
-    try:
-        # By itself json would guess other encodings, and let surrogates through.
-        value = json.loads(str(data, "utf-8"))
-    except (ValueError, RecursionError) as exc:
-        raise ProtocolError(f"{what} is not JSON ({type(exc).__name__}): {shorten(data)}") from None
+    value = decode_json(data, what)
     if not is_object(value):
         raise ProtocolError(f"{what} is not a JSON object: {shorten(data)}")
     return value
+
+
+def decode_json(data: bytes, what: str) -> Any:
+    """Decode JSON from the server; ``what`` names it in the error.
+
+    Raises:
+        ProtocolError: It is not JSON in UTF-8.
+    """
+    try:
+        # By itself json would guess other encodings, and let surrogates through.
+        return json.loads(str(data, "utf-8"))
+    except (ValueError, RecursionError) as exc:
+        raise ProtocolError(f"{what} is not JSON ({type(exc).__name__}): {shorten(data)}") from None
 
 
 def decode_message(data: bytes) -> Json:

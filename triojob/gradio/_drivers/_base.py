@@ -1,25 +1,59 @@
-"""What a session asks of the protocol that its server speaks."""
+"""What is asked of the protocol that a server speaks.
+
+There are two kinds.  A `StreamDriver` has one event stream for all calls of a session; a
+`CallDriver` has a connection for each call.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass, field
+
+import trio
 
 from .._wire import Json
 
 
-class Driver(Protocol):
-    """One protocol era."""
+@dataclass(frozen=True)
+class CallRequest:
+    """What a call asks for."""
+
+    name: str
+    """What people call the endpoint."""
+    fn_index: int
+    api_name: str | None
+    """The endpoint's name with its slash, or None if it has none."""
+    data: str
+    """The call's data, as JSON."""
+    canceller: int | None = None
+    """The number of a function that cancels this one; servers before Gradio 4.31 need it."""
+
+    def body(self, session_hash: str | None, **more: str) -> str:
+        """Return the JSON body of a request that makes the call.
+
+        Args:
+            more: Further fields; their values are JSON.
+        """
+        fields = {"data": self.data, "fn_index": str(self.fn_index), "event_data": "null", **more}
+        if session_hash is not None:
+            fields["session_hash"] = f'"{session_hash}"'
+        return "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
+
+    def canceller_body(self, session_hash: str) -> Json:
+        """Return the body of a call of the function that cancels this one."""
+        return {"data": [], "fn_index": self.canceller, "session_hash": session_hash}
+
+
+class StreamDriver(ABC):
+    """A protocol with one event stream for each session."""
 
     edits: bool
     """Whether outputs after the first come as edits."""
 
-    async def join(self, session_hash: str, fn_index: int, data: str, endpoint: str) -> str:
+    @abstractmethod
+    async def join(self, session_hash: str, call: CallRequest) -> str:
         """Put a call into the server's queue; return the event's id.
-
-        Args:
-            data: The call's data, as JSON.
-            endpoint: What people call the endpoint.
 
         Raises:
             QueueFull, ValidationError, TooManyRequests, AuthenticationError, ServerStopped,
@@ -27,8 +61,8 @@ class Driver(Protocol):
             ConnectionFailed: The server never saw it.
             ConnectionLost: The network failed; whether anything was queued is not known.
         """
-        ...
 
+    @abstractmethod
     async def listen(self, session_hash: str, deliver: Callable[[Json], None]) -> None:
         """Read the session's event stream; return when no event of the session is pending.
 
@@ -39,12 +73,61 @@ class Driver(Protocol):
             ConnectionLost: The network failed, or the stream ended without that word.
             ProtocolError: The server sent what can't be.
         """
-        ...
 
-    async def cancel(self, session_hash: str, fn_index: int, event_id: str) -> None:
-        """Cancel the event, and all running events of that function in that session.
+    @abstractmethod
+    async def cancel(
+        self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
+    ) -> None:
+        """Cancel the event; the server may stop all running events of that function there too.
+
+        Args:
+            alone: Whether nothing else runs in the session, so that nothing else can be harmed.
 
         Raises:
             ConnectionLost: The network failed.
             UnexpectedResponse: The server refused.
+        """
+
+
+@dataclass
+class Conversation:
+    """One call on a connection of its own."""
+
+    session_hash: str
+    call: CallRequest
+    deliver: Callable[[Json], None]
+    """Takes each message, in the form of `gradio._wire`."""
+    ended: Callable[[], bool]
+    """Tells whether the last message has been delivered."""
+    hold: trio.CancelScope
+    """Shielded: for a request whose answer must be known, come what may."""
+    event_id: str | None = field(default=None, init=False)
+    """The server's name for it, once it has given one."""
+
+
+class CallDriver(ABC):
+    """A protocol with a connection for each call."""
+
+    edits: bool
+    """Whether outputs after the first come as edits."""
+
+    @abstractmethod
+    async def converse(self, conversation: Conversation) -> None:
+        """Make the call; return when the server has said the last word.
+
+        Being cancelled closes the connection.
+
+        Raises:
+            As `StreamDriver.join` and `StreamDriver.listen`.
+        """
+
+    @abstractmethod
+    async def part(self, conversation: Conversation, *, alone: bool) -> None:
+        """Tell the server that a conversation was cut short, where closing is not enough.
+
+        Args:
+            alone: As for `StreamDriver.cancel`.
+
+        Raises:
+            As `StreamDriver.cancel`.
         """

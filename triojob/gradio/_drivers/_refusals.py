@@ -1,12 +1,10 @@
-"""The protocol ``sse_v3``: one POST a call, one event stream a session.
+"""HTTP answers that are refusals, to exceptions; the same in every protocol.
 
-Wire sources: gradio 6.31, ``routes.py`` (``/queue/join``, ``/queue/data``, ``/cancel``).
+Wire sources: gradio 6.31, ``routes.py`` and ``queueing.py``; HTTP status codes.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -21,55 +19,8 @@ from ..._errors import (
     ValidationError,
     shorten,
 )
-from .._http import HTTP, Response, quoted
-from .._wire import Json, decode_message, decode_object, is_list, is_object
-
-
-class SseV3:
-    """Speaks ``sse_v3``; see `Driver`."""
-
-    edits = True
-
-    def __init__(self, http: HTTP) -> None:
-        self._http = http
-
-    async def join(self, session_hash: str, fn_index: int, data: str, endpoint: str) -> str:
-        body = (
-            f'{{"data":{data},"fn_index":{fn_index},"session_hash":"{session_hash}",'
-            '"event_data":null,"trigger_id":null}'
-        )
-        response = await self._http.request("POST", "/queue/join", json=body)
-        if response.status != 200:
-            raise refusal(response, f"calling {endpoint}", endpoint)
-        event_id = decode_object(response.body, "the answer to /queue/join").get("event_id")
-        if not isinstance(event_id, str):
-            raise ProtocolError(
-                f"the answer to /queue/join names no event: {shorten(response.body)}"
-            )
-        return event_id
-
-    async def listen(self, session_hash: str, deliver: Callable[[Json], None]) -> None:
-        def take(event: bytes) -> bool:
-            message = decode_message(event)
-            if message["msg"] == "close_stream":
-                return True
-            deliver(message)
-            return False
-
-        def refuse(response: Response) -> TriojobError:
-            return refusal(response, "opening the event stream", "")
-
-        await self._http.listen(f"/queue/data?session_hash={quoted(session_hash)}", take, refuse)
-
-    async def cancel(self, session_hash: str, fn_index: int, event_id: str) -> None:
-        body = json.dumps(
-            {"session_hash": session_hash, "fn_index": fn_index, "event_id": event_id}
-        )
-        response = await self._http.request(
-            "POST", "/cancel", json=body, limiter=self._http.goodbyes
-        )
-        if response.status != 200:
-            raise refusal(response, "cancelling", "")
+from .._http import Response
+from .._wire import decode_object, is_list, is_object
 
 
 def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:

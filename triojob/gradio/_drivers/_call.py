@@ -1,0 +1,83 @@
+"""The simple API of Gradio 4.21 and later: one POST, then one event stream for the call.
+
+It shows whole outputs, and neither place in the queue nor progress nor log lines.
+Without a session hash the event's id is its session, so that it can be cancelled alone.
+
+Wire sources: gradio 6.31, ``routes.py`` (``/call/{api_name}``), ``server_messages.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..._errors import ProtocolError, TriojobError, shorten
+from .._http import HTTP, Response, quoted
+from .._wire import Json, decode_json, decode_object, is_list, is_object
+from ._base import CallDriver, Conversation
+from ._refusals import refusal
+
+
+class SimpleCall(CallDriver):
+    """Speaks ``/call``; see `CallDriver`."""
+
+    edits = False
+
+    def __init__(self, http: HTTP) -> None:
+        self._http = http
+
+    async def converse(self, conversation: Conversation) -> None:
+        call = conversation.call
+        path = f"/call{call.api_name or ''}"
+        with conversation.hold:
+            response = await self._http.request("POST", path, json=call.body(None))
+            if response.status != 200:
+                raise refusal(response, f"calling {call.name}", call.name)
+            event_id = decode_object(response.body, "the answer to /call").get("event_id")
+            if not isinstance(event_id, str):
+                raise ProtocolError(f"the answer to /call names no event: {shorten(response.body)}")
+            conversation.event_id = event_id
+        if conversation.event_id is None:
+            return  # the answer was waited for as long as may be, and did not come
+
+        def take(event: bytes, kind: str) -> bool:
+            message = _message(kind, decode_json(event, "an event of the call"))
+            if message is not None:
+                conversation.deliver(message)
+            return conversation.ended()
+
+        def refuse(response: Response) -> TriojobError:
+            return refusal(response, f"listening to {call.name}", call.name)
+
+        await self._http.listen(f"{path}/{quoted(conversation.event_id)}", take, refuse)
+
+    async def part(self, conversation: Conversation, *, alone: bool) -> None:
+        event_id = conversation.event_id
+        if event_id is None:
+            return
+        body = {
+            "session_hash": event_id,
+            "fn_index": conversation.call.fn_index,
+            "event_id": event_id,
+        }
+        response = await self._http.request(
+            "POST", "/cancel", json=json.dumps(body), limiter=self._http.goodbyes
+        )
+        if response.status != 200:
+            raise refusal(response, "cancelling", "")
+
+
+def _message(kind: str, value: Any) -> Json | None:
+    """Say an event of this API as the queue would."""
+    if kind == "generating" and is_list(value):
+        return {"msg": "process_generating", "output": {"data": value}, "success": True}
+    if kind == "complete" and (value is None or is_list(value)):
+        # The answer to a cancellation has no data.
+        output = {} if value is None else {"data": value}
+        return {"msg": "process_completed", "output": output, "success": True}
+    if kind == "error":
+        output = value if is_object(value) else {"error": value}
+        return {"msg": "process_completed", "output": output, "success": False}
+    if kind == "heartbeat":
+        return None
+    raise ProtocolError(f"an event of the call can't be: {shorten(kind)!r}: {shorten(value)}")

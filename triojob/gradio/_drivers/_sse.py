@@ -1,0 +1,100 @@
+"""The protocol ``sse``, of Gradio 4.0 to 4.8: one event stream for each call, asked for by a GET.
+
+The server sends ``send_data`` when it is the call's turn, and waits 5 seconds for the data.
+Closing the stream leaves a call in the queue until its turn.
+``/reset`` stops a generator at its next output.
+
+Wire sources: gradio 4.0, ``routes.py`` (``/queue/join``, ``/queue/data``), ``queueing.py``.
+"""
+
+from __future__ import annotations
+
+import json
+
+import trio
+
+from ..._errors import ProtocolError, TriojobError, short_repr
+from .._http import HTTP, Response, quoted
+from .._wire import decode_message
+from ._base import CallDriver, Conversation
+from ._refusals import refusal
+
+
+class CallStream(CallDriver):
+    """Speaks ``sse``; see `CallDriver`."""
+
+    edits = False
+
+    def __init__(self, http: HTTP) -> None:
+        self._http = http
+
+    async def converse(self, conversation: Conversation) -> None:
+        call = conversation.call
+        asked = trio.Event()
+
+        def take(event: bytes, _kind: str) -> bool:
+            message = decode_message(event)
+            if message["msg"] == "send_data":
+                event_id = message.get("event_id")
+                if not isinstance(event_id, str):
+                    raise ProtocolError(
+                        f"{call.name}: the server asks for data and names no event: "
+                        f"{short_repr(message)}"
+                    )
+                conversation.event_id = event_id
+                asked.set()
+            conversation.deliver(message)
+            return conversation.ended()
+
+        def refuse(response: Response) -> TriojobError:
+            return refusal(response, f"calling {call.name}", call.name)
+
+        failure: TriojobError | None = None
+
+        async def send_data() -> None:
+            nonlocal failure
+            await asked.wait()
+            body = call.body(conversation.session_hash, event_id=f'"{conversation.event_id}"')
+            try:
+                response = await self._http.request(
+                    "POST", "/queue/data", json=body, limiter=self._http.requests
+                )
+                if response.status != 200:
+                    raise refuse(response)
+            except TriojobError as exc:
+                failure = exc
+                nursery.cancel_scope.cancel()
+
+        path = (
+            f"/queue/join?fn_index={call.fn_index}&session_hash={quoted(conversation.session_hash)}"
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send_data)
+            try:
+                await self._http.listen(path, take, refuse, may_end=True)
+            except TriojobError as exc:
+                # Out of here by hand: what leaves a nursery does so in a group.
+                failure = exc
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def part(self, conversation: Conversation, *, alone: bool) -> None:
+        if conversation.event_id is not None:
+            # The server does not always notice that the stream was closed.
+            body = json.dumps({"event_id": conversation.event_id})
+            await self._http.request("POST", "/reset", json=body, limiter=self._http.goodbyes)
+        await cancel_by_function(self._http, conversation, alone=alone)
+
+
+async def cancel_by_function(http: HTTP, conversation: Conversation, *, alone: bool) -> None:
+    """Call the app's function that cancels this one, if it has one.
+
+    A closed connection stops generators; a coroutine that runs is stopped by that only.
+    """
+    call = conversation.call
+    if alone and call.canceller is not None:
+        body = json.dumps(call.canceller_body(conversation.session_hash))
+        response = await http.request("POST", "/run/predict", json=body, limiter=http.goodbyes)
+        if response.status != 200:
+            raise refusal(response, f"cancelling {call.name}", call.name)

@@ -1,0 +1,85 @@
+"""The protocols ``sse_v1`` to ``sse_v3``: one POST a call, one event stream a session.
+
+They differ in two things: whether outputs after the first come as edits (from ``sse_v2`` on), and
+whether a message says that the stream is about to end (``sse_v3``) or it just ends.
+
+Wire sources: gradio 4.14 to 6.31, ``routes.py`` (``/queue/join``, ``/queue/data``, ``/cancel``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from ..._errors import ProtocolError, TriojobError, shorten
+from .._http import HTTP, Response, quoted
+from .._wire import Json, decode_message, decode_object
+from ._base import CallRequest, StreamDriver
+from ._refusals import refusal
+
+
+class SessionStream(StreamDriver):
+    """Speaks ``sse_v1`` to ``sse_v3``; see `StreamDriver`.
+
+    Args:
+        edits: Whether outputs after the first come as edits.
+        says_end: Whether ``close_stream`` comes before the end of a stream.
+    """
+
+    def __init__(self, http: HTTP, *, edits: bool, says_end: bool) -> None:
+        self.edits = edits
+        self._says_end = says_end
+        self._http = http
+        self._has_cancel = True
+        """Until the server says that it has no such route: it is there from 4.31 on."""
+
+    async def join(self, session_hash: str, call: CallRequest) -> str:
+        response = await self._http.request("POST", "/queue/join", json=call.body(session_hash))
+        if response.status != 200:
+            raise refusal(response, f"calling {call.name}", call.name)
+        event_id = decode_object(response.body, "the answer to /queue/join").get("event_id")
+        if not isinstance(event_id, str):
+            raise ProtocolError(
+                f"the answer to /queue/join names no event: {shorten(response.body)}"
+            )
+        return event_id
+
+    async def listen(self, session_hash: str, deliver: Callable[[Json], None]) -> None:
+        def take(event: bytes, _kind: str) -> bool:
+            message = decode_message(event)
+            if message["msg"] == "close_stream":
+                return True
+            deliver(message)
+            return False
+
+        def refuse(response: Response) -> TriojobError:
+            return refusal(response, "opening the event stream", "")
+
+        path = f"/queue/data?session_hash={quoted(session_hash)}"
+        await self._http.listen(path, take, refuse, may_end=not self._says_end)
+
+    async def cancel(
+        self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
+    ) -> None:
+        if self._has_cancel:
+            # The server answers when the run has stopped.
+            body = {
+                "session_hash": session_hash,
+                "fn_index": call.fn_index,
+                "event_id": event_id,
+            }
+            response = await self._post("/cancel", body)
+            if response.status == 200:
+                return
+            if response.status != 404:
+                raise refusal(response, "cancelling", "")
+            self._has_cancel = False
+        # Before that, /reset stops a generator, and only the one that is named.
+        await self._post("/reset", {"event_id": event_id})
+        if alone and call.canceller is not None:
+            await self._post("/run/predict", call.canceller_body(session_hash))
+
+    async def _post(self, path: str, body: Json) -> Response:
+        return await self._http.request(
+            "POST", path, json=json.dumps(body), limiter=self._http.goodbyes
+        )
