@@ -26,6 +26,7 @@ from .._errors import (
     ConnectionTimeout,
     ProtocolError,
     TriojobError,
+    shorten,
 )
 from .._settings import Timeouts
 from .._version import __version__
@@ -114,7 +115,10 @@ class HTTP:
         self.requests = trio.CapacityLimiter(REQUESTS)
         self.goodbyes = trio.CapacityLimiter(GOODBYES)
         self._owned = client is None
-        self._headers = dict(headers or {})
+        # Compressed, a few bytes could become any number of them before they can be counted.
+        given = (headers or {}).items()
+        self._headers = {name: value for name, value in given if name.lower() != "accept-encoding"}
+        self._headers["accept-encoding"] = "identity"
         if client is None:
             places = streams + REQUESTS + GOODBYES
             limits = httpx.Limits(
@@ -336,10 +340,18 @@ async def _each_chunk(
 
     The loop is left by its end or by a cancellation only.  Left otherwise, it would leave httpx's
     nested async generators unfinished, for the garbage collector to find.
+
+    Raises:
+        ProtocolError: The answer is compressed, which nobody asked for.
     """
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        raise ProtocolError(
+            f"the server compressed its answer ({shorten(encoding, 40)}); it was asked not to"
+        )
     error: TriojobError | None = None
     with trio.CancelScope() as scope:
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.aiter_raw():
             if error is None:
                 try:
                     take(chunk, scope)
