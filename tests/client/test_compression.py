@@ -79,7 +79,7 @@ async def test_it_is_not_asked_for(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
 ) -> None:
     add_echo(memory_app)
-    headers = {"accept-encoding": "gzip", "x-own": "1"}
+    headers = {"Accept-Encoding": "gzip", "x-own": "1"}
     async with Client(memory_app.url, transport=memory_app.transport(), headers=headers) as client:
         await client.predict("a", api_name="/echo")
     assert {request.headers["accept-encoding"] for request in memory_app.requests} == {"identity"}
