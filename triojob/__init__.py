@@ -19,6 +19,7 @@ from ._errors import (
     ConnectionLost as ConnectionLost,
     ConnectionTimeout as ConnectionTimeout,
     EndpointNotFound as EndpointNotFound,
+    FileTooLarge as FileTooLarge,
     GroupClosed as GroupClosed,
     JobCancelled as JobCancelled,
     JobNotDone as JobNotDone,
@@ -45,6 +46,8 @@ from ._reporter import report as report
 from ._settings import Timeouts as Timeouts
 from ._version import __version__ as __version__
 from .gradio._client import Client as Client, ClientSession as ClientSession, Endpoint as Endpoint
+from .gradio._file_handle import File as File
+from .gradio._file_inputs import FileInput as FileInput, handle_file as handle_file
 
 # Objects show the module that users import them from.
 for _object in tuple(globals().values()):

@@ -12,6 +12,7 @@
     ├── EndpointNotFound (LookupError)
     ├── ValidationError (ValueError)                  the app's validator refused the input
     ├── AuthenticationError (PermissionError)
+    ├── FileTooLarge (ValueError)                     a file, for the app or for the settings here
     ├── QueueFull (queue.Full)
     ├── TooManyRequests (RuntimeError)
     ├── ProtocolError (ValueError)                    a message that can't be
@@ -152,6 +153,10 @@ class ValidationError(TriojobError, ValueError):
 
 class AuthenticationError(TriojobError, PermissionError):
     """The app wants a login, or refused the one it was given."""
+
+
+class FileTooLarge(TriojobError, ValueError):
+    """A file has more bytes than the app takes, or than `Client` was told to download."""
 
 
 class QueueFull(TriojobError, queue.Full):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import os
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, final
 
@@ -27,10 +31,16 @@ from .._job import Job, JobRecord
 from .._messages import Status, StatusUpdate
 from .._settings import Timeouts
 from ._config import AppInfo, EndpointInfo
+from ._downloads import Folder
 from ._drivers import CallDriver, CallRequest, StreamDriver, make_drivers, refusal
 from ._event import EventTranslator
-from ._http import HTTP, HTTPClient, HTTPTransport, is_json, parse_url
+from ._file_data import file_rule
+from ._file_handle import FileSource
+from ._file_inputs import Gaps
+from ._http import HTTP, TRANSFERS, HTTPClient, HTTPTransport, is_json, parse_url
+from ._outputs import FileStage, OutputFiles
 from ._session import Delivery, Hub, Session
+from ._uploads import check_files, upload_files
 from ._view import describe_app
 from ._wire import Json, decode_object
 
@@ -39,7 +49,19 @@ Via: TypeAlias = Literal["queue", "run", "call"]
 
 _DEFAULT_STREAMS = 256
 _OWN_CLIENT_STREAMS = 32
+_OWN_CLIENT_TRANSFERS = 4
 """For a caller's own httpx client: with the short requests, what httpx's default pool has."""
+
+
+@dataclass(frozen=True)
+class _Files:
+    """How the files of one client go in and out."""
+
+    out: OutputFiles
+    max_file_size: int | None
+    """How many bytes a file may have that the app takes, or None for any."""
+    old_form: bool
+    """Whether the app takes files as Gradio 3 does."""
 
 
 class _RemoteCall(Call):
@@ -51,7 +73,10 @@ class _RemoteCall(Call):
         info: EndpointInfo,
         session: Session | None,
         driver: StreamDriver | CallDriver,
+        files: _Files,
+        *,
         data: str,
+        gaps: Gaps,
     ) -> None:
         self.name = info.name
         self._hub = hub
@@ -59,27 +84,38 @@ class _RemoteCall(Call):
         self._session = session
         self._driver = driver
         self._data = data
+        self._gaps = gaps
+        self._files = files
 
     async def run(self, record: JobRecord) -> Outcome[Any]:
         info = self._info
+        stage = FileStage(record.reporter, self._files.out, info.name)
         translator = EventTranslator(
             info.name,
             streams=info.streams,
             edits=self._driver.edits,
             present=info.present,
-            reporter=record.reporter,
+            reporter=stage,
         )
-        request = CallRequest(info.name, info.fn_index, info.api_name, self._data, info.canceller)
-        delivery = Delivery(record.number, request, self._driver, translator)
+        delivery: Delivery | None = None
         result: Outcome[Any] | None = None
         with trio.CancelScope() as scope, self._hub.call(scope):
             try:
+                data = self._data
+                if self._gaps.parameters:
+                    # Before the call: of some servers it has a place in the queue to lose.
+                    data = await self._upload(record)
+                request = CallRequest(info.name, info.fn_index, info.api_name, data, info.canceller)
+                delivery = Delivery(record.number, request, self._driver, translator)
                 session = self._session or self._hub.take_lane()
                 await session.send(delivery)
                 record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
-                result = await record.receive()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(stage.run, name=f"<files of {info.name}>")
+                    result = await record.receive()
+                    nursery.cancel_scope.cancel()
             finally:
-                if not translator.finished:
+                if delivery is not None and not translator.finished:
                     delivery.abandon()
         if result is None:
             # Only the client's end cancels the scope of the call.
@@ -87,6 +123,32 @@ class _RemoteCall(Call):
             error = JobCancelled(f"{info.name} was cancelled", reason="the client was closed")
             result = Error(error)
         return result
+
+    async def _upload(self, record: JobRecord) -> str:
+        """Upload the files and return the arguments with them, while progress is recorded."""
+        filled = ""
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(record.receive)
+            try:
+                values = await upload_files(
+                    self._hub.http,
+                    self._gaps,
+                    self.name,
+                    record.reporter,
+                    old_form=self._files.old_form,
+                )
+                filled = self._gaps.fill(self._data, values)
+            except Exception as exc:  # noqa: BLE001 - raised below, without the nursery's wrapping
+                failure = exc
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                # The traceback holds this frame, which must not hold the exception or the job.
+                del failure, record
+        return filled
 
 
 def _route(hub: Hub, info: EndpointInfo, via: Via | None) -> tuple[Via, StreamDriver | CallDriver]:
@@ -121,6 +183,7 @@ class Endpoint(Submittable):
         hub: Hub,
         info: EndpointInfo,
         session: Session | None,
+        files: _Files,
         *,
         validate: bool,
         via: Via | None = None,
@@ -130,6 +193,7 @@ class Endpoint(Submittable):
         self._via, self._driver = _route(hub, info, via)
         self._info = info
         self._session = session
+        self._files = files
         self._validate = validate
         self.__name__ = info.name
         self.__doc__ = info.description
@@ -161,14 +225,20 @@ class Endpoint(Submittable):
             raise GroupClosed(f"the client of {self.name} has been closed")
         if self._session is not None and self._session.ended:
             raise GroupClosed(f"the session that {self.name} is pinned to has ended")
-        data = self._info.encode(args, kwargs, validate=self._validate)
-        return _RemoteCall(self._hub, self._info, self._session, self._driver, data)
+        gaps = Gaps()
+        data = self._info.encode(args, kwargs, validate=self._validate, gaps=gaps)
+        check_files(gaps, self.name, self._files.max_file_size)
+        return _RemoteCall(
+            self._hub, self._info, self._session, self._driver, self._files, data=data, gaps=gaps
+        )
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the endpoint; return its result: a tuple if it has several outputs.
 
         Raises:
             TypeError, ValueError: An argument is wrong or missing; nothing was sent.
+            FileNotFoundError: There is no file where `handle_file` says.
+            FileTooLarge: A file has more bytes than the app takes or this client downloads.
             AppError: The app raised.
             ValidationError: The app's validator refused the input.
             QueueFull: The app's queue is full.
@@ -230,6 +300,7 @@ class _Surface(ABC):
         Raises:
             EndpointNotFound: There is no such endpoint.
             TypeError, ValueError: An argument is wrong or missing.
+            FileNotFoundError: There is no file where `handle_file` says.
             GroupClosed: This is not open.
         """
         endpoint = self.endpoint(api_name, fn_index=fn_index)
@@ -293,12 +364,22 @@ class Client(_Surface):
             without ``gr.State`` has one to itself; more calls than that wait here, with status
             STARTING.  None for 256, or fewer where the process may open fewer files.
         max_message_size: How many bytes one message or answer of the server may have.
+        download_files: What becomes of files in outputs.  True: each is downloaded before the
+            output that shows it, which then has the path of the copy (`str`), in a folder that
+            only this user may look into, among the system's temporary files.  A path: the same,
+            under that folder.  False: outputs hold `File` objects, and nothing is downloaded by
+            itself.  Downloaded files stay when the client ends.
+        max_file_download: How many bytes of files one call may download by itself, and how many
+            a file has at most that a `File` downloads.  None for no bound: then a server can fill
+            the disk.
+        max_transfers: How many files may be under way at once, up and down together.
+            None for 8, or 4 over your own ``http_client``.
         validate: Whether arguments are checked against the app's description before sending.
             False for apps that change what a component allows while they run.
         limit, history: As for `JobGroup`, for the client's own group.
         http_client: Your own ``httpx.AsyncClient``, which you close.  Its pool must have room for
-            ``max_streams`` (by default 32 here) and 64 connections more: waiting inside the pool
-            of httpx loses connections when a wait is cancelled.
+            ``max_streams`` (by default 32 here), ``max_transfers`` and 64 connections more:
+            waiting inside the pool of httpx loses connections when a wait is cancelled.
         transport: Your own ``httpx.AsyncBaseTransport``.
 
     Raises:
@@ -319,6 +400,9 @@ class Client(_Surface):
         timeouts: Timeouts | None = None,
         max_streams: int | None = None,
         max_message_size: int = 64 * 2**20,
+        download_files: bool | str | os.PathLike[str] = True,
+        max_file_download: int | None = 4 * 2**30,
+        max_transfers: int | None = None,
         validate: bool = True,
         limit: float | None = None,
         history: int | None = None,
@@ -335,9 +419,21 @@ class Client(_Surface):
             raise ValueError(f"max_streams must be 1 or more, not {max_streams}")
         if max_message_size < 1:
             raise ValueError(f"max_message_size must be 1 byte or more, not {max_message_size}")
+        if max_file_download is not None and max_file_download < 1:
+            raise ValueError(f"max_file_download must be 1 byte or more, not {max_file_download}")
+        if max_transfers is None:
+            max_transfers = TRANSFERS if http_client is None else _OWN_CLIENT_TRANSFERS
+        if max_transfers < 1:
+            raise ValueError(f"max_transfers must be 1 or more, not {max_transfers}")
+        self._max_file_download = math.inf if max_file_download is None else max_file_download
+        self._folder: Folder | None = None
+        if download_files is not False:
+            self._folder = Folder(None if download_files is True else Path(download_files))
+        self._files: _Files | None = None
         self._timeouts = timeouts or Timeouts()
         self._http_options: dict[str, Any] = {
             "streams": max_streams,
+            "transfers": max_transfers,
             "timeouts": self._timeouts,
             "max_message_size": max_message_size,
             "headers": headers,
@@ -419,8 +515,9 @@ class Client(_Surface):
     ) -> Endpoint:
         info = self._opened().find(api_name, fn_index)
         assert self._hub is not None
+        assert self._files is not None
         session = pinned or (self._session if info.stateful else None)
-        return Endpoint(self._hub, info, session, validate=self._validate, via=via)
+        return Endpoint(self._hub, info, session, self._files, validate=self._validate, via=via)
 
     def _own_group(self) -> JobGroup:
         return self._group
@@ -493,6 +590,15 @@ class Client(_Surface):
                     drivers = make_drivers(app.protocol, http)
                 async with trio.open_nursery() as background:
                     hub = Hub(http, drivers, background, self._timeouts)
+                    self._files = _Files(
+                        OutputFiles(
+                            FileSource(http, self._max_file_download, hub.call),
+                            file_rule(app.protocol),
+                            self._folder,
+                        ),
+                        app.max_file_size,
+                        old_form=app.protocol == "ws",
+                    )
                     self._app, self._hub, self._session = app, hub, Session(hub)
                     try:
                         async with self._group:
@@ -503,6 +609,8 @@ class Client(_Surface):
                         # The readers end now; goodbyes are shielded, and bounded.
                         background.cancel_scope.cancel()
         finally:
+            if self._folder is not None:
+                self._folder.remove_if_empty()
             await http.aclose()
 
     def __repr__(self) -> str:

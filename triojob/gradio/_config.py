@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._errors import EndpointNotFound, ProtocolError, short_repr
+from ._file_inputs import Gaps
 from ._parameters import Parameter, encode_arguments
 from ._wire import Json, are_objects, is_list, is_object
 
@@ -56,14 +57,29 @@ class EndpointInfo:
             optional = optional or not parameter.required
         return inspect.Signature(shown)
 
-    def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, validate: bool) -> str:
+    def encode(
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        validate: bool,
+        gaps: Gaps | None = None,
+    ) -> str:
         """Return the ``data`` of a call as JSON, hidden components filled with null.
+
+        Files leave gaps in it, which are noted in ``gaps``.
 
         Raises:
             TypeError, ValueError: An argument is wrong or missing; the message names it.
         """
         return encode_arguments(
-            self.name, self.parameters, self.input_count, args, kwargs, validate=validate
+            self.name,
+            self.parameters,
+            self.input_count,
+            args,
+            kwargs,
+            validate=validate,
+            gaps=gaps,
         )
 
     def present(self, data: list[Any]) -> Any:
@@ -99,6 +115,9 @@ class AppInfo:
         self.protocol = str(config.get("protocol", "ws"))
         self.api_prefix = str(config.get("api_prefix") or "")
         self.title = str(config.get("title") or "")
+        most = config.get("max_file_size")
+        self.max_file_size = most if type(most) is int else None
+        """How many bytes a file may have that the app takes, or None for any."""
         named = info.get("named_endpoints")
         dependencies = config.get("dependencies")
         components = config.get("components")

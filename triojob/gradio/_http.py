@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -44,6 +44,8 @@ REQUESTS = 48
 """How many short requests are under way at once."""
 GOODBYES = 16
 """How many of the requests that tell of a cancellation are: never held up by the others."""
+TRANSFERS = 8
+"""How many files are under way at once, unless the client is told otherwise."""
 _KEEPALIVE = 3.0
 """Seconds; uvicorn closes idle connections after 5, and a request must not meet that."""
 _LINGER = 1.0
@@ -87,6 +89,7 @@ class HTTP:
     Args:
         base: The app's URL with a slash at its end.
         streams: How many event streams may be open at once.
+        transfers: How many files may be under way at once, in both directions together.
         max_message_size: How many bytes an answer or an event may have.
         client: The caller's own client, which stays theirs to close; or None to make one.
     """
@@ -98,6 +101,7 @@ class HTTP:
         streams: int,
         timeouts: Timeouts,
         max_message_size: int,
+        transfers: int = TRANSFERS,
         headers: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
         verify: bool | ssl.SSLContext = True,
@@ -112,6 +116,7 @@ class HTTP:
         self.timeouts = timeouts
         self.max_message_size = max_message_size
         self.streams = trio.CapacityLimiter(streams)
+        self.transfers = trio.CapacityLimiter(transfers)
         self.requests = trio.CapacityLimiter(REQUESTS)
         self.goodbyes = trio.CapacityLimiter(GOODBYES)
         self._owned = client is None
@@ -120,7 +125,7 @@ class HTTP:
         self._headers = {name: value for name, value in given if name.lower() != "accept-encoding"}
         self._headers["accept-encoding"] = "identity"
         if client is None:
-            places = streams + REQUESTS + GOODBYES
+            places = streams + transfers + REQUESTS + GOODBYES
             limits = httpx.Limits(
                 max_connections=places,
                 max_keepalive_connections=places,
@@ -218,12 +223,51 @@ class HTTP:
                 timeout=self._timeout(None if endless else self.timeouts.response),
             )
             response = await self._client.send(request, stream=True, follow_redirects=False)
-            try:
-                body = await self._read(response, self.max_message_size)
-                if response.status_code >= 500:
-                    _never_again(response)
-            finally:
-                await response.aclose()
+            return await self._answer(what, response, broken_from=500)
+
+    async def exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: AsyncIterator[bytes] | None = None,
+    ) -> httpx.Response:
+        """Send a request for `_http_files`; return the answer, which is still to be read.
+
+        Args:
+            url: The whole of it, on the app's own origin.
+            body: An object with ``__anext__``, and not an async generator: httpx leaves off in
+                the middle of it when it fails or is cancelled.  ``headers`` tells its length.
+        """
+        import httpx
+
+        class Body(httpx.AsyncByteStream):
+            def __aiter__(self) -> AsyncIterator[bytes]:
+                assert body is not None
+                return body
+
+        request = self._client.build_request(
+            method,
+            url,
+            headers={**self._headers, **headers},
+            timeout=self._timeout(self.timeouts.response),
+        )
+        if body is not None:
+            request.stream = Body()
+        return await self._client.send(request, stream=True, follow_redirects=False)
+
+    async def _answer(self, what: str, response: httpx.Response, *, broken_from: int) -> Response:
+        """Read an answer to its end and close it.
+
+        Args:
+            broken_from: From which status on its connection can't be used again.
+        """
+        try:
+            body = await self._read(response, self.max_message_size)
+            if response.status_code >= broken_from:
+                _never_again(response)
+        finally:
+            await response.aclose()
         if len(body) > self.max_message_size:
             raise ProtocolError(
                 f"the answer to {what} has more than {self.max_message_size} bytes "
@@ -374,6 +418,21 @@ def _never_again(response: httpx.Response) -> None:
     if sock is not None:
         with suppress(OSError):  # the peer was faster
             sock.shutdown(socket.SHUT_RDWR)
+
+
+def same_origin(url: str, other: str) -> bool:
+    """Tell whether two URLs have scheme, host and port in common, and no user name in them."""
+    import httpx
+
+    try:
+        parsed = [httpx.URL(url), httpx.URL(other)]
+    except httpx.InvalidURL:
+        return False
+    one, two = (
+        (given.scheme, given.host, given.port or {"http": 80, "https": 443}.get(given.scheme))
+        for given in parsed
+    )
+    return one == two and not any(given.userinfo for given in parsed)
 
 
 def _words(exc: Exception) -> str:

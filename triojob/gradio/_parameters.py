@@ -10,12 +10,14 @@ import difflib
 import inspect
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
 from .._errors import short_repr, shorten
+from ._file_inputs import FileInput, Gaps
 from ._wire import Json, is_list, is_object
 
 
@@ -58,6 +60,8 @@ class Parameter:
     """All that is allowed for it, or for each item of an array; None for no such list."""
     minimum: float | None
     maximum: float | None
+    takes_files: bool = False
+    """Whether it, or each of its items, is a file."""
 
     @classmethod
     def from_info(cls, name: str, place: int, item: Json, props: Any) -> Parameter:
@@ -85,6 +89,7 @@ class Parameter:
             else None,
             minimum=_number(settings.get("minimum")),
             maximum=_number(settings.get("maximum")),
+            takes_files=_is_file_schema(listed),
         )
 
     def as_python(self, *, after_optional: bool) -> inspect.Parameter:
@@ -109,6 +114,9 @@ class Parameter:
             return
         where = f"parameter {self.name!r} of {endpoint}"
         types, words = _KINDS[self.kind]
+        self._check_files(where, value)
+        if isinstance(value, FileInput) and self.kind in ("object", "array"):
+            return
         if not isinstance(value, types):
             raise TypeError(f"{where} takes {words}, not {short_repr(value, 80)}")
         items: Any = value if self.kind == "array" else (value,)
@@ -120,6 +128,16 @@ class Parameter:
                 )
         if self.kind in ("number", "integer") and not self._in_bounds(value):
             raise ValueError(f"{where} takes a number {self.bounds}, not {short_repr(value, 80)}")
+
+    def _check_files(self, where: str, value: Any) -> None:
+        """Refuse paths that are not marked as files."""
+        if self.takes_files:
+            for item in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(item, (str, bytes, os.PathLike)):
+                    raise TypeError(
+                        f"{where} takes a file: pass handle_file({short_repr(item, 80)}), "
+                        "as nothing else is ever read from disk"
+                    )
 
     @property
     def bounds(self) -> str:
@@ -142,6 +160,12 @@ def _kind(schema: Json, *suggested: Any) -> str | None:
     return kind if all(isinstance(value, allowed) for value in suggested) else None
 
 
+def _is_file_schema(schema: Any) -> bool:
+    """Tell whether a schema is that of Gradio's ``FileData``, or of one of its kind."""
+    properties = schema.get("properties") if is_object(schema) else None
+    return is_object(properties) and {"path", "orig_name"} <= properties.keys()
+
+
 def _number(value: Any) -> float | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     # An int may be too large to be asked whether it is finite.
@@ -156,10 +180,12 @@ def encode_arguments(
     kwargs: Mapping[str, Any],
     *,
     validate: bool,
+    gaps: Gaps | None = None,
 ) -> str:
     """Bind arguments to parameters and return the call's ``data`` as JSON.
 
     It is encoded here and now, so that what the caller changes later changes nothing.
+    Files leave gaps in it, which are noted in ``gaps``.
 
     Raises:
         TypeError, ValueError: An argument is wrong or missing; the message names it.
@@ -185,14 +211,23 @@ def encode_arguments(
         value = values.get(parameter.name, parameter.default)
         if validate and parameter.name in values:
             parameter.check(endpoint, value)
-        encoded[parameter.place] = _encode(endpoint, parameter.name, value)
+        encoded[parameter.place] = _encode(endpoint, parameter.name, value, gaps)
     return f"[{','.join(encoded)}]"
 
 
-def _encode(endpoint: str, name: str, value: Any) -> str:
+def _encode(endpoint: str, name: str, value: Any, gaps: Gaps | None) -> str:
     where = f"parameter {name!r} of {endpoint} can't be sent as JSON"
+
+    def other(item: Any) -> str:
+        if isinstance(item, FileInput) and gaps is not None:
+            return gaps.mark(item, name)
+        hint = "; for a file, handle_file(path)" if isinstance(item, os.PathLike) else ""
+        raise TypeError(f"Object of type {type(item).__name__} is not JSON serializable{hint}")
+
     try:
-        encoded = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        encoded = json.dumps(
+            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=other
+        )
         encoded.encode()  # a lone surrogate shows only here
     except TypeError as exc:
         raise TypeError(f"{where}: {exc}") from None

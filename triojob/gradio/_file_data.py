@@ -1,0 +1,155 @@
+"""Files in an app's outputs: what counts as one, finding and replacing them; no I/O.
+
+Servers mark files in three ways:
+
+- since ``sse_v2.1`` (Gradio 4.21) by ``meta._type``, and nothing else is a file;
+- before, by the keys of Gradio's ``FileData`` model, all of which are always there;
+- Gradio 3 by ``is_file``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ._edits import apply_edits
+from ._wire import Json, is_list, is_object
+
+_KEYS = frozenset({"path", "url", "size", "orig_name", "mime_type", "is_stream", "meta"})
+_ALWAYS = frozenset({"path", "url", "size", "orig_name", "mime_type"})
+_OF_STREAMS = frozenset({"path", "is_stream", "orig_name"})
+"""What a stream's value has in ``sse`` to ``sse_v2`` (gradio 4.14, ``Audio.stream_output``)."""
+_EDITED = _KEYS | {"_type", "name", "is_file", "data"}
+"""The keys in a file's value: an edit of one of them may change what is a file."""
+
+
+@dataclass(frozen=True)
+class FileData:
+    """What a server says of a file; each field is its word only."""
+
+    path: str
+    url: str | None = None
+    size: int | None = None
+    orig_name: str | None = None
+    mime_type: str | None = None
+    is_stream: bool = False
+
+    @property
+    def key(self) -> tuple[str, bool]:
+        """What tells one file of a call from another."""
+        return self.path, self.is_stream
+
+
+ReadFile = Callable[[Json], "FileData | None"]
+"""Tells whether an object of an output is a file."""
+
+
+def file_rule(protocol: str) -> ReadFile:
+    """Return how files are told from other values in a protocol."""
+    if protocol == "ws":
+        return _by_is_file
+    return _by_keys if protocol in ("sse", "sse_v1", "sse_v2") else _by_meta
+
+
+def _by_meta(value: Json) -> FileData | None:
+    meta = value.get("meta")
+    marked = is_object(meta) and meta.get("_type") == "gradio.FileData"
+    return _file_data(value, value.get("path")) if marked else None
+
+
+def _by_keys(value: Json) -> FileData | None:
+    keys = value.keys()
+    whole = _ALWAYS <= keys <= _KEYS
+    stream = value.get("is_stream") is True and keys <= _OF_STREAMS
+    return _file_data(value, value.get("path")) if whole or stream else None
+
+
+def _by_is_file(value: Json) -> FileData | None:
+    if value.get("is_file") is True or value.get("is_stream") is True:
+        return _file_data(value, value.get("name"))
+    return None
+
+
+def _file_data(value: Json, path: Any) -> FileData | None:
+    if not isinstance(path, str) or not path:
+        return None
+    size = value.get("size")
+
+    def text(key: str) -> str | None:
+        found = value.get(key)
+        return found if isinstance(found, str) else None
+
+    return FileData(
+        path,
+        text("url"),
+        size if type(size) is int and size >= 0 else None,
+        text("orig_name"),
+        text("mime_type"),
+        value.get("is_stream") is True,
+    )
+
+
+Place = tuple[list[Any], FileData]
+"""A file in a value, and the keys and indexes that lead to it."""
+
+
+def find_files(value: Any, read: ReadFile) -> list[Place]:
+    """Return the files in an output, however deep, and where they stand."""
+    places: list[Place] = []
+    # Not by recursion: a stream's edits may nest a value deeper than Python's stack.
+    waiting: list[tuple[Any, _Step | None]] = [(value, None)]
+    while waiting:
+        item, step = waiting.pop()
+        if isinstance(item, tuple) or is_list(item):
+            waiting.extend((inner, (step, index)) for index, inner in enumerate(item))
+        elif is_object(item):
+            file = read(item)
+            if file is not None:
+                places.append((_path_to(step), file))
+            else:
+                waiting.extend((inner, (step, key)) for key, inner in item.items())
+    return places
+
+
+_Step = tuple[Any, Any]
+"""A key or index, and the step before it: many paths share their beginnings."""
+
+
+def _path_to(step: _Step | None) -> list[Any]:
+    path: list[Any] = []
+    while step is not None:
+        step, key = step
+        path.append(key)
+    return path[::-1]
+
+
+def replace_files(value: Any, places: list[Place], show: Callable[[FileData], Any]) -> Any:
+    """Return ``value`` with ``show(file)`` at each place.
+
+    Only the containers on the way to a file are copied; all else is shared with ``value``.
+    """
+    edits = [["replace", path, show(file)] for path, file in places]
+    if isinstance(value, tuple):  # several outputs
+        return tuple(apply_edits(list(value), edits))
+    return apply_edits(value, edits)
+
+
+def may_change_files(edits: list[Any], read: ReadFile) -> bool:
+    """Tell whether the edits of an output's components may bring or change a file.
+
+    Cheaper than looking through the whole output again at each step of a stream.
+    """
+    return any(
+        not is_list(component) or any(_may_change_files(edit, read) for edit in component)
+        for component in edits
+    )
+
+
+def _may_change_files(edit: Any, read: ReadFile) -> bool:
+    if not is_list(edit) or len(edit) != 3 or not is_list(edit[1]):
+        return True
+    _, path, value = edit
+    if path and isinstance(path[-1], str) and path[-1] in _EDITED:
+        return True
+    return bool(find_files(value, read))

@@ -1,0 +1,162 @@
+"""Files over HTTP: bodies that are sent and read piece by piece, and never whole in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import trio
+
+from .._errors import TriojobError
+from ._http import HTTP, Response
+
+if TYPE_CHECKING:
+    import httpx
+
+
+async def send_file(
+    http: HTTP, path: str, parts: AsyncIterator[bytes], *, content_type: str, length: int | None
+) -> Response:
+    """Post a body in parts, as they come; return the answer, whatever its status.
+
+    The caller holds a place in ``http.transfers``.  Being cancelled ends it at once; what
+    ``parts`` reads from is the caller's to close.
+
+    Args:
+        parts: Not an async generator, see `HTTP.exchange`.
+        length: How many bytes there will be in all, or None if that is not known.
+
+    Raises:
+        ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+        ProtocolError: The answer is too large.
+        Exception: What ``parts`` raises.
+    """
+    framing = (
+        {"transfer-encoding": "chunked"} if length is None else {"content-length": str(length)}
+    )
+    what = f"POST {path}"
+    with http._mapped_errors(what, f"no answer within {http.timeouts.response} s"):
+        headers = {"content-type": content_type, **framing}
+        response = await http.exchange("POST", http._url(path), headers, parts)
+        # A server that refuses may have answered before it read all of the body.
+        return await http._answer(what, response, broken_from=400)
+
+
+async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Download:
+    """Ask for a file; return the answer, whatever its status, to be read and closed.
+
+    Waits for a place in ``http.transfers``, which the answer holds until it is closed.
+    No redirect is followed.
+
+    Args:
+        url: On the app's own origin: the credentials are sent with it.
+
+    Raises:
+        ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+    """
+    holder = object()  # not the task: it may read one file and ask for another
+    await http.transfers.acquire_on_behalf_of(holder)
+
+    def release() -> None:
+        http.transfers.release_on_behalf_of(holder)
+
+    what = f"GET {url.removeprefix(http._base).partition('?')[0]}"
+    try:
+        with http._mapped_errors(what, f"no answer within {http.timeouts.response} s"):
+            # Ranges and sizes are of what is sent: let that be the file itself.
+            wanted = {"accept-encoding": "identity", **headers}
+            response = await http.exchange("GET", url, wanted)
+    except BaseException:
+        release()
+        raise
+    return Download(http, what, response, release)
+
+
+def file_url(http: HTTP, route: str, path: str) -> str:
+    """Return the URL of a file of the app, under the app's URL and API prefix.
+
+    Args:
+        route: Such as ``"/file="``.
+        path: The server's path of it, whatever it looks like.
+    """
+    parts = quote(path, safe="/").split("/")
+    # A component of dots would be taken out of the URL, and with it the one before.
+    safe = ("%2E" * len(part) if part in (".", "..") else part for part in parts)
+    return http._url(route + "/".join(safe))
+
+
+class Download:
+    """The answer to a request for a file, to be read piece by piece and then closed."""
+
+    def __init__(
+        self, http: HTTP, what: str, response: httpx.Response, release: Callable[[], None]
+    ) -> None:
+        self._http = http
+        self._what = what
+        self._response = response
+        self._release: Callable[[], None] | None = release
+        self._chunks = response.aiter_raw()
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        """Their names are looked up in any case."""
+
+    async def receive(self) -> bytes:
+        """Return some bytes; none at the end.
+
+        Raises:
+            ConnectionTimeout, ConnectionLost: The network failed, or the answer broke off.
+        """
+        http = self._http
+        with http._mapped_errors(self._what, f"nothing came for {http.timeouts.response} s"):
+            # By hand, as a loop that is left would leave httpx's nested generators unfinished.
+            while True:
+                try:
+                    chunk = await self._chunks.__anext__()
+                except StopAsyncIteration:
+                    return b""
+                if chunk:
+                    return chunk
+
+    async def refusal(self) -> Response:
+        """Return the beginning of an answer that is no file."""
+        body = bytearray()
+        while len(body) < 1000 and (chunk := await self.receive()):
+            body += chunk
+        return Response(
+            self.status,
+            self.headers.get("content-type", ""),
+            self.headers.get("retry-after"),
+            self.headers.get("location"),
+            bytes(body),
+        )
+
+    async def aclose(self) -> None:
+        """Close it, read to its end or not; never waits for the server."""
+        release, self._release = self._release, None
+        if release is None:
+            return
+        try:
+            with trio.CancelScope() as scope, suppress(TriojobError):
+                # Under a cancellation each of httpx's generators ends at its next wait; left
+                # where they stand, the garbage collector would find them.
+                scope.cancel()
+                while await self.receive():
+                    pass
+            with trio.CancelScope(shield=True):  # closing a socket: nothing to wait for
+                await self._response.aclose()
+        finally:
+            release()
+
+    async def __aenter__(self) -> Download:  # noqa: PYI034 - `Self` is not in the typing of 3.10
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

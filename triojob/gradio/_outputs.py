@@ -1,0 +1,198 @@
+"""The stage between a call's translator and its job: files are there before outputs are seen."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+from outcome import Error, Value
+
+from .._errors import TriojobError
+from .._messages import Finished, LogMessage, Message, Output, StatusUpdate
+from .._reporter import Reporter
+from ._downloads import Budget, Folder, download, new_file, remove
+from ._event import EditedData
+from ._file_data import FileData, Place, ReadFile, find_files, may_change_files, replace_files
+from ._file_handle import File, FileSource
+from ._transfer import for_each
+
+_Shown = Mapping[tuple[str, bool], Any]
+"""What stands for each file of a call: the path of its copy here, or a `File`."""
+
+
+@dataclass(frozen=True)
+class OutputFiles:
+    """How one client treats files in outputs.
+
+    Args:
+        read: Tells what is a file.
+        folder: Where to put them; None to leave them with the app.
+    """
+
+    source: FileSource
+    read: ReadFile
+    folder: Folder | None
+
+
+@dataclass(frozen=True)
+class _OutputWithFiles:
+    """An output that holds files, as its job shows it."""
+
+    output: Output
+    places: list[Place]
+    shown: _Shown
+
+    @property
+    def time(self) -> datetime:
+        return self.output.time
+
+    def advance(self, state: Any, /) -> Any:
+        return self.output.advance(state)
+
+    def show(self, state: Any, /) -> Any:
+        return _show(self.output.show(state), self.places, self.shown)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A message on its way, its files, and those that it waits for."""
+
+    message: Message
+    places: list[Place] = field(default_factory=list)
+    missing: list[FileData] = field(default_factory=list)
+
+
+def _show(value: Any, places: list[Place], shown: _Shown) -> Any:
+    return replace_files(value, places, lambda file: shown[file.key])
+
+
+class FileStage(Reporter):
+    """Takes the place of a job's reporter for its translator.
+
+    What has no files passes at once.  An output with files waits for them, and what comes after
+    it waits with it: messages keep their order.  A download that fails ends the job.
+
+    Args:
+        reporter: Where the job listens.
+        name: The endpoint, for messages to people.
+    """
+
+    __slots__ = ("_files", "_has_files", "_name", "_news", "_out", "_over", "_shown", "_state",
+                 "_waiting")  # fmt: skip
+
+    def __init__(self, reporter: Reporter, files: OutputFiles, name: str) -> None:
+        super().__init__(reporter._send)
+        self._out = reporter
+        self._files = files
+        self._name = name
+        self._state: Any = None
+        """The state after the last output that was looked at."""
+        self._has_files = False
+        self._shown: dict[tuple[str, bool], Any] = {}
+        self._waiting: deque[_Step] = deque()
+        self._news = trio.lowlevel.ParkingLot()
+        self._over = False
+
+    def _put(self, message: Message) -> bool:
+        if self._over:
+            return False
+        step = self._look_at(message)
+        if not self._waiting and not step.missing:
+            return self._pass(step)
+        self._waiting.append(step)
+        self._news.unpark_all()
+        return True
+
+    def _look_at(self, message: Message) -> _Step:
+        """Find the files of a message."""
+        if isinstance(message, Finished):
+            if not isinstance(message.outcome, Value):
+                return _Step(message)
+            value = message.outcome.value
+        elif isinstance(message, (StatusUpdate, LogMessage)):
+            return _Step(message)
+        else:
+            self._state = message.advance(self._state)
+            if (
+                isinstance(message, EditedData)
+                and not self._has_files
+                and not may_change_files(message.edits, self._files.read)
+            ):
+                return _Step(message)
+            value = message.show(self._state)
+        places = find_files(value, self._files.read)
+        self._has_files = bool(places)
+        return _Step(message, places, self._missing(places))
+
+    def _pass(self, step: _Step) -> bool:
+        """Hand a message on; its files are there."""
+        message, places = step.message, step.places
+        if not places:
+            return self._out._put(message)
+        if isinstance(message, Finished):
+            value = _show(message.outcome.unwrap(), places, self._shown)
+            return self._out._put(Finished(Value(value), message.cancelled))
+        assert not isinstance(message, (StatusUpdate, LogMessage))
+        return self._out._put(_OutputWithFiles(message, places, self._shown))
+
+    def _missing(self, places: list[Place]) -> list[FileData]:
+        missing: dict[tuple[str, bool], FileData] = {}
+        source = self._files.source
+        for _, file in places:
+            if file.key in self._shown:
+                continue
+            if self._files.folder is None or file.is_stream:
+                # A stream may have only begun; the server would keep what it has by now as all.
+                self._shown[file.key] = File(source, file)
+            elif source.elsewhere(file):
+                self._shown[file.key] = file.path
+            else:
+                missing[file.key] = file
+        return list(missing.values())
+
+    async def run(self) -> None:
+        """Download what outputs wait for, and pass them on; runs until it is cancelled."""
+        budget = Budget(self._files.source.max_size)
+        while True:
+            while not self._waiting:
+                await self._news.park()
+            step = self._waiting[0]
+            fresh: list[Path] = []
+            seen = False
+            try:
+                await self._fetch(step.missing, budget, fresh)
+                self._pass(step)
+                seen = True
+            except (TriojobError, OSError) as exc:
+                self._over = True
+                self._out.finish(Error(exc))
+                return
+            finally:
+                if not seen:
+                    for path in fresh:
+                        remove(path)
+            self._waiting.popleft()
+
+    async def _fetch(self, files: list[FileData], budget: Budget, fresh: list[Path]) -> None:
+        # One of these may have come with an output before.
+        missing = [file for file in files if file.key not in self._shown]
+        if missing:
+            source = self._files.source
+            work = partial(self._download, budget=budget, fresh=fresh)
+            await for_each(missing, work, at_once=source.http.transfers.total_tokens)
+
+    async def _download(self, file: FileData, *, budget: Budget, fresh: list[Path]) -> None:
+        source, folder = self._files.source, self._files.folder
+        assert folder is not None
+        path = await folder.place(file.orig_name, file.path)
+        fresh.append(path)
+        what = f"downloading {path.name!r} of {self._name}"
+        async with new_file(path) as sink:
+            await download(source.http, source.urls(file), sink, budget, what)
+        self._shown[file.key] = str(path)
