@@ -602,7 +602,7 @@ async def test_two_streams_on_one_session_share_the_messages(
 
     async def listener(into: list[Message]) -> None:
         async for message in recorded.read_stream(client, "s"):
-            into.append(message)  # noqa: PERF401 - it is cancelled in between
+            into.append(message)
 
     async with memory_app.client() as client:
         await join(client, "s", [])
@@ -633,7 +633,7 @@ async def test_cancel_of_a_queued_event_kills_the_running_one(
         with trio.move_on_after(20):
             messages: list[Message] = []
             async for message in recorded.read_stream(client, "s"):
-                messages.append(message)  # noqa: PERF401 - it is cancelled in between
+                messages.append(message)
         completions = [m for m in messages if m["msg"] == "process_completed"]
         assert [(m["event_id"], m["output"].get("data")) for m in completions] == [
             (second, None),

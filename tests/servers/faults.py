@@ -54,7 +54,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-# --- Of event streams only ---
+# --- Of the body of an answer: an event stream, or any other for Cut, Stall, Split and Drip ---
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import math
 import socket
 import struct
 import urllib.parse
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -222,6 +222,10 @@ class Connection:
             while data := await self._stream.receive_some(65536):
                 self._http.receive_data(bytes(data))
 
+    async def wait_for_ever(self) -> None:
+        """Wait until the client closes the connection, and end it then."""
+        await self._wait(trio.sleep_forever)
+
     async def _wait(self, condition: Callable[[], Awaitable[Any]]) -> None:
         """Wait for something; end the connection if the client does so first."""
         gone = False
@@ -253,7 +257,7 @@ class Connection:
         for fault in faults:
             await self._apply(fault, handled=True)
         if isinstance(answer, Response):
-            await self._send_response(answer)
+            await self._send_response(answer, faults)
         else:
             await _StreamSender(self, answer, faults).send()
 
@@ -280,14 +284,53 @@ class Connection:
         if data:
             await self._stream.send_all(data)
 
-    async def _send_response(self, response: Response) -> None:
+    async def _send_response(self, response: Response, faults: Sequence[Fault] = ()) -> None:
         content, headers = response.encoded()
-        data = self._http.send(h11.Response(status_code=response.status, headers=headers)) or b""
-        data += self._http.send(h11.Data(data=content)) or b""
-        data += self._http.send(h11.EndOfMessage()) or b""
-        await self._stream.send_all(data)
+        head = h11.Response(status_code=response.status, headers=headers)
+        if any(isinstance(fault, (Cut, Stall, Drip, Split)) for fault in faults):
+            await self.send(head)
+            await BodySender(self, faults, self.wait_for_ever).send(content)
+            await self.send(h11.EndOfMessage())
+        else:
+            data = self._http.send(head) or b""
+            data += self._http.send(h11.Data(data=content)) or b""
+            data += self._http.send(h11.EndOfMessage()) or b""
+            await self._stream.send_all(data)
         if response.close:
             raise Disconnect
+
+
+class BodySender:
+    """Sends pieces of a body by way of the faults that are set for it."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        faults: Sequence[Fault],
+        stall: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._connection = connection
+        self._stall = stall
+        self._tear = next((fault for fault in faults if isinstance(fault, (Split, Drip))), None)
+        self._limit = next((fault for fault in faults if isinstance(fault, (Cut, Stall))), None)
+        self._sent = 0
+
+    async def send(self, data: bytes) -> None:
+        tear, limit = self._tear, self._limit
+        size = tear.size if tear is not None else max(len(data), 1)
+        for start in range(0, len(data), size):
+            piece = data[start : start + size]
+            if limit is not None:
+                piece = piece[: limit.after_bytes - self._sent]
+            if isinstance(tear, Drip):
+                await trio.sleep(tear.interval)
+            if piece:
+                await self._connection.send(h11.Data(data=piece))
+                self._sent += len(piece)
+            if limit is not None and self._sent >= limit.after_bytes:
+                if isinstance(limit, Stall):
+                    await self._stall()
+                raise Disconnect(reset=limit.reset)
 
 
 class _StreamSender:
@@ -297,7 +340,6 @@ class _StreamSender:
         self._connection = connection
         self._stream = stream
         self._faults = faults
-        self._bytes_sent = 0
 
     def _find(self, *kinds: type[Any]) -> Any:
         return next((fault for fault in self._faults if isinstance(fault, kinds)), None)
@@ -335,6 +377,7 @@ class _StreamSender:
     async def _send_frames(self) -> None:
         headers = [("server", "uvicorn"), ("content-type", "text/event-stream; charset=utf-8")]
         await self._connection.send(h11.Response(status_code=200, headers=headers))
+        body = BodySender(self._connection, self._faults, trio.sleep_forever)
         end_after, hold = self._find(EndAfter), self._find(HoldFrame)
         sent = 0
         async with contextlib.aclosing(self._stream.frames()) as frames:
@@ -345,25 +388,7 @@ class _StreamSender:
                     return
                 if hold is not None and msg == hold.msg:
                     await hold.until.wait()
-                await self._send_frame(data)
+                await body.send(data)
                 sent += 1
         if end_after.forget:
             self._stream.disconnected()
-
-    async def _send_frame(self, data: bytes) -> None:
-        tear = self._find(Split, Drip)
-        limit = self._find(Cut, Stall)
-        size = tear.size if tear is not None else len(data)
-        for start in range(0, len(data), size):
-            piece = data[start : start + size]
-            if limit is not None:
-                piece = piece[: limit.after_bytes - self._bytes_sent]
-            if isinstance(tear, Drip):
-                await trio.sleep(tear.interval)
-            if piece:
-                await self._connection.send(h11.Data(data=piece))
-                self._bytes_sent += len(piece)
-            if limit is not None and self._bytes_sent >= limit.after_bytes:
-                if isinstance(limit, Stall):
-                    await trio.sleep_forever()
-                raise Disconnect(reset=limit.reset)

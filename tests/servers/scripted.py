@@ -410,6 +410,12 @@ class ScriptedServer:
         """The sessions whose heartbeat connection was closed."""
         self.files: dict[str, bytes] = {}
         """What /file= hands out: uploads, and what the test puts there."""
+        self.file_headers: dict[str, dict[str, str]] = {}
+        """Headers that /file= adds for a path, over its own."""
+        self.ranges = True
+        """Whether /file= serves ranges of a file, and marks its version."""
+        self.media: dict[str, bytes] = {}
+        """What /stream/ hands out: playlists and their segments."""
         self.open_connections = 0
         self.connections_made = 0
         self.open_streams = 0
@@ -649,7 +655,10 @@ class ScriptedServer:
         if route == ("POST", "/upload"):
             return self._upload(request)
         if request.method == "GET" and request.path.startswith("/file="):
-            return self._download(urllib.parse.unquote(request.path.removeprefix("/file=")))
+            path = urllib.parse.unquote(request.path.removeprefix("/file="))
+            return self._download(path, request)
+        if request.method == "GET" and request.path.startswith("/stream/"):
+            return self._stream_media(urllib.parse.unquote(request.path.removeprefix("/stream/")))
         return Response(404, {"detail": "Not Found"})
 
     def _user_of(self, request: Request) -> str | None:
@@ -840,12 +849,29 @@ class ScriptedServer:
             paths.append(path)
         return Response(200, paths)
 
-    def _download(self, path: str) -> Response:
+    def _download(self, path: str, request: Request) -> Response:
+        """Serve a file as Starlette's FileResponse does: with ETag, and from a byte on."""
         if path not in self.files:
             return Response(403, {"detail": f"File not allowed: {path}."})
-        return Response(
-            200, self.files[path], headers=[("content-type", "application/octet-stream")]
-        )
+        content = self.files[path]
+        headers = {"content-type": "application/octet-stream"}
+        status = 200
+        if self.ranges:
+            etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+            headers |= {"accept-ranges": "bytes", "etag": etag}
+            wanted = request.headers.get("range", "")
+            if wanted and request.headers.get("if-range", etag) == etag:
+                start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+                status = 206
+                headers["content-range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+                content = content[start:]
+        headers |= self.file_headers.get(path, {})
+        return Response(status, content, headers=[*headers.items()])
+
+    def _stream_media(self, path: str) -> Response:
+        if path not in self.media:
+            return Response(404, b"")
+        return Response(200, self.media[path], headers=[("content-type", "audio/aac")])
 
     # --- Sessions ---
 

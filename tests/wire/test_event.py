@@ -636,7 +636,7 @@ def test_no_depth_of_nesting_makes_anything_but_a_protocol_error(
         messages = []
         try:
             for text in make("[" * depth + "]" * depth):
-                messages.append(decode_message(text.encode()))  # noqa: PERF401
+                messages.append(decode_message(text.encode()))
         except ProtocolError:
             continue
         followed = follow(messages, streams=True)

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TypeAlias, cast, final
 from urllib.parse import unquote, urlsplit
 
-import trio
-
 from .._errors import short_repr
 
 FileSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
@@ -43,8 +41,6 @@ class FileInput:
     """Its MIME type, or None if unknown."""
     _start: int | None = None
     """Where an open file stood when it was marked; None if it can't seek."""
-    _turn: trio.Lock = field(default_factory=trio.Lock)
-    """An open file is read for one call at a time."""
 
     @property
     def url(self) -> str | None:

@@ -35,6 +35,9 @@ _UNKNOWN_STEP = 2**20
 _read_once: weakref.WeakSet[FileInput] = weakref.WeakSet()
 """Open files that can't seek and have been given to a call."""
 
+_turns: weakref.WeakKeyDictionary[Any, trio.Lock] = weakref.WeakKeyDictionary()
+"""An open file has one place to read from: it is read for one call at a time."""
+
 Read = Callable[[int], Awaitable[bytes]]
 
 
@@ -246,7 +249,7 @@ async def _opened(file: FileInput) -> AsyncGenerator[tuple[Read, int | None], No
         finally:
             os.close(descriptor)
     else:
-        async with file._turn:
+        async with _turns.setdefault(source, trio.Lock()):
             size = await trio.to_thread.run_sync(_size_of_open, file)
             if file._start is not None:
                 await trio.to_thread.run_sync(source.seek, file._start)
