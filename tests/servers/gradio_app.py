@@ -13,6 +13,7 @@ import asyncio
 import os
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -214,6 +215,31 @@ def cached_count(n: float, text: str) -> Iterator[str]:
     """Stream from the cache the second time: Gradio then answers before it names the event."""
     for i in range(int(n)):
         yield f"{text} {i}"
+
+
+def pictures(n: float) -> Iterator[list[tuple[str, str]]]:
+    """Stream a gallery that grows: its files come as edits of the value before."""
+    shown: list[tuple[str, str]] = []
+    for i in range(int(n)):
+        # The smallest GIF there is, and a byte more each time: Gradio names folders by content.
+        content = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00"
+        content += b"\x01\x00\x01\x00\x00\x02\x02D\x01\x00;" + b"." * i
+        path = Path(tempfile.mkdtemp()) / f"picture {i}.gif"
+        path.write_bytes(content)
+        shown = [*shown, (str(path), f"picture {i}")]
+        yield shown
+
+
+def radio(n: float, delay: float) -> Iterator[bytes]:
+    """Stream sound, part by part."""
+    for i in range(int(n)):
+        time.sleep(delay)
+        yield f"part {i};".encode()
+
+
+def plain_chunk(_output_id: str, data: bytes) -> dict[str, Any]:
+    """Take a part of a sound as it is: encoding it would need ffmpeg."""
+    return {"data": data, "duration": 0.5, "extension": ".aac"}
 
 
 # --- Progress and logs ---
@@ -437,6 +463,11 @@ def build() -> gr.Blocks:
         endpoint(odd_json, None, result)
         endpoint(upper_file, file_in, file_out)
         endpoint(join_files, files_in, files_out)
+
+        gallery, speaker = gr.Gallery(label="gallery"), gr.Audio(label="radio", streaming=True)
+        speaker._encode_chunk = plain_chunk
+        endpoint(pictures, n, gallery)
+        endpoint(radio, [n, delay], speaker)
 
         endpoint(count, [n, delay], out)
         endpoint(tokens, [n, delay], out)
