@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import inspect
+import io
+import os
 import queue
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,6 +31,9 @@ from triojob import (
     ConnectionTimeout,
     Endpoint,
     EndpointNotFound,
+    File,
+    FileInput,
+    FileTooLarge,
     GroupClosed,
     Job,
     JobCancelled,
@@ -50,6 +56,7 @@ from triojob import (
     UnexpectedResponse,
     UpdateIterator,
     ValidationError,
+    handle_file,
     report,
 )
 
@@ -256,6 +263,41 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         pass
 
 
+# --- Files ---
+
+
+async def files(client: Client, path: os.PathLike[str], file: File) -> None:
+    assert_type(handle_file(path), FileInput)
+    assert_type(handle_file("photo.png"), FileInput)
+    assert_type(handle_file("https://pictures.example/photo.png"), FileInput)
+    assert_type(handle_file(b"png", name="photo.png", mime_type="image/png"), FileInput)
+    assert_type(handle_file(io.BytesIO(b"png"), "photo.png").name, str)
+    with open("photo.png", "rb") as photo:  # noqa: ASYNC230, PTH123 - never run
+        marked = handle_file(photo)
+    assert_type(marked.mime_type, str | None)
+    assert_type(marked.path, str | None)
+    assert_type(marked.url, str | None)
+    assert_type(await client.predict(marked, {"files": [marked]}, api_name="/see"), Any)
+
+    assert_type(file.name, str)
+    assert_type(file.size, int | None)
+    assert_type(file.mime_type, str | None)
+    assert_type(file.path, str)
+    assert_type(file.url, str)
+    assert_type(file.is_stream, bool)
+    assert_type(await file.save(path), Path)
+    assert_type(await file.save("folder"), Path)
+    async with file.open() as stream:
+        assert_type(stream, trio.abc.ReceiveStream)
+        async for chunk in stream:
+            assert_type(chunk, bytes | bytearray)
+    async for part in file.follow():
+        assert_type(part, bytes)
+    Client("http://app", download_files=False, max_file_download=None, max_transfers=2)
+    Client("http://app", download_files=path, max_file_download=2**20)
+    Client("http://app", download_files="folder")
+
+
 # --- Reporting ---
 
 
@@ -316,6 +358,7 @@ BUILT_IN: list[tuple[type[TriojobError], type[Exception]]] = [
     (EndpointNotFound, LookupError),
     (ValidationError, ValueError),
     (AuthenticationError, PermissionError),
+    (FileTooLarge, ValueError),
     (QueueFull, queue.Full),
     (TooManyRequests, RuntimeError),
     (ProtocolError, ValueError),

@@ -39,7 +39,7 @@ class FileInput:
     """The name under which the app sees the file."""
     mime_type: str | None
     """Its MIME type, or None if unknown."""
-    _start: int | None = None
+    start: int | None = None
     """Where an open file stood when it was marked; None if it can't seek."""
 
     @property

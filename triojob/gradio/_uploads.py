@@ -57,7 +57,7 @@ def check_files(gaps: Gaps, endpoint: str, max_file_size: int | None) -> None:
         elif isinstance(file.source, bytes):
             size = len(file.source)
         elif file.url is None:
-            if file._start is None:
+            if file.start is None:
                 if file in _read_once:
                     raise ValueError(
                         f"{where}: {file.name!r} can't seek, and another call has it already; "
@@ -88,13 +88,13 @@ def _size_at(path: str, where: str) -> int:
 
 
 def _size_of_open(file: FileInput) -> int | None:
-    if file._start is None:
+    if file.start is None:
         return None
     source = cast("Any", file.source)
     place = source.tell()
     size: int = source.seek(0, os.SEEK_END)
     source.seek(place)
-    return max(0, size - file._start)
+    return max(0, size - file.start)
 
 
 async def upload_files(
@@ -251,13 +251,13 @@ async def _opened(file: FileInput) -> AsyncGenerator[tuple[Read, int | None], No
     else:
         async with _turns.setdefault(source, trio.Lock()):
             size = await trio.to_thread.run_sync(_size_of_open, file)
-            if file._start is not None:
-                await trio.to_thread.run_sync(source.seek, file._start)
+            if file.start is not None:
+                await trio.to_thread.run_sync(source.seek, file.start)
 
             async def read_open(count: int) -> bytes:
                 # A pipe may have nothing to read for ever: a cancellation doesn't wait for it.
                 chunk: object = await trio.to_thread.run_sync(
-                    source.read, count, abandon_on_cancel=file._start is None
+                    source.read, count, abandon_on_cancel=file.start is None
                 )
                 if not isinstance(chunk, bytes):
                     raise TypeError(f"{file.name!r} is not open for reading bytes")
