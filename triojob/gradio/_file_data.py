@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._edits import apply_edits
-from ._wire import Json, is_list, is_object
+from ._wire import Json, is_list, is_object, is_tuple
 
 _KEYS = frozenset({"path", "url", "size", "orig_name", "mime_type", "is_stream", "meta"})
 _ALWAYS = frozenset({"path", "url", "size", "orig_name", "mime_type"})
@@ -101,7 +101,7 @@ def find_files(value: Any, read: ReadFile) -> list[Place]:
     waiting: list[tuple[Any, _Step | None]] = [(value, None)]
     while waiting:
         item, step = waiting.pop()
-        if isinstance(item, tuple) or is_list(item):
+        if is_tuple(item) or is_list(item):
             waiting.extend((inner, (step, index)) for index, inner in enumerate(item))
         elif is_object(item):
             file = read(item)
@@ -130,7 +130,7 @@ def replace_files(value: Any, places: list[Place], show: Callable[[FileData], An
     Only the containers on the way to a file are copied; all else is shared with ``value``.
     """
     edits = [["replace", path, show(file)] for path, file in places]
-    if isinstance(value, tuple):  # several outputs
+    if is_tuple(value):
         return tuple(apply_edits(list(value), edits))
     return apply_edits(value, edits)
 

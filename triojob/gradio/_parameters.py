@@ -14,11 +14,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any
+from typing import Any, cast
 
 from .._errors import short_repr, shorten
 from ._file_inputs import FileInput, Gaps
-from ._wire import Json, is_list, is_object
+from ._wire import Json, is_list, is_object, is_tuple
 
 
 class _Required:
@@ -132,10 +132,13 @@ class Parameter:
     def _check_files(self, where: str, value: Any) -> None:
         """Refuse paths that are not marked as files."""
         if self.takes_files:
-            for item in value if isinstance(value, (list, tuple)) else (value,):
-                if isinstance(item, (str, bytes, os.PathLike)):
+            items = value if is_list(value) or is_tuple(value) else (value,)
+            for item in items:
+                path: object = item
+                if isinstance(path, (str, bytes, os.PathLike)):
+                    shown = short_repr(cast("object", path), 80)
                     raise TypeError(
-                        f"{where} takes a file: pass handle_file({short_repr(item, 80)}), "
+                        f"{where} takes a file: pass handle_file({shown}), "
                         "as nothing else is ever read from disk"
                     )
 
@@ -218,11 +221,12 @@ def encode_arguments(
 def _encode(endpoint: str, name: str, value: Any, gaps: Gaps | None) -> str:
     where = f"parameter {name!r} of {endpoint} can't be sent as JSON"
 
-    def other(item: Any) -> str:
+    def other(item: object) -> str:
         if isinstance(item, FileInput) and gaps is not None:
             return gaps.mark(item, name)
+        kind = type(item).__name__
         hint = "; for a file, handle_file(path)" if isinstance(item, os.PathLike) else ""
-        raise TypeError(f"Object of type {type(item).__name__} is not JSON serializable{hint}")
+        raise TypeError(f"Object of type {kind} is not JSON serializable{hint}")
 
     try:
         encoded = json.dumps(

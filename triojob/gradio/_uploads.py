@@ -256,12 +256,12 @@ async def _opened(file: FileInput) -> AsyncGenerator[tuple[Read, int | None], No
 
             async def read_open(count: int) -> bytes:
                 # A pipe may have nothing to read for ever: a cancellation doesn't wait for it.
-                chunk: object = await trio.to_thread.run_sync(
+                chunk: Any = await trio.to_thread.run_sync(
                     source.read, count, abandon_on_cancel=file.start is None
                 )
                 if not isinstance(chunk, bytes):
                     raise TypeError(f"{file.name!r} is not open for reading bytes")
-                return chunk
+                return bytes(chunk)
 
             yield read_open, size
 

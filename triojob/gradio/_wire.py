@@ -25,6 +25,11 @@ def is_list(value: Any) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
+def is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
+    """Tell whether a value is a tuple: no decoded one is, but several outputs together are."""
+    return isinstance(value, tuple)
+
+
 def are_objects(value: Any) -> TypeGuard[list[Json]]:
     """Tell whether a decoded value is a list of objects."""
     return is_list(value) and all(map(is_object, value))
