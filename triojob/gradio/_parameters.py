@@ -89,7 +89,7 @@ class Parameter:
             else None,
             minimum=_number(settings.get("minimum")),
             maximum=_number(settings.get("maximum")),
-            takes_files=_is_file_schema(listed),
+            takes_files=_is_file_schema(schema) or _is_file_schema(schema.get("items")),
         )
 
     def as_python(self, *, after_optional: bool) -> inspect.Parameter:
@@ -110,11 +110,11 @@ class Parameter:
             TypeError: The value is of the wrong type.
             ValueError: It is not one of the choices, or out of bounds.
         """
+        where = f"parameter {self.name!r} of {endpoint}"
+        self._check_files(where, value)
         if value is None or self.kind is None:
             return
-        where = f"parameter {self.name!r} of {endpoint}"
         types, words = _KINDS[self.kind]
-        self._check_files(where, value)
         if isinstance(value, FileInput) and self.kind in ("object", "array"):
             return
         if not isinstance(value, types):
@@ -165,8 +165,16 @@ def _kind(schema: Json, *suggested: Any) -> str | None:
 
 def _is_file_schema(schema: Any) -> bool:
     """Tell whether a schema is that of Gradio's ``FileData``, or of one of its kind."""
-    properties = schema.get("properties") if is_object(schema) else None
-    return is_object(properties) and {"path", "orig_name"} <= properties.keys()
+    if not is_object(schema):
+        return False
+    # Gradio 3 allows for what its own client makes of a path, and for what that becomes.
+    ways = schema.get("oneOf")
+    if is_list(ways):
+        return any(map(_is_file_schema, ways))
+    properties = schema.get("properties")
+    return is_object(properties) and (
+        {"path", "orig_name"} <= properties.keys() or {"name", "is_file"} <= properties.keys()
+    )
 
 
 def _number(value: Any) -> float | None:
