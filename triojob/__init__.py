@@ -27,6 +27,7 @@ from ._errors import (
     ProtocolError as ProtocolError,
     QueueFull as QueueFull,
     ServerStopped as ServerStopped,
+    SpaceError as SpaceError,
     TooManyRequests as TooManyRequests,
     TriojobError as TriojobError,
     UnexpectedResponse as UnexpectedResponse,
@@ -45,6 +46,8 @@ from ._reporter import report as report
 from ._settings import Timeouts as Timeouts
 from ._version import __version__ as __version__
 from .gradio._client import Client as Client, ClientSession as ClientSession, Endpoint as Endpoint
+from .gradio._duplicate import duplicate as duplicate
+from .gradio._spaces import SpaceStatus as SpaceStatus
 
 # Objects show the module that users import them from.
 for _object in tuple(globals().values()):

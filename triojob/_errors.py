@@ -12,6 +12,7 @@
     ├── EndpointNotFound (LookupError)
     ├── ValidationError (ValueError)                  the app's validator refused the input
     ├── AuthenticationError (PermissionError)
+    ├── SpaceError (RuntimeError)                     a Hugging Face Space can't be used
     ├── QueueFull (queue.Full)
     ├── TooManyRequests (RuntimeError)
     ├── ProtocolError (ValueError)                    a message that can't be
@@ -152,6 +153,21 @@ class ValidationError(TriojobError, ValueError):
 
 class AuthenticationError(TriojobError, PermissionError):
     """The app wants a login, or refused the one it was given."""
+
+
+class SpaceError(TriojobError, RuntimeError):
+    """A Hugging Face Space can't be used: it is missing, private, or in a stage of no return.
+
+    Attributes:
+        space: The Space's name, ``"owner/name"``.
+        stage: The hub's word for what is wrong, such as ``"BUILD_ERROR"``; None if the hub
+            doesn't show the Space.
+    """
+
+    def __init__(self, message: str, *, space: str = "", stage: str | None = None) -> None:
+        self.space = space
+        self.stage = stage
+        super().__init__(message)
 
 
 class QueueFull(TriojobError, queue.Full):
