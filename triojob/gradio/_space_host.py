@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import trio
@@ -45,6 +45,7 @@ from ._wire import Json, decode_object
 
 logger = logging.getLogger("triojob")
 
+_SPACE_HEADER = "x-hf-authorization"
 _MOST_FAILURES = 5
 """How many looks in a row may fail while a client waits."""
 
@@ -84,13 +85,23 @@ def read_source(src: str, hub: str | None, *, with_token: bool) -> Source:
     return Source(base, None, url)
 
 
-def space_headers(token: Token | None) -> dict[str, str]:
-    """Return the headers that carry a token to a Space.
+def space_headers(
+    token: Token | None, headers: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return ``headers`` and the one that carries a token to a Space.
 
     The proxy in front of it takes this one out, so that the app's code never sees it; it is sent
     with each request, streams included (gradio_client 2.7, ``client.py``).
+
+    Raises:
+        ValueError: The caller's own headers have one of that name.
     """
-    return {} if token is None else {"x-hf-authorization": token.bearer}
+    own = dict(headers or {})
+    if token is None:
+        return own
+    if any(name.lower() == _SPACE_HEADER for name in own):
+        raise ValueError(f"the token is given twice: by token= and as {_SPACE_HEADER} in headers=")
+    return {**own, _SPACE_HEADER: token.bearer}
 
 
 @dataclass(frozen=True)
@@ -140,11 +151,14 @@ async def find_app(
         ProtocolError, UnexpectedResponse: The hub's answer makes no sense.
     """
     http = connecting.http(hub, {} if token is None else {"authorization": token.bearer})
+    found = False
     try:
-        return await _Search(space, hub, token, http, connecting, on_wait).until_open()
+        app = await _Search(space, hub, token, http, connecting, on_wait).until_open()
+        found = True
+        return app
     finally:
-        # A transport of the user's own is closed with the client whose requests to the app use it.
-        if connecting.transport is None:
+        # A transport of the user's own goes on to the app, and is closed after that.
+        if connecting.transport is None or not found:
             await http.aclose()
 
 

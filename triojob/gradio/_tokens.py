@@ -89,7 +89,8 @@ def _token_path() -> Path:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        # What is no UTF-8 is no token either, and an error about it would hold it.
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
         return None
 
