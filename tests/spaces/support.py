@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from tests.servers.hub import Origins
 from tests.servers.http_server import Request
+from tests.servers.hub import Origins
 from triojob import Client
 
 SPACE = "ada/story"

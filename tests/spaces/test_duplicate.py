@@ -102,7 +102,7 @@ async def test_token_saved_on_the_machine(loopback: Origins, monkeypatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "words"),
+    "fault, error, words",
     [
         (Answer(401, {"error": "Invalid username or password."}), SpaceError, "401"),
         (Answer(403, {"error": "no right to write"}), SpaceError, "no right to write"),
@@ -132,16 +132,14 @@ async def test_no_hub(loopback: Origins) -> None:
         await duplicate(SPACE, "ada/copy", token=TOKEN, hub=loopback.hub.url)
 
 
-async def test_cancelling_ends_the_waiting_and_a_copy_is_told_of(
-    loopback: Origins, caplog
-) -> None:
+async def test_cancelling_ends_the_waiting_and_a_copy_is_told_of(loopback: Origins, caplog) -> None:
     gate = trio.Event()
     loopback.hub.fault("POST", COPY, Hold(gate))
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
 
             async def cancel_when_asked() -> None:
-                while not loopback.hub.copies:
+                while not loopback.hub.copies:  # noqa: ASYNC110 - it comes from a thread
                     await trio.sleep(0.005)
                 scope.cancel()
 
@@ -187,7 +185,7 @@ async def test_without_the_extra(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "to", "words"),
+    "space, to, words",
     [
         ("story", None, "http://"),
         ("http://example.com/ada/story", None, "owner/name"),

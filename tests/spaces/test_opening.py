@@ -125,7 +125,7 @@ async def test_renamed_space(origins: Origins, autojump_clock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    "answer, error",
     [
         (Answer(200, "<html>welcome to the hotel</html>"), UnexpectedResponse),
         (Answer(200, b"{", {"content-type": "application/json"}), ProtocolError),

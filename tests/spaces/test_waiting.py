@@ -91,7 +91,7 @@ async def test_a_new_stage_is_looked_at_sooner(origins: Origins, autojump_clock)
 
 @pytest.mark.parametrize("before", [[], ["SLEEPING", "BUILDING"]])
 @pytest.mark.parametrize(
-    ("stage", "words"),
+    "stage, words",
     [
         ("NO_APP_FILE", "has to add one"),
         ("CONFIG_ERROR", "README"),
@@ -194,7 +194,7 @@ async def test_a_hub_that_falls_silent_ends_the_wait(origins: Origins, autojump_
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    "answer, error",
     [
         (Answer(200, "<html>"), UnexpectedResponse),
         (Answer(200, {"status": "fine"}), ProtocolError),

@@ -13,7 +13,6 @@ from .._errors import EndpointNotFound, ProtocolError, short_repr
 from ._parameters import Parameter, encode_arguments
 from ._wire import Json, are_objects, is_list, is_object
 
-
 _OAUTH = ("required", "optional")
 
 

@@ -119,7 +119,11 @@ def _copy(
     """Make the copy; return its name.  Runs in a worker thread."""
     try:
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HTTPError, OfflineModeIsEnabled
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HTTPError,  # pyright: ignore[reportPrivateImportUsage] - httpx's or its successor's
+            OfflineModeIsEnabled,
+        )
     except ImportError as exc:
         raise MissingExtra(
             'duplicate() needs huggingface_hub: pip install "triojob[spaces]"'

@@ -85,9 +85,7 @@ def read_source(src: str, hub: str | None, *, with_token: bool) -> Source:
     return Source(base, None, url)
 
 
-def space_headers(
-    token: Token | None, headers: Mapping[str, str] | None = None
-) -> dict[str, str]:
+def space_headers(token: Token | None, headers: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return ``headers`` and the one that carries a token to a Space.
 
     The proxy in front of it takes this one out, so that the app's code never sees it; it is sent
@@ -146,14 +144,16 @@ async def find_app(
     Raises:
         SpaceError: There is no such Space for this token, or it is in a stage that no waiting ends.
         TooManyRequests: The hub limits the rate of requests; raised by the first look only.
-        ConnectionFailed, ConnectionTimeout, ConnectionLost: The hub can't be reached; while waiting,
-            not in several looks in a row.
+        ConnectionFailed, ConnectionTimeout, ConnectionLost: The hub can't be reached; while
+            waiting, not in several looks in a row.
         ProtocolError, UnexpectedResponse: The hub's answer makes no sense.
     """
     http = connecting.http(hub, {} if token is None else {"authorization": token.bearer})
     found = False
     try:
-        app = await _Search(space, hub, token, http, connecting, on_wait).until_open()
+        app = await _Search(
+            space, hub, token, http=http, connecting=connecting, on_wait=on_wait
+        ).until_open()
         found = True
         return app
     finally:
@@ -170,6 +170,7 @@ class _Search:
         space: str,
         hub: str,
         token: Token | None,
+        *,
         http: HTTP,
         connecting: Connecting,
         on_wait: Callable[[SpaceStatus], object] | None,

@@ -40,21 +40,18 @@ _JITTER = 0.2
 
 @dataclass(frozen=True)
 class SpaceStatus:
-    """How a Space is that a client waits for, as ``Client(on_wait=)`` is told.
-
-    Attributes:
-        space: The Space's name, ``"owner/name"``.
-        stage: The hub's word for what it is doing, such as ``"BUILDING"`` or ``"SLEEPING"``.
-        ready: Whether the wait is over.
-        waited: For how many seconds the client has waited.
-        next_look: In how many seconds the client looks again, or None if it is ready.
-    """
+    """How a Space is that a client waits for, as ``Client(on_wait=)`` is told."""
 
     space: str
+    """The Space's name, ``"owner/name"``."""
     stage: str
+    """The hub's word for what it is doing, such as ``"BUILDING"`` or ``"SLEEPING"``."""
     ready: bool
+    """Whether the wait is over."""
     waited: float
+    """For how many seconds the client has waited."""
     next_look: float | None
+    """In how many seconds the client looks again, or None if the Space is ready."""
 
 
 class Step(enum.Enum):
@@ -133,7 +130,8 @@ def space_of_page(url: str, hub: str) -> str | None:
     if steps[1] == "spaces" and is_space_id(name):
         return name
     raise ValueError(
-        f"{url} is a page of the hub but not that of a Space, which is {parts.netloc}/spaces/owner/name"
+        f"{url} is a page of the hub but not that of a Space, "
+        f"which is {parts.netloc}/spaces/owner/name"
     )
 
 

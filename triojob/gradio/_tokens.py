@@ -117,6 +117,6 @@ def oauth_token_for(
     if wanted == "required" and not may_be_logged_in:
         raise AuthenticationError(
             f"{endpoint} acts with your Hugging Face token: "
-            "pass one for it to use by Client(oauth_token=...), if you trust this app"
+            "if you trust this app, pass Client(oauth_token=...)"
         )
     return None

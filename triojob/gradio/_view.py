@@ -9,7 +9,6 @@ from ._config import AppInfo, EndpointInfo
 from ._parameters import Parameter
 from ._wire import is_object
 
-
 _OAUTH = {
     "required": "acts with your Hugging Face token: Client(oauth_token=...)",
     "optional": "may act with your Hugging Face token: Client(oauth_token=...)",
