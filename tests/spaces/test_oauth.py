@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,14 @@ async def test_the_two_tokens_are_never_mixed(origins: Origins, autojump_clock) 
 
 
 # --- A real app ---
+
+
+@pytest.mark.parametrize("via", ["queue", "run", "call"])
+async def test_real_app_gets_it_by_each_way(gradio_url: str, via: Any) -> None:
+    async with Client(gradio_url, oauth_token=MINE) as client:
+        for name in ("/act", "/act_if_allowed"):
+            act = client.endpoint(name, via=via)
+            assert await act("x") == "x with 12 characters up to s_me"
 
 
 async def test_real_app_gets_it(gradio_url: str) -> None:

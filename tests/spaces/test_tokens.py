@@ -14,7 +14,17 @@ from tests.servers.faults import Answer, Silence
 from tests.servers.hub import TOKEN, Origins
 from tests.servers.scripted import Event
 from tests.spaces.support import SPACE, TLSInFront, bearers, client_of
-from triojob import AuthenticationError, Client, JobGroup, TriojobError, UnexpectedResponse
+from triojob import (
+    AuthenticationError,
+    Client,
+    JobGroup,
+    Timeouts,
+    TriojobError,
+    UnexpectedResponse,
+)
+from triojob.gradio._http import HTTP
+from triojob.gradio._space_host import space_headers
+from triojob.gradio._tokens import make_token
 
 TO_HUB = {"authorization": f"Bearer {TOKEN}"}
 TO_SPACE = {"x-hf-authorization": f"Bearer {TOKEN}"}
@@ -56,6 +66,19 @@ async def test_login_carries_it_too(origins: Origins, autojump_clock) -> None:
         await client.predict("Ada", api_name="/greet")
     assert origins.host.paths()[0] == "POST /login"
     assert bearers(origins.host.requests) == [TO_SPACE] * len(origins.host.requests)
+
+
+async def test_websockets_of_old_spaces_carry_it_too() -> None:
+    http = HTTP(
+        "https://ada-story.hf.space/",
+        streams=1,
+        timeouts=Timeouts(),
+        max_message_size=1000,
+        headers=space_headers(make_token(TOKEN, "token")),
+    )
+    headers = {name.lower(): value for name, value in http.own_headers()}
+    assert headers[b"x-hf-authorization"] == f"Bearer {TOKEN}".encode()
+    await http.aclose()
 
 
 async def test_without_token_nobody_gets_one(
