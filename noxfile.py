@@ -65,7 +65,8 @@ def lowest(session: nox.Session) -> None:
     # `--no-deps`: only our own bounds are ours to prove.
     session.run(
         *("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-deps"),
-        *("--resolution=lowest-direct", f"--python-version={session.python}", "--extra=cli"),
+        *("--resolution=lowest-direct", f"--python-version={session.python}"),
+        *("--extra=cli", "--extra=spaces"),
         *("--output-file", str(pins), str(PYPROJECT)),
     )
     session.log("the oldest: %s", ", ".join(pins.read_text().split()))
@@ -84,7 +85,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types with two checkers, and that all of the public interface has them."""
-    session.install(".[demo,types]")
+    session.install(".[demo,spaces,types]")
     for version in (SUPPORTED[0], SUPPORTED[-1]):
         session.run("mypy", "--strict", f"--python-version={version}", *session.posargs)
     session.run("basedpyright", "--warnings", *session.posargs)

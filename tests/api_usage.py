@@ -48,6 +48,8 @@ from triojob import (
     ProtocolError,
     QueueFull,
     ServerStopped,
+    SpaceError,
+    SpaceStatus,
     Status,
     StatusUpdate,
     Timeouts,
@@ -56,6 +58,7 @@ from triojob import (
     UnexpectedResponse,
     UpdateIterator,
     ValidationError,
+    duplicate,
     handle_file,
     report,
 )
@@ -259,6 +262,10 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         history=10,
         transport=transport,
     )
+    Client(
+        "owner/name", token="hf_1", oauth_token="hf_2", hub="http://hub", on_wait=waiting_for_space
+    )
+    Client("owner/name", token=True, on_wait=print)
     async with httpx.AsyncClient() as http_client, Client("http://app", http_client=http_client):
         pass
 
@@ -296,6 +303,31 @@ async def files(client: Client, path: os.PathLike[str], file: File) -> None:
     Client("http://app", download_files=False, max_file_download=None, max_transfers=2)
     Client("http://app", download_files=path, max_file_download=2**20)
     Client("http://app", download_files="folder")
+
+
+def waiting_for_space(status: SpaceStatus) -> None:
+    assert_type(status.space, str)
+    assert_type(status.stage, str)
+    assert_type(status.ready, bool)
+    assert_type(status.waited, float)
+    assert_type(status.next_look, float | None)
+
+
+async def copying() -> None:
+    assert_type(await duplicate("owner/name", token=True), str)
+    await duplicate(
+        "owner/name",
+        "me/copy",
+        token="hf_1",
+        private=False,
+        hardware="t4-small",
+        sleep_timeout=300,
+        secrets={"KEY": "value"},
+        variables={"KEY": "value"},
+        exist_ok=True,
+        hub="http://hub",
+    )
+    await duplicate("owner/name")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 # --- Reporting ---
@@ -338,6 +370,9 @@ async def failing(job: Job[int]) -> int:
     except ValidationError as exc:
         assert_type(exc.errors, dict[str, str])
         assert_type(exc.endpoint, str)
+    except SpaceError as exc:
+        assert_type(exc.space, str)
+        assert_type(exc.stage, str | None)
     except TooManyRequests as exc:
         assert_type(exc.retry_after, float | None)
     except UnexpectedResponse as exc:
@@ -359,6 +394,7 @@ BUILT_IN: list[tuple[type[TriojobError], type[Exception]]] = [
     (ValidationError, ValueError),
     (AuthenticationError, PermissionError),
     (FileTooLarge, ValueError),
+    (SpaceError, RuntimeError),
     (QueueFull, queue.Full),
     (TooManyRequests, RuntimeError),
     (ProtocolError, ValueError),

@@ -28,6 +28,7 @@ from ._errors import (
     ProtocolError as ProtocolError,
     QueueFull as QueueFull,
     ServerStopped as ServerStopped,
+    SpaceError as SpaceError,
     TooManyRequests as TooManyRequests,
     TriojobError as TriojobError,
     UnexpectedResponse as UnexpectedResponse,
@@ -46,8 +47,10 @@ from ._reporter import report as report
 from ._settings import Timeouts as Timeouts
 from ._version import __version__ as __version__
 from .gradio._client import Client as Client, ClientSession as ClientSession, Endpoint as Endpoint
+from .gradio._duplicate import duplicate as duplicate
 from .gradio._file_handle import File as File
 from .gradio._file_inputs import FileInput as FileInput, handle_file as handle_file
+from .gradio._spaces import SpaceStatus as SpaceStatus
 
 # Objects show the module that users import them from.
 for _object in tuple(globals().values()):

@@ -13,6 +13,7 @@
     ├── ValidationError (ValueError)                  the app's validator refused the input
     ├── AuthenticationError (PermissionError)
     ├── FileTooLarge (ValueError)                     a file, for the app or for the settings here
+    ├── SpaceError (RuntimeError)                     a Hugging Face Space can't be used
     ├── QueueFull (queue.Full)
     ├── TooManyRequests (RuntimeError)
     ├── ProtocolError (ValueError)                    a message that can't be
@@ -157,6 +158,21 @@ class AuthenticationError(TriojobError, PermissionError):
 
 class FileTooLarge(TriojobError, ValueError):
     """A file has more bytes than the app takes, or than `Client` was told to download."""
+
+
+class SpaceError(TriojobError, RuntimeError):
+    """A Hugging Face Space can't be used: it is missing, private, or in a stage of no return.
+
+    Attributes:
+        space: The Space's name, ``"owner/name"``.
+        stage: The hub's word for what is wrong, such as ``"BUILD_ERROR"``; None if the hub
+            doesn't show the Space.
+    """
+
+    def __init__(self, message: str, *, space: str = "", stage: str | None = None) -> None:
+        self.space = space
+        self.stage = stage
+        super().__init__(message)
 
 
 class QueueFull(TriojobError, queue.Full):

@@ -229,6 +229,8 @@ class Endpoint:
     manual: bool = False
     """Sends neither estimation nor process_starts by itself: the script does."""
     description: str = ""
+    oauth_token: Literal["required", "optional"] | None = None
+    """Whether its function takes a `gr.OAuthToken`."""
     cancels: tuple[int, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
     """Merged over the dependency in /config, for shapes that Gradio 6.31 never sends."""
@@ -298,6 +300,8 @@ class Endpoint:
             "api_visibility": self.visibility,
             "description": self.description,
             "code_snippets": {"python": "", "javascript": "", "bash": "", "cli": ""},
+            # Only there if there is something to say.
+            **({} if self.oauth_token is None else {"oauth_token": self.oauth_token}),
         }
 
 
@@ -385,6 +389,7 @@ class App:
         cached: bool = False,
         manual: bool = False,
         description: str = "",
+        oauth_token: Literal["required", "optional"] | None = None,
         cancels: Iterable[int] = (),
         extra: dict[str, Any] | None = None,
     ) -> Endpoint:
@@ -414,6 +419,7 @@ class App:
             cached=cached,
             manual=manual,
             description=description,
+            oauth_token=oauth_token,
             cancels=tuple(cancels),
             extra=dict(extra or {}),
         )

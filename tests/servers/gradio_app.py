@@ -321,6 +321,16 @@ def header(name: str, request: gr.Request) -> str:
     return str(request.headers.get(name))
 
 
+def act(name: str, token: gr.OAuthToken) -> str:
+    """Act with the token of whoever calls: show its length and end, as a test may see."""
+    return f"{name} with {len(token.token)} characters up to {token.token[-4:]}"
+
+
+def act_if_allowed(name: str, token: gr.OAuthToken | None) -> str:
+    """Act with a token, if there is one."""
+    return f"{name} without" if token is None else act(name, token)
+
+
 # --- Failures ---
 
 
@@ -491,6 +501,8 @@ def build() -> gr.Blocks:
         endpoint(who, None, out)
         endpoint(whoami, None, out)
         endpoint(header, name, out)
+        endpoint(act, name, out)
+        endpoint(act_if_allowed, name, out)
 
         endpoint(fail, None, out)
         endpoint(fail_hard, None, out)

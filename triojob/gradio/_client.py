@@ -6,7 +6,7 @@ import math
 import os
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +37,12 @@ from ._event import EventTranslator
 from ._file_data import file_rule
 from ._file_handle import FileSource
 from ._file_inputs import Gaps
-from ._http import HTTP, TRANSFERS, HTTPClient, HTTPTransport, is_json, parse_url
+from ._http import HTTP, TRANSFERS, HTTPClient, HTTPTransport, is_json
 from ._outputs import FileStage, OutputFiles
 from ._session import Delivery, Hub, Session
+from ._space_host import Connecting, find_app, read_source, space_headers
+from ._spaces import SpaceStatus, refusal_of_page
+from ._tokens import find_token, make_token, oauth_token_for
 from ._uploads import check_files, upload_files
 from ._view import describe_app
 from ._wire import Json, decode_object
@@ -77,6 +80,7 @@ class _RemoteCall(Call):
         *,
         data: str,
         gaps: Gaps,
+        oauth_token: str | None,
     ) -> None:
         self.name = info.name
         self._hub = hub
@@ -86,6 +90,7 @@ class _RemoteCall(Call):
         self._data = data
         self._gaps = gaps
         self._files = files
+        self._oauth_token = oauth_token
 
     async def run(self, record: JobRecord) -> Outcome[Any]:
         info = self._info
@@ -105,7 +110,14 @@ class _RemoteCall(Call):
                 if self._gaps.parameters:
                     # Before the call: of some servers it has a place in the queue to lose.
                     data = await self._upload(record)
-                request = CallRequest(info.name, info.fn_index, info.api_name, data, info.canceller)
+                request = CallRequest(
+                    info.name,
+                    info.fn_index,
+                    info.api_name,
+                    data,
+                    info.canceller,
+                    self._oauth_token,
+                )
                 delivery = Delivery(record.number, request, self._driver, translator)
                 session = self._session or self._hub.take_lane()
                 await session.send(delivery)
@@ -186,9 +198,11 @@ class Endpoint(Submittable):
         files: _Files,
         *,
         validate: bool,
+        oauth_token: Callable[[EndpointInfo], str | None],
         via: Via | None = None,
     ) -> None:
         self._hub = hub
+        self._oauth_token = oauth_token
         self._via: Via
         self._via, self._driver = _route(hub, info, via)
         self._info = info
@@ -229,7 +243,14 @@ class Endpoint(Submittable):
         data = self._info.encode(args, kwargs, validate=self._validate, gaps=gaps)
         check_files(gaps, self.name, self._files.max_file_size)
         return _RemoteCall(
-            self._hub, self._info, self._session, self._driver, self._files, data=data, gaps=gaps
+            self._hub,
+            self._info,
+            self._session,
+            self._driver,
+            self._files,
+            data=data,
+            gaps=gaps,
+            oauth_token=self._oauth_token(self._info),
         )
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -239,6 +260,7 @@ class Endpoint(Submittable):
             TypeError, ValueError: An argument is wrong or missing; nothing was sent.
             FileNotFoundError: There is no file where `handle_file` says.
             FileTooLarge: A file has more bytes than the app takes or this client downloads.
+            AuthenticationError: The app wants a login, or an ``oauth_token`` that was not given.
             AppError: The app raised.
             ValidationError: The app's validator refused the input.
             QueueFull: The app's queue is full.
@@ -354,7 +376,8 @@ class Client(_Surface):
     If the body raises, its exception passes through bare, and the jobs are cancelled.
 
     Args:
-        src: The app's URL, such as ``"http://127.0.0.1:7860"``.
+        src: The app's URL, such as ``"http://127.0.0.1:7860"``; or a Hugging Face Space, by its
+            name ``"owner/name"`` or by the URL of its page on the hub.
         auth: User name and password for an app that asks for them.
         headers: Sent with each request to this app.
         cookies: Sent with each request to this app.
@@ -377,6 +400,15 @@ class Client(_Surface):
         validate: Whether arguments are checked against the app's description before sending.
             False for apps that change what a component allows while they run.
         limit, history: As for `JobGroup`, for the client's own group.
+        token: A Hugging Face token that may use the Space, or True for the one saved on this
+            machine (HF_TOKEN, or by ``hf auth login``).  It is sent to the hub and to the Space's
+            own origin and nowhere else; a URL that is none of a Space is refused with it.
+        oauth_token: A Hugging Face token for the app's code to act with on your behalf.  It is
+            sent with calls of endpoints that say that they take one, and with nothing else.
+        hub: The URL of the hub that Spaces are looked up in; None for what the variable
+            HF_ENDPOINT says, or ``"https://huggingface.co"``.
+        on_wait: Called with a `SpaceStatus` at each look at a Space that is asleep or in the
+            making, while entering waits for it, and at the wait's end.  It must not block.
         http_client: Your own ``httpx.AsyncClient``, which you close.  Its pool must have room for
             ``max_streams`` (by default 32 here), ``max_transfers`` and 64 connections more:
             waiting inside the pool of httpx loses connections when a wait is cancelled.
@@ -385,8 +417,12 @@ class Client(_Surface):
     Raises:
         ValueError: An argument makes no sense.
 
-    On entering, also: `ConnectionFailed`, `AuthenticationError`, and `ProtocolError` or
-    `UnexpectedResponse` for what is no Gradio app, or one of a kind that triojob doesn't know.
+    Entering waits for a Space that is asleep or in the making for as long as that takes: bound it
+    by a scope around it, such as `trio.fail_after`.  Being cancelled ends the wait at once.
+
+    On entering, also: `SpaceError`, `ConnectionFailed`, `AuthenticationError`, and
+    `ProtocolError` or `UnexpectedResponse` for what is no Gradio app, or one of a kind that
+    triojob doesn't know.
     """
 
     def __init__(
@@ -406,10 +442,21 @@ class Client(_Surface):
         validate: bool = True,
         limit: float | None = None,
         history: int | None = None,
+        token: str | bool | None = None,
+        oauth_token: str | None = None,
+        hub: str | None = None,
+        on_wait: Callable[[SpaceStatus], object] | None = None,
         http_client: HTTPClient | None = None,
         transport: HTTPTransport | None = None,
     ) -> None:
-        self._base = parse_url(src)
+        self._source = read_source(src, hub, with_token=bool(token))
+        self._base = self._source.url
+        self._token = find_token(token)
+        self._oauth_token = None if oauth_token is None else make_token(oauth_token, "oauth_token")
+        space_headers(self._token, headers)  # refuses a token that is given twice
+        # By cookies, as a browser that has signed in.
+        self._may_be_logged_in = bool(cookies) or http_client is not None
+        self._on_wait = on_wait
         if http_client is not None and (transport is not None or verify is not True):
             raise ValueError("transport= and verify= are settings of your own http_client")
         if max_streams is None:
@@ -452,7 +499,7 @@ class Client(_Surface):
 
     @property
     def src(self) -> str:
-        """The app's URL, with a slash at its end."""
+        """The app's URL, with a slash at its end; of a Space that is yet to be found, its page."""
         return self._base
 
     @property
@@ -517,7 +564,23 @@ class Client(_Surface):
         assert self._hub is not None
         assert self._files is not None
         session = pinned or (self._session if info.stateful else None)
-        return Endpoint(self._hub, info, session, self._files, validate=self._validate, via=via)
+        return Endpoint(
+            self._hub,
+            info,
+            session,
+            self._files,
+            validate=self._validate,
+            oauth_token=self._oauth_token_for,
+            via=via,
+        )
+
+    def _oauth_token_for(self, info: EndpointInfo) -> str | None:
+        return oauth_token_for(
+            info.name,
+            info.oauth_token,
+            self._oauth_token,
+            may_be_logged_in=self._may_be_logged_in,
+        )
 
     def _own_group(self) -> JobGroup:
         return self._group
@@ -581,7 +644,7 @@ class Client(_Surface):
 
     @asynccontextmanager
     async def _live(self) -> AsyncGenerator[None, None]:
-        http = HTTP(self._base, **self._http_options)
+        http = await self._open_http()
         try:
             with _BareBody(nursery=True) as body:
                 with body.watched():
@@ -612,6 +675,23 @@ class Client(_Surface):
             if self._folder is not None:
                 self._folder.remove_if_empty()
             await http.aclose()
+
+    async def _open_http(self) -> HTTP:
+        options = dict(self._http_options)
+        if self._source.space is not None:
+            connecting = Connecting(
+                self._timeouts,
+                options["max_message_size"],
+                options["verify"],
+                options["transport"],
+                options["client"],
+            )
+            self._base = await find_app(
+                self._source.space, self._source.hub, self._token, connecting, self._on_wait
+            )
+        # Only here, so that no attribute of the client shows the token.
+        options["headers"] = space_headers(self._token, options["headers"])
+        return HTTP(self._base, **options)
 
     def __repr__(self) -> str:
         if self._app is None:
@@ -706,6 +786,10 @@ async def _discover(http: HTTP, auth: tuple[str, str] | None) -> AppInfo:
 async def _get_json(http: HTTP, path: str, *, root: bool) -> Json:
     response = await http.request("GET", path, root=root, limiter=http.requests)
     doing = f"reading /{path.strip('/').partition('?')[0]}"
+    if not is_json(response):
+        error = refusal_of_page(http._base, response.status, doing)
+        if error is not None:
+            raise error
     if response.status != 200:
         raise refusal(response, doing, "")
     if not is_json(response):

@@ -14,6 +14,8 @@ from ._file_inputs import Gaps
 from ._parameters import Parameter, encode_arguments
 from ._wire import Json, are_objects, is_list, is_object
 
+_OAUTH = ("required", "optional")
+
 
 @dataclass(frozen=True)
 class EndpointInfo:
@@ -37,6 +39,8 @@ class EndpointInfo:
     """Whether it is a generator."""
     stateful: bool
     """Whether it takes or returns ``gr.State``, which Gradio keeps by session."""
+    oauth_token: str | None = None
+    """``"required"`` or ``"optional"`` if its function takes a ``gr.OAuthToken``, else None."""
     queued: bool = True
     """Whether the app has it called through its queue."""
     canceller: int | None = None
@@ -239,6 +243,7 @@ class AppInfo:
             ),
             streams=is_object(types) and types.get("generator") is True,
             stateful=any(component.get("type") == "state" for component in (*inputs, *outputs)),
+            oauth_token=oauth if (oauth := described.get("oauth_token")) in _OAUTH else None,
             # Gradio 3 says null for «as the app does».
             queued=self._queued if dependency.get("queue") is None else bool(dependency["queue"]),
             canceller=self._cancellers.get(fn_index),

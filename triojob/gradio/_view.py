@@ -9,6 +9,11 @@ from ._config import AppInfo, EndpointInfo
 from ._parameters import Parameter
 from ._wire import is_object
 
+_OAUTH = {
+    "required": "acts with your Hugging Face token: Client(oauth_token=...)",
+    "optional": "may act with your Hugging Face token: Client(oauth_token=...)",
+}
+
 
 def describe_app(base: str, app: AppInfo, endpoints: Sequence[EndpointInfo]) -> str:
     """Return what the app offers, as text of several lines."""
@@ -27,6 +32,7 @@ def _describe(endpoint: EndpointInfo) -> list[str]:
     notes = [
         *(["yields outputs as they come"] if endpoint.streams else []),
         *(["keeps State by session"] if endpoint.stateful else []),
+        *([_OAUTH[endpoint.oauth_token]] if endpoint.oauth_token is not None else []),
         *([endpoint.visibility] if endpoint.visibility != "public" else []),
     ]
     if notes:

@@ -6,6 +6,7 @@ There are two kinds.  A `StreamDriver` has one event stream for all calls of a s
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ class CallRequest:
     """The call's data, as JSON."""
     canceller: int | None = None
     """The number of a function that cancels this one; servers before Gradio 4.31 need it."""
+    oauth_token: str | None = field(default=None, repr=False)
+    """For the app's function to act with, or None."""
 
     def body(self, session_hash: str | None, **more: str) -> str:
         """Return the JSON body of a request that makes the call.
@@ -38,6 +41,8 @@ class CallRequest:
         fields = {"data": self.data, "fn_index": str(self.fn_index), "event_data": "null", **more}
         if session_hash is not None:
             fields["session_hash"] = f'"{session_hash}"'
+        if self.oauth_token is not None:
+            fields["oauth_token"] = json.dumps(self.oauth_token)
         return "{" + ",".join(f'"{name}":{value}' for name, value in fields.items()) + "}"
 
     def canceller_body(self, session_hash: str) -> Json:

@@ -1,0 +1,29 @@
+import math
+import sys
+
+import trio
+
+from triojob import Client, SpaceError, SpaceStatus
+
+# A Space goes by its name; a plain URL is opened as it is.
+SPACE = sys.argv[1] if len(sys.argv) > 1 else "owner/name"
+
+
+def show(status: SpaceStatus) -> None:
+    print(f"{status.space} is {status.stage} after {status.waited:.0f} s")
+
+
+async def main() -> None:
+    try:
+        with trio.fail_after(600) as waiting:
+            async with Client(SPACE, on_wait=show) as client:
+                waiting.deadline = math.inf  # only the wait for the Space is bounded
+                print(await client.predict("Ada", api_name="/greet"))
+    except SpaceError as exc:
+        print(exc.stage, exc)
+
+
+trio.run(main)
+
+# prints:
+# > Hello Ada!

@@ -1,0 +1,1 @@
+"""Hugging Face Spaces, against a stand-in hub."""

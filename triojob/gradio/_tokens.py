@@ -1,0 +1,122 @@
+"""Hugging Face tokens: where they come from, and when one is handed to an app; no network.
+
+There are two, and they are never mixed.  ``Client(token=)`` lets the caller in: it goes to the hub
+and to the Space's own origin, in a header.  ``Client(oauth_token=)`` is for the app's code to act
+with, and goes in the body of a call of an endpoint that says that it takes one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .._errors import AuthenticationError
+
+
+class Token:
+    """A token that shows itself to nobody who doesn't ask for it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the token itself."""
+        return self._value
+
+    @property
+    def bearer(self) -> str:
+        """The value of the header that carries it."""
+        return f"Bearer {self._value}"
+
+    def __repr__(self) -> str:
+        return "<Token>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a token is not pickled")
+
+
+def make_token(value: str, name: str) -> Token:
+    """Return ``value`` as a token.
+
+    Args:
+        name: What users call the argument.
+
+    Raises:
+        ValueError: No token looks like that; the message doesn't show it.
+    """
+    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users' own words
+        raise TypeError(f"{name}= is a token as text, not {type(value).__name__}")
+    # The line's end comes along when a token is read from a file.
+    value = value.strip()
+    # What is none of these would end the header that the token stands in.
+    if not value or not all("!" <= character <= "~" for character in value):
+        raise ValueError(f"{name}= is empty, or has characters that no token has")
+    return Token(value)
+
+
+def find_token(token: str | bool | None) -> Token | None:  # noqa: FBT001 - `token=True` is the field's way to say it
+    """Return the token that ``Client(token=)`` means: none unless it was asked for.
+
+    True is for the one that the command ``hf auth login`` saved on this machine: the variable
+    HF_TOKEN, else the file that HF_TOKEN_PATH names, else ``token`` in the folder HF_HOME
+    (documented in huggingface_hub, "Environment variables").
+
+    Raises:
+        ValueError: No token looks like that, or none is saved.
+    """
+    if token is None or token is False:
+        return None
+    if token is not True:
+        return make_token(token, "token")
+    saved = os.environ.get("HF_TOKEN") or _read(_token_path())
+    if not saved:
+        raise ValueError(
+            "token=True is for the token saved on this machine, and there is none: "
+            "run `hf auth login`, set HF_TOKEN, or pass the token itself"
+        )
+    return make_token(saved, "the saved token, which token")
+
+
+def _token_path() -> Path:
+    # The same steps as in huggingface_hub (constants.py).
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~") / ".cache")
+    home = os.environ.get("HF_HOME") or str(Path(cache) / "huggingface")
+    path = os.environ.get("HF_TOKEN_PATH") or str(Path(home) / "token")
+    return Path(os.path.expandvars(path)).expanduser()
+
+
+def _read(path: Path) -> str | None:
+    try:
+        # What is no UTF-8 is no token either, and an error about it would hold it.
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return None
+
+
+def oauth_token_for(
+    endpoint: str, wanted: str | None, given: Token | None, *, may_be_logged_in: bool
+) -> str | None:
+    """Return the OAuth token to send with a call, or None.
+
+    Args:
+        wanted: What ``/info`` says of the endpoint: ``"required"``, ``"optional"`` or nothing
+            (gradio 6.31, ``utils.py``, ``oauth_token_requirement``).
+        given: What the user gave for this app.
+        may_be_logged_in: Whether cookies of the user's may tell the app who they are, as a
+            browser's do.
+
+    Raises:
+        AuthenticationError: The app would refuse the call without one.
+    """
+    if wanted is None:
+        return None
+    if given is not None:
+        return given.reveal()
+    if wanted == "required" and not may_be_logged_in:
+        raise AuthenticationError(
+            f"{endpoint} acts with your Hugging Face token: "
+            "if you trust this app, pass Client(oauth_token=...)"
+        )
+    return None
