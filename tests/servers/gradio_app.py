@@ -282,6 +282,11 @@ def bump_slow(delay: float, state: int) -> Iterator[tuple[int, int]]:
         yield state, state
 
 
+def unloaded(request: gr.Request) -> None:
+    """Note which session has ended."""
+    _note(f"unload {request.session_hash}", unloaded=1)
+
+
 def who(request: gr.Request) -> str:
     return str(request.session_hash)
 
@@ -483,6 +488,7 @@ def build() -> gr.Blocks:
         gr.Button("js").click(None, name, out, js="(name) => name")
         gr.Button("stop").click(None, None, None, cancels=[running])
         endpoint(cached_count, [n, text], out)
+        demo.unload(unloaded)
     return demo
 
 

@@ -28,13 +28,14 @@ from .._settings import Timeouts
 from ._config import AppInfo, EndpointInfo
 from ._drivers import make_driver, refusal
 from ._event import EventTranslator
+from ._heartbeat import open_heartbeats
 from ._http import HTTP, HTTPClient, HTTPTransport, is_json, parse_url
 from ._session import Delivery, Hub, Session
 from ._view import describe_app
 from ._wire import Json, decode_object
 
 _DEFAULT_STREAMS = 256
-_OWN_CLIENT_STREAMS = 32
+_OWN_CLIENT_STREAMS, _OWN_CLIENT_HEARTBEATS = 32, 4
 """For a caller's own httpx client: with the short requests, what httpx's default pool has."""
 
 
@@ -252,7 +253,7 @@ class Client(_Surface):
             False for apps that change what a component allows while they run.
         limit, history: As for `JobGroup`, for the client's own group.
         http_client: Your own ``httpx.AsyncClient``, which you close.  Its pool must have room for
-            ``max_streams`` (by default 32 here) and 64 connections more: waiting inside the pool
+            ``max_streams`` (by default 32 here) and 68 connections more: waiting inside the pool
             of httpx loses connections when a wait is cancelled.
         transport: Your own ``httpx.AsyncBaseTransport``.
 
@@ -293,6 +294,7 @@ class Client(_Surface):
         self._timeouts = timeouts or Timeouts()
         self._http_options: dict[str, Any] = {
             "streams": max_streams,
+            "heartbeats": max_streams if http_client is None else _OWN_CLIENT_HEARTBEATS,
             "timeouts": self._timeouts,
             "max_message_size": max_message_size,
             "headers": headers,
@@ -425,13 +427,17 @@ class Client(_Surface):
     async def _live(self) -> AsyncGenerator[None, None]:
         http = HTTP(self._base, **self._http_options)
         try:
-            with _BareBody(nursery=True) as body:
+            with _BareBody(nurseries=2) as body:
                 with body.watched():
                     app = await _discover(http, self._auth)
                     http.prefix = app.api_prefix
                     driver = make_driver(app.protocol, http)
-                async with trio.open_nursery() as background:
-                    hub = Hub(http, driver, background, self._timeouts)
+                # The heartbeats end last: the app may unload a session when its calls have ended.
+                async with (
+                    open_heartbeats(http, wanted=app.wants_heartbeat) as heartbeats,
+                    trio.open_nursery() as background,
+                ):
+                    hub = Hub(http, driver, background, heartbeats, self._timeouts)
                     self._app, self._hub, self._session = app, hub, Session(hub)
                     try:
                         async with self._group:
@@ -460,11 +466,11 @@ class _BareBody:
     """Hides the nurseries of a context manager: lets the exception of its body through bare.
 
     Args:
-        nursery: Whether there is a nursery around the job group.
+        nurseries: How many nurseries there are around the job group.
     """
 
-    def __init__(self, *, nursery: bool = False) -> None:
-        self._nursery = nursery
+    def __init__(self, *, nurseries: int = 0) -> None:
+        self._nurseries = nurseries
         self._raised: BaseException | None = None
 
     def watched(self) -> _Watched:
@@ -486,8 +492,9 @@ class _BareBody:
         if bare is None or inner is not bare:
             # The jobs' failures, in the group of the job group.
             inner = exc
-            if exc is not None and self._nursery and len(inside := parts(exc)) == 1:
-                inner = inside[0] if parts(inside[0]) else exc
+            for _ in range(self._nurseries):
+                if inner is not None and len(inside := parts(inner)) == 1 and parts(inside[0]):
+                    inner = inside[0]
         if inner is None or inner is exc:
             return
         context = inner.__context__

@@ -95,6 +95,7 @@ class AppInfo:
         self.protocol = str(config.get("protocol", "ws"))
         self.api_prefix = str(config.get("api_prefix") or "")
         self.title = str(config.get("title") or "")
+        self.wants_heartbeat = config.get("connect_heartbeat") is not False
         named = info.get("named_endpoints")
         dependencies = config.get("dependencies")
         components = config.get("components")

@@ -86,6 +86,7 @@ class HTTP:
     Args:
         base: The app's URL with a slash at its end.
         streams: How many event streams may be open at once.
+        heartbeats: How many heartbeats of sessions may be.
         max_message_size: How many bytes an answer or an event may have.
         client: The caller's own client, which stays theirs to close; or None to make one.
     """
@@ -95,6 +96,7 @@ class HTTP:
         base: str,
         *,
         streams: int,
+        heartbeats: int,
         timeouts: Timeouts,
         max_message_size: int,
         headers: Mapping[str, str] | None = None,
@@ -110,12 +112,13 @@ class HTTP:
         self._timeouts = timeouts
         self._max_size = max_message_size
         self.streams = trio.CapacityLimiter(streams)
+        self.heartbeats = trio.CapacityLimiter(heartbeats)
         self.requests = trio.CapacityLimiter(REQUESTS)
         self.goodbyes = trio.CapacityLimiter(GOODBYES)
         self._owned = client is None
         self._headers = dict(headers or {})
         if client is None:
-            places = streams + REQUESTS + GOODBYES
+            places = streams + heartbeats + REQUESTS + GOODBYES
             limits = httpx.Limits(
                 max_connections=places,
                 max_keepalive_connections=places,
@@ -211,6 +214,8 @@ class HTTP:
         path: str,
         deliver: Callable[[bytes], bool],
         refuse: Callable[[Response], TriojobError],
+        *,
+        what: str | None = None,
     ) -> None:
         """Open an event stream and read it to its end.
 
@@ -218,13 +223,14 @@ class HTTP:
             deliver: Called with the data of each event; returns whether that was the last one.
                 What it raises ends the reading.
             refuse: Makes an error of an answer that is not an event stream.
+            what: What errors call the request; by default its path without the query.
 
         Raises:
             ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed, or the stream
                 ended before its last event.
             ProtocolError: An event is too large.
         """
-        what = f"GET {path.partition('?')[0]}"
+        what = what or f"GET {path.partition('?')[0]}"
         with self._mapped_errors(
             what, f"the event stream was silent for {self._timeouts.silence} s"
         ):
@@ -239,7 +245,9 @@ class HTTP:
                 kind = response.headers.get("content-type", "")
                 if response.status_code != 200 or not kind.startswith("text/event-stream"):
                     head = await self._read(response, 1000)
-                    raise refuse(Response(response.status_code, kind, None, None, head))
+                    retry_after = response.headers.get("retry-after")
+                    location = response.headers.get("location")
+                    raise refuse(Response(response.status_code, kind, retry_after, location, head))
                 decoder = EventDecoder(self._max_size)
                 last = False
 

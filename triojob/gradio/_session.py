@@ -28,6 +28,7 @@ from .._settings import Timeouts
 from .._turns import Turns
 from ._drivers import Driver
 from ._event import EventTranslator
+from ._heartbeat import Heartbeats
 from ._http import HTTP
 from ._wire import Json
 
@@ -83,12 +84,19 @@ class Hub:
 
     Args:
         background: The nursery of readers, joins and goodbyes.
+        heartbeats: Those of the sessions that are kept; they outlive the background.
     """
 
     def __init__(
-        self, http: HTTP, driver: Driver, background: trio.Nursery, timeouts: Timeouts
+        self,
+        http: HTTP,
+        driver: Driver,
+        background: trio.Nursery,
+        heartbeats: Heartbeats,
+        timeouts: Timeouts,
     ) -> None:
         self.http = http
+        self.heartbeats = heartbeats
         self.driver = driver
         self.background = background
         self.timeouts = timeouts
@@ -174,6 +182,8 @@ class Session:
         """Whether this session holds a place in the client's budget of streams."""
         self._last_use = False
         """Nothing new rides on this session: close its stream as soon as nothing needs it."""
+        self._heartbeat: trio.CancelScope | None = None
+        """Around the heartbeat of ``_hash``; a lane keeps nothing on the server and needs none."""
 
     @property
     def ended(self) -> bool:
@@ -220,6 +230,8 @@ class Session:
             raise
         delivery.session = self
         delivery.session_hash = self._hash
+        if self._heartbeat is None and not self._lane:
+            self._heartbeat = self._hub.heartbeats.start(self._hash)
         self._hub.joins.add(delivery)
         self._hub.background.start_soon(self._join, delivery, name=f"<join {delivery.name}>")
 
@@ -349,6 +361,7 @@ class Session:
         """The stream broke, and with it each call that rides on it."""
         # The server drops what the old session had when it notices, which may be any moment now.
         self._hash = uuid.uuid4().hex
+        self._end_heartbeat()
         self._early.clear()
         for delivery in tuple(self._deliveries.values()):
             delivery.translator.fail(error)
@@ -380,11 +393,20 @@ class Session:
             elif self._lane and self._reader.deadline == math.inf:
                 # The server closes it in a moment; if not, it has forgotten to.
                 self._reader.deadline = trio.current_time() + _LINGER
-        elif self._has_place:
+            return
+        if self._has_place:
             self._has_place = False
             self._hub.http.streams.release_on_behalf_of(self)
             if self._lane and not self._last_use:
                 self._hub.give_back(self)
+        if self._last_use:
+            self._end_heartbeat()
+
+    def _end_heartbeat(self) -> None:
+        """Let the app unload the session: it is used no more."""
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+            self._heartbeat = None
 
     def _tell_if_possible(self, fn_index: int) -> None:
         function = self._functions[fn_index]
