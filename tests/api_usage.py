@@ -40,6 +40,7 @@ from triojob import (
     ProgressUnit,
     ProtocolError,
     QueueFull,
+    ServerRestarted,
     ServerStopped,
     Status,
     StatusUpdate,
@@ -320,5 +321,6 @@ BUILT_IN: list[tuple[type[TriojobError], type[Exception]]] = [
     (ConnectionLost, ConnectionError),
     (ConnectionFailed, ConnectionLost),
     (ConnectionTimeout, TimeoutError),
+    (ServerRestarted, ConnectionLost),
     (ServerStopped, ConnectionLost),
 ]

@@ -25,6 +25,7 @@ from ._errors import (
     JobTimeout as JobTimeout,
     ProtocolError as ProtocolError,
     QueueFull as QueueFull,
+    ServerRestarted as ServerRestarted,
     ServerStopped as ServerStopped,
     TooManyRequests as TooManyRequests,
     TriojobError as TriojobError,

@@ -18,6 +18,7 @@
     └── ConnectionLost (ConnectionError)
         ├── ConnectionFailed                          no connection was made: nothing was sent
         ├── ConnectionTimeout (TimeoutError)          a phase took longer than `Timeouts` allows
+        ├── ServerRestarted                           State is gone: nothing was sent
         └── ServerStopped                             the server says that it is going away
 
 Each also derives from the built-in that a caller would catch.
@@ -191,6 +192,14 @@ class ConnectionFailed(ConnectionLost):
 
 class ConnectionTimeout(ConnectionLost, TimeoutError):
     """The network took longer than `Timeouts` allows for this phase."""
+
+
+class ServerRestarted(ConnectionLost):
+    """The app was started anew since the call's session was last used; nothing was sent.
+
+    The session's ``gr.State`` is gone, or the endpoint has changed.
+    The next call goes on, from a new State.
+    """
 
 
 class ServerStopped(ConnectionLost):

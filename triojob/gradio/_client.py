@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, final
 
@@ -30,6 +31,7 @@ from ._drivers import make_driver, refusal
 from ._event import EventTranslator
 from ._heartbeat import open_heartbeats
 from ._http import HTTP, HTTPClient, HTTPTransport, is_json, parse_url
+from ._restart import AppWatch
 from ._session import Delivery, Hub, Session
 from ._view import describe_app
 from ._wire import Json, decode_object
@@ -44,6 +46,7 @@ class _RemoteCall(Call):
 
     def __init__(self, hub: Hub, info: EndpointInfo, session: Session | None, data: str) -> None:
         self.name = info.name
+        self._restarts = hub.watch.restarts
         self._hub = hub
         self._info = info
         self._session = session
@@ -58,7 +61,7 @@ class _RemoteCall(Call):
             present=info.present,
             reporter=record.reporter,
         )
-        delivery = Delivery(record.number, info.fn_index, info.name, self._data, translator)
+        delivery = Delivery(record.number, info, self._data, translator, restarts=self._restarts)
         result: Outcome[Any] | None = None
         with trio.CancelScope() as scope, self._hub.call(scope):
             try:
@@ -88,12 +91,17 @@ class Endpoint(Submittable):
     """
 
     def __init__(
-        self, hub: Hub, info: EndpointInfo, session: Session | None, *, validate: bool
+        self, hub: Hub, find: Callable[[], tuple[EndpointInfo, Session | None]], *, validate: bool
     ) -> None:
         self._hub = hub
-        self._info = info
-        self._session = session
+        self._find = find
         self._validate = validate
+        self._look_up()
+
+    def _look_up(self) -> None:
+        self._restarts = self._hub.watch.restarts
+        info, self._session = self._find()
+        self._info = info
         self.__name__ = info.name
         self.__doc__ = info.description
         self.__signature__ = info.signature
@@ -117,6 +125,8 @@ class Endpoint(Submittable):
         """Check and encode the arguments of a call; nothing is sent."""
         if self._hub.closed:
             raise GroupClosed(f"the client of {self.name} has been closed")
+        if self._restarts != self._hub.watch.restarts:
+            self._look_up()
         if self._session is not None and self._session.ended:
             raise GroupClosed(f"the session that {self.name} is pinned to has ended")
         data = self._info.encode(args, kwargs, validate=self._validate)
@@ -307,7 +317,6 @@ class Client(_Surface):
         self._validate = validate
         self._group = JobGroup(limit=limit, history=history)
         self._lifetime: AbstractAsyncContextManager[None] | None = None
-        self._app: AppInfo | None = None
         self._hub: Hub | None = None
         self._session: Session | None = None
 
@@ -358,18 +367,21 @@ class Client(_Surface):
     def _endpoint(
         self, api_name: str | None, fn_index: int | None, pinned: Session | None
     ) -> Endpoint:
-        info = self._opened().find(api_name, fn_index)
+        def find() -> tuple[EndpointInfo, Session | None]:
+            info = self._opened().find(api_name, fn_index)
+            return info, pinned or (self._session if info.stateful else None)
+
+        self._opened()
         assert self._hub is not None
-        session = pinned or (self._session if info.stateful else None)
-        return Endpoint(self._hub, info, session, validate=self._validate)
+        return Endpoint(self._hub, find, validate=self._validate)
 
     def _own_group(self) -> JobGroup:
         return self._group
 
     def _opened(self) -> AppInfo:
-        if self._app is None:
+        if self._hub is None:
             raise GroupClosed("enter the client first: async with Client(url) as client")
-        return self._app
+        return self._hub.watch.app
 
     @asynccontextmanager
     async def session(
@@ -429,16 +441,22 @@ class Client(_Surface):
         try:
             with _BareBody(nurseries=2) as body:
                 with body.watched():
-                    app = await _discover(http, self._auth)
+                    discover = partial(_discover, http, self._auth)
+                    app = await discover()
                     http.prefix = app.api_prefix
                     driver = make_driver(app.protocol, http)
+                    watch = AppWatch(http, app, discover)
                 # The heartbeats end last: the app may unload a session when its calls have ended.
                 async with (
-                    open_heartbeats(http, wanted=app.wants_heartbeat) as heartbeats,
+                    open_heartbeats(
+                        http, wanted=app.wants_heartbeat, lost=watch.doubt
+                    ) as heartbeats,
                     trio.open_nursery() as background,
                 ):
-                    hub = Hub(http, driver, background, heartbeats, self._timeouts)
-                    self._app, self._hub, self._session = app, hub, Session(hub)
+                    hub = Hub(
+                        http, driver, background, self._timeouts, heartbeats=heartbeats, watch=watch
+                    )
+                    self._hub, self._session = hub, Session(hub)
                     try:
                         async with self._group:
                             with body.watched():
@@ -451,13 +469,12 @@ class Client(_Surface):
             await http.aclose()
 
     def __repr__(self) -> str:
-        if self._app is None:
+        if self._hub is None:
             return f"<Client {self._base} (not entered)>"
-        assert self._hub is not None
         streams = self._hub.http.streams
         state = "closed" if self._hub.closed else f"{len(self.jobs)} jobs"
         return (
-            f"<Client {self._base} {self._app.protocol} {state}, "
+            f"<Client {self._base} {self.protocol} {state}, "
             f"{streams.borrowed_tokens:g}/{streams.total_tokens:g} streams>"
         )
 

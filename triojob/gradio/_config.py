@@ -95,6 +95,8 @@ class AppInfo:
         self.protocol = str(config.get("protocol", "ws"))
         self.api_prefix = str(config.get("api_prefix") or "")
         self.title = str(config.get("title") or "")
+        self.app_id = config.get("app_id")
+        """Another one after each start of the app; None if it has none."""
         self.wants_heartbeat = config.get("connect_heartbeat") is not False
         named = info.get("named_endpoints")
         dependencies = config.get("dependencies")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import final
 
@@ -40,10 +40,14 @@ class Heartbeats:
 
     Args:
         wanted: Whether the app has any use for them.
+        lost: Called when the connection of one breaks.
     """
 
-    def __init__(self, http: HTTP, nursery: trio.Nursery, *, wanted: bool) -> None:
+    def __init__(
+        self, http: HTTP, nursery: trio.Nursery, *, wanted: bool, lost: Callable[[], None]
+    ) -> None:
         self._http = http
+        self._lost = lost
         self._nursery = nursery
         self._wanted = wanted
         self._scopes: set[trio.CancelScope] = set()
@@ -104,6 +108,7 @@ class Heartbeats:
                     return
                 at_least = exc.retry_after
             except ConnectionLost as exc:
+                self._lost()
                 logger.debug("lost a heartbeat, which is opened again: %s", exc)
             except TriojobError as exc:
                 logger.warning("a session goes on without its heartbeat: %s", exc)
@@ -115,10 +120,12 @@ class Heartbeats:
 
 
 @asynccontextmanager
-async def open_heartbeats(http: HTTP, *, wanted: bool) -> AsyncGenerator[Heartbeats, None]:
+async def open_heartbeats(
+    http: HTTP, *, wanted: bool, lost: Callable[[], None]
+) -> AsyncGenerator[Heartbeats, None]:
     """Keep heartbeats for as long as the body runs, and end them after it, however it ends."""
     async with trio.open_nursery() as nursery:
-        heartbeats = Heartbeats(http, nursery, wanted=wanted)
+        heartbeats = Heartbeats(http, nursery, wanted=wanted, lost=lost)
         try:
             yield heartbeats
         finally:

@@ -17,19 +17,23 @@ from contextlib import contextmanager
 import trio
 
 from .._errors import (
+    AuthenticationError,
     ConnectionFailed,
     ConnectionLost,
     GroupClosed,
     ServerStopped,
     TriojobError,
+    UnexpectedResponse,
     shorten,
 )
 from .._settings import Timeouts
 from .._turns import Turns
+from ._config import EndpointInfo
 from ._drivers import Driver
 from ._event import EventTranslator
 from ._heartbeat import Heartbeats
 from ._http import HTTP
+from ._restart import AppWatch
 from ._wire import Json
 
 logger = logging.getLogger("triojob")
@@ -46,21 +50,32 @@ class Delivery:
         "data",
         "event_id",
         "fn_index",
+        "info",
         "join_scope",
         "name",
         "number",
+        "restarts",
         "session",
         "session_hash",
         "translator",
     )
 
     def __init__(
-        self, number: int, fn_index: int, name: str, data: str, translator: EventTranslator
+        self,
+        number: int,
+        info: EndpointInfo,
+        data: str,
+        translator: EventTranslator,
+        *,
+        restarts: int,
     ) -> None:
         self.number = number
         """Calls that wait for the same get it in this order."""
-        self.fn_index = fn_index
-        self.name = name
+        self.info = info
+        self.fn_index = info.fn_index
+        self.name = info.name
+        self.restarts = restarts
+        """How often the app had been started anew when ``data`` was made for it."""
         self.data = data
         self.translator = translator
         self.session: Session | None = None
@@ -92,9 +107,12 @@ class Hub:
         http: HTTP,
         driver: Driver,
         background: trio.Nursery,
-        heartbeats: Heartbeats,
         timeouts: Timeouts,
+        *,
+        heartbeats: Heartbeats,
+        watch: AppWatch,
     ) -> None:
+        self.watch = watch
         self.http = http
         self.heartbeats = heartbeats
         self.driver = driver
@@ -182,6 +200,8 @@ class Session:
         """Whether this session holds a place in the client's budget of streams."""
         self._last_use = False
         """Nothing new rides on this session: close its stream as soon as nothing needs it."""
+        self._since: int | None = None
+        """How often the app had been started anew at the last call with State; None for none."""
         self._heartbeat: trio.CancelScope | None = None
         """Around the heartbeat of ``_hash``; a lane keeps nothing on the server and needs none."""
 
@@ -199,6 +219,8 @@ class Session:
 
         Raises:
             GroupClosed: The session has ended.
+        ConnectionFailed: The server can't be reached.
+        ServerRestarted: The app is not the one any more that the call was meant for.
         """
         function = self._functions.get(delivery.fn_index)
         if function is None:
@@ -220,7 +242,13 @@ class Session:
                 if not self._has_place:
                     await self._hub.http.streams.acquire_on_behalf_of(self)
                     self._has_place = True
+            await self._hub.watch.look()
             await self._hub.http.requests.acquire_on_behalf_of(delivery)
+            try:
+                self._vouch(delivery)
+            except BaseException:
+                self._hub.http.requests.release_on_behalf_of(delivery)
+                raise
             if self._last_use:
                 self._hub.http.requests.release_on_behalf_of(delivery)
                 raise GroupClosed(f"the session that {delivery.name} is pinned to has ended")
@@ -234,6 +262,12 @@ class Session:
             self._heartbeat = self._hub.heartbeats.start(self._hash)
         self._hub.joins.add(delivery)
         self._hub.background.start_soon(self._join, delivery, name=f"<join {delivery.name}>")
+
+    def _vouch(self, delivery: Delivery) -> None:
+        watch, since = self._hub.watch, self._since
+        if delivery.info.stateful:
+            self._since = watch.restarts
+        watch.vouch(delivery.info, delivery.restarts, since)
 
     def abandoned(self, delivery: Delivery) -> None:
         """Nobody waits for this call any more."""
@@ -290,6 +324,9 @@ class Session:
     async def _not_joined(self, delivery: Delivery, error: TriojobError | None) -> None:
         if error is not None:
             delivery.translator.fail(error)
+        if isinstance(error, (ConnectionLost, UnexpectedResponse, AuthenticationError)):
+            # As when the server that is there now knows neither the function nor the login.
+            self._hub.watch.doubt()
         function = self._functions[delivery.fn_index]
         unsure = error is None or (
             isinstance(error, ConnectionLost)
@@ -361,6 +398,7 @@ class Session:
         """The stream broke, and with it each call that rides on it."""
         # The server drops what the old session had when it notices, which may be any moment now.
         self._hash = uuid.uuid4().hex
+        self._hub.watch.doubt()
         self._end_heartbeat()
         self._early.clear()
         for delivery in tuple(self._deliveries.values()):
