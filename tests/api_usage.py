@@ -226,6 +226,8 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         assert_type(greet.api_name, str | None)
         assert_type(greet.fn_index, int)
         assert_type(inspect.signature(greet), inspect.Signature)
+        assert_type(greet.with_event_data({"index": 0}), Endpoint)
+        assert_type(greet.with_event_data([1], trigger_id=3), Endpoint)
         assert_type(client.endpoint(), Endpoint)
         assert_type(client.endpoint(fn_index=0), Endpoint)
 

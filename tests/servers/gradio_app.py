@@ -88,6 +88,12 @@ def echo(value: Any) -> Any:
     return value
 
 
+def selected(text: str, event: gr.SelectData) -> dict[str, Any]:
+    """Tell what was selected, and in which component."""
+    target = getattr(event.target, "label", None)
+    return {"text": text, "index": event.index, "value": event.value, "target": target}
+
+
 def no_output(text: str) -> None:
     """Has no output component at all."""
 
@@ -489,6 +495,7 @@ def build() -> gr.Blocks:
         gr.Button("stop").click(None, None, None, cancels=[running])
         endpoint(cached_count, [n, text], out)
         demo.unload(unloaded)
+        endpoint(selected, text, result)
     return demo
 
 

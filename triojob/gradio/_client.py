@@ -31,10 +31,11 @@ from ._drivers import make_driver, refusal
 from ._event import EventTranslator
 from ._heartbeat import open_heartbeats
 from ._http import HTTP, HTTPClient, HTTPTransport, is_json, parse_url
+from ._parameters import encode_value
 from ._restart import AppWatch
 from ._session import Delivery, Hub, Session
 from ._view import describe_app
-from ._wire import Json, decode_object
+from ._wire import Json, Trigger, decode_object
 
 _DEFAULT_STREAMS = 256
 _OWN_CLIENT_STREAMS, _OWN_CLIENT_HEARTBEATS = 32, 4
@@ -44,8 +45,16 @@ _OWN_CLIENT_STREAMS, _OWN_CLIENT_HEARTBEATS = 32, 4
 class _RemoteCall(Call):
     """A call of an endpoint whose arguments are checked and encoded."""
 
-    def __init__(self, hub: Hub, info: EndpointInfo, session: Session | None, data: str) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        info: EndpointInfo,
+        session: Session | None,
+        data: str,
+        trigger: Trigger,
+    ) -> None:
         self.name = info.name
+        self._trigger = trigger
         self._restarts = hub.watch.restarts
         self._hub = hub
         self._info = info
@@ -61,7 +70,14 @@ class _RemoteCall(Call):
             present=info.present,
             reporter=record.reporter,
         )
-        delivery = Delivery(record.number, info, self._data, translator, restarts=self._restarts)
+        delivery = Delivery(
+            record.number,
+            info,
+            self._data,
+            translator,
+            restarts=self._restarts,
+            trigger=self._trigger,
+        )
         result: Outcome[Any] | None = None
         with trio.CancelScope() as scope, self._hub.call(scope):
             try:
@@ -96,6 +112,7 @@ class Endpoint(Submittable):
         self._hub = hub
         self._find = find
         self._validate = validate
+        self._trigger = Trigger()
         self._look_up()
 
     def _look_up(self) -> None:
@@ -130,7 +147,27 @@ class Endpoint(Submittable):
         if self._session is not None and self._session.ended:
             raise GroupClosed(f"the session that {self.name} is pinned to has ended")
         data = self._info.encode(args, kwargs, validate=self._validate)
-        return _RemoteCall(self._hub, self._info, self._session, data)
+        return _RemoteCall(self._hub, self._info, self._session, data, self._trigger)
+
+    def with_event_data(self, data: Any, trigger_id: int | None = None) -> Endpoint:
+        """Return this endpoint with what a browser would say of the event that set it off.
+
+        A function of the app that takes ``gr.EventData``, or a kind of it such as
+        ``gr.SelectData``, gets that from these.
+
+        Args:
+            data: A value that JSON has.  For ``gr.SelectData`` it is a dictionary with ``index``
+                and ``value``.
+            trigger_id: The number of the component that was clicked or changed: ``id`` in the
+                app's ``/config``.  The function finds the component in ``gr.EventData.target``.
+
+        Raises:
+            TypeError, ValueError: ``data`` can't be sent as JSON.
+        """
+        encoded = encode_value(data, f"the event data for {self.name}")
+        other = Endpoint(self._hub, self._find, validate=self._validate)
+        other._trigger = Trigger(encoded, trigger_id)
+        return other
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the endpoint; return its result: a tuple if it has several outputs.

@@ -190,7 +190,16 @@ def encode_arguments(
 
 
 def _encode(endpoint: str, name: str, value: Any) -> str:
-    where = f"parameter {name!r} of {endpoint} can't be sent as JSON"
+    return encode_value(value, f"parameter {name!r} of {endpoint}")
+
+
+def encode_value(value: Any, what: str) -> str:
+    """Return ``value`` as JSON; ``what`` names it in the error.
+
+    Raises:
+        TypeError, ValueError: It can't be sent as JSON.
+    """
+    where = f"{what} can't be sent as JSON"
     try:
         encoded = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         encoded.encode()  # a lone surrogate shows only here

@@ -34,7 +34,7 @@ from ._event import EventTranslator
 from ._heartbeat import Heartbeats
 from ._http import HTTP
 from ._restart import AppWatch
-from ._wire import Json
+from ._wire import Json, Trigger
 
 logger = logging.getLogger("triojob")
 
@@ -58,6 +58,7 @@ class Delivery:
         "session",
         "session_hash",
         "translator",
+        "trigger",
     )
 
     def __init__(
@@ -68,6 +69,7 @@ class Delivery:
         translator: EventTranslator,
         *,
         restarts: int,
+        trigger: Trigger,
     ) -> None:
         self.number = number
         """Calls that wait for the same get it in this order."""
@@ -77,6 +79,7 @@ class Delivery:
         self.restarts = restarts
         """How often the app had been started anew when ``data`` was made for it."""
         self.data = data
+        self.trigger = trigger
         self.translator = translator
         self.session: Session | None = None
         """Set once the server may hear of the call."""
@@ -293,7 +296,11 @@ class Session:
         try:
             with delivery.join_scope:
                 event_id = await self._hub.driver.join(
-                    delivery.session_hash, delivery.fn_index, delivery.data, delivery.name
+                    delivery.session_hash,
+                    delivery.fn_index,
+                    delivery.data,
+                    delivery.name,
+                    delivery.trigger,
                 )
         except TriojobError as exc:
             error = exc

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from .._wire import Json
+from .._wire import Json, Trigger
 
 
 class Driver(Protocol):
@@ -14,12 +14,15 @@ class Driver(Protocol):
     edits: bool
     """Whether outputs after the first come as edits."""
 
-    async def join(self, session_hash: str, fn_index: int, data: str, endpoint: str) -> str:
+    async def join(
+        self, session_hash: str, fn_index: int, data: str, endpoint: str, trigger: Trigger
+    ) -> str:
         """Put a call into the server's queue; return the event's id.
 
         Args:
             data: The call's data, as JSON.
             endpoint: What people call the endpoint.
+            trigger: What set the call off.
 
         Raises:
             QueueFull, ValidationError, TooManyRequests, AuthenticationError, ServerStopped,

@@ -22,7 +22,7 @@ from ..._errors import (
     shorten,
 )
 from .._http import HTTP, Response, quoted
-from .._wire import Json, decode_message, decode_object, is_list, is_object
+from .._wire import Json, Trigger, decode_message, decode_object, is_list, is_object
 
 
 class SseV3:
@@ -33,10 +33,12 @@ class SseV3:
     def __init__(self, http: HTTP) -> None:
         self._http = http
 
-    async def join(self, session_hash: str, fn_index: int, data: str, endpoint: str) -> str:
+    async def join(
+        self, session_hash: str, fn_index: int, data: str, endpoint: str, trigger: Trigger
+    ) -> str:
         body = (
             f'{{"data":{data},"fn_index":{fn_index},"session_hash":"{session_hash}",'
-            '"event_data":null,"trigger_id":null}'
+            f'"event_data":{trigger.event_data},"trigger_id":{json.dumps(trigger.trigger_id)}}}'
         )
         response = await self._http.request("POST", "/queue/join", json=body)
         if response.status != 200:
