@@ -38,6 +38,7 @@ from triojob import (
     OutputIterator,
     OutputUpdate,
     ProgressUnit,
+    PropertyUpdate,
     ProtocolError,
     QueueFull,
     ServerRestarted,
@@ -256,6 +257,12 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
     )
     async with httpx.AsyncClient() as http_client, Client("http://app", http_client=http_client):
         pass
+
+
+def changed_properties(update: PropertyUpdate) -> dict[str, Any]:
+    assert_type(update["label"], Any)
+    assert_type(len(update), int)
+    return dict(update)
 
 
 # --- Reporting ---

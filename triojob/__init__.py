@@ -45,6 +45,7 @@ from ._reporter import report as report
 from ._settings import Timeouts as Timeouts
 from ._version import __version__ as __version__
 from .gradio._client import Client as Client, ClientSession as ClientSession, Endpoint as Endpoint
+from .gradio._properties import PropertyUpdate as PropertyUpdate
 
 # Objects show the module that users import them from.
 for _object in tuple(globals().values()):

@@ -11,6 +11,7 @@ from typing import Any
 
 from .._errors import EndpointNotFound, ProtocolError, short_repr
 from ._parameters import Parameter, encode_arguments
+from ._properties import unwrap
 from ._wire import Json, are_objects, is_list, is_object
 
 
@@ -65,6 +66,8 @@ class EndpointInfo:
     def present(self, data: list[Any]) -> Any:
         """Return an output as users see it: hidden components dropped, one value bare.
 
+        A property update is its value, or a `PropertyUpdate` where it has none.
+
         Raises:
             ProtocolError: The data has too few values.
         """
@@ -75,8 +78,8 @@ class EndpointInfo:
                 f"{len(data)}: {short_repr(data)}"
             )
         if len(shown) == 1:
-            return data[shown[0]]
-        return tuple(data[place] for place in shown)
+            return unwrap(data[shown[0]])
+        return tuple(unwrap(data[place]) for place in shown)
 
 
 class AppInfo:
