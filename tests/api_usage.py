@@ -41,6 +41,7 @@ from triojob import (
     PropertyUpdate,
     ProtocolError,
     QueueFull,
+    RenderUpdate,
     ServerRestarted,
     ServerStopped,
     Status,
@@ -138,12 +139,14 @@ async def reading(job: Job[str]) -> None:
     assert_type(updates, UpdateIterator)
     assert_type(updates.missed, int)
     async for update in updates:
-        assert_type(update, StatusUpdate | OutputUpdate | LogMessage)
+        assert_type(update, StatusUpdate | OutputUpdate | LogMessage | RenderUpdate)
         if isinstance(update, StatusUpdate):
             assert_type(update.code, Status)
         elif isinstance(update, OutputUpdate):
             assert_type(update.output, Any)
             assert_type(update.index, int)
+        elif isinstance(update, RenderUpdate):
+            assert_type(update.config, dict[str, Any])
         else:
             assert_type(update.text, str)
             assert_type(update.level, str)

@@ -38,6 +38,7 @@ from ._messages import (
     LogMessage as LogMessage,
     OutputUpdate as OutputUpdate,
     ProgressUnit as ProgressUnit,
+    RenderUpdate as RenderUpdate,
     Status as Status,
     StatusUpdate as StatusUpdate,
 )

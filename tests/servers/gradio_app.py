@@ -496,6 +496,17 @@ def build() -> gr.Blocks:
         endpoint(cached_count, [n, text], out)
         demo.unload(unloaded)
         endpoint(selected, text, result)
+
+        @gr.render(inputs=n, triggers=[gr.Button("render").click])
+        def boxes(count: float) -> None:
+            """Make so many boxes, each with two functions that exist in this session only."""
+            for i in range(int(count)):
+                box = gr.Textbox(label=f"box {i}")
+                gr.Button("say").click(
+                    lambda said, i=i: f"{i}: {said}", box, out, api_name=f"say_{i}"
+                )
+                gr.Button("bump").click(bump, state, [state, counter], api_name=f"bump_{i}")
+
     return demo
 
 

@@ -117,6 +117,8 @@ class Event:
         self.cancel_scope = trio.CancelScope()
         self.steps = 0
         """How many outputs it yielded."""
+        self.render_config: dict[str, Any] | None = None
+        """What its next outputs say that it has rendered."""
         self._silent = False
         self._last: list[Any] | None = None
         self._step_started = 0.0
@@ -251,7 +253,7 @@ class Event:
             "is_generating": is_generating,
             "duration": duration,
             "average_duration": self.server.step_times.add(self.endpoint, duration),
-            "render_config": None,
+            "render_config": self.render_config,
             "changed_state_ids": [],
             "used_cache": None,
         }
@@ -534,10 +536,10 @@ class ScriptedServer:
         self.refusing = False
 
     async def settled(self, timeout: float = 5) -> None:
-        """Wait until nothing runs, waits or streams."""
+        """Wait until nothing runs, waits or streams; heartbeats live as long as their sessions."""
         with trio.move_on_after(timeout):
-            # Polled: none of the four says when it ends.
-            while self.running or self.waiting or self.open_streams or self.open_heartbeats:  # noqa: ASYNC110
+            # Polled: none of the three says when it ends.
+            while self.running or self.waiting or self.open_streams:  # noqa: ASYNC110
                 await trio.sleep(0.01)
             return
         raise AssertionError(f"did not settle: {self!r}, {self.running}, {self.waiting}")

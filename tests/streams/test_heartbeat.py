@@ -44,7 +44,7 @@ async def test_client_opens_one_with_its_first_stateful_call(
         await trio.sleep(3600)
         assert memory_app.open_heartbeats == 1
         assert memory_app.unloads == []
-    await memory_app.settled()
+    await until(lambda: not memory_app.open_heartbeats)
     assert len(heartbeats(memory_app)) == 1
     assert memory_app.unloads == [sessions(memory_app)[0]]
 
@@ -113,7 +113,7 @@ async def test_closed_after_the_jobs_and_their_goodbyes(
         assert not ended.is_set()
         told.set()
         await ended.wait()
-    await memory_app.settled()
+    await until(lambda: not memory_app.open_heartbeats)
     assert [event.state for event in memory_app.events.values()] == ["cancelled"]
     assert memory_app.unloads == sessions(memory_app)
 
@@ -261,7 +261,7 @@ async def test_sessions_beyond_the_places_wait_for_one(
         async with client.session() as four:
             assert await four.predict(api_name="/bump") == 1
             await until(lambda: memory_app.open_heartbeats == 2)
-    await memory_app.settled()
+    await until(lambda: not memory_app.open_heartbeats)
 
 
 async def test_nothing_tells_the_session(

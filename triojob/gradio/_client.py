@@ -69,6 +69,7 @@ class _RemoteCall(Call):
             edits=self._hub.driver.edits,
             present=info.present,
             reporter=record.reporter,
+            rendered=None if self._session is None else self._session.rendered,
         )
         delivery = Delivery(
             record.number,
@@ -274,7 +275,11 @@ class ClientSession(_Surface):
         return self._group
 
     def endpoint(self, api_name: str | None = None, *, fn_index: int | None = None) -> Endpoint:
-        """Return one endpoint, pinned to this session; see `Client.endpoint`."""
+        """Return one endpoint, pinned to this session; see `Client.endpoint`.
+
+        That may be one that a ``gr.render`` of the app has made in this session: see
+        `RenderUpdate`.  A later run of the same render makes others in its stead.
+        """
         return self._client._endpoint(api_name, fn_index, self._session)
 
 
@@ -405,7 +410,8 @@ class Client(_Surface):
         self, api_name: str | None, fn_index: int | None, pinned: Session | None
     ) -> Endpoint:
         def find() -> tuple[EndpointInfo, Session | None]:
-            info = self._opened().find(api_name, fn_index)
+            app = self._opened() if pinned is None else pinned.app
+            info = app.find(api_name, fn_index)
             return info, pinned or (self._session if info.stateful else None)
 
         self._opened()

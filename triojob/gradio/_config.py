@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 import keyword
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,12 +110,18 @@ class AppInfo:
                 "the app's /config or /info lacks its endpoints or components; "
                 f"is it a Gradio app? /config has: {short_repr(sorted(config))}"
             )
-        self._components = {_id_of(component.get("id")): component for component in components}
         self._named = named
         unnamed = info.get("unnamed_endpoints")
         self._unnamed = unnamed if is_object(unnamed) else {}
+        self._components: dict[Any, Json] = {}
         self._dependencies: dict[int, Json] = {}
         self._by_name: dict[str, int] = {}
+        self._rendered: set[int] = set()
+        """The functions that a render has made: ``/info`` speaks of others of the same names."""
+        self._add(components, dependencies)
+
+    def _add(self, components: list[Json], dependencies: list[Json]) -> None:
+        self._components |= {_id_of(component.get("id")): component for component in components}
         for place, dependency in enumerate(dependencies):
             fn_index = dependency.get("id", place)
             if isinstance(fn_index, int) and dependency.get("backend_fn") is not False:
@@ -122,6 +129,29 @@ class AppInfo:
                 name = dependency.get("api_name")
                 if isinstance(name, str) and _visibility(dependency) != "private":
                     self._by_name.setdefault("/" + name, fn_index)
+
+    def with_renders(self, configs: Iterable[Json]) -> AppInfo:
+        """Return the app with what ``gr.render`` has made of it in one session.
+
+        Args:
+            configs: Each ``render_config``, decoded.
+
+        Raises:
+            ProtocolError: They are not what Gradio sends.
+        """
+        app = copy.copy(self)
+        app._components, app._dependencies = {**self._components}, {**self._dependencies}
+        app._by_name, app._rendered = {**self._by_name}, set()
+        for config in configs:
+            components, dependencies = config.get("components"), config.get("dependencies")
+            if not (are_objects(components) and are_objects(dependencies)):
+                raise ProtocolError(
+                    "what the app has rendered lacks its functions or components; "
+                    f"it has: {short_repr(sorted(config))}"
+                )
+            app._add(components, [item for item in dependencies if "id" in item])
+        app._rendered = app._dependencies.keys() - self._dependencies.keys()
+        return app
 
     def names(self, *, all_endpoints: bool = False) -> tuple[str, ...]:
         """Return the names of the public endpoints, or of all that can be called by name."""
@@ -177,10 +207,11 @@ class AppInfo:
         api_name = "/" + name if isinstance(name, str) else None
         visibility = _visibility(dependency)
         described: Json | None = None
-        if api_name is not None and visibility != "private":
-            described = self._named.get(api_name)
-        if described is None:
-            described = self._unnamed.get(str(fn_index))
+        if fn_index not in self._rendered:
+            if api_name is not None and visibility != "private":
+                described = self._named.get(api_name)
+            if described is None:
+                described = self._unnamed.get(str(fn_index))
         if described is not None and not is_object(described):
             raise ProtocolError(
                 f"/info describes {api_name or fn_index} as {short_repr(described)}"

@@ -11,7 +11,7 @@ from typing import Any
 from outcome import Error, Value
 
 from .._errors import JobCancelled, ProtocolError, short_repr, shorten
-from .._messages import Status, StatusUpdate, now
+from .._messages import RenderUpdate, Status, StatusUpdate, now
 from .._reporter import Reporter
 from . import _wire
 from ._edits import EditError, apply_edits
@@ -76,6 +76,7 @@ class EventTranslator:
         edits: Whether the protocol sends later outputs as edits.
         present: Makes of an output's data what the user sees.
         reporter: Where the job listens.
+        rendered: Called with what a ``gr.render`` of the app has made.
     """
 
     __slots__ = (
@@ -84,6 +85,7 @@ class EventTranslator:
         "_in_step",
         "_name",
         "_present",
+        "_rendered",
         "_reporter",
         "_streams",
         "finished",
@@ -91,13 +93,21 @@ class EventTranslator:
     )
 
     def __init__(
-        self, name: str, *, streams: bool, edits: bool, present: Present, reporter: Reporter
+        self,
+        name: str,
+        *,
+        streams: bool,
+        edits: bool,
+        present: Present,
+        reporter: Reporter,
+        rendered: Callable[[Json], None] | None = None,
     ) -> None:
         self._name = name
         self._streams = streams
         self._edits = edits
         self._present = present
         self._reporter = reporter
+        self._rendered = rendered
         self._data: list[Any] | None = None
         """The data of the last output, rebuilt from its edits."""
         self._in_step = True
@@ -150,6 +160,7 @@ class EventTranslator:
             self._reporter.log(_wire.log_message(message))
         elif kind in ("process_generating", "process_streaming"):
             data = _wire.data_of(message)
+            self._take_render(message)
             # Without data it is the error of one step; the completion tells of it.
             if data is not None and message.get("success") is not False:
                 self._output(data, whole=kind == "process_streaming" or not self._edits)
@@ -175,6 +186,13 @@ class EventTranslator:
             else:
                 self._reporter.output(EditedData(data, self._present))
 
+    def _take_render(self, message: Json) -> None:
+        config = _wire.output_of(message).get("render_config")
+        if _wire.is_object(config):
+            if self._rendered is not None:
+                self._rendered(config)
+            self._reporter.render(RenderUpdate(config))
+
     def _complete(self, message: Json) -> None:
         error = _wire.app_error(message, self._name)
         if error is not None:
@@ -187,6 +205,7 @@ class EventTranslator:
             # An empty output is the server's answer to a cancellation, never a result.
             self.cancel()
             return
+        self._take_render(message)
         value = self._present(data)
         output = None
         if self._data is None:

@@ -13,6 +13,7 @@ import math
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 import trio
 
@@ -28,7 +29,7 @@ from .._errors import (
 )
 from .._settings import Timeouts
 from .._turns import Turns
-from ._config import EndpointInfo
+from ._config import AppInfo, EndpointInfo
 from ._drivers import Driver
 from ._event import EventTranslator
 from ._heartbeat import Heartbeats
@@ -197,6 +198,8 @@ class Session:
         self._joining = 0
         self._early: dict[str, list[Json]] = {}
         """Messages of events that the answer to ``/queue/join`` has not named yet."""
+        self._renders: dict[Any, Json] = {}
+        """What ``gr.render`` has made in this session: the last of each."""
         self._reader: trio.CancelScope | None = None
         self._opening = trio.Lock()
         self._has_place = False
@@ -212,6 +215,16 @@ class Session:
     def ended(self) -> bool:
         """Whether the session takes no more calls."""
         return self._last_use
+
+    @property
+    def app(self) -> AppInfo:
+        """The app as this session has it."""
+        app = self._hub.watch.app
+        return app.with_renders(self._renders.values()) if self._renders else app
+
+    def rendered(self, config: Json) -> None:
+        """Take up what the app has rendered: functions that only this session has."""
+        self._renders[config.get("render_id")] = config
 
     # What a job's own task calls.
 
@@ -407,6 +420,7 @@ class Session:
         self._hash = uuid.uuid4().hex
         self._hub.watch.doubt()
         self._end_heartbeat()
+        self._renders.clear()
         self._early.clear()
         for delivery in tuple(self._deliveries.values()):
             delivery.translator.fail(error)
