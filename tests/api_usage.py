@@ -29,6 +29,8 @@ from triojob import (
     Endpoint,
     EndpointNotFound,
     GroupClosed,
+    InputClosed,
+    InputStream,
     Job,
     JobCancelled,
     JobGroup,
@@ -232,6 +234,14 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         assert_type(inspect.signature(greet), inspect.Signature)
         assert_type(greet.with_event_data({"index": 0}), Endpoint)
         assert_type(greet.with_event_data([1], trigger_id=3), Endpoint)
+        async with greet.stream("Ada", loud=True) as stream:
+            assert_type(stream, InputStream)
+            assert_type(stream.job, Job[Any])
+            assert_type(await stream.send("Grace", loud=False), None)
+            assert_type(await stream.send_eof(), None)
+            assert_type(aiter(stream), OutputIterator[Any])
+            async for output in stream:
+                assert_type(output, Any)
         assert_type(client.endpoint(), Endpoint)
         assert_type(client.endpoint(fn_index=0), Endpoint)
 
@@ -324,6 +334,7 @@ BUILT_IN: list[tuple[type[TriojobError], type[Exception]]] = [
     (JobTimeout, trio.TooSlowError),
     (JobNotDone, concurrent.futures.InvalidStateError),
     (GroupClosed, RuntimeError),
+    (InputClosed, trio.BrokenResourceError),
     (EndpointNotFound, LookupError),
     (ValidationError, ValueError),
     (AuthenticationError, PermissionError),

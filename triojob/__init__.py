@@ -20,6 +20,7 @@ from ._errors import (
     ConnectionTimeout as ConnectionTimeout,
     EndpointNotFound as EndpointNotFound,
     GroupClosed as GroupClosed,
+    InputClosed as InputClosed,
     JobCancelled as JobCancelled,
     JobNotDone as JobNotDone,
     JobTimeout as JobTimeout,
@@ -46,6 +47,7 @@ from ._reporter import report as report
 from ._settings import Timeouts as Timeouts
 from ._version import __version__ as __version__
 from .gradio._client import Client as Client, ClientSession as ClientSession, Endpoint as Endpoint
+from .gradio._input import InputStream as InputStream
 from .gradio._properties import PropertyUpdate as PropertyUpdate
 
 # Objects show the module that users import them from.

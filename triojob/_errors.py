@@ -8,6 +8,7 @@
     ├── JobTimeout (trio.TooSlowError, TimeoutError)  the wait ended, the job did not
     ├── JobNotDone (concurrent.futures.InvalidStateError)
     ├── GroupClosed (RuntimeError)
+    ├── InputClosed (trio.BrokenResourceError)        a stream of inputs has ended
     ├── EndpointNotFound (LookupError)
     ├── ValidationError (ValueError)                  the app's validator refused the input
     ├── AuthenticationError (PermissionError)
@@ -112,6 +113,10 @@ class JobNotDone(TriojobError, concurrent.futures.InvalidStateError):
 
 class GroupClosed(TriojobError, RuntimeError):
     """The group, session or client takes no more work: it was not entered, or has ended."""
+
+
+class InputClosed(TriojobError, trio.BrokenResourceError):
+    """The call takes no more inputs: it has ended, or its input was closed."""
 
 
 class EndpointNotFound(TriojobError, LookupError):

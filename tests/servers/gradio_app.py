@@ -306,6 +306,21 @@ def header(name: str, request: gr.Request) -> str:
     return str(request.headers.get(name))
 
 
+def running_total(number: float, total: float) -> tuple[float, float]:
+    """Add a number to the session's total: one of many inputs to one call."""
+    return total + number, total + number
+
+
+async def shout(text: str, key: str) -> str:
+    """Upper-case each of many inputs; take a while for some."""
+    _note(key, inputs=1)
+    if text == "fail":
+        raise gr.Error("no shouting", print_exception=False)
+    if text == "slow":
+        await slow(30, key)
+    return text.upper()
+
+
 # --- Failures ---
 
 
@@ -496,6 +511,16 @@ def build() -> gr.Blocks:
         endpoint(cached_count, [n, text], out)
         demo.unload(unloaded)
         endpoint(selected, text, result)
+
+        # A browser sends picture after picture to these; numbers and words do as well.
+        camera = gr.Image(label="camera", sources="webcam", streaming=True)
+        for fn, inputs, outputs in (
+            (running_total, [n, state], [state, counter]),
+            (shout, [text, key], out),
+        ):
+            camera.stream(
+                fn, inputs, outputs, time_limit=20, concurrency_limit=None, api_name=fn.__name__
+            )
 
         @gr.render(inputs=n, triggers=[gr.Button("render").click])
         def boxes(count: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, final
+from typing import Any, cast, final
 
 import trio
 from outcome import Error, Outcome
@@ -31,6 +31,7 @@ from ._drivers import make_driver, refusal
 from ._event import EventTranslator
 from ._heartbeat import open_heartbeats
 from ._http import HTTP, HTTPClient, HTTPTransport, is_json, parse_url
+from ._input import InputFeed, InputStream
 from ._parameters import encode_value
 from ._restart import AppWatch
 from ._session import Delivery, Hub, Session
@@ -51,9 +52,15 @@ class _RemoteCall(Call):
         info: EndpointInfo,
         session: Session | None,
         data: str,
+        *,
         trigger: Trigger,
+        feed: InputFeed | None,
     ) -> None:
         self.name = info.name
+        if feed is None and info.takes_stream:
+            # One input only: else the app would wait for more, for as long as it likes.
+            feed = InputFeed(info.name, hub.http, hub.background, once=True)
+        self._feed = feed
         self._trigger = trigger
         self._restarts = hub.watch.restarts
         self._hub = hub
@@ -70,6 +77,7 @@ class _RemoteCall(Call):
             present=info.present,
             reporter=record.reporter,
             rendered=None if self._session is None else self._session.rendered,
+            answered=None if self._feed is None else self._feed.answered,
         )
         delivery = Delivery(
             record.number,
@@ -79,6 +87,8 @@ class _RemoteCall(Call):
             restarts=self._restarts,
             trigger=self._trigger,
         )
+        if self._feed is not None:
+            self._feed.begin(delivery)
         result: Outcome[Any] | None = None
         with trio.CancelScope() as scope, self._hub.call(scope):
             try:
@@ -95,6 +105,10 @@ class _RemoteCall(Call):
             error = JobCancelled(f"{info.name} was cancelled", reason="the client was closed")
             result = Error(error)
         return result
+
+    def discard(self) -> None:
+        if self._feed is not None:
+            self._feed.end()
 
 
 @final
@@ -141,14 +155,48 @@ class Endpoint(Submittable):
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
         """Check and encode the arguments of a call; nothing is sent."""
+        return self._bind(args, kwargs, None)
+
+    def _bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], feed: InputFeed | None
+    ) -> Call:
         if self._hub.closed:
             raise GroupClosed(f"the client of {self.name} has been closed")
         if self._restarts != self._hub.watch.restarts:
             self._look_up()
         if self._session is not None and self._session.ended:
             raise GroupClosed(f"the session that {self.name} is pinned to has ended")
-        data = self._info.encode(args, kwargs, validate=self._validate)
-        return _RemoteCall(self._hub, self._info, self._session, data, self._trigger)
+        data = self._encode(args, kwargs)
+        return _RemoteCall(
+            self._hub, self._info, self._session, data, trigger=self._trigger, feed=feed
+        )
+
+    def _encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+        return self._info.encode(args, kwargs, validate=self._validate)
+
+    @asynccontextmanager
+    async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[InputStream, None]:
+        """Call an endpoint that takes inputs while its outputs come back: a microphone's, say.
+
+        ``async with endpoint.stream(first) as stream``, then ``await stream.send(second)`` and so
+        on; see `InputStream`.  The arguments here are the first input.
+        Leaving the block closes the input and waits for the call to end.  If the block raises,
+        the call is cancelled, on the server too, and the exception passes through bare.
+        A failure of the call that nobody has seen is raised there, in an `ExceptionGroup`.
+
+        Raises:
+            TypeError: The endpoint takes no stream of inputs, or an argument is wrong or missing.
+            ValueError: An argument has a value that the endpoint doesn't allow.
+        """
+        if not self._info.takes_stream:
+            raise TypeError(f"{self.name} takes one input, not a stream of them: call or submit it")
+        feed = InputFeed(self.name, self._hub.http, self._hub.background, once=False)
+        with _BareBody() as body:
+            async with JobGroup() as group:
+                with body.watched():
+                    job: Job[Any] = group.submit(cast("Any", _Fed(self, feed)), *args, **kwargs)
+                    yield InputStream(job, feed, self._encode)
+                    await feed.close()
 
     def with_event_data(self, data: Any, trigger_id: int | None = None) -> Endpoint:
         """Return this endpoint with what a browser would say of the event that set it off.
@@ -196,6 +244,17 @@ class Endpoint(Submittable):
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.name}({', '.join(self._info.signature.parameters)})>"
+
+
+class _Fed(Submittable):
+    """An endpoint with the sending side of one call of it."""
+
+    def __init__(self, endpoint: Endpoint, feed: InputFeed) -> None:
+        self._endpoint = endpoint
+        self._feed = feed
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+        return self._endpoint._bind(args, kwargs, self._feed)
 
 
 class _Surface(ABC):

@@ -36,6 +36,8 @@ class EndpointInfo:
     """The places in an output's data that are not hidden components."""
     streams: bool
     """Whether it is a generator."""
+    takes_stream: bool
+    """Whether it takes inputs while outputs come back."""
     stateful: bool
     """Whether it takes or returns ``gr.State``, which Gradio keeps by session."""
 
@@ -247,6 +249,7 @@ class AppInfo:
                 place for place, component in enumerate(outputs) if not _hidden(component)
             ),
             streams=is_object(types) and types.get("generator") is True,
+            takes_stream=dependency.get("connection") == "stream",
             stateful=any(component.get("type") == "state" for component in (*inputs, *outputs)),
         )
 

@@ -77,9 +77,11 @@ class EventTranslator:
         present: Makes of an output's data what the user sees.
         reporter: Where the job listens.
         rendered: Called with what a ``gr.render`` of the app has made.
+        answered: Called after each output that answers one of several inputs.
     """
 
     __slots__ = (
+        "_answered",
         "_data",
         "_edits",
         "_in_step",
@@ -101,6 +103,7 @@ class EventTranslator:
         present: Present,
         reporter: Reporter,
         rendered: Callable[[Json], None] | None = None,
+        answered: Callable[[], None] | None = None,
     ) -> None:
         self._name = name
         self._streams = streams
@@ -108,6 +111,7 @@ class EventTranslator:
         self._present = present
         self._reporter = reporter
         self._rendered = rendered
+        self._answered = answered
         self._data: list[Any] | None = None
         """The data of the last output, rebuilt from its edits."""
         self._in_step = True
@@ -164,6 +168,8 @@ class EventTranslator:
             # Without data it is the error of one step; the completion tells of it.
             if data is not None and message.get("success") is not False:
                 self._output(data, whole=kind == "process_streaming" or not self._edits)
+            if kind == "process_streaming" and self._answered is not None:
+                self._answered()
         elif kind == "process_completed":
             self._complete(message)
         else:

@@ -161,6 +161,7 @@ class HTTP:
         form: Mapping[str, str] | None = None,
         root: bool = False,
         limiter: trio.CapacityLimiter | None = None,
+        what: str | None = None,
     ) -> Response:
         """Send a request, following no redirect; return the answer, whatever its status.
 
@@ -168,6 +169,7 @@ class HTTP:
             path: Below the API prefix, or below the app's own URL if ``root``.
             json: The body, encoded.
             limiter: Where to take a place first; None if the caller holds one.
+            what: What errors call the request; by default its path without the query.
 
         Raises:
             ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
@@ -175,8 +177,8 @@ class HTTP:
         """
         if limiter is not None:
             async with limiter:
-                return await self.request(method, path, json=json, form=form, root=root)
-        what = f"{method} {path.partition('?')[0]}"
+                return await self.request(method, path, json=json, form=form, root=root, what=what)
+        what = what or f"{method} {path.partition('?')[0]}"
         headers = dict(self._headers)
         if json is not None:
             headers |= {"content-type": "application/json", "x-gradio-user": "api"}
