@@ -161,7 +161,7 @@ class InputFeed:
             logger.debug("%s: its input could not be closed: %s", self._name, exc)
 
     def _over(self) -> InputClosed:
-        why = "its input was closed" if self._closed and not self._ended else "it has ended"
+        why = "its input was closed" if self._closed else "it has ended"
         return InputClosed(f"{self._name} takes no more inputs: {why}")
 
 
@@ -197,13 +197,23 @@ class InputStream:
         Raises:
             TypeError, ValueError: An argument is wrong or missing; nothing was sent.
             InputClosed: The call has ended, or `send_eof` was called.
+            Exception: What the call raised, if it has failed; that counts as having seen it.
             ConnectionLost: The network failed; whether the app got the input is not known, but
                 for `ConnectionFailed`.
 
         Being cancelled while it waits for the answer to the input before sends nothing; later,
         the input is sent all the same.
         """
-        await self._feed.send(self._encode(args, kwargs))
+        data = self._encode(args, kwargs)
+        try:
+            await self._feed.send(data)
+        except InputClosed:
+            job = self._job
+            if not job.done or job.cancelled or job.exception() is None:
+                raise
+        else:
+            return
+        await self._job.result()
 
     async def send_eof(self) -> None:
         """Tell the app that no more inputs come, once it has answered the last one.
