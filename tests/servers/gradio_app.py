@@ -117,6 +117,16 @@ def upper_batch(texts: list[str]) -> list[list[str]]:
     return [[text.upper() for text in texts]]
 
 
+def slow_batch(texts: list[str], keys: list[str]) -> list[list[str]]:
+    """Take a while for at most two callers' samples at once."""
+    for key in keys:
+        _note(key, started=1, at_once=len(keys))
+    time.sleep(1)
+    for key in keys:
+        _note(key, finished=1)
+    return [[text.upper() for text in texts]]
+
+
 RAW_TEXT = "one\u2028two\u2029three\u0085four\x0bfive \U0001f600 caf\u00e9\r\nsix"
 
 
@@ -459,6 +469,7 @@ def build() -> gr.Blocks:
         endpoint(update_props_only, None, out)
         endpoint(big, n, out)
         endpoint(upper_batch, text, out, batch=True, max_batch_size=8)
+        endpoint(slow_batch, [text, key], out, batch=True, max_batch_size=2, concurrency_limit=1)
         endpoint(raw_text, None, out)
         endpoint(odd_json, None, result)
         endpoint(upper_file, file_in, file_out)
