@@ -35,6 +35,8 @@ from triojob import (
     FileInput,
     FileTooLarge,
     GroupClosed,
+    InputClosed,
+    InputStream,
     Job,
     JobCancelled,
     JobGroup,
@@ -45,8 +47,11 @@ from triojob import (
     OutputIterator,
     OutputUpdate,
     ProgressUnit,
+    PropertyUpdate,
     ProtocolError,
     QueueFull,
+    RenderUpdate,
+    ServerRestarted,
     ServerStopped,
     SpaceError,
     SpaceStatus,
@@ -147,12 +152,14 @@ async def reading(job: Job[str]) -> None:
     assert_type(updates, UpdateIterator)
     assert_type(updates.missed, int)
     async for update in updates:
-        assert_type(update, StatusUpdate | OutputUpdate | LogMessage)
+        assert_type(update, StatusUpdate | OutputUpdate | LogMessage | RenderUpdate)
         if isinstance(update, StatusUpdate):
             assert_type(update.code, Status)
         elif isinstance(update, OutputUpdate):
             assert_type(update.output, Any)
             assert_type(update.index, int)
+        elif isinstance(update, RenderUpdate):
+            assert_type(update.config, dict[str, Any])
         else:
             assert_type(update.text, str)
             assert_type(update.level, str)
@@ -236,6 +243,16 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         assert_type(greet.api_name, str | None)
         assert_type(greet.fn_index, int)
         assert_type(inspect.signature(greet), inspect.Signature)
+        assert_type(greet.with_event_data({"index": 0}), Endpoint)
+        assert_type(greet.with_event_data([1], trigger_id=3), Endpoint)
+        async with greet.stream("Ada", loud=True) as stream:
+            assert_type(stream, InputStream)
+            assert_type(stream.job, Job[Any])
+            assert_type(await stream.send("Grace", loud=False), None)
+            assert_type(await stream.send_eof(), None)
+            assert_type(aiter(stream), OutputIterator[Any])
+            async for output in stream:
+                assert_type(output, Any)
         assert_type(client.endpoint(), Endpoint)
         assert_type(client.endpoint(fn_index=0), Endpoint)
 
@@ -330,6 +347,12 @@ async def copying() -> None:
     await duplicate("owner/name")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
+def changed_properties(update: PropertyUpdate) -> dict[str, Any]:
+    assert_type(update["label"], Any)
+    assert_type(len(update), int)
+    return dict(update)
+
+
 # --- Reporting ---
 
 
@@ -390,6 +413,7 @@ BUILT_IN: list[tuple[type[TriojobError], type[Exception]]] = [
     (JobNotDone, concurrent.futures.InvalidStateError),
     (GroupClosed, RuntimeError),
     (MissingExtra, ImportError),
+    (InputClosed, trio.BrokenResourceError),
     (EndpointNotFound, LookupError),
     (ValidationError, ValueError),
     (AuthenticationError, PermissionError),
@@ -401,5 +425,6 @@ BUILT_IN: list[tuple[type[TriojobError], type[Exception]]] = [
     (ConnectionLost, ConnectionError),
     (ConnectionFailed, ConnectionLost),
     (ConnectionTimeout, TimeoutError),
+    (ServerRestarted, ConnectionLost),
     (ServerStopped, ConnectionLost),
 ]

@@ -21,12 +21,14 @@ from ._errors import (
     EndpointNotFound as EndpointNotFound,
     FileTooLarge as FileTooLarge,
     GroupClosed as GroupClosed,
+    InputClosed as InputClosed,
     JobCancelled as JobCancelled,
     JobNotDone as JobNotDone,
     JobTimeout as JobTimeout,
     MissingExtra as MissingExtra,
     ProtocolError as ProtocolError,
     QueueFull as QueueFull,
+    ServerRestarted as ServerRestarted,
     ServerStopped as ServerStopped,
     SpaceError as SpaceError,
     TooManyRequests as TooManyRequests,
@@ -40,16 +42,20 @@ from ._messages import (
     LogMessage as LogMessage,
     OutputUpdate as OutputUpdate,
     ProgressUnit as ProgressUnit,
+    RenderUpdate as RenderUpdate,
     Status as Status,
     StatusUpdate as StatusUpdate,
 )
 from ._reporter import report as report
 from ._settings import Timeouts as Timeouts
 from ._version import __version__ as __version__
-from .gradio._client import Client as Client, ClientSession as ClientSession, Endpoint as Endpoint
+from .gradio._client import Client as Client, ClientSession as ClientSession
 from .gradio._duplicate import duplicate as duplicate
+from .gradio._endpoint import Endpoint as Endpoint
 from .gradio._file_handle import File as File
 from .gradio._file_inputs import FileInput as FileInput, handle_file as handle_file
+from .gradio._input import InputStream as InputStream
+from .gradio._properties import PropertyUpdate as PropertyUpdate
 from .gradio._spaces import SpaceStatus as SpaceStatus
 
 # Objects show the module that users import them from.

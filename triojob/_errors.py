@@ -9,6 +9,7 @@
     ├── JobNotDone (concurrent.futures.InvalidStateError)
     ├── GroupClosed (RuntimeError)
     ├── MissingExtra (ImportError)                    a library that is optional is needed
+    ├── InputClosed (trio.BrokenResourceError)        a stream of inputs has ended
     ├── EndpointNotFound (LookupError)
     ├── ValidationError (ValueError)                  the app's validator refused the input
     ├── AuthenticationError (PermissionError)
@@ -21,6 +22,7 @@
     └── ConnectionLost (ConnectionError)
         ├── ConnectionFailed                          no connection was made: nothing was sent
         ├── ConnectionTimeout (TimeoutError)          a phase took longer than `Timeouts` allows
+        ├── ServerRestarted                           State is gone: nothing was sent
         └── ServerStopped                             the server says that it is going away
 
 Each also derives from the built-in that a caller would catch.
@@ -120,6 +122,10 @@ class MissingExtra(TriojobError, ImportError):
     """A part of triojob needs a library that is not installed; the message says which."""
 
 
+class InputClosed(TriojobError, trio.BrokenResourceError):
+    """The call takes no more inputs: it has ended, or its input was closed."""
+
+
 class EndpointNotFound(TriojobError, LookupError):
     """The app has no such endpoint.
 
@@ -217,6 +223,14 @@ class ConnectionFailed(ConnectionLost):
 
 class ConnectionTimeout(ConnectionLost, TimeoutError):
     """The network took longer than `Timeouts` allows for this phase."""
+
+
+class ServerRestarted(ConnectionLost):
+    """The app was started anew since the call's session was last used; nothing was sent.
+
+    The session's ``gr.State`` is gone, or the endpoint has changed.
+    The next call goes on, from a new State.
+    """
 
 
 class ServerStopped(ConnectionLost):

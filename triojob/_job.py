@@ -20,7 +20,7 @@ import trio
 from outcome import Error, Outcome, Value
 
 from ._errors import JobCancelled, JobNotDone, JobTimeout, leaves
-from ._messages import Finished, LogMessage, Message, Status, StatusUpdate, now
+from ._messages import Finished, LogMessage, Message, RenderUpdate, Status, StatusUpdate, now
 from ._reporter import Reporter
 from ._timeline import OutputCursor, Timeline, Update, UpdateCursor
 from ._turns import Turns
@@ -165,6 +165,8 @@ class JobRecord:
             self._set_status(replace(message, log=self.status.log))
         elif isinstance(message, LogMessage):
             self.status = replace(self.status, log=message)
+            self.timeline.add_notice(message)
+        elif isinstance(message, RenderUpdate):
             self.timeline.add_notice(message)
         elif not isinstance(message, Finished):
             self.timeline.add_output(message)
@@ -543,7 +545,7 @@ class Job(Generic[T_co]):
         return OutputIterator(self._record)
 
     def updates(self) -> UpdateIterator:
-        """Iterate over every message: `StatusUpdate`, `OutputUpdate` and `LogMessage`.
+        """Iterate over every message: `StatusUpdate`, `OutputUpdate`, `LogMessage`, `RenderUpdate`.
 
         They come in the order in which they were sent, those that were first.
         The loop ends with the job and raises nothing: watching is not seeing the failure.

@@ -1,6 +1,6 @@
 """What a job's memory channel carries: frozen messages, in the order they were sent.
 
-`StatusUpdate`, `OutputUpdate` and `LogMessage` are public.
+`StatusUpdate`, `OutputUpdate`, `LogMessage` and `RenderUpdate` are public.
 `Output` and `Finished` are how the producer tells the job's own task of an output and of the end;
 `Output` is an interface, because a streamed output is best kept as the edit that it came as.
 """
@@ -108,6 +108,18 @@ class LogMessage:
 
 
 @dataclass(frozen=True)
+class RenderUpdate:
+    """A part of the app's page that the call has made anew: ``gr.render``.
+
+    Its functions exist in the session of the call only; `ClientSession.endpoint` finds them.
+    """
+
+    config: dict[str, Any]
+    """The server's words: ``components``, ``dependencies`` (the functions), ``layout`` and more."""
+    time: datetime = field(default_factory=now, compare=False)
+
+
+@dataclass(frozen=True)
 class StatusUpdate:
     """A snapshot of how far a job is.
 
@@ -187,4 +199,4 @@ class Finished:
     """The outcome is a cancellation that came from the other side."""
 
 
-Message = StatusUpdate | LogMessage | Output | Finished
+Message = StatusUpdate | LogMessage | RenderUpdate | Output | Finished

@@ -17,6 +17,7 @@ from ._messages import (
     Message,
     Output,
     ProgressUnit,
+    RenderUpdate,
     Status,
     StatusUpdate,
     WholeOutput,
@@ -54,6 +55,10 @@ class Reporter:
 
     def log(self, message: LogMessage) -> bool:
         """Send a log line; return whether anybody listens."""
+        return self._put(message)
+
+    def render(self, message: RenderUpdate) -> bool:
+        """Send word of a render; return whether anybody listens."""
         return self._put(message)
 
     def output(self, output: Output) -> bool:

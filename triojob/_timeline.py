@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from ._messages import LogMessage, Output, OutputUpdate, StatusUpdate
+from ._messages import LogMessage, Output, OutputUpdate, RenderUpdate, StatusUpdate
 
 T = TypeVar("T")
 
-Update = StatusUpdate | OutputUpdate | LogMessage
+Update = StatusUpdate | OutputUpdate | LogMessage | RenderUpdate
+Notice = StatusUpdate | LogMessage | RenderUpdate
 
 
 class Tape(Generic[T]):
@@ -81,12 +82,12 @@ class Timeline:
 
     def __init__(self, keep: int | None) -> None:
         self.outputs = OutputTape(keep)
-        self.notices: Tape[StatusUpdate | LogMessage] = Tape(keep)
+        self.notices: Tape[Notice] = Tape(keep)
 
     def add_output(self, output: Output) -> None:
         self.outputs.append((output, self.notices.end))
 
-    def add_notice(self, notice: StatusUpdate | LogMessage) -> None:
+    def add_notice(self, notice: Notice) -> None:
         self.notices.append(notice)
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from tests.real.support import new_key, opened, promptly
-from triojob import Client, Job, JobGroup, OutputUpdate
+from triojob import Client, Job, JobGroup, OutputUpdate, PropertyUpdate
 
 
 async def collect(job: Job[Any]) -> list[Any]:
@@ -106,8 +106,15 @@ async def test_generator_that_yields_nothing(gradio_url: str) -> None:
 async def test_values_and_property_updates_in_turn(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         live = await outputs_of(client, "/alternating", 4)
-        values = [o["value"] if isinstance(o, dict) else o for o in live]
-        assert values == ["plain 0", "update 1", "plain 2", "update 3"]
+        assert live == ["plain 0", "update 1", "plain 2", "update 3"]
+
+
+async def test_property_updates_without_a_value(gradio_url: str) -> None:
+    async with opened(gradio_url) as client:
+        assert await client.predict("x", api_name="/update_props") == "X"
+        output = await client.predict(api_name="/update_props_only")
+        assert isinstance(output, PropertyUpdate)
+        assert output == {"label": "changed"}
 
 
 async def test_outputs_arrive_while_the_generator_runs(gradio_url: str) -> None:

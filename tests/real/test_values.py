@@ -124,7 +124,7 @@ async def test_bad_arguments_are_refused_where_they_are_passed(
         ["", RAW_TEXT],
         {"a": [1, {"b": None}], "path": "/not/a/file", "é": "\u0000\U0001f600"},
         [[[]], [{}], "]}", 'data: {"msg":"close_stream"}\n\n'],
-        {"__type__": "update", "value": 1},
+        {"__type__": "something else", "value": 1},
         2**60,
     ],
     ids=repr,

@@ -89,6 +89,12 @@ def echo(value: Any) -> Any:
     return value
 
 
+def selected(text: str, event: gr.SelectData) -> dict[str, Any]:
+    """Tell what was selected, and in which component."""
+    target = getattr(event.target, "label", None)
+    return {"text": text, "index": event.index, "value": event.value, "target": target}
+
+
 def no_output(text: str) -> None:
     """Has no output component at all."""
 
@@ -109,6 +115,16 @@ def big(size: float) -> str:
 
 def upper_batch(texts: list[str]) -> list[list[str]]:
     """Take many callers' samples at once, as Gradio's batching hands them over."""
+    return [[text.upper() for text in texts]]
+
+
+def slow_batch(texts: list[str], keys: list[str]) -> list[list[str]]:
+    """Take a while for at most two callers' samples at once."""
+    for key in keys:
+        _note(key, started=1, at_once=len(keys))
+    time.sleep(1)
+    for key in keys:
+        _note(key, finished=1)
     return [[text.upper() for text in texts]]
 
 
@@ -308,6 +324,11 @@ def bump_slow(delay: float, state: int) -> Iterator[tuple[int, int]]:
         yield state, state
 
 
+def unloaded(request: gr.Request) -> None:
+    """Note which session has ended."""
+    _note(f"unload {request.session_hash}", unloaded=1)
+
+
 def who(request: gr.Request) -> str:
     return str(request.session_hash)
 
@@ -329,6 +350,19 @@ def act(name: str, token: gr.OAuthToken) -> str:
 def act_if_allowed(name: str, token: gr.OAuthToken | None) -> str:
     """Act with a token, if there is one."""
     return f"{name} without" if token is None else act(name, token)
+def running_total(number: float, total: float) -> tuple[float, float]:
+    """Add a number to the session's total: one of many inputs to one call."""
+    return total + number, total + number
+
+
+async def shout(text: str, key: str) -> str:
+    """Upper-case each of many inputs; take a while for some."""
+    _note(key, inputs=1)
+    if text == "fail":
+        raise gr.Error("no shouting", print_exception=False)
+    if text == "slow":
+        await slow(30, key)
+    return text.upper()
 
 
 # --- Failures ---
@@ -469,6 +503,7 @@ def build() -> gr.Blocks:
         endpoint(update_props_only, None, out)
         endpoint(big, n, out)
         endpoint(upper_batch, text, out, batch=True, max_batch_size=8)
+        endpoint(slow_batch, [text, key], out, batch=True, max_batch_size=2, concurrency_limit=1)
         endpoint(raw_text, None, out)
         endpoint(odd_json, None, result)
         endpoint(upper_file, file_in, file_out)
@@ -526,6 +561,29 @@ def build() -> gr.Blocks:
         gr.Button("js").click(None, name, out, js="(name) => name")
         gr.Button("stop").click(None, None, None, cancels=[running])
         endpoint(cached_count, [n, text], out)
+        demo.unload(unloaded)
+        endpoint(selected, text, result)
+
+        # A browser sends picture after picture to these; numbers and words do as well.
+        camera = gr.Image(label="camera", sources="webcam", streaming=True)
+        for fn, inputs, outputs in (
+            (running_total, [n, state], [state, counter]),
+            (shout, [text, key], out),
+        ):
+            camera.stream(
+                fn, inputs, outputs, time_limit=20, concurrency_limit=None, api_name=fn.__name__
+            )
+
+        @gr.render(inputs=n, triggers=[gr.Button("render").click])
+        def boxes(count: float) -> None:
+            """Make so many boxes, each with two functions that exist in this session only."""
+            for i in range(int(count)):
+                box = gr.Textbox(label=f"box {i}")
+                gr.Button("say").click(
+                    lambda said, i=i: f"{i}: {said}", box, out, api_name=f"say_{i}"
+                )
+                gr.Button("bump").click(bump, state, [state, counter], api_name=f"bump_{i}")
+
     return demo
 
 

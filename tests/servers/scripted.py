@@ -117,6 +117,10 @@ class Event:
         self.cancel_scope = trio.CancelScope()
         self.steps = 0
         """How many outputs it yielded."""
+        self.input_closed = False
+        self._input_came = trio.Event()
+        self.render_config: dict[str, Any] | None = None
+        """What its next outputs say that it has rendered."""
         self._silent = False
         self._last: list[Any] | None = None
         self._step_started = 0.0
@@ -204,6 +208,31 @@ class Event:
         if not self.alive:
             raise _Abandoned
 
+    async def streaming(self, data: list[Any]) -> None:
+        """Answer one of several inputs, of an endpoint with `connection: "stream"`."""
+        output = self._output(self._take(data), is_generating=True)
+        await self.send(
+            {"msg": "process_streaming", "output": output, "success": True, "time_limit": None}
+        )
+        if not self.alive:
+            raise _Abandoned
+
+    async def next_input(self, time_limit: float = 30) -> bool:
+        """Wait for the next input, which is in `data` then; tell whether there is one."""
+        with trio.move_on_after(time_limit) as scope:
+            await self._input_came.wait()
+        self._input_came = trio.Event()
+        return not (scope.cancelled_caught or self.input_closed)
+
+    def take_input(self, body: dict[str, Any] | None) -> None:
+        """Take the next input, or None for the end of inputs."""
+        if body is None:
+            self.input_closed = True
+        else:
+            # As in Gradio, an input that comes too early takes the place of the one before.
+            self.body = {**self.body, "data": body["data"]}
+        self._input_came.set()
+
     async def generating_raw(self, data: list[Any]) -> None:
         """Send outputs as they are: edits of the test's own making, say."""
         output = self._output(copy.deepcopy(data), is_generating=True)
@@ -251,7 +280,7 @@ class Event:
             "is_generating": is_generating,
             "duration": duration,
             "average_duration": self.server.step_times.add(self.endpoint, duration),
-            "render_config": None,
+            "render_config": self.render_config,
             "changed_state_ids": [],
             "used_cache": None,
         }
@@ -540,10 +569,10 @@ class ScriptedServer:
         self.refusing = False
 
     async def settled(self, timeout: float = 5) -> None:
-        """Wait until nothing runs, waits or streams."""
+        """Wait until nothing runs, waits or streams; heartbeats live as long as their sessions."""
         with trio.move_on_after(timeout):
-            # Polled: none of the four says when it ends.
-            while self.running or self.waiting or self.open_streams or self.open_heartbeats:  # noqa: ASYNC110
+            # Polled: none of the three says when it ends.
+            while self.running or self.waiting or self.open_streams:  # noqa: ASYNC110
                 await trio.sleep(0.01)
             return
         raise AssertionError(f"did not settle: {self!r}, {self.running}, {self.waiting}")
@@ -636,6 +665,9 @@ class ScriptedServer:
         if request.method == "GET" and request.path.startswith("/heartbeat/"):
             return Heartbeats(self, request.path.removeprefix("/heartbeat/"))
 
+        if request.method == "POST" and request.path.startswith("/stream/"):
+            return self._input(request)
+
         if app.auth is not None and username is None:
             detail = {"error": "Not authenticated", "auth_message": None}
             return Response(401, {"detail": detail})
@@ -724,6 +756,14 @@ class ScriptedServer:
             self._broadcast(queue, after=len(queue.events) - 1)
             self._dispatch(queue)
         return Response(200, {"event_id": event.event_id})
+
+    def _input(self, request: Request) -> Response:
+        event_id, _, close = request.path.removeprefix("/stream/").partition("/")
+        event = self.events.get(event_id)
+        if event is None or event.ended:
+            return Response(404)
+        event.take_input(None if close else _parsed(request))
+        return Response(200, {"msg": "success"})
 
     def _broadcast(self, queue: _Waiting, after: int = 0) -> None:
         """Tell the waiting events, from a place on, that place."""

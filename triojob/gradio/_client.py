@@ -8,280 +8,38 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, final
 
 import trio
-from outcome import Error, Outcome
 
-from .._call import Call, Submittable
-from .._errors import (
-    AuthenticationError,
-    GroupClosed,
-    JobCancelled,
-    UnexpectedResponse,
-    parts,
-    short_repr,
-    shorten,
-)
+from .._errors import GroupClosed
 from .._group import JobGroup
-from .._job import Job, JobRecord
-from .._messages import Status, StatusUpdate
+from .._job import Job
 from .._settings import Timeouts
+from ._bare import BareBody
 from ._config import AppInfo, EndpointInfo
+from ._discovery import discover
 from ._downloads import Folder
-from ._drivers import CallDriver, CallRequest, StreamDriver, make_drivers, refusal
-from ._event import EventTranslator
+from ._drivers import make_drivers
+from ._endpoint import CallSettings, Endpoint, Via
 from ._file_data import file_rule
 from ._file_handle import FileSource
-from ._file_inputs import Gaps
-from ._http import HTTP, TRANSFERS, HTTPClient, HTTPTransport, is_json
-from ._outputs import FileStage, OutputFiles
-from ._session import Delivery, Hub, Session
+from ._heartbeat import open_heartbeats
+from ._http import HTTP, TRANSFERS, HTTPClient, HTTPTransport
+from ._outputs import OutputFiles
+from ._restart import AppWatch
+from ._session import Hub, Session
 from ._space_host import Connecting, find_app, read_source, space_headers
-from ._spaces import SpaceStatus, refusal_of_page
+from ._spaces import SpaceStatus
 from ._tokens import find_token, make_token, oauth_token_for
-from ._uploads import check_files, upload_files
 from ._view import describe_app
-from ._wire import Json, decode_object
-
-Via: TypeAlias = Literal["queue", "run", "call"]
-"""A way that calls take."""
 
 _DEFAULT_STREAMS = 256
-_OWN_CLIENT_STREAMS = 32
-_OWN_CLIENT_TRANSFERS = 4
+_OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS, _OWN_CLIENT_HEARTBEATS = 32, 4, 4
 """For a caller's own httpx client: with the short requests, what httpx's default pool has."""
-
-
-@dataclass(frozen=True)
-class _Files:
-    """How the files of one client go in and out."""
-
-    out: OutputFiles
-    max_file_size: int | None
-    """How many bytes a file may have that the app takes, or None for any."""
-    old_form: bool
-    """Whether the app takes files as Gradio 3 does."""
-
-
-class _RemoteCall(Call):
-    """A call of an endpoint whose arguments are checked and encoded."""
-
-    def __init__(
-        self,
-        hub: Hub,
-        info: EndpointInfo,
-        session: Session | None,
-        driver: StreamDriver | CallDriver,
-        files: _Files,
-        *,
-        data: str,
-        gaps: Gaps,
-        oauth_token: str | None,
-    ) -> None:
-        self.name = info.name
-        self._hub = hub
-        self._info = info
-        self._session = session
-        self._driver = driver
-        self._data = data
-        self._gaps = gaps
-        self._files = files
-        self._oauth_token = oauth_token
-
-    async def run(self, record: JobRecord) -> Outcome[Any]:
-        info = self._info
-        stage = FileStage(record.reporter, self._files.out, info.name)
-        translator = EventTranslator(
-            info.name,
-            streams=info.streams,
-            edits=self._driver.edits,
-            present=info.present,
-            reporter=stage,
-        )
-        delivery: Delivery | None = None
-        result: Outcome[Any] | None = None
-        with trio.CancelScope() as scope, self._hub.call(scope):
-            try:
-                data = self._data
-                if self._gaps.parameters:
-                    # Before the call: of some servers it has a place in the queue to lose.
-                    data = await self._upload(record)
-                request = CallRequest(
-                    info.name,
-                    info.fn_index,
-                    info.api_name,
-                    data,
-                    info.canceller,
-                    self._oauth_token,
-                )
-                delivery = Delivery(record.number, request, self._driver, translator)
-                session = self._session or self._hub.take_lane()
-                await session.send(delivery)
-                record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(stage.run, name=f"<files of {info.name}>")
-                    result = await record.receive()
-                    nursery.cancel_scope.cancel()
-            finally:
-                if delivery is not None and not translator.finished:
-                    delivery.abandon()
-        if result is None:
-            # Only the client's end cancels the scope of the call.
-            record.cancelled = True
-            error = JobCancelled(f"{info.name} was cancelled", reason="the client was closed")
-            result = Error(error)
-        return result
-
-    async def _upload(self, record: JobRecord) -> str:
-        """Upload the files and return the arguments with them, while progress is recorded."""
-        filled = ""
-        failure: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(record.receive)
-            try:
-                values = await upload_files(
-                    self._hub.http,
-                    self._gaps,
-                    self.name,
-                    record.reporter,
-                    old_form=self._files.old_form,
-                )
-                filled = self._gaps.fill(self._data, values)
-            except Exception as exc:  # noqa: BLE001 - raised below, without the nursery's wrapping
-                failure = exc
-            nursery.cancel_scope.cancel()
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                # The traceback holds this frame, which must not hold the exception or the job.
-                del failure, record
-        return filled
-
-
-def _route(hub: Hub, info: EndpointInfo, via: Via | None) -> tuple[Via, StreamDriver | CallDriver]:
-    # The answer to /run has only the first output of a generator.
-    usual: Via = "queue" if info.queued or info.streams else "run"
-    chosen = via or usual
-    ways: dict[Via, StreamDriver | CallDriver] = {
-        "queue": hub.drivers.queue,
-        "run": hub.drivers.run,
-        "call": hub.drivers.call,
-    }
-    driver = ways.get(chosen)
-    if driver is None:
-        raise ValueError(f'via is "queue", "run" or "call", not {short_repr(via)}')
-    if chosen == "call" and info.api_name is None:
-        raise ValueError(f'{info.name} has no name, so it can\'t be called via="call"')
-    return chosen, driver
-
-
-@final
-class Endpoint(Submittable):
-    """One endpoint of an app: an async callable with the app's own parameters.
-
-    ``await endpoint(...)`` calls it; ``group.submit(endpoint, ...)`` makes a job of a call.
-    `inspect.signature` shows what it takes.  `Client.endpoint` makes it.
-
-    Cancelling a call, by whatever scope, stops it on the server too.
-    """
-
-    def __init__(
-        self,
-        hub: Hub,
-        info: EndpointInfo,
-        session: Session | None,
-        files: _Files,
-        *,
-        validate: bool,
-        oauth_token: Callable[[EndpointInfo], str | None],
-        via: Via | None = None,
-    ) -> None:
-        self._hub = hub
-        self._oauth_token = oauth_token
-        self._via: Via
-        self._via, self._driver = _route(hub, info, via)
-        self._info = info
-        self._session = session
-        self._files = files
-        self._validate = validate
-        self.__name__ = info.name
-        self.__doc__ = info.description
-        self.__signature__ = info.signature
-
-    @property
-    def name(self) -> str:
-        """The endpoint's name, such as ``"/predict"``, or ``"fn_index 3"`` if it has none."""
-        return self._info.name
-
-    @property
-    def api_name(self) -> str | None:
-        """The endpoint's name, or None if it has none."""
-        return self._info.api_name
-
-    @property
-    def fn_index(self) -> int:
-        """The server's number for the function."""
-        return self._info.fn_index
-
-    @property
-    def via(self) -> Via:
-        """The way that its calls take; see `Client.endpoint`."""
-        return self._via
-
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
-        """Check and encode the arguments of a call; nothing is sent."""
-        if self._hub.closed:
-            raise GroupClosed(f"the client of {self.name} has been closed")
-        if self._session is not None and self._session.ended:
-            raise GroupClosed(f"the session that {self.name} is pinned to has ended")
-        gaps = Gaps()
-        data = self._info.encode(args, kwargs, validate=self._validate, gaps=gaps)
-        check_files(gaps, self.name, self._files.max_file_size)
-        return _RemoteCall(
-            self._hub,
-            self._info,
-            self._session,
-            self._driver,
-            self._files,
-            data=data,
-            gaps=gaps,
-            oauth_token=self._oauth_token(self._info),
-        )
-
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the endpoint; return its result: a tuple if it has several outputs.
-
-        Raises:
-            TypeError, ValueError: An argument is wrong or missing; nothing was sent.
-            FileNotFoundError: There is no file where `handle_file` says.
-            FileTooLarge: A file has more bytes than the app takes or this client downloads.
-            AuthenticationError: The app wants a login, or an ``oauth_token`` that was not given.
-            AppError: The app raised.
-            ValidationError: The app's validator refused the input.
-            QueueFull: The app's queue is full.
-            ConnectionLost: The network failed; see its subclasses.
-            ProtocolError: The server sent what can't be.
-            JobCancelled: The server cancelled the call, or the client was closed.
-
-        Being cancelled ends the call here at once and stops it on the server, in the background.
-        """
-        call = self.bind(args, kwargs)
-        # Nobody can ask for its outputs, so it keeps none.
-        record = JobRecord(call.name, 0)
-        await record.run(call)
-        try:
-            return record.unwrap()
-        finally:
-            # The traceback of what is raised holds this frame, which must not hold the record.
-            del record
-
-    def __repr__(self) -> str:
-        return f"<Endpoint {self.name}({', '.join(self._info.signature.parameters)})>"
 
 
 class _Surface(ABC):
@@ -364,7 +122,11 @@ class ClientSession(_Surface):
         fn_index: int | None = None,
         via: Via | None = None,
     ) -> Endpoint:
-        """Return one endpoint, pinned to this session; see `Client.endpoint`."""
+        """Return one endpoint, pinned to this session; see `Client.endpoint`.
+
+        That may be one that a ``gr.render`` of the app has made in this session: see
+        `RenderUpdate`.  A later run of the same render makes others in its stead.
+        """
         return self._client._endpoint(api_name, fn_index, via, self._session)
 
 
@@ -410,7 +172,7 @@ class Client(_Surface):
         on_wait: Called with a `SpaceStatus` at each look at a Space that is asleep or in the
             making, while entering waits for it, and at the wait's end.  It must not block.
         http_client: Your own ``httpx.AsyncClient``, which you close.  Its pool must have room for
-            ``max_streams`` (by default 32 here), ``max_transfers`` and 64 connections more:
+            ``max_streams`` (by default 32 here), ``max_transfers`` and 68 connections more:
             waiting inside the pool of httpx loses connections when a wait is cancelled.
         transport: Your own ``httpx.AsyncBaseTransport``.
 
@@ -476,11 +238,12 @@ class Client(_Surface):
         self._folder: Folder | None = None
         if download_files is not False:
             self._folder = Folder(None if download_files is True else Path(download_files))
-        self._files: _Files | None = None
+        self._settings: CallSettings | None = None
         self._timeouts = timeouts or Timeouts()
         self._http_options: dict[str, Any] = {
             "streams": max_streams,
             "transfers": max_transfers,
+            "heartbeats": max_streams if http_client is None else _OWN_CLIENT_HEARTBEATS,
             "timeouts": self._timeouts,
             "max_message_size": max_message_size,
             "headers": headers,
@@ -493,7 +256,6 @@ class Client(_Surface):
         self._validate = validate
         self._group = JobGroup(limit=limit, history=history)
         self._lifetime: AbstractAsyncContextManager[None] | None = None
-        self._app: AppInfo | None = None
         self._hub: Hub | None = None
         self._session: Session | None = None
 
@@ -560,19 +322,15 @@ class Client(_Surface):
         via: Via | None,
         pinned: Session | None,
     ) -> Endpoint:
-        info = self._opened().find(api_name, fn_index)
+        def find() -> tuple[EndpointInfo, Session | None]:
+            app = self._opened() if pinned is None else pinned.app
+            info = app.find(api_name, fn_index)
+            return info, pinned or (self._session if info.stateful else None)
+
+        self._opened()
         assert self._hub is not None
-        assert self._files is not None
-        session = pinned or (self._session if info.stateful else None)
-        return Endpoint(
-            self._hub,
-            info,
-            session,
-            self._files,
-            validate=self._validate,
-            oauth_token=self._oauth_token_for,
-            via=via,
-        )
+        assert self._settings is not None
+        return Endpoint(self._hub, find, self._settings, via=via)
 
     def _oauth_token_for(self, info: EndpointInfo) -> str | None:
         return oauth_token_for(
@@ -586,9 +344,9 @@ class Client(_Surface):
         return self._group
 
     def _opened(self) -> AppInfo:
-        if self._app is None:
+        if self._hub is None:
             raise GroupClosed("enter the client first: async with Client(url) as client")
-        return self._app
+        return self._hub.watch.app
 
     @asynccontextmanager
     async def session(
@@ -609,7 +367,7 @@ class Client(_Surface):
         assert hub is not None
         session = Session(hub, one_at_a_time=False)
         try:
-            with _BareBody() as body:
+            with BareBody() as body:
                 async with JobGroup(limit=limit, history=history) as group:
                     with body.watched():
                         yield ClientSession(self, session, group)
@@ -646,23 +404,40 @@ class Client(_Surface):
     async def _live(self) -> AsyncGenerator[None, None]:
         http = await self._open_http()
         try:
-            with _BareBody(nursery=True) as body:
+            with BareBody(nurseries=2) as body:
                 with body.watched():
-                    app = await _discover(http, self._auth)
+                    find_out = partial(discover, http, self._auth)
+                    app = await find_out()
                     http.prefix = app.api_prefix
                     drivers = make_drivers(app.protocol, http)
-                async with trio.open_nursery() as background:
-                    hub = Hub(http, drivers, background, self._timeouts)
-                    self._files = _Files(
-                        OutputFiles(
+                    watch = AppWatch(http, app, find_out)
+                # The heartbeats end last: the app may unload a session when its calls have ended.
+                async with (
+                    open_heartbeats(
+                        http, wanted=app.wants_heartbeat, lost=watch.doubt
+                    ) as heartbeats,
+                    trio.open_nursery() as background,
+                ):
+                    hub = Hub(
+                        http,
+                        drivers,
+                        background,
+                        self._timeouts,
+                        heartbeats=heartbeats,
+                        watch=watch,
+                    )
+                    self._settings = CallSettings(
+                        validate=self._validate,
+                        oauth_token=self._oauth_token_for,
+                        outputs=OutputFiles(
                             FileSource(http, self._max_file_download, hub.call),
                             file_rule(app.protocol),
                             self._folder,
                         ),
-                        app.max_file_size,
-                        old_form=app.protocol == "ws",
+                        max_file_size=app.max_file_size,
+                        old_files=app.protocol == "ws",
                     )
-                    self._app, self._hub, self._session = app, hub, Session(hub)
+                    self._hub, self._session = hub, Session(hub)
                     try:
                         async with self._group:
                             with body.watched():
@@ -694,127 +469,14 @@ class Client(_Surface):
         return HTTP(self._base, **options)
 
     def __repr__(self) -> str:
-        if self._app is None:
+        if self._hub is None:
             return f"<Client {self._base} (not entered)>"
-        assert self._hub is not None
         streams = self._hub.http.streams
         state = "closed" if self._hub.closed else f"{len(self.jobs)} jobs"
         return (
-            f"<Client {self._base} {self._app.protocol} {state}, "
+            f"<Client {self._base} {self.protocol} {state}, "
             f"{streams.borrowed_tokens:g}/{streams.total_tokens:g} streams>"
         )
-
-
-class _BareBody:
-    """Hides the nurseries of a context manager: lets the exception of its body through bare.
-
-    Args:
-        nursery: Whether there is a nursery around the job group.
-    """
-
-    def __init__(self, *, nursery: bool = False) -> None:
-        self._nursery = nursery
-        self._raised: BaseException | None = None
-
-    def watched(self) -> _Watched:
-        return _Watched(self)
-
-    def __enter__(self) -> _BareBody:  # noqa: PYI034 - `Self` is not in the typing of 3.10
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        bare, self._raised = self._raised, None
-        inner = exc
-        while inner is not None and inner is not bare and len(inside := parts(inner)) == 1:
-            inner = inside[0]
-        if bare is None or inner is not bare:
-            # The jobs' failures, in the group of the job group.
-            inner = exc
-            if exc is not None and self._nursery and len(inside := parts(exc)) == 1:
-                inner = inside[0] if parts(inside[0]) else exc
-        if inner is None or inner is exc:
-            return
-        context = inner.__context__
-        try:
-            raise inner
-        finally:
-            # Python has just noted the group that was being handled, which is of no interest.
-            inner.__context__ = context
-            # The traceback holds this frame, which must not hold the exception.
-            del bare, inner, exc, context
-
-
-class _Watched:
-    """The body whose exception `_BareBody` lets through."""
-
-    def __init__(self, outer: _BareBody) -> None:
-        self._outer = outer
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._outer._raised = exc
-
-
-async def _discover(http: HTTP, auth: tuple[str, str] | None) -> AppInfo:
-    if auth is not None:
-        await _log_in(http, auth)
-    config = await _get_json(http, "config", root=True)
-    prefix = config.get("api_prefix")
-    http.prefix = prefix if isinstance(prefix, str) else ""
-    try:
-        info = await _get_json(http, "/info?all_endpoints=True", root=False)
-    except UnexpectedResponse as exc:
-        if exc.status != 404:
-            raise
-        # Before 3.36 there was none; /config says enough to call functions by place.
-        info = Json(named_endpoints={})
-    return AppInfo(config, info)
-
-
-async def _get_json(http: HTTP, path: str, *, root: bool) -> Json:
-    response = await http.request("GET", path, root=root, limiter=http.requests)
-    doing = f"reading /{path.strip('/').partition('?')[0]}"
-    if not is_json(response):
-        error = refusal_of_page(http._base, response.status, doing)
-        if error is not None:
-            raise error
-    if response.status != 200:
-        raise refusal(response, doing, "")
-    if not is_json(response):
-        raise UnexpectedResponse(
-            f"{doing}: this is no Gradio app, or not its URL: the answer is "
-            f"{response.content_type or 'of no type'}: {shorten(response.body)}",
-            status=response.status,
-        )
-    return decode_object(response.body, f"the answer to {doing}")
-
-
-async def _log_in(http: HTTP, auth: tuple[str, str]) -> None:
-    username, password = auth
-    response = await http.request(
-        "POST",
-        "login",
-        form={"username": username, "password": password},
-        root=True,
-        limiter=http.requests,
-    )
-    if response.status == 400:
-        raise AuthenticationError(f"the app refused the login of user {username!r}")
-    # An app that asks for no login redirects to itself.
-    if response.status >= 400:
-        raise refusal(response, "logging in", "")
 
 
 def _affordable_streams() -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 import keyword
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .._errors import EndpointNotFound, ProtocolError, short_repr
 from ._file_inputs import Gaps
 from ._parameters import Parameter, encode_arguments
+from ._properties import unwrap
 from ._wire import Json, are_objects, is_list, is_object
 
 _OAUTH = ("required", "optional")
@@ -37,6 +39,8 @@ class EndpointInfo:
     """The places in an output's data that are not hidden components."""
     streams: bool
     """Whether it is a generator."""
+    takes_stream: bool
+    """Whether it takes inputs while outputs come back."""
     stateful: bool
     """Whether it takes or returns ``gr.State``, which Gradio keeps by session."""
     oauth_token: str | None = None
@@ -89,6 +93,8 @@ class EndpointInfo:
     def present(self, data: list[Any]) -> Any:
         """Return an output as users see it: hidden components dropped, one value bare.
 
+        A property update is its value, or a `PropertyUpdate` where it has none.
+
         Raises:
             ProtocolError: The data has too few values.
         """
@@ -99,8 +105,8 @@ class EndpointInfo:
                 f"{len(data)}: {short_repr(data)}"
             )
         if len(shown) == 1:
-            return data[shown[0]]
-        return tuple(data[place] for place in shown)
+            return unwrap(data[shown[0]])
+        return tuple(unwrap(data[place]) for place in shown)
 
 
 class AppInfo:
@@ -122,6 +128,9 @@ class AppInfo:
         most = config.get("max_file_size")
         self.max_file_size = most if type(most) is int else None
         """How many bytes a file may have that the app takes, or None for any."""
+        self.app_id = config.get("app_id")
+        """Another one after each start of the app; None if it has none."""
+        self.wants_heartbeat = config.get("connect_heartbeat") is not False
         named = info.get("named_endpoints")
         dependencies = config.get("dependencies")
         components = config.get("components")
@@ -130,14 +139,20 @@ class AppInfo:
                 "the app's /config or /info lacks its endpoints or components; "
                 f"is it a Gradio app? /config has: {short_repr(sorted(config))}"
             )
-        self._components = {_id_of(component.get("id")): component for component in components}
         self._named = named
         unnamed = info.get("unnamed_endpoints")
         self._unnamed = unnamed if is_object(unnamed) else {}
         self._queued = config.get("enable_queue") is not False
+        self._components: dict[Any, Json] = {}
         self._dependencies: dict[int, Json] = {}
         self._cancellers: dict[int, int] = {}
         self._by_name: dict[str, int] = {}
+        self._rendered: set[int] = set()
+        """The functions that a render has made: ``/info`` speaks of others of the same names."""
+        self._add(components, dependencies)
+
+    def _add(self, components: list[Json], dependencies: list[Json]) -> None:
+        self._components |= {_id_of(component.get("id")): component for component in components}
         for place, dependency in enumerate(dependencies):
             fn_index = dependency.get("id", place)
             if isinstance(fn_index, int) and dependency.get("backend_fn") is not False:
@@ -148,6 +163,29 @@ class AppInfo:
                 name = dependency.get("api_name")
                 if isinstance(name, str) and _visibility(dependency) != "private":
                     self._by_name.setdefault("/" + name, fn_index)
+
+    def with_renders(self, configs: Iterable[Json]) -> AppInfo:
+        """Return the app with what ``gr.render`` has made of it in one session.
+
+        Args:
+            configs: Each ``render_config``, decoded.
+
+        Raises:
+            ProtocolError: They are not what Gradio sends.
+        """
+        app = copy.copy(self)
+        app._components, app._dependencies = {**self._components}, {**self._dependencies}
+        app._by_name, app._rendered = {**self._by_name}, set()
+        for config in configs:
+            components, dependencies = config.get("components"), config.get("dependencies")
+            if not (are_objects(components) and are_objects(dependencies)):
+                raise ProtocolError(
+                    "what the app has rendered lacks its functions or components; "
+                    f"it has: {short_repr(sorted(config))}"
+                )
+            app._add(components, [item for item in dependencies if "id" in item])
+        app._rendered = app._dependencies.keys() - self._dependencies.keys()
+        return app
 
     def names(self, *, all_endpoints: bool = False) -> tuple[str, ...]:
         """Return the names of the public endpoints, or of all that can be called by name."""
@@ -203,10 +241,11 @@ class AppInfo:
         api_name = "/" + name if isinstance(name, str) else None
         visibility = _visibility(dependency)
         described: Json | None = None
-        if api_name is not None and visibility != "private":
-            described = self._named.get(api_name)
-        if described is None:
-            described = self._unnamed.get(str(fn_index))
+        if fn_index not in self._rendered:
+            if api_name is not None and visibility != "private":
+                described = self._named.get(api_name)
+            if described is None:
+                described = self._unnamed.get(str(fn_index))
         if described is not None and not is_object(described):
             raise ProtocolError(
                 f"/info describes {api_name or fn_index} as {short_repr(described)}"
@@ -242,6 +281,7 @@ class AppInfo:
                 place for place, component in enumerate(outputs) if not _hidden(component)
             ),
             streams=is_object(types) and types.get("generator") is True,
+            takes_stream=dependency.get("connection") == "stream",
             stateful=any(component.get("type") == "state" for component in (*inputs, *outputs)),
             oauth_token=oauth if (oauth := described.get("oauth_token")) in _OAUTH else None,
             # Gradio 3 says null for «as the app does».

@@ -11,7 +11,7 @@ from typing import Any
 from outcome import Error, Value
 
 from .._errors import JobCancelled, ProtocolError, QueueFull, short_repr, shorten
-from .._messages import Status, StatusUpdate, now
+from .._messages import RenderUpdate, Status, StatusUpdate, now
 from .._reporter import Reporter
 from . import _wire
 from ._edits import EditError, apply_edits
@@ -76,14 +76,18 @@ class EventTranslator:
         edits: Whether the protocol sends later outputs as edits.
         present: Makes of an output's data what the user sees.
         reporter: Where the job listens.
+        rendered: Called with what a ``gr.render`` of the app has made.
+        answered: Called after each output that answers one of several inputs.
     """
 
     __slots__ = (
+        "_answered",
         "_data",
         "_edits",
         "_in_step",
         "_name",
         "_present",
+        "_rendered",
         "_reporter",
         "_streams",
         "finished",
@@ -91,13 +95,23 @@ class EventTranslator:
     )
 
     def __init__(
-        self, name: str, *, streams: bool, edits: bool, present: Present, reporter: Reporter
+        self,
+        name: str,
+        *,
+        streams: bool,
+        edits: bool,
+        present: Present,
+        reporter: Reporter,
+        rendered: Callable[[Json], None] | None = None,
+        answered: Callable[[], None] | None = None,
     ) -> None:
         self._name = name
         self._streams = streams
         self._edits = edits
         self._present = present
         self._reporter = reporter
+        self._rendered = rendered
+        self._answered = answered
         self._data: list[Any] | None = None
         """The data of the last output, rebuilt from its edits."""
         self._in_step = True
@@ -133,32 +147,21 @@ class EventTranslator:
 
     def _feed(self, message: Json) -> None:
         kind = message["msg"]
-        if kind == "estimation":
-            self._reporter.status(
-                StatusUpdate(
-                    Status.IN_QUEUE,
-                    rank=_wire.number(message, "rank"),
-                    queue_size=_wire.number(message, "queue_size"),
-                    eta=_wire.number(message, "rank_eta"),
-                )
-            )
-        elif kind == "process_starts":
-            eta = _wire.number(message, "eta")
-            self._reporter.status(StatusUpdate(Status.PROCESSING, eta=eta))
-        elif kind == "send_data":
-            self._reporter.status(StatusUpdate(Status.SENDING_DATA))
+        status = _status(message)
+        if status is not None:
+            self._reporter.status(status)
         elif kind == "queue_full":
             self.fail(QueueFull(f"calling {self._name}: the app's queue is full"))
-        elif kind == "progress":
-            units = _wire.progress_units(message)
-            self._reporter.status(StatusUpdate(Status.PROGRESS, progress_data=units))
         elif kind == "log":
             self._reporter.log(_wire.log_message(message))
         elif kind in ("process_generating", "process_streaming"):
             data = _wire.data_of(message)
+            self._take_render(message)
             # Without data it is the error of one step; the completion tells of it.
             if data is not None and message.get("success") is not False:
                 self._output(data, whole=kind == "process_streaming" or not self._edits)
+            if kind == "process_streaming" and self._answered is not None:
+                self._answered()
         elif kind == "process_completed":
             self._complete(message)
         else:
@@ -181,6 +184,13 @@ class EventTranslator:
             else:
                 self._reporter.output(EditedData(data, self._present))
 
+    def _take_render(self, message: Json) -> None:
+        config = _wire.output_of(message).get("render_config")
+        if _wire.is_object(config):
+            if self._rendered is not None:
+                self._rendered(config)
+            self._reporter.render(RenderUpdate(config))
+
     def _complete(self, message: Json) -> None:
         error = _wire.app_error(message, self._name)
         if error is not None:
@@ -193,6 +203,7 @@ class EventTranslator:
             # An empty output is the server's answer to a cancellation, never a result.
             self.cancel()
             return
+        self._take_render(message)
         value = self._present(data)
         output = None
         if self._data is None:
@@ -202,6 +213,25 @@ class EventTranslator:
             output = FullData(data, self._present)
         self.finished = True
         self._reporter.finish(Value(value), output=output)
+
+
+def _status(message: Json) -> StatusUpdate | None:
+    """Return what a message says of how far the event is, or None if that is not its subject."""
+    kind = message["msg"]
+    if kind == "estimation":
+        return StatusUpdate(
+            Status.IN_QUEUE,
+            rank=_wire.number(message, "rank"),
+            queue_size=_wire.number(message, "queue_size"),
+            eta=_wire.number(message, "rank_eta"),
+        )
+    if kind == "process_starts":
+        return StatusUpdate(Status.PROCESSING, eta=_wire.number(message, "eta"))
+    if kind == "send_data":
+        return StatusUpdate(Status.SENDING_DATA)
+    if kind == "progress":
+        return StatusUpdate(Status.PROGRESS, progress_data=_wire.progress_units(message))
+    return None
 
 
 def _differ(data: list[Any], other: list[Any]) -> bool:

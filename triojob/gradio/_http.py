@@ -90,6 +90,7 @@ class HTTP:
         base: The app's URL with a slash at its end.
         streams: How many event streams may be open at once.
         transfers: How many files may be under way at once, in both directions together.
+        heartbeats: How many heartbeats of sessions may be.
         max_message_size: How many bytes an answer or an event may have.
         client: The caller's own client, which stays theirs to close; or None to make one.
     """
@@ -99,6 +100,7 @@ class HTTP:
         base: str,
         *,
         streams: int,
+        heartbeats: int,
         timeouts: Timeouts,
         max_message_size: int,
         transfers: int = TRANSFERS,
@@ -117,6 +119,7 @@ class HTTP:
         self.max_message_size = max_message_size
         self.streams = trio.CapacityLimiter(streams)
         self.transfers = trio.CapacityLimiter(transfers)
+        self.heartbeats = trio.CapacityLimiter(heartbeats)
         self.requests = trio.CapacityLimiter(REQUESTS)
         self.goodbyes = trio.CapacityLimiter(GOODBYES)
         self._owned = client is None
@@ -125,7 +128,7 @@ class HTTP:
         self._headers = {name: value for name, value in given if name.lower() != "accept-encoding"}
         self._headers["accept-encoding"] = "identity"
         if client is None:
-            places = streams + transfers + REQUESTS + GOODBYES
+            places = streams + heartbeats + transfers + REQUESTS + GOODBYES
             limits = httpx.Limits(
                 max_connections=places,
                 max_keepalive_connections=places,
@@ -191,6 +194,7 @@ class HTTP:
         root: bool = False,
         endless: bool = False,
         limiter: trio.CapacityLimiter | None = None,
+        what: str | None = None,
     ) -> Response:
         """Send a request, following no redirect; return the answer, whatever its status.
 
@@ -199,6 +203,7 @@ class HTTP:
             json: The body, encoded.
             endless: Whether the answer may take for ever: it comes when the work is done.
             limiter: Where to take a place first; None if the caller holds one.
+            what: What errors call the request; by default its path without the query.
 
         Raises:
             ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
@@ -207,9 +212,9 @@ class HTTP:
         if limiter is not None:
             async with limiter:
                 return await self.request(
-                    method, path, json=json, form=form, root=root, endless=endless
+                    method, path, json=json, form=form, root=root, endless=endless, what=what
                 )
-        what = f"{method} {path.partition('?')[0]}"
+        what = what or f"{method} {path.partition('?')[0]}"
         headers = dict(self._headers)
         if json is not None:
             headers |= {"content-type": "application/json", "x-gradio-user": "api"}
@@ -288,6 +293,7 @@ class HTTP:
         refuse: Callable[[Response], TriojobError],
         *,
         may_end: bool = False,
+        what: str | None = None,
     ) -> None:
         """Open an event stream and read it to its end.
 
@@ -296,13 +302,14 @@ class HTTP:
                 the last one.  What it raises ends the reading.
             refuse: Makes an error of an answer that is not an event stream.
             may_end: Whether the stream may end without a last event.
+            what: What errors call the request; by default its path without the query.
 
         Raises:
             ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed, or the stream
                 ended before its last event.
             ProtocolError: An event is too large.
         """
-        what = f"GET {path.partition('?')[0]}"
+        what = what or f"GET {path.partition('?')[0]}"
         with self._mapped_errors(
             what, f"the event stream was silent for {self.timeouts.silence} s"
         ):
@@ -317,7 +324,9 @@ class HTTP:
                 kind = response.headers.get("content-type", "")
                 if response.status_code != 200 or not kind.startswith("text/event-stream"):
                     head = await self._read(response, 1000)
-                    raise refuse(Response(response.status_code, kind, None, None, head))
+                    retry_after = response.headers.get("retry-after")
+                    location = response.headers.get("location")
+                    raise refuse(Response(response.status_code, kind, retry_after, location, head))
                 decoder = EventDecoder(self.max_message_size)
                 last = False
 

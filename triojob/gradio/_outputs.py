@@ -14,7 +14,7 @@ import trio
 from outcome import Error, Value
 
 from .._errors import TriojobError
-from .._messages import Finished, LogMessage, Message, Output, StatusUpdate
+from .._messages import Finished, LogMessage, Message, Output, RenderUpdate, StatusUpdate
 from .._reporter import Reporter
 from ._downloads import Budget, Folder, download, new_file, remove
 from ._event import EditedData
@@ -115,7 +115,7 @@ class FileStage(Reporter):
             if not isinstance(message.outcome, Value):
                 return _Step(message)
             value = message.outcome.value
-        elif isinstance(message, (StatusUpdate, LogMessage)):
+        elif isinstance(message, (StatusUpdate, LogMessage, RenderUpdate)):
             return _Step(message)
         else:
             self._state = message.advance(self._state)
@@ -138,7 +138,7 @@ class FileStage(Reporter):
         if isinstance(message, Finished):
             value = _show(message.outcome.unwrap(), places, self._shown)
             return self._out._put(Finished(Value(value), message.cancelled))
-        assert not isinstance(message, (StatusUpdate, LogMessage))
+        assert not isinstance(message, (StatusUpdate, LogMessage, RenderUpdate))
         return self._out._put(_OutputWithFiles(message, places, self._shown))
 
     def _missing(self, places: list[Place]) -> list[FileData]:

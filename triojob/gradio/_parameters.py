@@ -11,7 +11,7 @@ import inspect
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, cast
@@ -227,11 +227,28 @@ def encode_arguments(
 
 
 def _encode(endpoint: str, name: str, value: Any, gaps: Gaps | None) -> str:
-    where = f"parameter {name!r} of {endpoint} can't be sent as JSON"
+    def mark(file: FileInput) -> str | None:
+        return None if gaps is None else gaps.mark(file, name)
+
+    return encode_value(value, f"parameter {name!r} of {endpoint}", mark)
+
+
+def encode_value(
+    value: Any, what: str, mark: Callable[[FileInput], str | None] = lambda _: None
+) -> str:
+    """Return ``value`` as JSON; ``what`` names it in the error.
+
+    Args:
+        mark: Returns what stands for a file; None where none may stand.
+
+    Raises:
+        TypeError, ValueError: It can't be sent as JSON.
+    """
+    where = f"{what} can't be sent as JSON"
 
     def other(item: object) -> str:
-        if isinstance(item, FileInput) and gaps is not None:
-            return gaps.mark(item, name)
+        if isinstance(item, FileInput) and (gap := mark(item)) is not None:
+            return gap
         kind = type(item).__name__
         hint = "; for a file, handle_file(path)" if isinstance(item, os.PathLike) else ""
         raise TypeError(f"Object of type {kind} is not JSON serializable{hint}")

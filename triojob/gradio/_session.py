@@ -13,19 +13,23 @@ import math
 import uuid
 from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
+from typing import Any
 
 import trio
 
 from .._errors import (
+    AuthenticationError,
     ConnectionFailed,
     ConnectionLost,
     GroupClosed,
     ServerStopped,
     TriojobError,
+    UnexpectedResponse,
     shorten,
 )
 from .._settings import Timeouts
 from .._turns import Turns
+from ._config import AppInfo, EndpointInfo
 from ._drivers import (
     CallDriver,
     CallRequest,
@@ -34,7 +38,9 @@ from ._drivers import (
     StreamDriver,
 )
 from ._event import EventTranslator
+from ._heartbeat import Heartbeats
 from ._http import HTTP
+from ._restart import AppWatch
 from ._wire import Json
 
 logger = logging.getLogger("triojob")
@@ -51,9 +57,11 @@ class Delivery:
         "conversation_scope",
         "driver",
         "event_id",
+        "info",
         "join_scope",
         "number",
         "request",
+        "restarts",
         "session",
         "session_hash",
         "translator",
@@ -62,12 +70,18 @@ class Delivery:
     def __init__(
         self,
         number: int,
+        info: EndpointInfo,
         request: CallRequest,
         driver: StreamDriver | CallDriver,
         translator: EventTranslator,
+        *,
+        restarts: int,
     ) -> None:
         self.number = number
         """Calls that wait for the same get it in this order."""
+        self.info = info
+        self.restarts = restarts
+        """How often the app had been started anew when the request was made for it."""
         self.request = request
         self.driver = driver
         self.translator = translator
@@ -104,12 +118,22 @@ class Hub:
 
     Args:
         background: The nursery of readers, joins and goodbyes.
+        heartbeats: Those of the sessions that are kept; they outlive the background.
     """
 
     def __init__(
-        self, http: HTTP, drivers: Drivers, background: trio.Nursery, timeouts: Timeouts
+        self,
+        http: HTTP,
+        drivers: Drivers,
+        background: trio.Nursery,
+        timeouts: Timeouts,
+        *,
+        heartbeats: Heartbeats,
+        watch: AppWatch,
     ) -> None:
+        self.watch = watch
         self.http = http
+        self.heartbeats = heartbeats
         self.drivers = drivers
         self.background = background
         self.timeouts = timeouts
@@ -189,17 +213,33 @@ class Session:
         self._joining = 0
         self._early: dict[str, list[Json]] = {}
         """Messages of events that the answer to ``/queue/join`` has not named yet."""
+        self._renders: dict[Any, Json] = {}
+        """What ``gr.render`` has made in this session: the last of each."""
         self._reader: trio.CancelScope | None = None
         self._opening = trio.Lock()
         self._has_place = False
         """Whether this session holds a place in the client's budget of streams."""
         self._last_use = False
         """Nothing new rides on this session: close its stream as soon as nothing needs it."""
+        self._since: int | None = None
+        """How often the app had been started anew at the last call with State; None for none."""
+        self._heartbeat: trio.CancelScope | None = None
+        """Around the heartbeat of ``_hash``; a lane keeps nothing on the server and needs none."""
 
     @property
     def ended(self) -> bool:
         """Whether the session takes no more calls."""
         return self._last_use
+
+    @property
+    def app(self) -> AppInfo:
+        """The app as this session has it."""
+        app = self._hub.watch.app
+        return app.with_renders(self._renders.values()) if self._renders else app
+
+    def rendered(self, config: Json) -> None:
+        """Take up what the app has rendered: functions that only this session has."""
+        self._renders[config.get("render_id")] = config
 
     # What a job's own task calls.
 
@@ -210,6 +250,8 @@ class Session:
 
         Raises:
             GroupClosed: The session has ended.
+            ConnectionFailed: The server can't be reached.
+            ServerRestarted: The app is not the one any more that the call was meant for.
         """
         function = self._functions.get(delivery.fn_index)
         if function is None:
@@ -238,36 +280,55 @@ class Session:
                 if not self._has_place:
                     await self._hub.http.streams.acquire_on_behalf_of(self)
                     self._has_place = True
+            await self._hub.watch.look()
             await self._hub.http.requests.acquire_on_behalf_of(delivery)
-            if self._last_use:
+            try:
+                self._check(delivery)
+            except BaseException:
                 self._hub.http.requests.release_on_behalf_of(delivery)
-                raise GroupClosed(f"the session that {delivery.name} is pinned to has ended")
+                raise
         except BaseException:
             self._joining -= 1
             self._leave(delivery)
             raise
-        delivery.session = self
-        delivery.session_hash = self._hash
-        self._hub.joins.add(delivery)
+        self._take_over(delivery)
         self._hub.background.start_soon(
             self._join, delivery, driver, name=f"<join {delivery.name}>"
         )
 
     async def _send_alone(self, delivery: Delivery, driver: CallDriver) -> None:
         try:
+            await self._hub.watch.look()
             await self._hub.http.streams.acquire_on_behalf_of(delivery)
-            if self._last_use:
+            try:
+                self._check(delivery)
+            except BaseException:
                 self._hub.http.streams.release_on_behalf_of(delivery)
-                raise GroupClosed(f"the session that {delivery.name} is pinned to has ended")
+                raise
         except BaseException:
             self._leave(delivery)
             raise
-        delivery.session = self
-        delivery.session_hash = self._hash
-        self._hub.joins.add(delivery)
+        self._take_over(delivery)
         self._hub.background.start_soon(
             self._converse, delivery, driver, name=f"<call of {delivery.name}>"
         )
+
+    def _check(self, delivery: Delivery) -> None:
+        """Refuse a call that can't be made any more."""
+        watch, since = self._hub.watch, self._since
+        if delivery.info.stateful:
+            self._since = watch.restarts
+        watch.vouch(delivery.info, delivery.restarts, since)
+        if self._last_use:
+            raise GroupClosed(f"the session that {delivery.name} is pinned to has ended")
+
+    def _take_over(self, delivery: Delivery) -> None:
+        """From here on the server may hear of the call."""
+        delivery.session = self
+        delivery.session_hash = self._hash
+        if self._heartbeat is None and not self._lane:
+            self._heartbeat = self._hub.heartbeats.start(self._hash)
+        self._hub.joins.add(delivery)
 
     def abandoned(self, delivery: Delivery) -> None:
         """Nobody waits for this call any more."""
@@ -304,6 +365,8 @@ class Session:
                 if not translator.finished:
                     raise ConnectionLost(f"the server hung up without finishing {delivery.name}")
         except TriojobError as exc:
+            if isinstance(exc, ConnectionLost):
+                self._hub.watch.doubt()
             translator.fail(exc)
         finally:
             self._hub.joins.discard(delivery)
@@ -356,6 +419,9 @@ class Session:
     async def _not_joined(self, delivery: Delivery, error: TriojobError | None) -> None:
         if error is not None:
             delivery.translator.fail(error)
+        if isinstance(error, (ConnectionLost, UnexpectedResponse, AuthenticationError)):
+            # As when the server that is there now knows neither the function nor the login.
+            self._hub.watch.doubt()
         function = self._functions[delivery.fn_index]
         unsure = error is None or (
             isinstance(error, ConnectionLost)
@@ -427,6 +493,9 @@ class Session:
         """The stream broke, and with it each call that rides on it."""
         # The server drops what the old session had when it notices, which may be any moment now.
         self._hash = uuid.uuid4().hex
+        self._hub.watch.doubt()
+        self._end_heartbeat()
+        self._renders.clear()
         self._early.clear()
         for delivery in tuple(self._deliveries.values()):
             delivery.translator.fail(error)
@@ -458,11 +527,20 @@ class Session:
             elif self._lane and self._reader.deadline == math.inf:
                 # The server closes it in a moment; if not, it has forgotten to.
                 self._reader.deadline = trio.current_time() + _LINGER
-        elif self._has_place:
+            return
+        if self._has_place:
             self._has_place = False
             self._hub.http.streams.release_on_behalf_of(self)
             if self._lane and not self._last_use:
                 self._hub.give_back(self)
+        if self._last_use:
+            self._end_heartbeat()
+
+    def _end_heartbeat(self) -> None:
+        """Let the app unload the session: it is used no more."""
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+            self._heartbeat = None
 
     def _tell_if_possible(self, fn_index: int) -> None:
         function = self._functions[fn_index]

@@ -117,6 +117,7 @@ class Connecting:
         return HTTP(
             base,
             streams=1,
+            heartbeats=1,
             timeouts=self.timeouts,
             max_message_size=self.max_message_size,
             headers=headers,

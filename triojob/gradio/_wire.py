@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
 
 from .._errors import AppError, ProtocolError, short_repr, shorten
 from .._messages import LogMessage, ProgressUnit
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """What set off an event, as a browser tells it of a click or a selection."""
+
+    event_data: str = "null"
+    """As JSON."""
+    trigger_id: int | None = None
+    """The number of the component."""
 
 
 def is_object(value: Any) -> TypeGuard[Json]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from .._wire import Json
+from .._wire import Json, Trigger
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,23 @@ class CallRequest:
     """The number of a function that cancels this one; servers before Gradio 4.31 need it."""
     oauth_token: str | None = field(default=None, repr=False)
     """For the app's function to act with, or None."""
+    trigger: Trigger = field(default_factory=Trigger)
+    """What set the call off."""
 
-    def body(self, session_hash: str | None, **more: str) -> str:
+    def body(self, session_hash: str | None, *, data: str | None = None, **more: str) -> str:
         """Return the JSON body of a request that makes the call.
 
         Args:
+            data: Other data than the call's, as JSON: a further input of a stream of them.
             more: Further fields; their values are JSON.
         """
-        fields = {"data": self.data, "fn_index": str(self.fn_index), "event_data": "null", **more}
+        fields = {
+            "data": data or self.data,
+            "fn_index": str(self.fn_index),
+            "event_data": self.trigger.event_data,
+            "trigger_id": json.dumps(self.trigger.trigger_id),
+            **more,
+        }
         if session_hash is not None:
             fields["session_hash"] = f'"{session_hash}"'
         if self.oauth_token is not None:

@@ -1,0 +1,23 @@
+import sys
+
+import trio
+
+from triojob import Client, PropertyUpdate
+
+URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+
+
+async def main() -> None:
+    async with Client(URL) as client:
+        # In the app: return gr.update(label="changed", value=text.upper())
+        print(await client.predict("hi", api_name="/update_props"))
+        # In the app: return gr.update(label="changed")
+        output = await client.predict(api_name="/update_props_only")
+        print(isinstance(output, PropertyUpdate), output["label"])
+
+
+trio.run(main)
+
+# prints:
+# > HI
+# > True changed

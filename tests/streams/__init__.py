@@ -1,0 +1,1 @@
+"""What is kept and what flows: heartbeats, restarts, events, renders, streams of inputs."""

@@ -1,0 +1,67 @@
+"""Finding out what an app offers, over HTTP."""
+
+from __future__ import annotations
+
+from .._errors import AuthenticationError, UnexpectedResponse, shorten
+from ._config import AppInfo
+from ._drivers import refusal
+from ._http import HTTP, is_json
+from ._spaces import refusal_of_page
+from ._wire import Json, decode_object
+
+
+async def discover(http: HTTP, auth: tuple[str, str] | None) -> AppInfo:
+    """Log in, if need be, and read what the app says of itself.
+
+    Raises:
+        AuthenticationError: The app wants a login, or refused this one.
+        ConnectionLost: The network failed.
+        ProtocolError: This is no Gradio app.
+    """
+    if auth is not None:
+        await _log_in(http, auth)
+    config = await _get_json(http, "config", root=True)
+    prefix = config.get("api_prefix")
+    http.prefix = prefix if isinstance(prefix, str) else ""
+    try:
+        info = await _get_json(http, "/info?all_endpoints=True", root=False)
+    except UnexpectedResponse as exc:
+        if exc.status != 404:
+            raise
+        # Before 3.36 there was none; /config says enough to call functions by place.
+        info = Json(named_endpoints={})
+    return AppInfo(config, info)
+
+
+async def _get_json(http: HTTP, path: str, *, root: bool) -> Json:
+    response = await http.request("GET", path, root=root, limiter=http.requests)
+    doing = f"reading /{path.strip('/').partition('?')[0]}"
+    if not is_json(response):
+        error = refusal_of_page(http._base, response.status, doing)
+        if error is not None:
+            raise error
+    if response.status != 200:
+        raise refusal(response, doing, "")
+    if not is_json(response):
+        raise UnexpectedResponse(
+            f"{doing}: this is no Gradio app, or not its URL: the answer is "
+            f"{response.content_type or 'of no type'}: {shorten(response.body)}",
+            status=response.status,
+        )
+    return decode_object(response.body, f"the answer to {doing}")
+
+
+async def _log_in(http: HTTP, auth: tuple[str, str]) -> None:
+    username, password = auth
+    response = await http.request(
+        "POST",
+        "login",
+        form={"username": username, "password": password},
+        root=True,
+        limiter=http.requests,
+    )
+    if response.status == 400:
+        raise AuthenticationError(f"the app refused the login of user {username!r}")
+    # An app that asks for no login redirects to itself.
+    if response.status >= 400:
+        raise refusal(response, "logging in", "")

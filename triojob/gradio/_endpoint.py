@@ -1,0 +1,364 @@
+"""The endpoints of an app, and calls of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, cast, final
+
+import trio
+from outcome import Error, Outcome
+
+from .._call import Call, Submittable
+from .._errors import GroupClosed, JobCancelled, short_repr
+from .._group import JobGroup
+from .._job import Job, JobRecord
+from .._messages import Status, StatusUpdate
+from ._bare import BareBody
+from ._config import EndpointInfo
+from ._drivers import CallDriver, CallRequest, StreamDriver
+from ._event import EventTranslator
+from ._file_inputs import Gaps
+from ._input import InputFeed, InputStream
+from ._outputs import FileStage, OutputFiles
+from ._parameters import encode_value
+from ._session import Delivery, Hub, Session
+from ._uploads import check_files, upload_files
+from ._wire import Trigger
+
+Via: TypeAlias = Literal["queue", "run", "call"]
+"""A way that calls take."""
+
+
+@dataclass(frozen=True)
+class CallSettings:
+    """What the calls of one client have in common."""
+
+    validate: bool
+    """Whether arguments are checked against the app's description."""
+    oauth_token: Callable[[EndpointInfo], str | None]
+    """Gives the token that goes with calls of an endpoint."""
+    outputs: OutputFiles
+    """What becomes of files in outputs."""
+    max_file_size: int | None
+    """How many bytes a file may have that the app takes, or None for any."""
+    old_files: bool
+    """Whether the app takes files as Gradio 3 does."""
+
+
+class _RemoteCall(Call):
+    """A call of an endpoint whose arguments are checked and encoded.
+
+    Args:
+        request: The call, but for the files, which are ``gaps`` in its data.
+        feed: Where further inputs come from, for a function that takes a stream of them.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        info: EndpointInfo,
+        session: Session | None,
+        settings: CallSettings,
+        *,
+        driver: StreamDriver | CallDriver,
+        request: CallRequest,
+        gaps: Gaps,
+        feed: InputFeed | None,
+    ) -> None:
+        self.name = info.name
+        if feed is None and info.takes_stream:
+            # One input only: else the app would wait for more, for as long as it likes.
+            feed = InputFeed(info.name, hub.http, hub.background, once=True)
+        self._feed = feed
+        self._restarts = hub.watch.restarts
+        self._hub = hub
+        self._info = info
+        self._session = session
+        self._settings = settings
+        self._driver = driver
+        self._request = request
+        self._gaps = gaps
+
+    async def run(self, record: JobRecord) -> Outcome[Any]:
+        info, feed = self._info, self._feed
+        stage = FileStage(record.reporter, self._settings.outputs, info.name)
+        translator = EventTranslator(
+            info.name,
+            streams=info.streams,
+            edits=self._driver.edits,
+            present=info.present,
+            reporter=stage,
+            rendered=None if self._session is None else self._session.rendered,
+            answered=None if feed is None else feed.answered,
+        )
+        delivery: Delivery | None = None
+        result: Outcome[Any] | None = None
+        with trio.CancelScope() as scope, self._hub.call(scope):
+            try:
+                request = self._request
+                if self._gaps.parameters:
+                    # Before the call: of some servers it has a place in the queue to lose.
+                    request = replace(request, data=await self._upload(record))
+                delivery = Delivery(
+                    record.number,
+                    info,
+                    request,
+                    self._driver,
+                    translator,
+                    restarts=self._restarts,
+                )
+                if feed is not None:
+                    feed.begin(delivery)
+                session = self._session or self._hub.take_lane()
+                await session.send(delivery)
+                record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(stage.run, name=f"<files of {info.name}>")
+                    result = await record.receive()
+                    nursery.cancel_scope.cancel()
+            finally:
+                if delivery is not None and not translator.finished:
+                    delivery.abandon()
+        if result is None:
+            # Only the client's end cancels the scope of the call.
+            record.cancelled = True
+            error = JobCancelled(f"{info.name} was cancelled", reason="the client was closed")
+            result = Error(error)
+        return result
+
+    def discard(self) -> None:
+        if self._feed is not None:
+            self._feed.end()
+
+    async def _upload(self, record: JobRecord) -> str:
+        """Upload the files and return the arguments with them, while progress is recorded."""
+        filled = ""
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(record.receive)
+            try:
+                values = await upload_files(
+                    self._hub.http,
+                    self._gaps,
+                    self.name,
+                    record.reporter,
+                    old_form=self._settings.old_files,
+                )
+                filled = self._gaps.fill(self._request.data, values)
+            except Exception as exc:  # noqa: BLE001 - raised below, without the nursery's wrapping
+                failure = exc
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                # The traceback holds this frame, which must not hold the exception or the job.
+                del failure, record
+        return filled
+
+
+def _route(hub: Hub, info: EndpointInfo, via: Via | None) -> tuple[Via, StreamDriver | CallDriver]:
+    # The answer to /run has only the first output of a generator.
+    usual: Via = "queue" if info.queued or info.streams else "run"
+    chosen = via or usual
+    ways: dict[Via, StreamDriver | CallDriver] = {
+        "queue": hub.drivers.queue,
+        "run": hub.drivers.run,
+        "call": hub.drivers.call,
+    }
+    driver = ways.get(chosen)
+    if driver is None:
+        raise ValueError(f'via is "queue", "run" or "call", not {short_repr(via)}')
+    if chosen == "call" and info.api_name is None:
+        raise ValueError(f'{info.name} has no name, so it can\'t be called via="call"')
+    return chosen, driver
+
+
+@final
+class Endpoint(Submittable):
+    """One endpoint of an app: an async callable with the app's own parameters.
+
+    ``await endpoint(...)`` calls it; ``group.submit(endpoint, ...)`` makes a job of a call.
+    `inspect.signature` shows what it takes.  `Client.endpoint` makes it.
+
+    Cancelling a call, by whatever scope, stops it on the server too.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        find: Callable[[], tuple[EndpointInfo, Session | None]],
+        settings: CallSettings,
+        *,
+        via: Via | None = None,
+        trigger: Trigger | None = None,
+    ) -> None:
+        self._hub = hub
+        self._find = find
+        self._settings = settings
+        self._asked_via = via
+        self._trigger = trigger or Trigger()
+        self._look_up()
+
+    def _look_up(self) -> None:
+        self._restarts = self._hub.watch.restarts
+        info, self._session = self._find()
+        self._info = info
+        self._via: Via
+        self._via, self._driver = _route(self._hub, info, self._asked_via)
+        self.__name__ = info.name
+        self.__doc__ = info.description
+        self.__signature__ = info.signature
+
+    @property
+    def name(self) -> str:
+        """The endpoint's name, such as ``"/predict"``, or ``"fn_index 3"`` if it has none."""
+        return self._info.name
+
+    @property
+    def api_name(self) -> str | None:
+        """The endpoint's name, or None if it has none."""
+        return self._info.api_name
+
+    @property
+    def fn_index(self) -> int:
+        """The server's number for the function."""
+        return self._info.fn_index
+
+    @property
+    def via(self) -> Via:
+        """The way that its calls take; see `Client.endpoint`."""
+        return self._via
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+        """Check and encode the arguments of a call; nothing is sent."""
+        return self._bind(args, kwargs, None)
+
+    def _bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], feed: InputFeed | None
+    ) -> Call:
+        if self._hub.closed:
+            raise GroupClosed(f"the client of {self.name} has been closed")
+        if self._restarts != self._hub.watch.restarts:
+            self._look_up()
+        if self._session is not None and self._session.ended:
+            raise GroupClosed(f"the session that {self.name} is pinned to has ended")
+        info = self._info
+        gaps = Gaps()
+        data = self._encode(args, kwargs, gaps)
+        check_files(gaps, self.name, self._settings.max_file_size)
+        request = CallRequest(
+            info.name,
+            info.fn_index,
+            info.api_name,
+            data,
+            canceller=info.canceller,
+            oauth_token=self._settings.oauth_token(info),
+            trigger=self._trigger,
+        )
+        return _RemoteCall(
+            self._hub,
+            info,
+            self._session,
+            self._settings,
+            driver=self._driver,
+            request=request,
+            gaps=gaps,
+            feed=feed,
+        )
+
+    def _encode(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], gaps: Gaps | None = None
+    ) -> str:
+        return self._info.encode(args, kwargs, validate=self._settings.validate, gaps=gaps)
+
+    @asynccontextmanager
+    async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[InputStream, None]:
+        """Call an endpoint that takes inputs while its outputs come back: a microphone's, say.
+
+        ``async with endpoint.stream(first) as stream``, then ``await stream.send(second)`` and so
+        on; see `InputStream`.  The arguments here are the first input.
+        Leaving the block closes the input and waits for the call to end.  If the block raises,
+        the call is cancelled, on the server too, and the exception passes through bare.
+        A failure of the call that nobody has seen is raised there, in an `ExceptionGroup`.
+
+        Raises:
+            TypeError: The endpoint takes no stream of inputs, or an argument is wrong or missing.
+            ValueError: An argument has a value that the endpoint doesn't allow.
+        """
+        if not self._info.takes_stream:
+            raise TypeError(f"{self.name} takes one input, not a stream of them: call or submit it")
+        feed = InputFeed(self.name, self._hub.http, self._hub.background, once=False)
+        with BareBody() as body:
+            async with JobGroup() as group:
+                with body.watched():
+                    job: Job[Any] = group.submit(cast("Any", _Fed(self, feed)), *args, **kwargs)
+                    yield InputStream(job, feed, self._encode)
+                    await feed.close()
+
+    def with_event_data(self, data: Any, trigger_id: int | None = None) -> Endpoint:
+        """Return this endpoint with what a browser would say of the event that set it off.
+
+        A function of the app that takes ``gr.EventData``, or a kind of it such as
+        ``gr.SelectData``, gets that from these.
+
+        Args:
+            data: A value that JSON has.  For ``gr.SelectData`` it is a dictionary with ``index``
+                and ``value``.
+            trigger_id: The number of the component that was clicked or changed: ``id`` in the
+                app's ``/config``.  The function finds the component in ``gr.EventData.target``.
+
+        Raises:
+            TypeError, ValueError: ``data`` can't be sent as JSON.
+        """
+        encoded = encode_value(data, f"the event data for {self.name}")
+        return Endpoint(
+            self._hub,
+            self._find,
+            self._settings,
+            via=self._asked_via,
+            trigger=Trigger(encoded, trigger_id),
+        )
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the endpoint; return its result: a tuple if it has several outputs.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong or missing; nothing was sent.
+            FileNotFoundError: There is no file where `handle_file` says.
+            FileTooLarge: A file has more bytes than the app takes or this client downloads.
+            AuthenticationError: The app wants a login, or an ``oauth_token`` that was not given.
+            AppError: The app raised.
+            ValidationError: The app's validator refused the input.
+            QueueFull: The app's queue is full.
+            ConnectionLost: The network failed; see its subclasses.
+            ProtocolError: The server sent what can't be.
+            JobCancelled: The server cancelled the call, or the client was closed.
+
+        Being cancelled ends the call here at once and stops it on the server, in the background.
+        """
+        call = self.bind(args, kwargs)
+        # Nobody can ask for its outputs, so it keeps none.
+        record = JobRecord(call.name, 0)
+        await record.run(call)
+        try:
+            return record.unwrap()
+        finally:
+            # The traceback of what is raised holds this frame, which must not hold the record.
+            del record
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.name}({', '.join(self._info.signature.parameters)})>"
+
+
+class _Fed(Submittable):
+    """An endpoint with the sending side of one call of it."""
+
+    def __init__(self, endpoint: Endpoint, feed: InputFeed) -> None:
+        self._endpoint = endpoint
+        self._feed = feed
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+        return self._endpoint._bind(args, kwargs, self._feed)
