@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.files.support import META, opened, say_ok, sent, serve_echo
 from tests.servers.description import file, number
 from tests.servers.scripted import ScriptedServer
 from triojob import FileInput, FileTooLarge, handle_file
+from triojob.gradio._file_inputs import file_json
+from triojob.gradio._parameters import Parameter
 
 
 def test_the_name_and_kind_come_from_the_source(tmp_path: Path) -> None:
@@ -157,3 +160,66 @@ async def test_a_default_of_the_server_is_never_read_from_disk(
         await client.predict(api_name="/trap")
     assert "POST /upload" not in memory_app.paths()
     assert sent(memory_app) == [default]
+
+
+# --- Gradio 3 and 4 ---
+
+TEXT_OR_NULL = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+URL = "https://files.example/sample.pdf"
+SCHEMA_3 = {
+    "oneOf": [
+        {"type": "string", "description": "filepath on your computer (or URL) of file"},
+        {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string"},
+                "data": {"type": "string"},
+                "is_file": {"type": "boolean"},
+                "orig_name": {"type": "string"},
+            },
+        },
+    ]
+}
+SCHEMA_4 = {
+    "type": "object",
+    "properties": {"path": {"type": "string"}, "orig_name": TEXT_OR_NULL, "url": TEXT_OR_NULL},
+}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        SCHEMA_3,
+        SCHEMA_4,
+        {"type": "array", "items": SCHEMA_3},
+        {"type": "array", "items": SCHEMA_4},
+    ],
+)
+def test_a_bare_path_is_refused_in_older_apps_too(schema: dict[str, Any]) -> None:
+    # Their example is one that the schema doesn't allow.
+    item = {"type": schema, "component": "File", "example_input": URL}
+    parameter = Parameter.from_info("file", 0, item, {})
+    for value in ("photo.png", Path("photo.png"), ["photo.png"]):
+        with pytest.raises(TypeError, match="handle_file"):
+            parameter.check("/echo", value)
+    for value in (None, handle_file(b"x"), [handle_file(b"x")], {"name": "/srv/x"}):
+        parameter.check("/echo", value)
+
+
+def test_each_era_gets_its_own_form() -> None:
+    marked = handle_file(b"abc", name="a.txt")
+    assert json.loads(file_json(marked, "/srv/a.txt", 3, old_form=True)) == {
+        "name": "/srv/a.txt",
+        "data": None,
+        "is_file": True,
+        "orig_name": "a.txt",
+    }
+    assert json.loads(file_json(handle_file(URL), URL, None, old_form=True))["name"] == URL
+    assert json.loads(file_json(handle_file(URL), URL, None, old_form=False)) == {
+        "path": URL,
+        "url": URL,
+        "orig_name": "sample.pdf",
+        "mime_type": "application/pdf",
+        "size": None,
+        "meta": META,
+    }

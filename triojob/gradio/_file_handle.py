@@ -98,7 +98,7 @@ class File:
 
     @property
     def name(self) -> str:
-        """Its name, made safe: one component of a path, on every system."""
+        """A safe form of its name, which is one component of a path on every system."""
         return safe_name(self._data.orig_name, self._data.path)
 
     @property
