@@ -12,6 +12,8 @@ docs/how-it-works.md says what each module may import, and a test holds them to 
 
 from __future__ import annotations
 
+from types import FunctionType as _Function
+
 from ._errors import (
     AppError as AppError,
     AuthenticationError as AuthenticationError,
@@ -60,5 +62,5 @@ from .gradio._spaces import SpaceStatus as SpaceStatus
 
 # Objects show the module that users import them from.
 for _object in tuple(globals().values()):
-    if isinstance(_object, type) and _object.__module__.startswith("triojob."):
+    if isinstance(_object, (type, _Function)) and _object.__module__.startswith("triojob."):
         _object.__module__ = __name__

@@ -79,6 +79,17 @@ async def test_own_url_of_a_sleeping_space_says_how_to_wait(
         await client.__aenter__()
 
 
+async def test_own_failure_of_an_app_is_not_taken_for_sleep(
+    origins: Origins, autojump_clock
+) -> None:
+    origins.hub.network.add("ada-story.hf.space", origins.host)
+    origins.host.fault("GET", "/config", Answer(500, b"Internal Server Error"))
+    transport = TLSInFront(origins.hub.transport())
+    client = client_of(origins, "https://ada-story.hf.space", transport=transport)
+    with pytest.raises(UnexpectedResponse, match="answered 500: Internal Server Error"):
+        await client.__aenter__()
+
+
 @pytest.mark.parametrize("src", ["ada/", "/story", "ada/story/more", "ada", "a da/story", "-a/b"])
 def test_what_is_no_name_and_no_url(src: str) -> None:
     with pytest.raises(ValueError, match=r"http:// or https://"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import pickle
 
 import pytest
 import trio
@@ -111,6 +112,8 @@ async def test_stages_that_end_the_wait(
         await client_of(origins).__aenter__()
     assert (caught.value.space, caught.value.stage) == (SPACE, stage)
     assert "exit code 3" in str(caught.value)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), vars(again)) == (str(caught.value), vars(caught.value))
     assert "GET /config" not in origins.host.paths()
     await trio.testing.wait_all_tasks_blocked()
     assert origins.hub.open_connections == origins.host.open_connections == 0

@@ -263,6 +263,8 @@ def refusal_of_page(url: str, status: int, doing: str) -> TriojobError | None:
             f"{doing}: {url} answers {status}: there is no such Space, or it is private: then "
             "pass a token that may read it by token="
         )
+    if status not in (200, 502, 503, 504):
+        return None
     return UnexpectedResponse(
         f"{doing}: {url} answers {status} with a page and not as an app: the Space may be asleep "
         'or in the making; Client("owner/name"), by its name, waits for it',
