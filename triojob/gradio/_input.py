@@ -186,7 +186,7 @@ class InputStream:
 
     @property
     def job(self) -> Job[Any]:
-        """The call as a job: its status, its outputs, its result, and `Job.cancel`."""
+        """The call as any other job, with its status, its outputs and `Job.cancel`."""
         return self._job
 
     async def send(self, *args: Any, **kwargs: Any) -> None:
