@@ -10,7 +10,7 @@ from typing import Any
 import trio
 from outcome import Error, Value
 
-from triojob import LogMessage, StatusUpdate
+from triojob import LogMessage, RenderUpdate, StatusUpdate
 from triojob._messages import Finished, Message
 from triojob._reporter import Reporter
 from triojob.gradio._event import EventTranslator
@@ -40,6 +40,8 @@ class Followed:
             self.carried.append(message)
         elif isinstance(message, LogMessage):
             self.logs.append(message)
+            self.carried.append(message)
+        elif isinstance(message, RenderUpdate):
             self.carried.append(message)
         elif isinstance(message, Finished):
             self.finished.append(message)

@@ -275,7 +275,7 @@ class Endpoint(Submittable):
         return self._info.encode(args, kwargs, validate=self._settings.validate, gaps=gaps)
 
     @asynccontextmanager
-    async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[InputStream, None]:
+    async def stream(self, /, *args: Any, **kwargs: Any) -> AsyncGenerator[InputStream, None]:
         """Call an endpoint that takes inputs while its outputs come back: a microphone's, say.
 
         ``async with endpoint.stream(first) as stream``, then ``await stream.send(second)`` and so

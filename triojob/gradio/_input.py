@@ -180,10 +180,10 @@ class InputStream:
 
     @property
     def job(self) -> Job[Any]:
-        """The call as a job: its status, its outputs, its result, and `Job.cancel`."""
+        """The call as any other job, with its status, its outputs and `Job.cancel`."""
         return self._job
 
-    async def send(self, *args: Any, **kwargs: Any) -> None:
+    async def send(self, /, *args: Any, **kwargs: Any) -> None:
         """Send the next input, with the arguments of a call of the endpoint.
 
         Waits until the app has answered the input before; returns when the app has this one.
