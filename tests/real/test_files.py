@@ -12,7 +12,6 @@ import trio
 
 from tests.conftest import StartGradio
 from tests.real.support import opened
-from tests.servers.gradio_app import PASSWORD, USERNAME
 from triojob import AppError, File, FileTooLarge, Job, handle_file
 
 MIB = 2**20
@@ -104,7 +103,7 @@ async def test_too_large_for_the_app(start_gradio: StartGradio, tmp_path: Path) 
 
 async def test_an_app_that_asks_for_a_login(start_gradio: StartGradio, tmp_path: Path) -> None:
     url = start_gradio("--auth").url
-    async with opened(url, auth=(USERNAME, PASSWORD), download_files=tmp_path) as client:
+    async with opened(url, auth=("trio", "s3cret"), download_files=tmp_path) as client:
         local = await client.predict(handle_file(b"abc", name="a.txt"), api_name="/upper_file")
         assert Path(local).read_bytes() == b"ABC"
 

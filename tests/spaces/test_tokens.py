@@ -72,6 +72,7 @@ async def test_websockets_of_old_spaces_carry_it_too() -> None:
     http = HTTP(
         "https://ada-story.hf.space/",
         streams=1,
+        heartbeats=1,
         timeouts=Timeouts(),
         max_message_size=1000,
         headers=space_headers(make_token(TOKEN, "token")),
