@@ -198,7 +198,7 @@ class Endpoint(Submittable):
         self._hub = hub
         self._find = find
         self._settings = settings
-        self._asked_via = via
+        self._asked_via: Via | None = via
         self._trigger = trigger or Trigger()
         self._look_up()
 

@@ -491,9 +491,11 @@ class Session:
 
     def _break(self, error: TriojobError) -> None:
         """The stream broke, and with it each call that rides on it."""
+        self._hub.watch.doubt()
+        if not (self._deliveries or self._joining):
+            return  # all had been said: there is nothing that the server could drop but State
         # The server drops what the old session had when it notices, which may be any moment now.
         self._hash = uuid.uuid4().hex
-        self._hub.watch.doubt()
         self._end_heartbeat()
         self._renders.clear()
         self._early.clear()
