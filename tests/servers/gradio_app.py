@@ -26,9 +26,14 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_SSR_MODE"] = "False"
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 HOST = "127.0.0.1"
 USERNAME, PASSWORD = "trio", "s3cret"
+OTHER_USERS = {"ada": "l0velace", "grace": "h0pper"}
+"""Who else may log in with ``--auth``, and by which password."""
+COUNT_HEADER = "x-count-streams"
+"""Event streams with this header are counted in the record of the key that it names."""
 
 # More than the largest fan-out of the tests: Gradio runs at most this many events at once, whatever
 # the endpoints' own limits are.
@@ -52,6 +57,43 @@ def probe(key: str) -> dict[str, Any]:
     """Tell what the runs with this `key` did so far."""
     with _records_lock:
         return dict(_records.get(key, {}))
+
+
+class StreamCounter:
+    """Counts the event streams that are open, and the most that ever were: ASGI middleware."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        key = None
+        if scope["type"] == "http" and scope["path"].endswith("/queue/data"):
+            key = dict(scope["headers"]).get(COUNT_HEADER.encode())
+        if key is None:
+            await self._app(scope, receive, send)
+            return
+        name, is_open = key.decode(), True
+        _note(name, open=1, streams=1)
+        with _records_lock:
+            record = _records[name]
+            record["most"] = max(record.get("most", 0), record["open"])
+
+        def close() -> None:
+            nonlocal is_open
+            if is_open:
+                is_open = False
+                _note(name, open=-1)
+
+        async def send_and_watch(message: Any) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                # The client may take this for the end, and open another, before we are done here.
+                close()
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_watch)
+        finally:
+            close()
 
 
 # --- Values ---
@@ -603,7 +645,9 @@ def exit_with_stdin() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
-    parser.add_argument("--auth", action="store_true", help=f"ask for {USERNAME} / {PASSWORD}")
+    parser.add_argument(
+        "--auth", action="store_true", help=f"ask for a login, such as {USERNAME} / {PASSWORD}"
+    )
     parser.add_argument("--hide-errors", action="store_true", help="mask what functions raise")
     parser.add_argument("--queue-size", type=int, help="how many events may wait")
     parser.add_argument("--max-file-size", help="of an upload, such as 1mb")
@@ -624,9 +668,10 @@ def main() -> None:
                 share=False,
                 prevent_thread_lock=True,
                 show_error=not options.hide_errors,
-                auth=(USERNAME, PASSWORD) if options.auth else None,
+                auth=[(USERNAME, PASSWORD), *OTHER_USERS.items()] if options.auth else None,
                 max_threads=MAX_THREADS,
                 max_file_size=options.max_file_size,
+                app_kwargs={"middleware": [Middleware(StreamCounter)]},
             )
             break
         except OSError:
