@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from abc import ABC, abstractmethod
@@ -61,8 +62,12 @@ def bind(fn: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
     Raises:
         TypeError: ``fn`` is something else, or the arguments don't fit.
     """
-    if isinstance(fn, Submittable):
-        return fn.bind(args, kwargs)
+    whole: Any = fn
+    given, named = args, dict(kwargs)
+    while isinstance(whole, functools.partial):
+        whole, given, named = whole.func, (*whole.args, *given), {**whole.keywords, **named}
+    if isinstance(whole, Submittable):
+        return whole.bind(given, named)
     if inspect.iscoroutine(fn):
         fn.close()  # or Python would warn that it was never awaited
         raise TypeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 
@@ -32,7 +33,8 @@ class Timeouts:
             value = getattr(self, field.name)
             if value is None and field.name != "goodbye":
                 continue
-            if not isinstance(value, (int, float)) or not value >= 0:
+            endless = field.name == "goodbye" and value == math.inf
+            if endless or not isinstance(value, (int, float)) or not value >= 0:
                 raise ValueError(
                     f"Timeouts.{field.name} must be a number of seconds, not {value!r}"
                 )

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 
-from .._errors import parts
+import trio
+
+from .._errors import leaves, parts
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
 
 
 class BareBody:
     """Hides the nurseries of a context manager: lets the exception of its body through bare.
 
     Args:
-        nurseries: How many nurseries there are around the job group.
+        nurseries: How many there are, the innermost of which is the job group's.
     """
 
-    def __init__(self, *, nurseries: int = 0) -> None:
+    def __init__(self, *, nurseries: int) -> None:
         self._nurseries = nurseries
         self._raised: BaseException | None = None
 
@@ -31,15 +37,7 @@ class BareBody:
         traceback: TracebackType | None,
     ) -> None:
         bare, self._raised = self._raised, None
-        inner = exc
-        while inner is not None and inner is not bare and len(inside := parts(inner)) == 1:
-            inner = inside[0]
-        if bare is None or inner is not bare:
-            # The jobs' failures, in the group of the job group.
-            inner = exc
-            for _ in range(self._nurseries):
-                if inner is not None and len(inside := parts(inner)) == 1 and parts(inside[0]):
-                    inner = inside[0]
+        inner = None if exc is None else self._without_nurseries(exc, bare)
         if inner is None or inner is exc:
             return
         context = inner.__context__
@@ -50,6 +48,31 @@ class BareBody:
             inner.__context__ = context
             # The traceback holds this frame, which must not hold the exception.
             del bare, inner, exc, context
+
+    def _without_nurseries(self, exc: BaseException, bare: BaseException | None) -> BaseException:
+        found, known = leaves(exc), [] if bare is None else leaves(bare)
+        # What the nurseries here add to a cancellation is not told apart from what was there.
+        others = [end for end in found if not isinstance(end, trio.Cancelled)]
+        ours = bare is not None and all(any(end is each for each in known) for end in others)
+        if bare is not None and ours and all(any(end is each for each in found) for end in known):
+            # The same object: of a group, Trio's scopes have made copies on the way.
+            return bare
+        # What jobs failed with stays in the group of the job group.
+        beside: list[BaseException] = []
+        for _ in range(self._nurseries if ours else self._nurseries - 1):
+            failed = [part for part in parts(exc) if _fails(part)]
+            if len(failed) != 1 or not parts(failed[0]):
+                break
+            beside += [part for part in parts(exc) if not _fails(part)]
+            exc = failed[0]
+        if not beside:
+            return exc
+        joined = BaseExceptionGroup(str(exc.args[0]), [*parts(exc), *beside])
+        return joined.with_traceback(exc.__traceback__)
+
+
+def _fails(error: BaseException) -> bool:
+    return any(not isinstance(end, trio.Cancelled) for end in leaves(error))
 
 
 class Watched:

@@ -21,14 +21,14 @@ from .._job import Job
 from .._settings import Timeouts
 from ._bare import BareBody
 from ._config import AppInfo, EndpointInfo
-from ._discovery import discover
+from ._discovery import discover, is_login
 from ._downloads import Folder
 from ._drivers import make_drivers
 from ._endpoint import CallSettings, Endpoint, Via
 from ._file_data import file_rule
 from ._file_handle import FileSource
 from ._heartbeat import open_heartbeats
-from ._http import HTTP, TRANSFERS, HTTPClient, HTTPTransport
+from ._http import HTTP, TRANSFERS, HTTPClient, HTTPTransport, check_headers
 from ._outputs import OutputFiles
 from ._restart import AppWatch
 from ._session import Hub, Session
@@ -65,6 +65,7 @@ class _Surface(ABC):
 
     def submit(
         self,
+        /,
         *args: Any,
         api_name: str | None = None,
         fn_index: int | None = None,
@@ -88,6 +89,7 @@ class _Surface(ABC):
 
     async def predict(
         self,
+        /,
         *args: Any,
         api_name: str | None = None,
         fn_index: int | None = None,
@@ -219,6 +221,10 @@ class Client(_Surface):
         # By cookies, as a browser that has signed in.
         self._may_be_logged_in = bool(cookies) or http_client is not None
         self._on_wait = on_wait
+        if auth is not None and not is_login(auth):
+            raise ValueError("auth must be a user name and a password: auth=(user, password)")
+        check_headers("headers", headers)
+        check_headers("cookies", cookies)
         if http_client is not None and (transport is not None or verify is not True):
             raise ValueError("transport= and verify= are settings of your own http_client")
         if max_streams is None:
@@ -283,6 +289,7 @@ class Client(_Surface):
     @property
     def cancel_scope(self) -> trio.CancelScope:
         """The cancel scope around the body and the jobs of `submit`."""
+        self._opened()
         return self._group.cancel_scope
 
     def endpoint(
@@ -330,6 +337,8 @@ class Client(_Surface):
         self._opened()
         assert self._hub is not None
         assert self._settings is not None
+        if self._hub.closed:
+            raise GroupClosed(f"the client of {self._base} has been closed")
         return Endpoint(self._hub, find, self._settings, via=via)
 
     def _oauth_token_for(self, info: EndpointInfo) -> str | None:
@@ -367,7 +376,7 @@ class Client(_Surface):
         assert hub is not None
         session = Session(hub, one_at_a_time=False)
         try:
-            with BareBody() as body:
+            with BareBody(nurseries=1) as body:
                 async with JobGroup(limit=limit, history=history) as group:
                     with body.watched():
                         yield ClientSession(self, session, group)
@@ -404,7 +413,7 @@ class Client(_Surface):
     async def _live(self) -> AsyncGenerator[None, None]:
         http = await self._open_http()
         try:
-            with BareBody(nurseries=2) as body:
+            with BareBody(nurseries=3) as body:
                 with body.watched():
                     find_out = partial(discover, http, self._auth)
                     app = await find_out()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from .._errors import AuthenticationError, UnexpectedResponse, shorten
+import json
+from dataclasses import replace
+from urllib.parse import quote_plus
+
+from .._errors import AuthenticationError, UnexpectedResponse, ValidationError, shorten
 from ._config import AppInfo
 from ._drivers import refusal
 from ._http import HTTP, is_json
@@ -60,8 +64,23 @@ async def _log_in(http: HTTP, auth: tuple[str, str]) -> None:
         root=True,
         limiter=http.requests,
     )
-    if response.status == 400:
+    if response.status < 400:
+        # An app that asks for no login redirects to itself.
+        return
+    # A server that shows what it was sent would show the password.
+    body = response.body
+    for form in (password, quote_plus(password), json.dumps(password)[1:-1]):
+        body = body.replace(form.encode(), b"***") if form else body
+    error = refusal(replace(response, body=body), "logging in", "")
+    if isinstance(error, ValidationError):  # by 422 too: an empty password is none at all
         raise AuthenticationError(f"the app refused the login of user {username!r}")
-    # An app that asks for no login redirects to itself.
-    if response.status >= 400:
-        raise refusal(response, "logging in", "")
+    raise error
+
+
+def is_login(auth: object) -> bool:
+    """Tell whether ``auth`` is a user name and a password."""
+    match auth:
+        case [str(), str()]:
+            return True
+        case _:
+            return False

@@ -291,7 +291,7 @@ class Endpoint(Submittable):
         if not self._info.takes_stream:
             raise TypeError(f"{self.name} takes one input, not a stream of them: call or submit it")
         feed = InputFeed(self.name, self._hub.http, self._hub.background, once=False)
-        with BareBody() as body:
+        with BareBody(nurseries=1) as body:
             async with JobGroup() as group:
                 with body.watched():
                     job: Job[Any] = group.submit(cast("Any", _Fed(self, feed)), *args, **kwargs)
@@ -322,7 +322,7 @@ class Endpoint(Submittable):
             trigger=Trigger(encoded, trigger_id),
         )
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the endpoint; return its result: a tuple if it has several outputs.
 
         Raises:

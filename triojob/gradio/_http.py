@@ -10,12 +10,14 @@ click and rich wherever they are installed, and ``import triojob`` should not.
 
 from __future__ import annotations
 
+import logging
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 import trio
@@ -26,6 +28,7 @@ from .._errors import (
     ConnectionTimeout,
     ProtocolError,
     TriojobError,
+    UnexpectedResponse,
     shorten,
 )
 from .._settings import Timeouts
@@ -46,8 +49,11 @@ GOODBYES = 16
 """How many of the requests that tell of a cancellation are: never held up by the others."""
 TRANSFERS = 8
 """How many files are under way at once, unless the client is told otherwise."""
-_KEEPALIVE = 3.0
-"""Seconds; uvicorn closes idle connections after 5, and a request must not meet that."""
+_KEEPALIVE = 1.0
+"""Seconds; uvicorn closes idle connections after 5, and a request must not meet that.
+
+Idle on its side: a busy client has read the last answer seconds after it was sent.
+"""
 _LINGER = 1.0
 """Seconds that a stream may stay open after its last event, for the server to end it."""
 
@@ -73,10 +79,12 @@ def parse_url(url: str) -> str:
 
     try:
         parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError) as exc:
-        raise ValueError(f"not a URL: {url!r} ({exc})") from None
+    except (httpx.InvalidURL, TypeError):
+        raise ValueError(f"not a URL: {public_part(str(url))!r}") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError(f"the URL of an app starts with http:// or https://, unlike {url!r}")
+        raise ValueError(
+            f"the URL of an app starts with http:// or https://, unlike {public_part(str(url))!r}"
+        )
     if parsed.userinfo:
         raise ValueError("the URL holds a user name or password; pass auth=(user, password)")
     base = str(parsed.copy_with(query=None, fragment=None))
@@ -112,6 +120,7 @@ class HTTP:
     ) -> None:
         import httpx
 
+        _keep_sessions_out_of_the_log()
         self.prefix = ""
         self._base = base
         self._verify = verify
@@ -124,9 +133,10 @@ class HTTP:
         self.goodbyes = trio.CapacityLimiter(GOODBYES)
         self._owned = client is None
         # Compressed, a few bytes could become any number of them before they can be counted.
-        given = (headers or {}).items()
-        self._headers = {name: value for name, value in given if name.lower() != "accept-encoding"}
+        self._headers = httpx.Headers(headers)
         self._headers["accept-encoding"] = "identity"
+        # With each request, and not in the client: one of the caller's own knows other hosts too.
+        self._cookies = dict(cookies or {})
         if client is None:
             places = streams + heartbeats + transfers + REQUESTS + GOODBYES
             limits = httpx.Limits(
@@ -138,12 +148,8 @@ class HTTP:
                 verify=verify,
                 limits=limits,
                 transport=transport,
-                cookies=dict(cookies or {}),
                 headers={"user-agent": f"triojob/{__version__}"},
             )
-        elif cookies:
-            for name, value in cookies.items():
-                client.cookies.set(name, value)
         self._client = client
 
     async def aclose(self) -> None:
@@ -170,12 +176,33 @@ class HTTP:
 
     def own_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the caller's headers and the cookies for this app."""
-        request = self._client.build_request("GET", self._base, headers=self._headers)
+        request = self._client.build_request(
+            "GET", self._base, headers=self._headers, cookies=self._cookies
+        )
         ours = {b"user-agent", b"cookie", *(name.lower().encode() for name in self._headers)}
         return [(name, value) for name, value in request.headers.raw if name.lower() in ours]
 
     def _url(self, path: str, *, root: bool = False) -> str:
         return self._base + (path if root else self.prefix + path).lstrip("/")
+
+    def _build(
+        self, method: str, url: str, own: Mapping[str, str], **options: Any
+    ) -> httpx.Request:
+        import httpx
+
+        # Whatever the case of the caller's headers: none may stand twice.
+        headers = httpx.Headers(self._headers)
+        headers.update(own)
+        url, _, query = url.partition("?")
+        return self._client.build_request(
+            method,
+            url,
+            # Apart from the URL: in it, it would be lost beside parameters of the client's own.
+            params=query or None,
+            headers=headers,
+            cookies=self._cookies,
+            **options,
+        )
 
     def _timeout(self, read: float | None) -> httpx.Timeout:
         times = self.timeouts
@@ -215,16 +242,18 @@ class HTTP:
                     method, path, json=json, form=form, root=root, endless=endless, what=what
                 )
         what = what or f"{method} {path.partition('?')[0]}"
-        headers = dict(self._headers)
+        own: dict[str, str] = {}
         if json is not None:
-            headers |= {"content-type": "application/json", "x-gradio-user": "api"}
+            own = {"content-type": "application/json", "x-gradio-user": "api"}
+        elif form is not None:
+            own = {"content-type": "application/x-www-form-urlencoded"}
         with self._mapped_errors(what, f"no answer within {self.timeouts.response} s"):
-            request = self._client.build_request(
+            request = self._build(
                 method,
                 self._url(path, root=root),
+                own,
                 content=None if json is None else json.encode(),
                 data=None if form is None else dict(form),
-                headers=headers,
                 timeout=self._timeout(None if endless else self.timeouts.response),
             )
             response = await self._client.send(request, stream=True, follow_redirects=False)
@@ -251,12 +280,7 @@ class HTTP:
                 assert body is not None
                 return body
 
-        request = self._client.build_request(
-            method,
-            url,
-            headers={**self._headers, **headers},
-            timeout=self._timeout(self.timeouts.response),
-        )
+        request = self._build(method, url, headers, timeout=self._timeout(self.timeouts.response))
         if body is not None:
             request.stream = Body()
         return await self._client.send(request, stream=True, follow_redirects=False)
@@ -278,13 +302,7 @@ class HTTP:
                 f"the answer to {what} has more than {self.max_message_size} bytes "
                 "(max_message_size= sets the bound)"
             )
-        return Response(
-            response.status_code,
-            response.headers.get("content-type", ""),
-            response.headers.get("retry-after"),
-            response.headers.get("location"),
-            body,
-        )
+        return _response(response, body)
 
     async def listen(
         self,
@@ -313,10 +331,10 @@ class HTTP:
         with self._mapped_errors(
             what, f"the event stream was silent for {self.timeouts.silence} s"
         ):
-            request = self._client.build_request(
+            request = self._build(
                 "GET",
                 self._url(path),
-                headers={**self._headers, "accept": "text/event-stream"},
+                {"accept": "text/event-stream"},
                 timeout=self._timeout(self.timeouts.silence),
             )
             response = await self._client.send(request, stream=True, follow_redirects=False)
@@ -324,9 +342,7 @@ class HTTP:
                 kind = response.headers.get("content-type", "")
                 if response.status_code != 200 or not kind.startswith("text/event-stream"):
                     head = await self._read(response, 1000)
-                    retry_after = response.headers.get("retry-after")
-                    location = response.headers.get("location")
-                    raise refuse(Response(response.status_code, kind, retry_after, location, head))
+                    raise refuse(_response(response, head))
                 decoder = EventDecoder(self.max_message_size)
                 last = False
 
@@ -382,6 +398,12 @@ class HTTP:
             raise ConnectionTimeout(
                 f"{where}: the server took nothing for {self.timeouts.write} s"
             ) from exc
+        except httpx.HTTPStatusError as exc:
+            # A hook of the caller's own client raises it; its words hold the URL with its query.
+            status = exc.response.status_code
+            raise UnexpectedResponse(
+                f"{where}: the server answered {status}", status=status
+            ) from None
         except httpx.HTTPError as exc:
             raise ConnectionLost(f"lost the connection to {where}: {_words(exc)}") from exc
 
@@ -404,7 +426,9 @@ async def _each_chunk(
         )
     error: TriojobError | None = None
     with trio.CancelScope() as scope:
-        async for chunk in response.aiter_raw():
+        # A hook or a transport of the caller's may have read it all already.
+        read = response.is_stream_consumed
+        async for chunk in response.aiter_bytes() if read else response.aiter_raw():
             if error is None:
                 try:
                     take(chunk, scope)
@@ -444,8 +468,73 @@ def same_origin(url: str, other: str) -> bool:
     return one == two and not any(given.userinfo for given in parsed)
 
 
-def _words(exc: Exception) -> str:
-    return str(exc) or type(exc).__name__
+def _response(response: httpx.Response, body: bytes) -> Response:
+    headers = response.headers
+    return Response(
+        response.status_code,
+        headers.get("content-type", ""),
+        headers.get("retry-after"),
+        headers.get("location"),
+        body,
+    )
+
+
+def _words(exc: BaseException) -> str:
+    # Of a failed TLS handshake only the innermost cause has any.
+    cause: BaseException | None = exc
+    while cause is not None:
+        if str(cause):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return type(exc).__name__
+
+
+def public_part(url: str) -> str:
+    """Return a URL without what may be a secret: user, password, query and fragment."""
+    shown = re.split(r"[?#]", url, maxsplit=1)[0]
+    scheme, separator, rest = shown.rpartition("//")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def check_headers(option: str, headers: Mapping[str, str] | None) -> None:
+    """Refuse headers or cookies that no request can carry; the message shows no value.
+
+    Raises:
+        ValueError: A name or value has characters that a header can't have.
+    """
+    for name, value in (headers or {}).items():
+        for text in (name, value):
+            if not text.isascii() or re.search(r"[\x00\r\n]", text):
+                raise ValueError(
+                    f"{option}: {name!r} has a line end, or what else no header can have"
+                )
+
+
+class _WithoutSessions(logging.Filter):
+    """Takes the session hash, which is a secret, out of the URLs that httpx logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        import httpx
+
+        def public(arg: object) -> object:
+            if not isinstance(arg, httpx.URL):
+                return arg
+            if b"session_hash=" in arg.query:
+                arg = arg.copy_with(query=None)
+            return arg.copy_with(path=_SESSION_IN_PATH.sub(r"\1...", arg.path))
+
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(public, record.args))
+        return True
+
+
+# The event of a `/call` is its session too.
+_SESSION_IN_PATH = re.compile(r"(/heartbeat/|/call/[^/]+/)[^/]+$")
+_WITHOUT_SESSIONS = _WithoutSessions()
+
+
+def _keep_sessions_out_of_the_log() -> None:
+    logging.getLogger("httpx").addFilter(_WITHOUT_SESSIONS)  # adding it twice does nothing
 
 
 def quoted(text: str) -> str:

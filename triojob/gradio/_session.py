@@ -39,7 +39,7 @@ from ._drivers import (
 )
 from ._event import EventTranslator
 from ._heartbeat import Heartbeats
-from ._http import HTTP
+from ._http import GOODBYES, HTTP
 from ._restart import AppWatch
 from ._wire import Json
 
@@ -144,6 +144,9 @@ class Hub:
         self._calls: set[trio.CancelScope] = set()
         self._left = trio.lowlevel.ParkingLot()
         self.closed = False
+        self.parting = trio.CapacityLimiter(GOODBYES)
+        self.deaf_since = -math.inf
+        """When the server let a goodbye go unanswered, if it has answered none since."""
 
     @contextmanager
     def call(self, scope: trio.CancelScope) -> Generator[None, None, None]:
@@ -586,18 +589,26 @@ class Session:
         )
 
     async def _say_goodbye(self, call: Delivery, goodbye: Awaitable[None]) -> None:
+        hub, seconds, since = self._hub, self._hub.timeouts.goodbye, trio.current_time()
+        with trio.CancelScope(shield=True):
+            # However many wait here for their turn: a server that answers hears of each.
+            await hub.parting.acquire_on_behalf_of(call)
         try:
-            with trio.move_on_after(self._hub.timeouts.goodbye, shield=True) as scope:
+            # While this one waited, others met with silence: it would, too.
+            deaf = hub.deaf_since > since
+            with trio.move_on_after(0 if deaf else seconds, shield=True) as scope:
                 await goodbye
+            deaf = scope.cancelled_caught
+            hub.deaf_since = trio.current_time() if deaf else -math.inf
         except TriojobError as exc:
             logger.warning("%s: the server could not be told of a cancellation: %s", call.name, exc)
         else:
-            if scope.cancelled_caught:
+            if deaf:
                 logger.warning(
-                    "%s: the server did not answer a cancellation within %g s",
-                    call.name,
-                    self._hub.timeouts.goodbye,
+                    "%s: the server did not answer a cancellation within %g s", call.name, seconds
                 )
+        finally:
+            hub.parting.release_on_behalf_of(call)
 
 
 def _stream_error(message: Json) -> ConnectionLost:

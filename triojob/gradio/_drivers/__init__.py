@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..._errors import ProtocolError
+from ..._errors import ProtocolError, shorten
 from .._http import HTTP
 from ._base import (
     CallDriver as CallDriver,
@@ -48,7 +48,7 @@ def make_drivers(protocol: str, http: HTTP) -> Drivers:
     """
     if protocol not in _QUEUES:
         raise ProtocolError(
-            f"the app speaks the protocol {protocol!r}; "
+            f"the app speaks the protocol {shorten(protocol)!r}; "
             f"this triojob knows {', '.join(_QUEUES)}: is there a newer one?"
         )
     return Drivers(_QUEUES[protocol](http), DirectCall(http), SimpleCall(http))

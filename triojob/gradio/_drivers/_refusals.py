@@ -19,7 +19,7 @@ from ..._errors import (
     ValidationError,
     shorten,
 )
-from .._http import Response
+from .._http import Response, public_part
 from .._wire import decode_object, is_list, is_object
 
 
@@ -52,7 +52,7 @@ def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
     if 300 <= status < 400:
         return UnexpectedResponse(
             f"{doing}: the server redirects (status {status}) to "
-            f"{shorten((response.location or 'nowhere').partition('?')[0])}; "
+            f"{shorten(public_part(response.location or 'nowhere'))}; "
             "credentials are never sent there: if that is the app, pass its URL",
             status=status,
         )
