@@ -106,9 +106,9 @@ def pause_before(look: int, chance: float) -> float:
 # --- What the user says ---
 
 
-def is_space_id(src: str) -> bool:
+def is_space_id(src: object) -> bool:
     """Tell whether this is the name of a Space, ``"owner/name"``."""
-    return _SPACE_ID.fullmatch(src) is not None
+    return isinstance(src, str) and _SPACE_ID.fullmatch(src) is not None
 
 
 def is_space_url(url: str) -> bool:
@@ -254,7 +254,7 @@ def refusal_of_page(url: str, status: int, doing: str) -> TriojobError | None:
         # Gradio's own says so in JSON.
         return AuthenticationError(
             f"{doing}: {url} refuses (401), and not as a Gradio app does; "
-            "if it is a private Space, pass a token that may read it by token="
+            "pass auth=(user, password), or for a private Space a token that may read it by token="
         )
     if not is_space_url(url):
         return None
