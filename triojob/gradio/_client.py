@@ -370,10 +370,15 @@ class Client(_Surface):
 
         Args:
             limit, history: As for `JobGroup`.
+
+        Raises:
+            GroupClosed: The client is not open.
         """
         self._opened()
         hub = self._hub
         assert hub is not None
+        if hub.closed:
+            raise GroupClosed("the client has been closed; make another one")
         session = Session(hub, one_at_a_time=False)
         try:
             with BareBody(nurseries=1) as body:

@@ -112,8 +112,8 @@ class _RemoteCall(Call):
                 if feed is not None:
                     feed.begin(delivery)
                 session = self._session or self._hub.take_lane()
-                await session.send(delivery)
-                record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
+                if await session.send(delivery):
+                    record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(stage.run, name=f"<files of {info.name}>")
                     result = await record.receive()

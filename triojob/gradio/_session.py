@@ -21,7 +21,6 @@ from .._errors import (
     AuthenticationError,
     ConnectionFailed,
     ConnectionLost,
-    GroupClosed,
     ServerStopped,
     TriojobError,
     UnexpectedResponse,
@@ -48,6 +47,8 @@ logger = logging.getLogger("triojob")
 _LINGER = 1.0
 """Seconds that the stream of a lane stays open after its job, for the server to close it."""
 
+_ENDED = "its session has ended"
+
 
 class Delivery:
     """One call on its way: from the moment that the server may hear of it to its last message."""
@@ -65,6 +66,7 @@ class Delivery:
         "session",
         "session_hash",
         "translator",
+        "waiting",
     )
 
     def __init__(
@@ -95,6 +97,8 @@ class Delivery:
         self.join_scope = trio.CancelScope(shield=True)
         self.conversation_scope = trio.CancelScope()
         """Around a call on a connection of its own."""
+        self.waiting = trio.CancelScope()
+        """Around the wait on this side; cancelled by the end of the session only."""
 
     @property
     def name(self) -> str:
@@ -137,6 +141,8 @@ class Hub:
         self.drivers = drivers
         self.background = background
         self.timeouts = timeouts
+        self._places = Turns(http.streams.total_tokens)
+        """The budget of streams, given out in the order of the calls' numbers."""
         self._lanes: list[Session] = []
         """Lanes that nothing rides on, to be used again: a server keeps a little for each."""
         self.joins: set[Delivery] = set()
@@ -173,6 +179,23 @@ class Hub:
                 await self._left.park()
         for delivery in self.joins:
             delivery.join_scope.deadline = trio.current_time() + self.timeouts.goodbye
+
+    async def take_place(self, owner: object, number: int) -> None:
+        """Wait for a place in the budget of streams: the call with the lowest number is next."""
+        self._places.line_up(number)
+        try:
+            # Trio starts tasks in no order: let those that were started with this one line up too.
+            await trio.lowlevel.checkpoint()
+            await self._places.turn_of(number)
+        except BaseException:
+            self._places.end(number)
+            raise
+        self.http.streams.acquire_on_behalf_of_nowait(owner)
+
+    def give_place(self, owner: object, number: int) -> None:
+        """Give back the place that ``owner`` took for the call with this number."""
+        self.http.streams.release_on_behalf_of(owner)
+        self._places.end(number)
 
     def take_lane(self) -> Session:
         """Return a session that nothing rides on."""
@@ -220,8 +243,10 @@ class Session:
         """What ``gr.render`` has made in this session: the last of each."""
         self._reader: trio.CancelScope | None = None
         self._opening = trio.Lock()
-        self._has_place = False
-        """Whether this session holds a place in the client's budget of streams."""
+        self._place: int | None = None
+        """The number of the call for which this session took a place in the budget of streams."""
+        self._cancelled_some = False
+        """Calls were cancelled, so that the server may never close the stream by itself."""
         self._last_use = False
         """Nothing new rides on this session: close its stream as soon as nothing needs it."""
         self._since: int | None = None
@@ -246,13 +271,15 @@ class Session:
 
     # What a job's own task calls.
 
-    async def send(self, delivery: Delivery) -> None:
+    async def send(self, delivery: Delivery) -> bool:
         """Start a call: return when it is about to be sent.
 
         Being cancelled here means that the server never hears of it.
 
+        Returns:
+            False if the session has ended while the call waited, which has ended with it.
+
         Raises:
-            GroupClosed: The session has ended.
             ConnectionFailed: The server can't be reached.
             ServerRestarted: The app is not the one any more that the call was meant for.
         """
@@ -267,63 +294,75 @@ class Session:
         except BaseException:
             function.turns.end(delivery.number)
             raise
+        if self._last_use:
+            function.turns.end(delivery.number)
+            delivery.translator.cancel(_ENDED)
+            return False
         function.calls[delivery] = None
         if isinstance(delivery.driver, StreamDriver):
-            await self._send_on_stream(delivery, delivery.driver)
-        else:
-            await self._send_alone(delivery, delivery.driver)
+            return await self._send_on_stream(delivery, delivery.driver)
+        return await self._send_alone(delivery, delivery.driver)
 
-    async def _send_on_stream(self, delivery: Delivery, driver: StreamDriver) -> None:
+    async def _send_on_stream(self, delivery: Delivery, driver: StreamDriver) -> bool:
         function = self._functions[delivery.fn_index]
+        requests = self._hub.http.requests
         self._joining += 1
+        may_send = False
         try:
-            while function.telling:
-                await function.told.park()
-            async with self._opening:
-                if not self._has_place:
-                    await self._hub.http.streams.acquire_on_behalf_of(self)
-                    self._has_place = True
-            await self._hub.watch.look()
-            await self._hub.http.requests.acquire_on_behalf_of(delivery)
-            try:
-                self._check(delivery)
-            except BaseException:
-                self._hub.http.requests.release_on_behalf_of(delivery)
-                raise
-        except BaseException:
-            self._joining -= 1
-            self._leave(delivery)
-            raise
-        self._take_over(delivery)
+            with delivery.waiting:
+                while function.telling:
+                    await function.told.park()
+                async with self._opening:
+                    if self._place is None:
+                        await self._hub.take_place(self, delivery.number)
+                        self._place = delivery.number
+                await self._hub.watch.look()
+                await requests.acquire_on_behalf_of(delivery)
+                may_send = True
+            if not delivery.waiting.cancel_called:
+                self._vouch(delivery)
+                self._take_over(delivery)
+        finally:
+            if delivery.session is None:
+                if may_send:
+                    requests.release_on_behalf_of(delivery)
+                self._joining -= 1
+                self._leave(delivery)
+        if delivery.session is None:
+            return False
         self._hub.background.start_soon(
             self._join, delivery, driver, name=f"<join {delivery.name}>"
         )
+        return True
 
-    async def _send_alone(self, delivery: Delivery, driver: CallDriver) -> None:
+    async def _send_alone(self, delivery: Delivery, driver: CallDriver) -> bool:
+        has_place = False
         try:
-            await self._hub.watch.look()
-            await self._hub.http.streams.acquire_on_behalf_of(delivery)
-            try:
-                self._check(delivery)
-            except BaseException:
-                self._hub.http.streams.release_on_behalf_of(delivery)
-                raise
-        except BaseException:
-            self._leave(delivery)
-            raise
-        self._take_over(delivery)
+            with delivery.waiting:
+                await self._hub.watch.look()
+                await self._hub.take_place(delivery, delivery.number)
+                has_place = True
+            if not delivery.waiting.cancel_called:
+                self._vouch(delivery)
+                self._take_over(delivery)
+        finally:
+            if delivery.session is None:
+                if has_place:
+                    self._hub.give_place(delivery, delivery.number)
+                self._leave(delivery)
+        if delivery.session is None:
+            return False
         self._hub.background.start_soon(
             self._converse, delivery, driver, name=f"<call of {delivery.name}>"
         )
+        return True
 
-    def _check(self, delivery: Delivery) -> None:
-        """Refuse a call that can't be made any more."""
+    def _vouch(self, delivery: Delivery) -> None:
+        """Refuse a call that was meant for the app as it was before."""
         watch, since = self._hub.watch, self._since
         if delivery.info.stateful:
             self._since = watch.restarts
         watch.vouch(delivery.info, delivery.restarts, since)
-        if self._last_use:
-            raise GroupClosed(f"the session that {delivery.name} is pinned to has ended")
 
     def _take_over(self, delivery: Delivery) -> None:
         """From here on the server may hear of the call."""
@@ -346,7 +385,8 @@ class Session:
         for function in tuple(self._functions.values()):
             for delivery in tuple(function.calls):
                 # Of jobs in groups that outlive the session; those of its own have ended.
-                delivery.translator.cancel("its session has ended")
+                delivery.translator.cancel(_ENDED)
+                delivery.waiting.cancel()
                 delivery.abandon()
         self._rest()
 
@@ -373,7 +413,7 @@ class Session:
             translator.fail(exc)
         finally:
             self._hub.joins.discard(delivery)
-            self._hub.http.streams.release_on_behalf_of(delivery)
+            self._hub.give_place(delivery, delivery.number)
         if delivery.abandoned:
             alone = self._runs_nothing_but_abandoned()
             await self._say_goodbye(delivery, driver.part(conversation, alone=alone))
@@ -527,15 +567,16 @@ class Session:
         if self._deliveries or self._joining or any(f.telling for f in self._functions.values()):
             return
         if self._reader is not None:
-            if self._last_use:
+            if self._last_use and self._cancelled_some:
                 self._reader.cancel()
-            elif self._lane and self._reader.deadline == math.inf:
-                # The server closes it in a moment; if not, it has forgotten to.
+            elif (self._lane or self._last_use) and self._reader.deadline == math.inf:
+                # The server closes it in a moment, after which its connection can be used again;
+                # if not, it has forgotten to.
                 self._reader.deadline = trio.current_time() + _LINGER
             return
-        if self._has_place:
-            self._has_place = False
-            self._hub.http.streams.release_on_behalf_of(self)
+        if self._place is not None:
+            self._hub.give_place(self, self._place)
+            self._place = None
             if self._lane and not self._last_use:
                 self._hub.give_back(self)
         if self._last_use:
@@ -567,6 +608,7 @@ class Session:
         self._told(function, calls)
 
     def _told(self, function: _Function, calls: tuple[Delivery, ...]) -> None:
+        self._cancelled_some = True
         for call in calls:
             self._settle(call)
         function.telling = False
