@@ -17,6 +17,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
@@ -194,7 +195,7 @@ class HTTP:
         headers = httpx.Headers(self._headers)
         headers.update(own)
         url, _, query = url.partition("?")
-        return self._client.build_request(
+        request = self._client.build_request(
             method,
             url,
             # Apart from the URL: in it, it would be lost beside parameters of the client's own.
@@ -203,6 +204,11 @@ class HTTP:
             cookies=self._cookies,
             **options,
         )
+        # httpx sends a body by an async generator, which it leaves lying about when cancelled.
+        body = request.read()
+        if body:
+            request.stream = _byte_stream()(lambda: _Whole(body))
+        return request
 
     def _timeout(self, read: float | None) -> httpx.Timeout:
         times = self.timeouts
@@ -273,16 +279,9 @@ class HTTP:
             body: An object with ``__anext__``, and not an async generator: httpx leaves off in
                 the middle of it when it fails or is cancelled.  ``headers`` tells its length.
         """
-        import httpx
-
-        class Body(httpx.AsyncByteStream):
-            def __aiter__(self) -> AsyncIterator[bytes]:
-                assert body is not None
-                return body
-
         request = self._build(method, url, headers, timeout=self._timeout(self.timeouts.response))
         if body is not None:
-            request.stream = Body()
+            request.stream = _byte_stream()(lambda: body)
         return await self._client.send(request, stream=True, follow_redirects=False)
 
     async def _answer(self, what: str, response: httpx.Response, *, broken_from: int) -> Response:
@@ -406,6 +405,37 @@ class HTTP:
             ) from None
         except httpx.HTTPError as exc:
             raise ConnectionLost(f"lost the connection to {where}: {_words(exc)}") from exc
+
+
+@cache
+def _byte_stream() -> type[Any]:
+    """Return the class of bodies, made of a function that starts one anew."""
+    import httpx
+
+    class ByteStream(httpx.AsyncByteStream):
+        def __init__(self, start: Callable[[], AsyncIterator[bytes]]) -> None:
+            self._start = start
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self._start()
+
+    return ByteStream
+
+
+class _Whole:
+    """Iterates over a body in one piece."""
+
+    def __init__(self, body: bytes) -> None:
+        self._left: bytes | None = body
+
+    def __aiter__(self) -> _Whole:
+        return self
+
+    async def __anext__(self) -> bytes:
+        body, self._left = self._left, None
+        if body is None:
+            raise StopAsyncIteration
+        return body
 
 
 async def _each_chunk(
