@@ -127,7 +127,8 @@ class EventTranslator:
         try:
             self._feed(message)
         except ProtocolError as exc:
-            self.fail(exc)
+            named = self._name in str(exc)
+            self.fail(exc if named else ProtocolError(f"{self._name}: {exc}"))
 
     def fail(self, error: Exception) -> None:
         """End the event with ``error``, unless it has ended."""

@@ -262,6 +262,7 @@ class HTTP:
                 data=None if form is None else dict(form),
                 timeout=self._timeout(None if endless else self.timeouts.response),
             )
+            request.stream = _one_piece(request.content)
             response = await self._client.send(request, stream=True, follow_redirects=False)
             return await self._answer(what, response, broken_from=500)
 
@@ -403,6 +404,9 @@ class HTTP:
             raise UnexpectedResponse(
                 f"{where}: the server answered {status}", status=status
             ) from None
+        except (httpx.InvalidURL, UnicodeError) as exc:
+            # httpx looks at where a redirect leads, though it is not to follow it.
+            raise ProtocolError(f"{where}: the server redirects to no address: {exc}") from exc
         except httpx.HTTPError as exc:
             raise ConnectionLost(f"lost the connection to {where}: {_words(exc)}") from exc
 
@@ -467,6 +471,28 @@ async def _each_chunk(
                     scope.cancel()
     if error is not None:
         raise error
+
+
+def _one_piece(content: bytes) -> httpx.AsyncByteStream:
+    """Make a request's body that is no async generator.
+
+    httpx's own is one, and is left unfinished where the connection breaks before the body is sent.
+    """
+    import httpx
+
+    class OnePiece(httpx.AsyncByteStream):
+        def __init__(self) -> None:
+            self._pieces = iter((content,))
+
+        def __aiter__(self) -> OnePiece:
+            return self
+
+        async def __anext__(self) -> bytes:
+            for piece in self._pieces:
+                return piece
+            raise StopAsyncIteration
+
+    return OnePiece()
 
 
 def _never_again(response: httpx.Response) -> None:

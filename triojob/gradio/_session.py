@@ -8,6 +8,7 @@ cancellation only when all that it would stop is cancelled anyway.
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import uuid
@@ -21,6 +22,7 @@ from .._errors import (
     AuthenticationError,
     ConnectionFailed,
     ConnectionLost,
+    ProtocolError,
     ServerStopped,
     TriojobError,
     UnexpectedResponse,
@@ -247,6 +249,8 @@ class Session:
         """The number of the call for which this session took a place in the budget of streams."""
         self._cancelled_some = False
         """Calls were cancelled, so that the server may never close the stream by itself."""
+        self._unnamed = False
+        """The server may have an event here whose name never came: then it keeps the stream."""
         self._last_use = False
         """Nothing new rides on this session: close its stream as soon as nothing needs it."""
         self._since: int | None = None
@@ -308,6 +312,8 @@ class Session:
         requests = self._hub.http.requests
         self._joining += 1
         may_send = False
+        if self._reader is not None:
+            self._reader.deadline = math.inf  # it is needed again
         try:
             with delivery.waiting:
                 while function.telling:
@@ -446,6 +452,9 @@ class Session:
             # Meanwhile the stream broke, and the server has dropped or will drop all that it had.
             lost = "the session's event stream broke while the call was being sent"
             await self._not_joined(delivery, ConnectionLost(f"{delivery.name}: {lost}"))
+        elif event_id in self._deliveries:
+            other = "the server gave its event the name of another call's"
+            await self._not_joined(delivery, ProtocolError(f"{delivery.name}: {other}"))
         else:
             delivery.event_id = event_id
             self._deliveries[event_id] = delivery
@@ -461,15 +470,14 @@ class Session:
 
     async def _not_joined(self, delivery: Delivery, error: TriojobError | None) -> None:
         if error is not None:
-            delivery.translator.fail(error)
+            named = delivery.name in str(error)
+            delivery.translator.fail(error if named else _own(error, delivery.name))
         if isinstance(error, (ConnectionLost, UnexpectedResponse, AuthenticationError)):
             # As when the server that is there now knows neither the function nor the login.
             self._hub.watch.doubt()
         function = self._functions[delivery.fn_index]
-        unsure = error is None or (
-            isinstance(error, ConnectionLost)
-            and not isinstance(error, (ConnectionFailed, ServerStopped))
-        )
+        unsure = error is None or _may_be_queued(error)
+        self._unnamed = self._unnamed or unsure
         if unsure and len(function.calls) == 1:
             # The server may have queued it under a name that we don't know.  As there is nothing
             # else of this function here, a cancellation by any name stops this call or none.
@@ -491,9 +499,11 @@ class Session:
                     expected = set(self._deliveries)
                     await driver.listen(self._hash, self._route)
                     self._check_closed(expected)
-            if scope.cancelled_caught and self._lane:
-                # The server has yet to notice, and will then drop what the session has.
-                self._last_use = True
+            if scope.cancelled_caught:
+                self._unnamed = False
+                if self._lane:
+                    # The server has yet to notice, and will then drop what the session has.
+                    self._last_use = True
         except TriojobError as exc:
             self._break(exc)
         finally:
@@ -542,8 +552,9 @@ class Session:
         self._end_heartbeat()
         self._renders.clear()
         self._early.clear()
+        self._unnamed = False
         for delivery in tuple(self._deliveries.values()):
-            delivery.translator.fail(error)
+            delivery.translator.fail(_own(error, delivery.name))
             self._settle(delivery)
 
     # Ending.
@@ -569,9 +580,11 @@ class Session:
         if self._reader is not None:
             if self._last_use and self._cancelled_some:
                 self._reader.cancel()
-            elif (self._lane or self._last_use) and self._reader.deadline == math.inf:
+            elif (
+                self._lane or self._last_use or self._unnamed
+            ) and self._reader.deadline == math.inf:
                 # The server closes it in a moment, after which its connection can be used again;
-                # if not, it has forgotten to.
+                # if not, it has forgotten to, or waits for an event that we know nothing of.
                 self._reader.deadline = trio.current_time() + _LINGER
             return
         if self._place is not None:
@@ -597,12 +610,13 @@ class Session:
         ):
             function.telling = True
             self._last_use = self._last_use or self._lane
-            self._hub.background.start_soon(self._tell, function, name="<goodbye>")
+            # Those of now: one that comes while the task starts is not to be stopped.
+            calls = tuple(function.calls)
+            self._hub.background.start_soon(self._tell, function, calls, name="<goodbye>")
 
     @trio.lowlevel.enable_ki_protection
-    async def _tell(self, function: _Function) -> None:
+    async def _tell(self, function: _Function, calls: tuple[Delivery, ...]) -> None:
         """Tell the server to stop all calls of a function: each by its name, as some may wait."""
-        calls = tuple(function.calls)
         for call in calls:
             await self._post_cancel(call)
         self._told(function, calls)
@@ -636,8 +650,8 @@ class Session:
             # However many wait here for their turn: a server that answers hears of each.
             await hub.parting.acquire_on_behalf_of(call)
         try:
-            # While this one waited, others met with silence: it would, too.
-            deaf = hub.deaf_since > since
+            # While this one waited, or just before, others met with silence: it would, too.
+            deaf = hub.deaf_since >= since
             with trio.move_on_after(0 if deaf else seconds, shield=True) as scope:
                 await goodbye
             deaf = scope.cancelled_caught
@@ -651,6 +665,24 @@ class Session:
                 )
         finally:
             hub.parting.release_on_behalf_of(call)
+
+
+def _may_be_queued(error: TriojobError) -> bool:
+    """Tell whether the server may have queued a call that failed so."""
+    if isinstance(error, UnexpectedResponse):
+        # Of a proxy that gave up: the app behind it may not have.
+        return error.status >= 500
+    if isinstance(error, (ConnectionFailed, ServerStopped)):
+        return False
+    return isinstance(error, (ConnectionLost, ProtocolError))
+
+
+def _own(error: TriojobError, name: str) -> TriojobError:
+    """Return a copy of the error for one call: raised in several tasks, one would mix them up."""
+    own = copy.copy(error)
+    own.args = (f"{name}: {error}",)
+    own.__cause__ = error
+    return own
 
 
 def _stream_error(message: Json) -> ConnectionLost:

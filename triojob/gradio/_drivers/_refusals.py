@@ -24,7 +24,12 @@ from .._wire import decode_object, is_list, is_object
 
 
 def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
-    """Make an error of an answer that is not 200."""
+    """Make an error of an answer that is not 200.
+
+    Args:
+        endpoint: The endpoint that was called; empty for a request that is no call, of which
+            nothing is queued or validated.
+    """
     status = response.status
     detail: Any = None
     with suppress(ProtocolError):  # plain text or HTML is shown as it is
@@ -40,13 +45,13 @@ def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
             retry_after=_seconds(response.retry_after),
         )
     # The status is the same for a queue that is full and one that has stopped.
-    if status == 503 and "full" in words.lower():
+    if status == 503 and endpoint and "full" in words.lower():
         return QueueFull(f"{doing}: {words}")
     if status == 503 and "stopped" in words.lower():
         return ServerStopped(f"{doing}: {words}")
-    if status == 422 and is_list(detail):
+    if status == 422 and endpoint and is_list(detail):
         return _validation_error(detail, doing, endpoint)
-    if status == 400 and isinstance(detail, str):
+    if status == 400 and endpoint and isinstance(detail, str):
         # What a validator raised, as text.
         return ValidationError(f"{doing}: the app refused the input: {words}", endpoint=endpoint)
     if 300 <= status < 400:
@@ -65,7 +70,8 @@ def _validation_error(detail: list[Any], doing: str, endpoint: str) -> Validatio
         if not is_object(item) or item.get("is_valid") is True:
             continue
         # Of the app's validator, or of the server's own check of the request (pydantic).
-        where = item.get("parameter_name") or ".".join(map(str, item.get("loc") or ()))
+        loc = item.get("loc")
+        where = item.get("parameter_name") or ".".join(map(str, loc if is_list(loc) else ()))
         errors[str(where or f"parameter {place}")] = str(item.get("message") or item.get("msg"))
     words = "; ".join(f"{name}: {message}" for name, message in errors.items())
     return ValidationError(

@@ -11,7 +11,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from ..._errors import ProtocolError, TriojobError, shorten
+from ..._errors import (
+    AuthenticationError,
+    ConnectionFailed,
+    ConnectionLost,
+    ProtocolError,
+    TooManyRequests,
+    TriojobError,
+    UnexpectedResponse,
+    shorten,
+)
 from .._http import HTTP, Response, quoted
 from .._wire import Json, decode_message, decode_object
 from ._base import CallRequest, StreamDriver
@@ -30,8 +39,6 @@ class SessionStream(StreamDriver):
         self.edits = edits
         self._says_end = says_end
         self._http = http
-        self._has_cancel = True
-        """Until the server says that it has no such route: it is there from 4.31 on."""
 
     async def join(self, session_hash: str, call: CallRequest) -> str:
         response = await self._http.request("POST", "/queue/join", json=call.body(session_hash))
@@ -53,27 +60,29 @@ class SessionStream(StreamDriver):
             return False
 
         def refuse(response: Response) -> TriojobError:
-            return refusal(response, "opening the event stream", "")
+            error = refusal(response, "opening the event stream", "")
+            if isinstance(error, (AuthenticationError, TooManyRequests)):
+                # Those say that the server did nothing, but it has accepted the calls by now.
+                return UnexpectedResponse(str(error), status=response.status)
+            return error
 
         path = f"/queue/data?session_hash={quoted(session_hash)}"
-        await self._http.listen(path, take, refuse, may_end=not self._says_end)
+        try:
+            await self._http.listen(path, take, refuse, may_end=not self._says_end)
+        except ConnectionFailed as exc:
+            # The server never saw this request, but it did see the calls.
+            raise ConnectionLost(str(exc)) from exc
 
     async def cancel(
         self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
     ) -> None:
-        if self._has_cancel:
-            # The server answers when the run has stopped.
-            body = {
-                "session_hash": session_hash,
-                "fn_index": call.fn_index,
-                "event_id": event_id,
-            }
-            response = await self._post("/cancel", body)
-            if response.status == 200:
-                return
-            if response.status != 404:
-                raise refusal(response, "cancelling", "")
-            self._has_cancel = False
+        # The server answers when the run has stopped.
+        body = {"session_hash": session_hash, "fn_index": call.fn_index, "event_id": event_id}
+        response = await self._post("/cancel", body)
+        if response.status == 200:
+            return
+        if response.status != 404:
+            raise refusal(response, "cancelling", "")
         # Before that, /reset stops a generator, and only the one that is named.
         await self._post("/reset", {"event_id": event_id})
         if alone and call.canceller is not None:
