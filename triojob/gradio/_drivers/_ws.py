@@ -66,8 +66,15 @@ class CallSocket(CallDriver):
                 connect_timeout=math.inf if times.connect is None else times.connect,
                 disconnect_timeout=times.goodbye,
             ) as socket:
-                while not conversation.ended():
-                    await self._answer(socket, conversation)
+                try:
+                    while not conversation.ended():
+                        await self._answer(socket, conversation)
+                    with trio.move_on_after(times.goodbye):
+                        await socket.aclose()
+                finally:
+                    # Where the server was the first to close, the library leaves the connection to
+                    # the garbage collector, and waits for the server to close that too.
+                    await trio.aclose_forcefully(socket._stream)
 
     async def _answer(self, socket: WebSocketConnection, conversation: Conversation) -> None:
         call, session_hash = conversation.call, conversation.session_hash
