@@ -72,7 +72,13 @@ def tokens(n: float) -> Iterator[str]:
 
 
 def table(n: float) -> Iterator[list[list[str]]]:
-    """Stream rows that grow and shrink in both directions, for edits to follow."""
+    """Stream rows that come, change and go one by one, for edits to follow."""
+    for i in range(int(n)):
+        yield [[f"r{row}", f"step {i // 2}"] for row in range(1 + abs(4 - i % 8))]
+
+
+def reshaped(n: float) -> Iterator[list[list[str]]]:
+    """Stream rows and columns that go several at once, at which Gradio's own edits go wrong."""
     for i in range(int(n)):
         rows, columns = (1 + i % 4, 1 + (i * 2) % 3)
         yield [[f"r{row}c{column}" for column in range(columns)] for row in range(rows)]
@@ -203,6 +209,7 @@ def build(**settings: Any) -> gr.Blocks:
         endpoint(add, numbers[:2], numbers[2:])
         endpoint(tokens, n, out)
         endpoint(table, n, rows)
+        endpoint(reshaped, n, rows)
         endpoint(nested, n, result)
         endpoint(progress, n, out)
         endpoint(log, text, out)

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.conftest import GradioProcess
-from tests.real.support import SECONDS
+from tests.real.support import SECONDS, probe
 from triojob import Client
 
 PROTOCOLS = {
@@ -48,13 +48,12 @@ def behaviour(group: str, name: str) -> Callable[[Any], Any]:
     return pytest.mark.behaviour(group, name)
 
 
-async def never_again(client: Client, key: str, what: str) -> None:
-    """Show that ``what`` is no longer counted on the server: twice the same, a while apart."""
-    with trio.fail_after(SECONDS):
-        before = None
-        while True:
-            record = await client.predict(key, api_name="/probe")
-            if record.get(what) == before:
-                return
-            before = record.get(what)
-            await trio.sleep(1)
+async def assert_stopped(client: Client, key: str) -> None:
+    """Show that the server's generator with this key, which had started, goes no step further."""
+    before: dict[str, int] = {}
+    with trio.fail_after(SECONDS / 4):
+        while (record := await probe(client, key)) != before:
+            before = record
+            await trio.sleep(1)  # ten of its steps
+    assert record["started"] == 1
+    assert "finished" not in record

@@ -69,7 +69,9 @@ class _RemoteCall(Call):
             present=info.present,
             reporter=record.reporter,
         )
-        request = CallRequest(info.name, info.fn_index, info.api_name, self._data, info.canceller)
+        request = CallRequest(
+            info.name, info.fn_index, info.api_name, self._data, info.canceller, info.streams
+        )
         delivery = Delivery(record.number, request, self._driver, translator)
         result: Outcome[Any] | None = None
         with trio.CancelScope() as scope, self._hub.call(scope):

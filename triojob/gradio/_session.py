@@ -213,7 +213,11 @@ class Session:
         """
         function = self._functions.get(delivery.fn_index)
         if function is None:
-            function = self._functions[delivery.fn_index] = _Function(self._at_once)
+            clash = isinstance(delivery.driver, CallDriver) and (
+                delivery.driver.mixes_generators and delivery.request.streams
+            )
+            function = _Function(1 if clash else self._at_once)
+            self._functions[delivery.fn_index] = function
         function.turns.line_up(delivery.number)
         try:
             # Trio starts tasks in no order: let those that were started with this one line up too.

@@ -28,6 +28,8 @@ class CallRequest:
     """The call's data, as JSON."""
     canceller: int | None = None
     """The number of a function that cancels this one; servers before Gradio 4.31 need it."""
+    streams: bool = False
+    """Whether it is a generator."""
 
     def body(self, session_hash: str | None, **more: str) -> str:
         """Return the JSON body of a request that makes the call.
@@ -110,6 +112,8 @@ class CallDriver(ABC):
 
     edits: bool
     """Whether outputs after the first come as edits."""
+    mixes_generators = False
+    """Whether two calls of one generator in one session get in each other's way."""
 
     @abstractmethod
     async def converse(self, conversation: Conversation) -> None:

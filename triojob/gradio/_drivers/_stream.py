@@ -15,6 +15,7 @@ from ..._errors import ProtocolError, TriojobError, shorten
 from .._http import HTTP, Response, quoted
 from .._wire import Json, decode_message, decode_object
 from ._base import CallRequest, StreamDriver
+from ._older import stop
 from ._refusals import refusal
 
 
@@ -74,10 +75,7 @@ class SessionStream(StreamDriver):
             if response.status != 404:
                 raise refusal(response, "cancelling", "")
             self._has_cancel = False
-        # Before that, /reset stops a generator, and only the one that is named.
-        await self._post("/reset", {"event_id": event_id})
-        if alone and call.canceller is not None:
-            await self._post("/run/predict", call.canceller_body(session_hash))
+        await stop(self._http, session_hash, call, event_id, alone=alone)
 
     async def _post(self, path: str, body: Json) -> Response:
         return await self._http.request(

@@ -26,7 +26,7 @@ from ..._errors import (
 from .._http import HTTP
 from .._wire import decode_message
 from ._base import CallDriver, Conversation
-from ._sse import cancel_by_function
+from ._older import cancel_by_function
 
 if TYPE_CHECKING:
     from trio_websocket import WebSocketConnection
@@ -43,6 +43,7 @@ class CallSocket(CallDriver):
     """
 
     edits = False
+    mixes_generators = True
 
     def __init__(self, http: HTTP) -> None:
         try:
@@ -142,7 +143,9 @@ class CallSocket(CallDriver):
             ) from exc
 
     async def part(self, conversation: Conversation, *, alone: bool) -> None:
-        await cancel_by_function(self._http, conversation, alone=alone)
+        await cancel_by_function(
+            self._http, conversation.session_hash, conversation.call, alone=alone
+        )
 
 
 def _seconds(timeout: float | None) -> float:
