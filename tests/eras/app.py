@@ -201,9 +201,7 @@ def build(**settings: Any) -> gr.Blocks:
 
         def endpoint(fn: Any, inputs: Any, outputs: Any, **options: Any) -> Any:
             options.setdefault("api_name", fn.__name__)
-            return gr.Button(options["api_name"]).click(
-                fn, inputs, outputs, **settings, **options
-            )
+            return gr.Button(options["api_name"]).click(fn, inputs, outputs, **settings, **options)
 
         endpoint(greet, text, out)
         endpoint(add, numbers[:2], numbers[2:])

@@ -1,7 +1,8 @@
 """The server of an era, and the record of what was found on it.
 
 `TRIOJOB_ERA_PYTHON` is the Python whose Gradio serves; without it, the one that runs the tests.
-`TRIOJOB_ERA_RESULTS` is a file to write the record into, for `write_table.py`.
+`TRIOJOB_ERA_RESULTS` is a file to write the record into, for `write_table.py`, and
+`TRIOJOB_ERA_DATE` is the day as of which the release was installed, for the record.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.eras.support import Era
 APP = Path(__file__).parent / "app.py"
 PYTHON = os.environ.get("TRIOJOB_ERA_PYTHON") or sys.executable
 RESULTS = os.environ.get("TRIOJOB_ERA_RESULTS")
+DATE = os.environ.get("TRIOJOB_ERA_DATE", "")
 
 
 class EraServer:
@@ -51,6 +53,7 @@ class Record:
     def write(self, path: Path) -> None:
         found = {
             **self.release,
+            "date": DATE,
             "seconds": round(time.monotonic() - self.started),
             "findings": self.findings,
         }

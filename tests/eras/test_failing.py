@@ -26,7 +26,7 @@ async def test_an_error_for_the_user(era: Era) -> None:
 @behaviour("Failures", "another exception, shown")
 async def test_another_exception(era: Era) -> None:
     async with opened(era.wide) as client:
-        with pytest.raises(AppError, match="^kaput$"):
+        with pytest.raises(AppError, match=r"^kaput$"):
             await client.predict("kaput", api_name="/fail_hard")
 
 

@@ -20,9 +20,7 @@ async def test_the_server_dies(era: Era) -> None:
             "ahead": group.submit(narrow.endpoint("/lone_nap"), 600, keys["ahead"]),
         }
         if era.version >= (4, 21):
-            jobs["call"] = group.submit(
-                client.endpoint("/lone_nap", via="call"), 600, keys["call"]
-            )
+            jobs["call"] = group.submit(client.endpoint("/lone_nap", via="call"), 600, keys["call"])
         for name in jobs:
             await probe_until(client, keys[name], started=1)
         jobs["queued"] = group.submit(narrow.endpoint("/lone_nap"), 600, keys["queued"])
