@@ -110,9 +110,7 @@ class Peer(httpx.AsyncBaseTransport):
         stream = Stream()
 
         async def answer(_peer: Peer, _body: Any) -> httpx.Response:
-            return httpx.Response(
-                200, headers={"content-type": "text/event-stream"}, stream=stream
-            )
+            return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=stream)
 
         self.answers[path] = answer
         return stream

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.eras.app import WAITING
 from tests.eras.support import Era, behaviour
 from tests.real.support import new_key, opened, probe, probe_until, promptly, reach
-from triojob import QueueFull, Status, StatusUpdate
+from triojob import QueueFull, Status, StatusUpdate, UnexpectedResponse
 
 
 @behaviour("Queue", "place and size")
@@ -57,13 +55,21 @@ async def test_a_full_queue(era: Era) -> None:
             jobs.append(client.submit(0.1, key, api_name="/lone_nap"))
             await reach(jobs[-1], Status.IN_QUEUE)
         refused = client.submit(0.1, keys[-1], api_name="/lone_nap")
-        with pytest.raises(QueueFull):
-            await refused.result()
         codes = [
             update.code async for update in refused.updates() if isinstance(update, StatusUpdate)
         ]
-        assert Status.QUEUE_FULL in codes
         assert Status.PROCESSING not in codes
+        error = refused.exception()
+        if isinstance(error, UnexpectedResponse):
+            assert era.version == (4, 9)
+            assert error.status == 500
+            era.instead(
+                "The app answers 500 and does not say why: `UnexpectedResponse` is raised, "
+                "not `QueueFull`."
+            )
+        else:
+            assert isinstance(error, QueueFull)
+            assert Status.QUEUE_FULL in codes
         assert [await job.result() for job in jobs] == [f"slept {key}" for key in keys[:-1]]
         assert await probe(client, keys[-1]) == {}
         # There is room again.

@@ -312,10 +312,12 @@ class Session:
         finally:
             self._hub.joins.discard(delivery)
             self._hub.http.streams.release_on_behalf_of(delivery)
-        if delivery.abandoned:
-            alone = self._runs_nothing_but_abandoned()
-            await self._say_goodbye(delivery, driver.part(conversation, alone=alone))
-        self._leave(delivery)
+            # In here, as the client's end may cancel this task before it notices that its call was
+            # abandoned; what is said to the server is shielded.
+            if delivery.abandoned:
+                alone = self._runs_nothing_but_abandoned()
+                await self._say_goodbye(delivery, driver.part(conversation, alone=alone))
+            self._leave(delivery)
         if self._lane and not delivery.abandoned:
             self._hub.give_back(self)
 
