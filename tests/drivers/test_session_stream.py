@@ -91,3 +91,32 @@ async def test_a_cancelled_coroutine_is_stopped_by_the_apps_function(autojump_cl
             await stream.closed.wait()
     assert peer.bodies["/run/predict"] == [{"data": [], "fn_index": 10, "session_hash": session}]
     assert "/reset" not in peer.bodies
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+async def test_a_waiting_call_leaves_the_queue_by_its_stream(
+    is_running: bool, autojump_clock: Any
+) -> None:
+    """Gradio's `/cancel` leaves a waiting call in the queue, up to 6.10 at least."""
+    peer = Peer("4.31.5")
+    peer.says("/queue/join", {"event_id": "e1"})
+    peer.says("/cancel", {"success": True})
+    stream = peer.streams("/queue/data")
+    with trio.fail_after(SECONDS):
+        async with Client(peer.url, transport=peer) as client:
+            job = client.submit(2, api_name="/count")
+            stream.send(message("estimation", rank=0, queue_size=1, rank_eta=None))
+            if is_running:
+                stream.send(message("process_starts"))
+            await trio.testing.wait_all_tasks_blocked()
+            start = trio.current_time()
+            job.cancel()
+            with pytest.raises(JobCancelled):
+                await job.result()
+            assert trio.current_time() == start
+            await trio.testing.wait_all_tasks_blocked()
+            assert stream.closed.is_set() or is_running
+            assert ("/cancel" in peer.bodies) == is_running
+        # The client's end does not cut it short.
+        assert len(peer.bodies["/cancel"]) == 1
+        assert stream.closed.is_set()

@@ -87,6 +87,7 @@ class EventTranslator:
         "_reporter",
         "_streams",
         "finished",
+        "running",
         "started",
     )
 
@@ -103,6 +104,8 @@ class EventTranslator:
         self._in_step = True
         self.started = False
         """Whether any message has come."""
+        self.running = False
+        """Whether it has left the server's queue."""
         self.finished = False
 
     def feed(self, message: Json) -> None:
@@ -143,6 +146,7 @@ class EventTranslator:
                 )
             )
         elif kind == "process_starts":
+            self.running = True
             eta = _wire.number(message, "eta")
             self._reporter.status(StatusUpdate(Status.PROCESSING, eta=eta))
         elif kind == "send_data":

@@ -42,6 +42,9 @@ logger = logging.getLogger("triojob")
 _LINGER = 1.0
 """Seconds that the stream of a lane stays open after its job, for the server to close it."""
 
+_NOTICE = 0.25
+"""Seconds that a server is given to notice that a stream was closed."""
+
 
 class Delivery:
     """One call on its way: from the moment that the server may hear of it to its last message."""
@@ -485,6 +488,12 @@ class Session:
     async def _tell(self, function: _Function) -> None:
         """Tell the server to stop all calls of a function: each by its name, as some may wait."""
         calls = tuple(function.calls)
+        if self._lane and self._reader is not None and not calls[0].translator.running:
+            # For long, a cancellation left a waiting call in Gradio's queue (up to 6.10 at least).
+            # What does take it out is that the session's stream breaks before.
+            self._reader.cancel()
+            with trio.move_on_after(min(_NOTICE, self._hub.timeouts.goodbye), shield=True):
+                await trio.sleep_forever()
         for call in calls:
             await self._post_cancel(call)
         self._told(function, calls)
