@@ -1,4 +1,4 @@
-"""The simple API of Gradio 4.21 and later: one POST, then one event stream for the call.
+"""The simple API of Gradio 4.20 and later: one POST, then one event stream for the call.
 
 It shows whole outputs, and neither place in the queue nor progress nor log lines.
 Without a session hash the event's id is its session, so that it can be cancelled alone.
