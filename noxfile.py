@@ -5,6 +5,7 @@ Only Python and nox are needed.
 What stands after `--` goes to the tool: `python -m nox -s coverage -- -k cancel`.
 """
 
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -25,6 +26,35 @@ RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = SUPPORTED if RUNNING in SUPPORTED else [*SUPPORTED, RUNNING]
 
 nox.options.sessions = [f"tests-{RUNNING}"]
+
+# Releases of Gradio, and a day on which all that they need was what they were made for.
+# At least one for each protocol, and those around a change that a client meets.
+ERAS = {
+    "3.50.2": "2023-10-20",
+    "4.0.2": "2023-11-05",
+    "4.8.0": "2023-12-08",
+    "4.9.0": "2023-12-15",
+    "4.14.0": "2024-01-20",
+    "4.16.0": "2024-01-31",
+    "4.17.0": "2024-02-06",
+    "4.19.2": "2024-02-28",
+    "4.20.1": "2024-03-08",
+    "4.21.0": "2024-03-13",
+    "4.22.0": "2024-03-19",
+    "4.26.0": "2024-04-11",
+    "4.28.3": "2024-05-01",
+    "4.31.5": "2024-05-24",
+    "4.36.1": "2024-06-11",
+    "4.44.1": "2024-10-01",
+    "5.0.2": "2024-10-16",
+    "5.23.0": "2025-03-25",
+    "5.50.0": "2025-11-25",
+    "6.0.0": "2025-11-22",
+    "6.10.0": "2026-03-25",
+    "6.31.0": None,
+}
+# All of them run on these; uv fetches one where there is none.
+ERA_PYTHON = ">=3.10,<3.12"
 
 # Run where pytest will run: the package must come from the environment, not from the checkout.
 CHECK_ORIGIN = """
@@ -103,13 +133,72 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def eras(session: nox.Session) -> None:
+    """Run tests/eras on each release in ERAS, and write what was found to docs/eras.md."""
+    results = scratch(session, "results")
+    for old in results.glob("*"):
+        old.unlink()
+    install_for_eras(session)
+    for gradio in ERAS:
+        run_era(session, gradio, results)
+    script, page = ROOT / "tests" / "eras" / "write_table.py", ROOT / "docs" / "eras.md"
+    session.run("python", str(script), str(results), str(page))
+
+
+def make_era_session(gradio: str) -> None:
+    """Define the session of one release."""
+
+    def era(session: nox.Session) -> None:
+        install_for_eras(session)
+        run_era(session, gradio)
+
+    era.__doc__ = f"Run tests/eras on a server with Gradio {gradio}."
+    nox.session(era, name=f"era-{gradio}")
+
+
+for release in ERAS:
+    make_era_session(release)
+
+
+def install_for_eras(session: nox.Session) -> None:
+    """Install uv, the wheel and what the tests need, but no Gradio: that has its own place."""
+    tools = [item for item in EXTRAS["test"] if not item.startswith("triojob")]
+    install_wheel(session, "uv", *tools, extra="ws")
+
+
+def run_era(session: nox.Session, gradio: str, results: Path | None = None) -> None:
+    """Run the tests on a server of that release; with a folder for results, go on if some fail."""
+    date = ERAS[gradio]
+    home = ROOT / ".nox" / "gradio" / gradio
+    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    complete = home / "complete"
+    if not complete.exists():
+        shutil.rmtree(home, ignore_errors=True)
+        session.run("uv", "venv", "--quiet", "--python", ERA_PYTHON, str(home))
+        newest = () if date is None else ("--exclude-newer", date)
+        session.run(
+            *("uv", "pip", "install", "--quiet", "--python", str(python), *newest),
+            f"gradio=={gradio}",
+        )
+        complete.touch()
+    env = {"TRIOJOB_ERA_PYTHON": str(python), "TRIOJOB_ERA_DATE": date or ""}
+    if results is not None:
+        env["TRIOJOB_ERA_RESULTS"] = str(results / f"{gradio}.json")
+    session.run(
+        *("python", "-m", "pytest", *pytest_arguments(session, "tests/eras")),
+        env=env,
+        success_codes=[0] if results is None else [0, 1],
+    )
+
+
+@nox.session
 def changelog(session: nox.Session) -> None:
     """Show the next release's entries; a misnamed fragment is an error."""
     session.install("towncrier>=24.8")
     session.run("towncrier", "build", "--draft", "--version", "next", *session.posargs)
 
 
-def install_wheel(session: nox.Session, *options: str) -> None:
+def install_wheel(session: nox.Session, *options: str, extra: str = "test") -> None:
     """Build the sdist, the wheel from it, and install that wheel with what the tests need."""
     session.install("build")
     dist = scratch(session, "dist")
@@ -118,7 +207,7 @@ def install_wheel(session: nox.Session, *options: str) -> None:
     session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT), silent=True)
     (wheel,) = dist.glob("*.whl")
     check_contents(session, wheel)
-    session.install(*options, f"triojob[test] @ {wheel.as_uri()}")
+    session.install(*options, f"triojob[{extra}] @ {wheel.as_uri()}")
     # In a reused environment the same version of yesterday would count as installed.
     session.install("--force-reinstall", "--no-deps", str(wheel))
 
@@ -132,7 +221,7 @@ def check_contents(session: nox.Session, wheel: Path) -> None:
         session.error(f"{wheel.name} holds {strays or 'no triojob/py.typed'}")
 
 
-def pytest_arguments(session: nox.Session) -> list[str]:
+def pytest_arguments(session: nox.Session, default: str = "tests") -> list[str]:
     """Leave the checkout, see that the wheel gets imported, and say how to run pytest there."""
     # An empty folder: neither pytest nor a subprocess of a test can import the checkout from it.
     session.chdir(scratch(session, "elsewhere"))
@@ -143,7 +232,7 @@ def pytest_arguments(session: nox.Session) -> list[str]:
         for argument in session.posargs
     ]
     if not any(argument.startswith("tests") for argument in session.posargs):
-        chosen.append(str(ROOT / "tests"))
+        chosen.append(str(ROOT / default))
     return [f"--config-file={PYPROJECT}", f"--rootdir={ROOT}", *chosen]
 
 

@@ -18,11 +18,11 @@ import pytest
 from tests.servers.scripted import ScriptedServer, open_server
 
 GRADIO_APP = Path(__file__).parent / "servers" / "gradio_app.py"
-BOOT_SECONDS = 90
+BOOT_SECONDS = 180
 # A process of its own group can be ended with all its children, where there are process groups.
 HAS_PROCESS_GROUPS = hasattr(os, "killpg")
 
-REAL_FIXTURES = frozenset({"gradio_url", "start_gradio"})
+REAL_FIXTURES = frozenset({"gradio_url", "start_gradio", "era"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,9 +35,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class GradioProcess:
     """A real Gradio server, which serves as long as this object isn't stopped."""
 
-    def __init__(self, flags: tuple[str, ...], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        flags: tuple[str, ...],
+        env: Mapping[str, str],
+        *,
+        python: str = sys.executable,
+        app: Path = GRADIO_APP,
+    ) -> None:
+        options = ("--port", "0", "--watch-stdin") if app == GRADIO_APP else ()
         self.process = subprocess.Popen(
-            [sys.executable, "-u", str(GRADIO_APP), "--port", "0", "--watch-stdin", *flags],
+            [python, "-u", str(app), *options, *flags],
             # Closed when this process ends, however it ends: then the server ends too.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -51,10 +59,15 @@ class GradioProcess:
         self._reader = threading.Thread(target=self._read, name="gradio output", daemon=True)
         self._reader.start()
         try:
-            self.url = f"http://127.0.0.1:{self._wait_for_port()}"
+            self.ready = self._wait_until_ready()
         except BaseException:
             self.kill()
             raise
+
+    @property
+    def url(self) -> str:
+        """Where the app is, or the first of several."""
+        return f"http://127.0.0.1:{self.ready[0]}"
 
     @property
     def output(self) -> str:
@@ -70,7 +83,8 @@ class GradioProcess:
                 self._lines.put(text)
         self._lines.put(None)
 
-    def _wait_for_port(self) -> int:
+    def _wait_until_ready(self) -> list[str]:
+        """Return what it says when it is ready: its ports come first."""
         deadline = time.monotonic() + BOOT_SECONDS
         with contextlib.suppress(queue.Empty):
             while (left := deadline - time.monotonic()) > 0:
@@ -78,7 +92,7 @@ class GradioProcess:
                 if line is None:
                     break
                 if line.startswith("READY "):
-                    return int(line.split()[1])
+                    return line.split()[1:]
         raise RuntimeError(f"The Gradio app did not start. It said:\n{self.output}")
 
     def kill(self) -> None:

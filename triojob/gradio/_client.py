@@ -311,7 +311,7 @@ class Client(_Surface):
             fn_index: Its number instead, for one that has no name.
             via: Which way its calls take: ``"queue"``, the app's queue, with status, progress,
                 all outputs and cancellation; ``"run"``, one request whose answer is the
-                output; ``"call"``, Gradio's simple API (4.21 and later), with whole outputs and
+                output; ``"call"``, Gradio's simple API (4.20 and later), with whole outputs and
                 cancellation, without status.  None for the queue, or ``"run"`` for a function
                 that the app has outside the queue (``queue=False``) and that is no generator.
 

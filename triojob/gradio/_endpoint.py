@@ -255,6 +255,7 @@ class Endpoint(Submittable):
             info.api_name,
             data,
             canceller=info.canceller,
+            streams=info.streams,
             oauth_token=self._settings.oauth_token(info),
             trigger=self._trigger,
         )

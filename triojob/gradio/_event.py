@@ -91,6 +91,7 @@ class EventTranslator:
         "_reporter",
         "_streams",
         "finished",
+        "running",
         "started",
     )
 
@@ -117,6 +118,8 @@ class EventTranslator:
         self._in_step = True
         self.started = False
         """Whether any message has come."""
+        self.running = False
+        """Whether it has left the server's queue."""
         self.finished = False
 
     def feed(self, message: Json) -> None:
@@ -150,6 +153,7 @@ class EventTranslator:
         kind = message["msg"]
         status = _status(message)
         if status is not None:
+            self.running = self.running or status.code >= Status.PROCESSING
             self._reporter.status(status)
         elif kind == "queue_full":
             self.fail(QueueFull(f"calling {self._name}: the app's queue is full"))

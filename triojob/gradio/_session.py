@@ -51,6 +51,9 @@ _LINGER = 1.0
 
 _ENDED = "its session has ended"
 
+_NOTICE = 0.25
+"""Seconds that a server is given to notice that a stream was closed."""
+
 
 class Delivery:
     """One call on its way: from the moment that the server may hear of it to its last message."""
@@ -289,7 +292,11 @@ class Session:
         """
         function = self._functions.get(delivery.fn_index)
         if function is None:
-            function = self._functions[delivery.fn_index] = _Function(self._at_once)
+            clash = isinstance(delivery.driver, CallDriver) and (
+                delivery.driver.mixes_generators and delivery.request.streams
+            )
+            function = _Function(1 if clash else self._at_once)
+            self._functions[delivery.fn_index] = function
         function.turns.line_up(delivery.number)
         try:
             # Trio starts tasks in no order: let those that were started with this one line up too.
@@ -420,10 +427,12 @@ class Session:
         finally:
             self._hub.joins.discard(delivery)
             self._hub.give_place(delivery, delivery.number)
-        if delivery.abandoned:
-            alone = self._runs_nothing_but_abandoned()
-            await self._say_goodbye(delivery, driver.part(conversation, alone=alone))
-        self._leave(delivery)
+            # In here, as the client's end may cancel this task before it notices that its call was
+            # abandoned; what is said to the server is shielded.
+            if delivery.abandoned:
+                alone = self._runs_nothing_but_abandoned()
+                await self._say_goodbye(delivery, driver.part(conversation, alone=alone))
+            self._leave(delivery)
         if self._lane and not delivery.abandoned:
             self._hub.give_back(self)
 
@@ -617,6 +626,12 @@ class Session:
     @trio.lowlevel.enable_ki_protection
     async def _tell(self, function: _Function, calls: tuple[Delivery, ...]) -> None:
         """Tell the server to stop all calls of a function: each by its name, as some may wait."""
+        if self._lane and self._reader is not None and not calls[0].translator.running:
+            # For long, a cancellation left a waiting call in Gradio's queue (up to 6.10 at least).
+            # What does take it out is that the session's stream breaks before.
+            self._reader.cancel()
+            with trio.move_on_after(min(_NOTICE, self._hub.timeouts.goodbye), shield=True):
+                await trio.sleep_forever()
         for call in calls:
             await self._post_cancel(call)
         self._told(function, calls)

@@ -33,6 +33,8 @@ class CallRequest:
     """For the app's function to act with, or None."""
     trigger: Trigger = field(default_factory=Trigger)
     """What set the call off."""
+    streams: bool = False
+    """Whether it is a generator."""
 
     def body(self, session_hash: str | None, *, data: str | None = None, **more: str) -> str:
         """Return the JSON body of a request that makes the call.
@@ -124,6 +126,8 @@ class CallDriver(ABC):
 
     edits: bool
     """Whether outputs after the first come as edits."""
+    mixes_generators = False
+    """Whether two calls of one generator in one session get in each other's way."""
 
     @abstractmethod
     async def converse(self, conversation: Conversation) -> None:

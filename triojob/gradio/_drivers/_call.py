@@ -1,4 +1,4 @@
-"""The simple API of Gradio 4.21 and later: one POST, then one event stream for the call.
+"""The simple API of Gradio 4.20 and later: one POST, then one event stream for the call.
 
 It shows whole outputs, and neither place in the queue nor progress nor log lines.
 Without a session hash the event's id is its session, so that it can be cancelled alone.
@@ -15,6 +15,7 @@ from ..._errors import ProtocolError, TriojobError, shorten
 from .._http import HTTP, Response, quoted
 from .._wire import Json, decode_json, decode_object, is_list, is_object
 from ._base import CallDriver, Conversation
+from ._older import stop
 from ._refusals import refusal
 
 
@@ -63,7 +64,9 @@ class SimpleCall(CallDriver):
         response = await self._http.request(
             "POST", "/cancel", json=json.dumps(body), limiter=self._http.goodbyes
         )
-        if response.status != 200:
+        if response.status == 404:  # before Gradio 4.31
+            await stop(self._http, event_id, conversation.call, event_id, alone=True)
+        elif response.status != 200:
             raise refusal(response, "cancelling", "")
 
 

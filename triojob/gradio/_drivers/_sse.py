@@ -9,14 +9,13 @@ Wire sources: gradio 4.0, ``routes.py`` (``/queue/join``, ``/queue/data``), ``qu
 
 from __future__ import annotations
 
-import json
-
 import trio
 
 from ..._errors import ProtocolError, TriojobError, short_repr
 from .._http import HTTP, Response, quoted
 from .._wire import decode_message
 from ._base import CallDriver, Conversation
+from ._older import stop
 from ._refusals import refusal
 
 
@@ -81,20 +80,10 @@ class CallStream(CallDriver):
 
     async def part(self, conversation: Conversation, *, alone: bool) -> None:
         if conversation.event_id is not None:
-            # The server does not always notice that the stream was closed.
-            body = json.dumps({"event_id": conversation.event_id})
-            await self._http.request("POST", "/reset", json=body, limiter=self._http.goodbyes)
-        await cancel_by_function(self._http, conversation, alone=alone)
-
-
-async def cancel_by_function(http: HTTP, conversation: Conversation, *, alone: bool) -> None:
-    """Call the app's function that cancels this one, if it has one.
-
-    A closed connection stops generators; a coroutine that runs is stopped by that only.
-    """
-    call = conversation.call
-    if alone and call.canceller is not None:
-        body = json.dumps(call.canceller_body(conversation.session_hash))
-        response = await http.request("POST", "/run/predict", json=body, limiter=http.goodbyes)
-        if response.status != 200:
-            raise refusal(response, f"cancelling {call.name}", call.name)
+            await stop(
+                self._http,
+                conversation.session_hash,
+                conversation.call,
+                conversation.event_id,
+                alone=alone,
+            )

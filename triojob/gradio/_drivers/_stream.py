@@ -24,6 +24,7 @@ from ..._errors import (
 from .._http import HTTP, Response, quoted
 from .._wire import Json, decode_message, decode_object
 from ._base import CallRequest, StreamDriver
+from ._older import stop
 from ._refusals import refusal
 
 
@@ -78,17 +79,10 @@ class SessionStream(StreamDriver):
     ) -> None:
         # The server answers when the run has stopped.
         body = {"session_hash": session_hash, "fn_index": call.fn_index, "event_id": event_id}
-        response = await self._post("/cancel", body)
-        if response.status == 200:
-            return
-        if response.status != 404:
-            raise refusal(response, "cancelling", "")
-        # Before that, /reset stops a generator, and only the one that is named.
-        await self._post("/reset", {"event_id": event_id})
-        if alone and call.canceller is not None:
-            await self._post("/run/predict", call.canceller_body(session_hash))
-
-    async def _post(self, path: str, body: Json) -> Response:
-        return await self._http.request(
-            "POST", path, json=json.dumps(body), limiter=self._http.goodbyes
+        response = await self._http.request(
+            "POST", "/cancel", json=json.dumps(body), limiter=self._http.goodbyes
         )
+        if response.status == 404:  # before Gradio 4.31
+            await stop(self._http, session_hash, call, event_id, alone=alone)
+        elif response.status != 200:
+            raise refusal(response, "cancelling", "")

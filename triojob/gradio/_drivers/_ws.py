@@ -26,7 +26,7 @@ from ..._errors import (
 from .._http import HTTP
 from .._wire import decode_message
 from ._base import CallDriver, Conversation
-from ._sse import cancel_by_function
+from ._older import cancel_by_function
 
 if TYPE_CHECKING:
     from trio_websocket import WebSocketConnection
@@ -43,6 +43,7 @@ class CallSocket(CallDriver):
     """
 
     edits = False
+    mixes_generators = True
 
     def __init__(self, http: HTTP) -> None:
         try:
@@ -66,8 +67,15 @@ class CallSocket(CallDriver):
                 connect_timeout=math.inf if times.connect is None else times.connect,
                 disconnect_timeout=times.goodbye,
             ) as socket:
-                while not conversation.ended():
-                    await self._answer(socket, conversation)
+                try:
+                    while not conversation.ended():
+                        await self._answer(socket, conversation)
+                    with trio.move_on_after(times.goodbye):
+                        await socket.aclose()
+                finally:
+                    # Where the server was the first to close, the library leaves the connection to
+                    # the garbage collector, and waits for the server to close that too.
+                    await trio.aclose_forcefully(socket._stream)
 
     async def _answer(self, socket: WebSocketConnection, conversation: Conversation) -> None:
         call, session_hash = conversation.call, conversation.session_hash
@@ -135,7 +143,9 @@ class CallSocket(CallDriver):
             ) from exc
 
     async def part(self, conversation: Conversation, *, alone: bool) -> None:
-        await cancel_by_function(self._http, conversation, alone=alone)
+        await cancel_by_function(
+            self._http, conversation.session_hash, conversation.call, alone=alone
+        )
 
 
 def _seconds(timeout: float | None) -> float:

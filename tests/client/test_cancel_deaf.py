@@ -1,0 +1,236 @@
+"""A server that is deaf to cancellations delays nobody for longer than a goodbye may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import trio
+import trio.testing
+from trio.testing import wait_all_tasks_blocked
+
+from tests.servers.faults import Answer, Delay, Lose, Silence
+from tests.servers.scripted import ScriptedServer
+from triojob import Client, Timeouts
+
+from .cancelling_support import (
+    MINE,
+    OTHER,
+    add_functions,
+    assert_cancelled,
+    new_client,
+    nothing_left,
+    sent,
+)
+
+GOODBYE = Timeouts().goodbye
+
+
+def says_yes(server: ScriptedServer) -> None:
+    server.deaf_to_cancel = True
+
+
+def never_answers(server: ScriptedServer) -> None:
+    server.fault("POST", "/cancel", Silence(handled=False))
+
+
+def answers_too_late(server: ScriptedServer) -> None:
+    server.fault("POST", "/cancel", Delay(GOODBYE + 1, handled=False))
+
+
+def hangs_up(server: ScriptedServer) -> None:
+    server.fault("POST", "/cancel", Lose(handled=False))
+
+
+def resets(server: ScriptedServer) -> None:
+    server.fault("POST", "/cancel", Lose(handled=False, reset=True))
+
+
+def fails(server: ScriptedServer) -> None:
+    server.fault("POST", "/cancel", Answer(500, "Internal Server Error"))
+
+
+def knows_no_cancel(server: ScriptedServer) -> None:
+    server.fault("POST", "/cancel", Answer(404, {"detail": "Not Found"}))
+
+
+def lets_nobody_in(server: ScriptedServer) -> None:
+    server.refusing = True
+
+
+def lets_wait_at_the_door(server: ScriptedServer) -> None:
+    server.connect_gate = trio.Event()
+
+
+Deafness = Callable[[ScriptedServer], None]
+TO_GOODBYES = [
+    says_yes,
+    never_answers,
+    answers_too_late,
+    hangs_up,
+    resets,
+    fails,
+    knows_no_cancel,
+]
+TO_ALL = [*TO_GOODBYES, lets_nobody_in, lets_wait_at_the_door]
+
+
+def each_deafness(kinds: list[Deafness]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("deafness", kinds, ids=lambda deafness: deafness.__name__)
+
+
+def end_runs(server: ScriptedServer) -> None:
+    """End what the server runs on, as nobody has stopped it."""
+    for event in server.running:
+        event.cancel_scope.cancel()
+
+
+def deaf_client(server: ScriptedServer, **options: object) -> Client:
+    """Make a client that needs a new connection for each request."""
+    return new_client(server, keep_alive=False, **options)
+
+
+@each_deafness(TO_ALL)
+@pytest.mark.parametrize("endpoint", ["/held", "/ticks", "/queued", "/kept"])
+async def test_a_deaf_server_delays_neither_the_job_nor_for_long_the_client(
+    memory_app: ScriptedServer,
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+    deafness: Deafness,
+    endpoint: str,
+) -> None:
+    add_functions(memory_app, trio.Event())
+    async with nothing_left(memory_app):
+        async with deaf_client(memory_app) as client:
+            job = client.submit(MINE, api_name=endpoint)
+            await trio.sleep(0.5)
+            deafness(memory_app)
+            now = trio.current_time()
+            job.cancel()
+            await job.wait()
+            assert trio.current_time() == now
+        assert trio.current_time() <= now + GOODBYE
+        await assert_cancelled(job)
+        end_runs(memory_app)
+    warnings = [record.getMessage() for record in caplog.records if record.name == "triojob"]
+    if deafness in (says_yes, knows_no_cancel):  # for the latter there are older ways
+        assert warnings == []
+    else:
+        assert len(warnings) == 1
+        assert endpoint in warnings[0]
+        assert "cancellation" in warnings[0]
+    # Whoever knows the hash of a session can cancel what runs in it.
+    assert all(event.session_hash not in caplog.text for event in sent(memory_app))
+
+
+@each_deafness(TO_ALL)
+async def test_the_place_of_a_stream_is_free_again_after_a_goodbyes_time(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, deafness: Deafness
+) -> None:
+    add_functions(memory_app, trio.Event())
+    async with nothing_left(memory_app), deaf_client(memory_app, max_streams=1) as client:
+        job = client.submit(MINE, api_name="/ticks")
+        await trio.sleep(0.5)
+        deafness(memory_app)
+        job.cancel()
+        await trio.sleep(GOODBYE)
+        await wait_all_tasks_blocked()
+        assert " 0/1 streams" in repr(client)
+        assert memory_app.open_streams == 0
+        end_runs(memory_app)
+        # It hears again.
+        memory_app.deaf_to_cancel = memory_app.refusing = False
+        memory_app.connect_gate = None
+        memory_app.clear_faults()
+        assert await client.predict("again", api_name="/echo") == "again"
+
+
+@each_deafness(TO_GOODBYES)
+async def test_the_next_stateful_call_waits_no_longer_than_a_goodbye_may_take(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, deafness: Deafness
+) -> None:
+    add_functions(memory_app, end := trio.Event())
+    end.set()
+    async with nothing_left(memory_app), deaf_client(memory_app) as client:
+        job, other = [client.submit(text, api_name="/kept") for text in (MINE, OTHER)]
+        await trio.sleep(0.5)
+        deafness(memory_app)
+        now = trio.current_time()
+        job.cancel()
+        assert await other.result() == OTHER
+        assert trio.current_time() <= now + GOODBYE
+        end_runs(memory_app)
+
+
+@pytest.mark.parametrize("goodbye", [0, 1, 30])
+async def test_how_long_a_goodbye_may_take_is_a_setting(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, goodbye: float
+) -> None:
+    add_functions(memory_app, trio.Event())
+    timeouts = Timeouts(goodbye=goodbye)
+    async with nothing_left(memory_app):
+        async with deaf_client(memory_app, timeouts=timeouts) as client:
+            client.submit(MINE, api_name="/held")
+            await trio.sleep(0.5)
+            never_answers(memory_app)
+            now = trio.current_time()
+            client.cancel_scope.cancel()
+        assert trio.current_time() == now + goodbye
+        end_runs(memory_app)
+
+
+async def test_many_goodbyes_to_a_deaf_server_take_no_longer_than_one(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
+) -> None:
+    """More than there are places for requests that tell of cancellations."""
+    add_functions(memory_app, trio.Event())
+    async with nothing_left(memory_app):
+        async with deaf_client(memory_app) as client:
+            for _ in range(50):
+                client.submit(MINE, api_name="/held")
+            await trio.sleep(0.5)
+            never_answers(memory_app)
+            now = trio.current_time()
+            client.cancel_scope.cancel()
+        assert trio.current_time() <= now + GOODBYE
+        end_runs(memory_app)
+
+
+async def test_many_goodbyes_of_a_session_to_a_deaf_server_take_no_longer_than_one(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
+) -> None:
+    add_functions(memory_app, trio.Event())
+    async with nothing_left(memory_app):
+        async with deaf_client(memory_app) as client:
+            with trio.CancelScope() as scope:
+                async with client.session() as session:
+                    for _ in range(50):
+                        session.submit(MINE, api_name="/held")
+                    await trio.sleep(0.5)
+                    never_answers(memory_app)
+                    now = trio.current_time()
+                    scope.cancel()
+            assert trio.current_time() == now
+        assert trio.current_time() <= now + GOODBYE
+        end_runs(memory_app)
+
+
+@pytest.mark.parametrize("handled", [False, True])
+async def test_a_server_that_falls_silent_before_it_names_the_call_is_given_up(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, handled: bool
+) -> None:
+    """First the answer with the call's name does not come, and then the one to the goodbye."""
+    add_functions(memory_app, trio.Event())
+    never_answers(memory_app)
+    memory_app.fault("POST", "/queue/join", Silence(handled=handled))
+    async with nothing_left(memory_app):
+        async with deaf_client(memory_app) as client:
+            job = client.submit(MINE, api_name="/held")
+            await trio.sleep(0.5)
+            now = trio.current_time()
+            job.cancel()
+            await job.wait()
+            assert trio.current_time() == now
+        assert trio.current_time() <= now + 2 * GOODBYE
+        await assert_cancelled(job)
+        end_runs(memory_app)

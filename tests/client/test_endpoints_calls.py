@@ -1,0 +1,326 @@
+"""The ways to call an endpoint, and in whose group the jobs are."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.servers.description import number
+from tests.servers.scripted import Event, ScriptedServer, open_server
+from triojob import (
+    AppError,
+    Client,
+    ClientSession,
+    GroupClosed,
+    JobCancelled,
+    JobGroup,
+    Status,
+)
+
+from .opening_support import add_functions, nothing_left_over, wait_until_running
+from .sessions_support import add_sleeper, opened
+
+Clock = trio.testing.MockClock
+Surface = Client | ClientSession
+
+
+def add_stream(server: ScriptedServer) -> None:
+    """Add a generator that yields so many outputs, a second apart."""
+
+    @server.app.endpoint(inputs=[number("n"), "text"], generator=True)
+    async def stream(event: Event) -> None:
+        for count in range(event.data[0]):
+            await trio.sleep(1)
+            await event.generating([f"{event.data[1]} {count}"])
+
+
+async def test_a_plain_call_a_job_and_predict_give_the_same(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_stream(memory_app)
+    async with opened(memory_app) as client, client.session() as session:
+        for surface in (client, session):
+            stream = surface.endpoint("/stream")
+            assert await stream(3, "x") == "x 2"
+            assert await surface.predict(3, text="x", api_name="/stream") == "x 2"
+            jobs = [surface.submit(3, "x", api_name="/stream")]
+            async with JobGroup() as group:
+                jobs.append(group.submit(stream, 3, text="x"))
+            for job in jobs:
+                assert await job.result() == "x 2"
+                assert job.outputs() == ["x 0", "x 1", "x 2"]
+                assert job.name == "/stream"
+
+
+async def test_submit_returns_before_anything_is_sent(memory_app: ScriptedServer) -> None:
+    add_functions(memory_app)
+    async with opened(memory_app) as client:
+        job = client.submit("a", api_name="/echo")
+        assert job.status().code is Status.STARTING
+        assert memory_app.joins == []
+        assert await job.result() == "a"
+
+
+async def test_an_endpoint_may_be_called_any_number_of_times_at_once(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_sleeper(memory_app)
+    results: list[Any] = []
+    async with opened(memory_app) as client:
+        sleep = client.endpoint("/sleep")
+
+        async def call(seconds: int) -> None:
+            results.append(await sleep(seconds))
+
+        async with trio.open_nursery() as nursery:
+            for seconds in range(50, 0, -1):
+                nursery.start_soon(call, seconds)
+    assert results == list(range(1, 51))
+
+
+async def test_an_endpoint_starts_as_a_task_of_its_own(memory_app: ScriptedServer) -> None:
+    """It is an async callable like any other."""
+    add_functions(memory_app)
+    async with opened(memory_app) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(client.endpoint("/echo"), "a")
+    assert [join["data"] for join in memory_app.joins] == [["a"]]
+
+
+async def test_a_plain_call_can_be_timed_out(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_functions(memory_app)
+    async with nothing_left_over(memory_app), opened(memory_app) as client:
+        with pytest.raises(trio.TooSlowError):
+            with trio.fail_after(5):
+                await client.predict("a", api_name="/hang")
+        assert trio.current_time() == 5
+        await trio.testing.wait_all_tasks_blocked()
+        assert [event.state for event in memory_app.events.values()] == ["cancelled"]
+
+
+async def test_plain_calls_are_checkpoints(memory_app: ScriptedServer) -> None:
+    add_functions(memory_app)
+    async with opened(memory_app) as client:
+        with trio.testing.assert_checkpoints():
+            await client.predict("a", api_name="/echo")
+
+
+# --- The groups of clients and sessions ---
+
+
+@pytest.mark.parametrize("in_session", [False, True], ids=["client", "session"])
+async def test_jobs_are_those_that_wait_or_run_or_failed_unseen(
+    memory_app: ScriptedServer, autojump_clock: Clock, in_session: bool
+) -> None:
+    add_functions(memory_app)
+    async with opened(memory_app) as client, client.session() as session:
+        surface, other = (session, client) if in_session else (client, session)
+        assert surface.jobs == ()
+        hang = surface.submit("a", api_name="/hang")
+        fail = surface.submit("a", api_name="/fail")
+        echo = surface.submit("a", api_name="/echo")
+        assert surface.jobs == (hang, fail, echo)
+        for job in (fail, echo):
+            await job.wait()
+        assert surface.jobs == (hang, fail)
+        assert isinstance(fail.exception(), AppError)
+        assert surface.jobs == (hang,)
+        hang.cancel()
+        await hang.wait()
+        assert surface.jobs == other.jobs == ()
+
+
+async def test_plain_calls_and_jobs_of_other_groups_are_none_of_its_jobs(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_functions(memory_app)
+    async with opened(memory_app) as client, JobGroup() as group:
+        hang = client.endpoint("/hang")
+        elsewhere = group.submit(hang, "a")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hang, "a")
+            await wait_until_running(memory_app, 2)
+            assert client.jobs == ()
+            assert group.jobs == (elsewhere,)
+            nursery.cancel_scope.cancel()
+        elsewhere.cancel()
+
+
+@pytest.mark.parametrize("in_session", [False, True], ids=["client", "session"])
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_limit_is_how_many_jobs_of_submit_run_at_once(
+    memory_app: ScriptedServer, autojump_clock: Clock, in_session: bool, limit: int
+) -> None:
+    add_sleeper(memory_app)
+    options: dict[str, Any] = {} if in_session else {"limit": limit}
+    async with (
+        opened(memory_app, **options) as client,
+        client.session(limit=limit if in_session else None) as session,
+    ):
+        surface: Surface = session if in_session else client
+        most = 0
+        jobs = [surface.submit(10, api_name="/sleep") for _ in range(7)]
+        await trio.sleep(5)
+        while memory_app.running:
+            most = max(most, len(memory_app.running))
+            await trio.sleep(10)
+        assert most == limit
+        assert [await job.result() for job in jobs] == [10] * 7
+        # Plain calls don't take a turn.
+        jobs = [surface.submit(10, api_name="/sleep") for _ in range(limit)]
+        await surface.predict(1, api_name="/sleep")
+        assert not any(job.done for job in jobs)
+
+
+@pytest.mark.parametrize("in_session", [False, True], ids=["client", "session"])
+async def test_history_is_how_many_outputs_jobs_of_submit_keep(
+    memory_app: ScriptedServer, autojump_clock: Clock, in_session: bool
+) -> None:
+    add_stream(memory_app)
+    options: dict[str, Any] = {} if in_session else {"history": 2}
+    async with (
+        opened(memory_app, **options) as client,
+        client.session(history=2 if in_session else None) as session,
+    ):
+        bounded, unbounded = (session, client) if in_session else (client, session)
+        short = bounded.submit(5, "x", api_name="/stream")
+        long = unbounded.submit(5, "x", api_name="/stream")
+        for job in (short, long):
+            assert await job.result() == "x 4"
+        assert short.outputs() == ["x 3", "x 4"]
+        assert short.dropped == 3
+        assert len(long.outputs()) == 5
+        async with JobGroup() as group:
+            job = group.submit(bounded.endpoint("/stream"), 5, "x")
+        assert len(job.outputs()) == 5
+
+
+async def test_a_group_of_ones_own_has_its_own_limit(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_sleeper(memory_app)
+    async with opened(memory_app, limit=1) as client:
+        sleep = client.endpoint("/sleep")
+        async with JobGroup(limit=4) as group:
+            for _ in range(8):
+                group.submit(sleep, 10)
+            await trio.sleep(5)
+            assert len(memory_app.running) == 4
+            assert await client.submit(1, api_name="/sleep").result() == 1
+
+
+# --- Endpoints away from home ---
+
+
+async def test_an_endpoint_may_run_in_a_group_beside_those_of_another_client(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_sleeper(memory_app)
+    async with open_server(memory=True) as other_app:
+        add_sleeper(other_app)
+        async with opened(memory_app) as one, opened(other_app) as two, JobGroup() as group:
+            sleeps = (one.endpoint("/sleep"), two.endpoint("/sleep"), trio.sleep)
+            jobs = [group.submit(sleep, seconds) for seconds in (1, 2) for sleep in sleeps]
+            assert [await job.result() for job in jobs] == [1, 1, None, 2, 2, None]
+        assert len(memory_app.joins) == len(other_app.joins) == 2
+
+
+async def test_a_group_around_the_client_hears_of_the_clients_end(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_functions(memory_app)
+    async with nothing_left_over(memory_app), JobGroup() as group:
+        async with opened(memory_app) as client:
+            hang, echo = client.endpoint("/hang"), client.endpoint("/echo")
+            running = group.submit(hang, "a")
+            await wait_until_running(memory_app, 1)
+        assert running.cancelled
+        with pytest.raises(JobCancelled, match="the client was closed"):
+            await running.result()
+        with pytest.raises(GroupClosed, match="client of /echo"):
+            group.submit(echo, "a")
+        # The group goes on without it.
+        assert await group.submit(trio.sleep, 1).result() is None
+
+
+async def test_a_group_around_a_session_hears_of_the_sessions_end(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_functions(memory_app)
+    async with nothing_left_over(memory_app), opened(memory_app) as client, JobGroup() as group:
+        async with client.session() as session:
+            running = group.submit(session.endpoint("/hang"), "a")
+            beside = group.submit(client.endpoint("/hang"), "a")
+            await wait_until_running(memory_app, 2)
+        with pytest.raises(JobCancelled, match="its session has ended"):
+            await running.result()
+        assert not beside.done
+        beside.cancel()
+
+
+# --- Partial endpoints ---
+
+
+async def test_a_partial_endpoint_runs_as_a_job(memory_app: ScriptedServer) -> None:
+    add_functions(memory_app)
+    memory_app.app.add("join", inputs=["a", "b"], outputs=["x", "y"])
+    async with opened(memory_app) as client:
+        echo = functools.partial(client.endpoint("/echo"), "a")
+        join = functools.partial(functools.partial(client.endpoint("/join"), "a"), b="b")
+        async with JobGroup() as group:
+            first = functools.partial(client.endpoint("/join"), "a")
+            jobs = [
+                group.submit(echo),
+                group.submit(join),
+                group.submit(join, b="c"),
+                group.submit(first, "d"),
+            ]
+        results = [await job.result() for job in jobs]
+        assert results == ["a", ("a", "b"), ("a", "c"), ("a", "d")]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(echo)
+    assert len(memory_app.joins) == 5
+
+
+async def test_a_partial_endpoint_is_checked_where_it_is_submitted(
+    memory_app: ScriptedServer,
+) -> None:
+    """As the endpoint itself is: else a fan-out of wrong calls fails one by one, and later."""
+    add_functions(memory_app)
+    async with opened(memory_app) as client, JobGroup() as group:
+        echo = functools.partial(client.endpoint("/echo"))
+        for args, kwargs in (((), {}), (("a", "b"), {}), ((), {"b": 1})):
+            with pytest.raises(TypeError, match="/echo"):
+                group.submit(functools.partial(echo, *args), **kwargs)
+        assert group.jobs == ()
+    assert memory_app.joins == []
+
+
+async def test_a_partial_endpoint_streams_its_outputs(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_stream(memory_app)
+    async with opened(memory_app) as client, JobGroup() as group:
+        job = group.submit(functools.partial(client.endpoint("/stream"), 3), text="x")
+        assert job.name == "/stream"
+        assert [output async for output in job] == ["x 0", "x 1", "x 2"]
+        assert job.status().code is Status.FINISHED
+
+
+async def test_cancelling_a_partial_endpoint_stops_it_on_the_server(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_functions(memory_app)
+    async with nothing_left_over(memory_app), opened(memory_app) as client:
+        async with JobGroup() as group:
+            job = group.submit(functools.partial(client.endpoint("/hang"), "a"))
+            await wait_until_running(memory_app, 1)
+            job.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert job.cancelled
+        assert [event.state for event in memory_app.events.values()] == ["cancelled"]

@@ -1,0 +1,241 @@
+"""Every way in which telling the server of a cancellation can go wrong: `/cancel`.
+
+The job has ended by then, so nobody is there to be told but the log.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.client.faults_support import (
+    RIDES,
+    TIMES,
+    Damage,
+    Wire,
+    add_endpoints,
+    clean_client,
+    cut_after,
+    replaced_by,
+    riding,
+    stall_after,
+)
+from tests.client.sessions_support import hashes
+from tests.servers.faults import Answer, Delay, Fault, Lose, Silence
+from tests.servers.scripted import ScriptedServer
+from triojob import Client, JobCancelled
+
+PAGE = "<html><h1>Bad Gateway</h1></html>"
+ELSEWHERE = {"location": "http://elsewhere.test/path?token=secret"}
+
+FAULTS: list[Fault] = [
+    *(Lose(handled=handled, reset=reset) for handled in (False, True) for reset in (False, True)),
+    Silence(handled=False),
+    Silence(),
+    Delay(6, handled=False),
+    Delay(6),
+    *(Answer(status, b"", ELSEWHERE) for status in (301, 302, 307)),
+    *(
+        Answer(status, body)
+        for status, body in zip(
+            (400, 401, 403, 413, 422, 500, 502, 503),
+            itertools.cycle((PAGE, {"detail": "x" * 10_000}, b"")),
+            strict=False,
+        )
+    ),
+    Answer(422, {"detail": [{"loc": ["body", "event_id"], "msg": "Input should be text"}]}),
+    Answer(422, {"detail": [{"loc": 5}]}),
+    Answer(429, b"", {"retry-after": "7"}),
+    Answer(503, {"detail": "Queue is full."}),
+    Answer(503, {"detail": "Queue is stopped."}),
+    Answer(302, b"", {"location": "http:a:foo"}),
+]
+
+HARMLESS: list[Fault] = [
+    Delay(4),
+    Answer(200, b""),
+    Answer(200, PAGE),
+    Answer(200, {"success": False}),
+]
+
+
+def name_of(value: object) -> str | None:
+    return f"{value.status} {value.body!r:.20}" if isinstance(value, Answer) else None
+
+
+async def cancel_all(jobs: list[Any]) -> None:
+    """Cancel jobs; show that they end at once."""
+    now = trio.current_time()
+    for job in jobs:
+        job.cancel()
+    for job in jobs:
+        with pytest.raises(JobCancelled):
+            await job.result()
+    assert trio.current_time() == now
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize("fault", FAULTS, ids=name_of)
+async def test_a_goodbye_that_fails_fails_nothing_else(
+    memory_app: ScriptedServer,
+    autojump_clock: MockClock,
+    caplog: pytest.LogCaptureFixture,
+    ride: str,
+    fault: Fault,
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        jobs = await calls.under_way()
+        memory_app.fault("POST", "/cancel", fault)
+        await cancel_all(jobs)
+        await trio.sleep(calls.count * TIMES.goodbye + 1)
+        assert memory_app.paths().count("POST /cancel") == calls.count
+        # It is said in the log, with the endpoint's name and without what is secret.
+        assert len(caplog.messages) == calls.count
+        for message in caplog.messages:
+            assert message.startswith("/story: the server ")
+            assert hashes(memory_app)[0] not in message
+            assert "secret" not in message
+            assert len(message) < 500
+        memory_app.clear_faults()
+        await calls.assert_goes_on(stream_may_stay=ride == "session")
+        if ride == "lane":
+            # The server may still be at work in that session: nobody is to meet it there.
+            assert hashes(memory_app)[0] not in hashes(memory_app)[1:]
+        # Nothing was sent a second time.
+        assert memory_app.paths().count("POST /cancel") == calls.count
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize("fault", HARMLESS, ids=name_of)
+async def test_a_goodbye_that_is_answered_at_all_is_over(
+    memory_app: ScriptedServer,
+    autojump_clock: MockClock,
+    caplog: pytest.LogCaptureFixture,
+    ride: str,
+    fault: Fault,
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        jobs = await calls.under_way()
+        memory_app.fault("POST", "/cancel", fault)
+        await cancel_all(jobs)
+        await trio.sleep(calls.count * TIMES.goodbye)
+        assert caplog.messages == []
+        memory_app.clear_faults()
+        await calls.assert_goes_on(stream_may_stay=ride == "session")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+DAMAGES: dict[str, Damage] = {
+    "nothing": cut_after(0),
+    "a part of the head": cut_after(30),
+    "no HTTP": replaced_by(b"nonsense\r\n\r\n"),
+    "too short a body": replaced_by(HEAD + b"content-length: 99\r\n\r\n{}"),
+    "silence in the head": stall_after(30),
+    "a body without an end": replaced_by(HEAD + b"\r\n", endless=b"x" * 1000),
+    "a slow body without an end": replaced_by(HEAD + b"\r\n", endless=b"x", interval=1),
+}
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+async def test_a_damaged_answer_to_a_goodbye_holds_nobody_up(
+    memory_app: ScriptedServer,
+    autojump_clock: MockClock,
+    caplog: pytest.LogCaptureFixture,
+    ride: str,
+    damage: Damage,
+) -> None:
+    add_endpoints(memory_app)
+    wire = Wire(memory_app, "POST /cancel", damage)
+    async with riding(memory_app, ride, max_message_size=50_000) as calls:
+        await cancel_all(await calls.under_way())
+        await trio.sleep(calls.count * TIMES.goodbye + 1)
+        assert len(caplog.messages) == calls.count
+        wire.broken = False
+        await calls.assert_goes_on()
+
+
+@pytest.mark.parametrize("ride", RIDES)
+async def test_a_goodbye_that_was_not_found_once_is_no_reason_to_say_no_other(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
+) -> None:
+    # Old servers have no such route, but this one says in /config how new it is.
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        jobs = await calls.under_way()
+        memory_app.fault("POST", "/cancel", Answer(404, PAGE), times=calls.count)
+        await cancel_all(jobs)
+        await trio.sleep(calls.count * TIMES.goodbye + 1)
+        job = calls.surface.submit(api_name="/story")
+        await wait_all_tasks_blocked()
+        await cancel_all([job])
+        await trio.sleep(TIMES.goodbye)
+        assert list(memory_app.events.values())[-1].state == "cancelled"
+
+
+@pytest.mark.parametrize("ride", RIDES)
+async def test_a_goodbye_to_a_server_that_is_gone_fails_nothing_else(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        jobs = await calls.under_way()
+        memory_app.die()
+        for job in jobs:
+            job.cancel()  # at the very moment at which the stream breaks
+            await job.wait()
+            job.exception()
+        memory_app.restart()
+        await calls.assert_goes_on()
+
+
+async def test_a_call_of_the_same_function_waits_until_the_goodbye_is_over(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    # If it joined before, the goodbye would stop it too.
+    add_endpoints(memory_app)
+    async with clean_client(memory_app) as client, client.session() as session:
+        job = session.submit(api_name="/story")
+        await wait_all_tasks_blocked()
+        memory_app.fault("POST", "/cancel", Silence(handled=False), times=1)
+        now = trio.current_time()
+        job.cancel()
+        await wait_all_tasks_blocked()
+        next_one = session.submit(api_name="/story")
+        assert await session.predict("x", api_name="/echo") == "x"
+        assert trio.current_time() == now
+        async for output in next_one:
+            assert output == "Once"
+            break
+        assert trio.current_time() == pytest.approx(now + TIMES.goodbye)
+        next_one.cancel()
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize("fault", [Silence(handled=False), Silence(), Lose()])
+async def test_leaving_the_client_waits_for_its_goodbyes_and_not_for_ever(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, fault: Fault
+) -> None:
+    add_endpoints(memory_app)
+    memory_app.fault("POST", "/cancel", fault)
+    with trio.fail_after(100):
+        client = Client(memory_app.url, transport=memory_app.transport())
+        async with client, client.session() as session:
+            surface = client if ride == "lane" else session
+            jobs = [surface.submit(api_name="/story") for _ in range(3)]
+            await wait_all_tasks_blocked()
+            now = trio.current_time()
+            for job in jobs:
+                job.cancel()
+    # Goodbyes of lanes go out side by side, those of one session one after the other.
+    longest = TIMES.goodbye * (1 if ride == "lane" else 3)
+    assert trio.current_time() <= now + longest + 0.1
+    assert memory_app.paths().count("POST /cancel") == 3
+    await wait_all_tasks_blocked()
+    assert memory_app.open_connections == 0

@@ -1,0 +1,304 @@
+"""Every way in which the request that starts a call can go wrong: `/queue/join`."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.client.faults_support import (
+    RIDES,
+    add_endpoints,
+    clean_client,
+    failures,
+    kinds,
+    riding,
+)
+from tests.client.sessions_support import hashes
+from tests.servers.faults import Answer, Lose, Silence
+from tests.servers.scripted import ScriptedServer
+from triojob import (
+    AuthenticationError,
+    ConnectionFailed,
+    ConnectionLost,
+    ProtocolError,
+    QueueFull,
+    ServerStopped,
+    TooManyRequests,
+    TriojobError,
+    UnexpectedResponse,
+    ValidationError,
+)
+
+ELSEWHERE = {"location": "http://elsewhere.test/path?token=secret"}
+VALIDATE = {"__type__": "validate", "is_valid": False, "message": "No.", "parameter_name": "text"}
+MISSING = {"type": "missing", "loc": ["body", "data"], "msg": "Field required", "input": {}}
+PAGE = "<html><h1>Bad Gateway</h1></html>"
+
+REFUSALS: list[tuple[Answer, type[TriojobError], dict[str, Any]]] = [
+    *(
+        (Answer(status, b"", ELSEWHERE), UnexpectedResponse, {"status": status})
+        for status in (301, 302, 303, 307, 308)
+    ),
+    (Answer(302), UnexpectedResponse, {"status": 302}),
+    (Answer(400, {"detail": "Too short."}), ValidationError, {"endpoint": "/echo"}),
+    (Answer(400, PAGE), UnexpectedResponse, {"status": 400}),
+    (Answer(400, {"detail": {"a": 1}}), UnexpectedResponse, {"status": 400}),
+    (Answer(401, {"detail": {"error": "Not authenticated"}}), AuthenticationError, {}),
+    (Answer(401, PAGE), AuthenticationError, {}),
+    *(
+        (Answer(status, body), UnexpectedResponse, {"status": status})
+        for status, body in zip(
+            (403, 404, 405, 413, 500, 501, 502, 503, 504),
+            itertools.cycle((PAGE, {"detail": "Not Found"}, b"Internal Server Error", b"")),
+            strict=False,
+        )
+    ),
+    (
+        Answer(422, {"detail": [VALIDATE, {"is_valid": True, "message": ""}]}),
+        ValidationError,
+        {"errors": {"text": "No."}, "endpoint": "/echo"},
+    ),
+    (
+        Answer(422, {"detail": [MISSING]}),
+        ValidationError,
+        {"errors": {"body.data": "Field required"}, "endpoint": "/echo"},
+    ),
+    (Answer(422, {"detail": "No."}), UnexpectedResponse, {"status": 422}),
+    (Answer(422, PAGE), UnexpectedResponse, {"status": 422}),
+    (Answer(429, PAGE), TooManyRequests, {"retry_after": None}),
+    (Answer(429, b"", {"retry-after": "7"}), TooManyRequests, {"retry_after": 7.0}),
+    (Answer(429, b"", {"retry-after": "soon"}), TooManyRequests, {"retry_after": None}),
+    (Answer(429, b"", {"retry-after": "-7"}), TooManyRequests, {"retry_after": None}),
+    (
+        Answer(429, b"", {"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT"}),
+        TooManyRequests,
+        {"retry_after": None},
+    ),
+    (Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."}), QueueFull, {}),
+    (Answer(503, {"detail": "Queue is stopped."}), ServerStopped, {}),
+]
+
+
+def name_of(answer: object) -> str | None:
+    return f"{answer.status} {answer.body!r:.20}" if isinstance(answer, Answer) else None
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize("answer, kind, attributes", REFUSALS, ids=name_of)
+async def test_a_refused_call_fails_with_what_the_answer_says(
+    memory_app: ScriptedServer,
+    autojump_clock: MockClock,
+    ride: str,
+    answer: Answer,
+    kind: type[TriojobError],
+    attributes: dict[str, Any],
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        now = trio.current_time()
+        memory_app.fault("POST", "/queue/join", answer, times=calls.count)
+        for error in await failures(calls.start("x", api_name="/echo")):
+            assert type(error) is kind
+            assert {name: getattr(error, name) for name in attributes} == attributes
+            assert "/echo" in str(error)
+            assert "secret" not in str(error)
+            assert len(str(error)) < 500
+        assert trio.current_time() == now
+        assert len(memory_app.joins) == calls.count
+        # Nobody followed a redirect.
+        assert {host for host, _ in memory_app.network.connects} == {"scripted.test"}
+        await calls.assert_goes_on()
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        [],
+        [5, None, "x", []],
+        [{}],
+        [{"loc": 5, "msg": "x"}],
+        [{"loc": True, "msg": "x"}],
+        [{"loc": "body", "msg": ["x"]}],
+        [{"loc": {"body": 1}, "msg": {}}],
+        [{"loc": [None, [1]], "msg": 0}],
+        [{"parameter_name": ["text"], "message": {"a": 1}, "is_valid": 0}],
+        [{"msg": "x" * 10_000}] * 100,
+    ],
+)
+async def test_a_refusal_of_no_sense_is_still_a_refusal(
+    memory_app: ScriptedServer, autojump_clock: MockClock, detail: list[Any]
+) -> None:
+    add_endpoints(memory_app)
+    async with clean_client(memory_app) as client:
+        memory_app.fault("POST", "/queue/join", Answer(422, {"detail": detail}), times=1)
+        [error] = await failures([client.submit("x", api_name="/echo")])
+        assert type(error) is ValidationError
+        assert len(str(error)) < 1500
+        assert await client.predict("again", api_name="/echo") == "again"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http:a:foo",
+        "http://xn--/",
+        "mailto:x",
+        "http://[::1",
+        "http://x:99999999/",
+        "//a:b",
+        "\x7f",
+    ],
+)
+async def test_a_redirect_to_nowhere_harms_only_its_own_call(
+    memory_app: ScriptedServer, autojump_clock: MockClock, location: str
+) -> None:
+    # httpx looks at the address though it is not to follow it.
+    add_endpoints(memory_app)
+    async with riding(memory_app, "lane") as calls:
+        [other] = await calls.under_way()
+        memory_app.fault("POST", "/queue/join", Answer(302, b"", {"location": location}), times=1)
+        [error] = await failures([calls.client.submit("x", api_name="/echo")])
+        assert isinstance(error, TriojobError)
+        assert not other.done
+        other.cancel()
+        await calls.assert_goes_on()
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"nonsense",
+        b'{"event_id": "abc',
+        b"\xff\xfe",
+        b"[" * 10**6,
+        PAGE,
+        [],
+        "null",
+        {},
+        {"event_id": None},
+        {"event_id": 5},
+        {"event_id": ["a"]},
+        {"detail": "x" * 10_000},
+    ],
+)
+async def test_an_acceptance_that_names_no_event_is_a_protocol_error(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, body: Any
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        memory_app.fault("POST", "/queue/join", Answer(200, body), times=calls.count)
+        errors = await failures(calls.start("x", api_name="/echo"))
+        assert kinds(errors) == {ProtocolError}
+        assert all("the answer to /queue/join" in str(error) for error in errors)
+        assert all(len(str(error)) < 400 for error in errors)
+        assert len(memory_app.joins) == calls.count
+        await calls.assert_goes_on()
+
+
+async def test_an_acceptance_that_names_the_event_of_another_call_harms_not_the_other(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    add_endpoints(memory_app)
+    async with clean_client(memory_app) as client, client.session() as session:
+        first = session.submit(api_name="/story")
+        await wait_all_tasks_blocked()
+        [event] = memory_app.events.values()
+        body = {"event_id": event.event_id}
+        memory_app.fault("POST", "/queue/join", Answer(200, body), times=1)
+        second = session.submit(api_name="/story")
+        await wait_all_tasks_blocked()
+        await event.completed(["The end"])
+        with trio.fail_after(10):
+            assert await first.result() == "The end"
+            # What it gets is the server's business; that it ends is ours.
+            await second.wait()
+            second.exception()
+
+
+@pytest.mark.parametrize("ride", RIDES)
+async def test_a_refused_connection_is_told_apart_from_a_lost_one(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        memory_app.refusing = True
+        memory_app.kill_connections()
+        now = trio.current_time()
+        errors = await failures(calls.start("x", api_name="/echo"))
+        assert kinds(errors) == {ConnectionFailed}
+        assert trio.current_time() == now
+        assert memory_app.joins == memory_app.cancels == []
+        memory_app.refusing = False
+        await calls.assert_goes_on()
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("handled", [False, True])
+async def test_a_call_whose_answer_is_lost_is_not_sent_again_but_stopped(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, handled: bool, reset: bool
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        now = trio.current_time()
+        memory_app.fault("POST", "/queue/join", Lose(handled=handled, reset=reset), times=1)
+        [error] = await failures([calls.surface.submit(api_name="/story")])
+        assert type(error) is ConnectionLost
+        assert trio.current_time() == now
+        await calls.assert_goes_on(stream_may_stay=ride == "session")
+        # Under a made-up name, as the server never told the true one.
+        [cancel] = memory_app.cancels
+        assert cancel["session_hash"] == hashes(memory_app)[0]
+        assert memory_app.running == []
+        if ride == "lane":
+            # What is late of that call is to meet no other.
+            assert hashes(memory_app)[0] not in hashes(memory_app)[1:]
+        assert [join["fn_index"] for join in memory_app.joins].count(cancel["fn_index"]) == 1
+
+
+async def test_a_call_whose_answer_is_lost_is_not_stopped_at_the_expense_of_another(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, "session") as calls:
+        jobs = await calls.under_way()
+        memory_app.fault("POST", "/queue/join", Lose(), times=1)
+        [error] = await failures([calls.surface.submit(api_name="/story")])
+        assert type(error) is ConnectionLost
+        await trio.sleep(100)
+        assert memory_app.cancels == []
+        assert not any(job.done for job in jobs)
+        for job in jobs:
+            job.cancel()
+        await trio.sleep(100)
+        assert memory_app.running == []
+
+
+async def test_a_session_with_an_event_of_no_name_keeps_no_place_from_others(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    # The server never closes the stream of such a session: the event stays pending there.
+    add_endpoints(memory_app)
+    async with clean_client(memory_app, max_streams=1) as client, client.session() as session:
+        memory_app.fault("POST", "/queue/join", Lose(), times=1)
+        await failures([session.submit(api_name="/story")])
+        assert await session.predict("x", api_name="/echo") == "x"
+        with trio.fail_after(1000):
+            assert await client.predict("y", api_name="/echo") == "y"
+
+
+@pytest.mark.parametrize("fault", [Lose(), Silence(), Answer(200, b"nonsense")], ids=repr)
+async def test_a_call_that_could_not_be_made_is_told_of_with_the_endpoints_name(
+    memory_app: ScriptedServer, autojump_clock: MockClock, fault: Any
+) -> None:
+    add_endpoints(memory_app)
+    async with clean_client(memory_app) as client:
+        memory_app.fault("POST", "/queue/join", fault, times=1)
+        [error] = await failures([client.submit("x", api_name="/echo")])
+        assert "/echo" in str(error)

@@ -1,0 +1,235 @@
+"""A server that falls silent, takes its time, or never says that it is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.client.faults_support import (
+    CLOSE_STREAM,
+    RIDES,
+    TIMES,
+    SlowNetwork,
+    add_endpoints,
+    assert_idle,
+    clean_client,
+    failures,
+    kinds,
+    riding,
+)
+from tests.client.sessions_support import hashes
+from tests.servers.faults import Delay, Drip, Silence, Stall
+from tests.servers.scripted import Event, ScriptedServer
+from triojob import Client, ConnectionFailed, ConnectionTimeout, JobCancelled, Status, Timeouts
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize("size", [0, 1, 150, 300])
+async def test_a_stream_that_stalls_is_given_up_after_the_time_for_silence(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, size: int
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        now = trio.current_time()
+        memory_app.fault("GET", "/queue/data", Stall(size), times=1)
+        errors = await failures(calls.start(api_name="/story"))
+        assert trio.current_time() == pytest.approx(now + TIMES.silence)
+        assert kinds(errors) == {ConnectionTimeout}
+        assert all("silent for 60 s" in str(error) for error in errors)
+        assert len(memory_app.joins) == calls.count
+        await calls.assert_goes_on()
+        assert hashes(memory_app)[-1] != hashes(memory_app)[0]
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize("handled", [False, True])
+async def test_a_stream_that_never_begins_is_given_up_after_the_time_for_silence(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, handled: bool
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        now = trio.current_time()
+        memory_app.fault("GET", "/queue/data", Silence(handled=handled), times=1)
+        assert kinds(await failures(calls.start(api_name="/story"))) == {ConnectionTimeout}
+        assert trio.current_time() == pytest.approx(now + TIMES.silence)
+        assert len(memory_app.joins) == calls.count
+        await calls.assert_goes_on()
+
+
+@pytest.mark.parametrize("interval", [0.5, 59])
+async def test_any_sign_of_life_breaks_the_silence(
+    memory_app: ScriptedServer, autojump_clock: MockClock, interval: float
+) -> None:
+    add_endpoints(memory_app)
+    async with clean_client(memory_app, bound=10**6) as client:
+        memory_app.fault("GET", "/queue/data", Drip(5, interval), times=1)
+        now = trio.current_time()
+        assert await client.predict("x", api_name="/echo") == "x"
+        assert trio.current_time() > now + 60 * interval
+
+
+async def test_signs_of_life_that_are_too_far_apart_are_silence(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    add_endpoints(memory_app)
+    async with clean_client(memory_app) as client:
+        memory_app.fault("GET", "/queue/data", Drip(5, 61), times=1)
+        with pytest.raises(ConnectionTimeout):
+            await client.predict("x", api_name="/echo")
+        assert await client.predict("again", api_name="/echo") == "again"
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize(
+    "fault", [Silence(handled=False), Silence(), Delay(121, handled=False), Delay(121)]
+)
+async def test_an_answer_to_a_call_that_takes_too_long_is_not_waited_for(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, fault: Any
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        now = trio.current_time()
+        memory_app.fault("POST", "/queue/join", fault, times=calls.count)
+        errors = await failures(calls.start("x", api_name="/echo"))
+        assert trio.current_time() == pytest.approx(now + TIMES.response)
+        assert kinds(errors) == {ConnectionTimeout}
+        assert all("POST /queue/join" in str(error) for error in errors)
+        assert len(memory_app.joins) == calls.count
+        await calls.assert_goes_on()
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize("handled", [False, True])
+async def test_an_app_may_take_long_to_accept_a_call(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, handled: bool
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        memory_app.fault("POST", "/queue/join", Delay(119, handled=handled), times=calls.count)
+        jobs = calls.start("x", api_name="/echo")
+        assert [await job.result() for job in jobs] == ["x"] * calls.count
+
+
+@pytest.mark.parametrize("ride", RIDES)
+async def test_a_call_that_never_completes_lives_on_heartbeats_until_it_is_cancelled(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
+) -> None:
+    # A job takes as long as it takes; only silence is a fault.
+    @memory_app.app.endpoint(inputs=["text"])
+    async def echo(event: Event) -> None:
+        await event.completed(event.data)
+
+    @memory_app.app.endpoint()
+    async def forget(event: Event) -> None:
+        event.never_complete()
+
+    async with riding(memory_app, ride, bound=10**6) as calls:
+        jobs = calls.start(api_name="/forget")
+        await trio.sleep(10**4)
+        assert [job.status().code for job in jobs] == [Status.PROCESSING] * calls.count
+        assert memory_app.open_streams == 1
+        now = trio.current_time()
+        for job in jobs:
+            job.cancel()
+            with pytest.raises(JobCancelled):
+                await job.result()
+        assert trio.current_time() == now
+        assert len(memory_app.joins) == calls.count
+        await calls.assert_goes_on()
+
+
+@pytest.mark.parametrize("ride", RIDES)
+async def test_a_goodbye_after_which_the_server_keeps_the_stream_is_believed(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
+) -> None:
+    add_endpoints(memory_app)
+
+    @memory_app.app.endpoint()
+    async def leave(event: Event) -> None:
+        await event.raw(CLOSE_STREAM)
+        event.never_complete()
+
+    async with riding(memory_app, ride) as calls:
+        now = trio.current_time()
+        errors = await failures([calls.surface.submit(api_name="/leave")])
+        # Well before the silence would show: the server has a moment to end the answer.
+        assert trio.current_time() <= now + 5
+        assert ["without finishing /leave" in str(error) for error in errors] == [True]
+        await calls.assert_goes_on()
+
+
+async def test_without_a_time_for_silence_a_stalled_stream_is_listened_to_for_ever(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    add_endpoints(memory_app)
+    times = Timeouts(silence=None)
+    async with clean_client(memory_app, bound=10**6, timeouts=times) as client:
+        memory_app.fault("GET", "/queue/data", Stall(200), times=1)
+        job = client.submit(api_name="/story")
+        await trio.sleep(10**4)
+        assert not job.done
+        now = trio.current_time()
+        job.cancel()
+        await job.wait()
+        assert trio.current_time() == now
+        await assert_idle(client, memory_app)
+        assert await client.predict("again", api_name="/echo") == "again"
+
+
+async def test_a_connection_that_is_never_made_is_given_up(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    add_endpoints(memory_app)
+    async with clean_client(memory_app) as client:
+        memory_app.kill_connections()
+        memory_app.connect_gate = trio.Event()
+        now = trio.current_time()
+        with pytest.raises(ConnectionFailed, match="within 10 s"):
+            await client.predict("x", api_name="/echo")
+        assert trio.current_time() == pytest.approx(now + TIMES.connect)
+        # The server never saw it.
+        assert memory_app.joins == memory_app.cancels == []
+        memory_app.connect_gate = None
+        assert await client.predict("again", api_name="/echo") == "again"
+
+
+async def test_a_server_that_takes_no_bytes_is_given_up(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    add_endpoints(memory_app)
+    network = memory_app.network = SlowNetwork(memory_app)
+    async with clean_client(memory_app) as client:
+        network.clogged = True
+        now = trio.current_time()
+        with pytest.raises(ConnectionTimeout, match="took nothing for 30 s"):
+            await client.predict("x", api_name="/echo")
+        assert trio.current_time() == pytest.approx(now + TIMES.write)
+        network.clogged = False
+        assert await client.predict("again", api_name="/echo") == "again"
+
+
+@pytest.mark.parametrize("ride", RIDES)
+async def test_leaving_a_client_of_a_silent_server_takes_no_longer_than_a_goodbye(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
+) -> None:
+    add_endpoints(memory_app)
+    client = Client(memory_app.url, transport=memory_app.transport())
+    with trio.fail_after(1000):
+        with trio.CancelScope() as scope:
+            async with client, client.session() as session:
+                surface = client if ride == "lane" else session
+                jobs = [surface.submit(api_name="/story") for _ in range(3)]
+                await wait_all_tasks_blocked()
+                memory_app.fault("POST", "/queue/join", Silence())
+                memory_app.fault("POST", "/cancel", Silence())
+                jobs.append(surface.submit("never answered", api_name="/echo"))
+                await wait_all_tasks_blocked()
+                now = trio.current_time()
+                scope.cancel()
+        await wait_all_tasks_blocked()
+    assert all(job.cancelled for job in jobs)
+    assert now + TIMES.goodbye <= trio.current_time() <= now + 4 * TIMES.goodbye
+    assert memory_app.open_connections == 0

@@ -1,0 +1,304 @@
+"""Lanes: which session hash a call without State gets, and what becomes of it afterwards."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.client.sessions_support import Streams, add_sleeper, hashes, opened, quiet
+from tests.servers.faults import Answer, Cut, HoldFrame, Lose
+from tests.servers.scripted import Event, GradioError, ScriptedServer
+from triojob import (
+    AppError,
+    Client,
+    ConnectionLost,
+    JobGroup,
+    ProtocolError,
+    QueueFull,
+    UnexpectedResponse,
+)
+
+
+async def test_calls_at_once_have_a_session_each(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_sleeper(memory_app, "sleep")
+    add_sleeper(memory_app, "doze")
+    async with opened(memory_app) as client:
+        jobs = [client.submit(1, api_name=name) for name in ("/sleep", "/doze") * 10]
+        assert [await job.result() for job in jobs] == [1] * 20
+    assert len(set(hashes(memory_app))) == 20
+
+
+async def test_plain_calls_at_once_have_a_session_each(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_sleeper(memory_app)
+    async with opened(memory_app) as client, trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(client.endpoint("/sleep"), 1)
+    assert len(set(hashes(memory_app))) == 5
+
+
+async def test_each_session_has_one_stream_while_its_call_runs(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_sleeper(memory_app)
+    streams = Streams(memory_app)
+    async with opened(memory_app) as client:
+        for _ in range(5):
+            client.submit(1, api_name="/sleep")
+        await wait_all_tasks_blocked()
+        assert memory_app.open_streams == 5
+        assert sorted(streams.made) == sorted(hashes(memory_app))
+        assert set(streams.made.values()) == {1}
+
+
+async def test_a_call_that_ended_leaves_no_stream_open(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_sleeper(memory_app)
+    async with opened(memory_app) as client:
+        for _ in range(5):
+            client.submit(1, api_name="/sleep")
+        await client.predict(2, api_name="/sleep")
+        await quiet(memory_app)
+        assert memory_app.open_streams == 0
+        assert "0/256 streams" in repr(client)
+
+
+async def test_calls_in_a_row_use_one_session_again(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_sleeper(memory_app, "sleep")
+    add_sleeper(memory_app, "doze")
+    streams = Streams(memory_app)
+    async with opened(memory_app) as client:
+        for _ in range(20):
+            for name in ("/sleep", "/doze"):
+                await client.predict(0, api_name=name)
+                await quiet(memory_app)
+    assert len(hashes(memory_app)) == 40
+    assert len(set(hashes(memory_app))) == 1
+    assert memory_app.streams_made == 40
+    assert streams.most_at_once == 1
+
+
+async def test_many_calls_without_a_pause_need_few_sessions_and_connections(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+) -> None:
+    add_sleeper(memory_app)
+    streams = Streams(memory_app)
+    async with opened(memory_app) as client:
+        sleep = client.endpoint("/sleep")
+        for number in range(100):
+            assert await sleep(number / 100) == number / 100
+        # The next call starts before the last one's stream has ended: that takes a second lane.
+        assert len(set(hashes(memory_app))) <= 3
+        assert memory_app.connections_made <= 4
+    assert streams.most_at_once == 1
+
+
+async def test_calls_after_calls_use_the_same_sessions(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_sleeper(memory_app)
+    async with opened(memory_app) as client:
+        waves = []
+        for _ in range(3):
+            before = len(hashes(memory_app))
+            async with JobGroup() as group:
+                for _ in range(10):
+                    group.submit(client.endpoint("/sleep"), 1)
+            await quiet(memory_app)
+            waves.append(set(hashes(memory_app)[before:]))
+    assert len(waves[0]) == 10
+    assert waves[0] == waves[1] == waves[2]
+    # A join and a stream for each of the ten, at most.
+    assert memory_app.connections_made <= 20
+
+
+async def test_an_app_error_ends_a_call_by_itself(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    @memory_app.app.endpoint()
+    async def fail(event: Event) -> None:
+        raise GradioError("boom")
+
+    async with opened(memory_app) as client:
+        for _ in range(3):
+            with pytest.raises(AppError, match="boom"):
+                await client.predict(api_name="/fail")
+            await quiet(memory_app)
+    assert len(set(hashes(memory_app))) == 1
+
+
+async def test_a_refused_call_needs_no_stream_and_spoils_no_session(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+) -> None:
+    add_sleeper(memory_app)
+    memory_app.fault("POST", "/queue/join", Answer(503, {"detail": "Queue is full."}), times=3)
+    # With one place for a stream, one that was not given back would be missed.
+    async with opened(memory_app, max_streams=1) as client:
+        for _ in range(3):
+            with pytest.raises(QueueFull):
+                await client.predict(1, api_name="/sleep")
+        assert memory_app.streams_made == 0
+        assert await client.predict(1, api_name="/sleep") == 1
+    assert len(set(hashes(memory_app))) == 1
+
+
+# --- Sessions that are not used again ---
+
+
+async def assert_retired(client: Client, server: ScriptedServer) -> None:
+    """Show that the session of the last call is not used again, and that others are."""
+    used = hashes(server)[-1]
+    await quiet(server)
+    assert server.open_streams == 0
+    before = len(hashes(server))
+    for _ in range(3):
+        assert await client.predict(0, api_name="/sleep") == 0
+        await quiet(server)
+    (after,) = set(hashes(server)[before:])
+    assert after != used
+
+
+async def test_a_session_is_not_used_again_after_a_cancellation(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+) -> None:
+    add_sleeper(memory_app)
+    async with opened(memory_app) as client:
+        job = client.submit(100, api_name="/sleep")
+        await wait_all_tasks_blocked()
+        job.cancel()
+        await job.wait()
+        await assert_retired(client, memory_app)
+    assert len(memory_app.cancels) == 1
+
+
+async def test_a_session_that_was_used_before_is_not_after_a_cancellation(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+) -> None:
+    add_sleeper(memory_app)
+    async with opened(memory_app) as client:
+        await client.predict(0, api_name="/sleep")
+        await quiet(memory_app)
+        with trio.move_on_after(5):
+            await client.predict(100, api_name="/sleep")
+        assert len(set(hashes(memory_app))) == 1
+        await assert_retired(client, memory_app)
+
+
+async def test_a_session_is_not_used_again_after_its_stream_broke(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+) -> None:
+    add_sleeper(memory_app)
+    memory_app.fault("GET", "/queue/data", Cut(100), times=1)
+    async with opened(memory_app) as client:
+        with pytest.raises(ConnectionLost):
+            await client.predict(3, api_name="/sleep")
+        await assert_retired(client, memory_app)
+
+
+async def test_a_session_is_not_used_again_after_its_stream_was_refused(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+) -> None:
+    add_sleeper(memory_app)
+    memory_app.fault("GET", "/queue/data", Answer(404, {"detail": "Not Found"}), times=1)
+    async with opened(memory_app) as client:
+        with pytest.raises(UnexpectedResponse):
+            await client.predict(3, api_name="/sleep")
+        await assert_retired(client, memory_app)
+
+
+NONSENSE = [b"data: {nonsense}\n\n", b'data: {"msg": 3}\n\n', b"data: []\n\n"]
+
+
+@pytest.mark.parametrize("frame", NONSENSE)
+async def test_a_session_is_not_used_again_after_a_frame_that_cannot_be(
+    autojump_clock: MockClock, memory_app: ScriptedServer, frame: bytes
+) -> None:
+    add_sleeper(memory_app)
+
+    @memory_app.app.endpoint()
+    async def garble(event: Event) -> None:
+        await event.raw(frame)
+        await trio.sleep(1)
+
+    async with opened(memory_app) as client:
+        with pytest.raises(ProtocolError):
+            await client.predict(api_name="/garble")
+        await assert_retired(client, memory_app)
+
+
+async def test_a_session_is_not_used_again_after_a_message_that_cannot_be(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+) -> None:
+    add_sleeper(memory_app)
+
+    @memory_app.app.endpoint()
+    async def garble(event: Event) -> None:
+        await event.send({"msg": "process_generating", "output": {"data": "no list"}})
+        await trio.sleep_forever()
+
+    async with opened(memory_app) as client:
+        with pytest.raises(ProtocolError, match="not a list"):
+            await client.predict(api_name="/garble")
+        # For the server the call was still under way: it is told.
+        await assert_retired(client, memory_app)
+    assert next(iter(memory_app.events.values())).state == "cancelled"
+
+
+async def test_a_session_is_not_used_again_if_the_answer_to_its_call_was_lost(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+) -> None:
+    add_sleeper(memory_app)
+    memory_app.fault("POST", "/queue/join", Lose(), times=1)
+    async with opened(memory_app) as client:
+        with pytest.raises(ConnectionLost):
+            await client.predict(100, api_name="/sleep")
+        # It had been heard, and ran under a name that never came.
+        await assert_retired(client, memory_app)
+    assert next(iter(memory_app.events.values())).state == "cancelled"
+
+
+async def test_a_session_is_not_used_again_if_the_server_forgets_to_close_its_stream(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+) -> None:
+    add_sleeper(memory_app)
+    memory_app.fault("GET", "/queue/data", HoldFrame(trio.Event(), "close_stream"), times=1)
+    async with opened(memory_app) as client:
+        await client.predict(0, api_name="/sleep")
+        await assert_retired(client, memory_app)
+
+
+async def test_a_session_waits_for_its_stream_to_end_before_it_is_used_again(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+) -> None:
+    add_sleeper(memory_app)
+    end = trio.Event()
+    memory_app.fault("GET", "/queue/data", HoldFrame(end, "close_stream"), times=1)
+    streams = Streams(memory_app)
+    async with opened(memory_app) as client:
+        await client.predict(0, api_name="/sleep")
+        await client.predict(0, api_name="/sleep")
+        assert len(set(hashes(memory_app))) == 2
+        end.set()
+        await quiet(memory_app)
+        async with JobGroup() as group:
+            for _ in range(2):
+                group.submit(client.endpoint("/sleep"), 0)
+    assert len(set(hashes(memory_app))) == 2
+    assert streams.most_at_once == 1

@@ -1,0 +1,276 @@
+"""Many who read one job, early and late, fast and slow: each hears all, and delays nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.client.sessions_support import (
+    QUEUED,
+    add_sleeper,
+    follow,
+    opened,
+    quiet,
+    short,
+    states,
+    story,
+)
+from tests.servers.description import number
+from tests.servers.scripted import Event, GradioError, ScriptedServer, frame
+from triojob import AppError, Job, JobCancelled, JobTimeout, Status
+
+WORDS = ["a", "ab", "abc", "b", "bc"]
+
+
+def add_speller(server: ScriptedServer) -> None:
+    """Add a generator that yields WORDS, one each second, and then fails if it is told to."""
+
+    @server.app.endpoint(inputs=["end"], generator=True)
+    async def spell(event: Event) -> None:
+        for word in WORDS:
+            await event.generating([word])
+            await event.log(f"said {word}")
+            await trio.sleep(1)
+        if event.data[0] == "badly":
+            raise GradioError("boom")
+        if event.data[0] == "never":
+            await trio.sleep_forever()
+
+
+async def collect_after(delay: float, job: Job[Any], into: list[Any]) -> None:
+    await trio.sleep(delay)
+    into.append(await follow(job))
+
+
+async def watch_after(delay: float, job: Job[Any], into: list[Any]) -> None:
+    await trio.sleep(delay)
+    into.append(await story(job))
+
+
+async def wait_after(delay: float, job: Job[Any], into: list[Any]) -> None:
+    await trio.sleep(delay)
+    await job.wait()
+    try:
+        into.append(await job.result())
+    except (AppError, JobCancelled) as error:
+        into.append(error)
+
+
+@pytest.mark.parametrize("end", ["well", "badly", "never"])
+async def test_all_readers_hear_all_whenever_they_come(
+    autojump_clock: MockClock, memory_app: ScriptedServer, end: str
+) -> None:
+    add_speller(memory_app)
+    heard: list[Any] = []
+    told: list[Any] = []
+    ended: list[Any] = []
+    async with opened(memory_app) as client, trio.open_nursery() as nursery:
+        job = client.submit(end, api_name="/spell")
+        for delay in (0, 0.5, 1, 2.5, 4.5, 20, 100):
+            for _ in range(3):
+                nursery.start_soon(collect_after, delay, job, heard)
+                nursery.start_soon(watch_after, delay, job, told)
+                nursery.start_soon(wait_after, delay, job, ended)
+        if end == "never":
+            await trio.sleep(10)
+            job.cancel()
+    assert len(heard) == len(told) == len(ended) == 21
+    assert [outputs for outputs, _ in heard] == [WORDS] * 21
+    assert told == [told[0]] * 21
+    assert [item for item in told[0] if item[0] == "output"] == [("output", w) for w in WORDS]
+    kinds = {"well": type(None), "badly": AppError, "never": JobCancelled}
+    assert {type(error) for _, error in heard} == {kinds[end]}
+    if end == "well":
+        assert ended == [WORDS[-1]] * 21
+    else:
+        assert {type(error) for error in ended} == {kinds[end]}
+
+
+async def test_who_gives_up_waiting_disturbs_nobody(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_speller(memory_app)
+    heard: list[Any] = []
+    async with opened(memory_app) as client, trio.open_nursery() as nursery:
+        job = client.submit("well", api_name="/spell")
+        nursery.start_soon(collect_after, 0, job, heard)
+        with trio.move_on_after(2.5):
+            async for _ in job:
+                pass
+        with pytest.raises(JobTimeout):
+            await job.result(timeout=1)
+        async for output in job:
+            if output == "ab":
+                break
+        assert await job.result() == "bc"
+    assert heard == [(WORDS, None)]
+    assert memory_app.cancels == []
+
+
+async def test_listeners_are_called_for_each_message_in_order(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_speller(memory_app)
+    calls: list[tuple[str, Any]] = []
+    late: list[Any] = []
+    async with opened(memory_app) as client:
+        job = client.submit("well", api_name="/spell")
+        for name in ("one", "two"):
+            job.on_status(lambda status, name=name: calls.append((name, status.code.name)))
+            job.on_output(lambda output, name=name: calls.append((name, output)))
+            job.on_result(lambda job, name=name: calls.append((name, job.outputs())))
+        await trio.sleep(1.5)
+        job.on_output(late.append)
+        await job.wait()
+        expected = ["JOINING_QUEUE", "IN_QUEUE", "PROCESSING", "ITERATING", *WORDS]
+        for name in ("one", "two"):
+            heard = [what for who, what in calls if who == name]
+            assert heard == [*expected, "FINISHED", WORDS]
+        assert late == ["abc", "b", "bc"]
+        # On a job that has ended, only its result can still be listened to.
+        job.on_result(lambda job: late.append(job.outputs()))
+        assert late[-1] == WORDS
+
+
+async def test_who_begins_to_listen_midway_hears_whole_outputs(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_speller(memory_app)
+    heard: list[str] = []
+    async with opened(memory_app) as client:
+        job = client.submit("well", api_name="/spell")
+        await trio.sleep(1.5)
+        # The next one comes as an edit of what nobody has asked for yet.
+        job.on_output(heard.append)
+    assert heard == ["abc", "b", "bc"]
+
+
+async def test_listeners_on_jobs_of_one_stream_hear_their_own_job_only(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    @memory_app.app.endpoint(inputs=[number("n")], outputs=[number("i")], generator=True)
+    async def count(event: Event) -> None:
+        for i in range(5):
+            await event.generating([event.data[0] * 10 + i])
+            await trio.sleep(1)
+
+    heard: dict[int, list[int]] = {n: [] for n in range(5)}
+    async with opened(memory_app) as client, client.session() as session:
+        for n in range(5):
+            session.submit(n, api_name="/count").on_output(heard[n].append)
+    assert heard == {n: [n * 10 + i for i in range(5)] for n in range(5)}
+    assert memory_app.streams_made <= 2
+
+
+# --- Slow readers ---
+
+
+async def test_who_reads_one_job_slowly_delays_no_other_of_its_stream(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_speller(memory_app)
+    async with opened(memory_app) as client, client.session() as session:
+        slow, fast = [session.submit("well", api_name="/spell") for _ in range(2)]
+        first = await slow.__aiter__().__anext__()
+        # The slow reader does nothing for the first output, and never asks for the second.
+        assert [output async for output in fast] == WORDS
+        assert await fast.result() == "bc"
+        assert first == "a"
+        await slow.wait()
+        assert slow.outputs() == WORDS
+
+
+@pytest.mark.parametrize("reading", [True, False])
+async def test_a_burst_of_messages_is_taken_whole(
+    autojump_clock: MockClock, memory_app: ScriptedServer, reading: bool
+) -> None:
+    @memory_app.app.endpoint()
+    async def burst(event: Event) -> None:
+        lines = [{"msg": "log", "event_id": event.event_id, "log": f"{i}"} for i in range(1000)]
+        # In one piece: the reader of the stream hands on all of them before the job's turn comes.
+        await event.raw(b"".join(map(frame, lines)))
+        await event.completed(["done"])
+
+    told: list[Any] = []
+    async with opened(memory_app) as client, trio.open_nursery() as nursery:
+        job = client.submit(api_name="/burst")
+        if reading:
+            nursery.start_soon(watch_after, 0, job, told)
+        await job.wait()
+        expected = [*QUEUED, *(("log", f"{i}") for i in range(1000)), ("output", "done")]
+        assert await story(job) == [*expected, "FINISHED"]
+    assert told == ([[*expected, "FINISHED"]] if reading else [])
+
+
+@pytest.mark.parametrize("pace", [0, 0.3, 1, 7, 1000])
+async def test_a_slow_reader_misses_nothing_and_its_job_ends_on_time(
+    autojump_clock: MockClock, memory_app: ScriptedServer, pace: float
+) -> None:
+    add_speller(memory_app)
+    seen: list[Any] = []
+
+    async def read(job: Job[Any]) -> None:
+        async for output in job:
+            seen.append(output)
+            await trio.sleep(pace)
+
+    async with opened(memory_app) as client, trio.open_nursery() as nursery:
+        start = trio.current_time()
+        job = client.submit("well", api_name="/spell")
+        nursery.start_soon(read, job)
+        await job.wait()
+        # Five seconds by the mock clock, however slow the reader is.
+        assert 5 <= trio.current_time() - start < 5.1
+        if pace > 1:
+            assert len(seen) < 5
+    assert seen == WORDS
+
+
+async def test_a_call_with_a_slow_reader_ends_on_the_server_on_time(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_speller(memory_app)
+    async with opened(memory_app, max_streams=1) as client:
+        job = client.submit("well", api_name="/spell")
+        async for _ in job:
+            # The other call needs the one place for a stream, which the first one gives back.
+            assert await client.predict("well", api_name="/spell") == "bc"
+            break
+        assert job.done
+    assert states(memory_app, "spell") == ["finished"] * 2
+
+
+async def test_a_listener_that_submits_calls_delays_nothing(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_speller(memory_app)
+    add_sleeper(memory_app)
+    more: list[Job[Any]] = []
+    async with opened(memory_app) as client:
+        job = client.submit("well", api_name="/spell")
+        job.on_output(lambda _: more.append(client.submit(1, api_name="/sleep")))
+        assert [output async for output in job] == WORDS
+        assert [await each.result() for each in more] == [1] * 5
+
+
+async def test_waiters_are_woken_once_the_message_is_recorded(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_speller(memory_app)
+    async with opened(memory_app) as client:
+        job = client.submit("well", api_name="/spell")
+        async for update in job.updates():
+            # What a reader is told of, the job's snapshot has, too.
+            if short(update) == ("output", "ab"):
+                assert job.outputs() == ["a", "ab"]
+                break
+        await wait_all_tasks_blocked()
+        assert job.status().code is Status.ITERATING
+        assert job.status().log is not None
+        assert job.status().log.text == "said ab"
+        await job.wait()
+        await quiet(memory_app)
+        assert "0/256 streams" in repr(client)

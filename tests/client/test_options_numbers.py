@@ -1,0 +1,121 @@
+"""The options that are numbers: what they bound, and what is refused at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.servers.scripted import Event, ScriptedServer
+from triojob import Client, JobGroup, ProtocolError
+
+from .opening_support import add_functions, new_client
+from .sessions_support import add_sleeper
+
+URL = "http://app.test"
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"max_streams": 0}, "max_streams must be 1 or more, not 0"),
+        ({"max_streams": -5}, "max_streams must be 1 or more, not -5"),
+        ({"max_message_size": 0}, "max_message_size must be 1 byte or more, not 0"),
+        ({"max_message_size": -1}, "max_message_size must be 1 byte or more, not -1"),
+        ({"limit": 0}, "limit must be a whole number from 1 up"),
+        ({"limit": 1.5}, "limit must be a whole number from 1 up"),
+        ({"limit": float("nan")}, "limit must be a whole number from 1 up"),
+        ({"history": -1}, "history must be 0 or more"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused_at_once(
+    options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        Client(URL, **options)
+
+
+async def test_a_session_refuses_them_too(memory_app: ScriptedServer) -> None:
+    async with new_client(memory_app) as client:
+        for options in ({"limit": 0}, {"history": -1}):
+            with pytest.raises(ValueError, match="must be"):
+                async with client.session(**options):
+                    raise AssertionError("it was opened")
+
+
+def test_options_go_by_name_only() -> None:
+    with pytest.raises(TypeError):
+        Client(URL, ("ada", "secret"))  # type: ignore[misc]
+    with pytest.raises(TypeError, match="proxies"):
+        Client(URL, proxies={})  # type: ignore[call-arg]
+
+
+# --- max_streams ---
+
+
+@pytest.mark.parametrize("most", [1, 2, 7])
+async def test_no_more_streams_than_allowed_are_open_at_once(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, most: int
+) -> None:
+    add_sleeper(memory_app)
+    async with new_client(memory_app, max_streams=most) as client:
+        assert client.max_streams == most
+        async with JobGroup() as group:
+            sleep = client.endpoint("/sleep")
+            jobs = [group.submit(sleep, 10) for _ in range(20)]
+        assert [await job.result() for job in jobs] == [10] * 20
+    assert memory_app.max_open_streams == most
+
+
+async def test_the_pool_has_room_for_each_of_them(scripted: ScriptedServer) -> None:
+    """On a real socket, by the pool that the client makes: all run at once, or none would end."""
+    all_run = trio.Event()
+
+    @scripted.app.endpoint()
+    async def meet(event: Event) -> None:
+        await all_run.wait()
+        await event.completed(["met"])
+
+    with trio.fail_after(60):
+        async with Client(scripted.url, max_streams=30) as client, JobGroup() as group:
+            jobs = [group.submit(client.endpoint("/meet")) for _ in range(30)]
+            while scripted.open_streams < 30:  # noqa: ASYNC110 - the server has no way to tell
+                await trio.sleep(0.01)
+            all_run.set()
+            assert [await job.result() for job in jobs] == ["met"] * 30
+
+
+@pytest.mark.parametrize(
+    "files, streams", [(10_000, 256), (640, 256), (400, 136), (130, 1), (64, 1)]
+)
+def test_a_process_that_may_open_few_files_has_fewer_streams(files: int, streams: int) -> None:
+    """A stream is a socket, and the program has other uses for files."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < files:
+        pytest.skip("this process may not open as many files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    try:
+        client, told = Client(URL), Client(URL, max_streams=500)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert client.max_streams == streams
+    # Who says a number knows what the process may do.
+    assert told.max_streams == 500
+
+
+# --- max_message_size ---
+
+
+async def test_an_answer_may_be_as_large_as_allowed_and_no_larger(
+    memory_app: ScriptedServer,
+) -> None:
+    add_functions(memory_app)
+    async with new_client(memory_app, max_message_size=10_000) as client:
+        assert await client.predict("x" * 9000, api_name="/echo") == "x" * 9000
+        with pytest.raises(ProtocolError, match=r"more than 10000 bytes .max_message_size="):
+            await client.predict("x" * 10_000, api_name="/echo")
+        # Only that call is lost.
+        assert await client.predict("y", api_name="/echo") == "y"

@@ -1,0 +1,232 @@
+"""The ways around the queue, `/run` and `/call`, when things go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import pytest
+import trio
+
+from tests.drivers.peer import SECONDS, Peer
+from triojob import (
+    AppError,
+    Client,
+    ConnectionLost,
+    Job,
+    JobCancelled,
+    JobGroup,
+    ProtocolError,
+    TriojobError,
+)
+
+CALL = "/call/count"
+EVENTS = "/call/count/e1"
+
+
+@asynccontextmanager
+async def called(
+    peer: Peer, via: Literal["run", "call"], name: str = "/count"
+) -> AsyncIterator[tuple[Client, Job[Any]]]:
+    with trio.fail_after(10 * SECONDS):
+        async with Client(peer.url, transport=peer) as client, JobGroup() as group:
+            yield client, group.submit(client.endpoint(name, via=via), 3)
+
+
+async def assert_ended(client: Client, job: Job[Any]) -> None:
+    with pytest.raises(JobCancelled):
+        await job.result()
+    await trio.testing.wait_all_tasks_blocked()
+    assert f" 0/{client.max_streams} streams" in repr(client)
+
+
+# --- /run ---
+
+
+async def test_run(autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.says("/run/count", {"data": ["0"], "is_generating": True})
+    async with called(peer, "run") as (_, job):
+        assert await job.result() == "0"
+    assert peer.bodies["/run/count"][0]["data"] == [3]
+
+
+async def test_run_that_is_cancelled(autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.hangs("/run/count")
+    async with called(peer, "run") as (client, job):
+        await peer.asked("/run/count")
+        job.cancel()
+        await assert_ended(client, job)
+    assert set(peer.bodies) == {"/run/count"}
+
+
+async def test_run_takes_as_long_as_it_takes(autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.hangs("/run/count")
+    async with called(peer, "run") as (_, job):
+        await trio.sleep(5 * SECONDS)
+        assert not job.done
+        job.cancel()
+
+
+@pytest.mark.parametrize(
+    "value, status, error",
+    [
+        ({"error": "boom"}, 500, AppError),
+        ({"error": None}, 500, AppError),
+        ({"detail": "no"}, 500, ProtocolError),
+        ({"detail": "Not Found"}, 404, ProtocolError),
+        ({"data": 3}, 200, ProtocolError),
+        ({"data": []}, 200, ProtocolError),
+        ([], 200, ProtocolError),
+        ({}, 401, TriojobError),
+    ],
+)
+async def test_run_that_goes_wrong(
+    value: Any, status: int, error: type[Exception], autojump_clock: Any
+) -> None:
+    peer = Peer("4.31.5")
+    peer.says("/run/count", value, status=status)
+    async with called(peer, "run") as (client, job):
+        with pytest.raises(error):
+            await job.result()
+        await trio.testing.wait_all_tasks_blocked()
+        assert f" 0/{client.max_streams} streams" in repr(client)
+
+
+# --- /call ---
+
+
+async def test_call_cancelled_before_it_has_a_name(autojump_clock: Any) -> None:
+    """The cancellation is held until the server has named the event, as long as may be."""
+    peer = Peer("4.31.5")
+    named = trio.Event()
+
+    async def answer(peer: Peer, _body: Any) -> Any:
+        await named.wait()
+        peer.says(CALL, {"event_id": "e1"})
+        return await peer.answers[CALL](peer, None)
+
+    peer.answers[CALL] = answer
+    peer.says("/cancel", {"success": True})
+    peer.streams(EVENTS)
+    async with called(peer, "call") as (client, job):
+        await peer.asked(CALL)
+        job.cancel()
+        with pytest.raises(JobCancelled):
+            await job.result()
+        named.set()
+        await peer.asked("/cancel")
+        await assert_ended(client, job)
+    assert peer.bodies["/cancel"] == [{"session_hash": "e1", "fn_index": 2, "event_id": "e1"}]
+
+
+async def test_call_cancelled_while_it_runs(autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.says(CALL, {"event_id": "e1"})
+    peer.says("/cancel", {"success": True})
+    stream = peer.streams(EVENTS)
+    async with called(peer, "call") as (client, job):
+        stream.raw(b'event: generating\ndata: ["0"]\n\n')
+        async for output in job:
+            assert output == "0"
+            break
+        job.cancel()
+        await assert_ended(client, job)
+        await stream.closed.wait()
+        await peer.asked("/cancel")
+
+
+async def test_the_clients_end_cancels_a_call(autojump_clock: Any) -> None:
+    """Also when both come in the same moment, the server is told."""
+    for _ in range(20):
+        peer = Peer("4.31.5")
+        peer.says(CALL, {"event_id": "e1"})
+        peer.says("/cancel", {"success": True})
+        peer.streams(EVENTS)
+        async with called(peer, "call") as (_, job):
+            await peer.asked(EVENTS)
+            job.cancel()
+        assert len(peer.bodies["/cancel"]) == 1
+
+
+async def test_call_cancelled_on_a_server_without_cancel(autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.says(CALL, {"event_id": "e1"})
+    peer.says("/reset", {"success": True})
+    peer.streams(EVENTS)
+    async with called(peer, "call") as (client, job):
+        await peer.asked(EVENTS)
+        job.cancel()
+        await assert_ended(client, job)
+        await peer.asked("/reset")
+    assert peer.bodies["/reset"] == [{"event_id": "e1"}]
+
+
+@pytest.mark.parametrize("before", [b"", b'event: generating\ndata: ["0"]\n\n'])
+async def test_call_whose_stream_ends_early(before: bytes, autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.says(CALL, {"event_id": "e1"})
+    stream = peer.streams(EVENTS)
+    stream.raw(before)
+    stream.end()
+    async with called(peer, "call") as (_, job):
+        with pytest.raises(ConnectionLost):
+            await job.result()
+
+
+async def test_call_that_the_server_cancels(autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.says(CALL, {"event_id": "e1"})
+    stream = peer.streams(EVENTS)
+    stream.raw(b"event: complete\ndata: null\n\n")
+    stream.end()
+    async with called(peer, "call") as (_, job):
+        with pytest.raises(JobCancelled):
+            await job.result()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"event: complete\ndata: {\n\n",
+        b"event: complete\ndata: 3\n\n",
+        b"event: complete\ndata: []\n\n",
+        b"event: other\ndata: []\n\n",
+        b"data: []\n\n",
+    ],
+)
+async def test_call_with_garbage(garbage: bytes, autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.says(CALL, {"event_id": "e1"})
+    peer.says("/cancel", {"success": True})
+    stream = peer.streams(EVENTS)
+    stream.raw(garbage)
+    async with called(peer, "call") as (_, job):
+        with pytest.raises(ProtocolError):
+            await job.result()
+
+
+@pytest.mark.parametrize("value", [{}, {"event_id": 3}, [], None])
+async def test_call_that_is_given_no_name(value: Any, autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.says(CALL, value)
+    async with called(peer, "call") as (_, job):
+        with pytest.raises(ProtocolError):
+            await job.result()
+
+
+async def test_call_that_never_completes(autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.says(CALL, {"event_id": "e1"})
+    peer.says("/cancel", {"success": True})
+    stream = peer.streams(EVENTS)
+    async with called(peer, "call") as (_, job):
+        for _ in range(12):
+            await trio.sleep(15)
+            stream.raw(b"event: heartbeat\ndata: null\n\n")
+        assert not job.done
+        job.cancel()
+        await job.wait()

@@ -1,0 +1,238 @@
+"""The WebSocket of Gradio 3, when things go wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+from trio_websocket import ConnectionClosed
+
+from tests.drivers.peer import SECONDS, SocketPeer
+from triojob import (
+    AuthenticationError,
+    Client,
+    ConnectionLost,
+    ConnectionTimeout,
+    Job,
+    JobCancelled,
+    JobGroup,
+    ProtocolError,
+    QueueFull,
+    Timeouts,
+)
+
+Script = Callable[[Any], Awaitable[None]]
+
+
+class Talk:
+    """One connection, as the test has the server talk; `gone` is set when the client has left."""
+
+    def __init__(self) -> None:
+        self.gone = trio.Event()
+        self.steps = 0
+
+    async def send(self, socket: Any, kind: str, **fields: Any) -> None:
+        await socket.send_message(json.dumps({"msg": kind, **fields}))
+
+    async def start(self, socket: Any, upto: int) -> None:
+        """Talk as Gradio does, for so many steps; then wait until the client has gone."""
+        try:
+            steps: list[Callable[[], Awaitable[Any]]] = [
+                lambda: self.send(socket, "send_hash"),
+                socket.get_message,
+                lambda: self.send(socket, "estimation", rank=0, queue_size=1, rank_eta=None),
+                lambda: self.send(socket, "send_data"),
+                socket.get_message,
+                lambda: self.send(socket, "process_starts"),
+                lambda: self.send(
+                    socket, "process_generating", output={"data": ["0"]}, success=True
+                ),
+            ]
+            for step in steps[:upto]:
+                await step()
+                self.steps += 1
+            while True:
+                await socket.get_message()
+        except ConnectionClosed:
+            self.gone.set()
+
+
+@asynccontextmanager
+async def called(
+    script: Script, **options: Any
+) -> AsyncIterator[tuple[SocketPeer, Client, Job[Any]]]:
+    peer = SocketPeer("3.50.2")
+    peer.script = script
+    with trio.fail_after(SECONDS):
+        async with (
+            peer.serving(),
+            Client(peer.url, transport=peer, **options) as client,
+        ):
+            yield peer, client, client.submit(3, api_name="/count")
+
+
+async def assert_idle(client: Client) -> None:
+    while f" 0/{client.max_streams} streams" not in repr(client):  # noqa: ASYNC110
+        await trio.sleep(0.01)
+
+
+@pytest.mark.parametrize("upto", range(8))
+async def test_cancelled_at_each_step(upto: int) -> None:
+    talk = Talk()
+    async with called(lambda socket: talk.start(socket, upto)) as (_, client, job):
+        while talk.steps < upto:  # noqa: ASYNC110 - the server is another task, with steps to make
+            await trio.sleep(0.01)
+        job.cancel()
+        with pytest.raises(JobCancelled):
+            await job.result()
+        if upto:
+            await talk.gone.wait()
+        await assert_idle(client)
+
+
+@pytest.mark.parametrize("upto", [0, 1, 3, 4, 6])
+async def test_the_server_hangs_up(upto: int) -> None:
+    async def script(socket: Any) -> None:
+        talk = Talk()
+        with trio.move_on_after(0.1):
+            await talk.start(socket, upto)
+        await socket.aclose()
+
+    async with called(script) as (_, client, job):
+        with pytest.raises(ConnectionLost):
+            await job.result()
+        await assert_idle(client)
+
+
+async def test_the_server_resets_the_connection() -> None:
+    async def script(socket: Any) -> None:
+        await socket.send_message('{"msg": "send_hash"}')
+        await socket.get_message()
+        await trio.aclose_forcefully(socket._stream)
+
+    async with called(script) as (_, client, job):
+        with pytest.raises(ConnectionLost):
+            await job.result()
+        await assert_idle(client)
+
+
+@pytest.mark.parametrize(
+    "garbage", ["{", "[]", "3", '{"msg": 3}', '{"msg": "process_completed"}', b"\xff", "\x00"]
+)
+async def test_garbage(garbage: str | bytes) -> None:
+    async def script(socket: Any) -> None:
+        await socket.send_message(garbage)
+        await socket.get_message()
+
+    async with called(script) as (_, client, job):
+        with pytest.raises(ProtocolError):
+            await job.result()
+        await assert_idle(client)
+
+
+async def test_a_full_queue() -> None:
+    async def script(socket: Any) -> None:
+        await socket.send_message('{"msg": "queue_full"}')
+        await socket.aclose()
+
+    async with called(script) as (_, client, job):
+        with pytest.raises(QueueFull):
+            await job.result()
+        await assert_idle(client)
+
+
+async def test_an_app_that_wants_a_login() -> None:
+    async def script(socket: Any) -> None:
+        await socket.aclose(1008)
+
+    async with called(script) as (_, _, job):
+        with pytest.raises(AuthenticationError):
+            await job.result()
+
+
+async def test_a_message_that_is_too_large() -> None:
+    async def script(socket: Any) -> None:
+        await socket.send_message(json.dumps({"msg": "x" * 200_000}))
+        await socket.get_message()
+
+    # The description of the recorded app is smaller than that.
+    async with called(script, max_message_size=100_000) as (_, client, job):
+        with pytest.raises(ConnectionLost):
+            await job.result()
+        await assert_idle(client)
+
+
+async def test_a_server_that_leaves_the_connection_open() -> None:
+    """It says goodbye and then does nothing: the connection is closed from here."""
+    held: list[Any] = []
+
+    async def script(socket: Any) -> None:
+        message = {"msg": "process_completed", "output": {"data": ["2"]}, "success": True}
+        await socket.send_message(json.dumps(message))
+        held.append(socket)
+        await trio.sleep_forever()
+
+    async with called(script, timeouts=Timeouts(goodbye=0.1)) as (_, client, job):
+        assert await job.result() == "2"
+        await assert_idle(client)
+    assert len(held) == 1
+
+
+async def test_a_silent_server_that_answers_pings() -> None:
+    talk = Talk()
+    timeouts = Timeouts(silence=0.02)
+    async with called(lambda socket: talk.start(socket, 6), timeouts=timeouts) as (_, _, job):
+        # Some silences, each of which ends in a ping.
+        await trio.sleep(0.2)
+        assert not job.done
+        job.cancel()
+        await talk.gone.wait()
+
+
+async def test_a_silent_server_that_answers_no_ping() -> None:
+    async def script(socket: Any) -> None:
+        # Nobody reads any more, so nobody answers.
+        socket._reader_running = False
+        await socket.send_message('{"msg": "send_hash"}')
+        await trio.sleep_forever()
+
+    async with called(script, timeouts=Timeouts(silence=0.05, response=0.05)) as (_, client, job):
+        with pytest.raises(ConnectionTimeout):
+            await job.result()
+        await assert_idle(client)
+
+
+async def test_generators_of_one_session_take_turns() -> None:
+    """Gradio 3 keeps one run of a generator for each session; another would get in its way."""
+    at_once = 0
+    most = 0
+
+    async def script(socket: Any) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await trio.sleep(0.02)
+        at_once -= 1
+        message = {"msg": "process_completed", "output": {"data": ["2"]}, "success": True}
+        await socket.send_message(json.dumps(message))
+        await socket.aclose()
+
+    peer = SocketPeer("3.50.2")
+    peer.script = script
+    with trio.fail_after(SECONDS):
+        async with (
+            peer.serving(),
+            Client(peer.url, transport=peer) as client,
+            client.session() as session,
+        ):
+            jobs = [session.submit(3, api_name="/count") for _ in range(5)]
+            assert [await job.result() for job in jobs] == ["2"] * 5
+            assert most == 1
+            async with JobGroup() as group:
+                for _ in range(5):
+                    group.submit(client.endpoint("/count"), 3)
+            assert most > 1  # lanes are sessions of their own

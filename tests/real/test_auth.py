@@ -1,0 +1,138 @@
+"""An app that asks for a login: all works as without, for each user apart."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from tests.conftest import StartGradio
+from tests.real.support import (
+    assert_stopped,
+    new_key,
+    opened,
+    probe_until,
+    promptly,
+)
+from triojob import AuthenticationError, Client, JobCancelled, JobGroup
+
+# As in `gradio_app.py`.
+USERS = {"trio": "s3cret", "ada": "l0velace", "grace": "h0pper"}
+LOGIN = ("trio", USERS["trio"])
+
+
+@pytest.fixture(scope="module")
+def guarded_url(start_gradio: StartGradio) -> str:
+    """Give the URL of an app that asks for a login."""
+    return start_gradio("--auth").url
+
+
+async def must_not_open(client: Client) -> None:
+    async with client:
+        raise AssertionError("it was opened")
+
+
+async def test_plain_call_and_job_and_session(guarded_url: str) -> None:
+    async with opened(guarded_url, auth=LOGIN) as client, client.session() as session:
+        for surface in (client, session):
+            assert await surface.predict("Ada", api_name="/greet") == "Hello Ada!"
+            assert await surface.submit("Ada", api_name="/greet").result() == "Hello Ada!"
+            assert await surface.predict(api_name="/whoami") == "trio"
+        assert await client.predict(api_name="/bump") == 1
+        assert await client.predict(api_name="/bump") == 2
+        assert await session.predict(api_name="/bump") == 1
+
+
+async def test_generator_streams(guarded_url: str) -> None:
+    async with opened(guarded_url, auth=LOGIN) as client:
+        job = client.submit(5, 0.01, api_name="/tokens")
+        seen = [output async for output in job]
+        assert seen == job.outputs()
+        assert len(seen) == 5
+        assert await job.result() == seen[-1] == "tok0 tok1 tok2 tok3 tok4"
+
+
+@pytest.mark.parametrize("in_session", [False, True], ids=["lane", "session"])
+async def test_cancelling_stops_the_generator(guarded_url: str, in_session: bool) -> None:
+    async with opened(guarded_url, auth=LOGIN) as client, client.session() as session:
+        key = new_key("auth")
+        surface = session if in_session else client
+        job = surface.submit(1000, 0.05, key, api_name="/ticker")
+        async for output in job:
+            if output == "2":
+                break
+        job.cancel()
+        async with promptly():
+            with pytest.raises(JobCancelled):
+                await job.result()
+        await assert_stopped(client, key)
+        # And the next call has the login still.
+        assert await surface.predict("Ada", api_name="/greet") == "Hello Ada!"
+
+
+@pytest.mark.parametrize(
+    "user, password",
+    [("trio", "secret"), ("trio", ""), ("nobody", "s3cret"), ("ada", "s3cret"), ("", "")],
+)
+async def test_wrong_password_is_refused(guarded_url: str, user: str, password: str) -> None:
+    with trio.fail_after(60):
+        with pytest.raises(AuthenticationError, match=f"refused the login of user '{user}'"):
+            await must_not_open(Client(guarded_url, auth=(user, password)))
+
+
+async def test_no_password_is_refused_with_what_to_do(guarded_url: str) -> None:
+    with trio.fail_after(60):
+        with pytest.raises(AuthenticationError, match=r"pass auth=\(user, password\)"):
+            await must_not_open(Client(guarded_url))
+
+
+async def test_login_that_nobody_asks_for_does_no_harm(gradio_url: str) -> None:
+    async with opened(gradio_url, auth=LOGIN) as client:
+        assert await client.predict("Ada", api_name="/greet") == "Hello Ada!"
+
+
+async def test_several_users_have_sessions_of_their_own(guarded_url: str) -> None:
+    clients: dict[str, Client] = {}
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            ended = trio.Event()
+
+            async def live(user: str, *, task_status: trio.TaskStatus[None]) -> None:
+                async with Client(guarded_url, auth=(user, USERS[user])) as client:
+                    clients[user] = client
+                    task_status.started()
+                    await ended.wait()
+
+            for user in USERS:
+                await nursery.start(live, user)
+            async with JobGroup() as group:
+                names = [
+                    group.submit(clients[user].endpoint("/whoami"))
+                    for _ in range(5)
+                    for user in USERS
+                ]
+            assert [await job.result() for job in names] == [*USERS] * 5
+            for count in (1, 2):
+                for client in clients.values():
+                    assert await client.predict(api_name="/bump") == count
+            ended.set()
+
+
+async def test_cancelling_of_one_user_leaves_the_other_alone(guarded_url: str) -> None:
+    ada, grace = (("ada", USERS["ada"]), ("grace", USERS["grace"]))
+    async with opened(guarded_url, auth=ada) as one, opened(guarded_url, auth=grace) as two:
+        keys = [new_key("user") for _ in range(2)]
+        victim = one.submit(1000, 0.05, keys[0], api_name="/ticker_async")
+        sibling = two.submit(20, 0.05, keys[1], api_name="/ticker_async")
+        for key in keys:
+            await probe_until(one, key, started=1)
+        victim.cancel()
+        await assert_stopped(two, keys[0])
+        assert await sibling.result() == "19"
+
+
+async def test_wrong_password_is_in_no_message(guarded_url: str) -> None:
+    password = "unguessable"
+    with trio.fail_after(60), pytest.raises(AuthenticationError) as caught:
+        await must_not_open(Client(guarded_url, auth=("trio", password)))
+    assert password not in str(caught.value)
+    assert password not in repr(caught.value)

@@ -1,0 +1,175 @@
+"""Five hundred calls at once: all get their own answer, and no more streams than allowed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.core.support import tasks_living
+from tests.real.support import assert_idle, new_key, opened, probe, probe_until, until
+from triojob import Client, Job, JobCancelled, JobGroup, Timeouts
+
+CALLS = 500
+SECONDS = 110
+"""Only here to end a test that hangs; so many streams are much work for the server."""
+
+# A server that has so much to do is slow in everything.
+PATIENT = Timeouts(
+    connect=SECONDS, write=SECONDS, response=SECONDS, silence=SECONDS, goodbye=SECONDS
+)
+
+# By this header the app counts a client's event streams, see `gradio_app.py`.
+COUNT_HEADER = "x-count-streams"
+
+
+@pytest.fixture(autouse=True)
+def enough_files() -> Iterator[None]:
+    """Let this process open as many files as the whole budget of streams takes."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@asynccontextmanager
+async def counted(url: str, key: str, **options: Any) -> AsyncIterator[Client]:
+    """Open a client whose streams the server counts; show that nothing of it is left over."""
+    tasks = tasks_living()
+    with trio.fail_after(SECONDS):
+        async with Client(url, headers={COUNT_HEADER: key}, timeouts=PATIENT, **options) as client:
+            yield client
+            assert client.jobs == ()
+            await assert_idle(client)
+        await trio.testing.wait_all_tasks_blocked()
+        assert tasks_living() == tasks
+
+
+async def streams_of(url: str, key: str) -> dict[str, int]:
+    """Return what the server counted, once all streams have ended."""
+    async with opened(url) as observer:
+        return await probe_until(observer, key, open=0)
+
+
+async def test_jobs_in_lanes_with_the_budget_as_it_is(gradio_url: str) -> None:
+    key = new_key("lanes")
+    async with counted(gradio_url, key) as client:
+        assert client.max_streams == 256
+        sleep = client.endpoint("/parallel_sleep")
+        async with JobGroup() as group:
+            jobs = [group.submit(sleep, 0.2, f"value {i}") for i in range(CALLS)]
+        assert [await job.result() for job in jobs] == [f"value {i}" for i in range(CALLS)]
+        assert [job.outputs() for job in jobs] == [[f"value {i}"] for i in range(CALLS)]
+    streams = await streams_of(gradio_url, key)
+    assert streams["streams"] == CALLS
+    assert 2 <= streams["most"] <= 256
+
+
+async def test_jobs_in_one_session(gradio_url: str) -> None:
+    key = new_key("session")
+    async with counted(gradio_url, key) as client, client.session() as session:
+        jobs = [session.submit(0.2, f"value {i}", api_name="/parallel_sleep") for i in range(CALLS)]
+        assert [await job.result() for job in jobs] == [f"value {i}" for i in range(CALLS)]
+        assert session.jobs == ()
+    # All of them over one stream, which may end between two calls and be opened again.
+    assert (await streams_of(gradio_url, key))["most"] == 1
+
+
+async def test_plain_calls_in_a_nursery(gradio_url: str) -> None:
+    key = new_key("calls")
+    results: dict[int, str] = {}
+    async with counted(gradio_url, key, max_streams=100) as client:
+        sleep = client.endpoint("/parallel_sleep")
+
+        async def call(number: int) -> None:
+            results[number] = await sleep(0.1, f"value {number}")
+
+        async with trio.open_nursery() as nursery:
+            for number in range(CALLS):
+                nursery.start_soon(call, number)
+        assert results == {number: f"value {number}" for number in range(CALLS)}
+    streams = await streams_of(gradio_url, key)
+    assert streams["streams"] == CALLS
+    assert 2 <= streams["most"] <= 100
+
+
+async def test_outputs_of_many_generators_over_one_stream(gradio_url: str) -> None:
+    """Each job gets its own, whole and in order."""
+    key = new_key("outputs")
+    lengths = [1 + number % 7 for number in range(CALLS)]
+    async with counted(gradio_url, key) as client, client.session() as session:
+        jobs = [session.submit(n, 0.01, api_name="/parallel_count") for n in lengths]
+        for job, length in zip(jobs, lengths, strict=True):
+            assert [output async for output in job] == [str(n) for n in range(length)]
+    assert (await streams_of(gradio_url, key))["most"] == 1
+
+
+@pytest.mark.parametrize("in_session", [False, True], ids=["lanes", "session"])
+async def test_half_of_the_jobs_are_cancelled_and_the_others_never_hear_of_it(
+    gradio_url: str, in_session: bool
+) -> None:
+    """At all moments of their lives, and all of one function, which is what Gradio cancels by."""
+    dice = random.Random(6)
+    key, runs_of_victims = new_key("others"), new_key("victims")
+    async with (
+        counted(gradio_url, key, max_streams=100) as client,
+        client.session() as session,
+    ):
+        tick = (session if in_session else client).endpoint("/ticker_async")
+        victims: list[Job[str]] = []
+        others: list[Job[str]] = []
+
+        async def cancel(job: Job[str]) -> None:
+            await trio.sleep(dice.uniform(0, 5))
+            job.cancel("not needed")
+
+        async with JobGroup() as group, trio.open_nursery() as nursery:
+            for number in range(CALLS // 2):
+                # Nothing but their cancellation ends the victims.
+                victims.append(group.submit(tick, 1_000_000, 0.5, runs_of_victims))
+                others.append(group.submit(tick, 1 + number % 5, 0.1, key))
+            for job in victims:
+                nursery.start_soon(cancel, job)
+        for job in victims:
+            with pytest.raises(JobCancelled, match="not needed"):
+                await job.result()
+        results = [await job.result() for job in others]
+        assert results == [str(number % 5) for number in range(CALLS // 2)]
+
+    async with opened(gradio_url) as observer:
+
+        async def none_runs() -> bool:
+            record = await probe(observer, runs_of_victims)
+            return record.get("started", 0) == record.get("closed", 0)
+
+        await until(none_runs)
+        record = await probe(observer, runs_of_victims)
+        assert record["started"] >= 1
+        assert "finished" not in record
+        assert (await probe(observer, key))["finished"] == CALLS // 2
+    await streams_of(gradio_url, key)
+
+
+async def test_many_clients_at_once(gradio_url: str) -> None:
+    results: set[str] = set()
+
+    async def live(number: int) -> None:
+        async with Client(gradio_url) as client:
+            results.add(await client.predict(f"{number}", api_name="/greet"))
+
+    tasks = tasks_living()
+    with trio.fail_after(SECONDS):
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(live, number)
+    assert results == {f"Hello {number}!" for number in range(20)}
+    await trio.testing.wait_all_tasks_blocked()
+    assert tasks_living() == tasks
