@@ -423,7 +423,7 @@ class Client(_Surface):
                     find_out = partial(discover, http, self._auth)
                     app = await find_out()
                     http.prefix = app.api_prefix
-                    drivers = make_drivers(app.protocol, http)
+                    drivers = make_drivers(app.protocol, app.version, http)
                     watch = AppWatch(http, app, find_out)
                 # The heartbeats end last: the app may unload a session when its calls have ended.
                 async with (

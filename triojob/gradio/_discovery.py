@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from urllib.parse import quote_plus
 
-from .._errors import AuthenticationError, UnexpectedResponse, ValidationError, shorten
+from .._errors import AuthenticationError, UnexpectedResponse, shorten
 from ._config import AppInfo
 from ._drivers import refusal
 from ._http import HTTP, is_json
@@ -67,14 +67,13 @@ async def _log_in(http: HTTP, auth: tuple[str, str]) -> None:
     if response.status < 400:
         # An app that asks for no login redirects to itself.
         return
+    if response.status in (400, 422):  # the latter of an empty password, which is none at all
+        raise AuthenticationError(f"the app refused the login of user {username!r}")
     # A server that shows what it was sent would show the password.
     body = response.body
     for form in (password, quote_plus(password), json.dumps(password)[1:-1]):
         body = body.replace(form.encode(), b"***") if form else body
-    error = refusal(replace(response, body=body), "logging in", "")
-    if isinstance(error, ValidationError):  # by 422 too: an empty password is none at all
-        raise AuthenticationError(f"the app refused the login of user {username!r}")
-    raise error
+    raise refusal(replace(response, body=body), "logging in", "")
 
 
 def is_login(auth: object) -> bool:

@@ -626,8 +626,10 @@ class Session:
     @trio.lowlevel.enable_ki_protection
     async def _tell(self, function: _Function, calls: tuple[Delivery, ...]) -> None:
         """Tell the server to stop all calls of a function: each by its name, as some may wait."""
-        if self._lane and self._reader is not None and not calls[0].translator.running:
-            # For long, a cancellation left a waiting call in Gradio's queue (up to 6.10 at least).
+        driver, waits = calls[0].driver, not calls[0].translator.running
+        assert isinstance(driver, StreamDriver)
+        if waits and self._lane and self._reader is not None and not driver.unqueues:
+            # Before Gradio 6.14 a cancellation leaves a waiting call in the queue.
             # What does take it out is that the session's stream breaks before.
             self._reader.cancel()
             with trio.move_on_after(min(_NOTICE, self._hub.timeouts.goodbye), shield=True):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ..._errors import ProtocolError, shorten
 from .._http import HTTP
@@ -20,14 +22,17 @@ from ._sse import CallStream
 from ._stream import SessionStream
 from ._ws import CallSocket
 
-_QUEUES: dict[str, Callable[[HTTP], StreamDriver | CallDriver]] = {
-    "ws": CallSocket,
-    "sse": CallStream,
-    "sse_v1": lambda http: SessionStream(http, edits=False, says_end=False),
-    "sse_v2": lambda http: SessionStream(http, edits=True, says_end=False),
-    "sse_v2.1": lambda http: SessionStream(http, edits=True, says_end=False),
-    "sse_v3": lambda http: SessionStream(http, edits=True, says_end=True),
+_QUEUES: dict[str, Callable[[HTTP, bool], StreamDriver | CallDriver]] = {
+    "ws": lambda http, _: CallSocket(http),
+    "sse": lambda http, _: CallStream(http),
+    "sse_v1": partial(SessionStream, edits=False, says_end=False),
+    "sse_v2": partial(SessionStream, edits=True, says_end=False),
+    "sse_v2.1": partial(SessionStream, edits=True, says_end=False),
+    "sse_v3": partial(SessionStream, edits=True, says_end=True),
 }
+
+_UNQUEUES = (6, 14)
+"""From this version of Gradio on, ``/cancel`` takes a waiting call out of the queue."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,11 @@ class Drivers:
     call: CallDriver
 
 
-def make_drivers(protocol: str, http: HTTP) -> Drivers:
+def make_drivers(protocol: str, version: str, http: HTTP) -> Drivers:
     """Return the drivers for the protocol that a server names in ``/config``.
+
+    Args:
+        version: Of Gradio; what is no version is taken for a new one.
 
     Raises:
         ProtocolError: There is none for it.
@@ -51,4 +59,6 @@ def make_drivers(protocol: str, http: HTTP) -> Drivers:
             f"the app speaks the protocol {shorten(protocol)!r}; "
             f"this triojob knows {', '.join(_QUEUES)}: is there a newer one?"
         )
-    return Drivers(_QUEUES[protocol](http), DirectCall(http), SimpleCall(http))
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    unqueues = numbers is None or (int(numbers[1]), int(numbers[2])) >= _UNQUEUES
+    return Drivers(_QUEUES[protocol](http, unqueues), DirectCall(http), SimpleCall(http))

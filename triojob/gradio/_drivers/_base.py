@@ -66,6 +66,8 @@ class StreamDriver(ABC):
 
     edits: bool
     """Whether outputs after the first come as edits."""
+    unqueues: bool
+    """Whether `cancel` takes a call out of the server's queue that waits there."""
 
     @abstractmethod
     async def join(self, session_hash: str, call: CallRequest) -> str:

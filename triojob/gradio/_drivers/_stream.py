@@ -33,11 +33,13 @@ class SessionStream(StreamDriver):
 
     Args:
         edits: Whether outputs after the first come as edits.
+        unqueues: See `StreamDriver`.
         says_end: Whether ``close_stream`` comes before the end of a stream.
     """
 
-    def __init__(self, http: HTTP, *, edits: bool, says_end: bool) -> None:
+    def __init__(self, http: HTTP, unqueues: bool, *, edits: bool, says_end: bool) -> None:  # noqa: FBT001
         self.edits = edits
+        self.unqueues = unqueues
         self._says_end = says_end
         self._http = http
 
