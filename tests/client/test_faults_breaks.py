@@ -229,9 +229,7 @@ async def test_a_stream_that_breaks_while_nobody_rides_on_it_fails_nobody(
     async with riding(memory_app, "session") as calls:
         for job in await calls.under_way():
             job.cancel()
-        await trio.sleep(10)
+        await trio.sleep(0.5)
         assert memory_app.open_streams == 1
         memory_app.kill_connections()
         await calls.assert_goes_on()
-    assert len(set(hashes(memory_app)[-2:])) == 2
-    assert hashes(memory_app)[0] not in hashes(memory_app)[-2:]

@@ -18,7 +18,7 @@ from tests.client.faults_support import (
 from tests.client.sessions_support import add_notebook, hashes
 from tests.servers.faults import Hold
 from tests.servers.scripted import ScriptedServer
-from triojob import AuthenticationError, ConnectionLost, JobGroup, Status
+from triojob import AuthenticationError, ConnectionLost, JobGroup, ServerRestarted, Status
 
 
 @pytest.mark.parametrize("ride", RIDES)
@@ -116,6 +116,8 @@ async def test_the_state_starts_anew_after_a_restart(
         await assert_idle(client, memory_app)
         memory_app.restart()
         for surface in (client, session):
+            with pytest.raises(ServerRestarted):
+                await surface.predict("c", api_name="/note")
             assert await surface.predict("c", api_name="/note") == "c"
             assert await surface.predict("d", api_name="/note") == "cd"
 

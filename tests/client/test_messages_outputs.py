@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.client.sessions_support import QUEUED, SENT, opened, story
-from tests.servers.description import button, json_value, state
+from tests.servers.description import button, state
 from tests.servers.scripted import Event, Message, ScriptedServer
 from triojob import JobGroup, ProtocolError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import pytest
 import trio
@@ -16,7 +15,6 @@ from triojob import (
     Client,
     GroupClosed,
     ProtocolError,
-    QueueFull,
     TooManyRequests,
     TriojobError,
     UnexpectedResponse,
@@ -59,7 +57,7 @@ async def must_not_open(client: Client) -> None:
         (Answer(200, b"\xff{}", JSON), ProtocolError, "is not JSON"),
         (Answer(200, b"", JSON), ProtocolError, "is not JSON"),
         (Answer(429, "slow down"), TooManyRequests, "rate of requests.*slow down"),
-        (Answer(503, {"detail": "The queue is full."}), QueueFull, "full"),
+        (Answer(503, {"detail": "The queue is full."}), UnexpectedResponse, "full"),
         (Answer(401, {"detail": {"error": "Not authenticated"}}), AuthenticationError, "auth="),
         # What a private Space says.
         (Answer(401, "<h1>Sign in</h1>"), AuthenticationError, "auth="),
@@ -244,15 +242,3 @@ async def test_a_redirect_of_a_login_is_not_followed(
 
 
 # --- A later refusal ---
-
-
-async def test_a_stream_that_is_refused_may_say_when_to_come_back(
-    memory_app: ScriptedServer,
-) -> None:
-    add_functions(memory_app)
-    refusal: Any = Answer(429, b"slow down", {"retry-after": "5"})
-    memory_app.fault("GET", "/queue/data", refusal)
-    async with new_client(memory_app) as client:
-        with pytest.raises(TooManyRequests) as caught:
-            await client.predict("a", api_name="/echo")
-    assert caught.value.retry_after == 5

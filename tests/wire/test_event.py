@@ -528,7 +528,7 @@ def test_what_cannot_be_presented_ends_the_event(message: Json) -> None:
         raise ProtocolError("too few")
 
     followed = follow([message, completed("late")], streams=True, present=present)
-    assert check_protocol_error(followed) == "too few"
+    assert check_protocol_error(followed) == "/app: too few"
     assert followed.outputs == []
 
 

@@ -67,7 +67,8 @@ async def _log_in(http: HTTP, auth: tuple[str, str]) -> None:
     if response.status < 400:
         # An app that asks for no login redirects to itself.
         return
-    if response.status in (400, 422):  # the latter of an empty password, which is none at all
+    # By 422 it says that an empty password is none at all.
+    if response.status == 400 or (response.status == 422 and not (username and password)):
         raise AuthenticationError(f"the app refused the login of user {username!r}")
     # A server that shows what it was sent would show the password.
     body = response.body

@@ -206,8 +206,7 @@ class HTTP:
         )
         # httpx sends a body by an async generator, which it leaves lying about when cancelled.
         body = request.read()
-        if body:
-            request.stream = _byte_stream()(lambda: _Whole(body))
+        request.stream = _byte_stream()(lambda: _Whole(body))
         return request
 
     def _timeout(self, read: float | None) -> httpx.Timeout:

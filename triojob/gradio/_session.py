@@ -250,10 +250,9 @@ class Session:
         self._opening = trio.Lock()
         self._place: int | None = None
         """The number of the call for which this session took a place in the budget of streams."""
-        self._cancelled_some = False
-        """Calls were cancelled, so that the server may never close the stream by itself."""
-        self._unnamed = False
-        """The server may have an event here whose name never came: then it keeps the stream."""
+        self._held_open = False
+        """The server may wait here for an event that we have done with: cancelled, or never named.
+        Then it doesn't close the stream by itself."""
         self._last_use = False
         """Nothing new rides on this session: close its stream as soon as nothing needs it."""
         self._since: int | None = None
@@ -486,7 +485,7 @@ class Session:
             self._hub.watch.doubt()
         function = self._functions[delivery.fn_index]
         unsure = error is None or _may_be_queued(error)
-        self._unnamed = self._unnamed or unsure
+        self._held_open = self._held_open or unsure
         if unsure and len(function.calls) == 1:
             # The server may have queued it under a name that we don't know.  As there is nothing
             # else of this function here, a cancellation by any name stops this call or none.
@@ -509,10 +508,8 @@ class Session:
                     await driver.listen(self._hash, self._route)
                     self._check_closed(expected)
             if scope.cancelled_caught:
-                self._unnamed = False
-                if self._lane:
-                    # The server has yet to notice, and will then drop what the session has.
-                    self._last_use = True
+                # The server has yet to notice, and will then drop what the session has.
+                self._last_use = self._last_use or self._lane
         except TriojobError as exc:
             self._break(exc)
         finally:
@@ -561,7 +558,7 @@ class Session:
         self._end_heartbeat()
         self._renders.clear()
         self._early.clear()
-        self._unnamed = False
+        self._held_open = False
         for delivery in tuple(self._deliveries.values()):
             delivery.translator.fail(_own(error, delivery.name))
             self._settle(delivery)
@@ -587,13 +584,12 @@ class Session:
         if self._deliveries or self._joining or any(f.telling for f in self._functions.values()):
             return
         if self._reader is not None:
-            if self._last_use and self._cancelled_some:
+            if self._last_use and self._held_open:
                 self._reader.cancel()
             elif (
-                self._lane or self._last_use or self._unnamed
+                self._lane or self._last_use or self._held_open
             ) and self._reader.deadline == math.inf:
-                # The server closes it in a moment, after which its connection can be used again;
-                # if not, it has forgotten to, or waits for an event that we know nothing of.
+                # The server closes it in a moment, after which its connection can be used again.
                 self._reader.deadline = trio.current_time() + _LINGER
             return
         if self._place is not None:
@@ -639,7 +635,7 @@ class Session:
         self._told(function, calls)
 
     def _told(self, function: _Function, calls: tuple[Delivery, ...]) -> None:
-        self._cancelled_some = True
+        self._held_open = True
         for call in calls:
             self._settle(call)
         function.telling = False
