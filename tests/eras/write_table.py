@@ -69,7 +69,7 @@ def page(releases: list[Release]) -> str:
     lines = [HEAD, "## Releases", ""]
     lines += [row(["Gradio", "as it was on", "protocol"]), row(["---"] * 3)]
     lines += [
-        row([release["release"], release["date"] or "its newest", f"`{release['protocol']}`"])
+        row([release["release"], release["date"] or "the day of the run", f"`{release['protocol']}`"])
         for release in releases
     ]
     for group, behaviours in groups.items():
