@@ -58,6 +58,15 @@ class Stream(httpx.AsyncByteStream):
         self.closed.set()
 
 
+def reply(value: Any, status: int = 200) -> httpx.Response:
+    """Make an answer in JSON that is still to be read, as those of a network are."""
+    return httpx.Response(
+        status,
+        headers={"content-type": "application/json"},
+        stream=httpx.ByteStream(json.dumps(value).encode()),
+    )
+
+
 class Peer(httpx.AsyncBaseTransport):
     """Answers as Gradio of some version: its description, and what `answers` has for a path."""
 
@@ -76,14 +85,14 @@ class Peer(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
         if path in self._described:
-            return httpx.Response(200, json=self._described[path])
+            return reply(self._described[path])
         await request.aread()
         body = json.loads(request.content) if request.content else dict(request.url.params)
         self.bodies.setdefault(path, []).append(body)
         self._asked.unpark_all()
         answer = self.answers.get(path)
         if answer is None:
-            return httpx.Response(404, json={"detail": "Not Found"})
+            return reply({"detail": "Not Found"}, 404)
         return await answer(self, body)
 
     async def asked(self, path: str, times: int = 1) -> Any:
@@ -95,7 +104,7 @@ class Peer(httpx.AsyncBaseTransport):
 
     def says(self, path: str, value: Any, status: int = 200) -> None:
         async def answer(_peer: Peer, _body: Any) -> httpx.Response:
-            return httpx.Response(status, json=value)
+            return reply(value, status)
 
         self.answers[path] = answer
 

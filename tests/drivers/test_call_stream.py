@@ -10,7 +10,7 @@ import httpx
 import pytest
 import trio
 
-from tests.drivers.peer import SECONDS, Peer, Stream
+from tests.drivers.peer import SECONDS, Peer, Stream, reply
 from triojob import (
     Client,
     ConnectionLost,
@@ -116,7 +116,7 @@ async def test_cancelled_generator_is_reset_until_the_server_knows_it(autojump_c
     answers = [False, False, True]
 
     async def reset(_peer: Peer, _body: Any) -> httpx.Response:
-        return httpx.Response(200, json={"success": answers.pop(0)})
+        return reply({"success": answers.pop(0)})
 
     peer.answers["/reset"] = reset
     async with called(peer, 3, api_name="/count") as (client, job):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import trio
 
-from tests.drivers.peer import TRACES, Peer, SocketPeer
+from tests.drivers.peer import TRACES, Peer, SocketPeer, reply
 from triojob import AppError, Client, Status, StatusUpdate
 
 CHUNK = re.compile(r"<<< chunk \d+B (b(['\"]).*\2)$")
@@ -53,7 +53,7 @@ def play(peer: Peer, version: str, recorded: Recorded) -> None:
             for chunk in recorded.chunks[place:]:
                 stream.raw(chunk)
             stream.end()
-            return httpx.Response(200, json=None)
+            return reply(None)
 
         peer.answers["/queue/data"] = take_data
         for chunk in recorded.chunks[:place]:

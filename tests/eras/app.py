@@ -1,11 +1,11 @@
 """One Gradio app that runs unchanged on every release from 3.50 to 6.
 
-Run as ``python app.py``: it serves three variants of itself on 127.0.0.1 and prints ``READY``,
-their ports, and the version of Gradio.
+Run as ``python app.py WAITING USERNAME PASSWORD``: it serves three variants of itself on 127.0.0.1
+and prints ``READY``, their ports, and the version of Gradio.
 
 - wide: many calls at once; tells what its functions raise;
-- narrow: one call of a function at once, and few may wait;
-- guarded: asks for a login; hides what its functions raise.
+- narrow: one call of a function at once, and as many may wait as it is told;
+- guarded: asks for the login that it is told; hides what its functions raise.
 
 They are in one process because most of the time to start is Gradio's import.
 Nothing here imports triojob or its tests: the Python that runs it is the old release's own.
@@ -33,11 +33,8 @@ import gradio as gr
 
 IS_GRADIO_3 = gr.__version__.startswith("3.")
 HOST = "127.0.0.1"
-USERNAME, PASSWORD = "trio", "s3cret"
 MANY = 150
 """How many calls run at once where many may, more than the tests make."""
-WAITING = 3
-"""How many calls may wait where few may."""
 
 # What runs did, by the `key` that the caller chose; `probe` hands it out.
 _records: dict[str, dict[str, int]] = {}
@@ -232,7 +229,7 @@ def build(**settings: Any) -> gr.Blocks:
     return demo
 
 
-def launch(*, at_once: int, waiting: int | None, guarded: bool) -> int:
+def launch(*, at_once: int, waiting: int | None = None, auth: Any = None) -> int:
     """Serve the app; return its port."""
     # Gradio 3 has a limit for all functions together, its successors have one for each function.
     if IS_GRADIO_3:
@@ -249,8 +246,8 @@ def launch(*, at_once: int, waiting: int | None, guarded: bool) -> int:
                 quiet=True,
                 share=False,
                 prevent_thread_lock=True,
-                show_error=not guarded,
-                auth=(USERNAME, PASSWORD) if guarded else None,
+                show_error=auth is None,
+                auth=auth,
                 max_threads=MANY,
             )
             break
@@ -268,9 +265,10 @@ def free_port() -> int:
 
 
 def main() -> None:
-    wide = launch(at_once=MANY, waiting=None, guarded=False)
-    narrow = launch(at_once=1, waiting=WAITING, guarded=False)
-    guarded = launch(at_once=MANY, waiting=None, guarded=True)
+    waiting, username, password = sys.argv[1:]
+    wide = launch(at_once=MANY)
+    narrow = launch(at_once=1, waiting=int(waiting))
+    guarded = launch(at_once=MANY, auth=(username, password))
     print("READY", wide, narrow, guarded, gr.__version__, flush=True)
     # A server must not outlive the tests that started it, however they end.
     while sys.stdin.buffer.read(1):

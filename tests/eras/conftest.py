@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import GradioProcess
-from tests.eras.support import Era
+from tests.eras.support import PASSWORD, USERNAME, WAITING, Era
 
 APP = Path(__file__).parent / "app.py"
 PYTHON = os.environ.get("TRIOJOB_ERA_PYTHON") or sys.executable
@@ -34,7 +34,8 @@ class EraServer:
 
     def process(self) -> GradioProcess:
         if self._process is None or self._process.process.poll() is not None:
-            self._process = GradioProcess((), self._env, python=PYTHON, app=APP)
+            flags = (str(WAITING), USERNAME, PASSWORD)
+            self._process = GradioProcess(flags, self._env, python=PYTHON, app=APP)
         return self._process
 
     def end(self) -> None:

@@ -24,6 +24,11 @@ PROTOCOLS = {
 """From which release on an app speaks which protocol."""
 
 
+USERNAME, PASSWORD = "trio", "s3cret"
+WAITING = 3
+"""How many calls may wait on the narrow variant."""
+
+
 class Era:
     """A server of some release: three variants of `app.py`."""
 

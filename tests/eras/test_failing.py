@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.eras.app import PASSWORD, USERNAME
-from tests.eras.support import Era, behaviour
+from tests.eras.support import PASSWORD, USERNAME, Era, behaviour
 from tests.real.support import assert_idle, opened
 from triojob import AppError, AuthenticationError, Client
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.eras.app import WAITING
-from tests.eras.support import Era, behaviour, probe, probe_until
+from tests.eras.support import WAITING, Era, behaviour, probe, probe_until
 from tests.real.support import new_key, opened, promptly, reach
 from triojob import QueueFull, Status, StatusUpdate, UnexpectedResponse
 

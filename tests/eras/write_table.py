@@ -28,6 +28,8 @@ Files are not among the behaviours yet.
 The app runs on one machine with its tests, so nothing here is about proxies.
 """
 
+TODAY = "the day of the run"
+
 Release = dict[str, Any]
 
 
@@ -69,7 +71,7 @@ def page(releases: list[Release]) -> str:
     lines = [HEAD, "## Releases", ""]
     lines += [row(["Gradio", "as it was on", "protocol"]), row(["---"] * 3)]
     lines += [
-        row([release["release"], release["date"] or "its newest", f"`{release['protocol']}`"])
+        row([release["release"], release["date"] or TODAY, f"`{release['protocol']}`"])
         for release in releases
     ]
     for group, behaviours in groups.items():
