@@ -93,7 +93,10 @@ async def test_a_goodbye_that_fails_fails_nothing_else(
         memory_app.fault("POST", "/cancel", fault)
         await cancel_all(jobs)
         await trio.sleep(calls.count * TIMES.goodbye + 1)
-        assert memory_app.paths().count("POST /cancel") == calls.count
+        # Of a session they go out one after the other: not again into silence.
+        heard = ride == "lane" or not isinstance(fault, (Silence, Delay))
+        asked = memory_app.paths().count("POST /cancel")
+        assert asked == (calls.count if heard else 1)
         # It is said in the log, with the endpoint's name and without what is secret.
         assert len(caplog.messages) == calls.count
         for message in caplog.messages:
@@ -107,7 +110,7 @@ async def test_a_goodbye_that_fails_fails_nothing_else(
             # The server may still be at work in that session: nobody is to meet it there.
             assert hashes(memory_app)[0] not in hashes(memory_app)[1:]
         # Nothing was sent a second time.
-        assert memory_app.paths().count("POST /cancel") == calls.count
+        assert memory_app.paths().count("POST /cancel") == asked
 
 
 @pytest.mark.parametrize("ride", RIDES)
@@ -233,9 +236,10 @@ async def test_leaving_the_client_waits_for_its_goodbyes_and_not_for_ever(
             now = trio.current_time()
             for job in jobs:
                 job.cancel()
-    # Goodbyes of lanes go out side by side, those of one session one after the other.
-    longest = TIMES.goodbye * (1 if ride == "lane" else 3)
-    assert trio.current_time() <= now + longest + 0.1
-    assert memory_app.paths().count("POST /cancel") == 3
+    # Goodbyes of lanes go out side by side, those of one session one after the other, until one
+    # meets silence.
+    assert trio.current_time() <= now + TIMES.goodbye + 0.1
+    heard = ride == "lane" or isinstance(fault, Lose)
+    assert memory_app.paths().count("POST /cancel") == (3 if heard else 1)
     await wait_all_tasks_blocked()
     assert memory_app.open_connections == 0

@@ -115,6 +115,7 @@ async def test_the_state_starts_anew_after_a_restart(
             assert await surface.predict("b", api_name="/note") == "ab"
         await assert_idle(client, memory_app)
         memory_app.restart()
+        await wait_all_tasks_blocked()  # until the heartbeats have noticed
         for surface in (client, session):
             with pytest.raises(ServerRestarted):
                 await surface.predict("c", api_name="/note")
