@@ -24,7 +24,6 @@ It installs each of these releases as it was on its day, and runs `tests/eras` o
 - A number: the release can't do it; the note of that number says why, and what is done instead.
 - ✗: fails.
 
-Files are not among the behaviours yet.
 The app runs on one machine with its tests, so nothing here is about proxies.
 """
 

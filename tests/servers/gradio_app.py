@@ -392,6 +392,8 @@ def act(name: str, token: gr.OAuthToken) -> str:
 def act_if_allowed(name: str, token: gr.OAuthToken | None) -> str:
     """Act with a token, if there is one."""
     return f"{name} without" if token is None else act(name, token)
+
+
 def running_total(number: float, total: float) -> tuple[float, float]:
     """Add a number to the session's total: one of many inputs to one call."""
     return total + number, total + number
