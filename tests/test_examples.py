@@ -197,6 +197,16 @@ def test_the_table_of_modules_is_true():
     assert [path.name for path in modules] == ["__main__.py"]
 
 
+def test_each_test_on_a_page_is_there():
+    root = Path(__file__).parent.parent
+    for page in PAGES:
+        for file, name in re.findall(
+            r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text(encoding="utf-8")
+        ):
+            text = (root / file).read_text(encoding="utf-8")
+            assert not name or f"def {name}(" in text, f"{page.name}: {file}::{name}"
+
+
 def test_markdown_has_one_sentence_a_line():
     for page in [README, *PAGES]:
         text = re.sub(
