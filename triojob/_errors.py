@@ -153,7 +153,7 @@ class ValidationError(TriojobError, ValueError):
     def __init__(
         self, message: str, *, errors: Mapping[str, str] | None = None, endpoint: str = ""
     ) -> None:
-        self.errors = dict(errors or {})
+        self.errors: dict[str, str] = dict(errors or {})
         self.endpoint = endpoint
         super().__init__(message)
 

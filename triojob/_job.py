@@ -80,23 +80,23 @@ class JobRecord:
         on_seen: Callable[[JobRecord], None] | None = None,
         on_crash: Callable[[Exception], None] | None = None,
     ) -> None:
-        self.name = name
-        self.number = next(_numbers)
-        self.on_seen = on_seen
+        self.name: str = name
+        self.number: int = next(_numbers)
+        self.on_seen: Callable[[JobRecord], None] | None = on_seen
         self._on_crash = on_crash
         self._watched = on_seen is not None
-        self.scope = trio.CancelScope()
+        self.scope: trio.CancelScope = trio.CancelScope()
         # Unbounded, so that the one reader of a stream never waits for one job; all that it ever
         # holds is what came since the job's own task last ran.
         send, self._channel = trio.open_memory_channel[Message](math.inf)
-        self.reporter = Reporter(send)
-        self.status = StatusUpdate(Status.STARTING)
-        self.timeline = Timeline(history)
+        self.reporter: Reporter = Reporter(send)
+        self.status: StatusUpdate = StatusUpdate(Status.STARTING)
+        self.timeline: Timeline = Timeline(history)
         self.timeline.add_notice(self.status)
         self.outcome: Outcome[Any] | None = None
-        self.cancelled = False
+        self.cancelled: bool = False
         self.cancel_reason: str | None = None
-        self.is_retrieved = False
+        self.is_retrieved: bool = False
         self._traceback: TracebackType | None = None
         self._ended = trio.Event()
         self._news = trio.lowlevel.ParkingLot()

@@ -38,7 +38,7 @@ class Reporter:
     def __init__(self, send: trio.MemorySendChannel[Message]) -> None:
         self._send = send
         self._code = Status.STARTING
-        self.yielded = False
+        self.yielded: bool = False
         """Whether an output was sent before the end."""
 
     def _put(self, message: Message) -> bool:
@@ -149,7 +149,7 @@ class Report:
         _send(lambda reporter: reporter.log(message))
 
 
-report = Report()
+report: Report = Report()
 
 
 def _send(put: Callable[[Reporter], bool]) -> None:

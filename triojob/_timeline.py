@@ -81,7 +81,7 @@ class Timeline:
     __slots__ = ("notices", "outputs")
 
     def __init__(self, keep: int | None) -> None:
-        self.outputs = OutputTape(keep)
+        self.outputs: OutputTape = OutputTape(keep)
         self.notices: Tape[Notice] = Tape(keep)
 
     def add_output(self, output: Output) -> None:

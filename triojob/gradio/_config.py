@@ -121,16 +121,16 @@ class AppInfo:
     """
 
     def __init__(self, config: Json, info: Json) -> None:
-        self.version = str(config.get("version", ""))
-        self.protocol = str(config.get("protocol", "ws"))
-        self.api_prefix = str(config.get("api_prefix") or "")
-        self.title = str(config.get("title") or "")
+        self.version: str = str(config.get("version", ""))
+        self.protocol: str = str(config.get("protocol", "ws"))
+        self.api_prefix: str = str(config.get("api_prefix") or "")
+        self.title: str = str(config.get("title") or "")
         most = config.get("max_file_size")
-        self.max_file_size = most if type(most) is int else None
+        self.max_file_size: int | None = most if type(most) is int else None
         """How many bytes a file may have that the app takes, or None for any."""
-        self.app_id = config.get("app_id")
+        self.app_id: Any | None = config.get("app_id")
         """Another one after each start of the app; None if it has none."""
-        self.wants_heartbeat = config.get("connect_heartbeat") is not False
+        self.wants_heartbeat: bool = config.get("connect_heartbeat") is not False
         named = info.get("named_endpoints")
         dependencies = config.get("dependencies")
         components = config.get("components")

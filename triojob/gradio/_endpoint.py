@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -208,9 +209,9 @@ class Endpoint(Submittable):
         self._info = info
         self._via: Via
         self._via, self._driver = _route(self._hub, info, self._asked_via)
-        self.__name__ = info.name
+        self.__name__: str = info.name
         self.__doc__ = info.description
-        self.__signature__ = info.signature
+        self.__signature__: inspect.Signature = info.signature
 
     @property
     def name(self) -> str:

@@ -116,11 +116,11 @@ class EventTranslator:
         self._data: list[Any] | None = None
         """The data of the last output, rebuilt from its edits."""
         self._in_step = True
-        self.started = False
+        self.started: bool = False
         """Whether any message has come."""
-        self.running = False
+        self.running: bool = False
         """Whether it has left the server's queue."""
-        self.finished = False
+        self.finished: bool = False
 
     def feed(self, message: Json) -> None:
         """Take one message of this event; what can't be ends the event with `ProtocolError`."""

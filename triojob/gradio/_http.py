@@ -127,11 +127,11 @@ class HTTP:
         self._verify = verify
         self.timeouts = timeouts
         self.max_message_size = max_message_size
-        self.streams = trio.CapacityLimiter(streams)
-        self.transfers = trio.CapacityLimiter(transfers)
-        self.heartbeats = trio.CapacityLimiter(heartbeats)
-        self.requests = trio.CapacityLimiter(REQUESTS)
-        self.goodbyes = trio.CapacityLimiter(GOODBYES)
+        self.streams: trio.CapacityLimiter = trio.CapacityLimiter(streams)
+        self.transfers: trio.CapacityLimiter = trio.CapacityLimiter(transfers)
+        self.heartbeats: trio.CapacityLimiter = trio.CapacityLimiter(heartbeats)
+        self.requests: trio.CapacityLimiter = trio.CapacityLimiter(REQUESTS)
+        self.goodbyes: trio.CapacityLimiter = trio.CapacityLimiter(GOODBYES)
         self._owned = client is None
         # Compressed, a few bytes could become any number of them before they can be counted.
         self._headers = httpx.Headers(headers)

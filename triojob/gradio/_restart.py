@@ -37,8 +37,8 @@ class AppWatch:
     def __init__(
         self, http: HTTP, app: AppInfo, discover: Callable[[], Awaitable[AppInfo]]
     ) -> None:
-        self.app = app
-        self.restarts = 0
+        self.app: AppInfo = app
+        self.restarts: int = 0
         """How often the app has been found to have been started anew."""
         self._http = http
         self._discover = discover

@@ -84,25 +84,25 @@ class Delivery:
         *,
         restarts: int,
     ) -> None:
-        self.number = number
+        self.number: int = number
         """Calls that wait for the same get it in this order."""
-        self.info = info
-        self.restarts = restarts
+        self.info: EndpointInfo = info
+        self.restarts: int = restarts
         """How often the app had been started anew when the request was made for it."""
-        self.request = request
-        self.driver = driver
-        self.translator = translator
+        self.request: CallRequest = request
+        self.driver: StreamDriver | CallDriver = driver
+        self.translator: EventTranslator = translator
         self.session: Session | None = None
         """Set once the server may hear of the call."""
-        self.session_hash = ""
+        self.session_hash: str = ""
         self.event_id: str | None = None
-        self.abandoned = False
+        self.abandoned: bool = False
         """The job has ended here; the server is still to be told, or has been."""
         # Shielded: a cancellation is held until the server has named the event.
-        self.join_scope = trio.CancelScope(shield=True)
-        self.conversation_scope = trio.CancelScope()
+        self.join_scope: trio.CancelScope = trio.CancelScope(shield=True)
+        self.conversation_scope: trio.CancelScope = trio.CancelScope()
         """Around a call on a connection of its own."""
-        self.waiting = trio.CancelScope()
+        self.waiting: trio.CancelScope = trio.CancelScope()
         """Around the wait on this side; cancelled by the end of the session only."""
 
     @property
@@ -154,9 +154,9 @@ class Hub:
         """The calls that the server has yet to answer."""
         self._calls: set[trio.CancelScope] = set()
         self._left = trio.lowlevel.ParkingLot()
-        self.closed = False
-        self.parting = trio.CapacityLimiter(GOODBYES)
-        self.deaf_since = -math.inf
+        self.closed: bool = False
+        self.parting: trio.CapacityLimiter = trio.CapacityLimiter(GOODBYES)
+        self.deaf_since: float = -math.inf
         """When the server let a goodbye go unanswered, if it has answered none since."""
 
     @contextmanager
