@@ -226,6 +226,26 @@ async def test_cancelling_cancels_the_event(
         assert "close" not in posts(memory_app)
 
 
+@pytest.mark.parametrize("round_", range(20))
+async def test_no_input_is_sent_after_the_cancellation(
+    memory_app: ScriptedServer, autojump_clock: Clock, round_: int
+) -> None:
+    """Whether the job's task or this one runs first: that is a coin flip of Trio's."""
+    taken = add_taker(memory_app)
+    async with opened(memory_app) as client:
+        async with client.endpoint("/take").stream("a") as stream:
+            async for output in stream:
+                assert output == "took a"
+                break
+            stream.job.cancel("enough")
+            with pytest.raises(InputClosed):
+                await stream.send("b")
+            with pytest.raises(JobCancelled, match="enough"):
+                await stream.job.result()
+    assert taken == ["a"]
+    assert "send" not in posts(memory_app)
+
+
 async def test_body_that_raises_cancels_and_is_raised_bare(
     memory_app: ScriptedServer, autojump_clock: Clock
 ) -> None:

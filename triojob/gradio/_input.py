@@ -199,6 +199,9 @@ class InputStream:
         the input is sent all the same.
         """
         data = self._encode(args, kwargs)
+        if self._job._record.scope.cancel_called:
+            # It may not have ended yet, but it will: nothing more is sent.
+            self._feed.end()
         try:
             await self._feed.send(data)
         except InputClosed:
