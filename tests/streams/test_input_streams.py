@@ -232,16 +232,15 @@ async def test_no_input_is_sent_after_the_cancellation(
 ) -> None:
     """Whether the job's task or this one runs first: that is a coin flip of Trio's."""
     taken = add_taker(memory_app)
-    async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
-            async for output in stream:
-                assert output == "took a"
-                break
-            stream.job.cancel("enough")
-            with pytest.raises(InputClosed):
-                await stream.send("b")
-            with pytest.raises(JobCancelled, match="enough"):
-                await stream.job.result()
+    async with opened(memory_app) as client, client.endpoint("/take").stream("a") as stream:
+        async for output in stream:
+            assert output == "took a"
+            break
+        stream.job.cancel("enough")
+        with pytest.raises(InputClosed):
+            await stream.send("b")
+        with pytest.raises(JobCancelled, match="enough"):
+            await stream.job.result()
     assert taken == ["a"]
     assert "send" not in posts(memory_app)
 
