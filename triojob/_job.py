@@ -62,7 +62,6 @@ class JobRecord:
         "_watched",
         "cancel_reason",
         "cancelled",
-        "is_retrieved",
         "name",
         "number",
         "on_seen",
@@ -96,7 +95,6 @@ class JobRecord:
         self.outcome: Outcome[Any] | None = None
         self.cancelled: bool = False
         self.cancel_reason: str | None = None
-        self.is_retrieved: bool = False
         self._traceback: TracebackType | None = None
         self._ended = trio.Event()
         self._news = trio.lowlevel.ParkingLot()
@@ -283,7 +281,6 @@ class JobRecord:
         """Return the outcome of the finished job; from now on it counts as seen."""
         if self.outcome is None:
             raise JobNotDone(f"{self.name} has not ended; await job.wait() first")
-        self.is_retrieved = True
         if self.on_seen is not None:
             self.on_seen(self)
         return self.outcome

@@ -23,6 +23,20 @@ class Turns:
         """A heap of the numbers that wait, and of some that have left."""
         self._having: set[int] = set()
 
+    async def take(self, number: int) -> None:
+        """Line up and wait for the turn, after those with lower numbers that come just now.
+
+        If that is cancelled, it has left the line.
+        """
+        self.line_up(number)
+        try:
+            # Trio starts tasks in no order: let those that were started with this one line up too.
+            await trio.lowlevel.checkpoint()
+        except BaseException:
+            self.end(number)
+            raise
+        await self.turn_of(number)
+
     def line_up(self, number: int) -> None:
         """Take a place in the line."""
         self._waiting[number] = trio.Event()

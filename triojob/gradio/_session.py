@@ -187,14 +187,7 @@ class Hub:
 
     async def take_place(self, owner: object, number: int) -> None:
         """Wait for a place in the budget of streams: the call with the lowest number is next."""
-        self._places.line_up(number)
-        try:
-            # Trio starts tasks in no order: let those that were started with this one line up too.
-            await trio.lowlevel.checkpoint()
-            await self._places.turn_of(number)
-        except BaseException:
-            self._places.end(number)
-            raise
+        await self._places.take(number)
         self.http.streams.acquire_on_behalf_of_nowait(owner)
 
     def give_place(self, owner: object, number: int) -> None:
@@ -296,14 +289,7 @@ class Session:
             )
             function = _Function(1 if clash else self._at_once)
             self._functions[delivery.fn_index] = function
-        function.turns.line_up(delivery.number)
-        try:
-            # Trio starts tasks in no order: let those that were started with this one line up too.
-            await trio.lowlevel.checkpoint()
-            await function.turns.turn_of(delivery.number)
-        except BaseException:
-            function.turns.end(delivery.number)
-            raise
+        await function.turns.take(delivery.number)
         if self._last_use:
             function.turns.end(delivery.number)
             delivery.translator.cancel(_ENDED)

@@ -8,15 +8,14 @@ Wire sources: gradio 6.31, ``routes.py`` (``/call/{api_name}``), ``server_messag
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ..._errors import ProtocolError, TriojobError, shorten
 from .._http import HTTP, Response, quoted
 from .._wire import Json, decode_json, decode_object, is_list, is_object
 from ._base import CallDriver, Conversation
-from ._older import stop
 from ._refusals import refusal
+from ._stopping import cancel
 
 
 class SimpleCall(CallDriver):
@@ -54,20 +53,8 @@ class SimpleCall(CallDriver):
 
     async def part(self, conversation: Conversation, *, alone: bool) -> None:
         event_id = conversation.event_id
-        if event_id is None:
-            return
-        body = {
-            "session_hash": event_id,
-            "fn_index": conversation.call.fn_index,
-            "event_id": event_id,
-        }
-        response = await self._http.request(
-            "POST", "/cancel", json=json.dumps(body), limiter=self._http.goodbyes
-        )
-        if response.status == 404:  # before Gradio 4.31
-            await stop(self._http, event_id, conversation.call, event_id, alone=True)
-        elif response.status != 200:
-            raise refusal(response, "cancelling", "")
+        if event_id is not None:
+            await cancel(self._http, event_id, conversation.call, event_id, alone=True)
 
 
 def _message(kind: str, value: Any) -> Json | None:

@@ -15,8 +15,8 @@ from ..._errors import ProtocolError, TriojobError, short_repr
 from .._http import HTTP, Response, quoted
 from .._wire import decode_message
 from ._base import CallDriver, Conversation
-from ._older import stop
 from ._refusals import refusal
+from ._stopping import stop
 
 
 class CallStream(CallDriver):

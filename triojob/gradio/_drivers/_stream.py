@@ -8,7 +8,6 @@ Wire sources: gradio 4.14 to 6.31, ``routes.py`` (``/queue/join``, ``/queue/data
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from ..._errors import (
@@ -24,8 +23,8 @@ from ..._errors import (
 from .._http import HTTP, Response, quoted
 from .._wire import Json, decode_message, decode_object
 from ._base import CallRequest, StreamDriver
-from ._older import stop
 from ._refusals import refusal
+from ._stopping import cancel
 
 
 class SessionStream(StreamDriver):
@@ -79,12 +78,4 @@ class SessionStream(StreamDriver):
     async def cancel(
         self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
     ) -> None:
-        # The server answers when the run has stopped.
-        body = {"session_hash": session_hash, "fn_index": call.fn_index, "event_id": event_id}
-        response = await self._http.request(
-            "POST", "/cancel", json=json.dumps(body), limiter=self._http.goodbyes
-        )
-        if response.status == 404:  # before Gradio 4.31
-            await stop(self._http, session_hash, call, event_id, alone=alone)
-        elif response.status != 200:
-            raise refusal(response, "cancelling", "")
+        await cancel(self._http, session_hash, call, event_id, alone=alone)

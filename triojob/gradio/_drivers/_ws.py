@@ -26,7 +26,7 @@ from ..._errors import (
 from .._http import HTTP
 from .._wire import decode_message
 from ._base import CallDriver, Conversation
-from ._older import cancel_by_function
+from ._stopping import cancel_by_function
 
 if TYPE_CHECKING:
     from trio_websocket import WebSocketConnection

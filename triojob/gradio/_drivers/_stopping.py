@@ -1,6 +1,7 @@
-"""How calls are stopped on servers before Gradio 4.31, which have no ``/cancel``.
+"""How calls are stopped: by ``/cancel``, and on servers before Gradio 4.31 by other means.
 
-Wire sources: gradio 4.0 to 4.28, ``routes.py`` (``/reset``), ``queueing.py``.
+Wire sources: gradio 6.31, ``routes.py`` (``/cancel``); 4.0 to 4.28, ``routes.py`` (``/reset``),
+``queueing.py``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,22 @@ _RESETS = 12
 """How often to ask for a generator to be stopped that the server does not know of yet."""
 _BETWEEN_RESETS = 0.3
 """Seconds; together within what a goodbye may take."""
+
+
+async def cancel(
+    http: HTTP, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
+) -> None:
+    """Cancel an event; return when its run has stopped, which the server waits for.
+
+    Args:
+        alone: As for `stop`, which takes over where the server has no such route.
+    """
+    body = {"session_hash": session_hash, "fn_index": call.fn_index, "event_id": event_id}
+    response = await http.request("POST", "/cancel", json=json.dumps(body), limiter=http.goodbyes)
+    if response.status == 404:
+        await stop(http, session_hash, call, event_id, alone=alone)
+    elif response.status != 200:
+        raise refusal(response, "cancelling", "")
 
 
 async def stop(
