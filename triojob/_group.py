@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast, final, overload
 import trio
 from outcome import Error
 
-from ._call import bind
+from ._call import Call, bind
 from ._errors import GroupClosed, parts
 from ._job import Job, JobRecord
 from ._turns import Turns
@@ -65,6 +65,7 @@ class JobGroup:
         self._history = history
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
         self._closed = False
         self._jobs: dict[JobRecord, Job[Any]] = {}
         """Those that have not ended, and those whose failure nobody has seen."""
@@ -85,6 +86,17 @@ class JobGroup:
     def history(self) -> int | None:
         """How many outputs, and how many other messages, each job keeps; None for all."""
         return self._history
+
+    @property
+    def trio_token(self) -> trio.lowlevel.TrioToken:
+        """The token of the Trio run that the group lives in, for other threads to reach it by.
+
+        Raises:
+            GroupClosed: The group has not been entered.
+        """
+        self._entered()
+        assert self._token is not None
+        return self._token
 
     @property
     def closed(self) -> bool:
@@ -142,10 +154,19 @@ class JobGroup:
             ValueError: An argument has a value that the endpoint doesn't allow.
             GroupClosed: The group was not entered, or has ended.
         """
-        nursery = self._entered()
+        self._entered()
         if self._closed:
             raise self._over()
-        call = bind(fn, args, kwargs)
+        return self._start(bind(fn, args, kwargs))
+
+    @trio.lowlevel.enable_ki_protection
+    def _start(self, call: Call) -> Job[Any]:
+        """Start a call whose arguments are checked; it is discarded if that is too late.
+
+        Raises:
+            GroupClosed: The group was not entered, or has ended.
+        """
+        nursery = self._entered()
         record = JobRecord(call.name, self._history, self._retrieved, self._crashed)
         job: Job[Any] = Job._of(record)
         name = f"<job #{record.number} {call.name}>"
@@ -189,6 +210,7 @@ class JobGroup:
         if self._manager is not None:
             raise GroupClosed("a JobGroup can be entered only once; make another one")
         self._manager = trio.open_nursery()
+        self._token = trio.lowlevel.current_trio_token()
         self._nursery = await self._manager.__aenter__()
         return self
 

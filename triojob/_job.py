@@ -70,6 +70,7 @@ class JobRecord:
         "scope",
         "status",
         "timeline",
+        "watchers",
     )
 
     def __init__(
@@ -98,6 +99,8 @@ class JobRecord:
         self._traceback: TracebackType | None = None
         self._ended = trio.Event()
         self._news = trio.lowlevel.ParkingLot()
+        self.watchers: list[Callable[[], None]] = []
+        """Called after each batch of news, in the Trio thread; for readers in other threads."""
         self._status_listeners: list[Listener] = []
         self._output_listeners: list[Listener] = []
         self._result_listeners: list[Listener] = []
@@ -146,7 +149,7 @@ class JobRecord:
             try:
                 message = self._channel.receive_nowait()
             except trio.WouldBlock:
-                self._news.unpark_all()
+                self._tell()
                 message = await self._channel.receive()
             if isinstance(message, Finished):
                 self.cancelled = message.cancelled
@@ -222,7 +225,7 @@ class JobRecord:
                 time=now(),
             )
         )
-        self._news.unpark_all()
+        self._tell()
         self._notify(self._result_listeners, None)
         for listeners in (self._status_listeners, self._output_listeners, self._result_listeners):
             listeners.clear()
@@ -240,6 +243,11 @@ class JobRecord:
                     self._record(message)
         self._channel.close()
         return end
+
+    def _tell(self) -> None:
+        self._news.unpark_all()
+        for watcher in tuple(self.watchers):
+            watcher()
 
     def _notify(self, listeners: list[Listener], value: object) -> None:
         for listener in tuple(listeners):

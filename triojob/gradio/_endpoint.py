@@ -21,6 +21,7 @@ from ._config import EndpointInfo
 from ._drivers import CallDriver, CallRequest, StreamDriver
 from ._event import EventTranslator
 from ._file_inputs import Gaps
+from ._http import check_headers
 from ._input import InputFeed, InputStream
 from ._outputs import FileStage, OutputFiles
 from ._parameters import encode_value
@@ -195,16 +196,18 @@ class Endpoint(Submittable):
         *,
         via: Via | None = None,
         trigger: Trigger | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._hub = hub
         self._find = find
         self._settings = settings
         self._asked_via: Via | None = via
         self._trigger = trigger or Trigger()
+        self._headers: Mapping[str, str] = headers or {}
         self._look_up()
 
     def _look_up(self) -> None:
-        self._restarts = self._hub.watch.restarts
+        restarts = self._hub.watch.restarts
         info, self._session = self._find()
         self._info = info
         self._via: Via
@@ -212,6 +215,8 @@ class Endpoint(Submittable):
         self.__name__: str = info.name
         self.__doc__ = info.description
         self.__signature__: inspect.Signature = info.signature
+        # Last, so that another thread which sees it sees the rest of it too.
+        self._restarts = restarts
 
     @property
     def name(self) -> str:
@@ -259,6 +264,7 @@ class Endpoint(Submittable):
             streams=info.streams,
             oauth_token=self._settings.oauth_token(info),
             trigger=self._trigger,
+            headers=self._headers,
         )
         return _RemoteCall(
             self._hub,
@@ -316,12 +322,30 @@ class Endpoint(Submittable):
             TypeError, ValueError: ``data`` can't be sent as JSON.
         """
         encoded = encode_value(data, f"the event data for {self.name}")
+        return self._with(trigger=Trigger(encoded, trigger_id))
+
+    def with_headers(self, headers: Mapping[str, str]) -> Endpoint:
+        """Return this endpoint with headers of its own, beside those of the client.
+
+        They go with the one request that makes a call, whose headers a function of the app sees
+        in ``gr.Request``; where the client has a header of the same name, these take its place.
+
+        Raises:
+            ValueError: A name or value has characters that a header can't have.
+        """
+        check_headers("headers", headers)
+        return self._with(headers={**self._headers, **headers})
+
+    def _with(
+        self, *, trigger: Trigger | None = None, headers: Mapping[str, str] | None = None
+    ) -> Endpoint:
         return Endpoint(
             self._hub,
             self._find,
             self._settings,
             via=self._asked_via,
-            trigger=Trigger(encoded, trigger_id),
+            trigger=trigger or self._trigger,
+            headers=self._headers if headers is None else headers,
         )
 
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
