@@ -178,6 +178,25 @@ def raw_text() -> str:
     return RAW_TEXT
 
 
+def same(*values: Any) -> Any:
+    """Hand values of many kinds of components back as they came."""
+    return values
+
+
+def labelled(text: str) -> dict[str, float]:
+    return {text: 0.75, "other": 0.25}
+
+
+def skip_one(text: str) -> tuple[Any, str]:
+    """Leave the first output as it is."""
+    return gr.skip(), text.upper()
+
+
+def between(text: str, state: int, second: str) -> tuple[str, int, str]:
+    """Has a State in the midst of its inputs and of its outputs."""
+    return f"{text}{state}", state + 1, f"{second}{state}"
+
+
 def odd_json() -> dict[str, Any]:
     return {
         "nan": float("nan"),
@@ -552,6 +571,17 @@ def build() -> gr.Blocks:
         endpoint(odd_json, None, result)
         endpoint(upper_file, file_in, file_out)
         endpoint(join_files, files_in, files_out)
+
+        kinds = [text, a, flag, choice, picks, gr.Radio(["x", "y"], label="radio")]
+        kinds += [some_number, table, value, chatbot, gr.ColorPicker(label="color")]
+        kinds += [gr.Code(label="code"), gr.Dropdown(["p", "q"], label="many", multiselect=True)]
+        endpoint(same, kinds, kinds, api_name="same_values")
+        media = [gr.Image(label="image", type="filepath"), gr.Audio(label="audio", type="filepath")]
+        media += [gr.Video(label="video"), file_in, gr.Gallery(label="shown", type="filepath")]
+        endpoint(same, media, media, api_name="same_media")
+        endpoint(labelled, text, gr.Label(label="label"))
+        endpoint(skip_one, text, [out, second])
+        endpoint(between, [text, state, second], [out, state, second])
 
         gallery, speaker = gr.Gallery(label="gallery"), gr.Audio(label="radio", streaming=True)
         speaker._encode_chunk = plain_chunk
