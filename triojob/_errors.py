@@ -77,6 +77,8 @@ class AppError(TriojobError, RuntimeError):
         self.duration = duration
         self.visible = visible
         self.endpoint = endpoint
+        self._told: Mapping[str, object] = {}
+        """The server's own words, for those to whom it matters what it left out."""
         super().__init__(message)
 
     def __str__(self) -> str:

@@ -175,13 +175,15 @@ def app_error(message: Json, endpoint: str) -> AppError | None:
     if message.get("success") is not False and "error" not in output:
         return None
     error = output.get("error")
-    return AppError(
+    failure = AppError(
         error if error is None or isinstance(error, str) else _as_json(error),
         title=text(output, "title") or text(message, "title"),
         duration=seconds(output, "duration"),
         visible=output.get("visible") is not False,
         endpoint=endpoint,
     )
+    failure._told = output.copy()
+    return failure
 
 
 def _as_json(value: Any) -> str:

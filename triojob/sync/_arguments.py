@@ -165,7 +165,7 @@ def file(filepath_or_url: str | os.PathLike[str]) -> dict[str, Any]:
     """Do what `handle_file` does; the old name for it."""
     warnings.warn(
         "file() is deprecated and will be removed in a future version. Use handle_file() instead.",
-        DeprecationWarning,
+        UserWarning,  # as there, so that who ignores that one ignores this one
         stacklevel=2,
     )
     return handle_file(filepath_or_url)

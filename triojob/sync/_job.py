@@ -68,6 +68,8 @@ class Job(concurrent.futures.Future[Any]):
     """Held while a reader goes on."""
     _iterator: OutputCursor | None
     _listed: OutputCursor | None
+    _alone: bool
+    """The iteration has come to the end."""
     _values: list[Any]
     """The outputs that `outputs` has built."""
     _updates: UpdateReader | None
@@ -108,6 +110,7 @@ class Job(concurrent.futures.Future[Any]):
         self._unseen = False
         self._reading = threading.Lock()
         self._iterator = self._listed = self._updates = None
+        self._alone = False
         self._values = []
         portal._hold(self)
         return self
@@ -339,7 +342,15 @@ class Job(concurrent.futures.Future[Any]):
         """
         with self._reading:
             self._look(self._list)
-            return list(self._values)
+            return list(self._values) or self._result_alone()
+
+    def _result_alone(self) -> list[Any]:
+        """Return the result of a call that has ended and had no output: it counts as one."""
+        if self._group is None and self.done() and not self.cancelled():
+            record = self._record
+            if record is None or record.timeline.outputs.end == 0:
+                return [] if self._exception is not None else [super().result(0)]
+        return []
 
     def _list(self, record: JobRecord) -> None:
         if self._listed is None:
@@ -361,6 +372,9 @@ class Job(concurrent.futures.Future[Any]):
             over, seen = self.done(), self._recorded()
             with self._reading:
                 found = self._look(self._next_output)
+                if found is None and over and not self._alone:
+                    found = tuple(self._result_alone()) or None
+                    self._alone = True
             if found is not None:
                 return found[0]
             if over:
@@ -376,7 +390,7 @@ class Job(concurrent.futures.Future[Any]):
     def _news_since(self, seen: int) -> bool:
         return self.done() or self._recorded() > seen
 
-    def _next_output(self, record: JobRecord) -> tuple[Any] | None:
+    def _next_output(self, record: JobRecord) -> tuple[Any, ...] | None:
         if self._iterator is None:
             self._iterator = OutputCursor(record.timeline.outputs)
         return (self._iterator.take().output,) if self._iterator.pending else None

@@ -6,6 +6,8 @@ for gradio_client catches: `ValueError`, or the exception of httpx that it lets 
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 
 from .. import _errors
@@ -85,6 +87,7 @@ _WORDS: dict[type[Exception], str] = {
     TooManyRequestsError: "Too many requests to the API, please try again later.",
     ServerStopped: "Server stopped.",
 }
+_DETAILS = frozenset({"title", "duration", "visible", "print_exception"})
 _KINDS: tuple[tuple[type[Exception], type[Exception]], ...] = (
     (_errors.AuthenticationError, AuthenticationError),
     (_errors.EndpointNotFound, EndpointNotFound),
@@ -125,11 +128,13 @@ def translate(error: Exception) -> Exception:
 
 
 def _app_error(error: _errors.AppError) -> AppError:
-    new = AppError(
-        _HIDDEN if error.message is None else error.message,
-        error.duration if error.message is not None or error.duration is not None else 10,
-        error.visible,
-        error.title or "Error",
-    )
-    new.endpoint = error.endpoint
+    if error.message is None:
+        new = AppError(_HIDDEN)
+    else:
+        # What the server leaves out is as for an AppError that one makes; what is null stays so.
+        told: dict[str, Any] = {
+            name: value for name, value in error._told.items() if name in _DETAILS
+        }
+        new = AppError(error.message, **told)
+    new.endpoint, new._told = error.endpoint, error._told
     return new

@@ -77,7 +77,7 @@ def ended(code: Status, *, success: bool) -> StatusUpdate:
     return StatusUpdate(code, 0, None, None, success, local(_messages.now()), None)
 
 
-_LOCAL = (Status.STARTING, Status.JOINING_QUEUE)
+_LOCAL = (Status.STARTING, Status.JOINING_QUEUE, Status.QUEUE_FULL, Status.CANCELLED)
 """What happens on this side is no message of the server's: gradio_client keeps silent about it."""
 
 
@@ -165,26 +165,19 @@ class UpdateReader:
         elif isinstance(update, _messages.StatusUpdate):
             self._streaming = update.code is Status.ITERATING
             if update.code is Status.FINISHED:
-                yield _status(update)
-                yield from self._end()
-            elif update.code is not Status.CANCELLED and not (
-                self._streaming or update.code in _LOCAL
-            ):
+                yield from self._end(update)
+            elif not (self._streaming or update.code in _LOCAL):
                 yield _status(update)
 
-    def _end(self) -> Iterator[OutputUpdate]:
+    def _end(self, update: _messages.StatusUpdate) -> Iterator[StatusUpdate | OutputUpdate]:
         match self._outcome():
             case Value(value):
                 data = list(value) if is_tuple(value) else [value]
+                yield _status(update)
                 yield OutputUpdate({"data": data}, success=True, final=True)
             case Error(_errors.AppError() as error):
-                told: dict[str, Any] = {"error": error.message}
-                if error.message is not None:  # else the app tells nothing of it
-                    told |= {
-                        "duration": error.duration,
-                        "visible": error.visible,
-                        "title": error.title,
-                    }
-                yield OutputUpdate(told, success=False, final=True)
+                yield _status(update)
+                yield OutputUpdate(dict(error._told), success=False, final=True)
             case _:
+                # It has not ended on the server: gradio_client keeps silent about that.
                 return
