@@ -119,6 +119,8 @@ class Client:
             portal.call(connection.open, portal._nursery)
         except _errors.AuthenticationError as exc:
             raise _not_logged_in(exc, connection.src, self._connect.keywords["auth"]) from None
+        except _errors.UnexpectedResponse as exc:
+            raise _no_app(exc, connection.src) from exc.__cause__
         except _errors.TriojobError as exc:
             raise translate(exc) from exc.__cause__
         # Not at the interpreter's end: the portal sees to that.
@@ -409,6 +411,14 @@ def _not_logged_in(
     else:
         text = f"Could not login to {src}. Invalid credentials."
     return AuthenticationError(text).with_traceback(error.__traceback__)
+
+
+def _no_app(error: _errors.UnexpectedResponse, src: str) -> _errors.UnexpectedResponse:
+    what = "api info" if str(error).startswith("reading /info") else "config"
+    words = f"Could not fetch {what} for {src}: {error}"
+    return _errors.UnexpectedResponse(words, status=error.status).with_traceback(
+        error.__traceback__
+    )
 
 
 def _with_result(callback: Callable[..., object], job: Job) -> None:

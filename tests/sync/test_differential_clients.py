@@ -1,0 +1,188 @@
+"""Options of clients and calls, as the app sees them: headers, cookies, logins, sessions, State."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.sync.support import AnyClient, Pair, new_key, opened, until
+
+
+def header(client: AnyClient, name: str, **options: Any) -> str:
+    """Return a header of a call as the app sees it."""
+    return str(client.predict(name, api_name="/header", **options))
+
+
+# --- Headers ---
+
+
+@pytest.mark.parametrize(
+    "of_client, of_call",
+    [
+        ({"x-name": "client"}, None),
+        ({}, {"x-name": "call"}),
+        ({"x-name": "client"}, {"x-name": "call"}),
+        ({"X-Name": "client"}, {"x-other": "call"}),
+        ({"user-agent": "client"}, None),
+        ({"authorization": "Basic abc"}, None),
+        ({}, {"authorization": "Bearer of-the-call"}),
+        ({}, {"cookie": "a=of-the-call"}),
+        ({"x-gradio-user": "client"}, None),
+        ({}, {"x-gradio-user": "call"}),
+    ],
+)
+def test_headers_of_client_and_call(
+    gradio_url: str,
+    tmp_path: Path,
+    of_client: Mapping[str, str],
+    of_call: dict[str, str] | None,
+) -> None:
+    names = ["x-name", "x-other", "authorization", "cookie", "x-gradio-user", "content-type"]
+    if "user-agent" in of_client:
+        names.append("user-agent")
+
+    def call(client: AnyClient) -> dict[str, str]:
+        # Theirs adds to the dictionary that it is given.
+        return {
+            name: header(client, name, headers=None if of_call is None else dict(of_call))
+            for name in names
+        }
+
+    with opened(gradio_url, tmp_path, headers=of_client) as pair:
+        pair.same(call)
+
+
+def test_headers_of_a_call_are_those_of_that_call_only(pair: Pair) -> None:
+    def call(client: AnyClient) -> list[str]:
+        one = client.submit("x-name", api_name="/header", headers={"x-name": "one"})
+        two = client.submit("x-name", api_name="/header", headers={"x-name": "two"})
+        return [one.result(), two.result(), header(client, "x-name")]
+
+    assert pair.same(call) == ["one", "two", "None"]
+
+
+# --- What goes to httpx ---
+
+
+def test_cookies(gradio_url: str, tmp_path: Path) -> None:
+    options = {"cookies": {"flavour": "oat", "size": "large"}}
+    for client_options in ({"httpx_kwargs": options},):
+        with opened(gradio_url, tmp_path, **copied(client_options)) as pair:
+            cookies = pair.same(lambda client: sorted(header(client, "cookie").split("; ")))
+    assert cookies == ["flavour=oat", "size=large"]
+
+
+def copied(options: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(options)
+
+
+def test_login_of_httpx(gradio_url: str, tmp_path: Path) -> None:
+    options = {"auth": httpx.BasicAuth("ada", "l0velace")}
+    with opened(gradio_url, tmp_path, httpx_kwargs=options) as pair:
+        found = pair.same(lambda client: header(client, "authorization"))
+    assert found.startswith("Basic ")
+
+
+@pytest.mark.parametrize("timeout", [30, 30.0, None, httpx.Timeout(30, connect=5)])
+def test_timeouts(gradio_url: str, tmp_path: Path, timeout: object) -> None:
+    with opened(gradio_url, tmp_path, httpx_kwargs={"timeout": timeout}) as pair:
+        assert pair.same(lambda client: client.predict("x", api_name="/greet")) == "Hello x!"
+
+
+def test_event_hooks_are_called(gradio_url: str, tmp_path: Path) -> None:
+    # They are functions for theirs, and so they must be for ours; httpx wants coroutines there.
+    with opened(gradio_url, tmp_path, httpx_kwargs={"trust_env": False}) as pair:
+        assert pair.same(lambda client: client.predict("x", api_name="/greet")) == "Hello x!"
+
+
+def test_proxy_that_is_not_there(gradio_url: str, tmp_path: Path) -> None:
+    def connect(options: dict[str, Any]) -> None:
+        with opened(gradio_url, tmp_path, httpx_kwargs=options):
+            pass
+
+    with pytest.raises(httpx.ConnectError):
+        connect({"proxy": "http://127.0.0.1:9"})
+
+
+# --- Sessions and State ---
+
+
+def test_calls_share_a_session_until_it_is_reset(pair: Pair) -> None:
+    def call(client: AnyClient) -> list[bool]:
+        first = client.predict(api_name="/who")
+        with ThreadPoolExecutor(4) as threads:
+            jobs = [threads.submit(client.predict, api_name="/who") for _ in range(8)]
+            again = {job.result() for job in jobs}
+        named = client.session_hash == first
+        client.reset_session()
+        other = client.predict(api_name="/who")
+        return [again == {first}, named, other != first, client.session_hash == other]
+
+    assert pair.same(call) == [True, True, True, True]
+
+
+def test_two_clients_have_two_sessions(pair: Pair) -> None:
+    theirs, ours = (client.predict(api_name="/who") for client in pair)
+    assert theirs != ours
+
+
+def test_state_is_kept_and_reset(pair: Pair) -> None:
+    def call(client: AnyClient) -> list[Any]:
+        client.reset_session()
+        counts = [client.predict(api_name="/bump") for _ in range(3)]
+        client.reset_session()
+        return [*counts, client.predict(api_name="/bump")]
+
+    assert pair.same(call) == [1, 2, 3, 1]
+
+
+def test_reset_session_lets_calls_go_on(pair: Pair) -> None:
+    def call(client: AnyClient) -> Any:
+        key = new_key("reset")
+        job = client.submit(5, 0.05, key, api_name="/ticker_async")
+        until(lambda: client.predict(key, api_name="/probe").get("started"))
+        client.reset_session()
+        other = client.predict("x", api_name="/greet")
+        return other, job.result(), job.outputs()
+
+    assert pair.same(call) == ("Hello x!", "4", ["0", "1", "2", "3", "4"])
+
+
+# --- The client itself ---
+
+
+def test_attributes(pair: Pair) -> None:
+    def told(client: AnyClient) -> dict[str, Any]:
+        found = {name: getattr(client, name) for name in ("src", "protocol", "space_id", "verbose")}
+        return {**found, "version": str(client.app_version)}
+
+    assert pair.same(told)["src"].endswith("/")
+    assert pair.same(lambda client: client.config["version"]) == pair.same(
+        lambda client: str(client.app_version)
+    )
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_url_with_and_without_its_slash(gradio_url: str, tmp_path: Path, end: str) -> None:
+    with opened(gradio_url + end, tmp_path) as pair:
+        assert pair.same(lambda client: client.src) == gradio_url + "/"
+
+
+def test_verbose_client_says_what_it_has_loaded(
+    gradio_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opened(gradio_url, tmp_path, verbose=True):
+        line = f"Loaded as API: {gradio_url}/\n"
+        assert capsys.readouterr().out == line * 2
+
+
+def test_closing_twice(gradio_url: str, tmp_path: Path) -> None:
+    with opened(gradio_url, tmp_path) as pair:
+        for client in pair:
+            client.close()
+            client.close()
