@@ -88,7 +88,9 @@ class Pair:
 def opened(url: str, folder: Path, **options: Any) -> Iterator[Pair]:
     """Open both clients, with the same options."""
     options = {"verbose": False, "analytics_enabled": False, **options}
-    with their_client(url, **{"download_files": folder / "theirs", **options}) as theirs:
+    # Theirs takes the cookies out of the dictionary that it is given.
+    own = {"httpx_kwargs": dict(options.get("httpx_kwargs", {}))}
+    with their_client(url, **{"download_files": folder / "theirs", **options, **own}) as theirs:
         ours = triojob.sync.Client(url, **{"download_files": folder / "ours", **options})
         try:
             yield Pair(theirs, ours, folder)

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.sync.support import AnyClient, Pair, new_key, opened, until
+import triojob.sync
+from tests.sync.support import AnyClient, Pair, opened, their_client
 
 
 def header(client: AnyClient, name: str, **options: Any) -> str:
@@ -71,14 +72,9 @@ def test_headers_of_a_call_are_those_of_that_call_only(pair: Pair) -> None:
 
 def test_cookies(gradio_url: str, tmp_path: Path) -> None:
     options = {"cookies": {"flavour": "oat", "size": "large"}}
-    for client_options in ({"httpx_kwargs": options},):
-        with opened(gradio_url, tmp_path, **copied(client_options)) as pair:
-            cookies = pair.same(lambda client: sorted(header(client, "cookie").split("; ")))
+    with opened(gradio_url, tmp_path, httpx_kwargs=options) as pair:
+        cookies = pair.same(lambda client: sorted(header(client, "cookie").split("; ")))
     assert cookies == ["flavour=oat", "size=large"]
-
-
-def copied(options: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(options)
 
 
 def test_login_of_httpx(gradio_url: str, tmp_path: Path) -> None:
@@ -94,19 +90,17 @@ def test_timeouts(gradio_url: str, tmp_path: Path, timeout: object) -> None:
         assert pair.same(lambda client: client.predict("x", api_name="/greet")) == "Hello x!"
 
 
-def test_event_hooks_are_called(gradio_url: str, tmp_path: Path) -> None:
-    # They are functions for theirs, and so they must be for ours; httpx wants coroutines there.
+def test_options_of_httpx_that_are_nothing_special(gradio_url: str, tmp_path: Path) -> None:
     with opened(gradio_url, tmp_path, httpx_kwargs={"trust_env": False}) as pair:
         assert pair.same(lambda client: client.predict("x", api_name="/greet")) == "Hello x!"
 
 
 def test_proxy_that_is_not_there(gradio_url: str, tmp_path: Path) -> None:
-    def connect(options: dict[str, Any]) -> None:
-        with opened(gradio_url, tmp_path, httpx_kwargs=options):
-            pass
-
+    options = {"proxy": "http://127.0.0.1:9"}
+    with pytest.raises(httpx.ConnectError), their_client(gradio_url, httpx_kwargs=options):
+        pass
     with pytest.raises(httpx.ConnectError):
-        connect({"proxy": "http://127.0.0.1:9"})
+        triojob.sync.Client(gradio_url, httpx_kwargs=options)
 
 
 # --- Sessions and State ---
@@ -139,18 +133,6 @@ def test_state_is_kept_and_reset(pair: Pair) -> None:
         return [*counts, client.predict(api_name="/bump")]
 
     assert pair.same(call) == [1, 2, 3, 1]
-
-
-def test_reset_session_lets_calls_go_on(pair: Pair) -> None:
-    def call(client: AnyClient) -> Any:
-        key = new_key("reset")
-        job = client.submit(5, 0.05, key, api_name="/ticker_async")
-        until(lambda: client.predict(key, api_name="/probe").get("started"))
-        client.reset_session()
-        other = client.predict("x", api_name="/greet")
-        return other, job.result(), job.outputs()
-
-    assert pair.same(call) == ("Hello x!", "4", ["0", "1", "2", "3", "4"])
 
 
 # --- The client itself ---

@@ -258,7 +258,9 @@ class HTTP:
         # In small letters, so that none stands twice.
         own = {name.lower(): value for name, value in (headers or {}).items()}
         if json is not None:
-            own |= {"content-type": "application/json", "x-gradio-user": "api"}
+            own |= {"content-type": "application/json"}
+            if "x-gradio-user" not in self._headers:
+                own["x-gradio-user"] = "api"
         elif form is not None:
             own |= {"content-type": "application/x-www-form-urlencoded"}
         with self._mapped_errors(what, f"no answer within {self.timeouts.response} s"):

@@ -1,0 +1,206 @@
+"""The table of the differences from gradio_client that are on purpose.
+
+Each has a short id, a title and a reason.  A test marked with ``@shows("id")`` shows both sides,
+and docs/migration.md has the same ids and titles; `test_differential_table.py` holds them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+Test = TypeVar("Test", bound=Callable[..., object])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as there."""
+
+    id: str
+    title: str
+    reason: str
+
+
+DIFFERENCES = (
+    Difference(
+        "no-telemetry",
+        "There is no telemetry",
+        "What you call is nobody else's business; analytics_enabled is accepted and means nothing.",
+    ),
+    Difference(
+        "quiet",
+        "verbose is False by default",
+        "A library doesn't write to stdout unasked.",
+    ),
+    Difference(
+        "cancelled",
+        "A cancelled job is a cancelled future, at once",
+        "cancelled() is True, and result() and exception() raise CancelledError without waiting "
+        "for the server; there the job goes on until the server answers, and ends in a KeyError "
+        "or a CancelledError, whichever comes first.",
+    ),
+    Difference(
+        "cancel-too-late",
+        "cancel() of a job that has ended returns False and changes nothing",
+        "That is the contract of concurrent.futures; there a finished job becomes CANCELLED.",
+    ),
+    Difference(
+        "cancel-exact",
+        "cancel() ends that job and no other",
+        "There the server is told to kill every running call of the function in the session, "
+        "and those others never end.",
+    ),
+    Difference(
+        "connection-lost",
+        "A lost connection is ConnectionLost, not CancelledError",
+        "Nobody cancelled anything, and a CancelledError is an easily swallowed one.",
+    ),
+    Difference(
+        "server-stopped",
+        "A server that stops its queue is ServerStopped, not KeyError",
+        "There the message that says so is looked up in a table that lacks it.",
+    ),
+    Difference(
+        "failures-logged",
+        "A failure that nobody asks for is logged",
+        "Errors should never pass silently: when the job is dropped, its failure is logged.",
+    ),
+    Difference(
+        "outputs-copy",
+        "outputs() returns a list of your own",
+        "There it is the list that the client goes on adding to in another thread.",
+    ),
+    Difference(
+        "outputs-single",
+        "Iterating over a job that doesn't stream gives its result",
+        "There it gives that or nothing, depending on which thread is faster.",
+    ),
+    Difference(
+        "close",
+        "close() cancels the jobs and ends the client",
+        "Submitting afterwards raises GroupClosed; there only a heartbeat ends.",
+    ),
+    Difference(
+        "exit",
+        "Jobs still running at the interpreter's end are cancelled",
+        "There the interpreter waits for them, for ever if the server doesn't answer.",
+    ),
+    Difference(
+        "too-many-arguments",
+        "Too many arguments are a TypeError",
+        "There they are dropped without a word.",
+    ),
+    Difference(
+        "early-errors",
+        "An argument that can't be sent as JSON raises at submit",
+        "The traceback then shows who passed it; there the job fails.",
+    ),
+    Difference(
+        "undocumented",
+        "Endpoints that an app doesn't document take arguments by name too",
+        "The app does tell of their parameters, so they have their names and defaults.",
+    ),
+    Difference(
+        "marked-files",
+        "Only what handle_file() returned is read from this machine's disk",
+        "A dictionary that looks the same may come from a server, which could name any file.",
+    ),
+    Difference(
+        "real-files",
+        "Only what the app marks as a file is fetched",
+        "There any dictionary with a 'path' counts as a file, and data that has one fails.",
+    ),
+    Difference(
+        "private-folder",
+        "Files go into a folder that only this user may look into, unless you name one",
+        "There it is one that all users of the machine share, and it grows for ever.",
+    ),
+    Difference(
+        "streamed-media",
+        "Sound and video that is still streaming is what the app says of it, a dictionary",
+        "There it is a copy of the playlist, whose parts are not beside it; the dictionary has "
+        "its URL.",
+    ),
+    Difference(
+        "saved-token",
+        "The token saved on this machine goes to Spaces only",
+        "There it is sent to whatever URL you open.",
+    ),
+    Difference(
+        "token-for-url",
+        "An explicit token to a plain URL is refused",
+        "It is a secret of Hugging Face's; headers= sends anything anywhere.",
+    ),
+    Difference(
+        "needless-login",
+        "auth= for an app that asks for no login is no error",
+        "The same code then works with and without the login.",
+    ),
+    Difference(
+        "final-update",
+        "The last OutputUpdate has outputs={'data': [...]} and nothing more",
+        "The server's timings are left out, and so are hidden components.",
+    ),
+    Difference(
+        "damaged-edits",
+        "Outputs that the server's edits would garble are left out",
+        "Gradio miscounts when nested lists shrink; there wrong values come, here the next right "
+        "one.",
+    ),
+    Difference(
+        "reset-session",
+        "reset_session() lets the calls under way go on, and new ones work",
+        "There a call after it listens in the old session as long as another call is under way, "
+        "and fails.",
+    ),
+    Difference(
+        "futures",
+        "concurrent.futures.wait() returns the jobs that it was given",
+        "There it returns futures from inside of them, and has the jobs as not done.",
+    ),
+    Difference(
+        "httpx",
+        "Exceptions of httpx are subclasses of them, in triojob.sync.exceptions",
+        "What caught httpx.ConnectError still does; ConnectionError and TriojobError do too.",
+    ),
+    Difference(
+        "more-words",
+        "Some messages say more",
+        "Which endpoint, which parameter, which file, after how many seconds; for missing files, "
+        "files too large, timeouts, logins and URLs that are no Gradio app.",
+    ),
+    Difference(
+        "arguments-untouched",
+        "Dictionaries that you pass in stay as they are",
+        "There headers= of a call gets a header, and httpx_kwargs= loses its cookies.",
+    ),
+    Difference(
+        "gradio-3",
+        "Gradio 3 apps work too",
+        "There they are refused.",
+    ),
+    Difference(
+        "internals",
+        "What is inside the client is not there",
+        "Such as Client.endpoints, Client.headers, Client.executor, Job.future and "
+        "Job.communicator.",
+    ),
+    Difference(
+        "duplicate-hardware",
+        "duplicate() asks for no hardware unless told to",
+        "There a copy gets the hardware of the original, which may cost money.",
+    ),
+)
+
+_IDS = frozenset(difference.id for difference in DIFFERENCES)
+
+
+def shows(name: str) -> Callable[[Test], Test]:
+    """Mark a test as one that shows both sides of a difference."""
+    assert name in _IDS, name
+
+    def mark(test: Test) -> Test:
+        return test
+
+    return mark

@@ -1,0 +1,256 @@
+"""The differences in what goes where, both sides of each: files, tokens, arguments, the network.
+
+See differences.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import gradio_client
+import gradio_client.client
+import huggingface_hub.utils
+import httpx
+import pytest
+import trio
+
+import triojob
+import triojob.sync
+from tests.drivers.peer import SocketPeer
+from tests.sync.differences import shows
+from tests.sync.support import (
+    SECONDS,
+    AnyClient,
+    Pair,
+    ended,
+    failure_of,
+    opened,
+    their_client,
+)
+
+TOKEN = "hf_of_this_test"
+
+
+def token_seen(client: AnyClient) -> str:
+    """Return the token that the app was sent."""
+    return str(client.predict("x-hf-authorization", api_name="/header"))
+
+
+# --- The network ---
+
+
+@shows("no-telemetry")
+def test_telemetry(gradio_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    told = threading.Event()
+
+    def send(*, topic: str, **_: object) -> None:
+        sent.append(topic)
+        told.set()
+
+    for module in (gradio_client.client, huggingface_hub.utils):
+        monkeypatch.setattr(module, "send_telemetry", send)
+    triojob.sync.Client(gradio_url, analytics_enabled=True).close()
+    assert sent == []
+    with their_client(gradio_url, analytics_enabled=True):
+        assert told.wait(SECONDS)
+    assert sent == ["py_client/initiated"]
+
+
+@shows("quiet")
+def test_what_is_printed_by_default(
+    gradio_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    triojob.sync.Client(gradio_url).close()
+    assert capsys.readouterr().out == ""
+    client = gradio_client.Client(gradio_url, analytics_enabled=False)
+    client._kill_heartbeat.set()
+    assert capsys.readouterr().out == f"Loaded as API: {gradio_url}/\n"
+
+
+@shows("httpx")
+def test_exceptions_of_httpx() -> None:
+    nowhere = "http://127.0.0.1:9/"
+    theirs = failure_of(lambda _: gradio_client.Client(nowhere, verbose=False), None)
+    ours = failure_of(lambda _: triojob.sync.Client(nowhere), None)
+    assert type(theirs) is httpx.ConnectError
+    assert isinstance(ours, httpx.ConnectError)
+    assert isinstance(ours, (triojob.ConnectionFailed, ConnectionError))
+
+
+# --- Tokens and logins ---
+
+
+@shows("saved-token")
+def test_token_that_is_saved_on_this_machine(
+    gradio_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with opened(gradio_url, tmp_path) as pair:
+        assert token_seen(pair.theirs) == f"Bearer {TOKEN}"
+        assert token_seen(pair.ours) == "None"
+
+
+@shows("token-for-url")
+def test_token_for_a_plain_url(gradio_url: str) -> None:
+    with their_client(gradio_url, token=TOKEN) as client:
+        assert token_seen(client) == f"Bearer {TOKEN}"
+    with pytest.raises(ValueError, match="goes only to a Space") as caught:
+        triojob.sync.Client(gradio_url, token=TOKEN)
+    assert TOKEN not in str(caught.value)
+
+
+@shows("needless-login")
+def test_login_for_an_app_that_wants_none(gradio_url: str) -> None:
+    with (
+        pytest.raises(ValueError, match="Could not login"),
+        their_client(gradio_url, auth=("ada", "l0velace")),
+    ):
+        pass
+    with triojob.sync.Client(gradio_url, auth=("ada", "l0velace")) as client:
+        assert client.predict("x", api_name="/greet") == "Hello x!"
+
+
+# --- Files ---
+
+
+@shows("marked-files")
+def test_dictionary_that_looks_like_a_file(pair: Pair, tmp_path: Path) -> None:
+    path = tmp_path / "secret.txt"
+    path.write_text("secret")
+    forged = json.loads(json.dumps(gradio_client.handle_file(path)))
+    theirs = pair.theirs.predict(forged, api_name="/upper_file")
+    assert Path(theirs).read_text() == "SECRET"
+    # The server is asked for a file of its own, and refuses.
+    with pytest.raises(triojob.sync.AppError, match="was not uploaded"):
+        pair.ours.predict(forged, api_name="/upper_file")
+
+
+@shows("real-files")
+def test_data_with_a_path(pair: Pair) -> None:
+    with pytest.raises(httpx.HTTPStatusError, match="403"):
+        pair.theirs.predict(api_name="/odd_json")
+    assert pair.ours.predict(api_name="/odd_json")["path"] == "/not/a/file"
+
+
+@shows("private-folder")
+def test_folder_for_files_by_default(
+    gradio_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
+    # A folder of the machine's own, as far as theirs can tell: it was read when it was imported.
+    shared = tmp_path / "gradio"
+    with their_client(gradio_url, download_files=shared) as client:
+        picture = Path(client.predict(1, api_name="/pictures")[0]["image"])
+    # It is named by its content, so that anybody can tell who has the same.
+    assert picture.parent.parent == shared
+    assert stat.S_IMODE(picture.parent.stat().st_mode) & 0o077
+    with triojob.sync.Client(gradio_url) as client:
+        picture = Path(client.predict(1, api_name="/pictures")[0]["image"])
+        assert picture.is_file()
+        assert gradio_client.client.DEFAULT_TEMP_DIR not in str(picture)
+        if os.name == "posix":
+            assert not stat.S_IMODE(picture.parent.stat().st_mode) & 0o077
+
+
+@shows("streamed-media")
+def test_sound_that_streams(pair: Pair) -> None:
+    theirs, ours = (client.predict(2, 0.01, api_name="/radio") for client in pair)
+    assert Path(theirs).name == "playlist.m3u8"
+    assert ours["is_stream"] is True
+    assert ours["url"].endswith("playlist.m3u8")
+
+
+# --- Arguments ---
+
+
+@shows("too-many-arguments")
+def test_too_many_arguments(pair: Pair) -> None:
+    assert pair.theirs.predict("x", "y", "z", api_name="/greet") == "Hello x!"
+    with pytest.raises(TypeError, match="takes 1 arguments, but 3 were given"):
+        pair.ours.submit("x", "y", "z", api_name="/greet")
+
+
+@shows("early-errors")
+@pytest.mark.parametrize("value", [object(), b"bytes", {"a": {1, 2}}, float("nan")])
+def test_argument_that_is_no_json(pair: Pair, value: object) -> None:
+    theirs = ended(pair.theirs.submit(value, api_name="/echo")).exception()
+    with pytest.raises((TypeError, ValueError)) as caught:
+        pair.ours.submit(value, api_name="/echo")
+    assert type(caught.value) is type(theirs)
+    assert str(caught.value).endswith(str(theirs))
+
+
+@shows("undocumented")
+def test_arguments_by_name_of_an_endpoint_that_is_not_documented(pair: Pair) -> None:
+    with pytest.raises(ValueError, match="does not support key-word arguments"):
+        pair.theirs.predict(name="Ada", api_name="/quiet")
+    assert pair.ours.predict(name="Ada", api_name="/quiet") == "Hello Ada!"
+
+
+@shows("arguments-untouched")
+def test_dictionaries_of_the_caller(gradio_url: str) -> None:
+    cookies = {"flavour": "oat"}
+    options, headers = {"cookies": cookies}, {"x-name": "value"}
+    with triojob.sync.Client(gradio_url, httpx_kwargs=options) as client:
+        client.predict("x", api_name="/greet", headers=headers)
+    assert (options, headers) == ({"cookies": cookies}, {"x-name": "value"})
+    with their_client(gradio_url, httpx_kwargs=options) as client:
+        client.predict("x", api_name="/greet", headers=headers)
+    assert options == {}
+    assert headers == {"x-name": "value", "x-gradio-user": "api"}
+
+
+@shows("internals")
+def test_what_is_inside(pair: Pair) -> None:
+    for name in ("endpoints", "headers", "cookies", "httpx_kwargs", "executor", "new_helper"):
+        assert hasattr(pair.theirs, name)
+        assert not hasattr(pair.ours, name)
+    theirs, ours = (client.submit("x", api_name="/greet") for client in pair)
+    for name in ("future", "communicator", "cancel_fn"):
+        assert hasattr(theirs, name)
+        assert not hasattr(ours, name)
+    assert theirs.result() == ours.result()
+
+
+@shows("gradio-3")
+async def test_app_of_gradio_3(pair: Pair) -> None:
+    # As theirs sees such an app: one whose description names no protocol.
+    endpoint = next(e for e in pair.theirs.endpoints.values() if e.api_name == "/greet")
+    endpoint.protocol, before = "ws", endpoint.protocol
+    try:
+        with pytest.raises(ValueError, match="Unknown protocol: ws"):
+            pair.theirs.submit("x", api_name="/greet")
+    finally:
+        endpoint.protocol = before
+
+    async def talk(socket: Any) -> None:
+        async def say(kind: str, **words: Any) -> None:
+            await socket.send_message(json.dumps({"msg": kind, **words}))
+
+        await say("send_hash")
+        await socket.get_message()
+        await say("estimation", rank=0, queue_size=1, rank_eta=None)
+        await say("send_data")
+        await socket.get_message()
+        await say("process_starts")
+        await say("process_generating", output={"data": ["0"]}, success=True)
+        await say("process_completed", output={"data": ["1"]}, success=True)
+
+    peer = SocketPeer("3.50.2")
+    peer.script = talk
+
+    def call(portal: triojob.sync.Portal) -> list[Any]:
+        client = triojob.sync.Client(
+            peer.url, portal=portal, httpx_kwargs={"transport": peer, "trust_env": False}
+        )
+        return list(client.submit(2, api_name="/count"))
+
+    with trio.fail_after(SECONDS):
+        async with peer.serving(), triojob.sync.open_portal() as portal:
+            assert await trio.to_thread.run_sync(call, portal) == ["0", "1"]
