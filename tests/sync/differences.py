@@ -187,6 +187,16 @@ DIFFERENCES = (
         "Job.communicator.",
     ),
     Difference(
+        "space-errors",
+        "A Space that is not there is SpaceError, a ValueError",
+        "There it is an exception of huggingface_hub, which opening a Space doesn't need here.",
+    ),
+    Difference(
+        "duplicate-name",
+        "duplicate(to_id='team/name') copies to that name",
+        "There the team is dropped, and the copy goes into your own account.",
+    ),
+    Difference(
         "duplicate-hardware",
         "duplicate() asks for no hardware unless told to",
         "There a copy gets the hardware of the original, which may cost money.",

@@ -118,13 +118,21 @@ def translate(error: Exception) -> Exception:
     else:
         for theirs, ours in _KINDS:
             if isinstance(error, theirs):
-                new = ours(_WORDS.get(ours, str(error)))
+                new = ours(_WORDS.get(ours) or _words(error))
                 new.__dict__.update(error.__dict__)
                 break
     if new is None:
         return error
     new.__cause__ = error.__cause__
     return new.with_traceback(error.__traceback__)
+
+
+def _words(error: Exception) -> str:
+    if not isinstance(error, _errors.SpaceError):
+        return str(error)
+    if error.stage is None:
+        return f"Could not find Space: {error.space}. {error}"
+    return f"The current space is in the invalid state: {error.stage}. {error}"
 
 
 def _app_error(error: _errors.AppError) -> AppError:
