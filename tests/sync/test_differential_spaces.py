@@ -5,8 +5,10 @@ Theirs asks the hub by huggingface_hub, whose functions are made to ask the stan
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import gradio_client
@@ -40,7 +42,8 @@ async def origins(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Origins]:
     """Serve a hub that both libraries ask, with a Space of another user's to copy."""
     for name in ("HF_TOKEN", "HF_HOME", "HF_TOKEN_PATH", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "")
+    # For each call theirs looks whether it is made inside a Gradio app: importing that takes long.
+    monkeypatch.setitem(sys.modules, "gradio", None)
     with trio.fail_after(2 * SECONDS):
         async with open_origins(memory=False) as opened:
 
@@ -175,6 +178,27 @@ async def test_space_that_is_not_there(origins: Origins) -> None:
     assert isinstance(ours, triojob.sync.SpaceError)
     assert isinstance(ours, ValueError)
     assert str(ours).startswith("Could not find Space: ada/none.")
+
+
+async def test_visitor_of_a_gradio_app_that_calls_a_space(
+    origins: Origins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request: ContextVar[Any] = ContextVar("request", default=None)
+    context = types.ModuleType("gradio.context")
+    context.LocalContext = types.SimpleNamespace(request=request)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "gradio", types.ModuleType("gradio"))
+    monkeypatch.setitem(sys.modules, "gradio.context", context)
+    visitor = types.SimpleNamespace(headers={"x-ip-token": "visitor"})
+
+    def call(module: Module) -> Any:
+        with opened(module, SPACE) as client:
+            request.set(visitor)
+            client.predict("x", api_name="/greet")
+            joins = [item for item in origins.host.requests if item.path.endswith("/queue/join")]
+            return [item.headers.get("x-ip-token") for item in joins]
+
+    theirs, ours = await both(origins, call)
+    assert ours == theirs == ["visitor"]
 
 
 # --- Copies ---
