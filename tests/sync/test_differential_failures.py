@@ -13,7 +13,7 @@ import pytest
 
 import triojob.sync
 from tests.conftest import GradioProcess, StartGradio
-from tests.servers.gradio_app import PASSWORD, USERNAME
+
 from tests.sync.support import (
     SECONDS,
     AnyClient,
@@ -29,6 +29,9 @@ from tests.sync.support import (
     their_client,
     updates_of,
 )
+
+USERNAME, PASSWORD = "trio", "s3cret"
+"""Of `gradio_app.py`, which takes long to import."""
 
 OPTIONS: dict[str, Any] = {"verbose": False, "analytics_enabled": False, "download_files": False}
 
