@@ -130,11 +130,19 @@ class SocketPeer(Peer):
 
     script: Callable[[Any], Awaitable[None]]
 
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.handshakes: list[dict[str, str]] = []
+        """The headers of each connection, names in lower case."""
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         from trio_websocket import ConnectionClosed, serve_websocket
 
         async def handle(request: Any) -> None:
+            self.handshakes.append(
+                {name.decode().lower(): value.decode() for name, value in request.headers}
+            )
             connection = await request.accept()
             try:
                 await self.script(connection)

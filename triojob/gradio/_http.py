@@ -258,9 +258,7 @@ class HTTP:
         # In small letters, so that none stands twice.
         own = {name.lower(): value for name, value in (headers or {}).items()}
         if json is not None:
-            own |= {"content-type": "application/json"}
-            if "x-gradio-user" not in self._headers:
-                own["x-gradio-user"] = "api"
+            own |= {"content-type": "application/json", "x-gradio-user": "api"}
         elif form is not None:
             own |= {"content-type": "application/x-www-form-urlencoded"}
         with self._mapped_errors(what, f"no answer within {self.timeouts.response} s"):
@@ -562,6 +560,9 @@ def public_part(url: str) -> str:
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
 def check_headers(option: str, headers: Mapping[str, str] | None) -> None:
     """Refuse headers or cookies that no request can carry; the message shows no value.
 
@@ -569,6 +570,8 @@ def check_headers(option: str, headers: Mapping[str, str] | None) -> None:
         ValueError: A name or value has characters that a header can't have.
     """
     for name, value in (headers or {}).items():
+        if option == "headers" and not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{option}: {name!r} is no name that a header can have")
         for text in (name, value):
             if not text.isascii() or re.search(r"[\x00\r\n]", text):
                 raise ValueError(
