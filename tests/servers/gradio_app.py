@@ -403,6 +403,11 @@ def header(name: str, request: gr.Request) -> str:
     return str(request.headers.get(name))
 
 
+def headers(request: gr.Request) -> dict[str, str]:
+    """Tell all headers of the request that joined the queue."""
+    return dict(request.headers)
+
+
 def act(name: str, token: gr.OAuthToken) -> str:
     """Act with the token of whoever calls: show its length and end, as a test may see."""
     return f"{name} with {len(token.token)} characters up to {token.token[-4:]}"
@@ -610,6 +615,7 @@ def build() -> gr.Blocks:
         endpoint(who, None, out)
         endpoint(whoami, None, out)
         endpoint(header, name, out)
+        endpoint(headers, None, result)
         endpoint(act, name, out)
         endpoint(act_if_allowed, name, out)
 

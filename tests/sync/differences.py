@@ -176,9 +176,19 @@ DIFFERENCES = (
         "There headers= of a call gets a header, and httpx_kwargs= loses its cookies.",
     ),
     Difference(
+        "gradio-user",
+        "A call says that it comes from a program, whatever headers= say",
+        "Apps tell people and programs apart by the header x-gradio-user.",
+    ),
+    Difference(
+        "new-messages",
+        "A message of a kind that isn't known is ignored",
+        "A newer server adds such; there the job fails with a KeyError.",
+    ),
+    Difference(
         "gradio-3",
         "Gradio 3 apps work too",
-        "There they are refused.",
+        "There they are refused; and on Gradio 4.0 to 4.8 `async for` tells nothing.",
     ),
     Difference(
         "internals",

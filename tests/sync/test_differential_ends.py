@@ -105,7 +105,9 @@ def test_failure_that_nobody_asks_for(pair: Pair, caplog: pytest.LogCaptureFixtu
         del job
         gc.collect()
         messages = [record.getMessage() for record in caplog.records if record.name == "triojob"]
-        expected = [] if client is pair.theirs else ["/fail failed, and nobody asked for its result"]
+        expected = (
+            [] if client is pair.theirs else ["/fail failed, and nobody asked for its result"]
+        )
         assert messages == expected
     assert caplog.records[-1].levelno == logging.ERROR
 
@@ -130,6 +132,7 @@ def test_iteration_over_a_job_that_does_not_stream(pair: Pair) -> None:
 def test_closed_client(gradio_url: str, tmp_path: Path) -> None:
     with opened(gradio_url, tmp_path) as pair:
         jobs = [running_job(client, new_key("closed"), count=40) for client in pair]
+        pair.ours.close()
         pair.ours.close()
         pair.theirs.close()
         assert pair.theirs.predict("x", api_name="/greet") == "Hello x!"

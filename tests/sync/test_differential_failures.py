@@ -1,4 +1,4 @@
-"""What calls and clients raise: the types that programs catch, and the words, as gradio_client's."""
+"""What calls and clients raise: types that programs catch, and words, as gradio_client's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 
 import triojob.sync
 from tests.conftest import GradioProcess, StartGradio
-
 from tests.sync.support import (
     SECONDS,
     AnyClient,
@@ -30,7 +29,7 @@ from tests.sync.support import (
     updates_of,
 )
 
-USERNAME, PASSWORD = "trio", "s3cret"
+LOGIN = ("trio", "s3cret")
 """Of `gradio_app.py`, which takes long to import."""
 
 OPTIONS: dict[str, Any] = {"verbose": False, "analytics_enabled": False, "download_files": False}
@@ -100,15 +99,14 @@ def test_failure_that_the_server_knows_nothing_of_has_no_updates(pair: Pair) -> 
 
 @pytest.fixture(scope="module")
 def strict(start_gradio: StartGradio) -> GradioProcess:
-    """Start an app that hides its errors, lets one call wait, and takes small files only."""
-    return start_gradio("--hide-errors", "--queue-size", "1", "--max-file-size", "1kb")
+    """Start an app that hides errors, lets one call wait, takes small files, and wants a login."""
+    limits = ("--queue-size", "1", "--max-file-size", "1kb")
+    return start_gradio("--hide-errors", "--auth", *limits)
 
 
 @pytest.fixture(scope="module")
-def strict_pair(
-    strict: GradioProcess, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Pair]:
-    with opened(strict.url, tmp_path_factory.mktemp("strict")) as both:
+def strict_pair(strict: GradioProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with opened(strict.url, tmp_path_factory.mktemp("strict"), auth=LOGIN) as both:
         yield both
 
 
@@ -271,26 +269,19 @@ def test_folder_for_files_that_is_a_file(gradio_url: str, tmp_path: Path) -> Non
     assert "is not a directory" in str(error)
 
 
-@pytest.fixture(scope="module")
-def locked(start_gradio: StartGradio) -> GradioProcess:
-    """Start an app that asks for a login."""
-    return start_gradio("--auth")
-
-
-def test_login_that_is_missing(locked: GradioProcess) -> None:
-    error = same_refusal(locked.url)
+def test_login_that_is_missing(strict: GradioProcess) -> None:
+    error = same_refusal(strict.url)
     assert isinstance(error, triojob.sync.AuthenticationError)
     assert "credentials were not provided" in str(error)
 
 
-def test_login_with_a_wrong_password(locked: GradioProcess) -> None:
+def test_login_with_a_wrong_password(strict: GradioProcess) -> None:
     for module in (sides(None), triojob.sync):
-        with pytest.raises(ValueError, match=f"^Could not login to {locked.url}/\\."):
-            open_and_close(module, locked.url, auth=(USERNAME, "wrong"))
+        with pytest.raises(ValueError, match=f"^Could not login to {strict.url}/\\."):
+            open_and_close(module, strict.url, auth=(LOGIN[0], "wrong"))
 
 
-def test_login(locked: GradioProcess, tmp_path: Path) -> None:
-    with opened(locked.url, tmp_path, auth=(USERNAME, PASSWORD)) as pair:
-        assert pair.same(lambda client: client.predict(api_name="/whoami")) == USERNAME
-        found = pair.same(lambda client: ended(client.submit("x", api_name="/greet")).result())
-        assert found == "Hello x!"
+def test_login(strict_pair: Pair) -> None:
+    assert strict_pair.same(lambda client: client.predict(api_name="/whoami")) == LOGIN[0]
+    found = strict_pair.same(lambda client: ended(client.submit("x", api_name="/greet")).result())
+    assert found == "Hello x!"

@@ -9,8 +9,10 @@ import pytest
 import trio
 
 import triojob.sync
+from tests.servers.faults import Answer
 from tests.servers.http_server import Request
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.sync.differences import shows
 from tests.sync.support import (
     SECONDS,
     AnyClient,
@@ -199,9 +201,8 @@ async def test_error_after_outputs(scripted: ScriptedServer) -> None:
     assert (error, status["success"]) == ("late", False)
 
 
-async def test_message_of_an_unknown_kind_ends_theirs_and_not_ours(
-    scripted: ScriptedServer,
-) -> None:
+@shows("new-messages")
+async def test_message_of_an_unknown_kind(scripted: ScriptedServer) -> None:
     @scripted.app.endpoint(inputs=[])
     async def talk(event: Event) -> None:
         await event.send({"msg": "something_new", "more": 1})
@@ -239,8 +240,6 @@ def _custom(request: Request) -> tuple[str | None, ...]:
 
 
 async def test_too_many_requests(scripted: ScriptedServer) -> None:
-    from tests.servers.faults import Answer
-
     scripted.fault("GET", "/config", Answer(429, {}))
     url = scripted.url
 

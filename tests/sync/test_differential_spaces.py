@@ -6,12 +6,14 @@ Theirs asks the hub by huggingface_hub, whose functions are made to ask the stan
 from __future__ import annotations
 
 import sys
+import time
 import types
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from typing import Any
 
 import gradio_client
+import gradio_client.client
 import gradio_client.utils
 import huggingface_hub
 import huggingface_hub.errors
@@ -154,10 +156,19 @@ async def test_space_that_does_not_run(origins: Origins, stage: str) -> None:
 
 
 async def test_space_that_is_still_building(
-    origins: Origins, capsys: pytest.CaptureFixture[str]
+    origins: Origins, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # It sleeps between its looks.
+    monkeypatch.setattr(
+        gradio_client.client,
+        "time",
+        types.SimpleNamespace(**vars(time) | {"sleep": lambda _: None}),
+    )
+
     def call(module: Module) -> str:
-        origins.space.stages = ["BUILDING", "BUILDING", "RUNNING"]
+        # Theirs looks twice before it waits.
+        looks = 2 if module is gradio_client else 1
+        origins.space.stages = [*["BUILDING"] * looks, "RUNNING"]
         with opened(module, SPACE, verbose=True) as client:
             assert client.predict("x", api_name="/greet") == "Hello x!"
         return capsys.readouterr().out
@@ -236,9 +247,7 @@ async def test_copy_that_is_there_already(origins: Origins) -> None:
     assert ours[0] == ours[1] == ("ada/tale", "Hello x!")
 
 
-async def test_copy_with_the_saved_token(
-    origins: Origins, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_copy_with_the_saved_token(origins: Origins, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     theirs, ours = await both(origins, lambda module: copied(module, ORIGINAL))
     assert ours == theirs == ("ada/tale", "Hello x!")

@@ -14,8 +14,8 @@ from typing import Any
 
 import gradio_client
 import gradio_client.client
-import huggingface_hub.utils
 import httpx
+import huggingface_hub.utils
 import pytest
 import trio
 
@@ -63,9 +63,7 @@ def test_telemetry(gradio_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @shows("quiet")
-def test_what_is_printed_by_default(
-    gradio_url: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_printed_by_default(gradio_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     triojob.sync.Client(gradio_url).close()
     assert capsys.readouterr().out == ""
     client = gradio_client.Client(gradio_url, analytics_enabled=False)
@@ -204,6 +202,13 @@ def test_dictionaries_of_the_caller(gradio_url: str) -> None:
         client.predict("x", api_name="/greet", headers=headers)
     assert options == {}
     assert headers == {"x-name": "value", "x-gradio-user": "api"}
+
+
+@shows("gradio-user")
+def test_header_that_tells_people_and_programs_apart(gradio_url: str, tmp_path: Path) -> None:
+    with opened(gradio_url, tmp_path, headers={"x-gradio-user": "somebody"}) as pair:
+        seen = [client.predict("x-gradio-user", api_name="/header") for client in pair]
+    assert seen == ["somebody", "api"]
 
 
 @shows("internals")

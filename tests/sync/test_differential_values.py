@@ -75,14 +75,14 @@ def test_predict_gives_what_submit_gives(pair: Pair) -> None:
     assert pair.same(lambda client: client.predict(3, 0, api_name="/count")) == "2"
 
 
-def test_state_in_the_midst_of_the_values(pair: Pair) -> None:
+def test_state_in_the_midst_of_the_values(gradio_url: str, tmp_path: Path) -> None:
     def call(client: AnyClient) -> Any:
-        client.reset_session()
         first = client.predict("left", "right", api_name="/between")
         job = client.submit(second="r", text="l", api_name="/between")
         return first, job.result(), job.outputs()
 
-    assert pair.same(call) == (("left0", "right0"), ("l1", "r1"), [("l1", "r1")])
+    with opened(gradio_url, tmp_path) as pair:
+        assert pair.same(call) == (("left0", "right0"), ("l1", "r1"), [("l1", "r1")])
 
 
 @pytest.fixture(scope="module")
