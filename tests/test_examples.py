@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import triojob
+import triojob.sync
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -120,6 +121,17 @@ def test_the_reference_has_every_public_name_and_field():
             entry = re.split(r"^(?:\.\. auto|```)", reference[start.end() :], flags=re.MULTILINE)[0]
             documented = re.findall(r"^   \.\. py:attribute:: (\w+)$", entry, re.MULTILINE)
             assert documented == [field.name for field in dataclasses.fields(value)]
+
+
+def test_the_reference_has_every_public_name_of_the_bridge():
+    reference = (DOCS / "reference.md").read_text(encoding="utf-8")
+    own = {
+        name
+        for name, value in vars(triojob.sync).items()
+        if getattr(value, "__module__", "").startswith("triojob.sync") and not name.startswith("_")
+    }
+    documented = re.findall(r"^\.\. auto\w+:: triojob\.sync\.(\w+)", reference, re.MULTILINE)
+    assert set(documented) == own
 
 
 def test_the_table_of_exceptions_is_complete():

@@ -316,7 +316,10 @@ class Client:
             max_workers, verbose: As for `Client`.
 
         Raises:
-            As `triojob.duplicate`, and as `Client`.
+            SpaceError: The hub refuses.
+            MissingExtra: huggingface_hub is not installed: ``pip install "triojob[spaces]"``.
+
+        And what `triojob.duplicate` and `Client` raise.
         """
         refuse_in_trio("Client.duplicate()", "use `await triojob.duplicate(...)`")
         make = partial(
