@@ -300,6 +300,8 @@ class Connection(asyncio.Protocol):
         """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        # As every server does; asyncio itself leaves it to us for a socket that we made.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.write = transport.write
 
     def connection_lost(self, exc: Exception | None) -> None:
