@@ -85,6 +85,26 @@ async def many(url: str, calls: int, *, fn: str = "echo", session: bool = False)
         return {**measured, "lost": calls - right}
 
 
+async def in_threads(url: str, calls: int, *, threads: int) -> Result:
+    """Make calls one after the other in each of many tasks, in place of threads."""
+    async with Client(url) as client:
+        echo = client.endpoint("/echo")
+        await echo("warm")
+        numbers = iter(range(calls))
+        right = 0
+
+        async def one_by_one() -> None:
+            nonlocal right
+            for number in numbers:
+                right += await echo(f"call {number}") == f"call {number}"
+
+        meter = Meter()
+        async with trio.open_nursery() as nursery:
+            for _ in range(threads):
+                nursery.start_soon(one_by_one)
+        return {**meter.stop(), "lost": calls - right}
+
+
 async def stream(
     url: str, n: int, *, fn: str, live: bool = True, history: int | None = 1
 ) -> Result:
@@ -182,5 +202,5 @@ def run(fn: Callable[..., Awaitable[Result]]) -> Callable[..., Result]:
 
 
 if __name__ == "__main__":
-    asyncs = (construct, sequential, many, stream, cancel, submit, upload, download)
+    asyncs = (construct, sequential, many, in_threads, stream, cancel, submit, upload, download)
     main({"import": importing, **{fn.__name__: run(fn) for fn in asyncs}})
