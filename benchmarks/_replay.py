@@ -36,6 +36,8 @@ MESSAGE_STEPS = 50
 """After so many steps a chat has a new message; as in `_real_app.py`."""
 ENDLESS_INTERVAL = 0.01
 BACKLOG = 16_384
+REMEMBERED = 2000
+"""So many sessions are known after their calls have ended."""
 
 SERVER = f"date: {formatdate(usegmt=True)}\r\nserver: uvicorn\r\n".encode()
 STREAM_HEAD = (
@@ -128,7 +130,7 @@ class Event:
 class Session:
     """What is to be told to one session, and its event stream if it has one."""
 
-    __slots__ = ("events", "flushing", "hash", "queue", "server", "stream")
+    __slots__ = ("completed", "events", "flushing", "hash", "queue", "server", "stream")
 
     def __init__(self, server: Server, session_hash: str) -> None:
         self.server = server
@@ -137,6 +139,9 @@ class Session:
         self.queue: deque[bytes | Iterator[bytes]] = deque()
         self.stream: Connection | None = None
         self.flushing = False
+        self.completed = False
+        """Whether a call has been completed since the stream was last ended: then it is ended
+        once no other is under way.  A stream that is opened later stays open until the next."""
 
     def tell(self, *items: bytes | Iterator[bytes]) -> None:
         """Put messages, or iterators of them, into the queue, and have it written out."""
@@ -167,18 +172,19 @@ class Session:
                 block.append(frame(message))  # type: ignore[arg-type]
                 size += len(block[-1])
             stream.write(b"".join(block))
-        if stream is not None and not self.queue and not self.events:
+        if stream is not None and self.completed and not self.queue and not self.events:
             stream.write(frame(CLOSE_STREAM) + b"0\r\n\r\n")
-            self.forget()
-
-    def forget(self) -> None:
-        """Have the session ended; its stream's connection may serve on."""
-        if self.stream is not None:
-            self.stream.listening = None
+            self.completed = False
+            stream.listening = None
             self.stream = None
+            self.server.finished(self)
+
+    def lose(self) -> None:
+        """Stop all calls: the client has closed the stream."""
         for event in list(self.events.values()):
             self.server.stop(event)
         self.server.sessions.pop(self.hash, None)
+        self.server.idle.pop(self.hash, None)
 
 
 class Server:
@@ -190,10 +196,18 @@ class Server:
         self.info = (HERE / "recorded" / "info.json").read_bytes()
         self.names = [dep["api_name"] for dep in json.loads(self.config)["dependencies"]]
         self.sessions: dict[str, Session] = {}
+        self.idle: dict[str, Session] = {}
         self.stopped: dict[str, float] = {}
         self.numbers = itertools.count(int.from_bytes(os.urandom(15), "big") << 4)
         self.block = os.urandom(4 * BLOCK)
         self.url = ""
+
+    def finished(self, session: Session) -> None:
+        """Remember a session without calls, as Gradio does, unless there are too many."""
+        self.idle[session.hash] = session
+        if len(self.idle) > REMEMBERED:
+            oldest = next(iter(self.idle))
+            del self.idle[oldest], self.sessions[oldest]
 
     def join(self, body: dict[str, Any]) -> bytes:
         """Take a call, and return the id of its event."""
@@ -201,6 +215,7 @@ class Server:
         session = self.sessions.get(session_hash)
         if session is None:
             session = self.sessions[session_hash] = Session(self, session_hash)
+        self.idle.pop(session_hash, None)
         event_id = b"%032x" % (next(self.numbers) % 2**128)
         event = Event(session, event_id, fn, data[0] if isinstance(data[0], str) else "")
         session.events[event_id] = event
@@ -230,6 +245,7 @@ class Server:
     def complete(self, event: Event, data: bytes) -> None:
         """End a call well."""
         event.session.events.pop(event.id, None)
+        event.session.completed = True
         event.session.tell(COMPLETED % (event.id, data))
 
     def generate(self, event: Event, steps: Iterator[bytes]) -> Iterator[bytes]:
@@ -241,6 +257,7 @@ class Server:
             yield GENERATING % (event.id, data)
             data = following
         event.session.events.pop(event.id, None)
+        event.session.completed = True
         yield COMPLETED % (event.id, data)
 
     def tick(self, event: Event, step: int) -> None:
@@ -280,6 +297,7 @@ class Server:
             if event.fn == fn or event.id == wanted:
                 self.stop(event)
                 if event.id == wanted:
+                    session.completed = True
                     session.tell(CANCELLED % wanted)
 
 
@@ -307,8 +325,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop what this connection listened to, as Gradio does."""
         self.on_drain = None
-        if self.listening is not None:
-            self.listening.forget()
+        if self.listening is not None and self.listening.stream is self:
+            self.listening.lose()
 
     def pause_writing(self) -> None:
         """Wait for the client."""
