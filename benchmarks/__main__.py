@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import _facts
+from . import _facts, _report
 from ._cases import CASES, Case
 from ._runner import CACHE, Bench, as_json
 from ._servers import ROOT
@@ -64,6 +64,15 @@ def main() -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (folder / "tables.md").write_text(_report.markdown(results), encoding="utf-8")
+    print(_report.markdown(results))
+    try:
+        from ._plots import draw
+    except ImportError:
+        bench.say("no plots: there is no matplotlib")
+    else:
+        draw(results["rows"], folder)
+    bench.say(f"results, tables and plots are in {folder}")
 
 
 def only(case: Case, part: str) -> Case:

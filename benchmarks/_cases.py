@@ -108,8 +108,10 @@ def sequential(quick: bool) -> Iterator[Case]:
 def concurrent(quick: bool) -> Iterator[Case]:
     """Make many short calls at once."""
     rivals = chosen(
-        *(TRIOJOB, SESSION, NODE, HTTPX, HTTPX_SESSION, H11, H11_SESSION, GRADIO, GRADIO_WIDE)
+        *(TRIOJOB, SESSION, NODE, HTTPX, HTTPX_SESSION, H11, H11_SESSION, GRADIO)
     )
+    if quick:
+        rivals = chosen(TRIOJOB, SESSION, NODE, HTTPX_SESSION, H11, GRADIO)
     for server in ("replay", "real"):
         if quick and server == "real":
             continue
@@ -117,7 +119,7 @@ def concurrent(quick: bool) -> Iterator[Case]:
             yield Case(
                 *("concurrent", f"{calls:,} calls", server, "many", {"calls": calls}),
                 *(rivals, 1 if quick else 3, calls),
-                timeout=20 if quick else 60,
+                timeout=10 if quick else 60,
             )
 
 
@@ -129,12 +131,12 @@ def seconds(quick: bool) -> Iterator[Case]:
         if quick and server == "real":
             continue
         # Those with a stream a call have 256 streams.
-        few = (TRIOJOB, HTTPX, GRADIO_WIDE) if jobs == 1000 else ()
+        few = (TRIOJOB, HTTPX, GRADIO_WIDE) if jobs == 1000 and not quick else ()
         count = jobs // 10 if quick else jobs
         yield Case(
             *("seconds", f"{count:,} jobs of 1 s", server, "many", {"calls": count, "fn": "second"}),
             *(chosen(*few, *in_sessions), 1 if quick else 3, count),
-            timeout=20 if quick else 60,
+            timeout=10 if quick else 60,
         )
 
 
@@ -146,7 +148,7 @@ def streams(quick: bool) -> Iterator[Case]:
             yield Case(
                 *("streams", f"{fn}, n = {n:,}", "replay", "stream", {"fn": fn, "n": n}),
                 *(tuple(STREAMING.values()), 1 if quick else 3, n),
-                timeout=20 if quick else 60,
+                timeout=10 if quick else 60,
             )
     for fn in () if quick else ("text", "chat"):
         for n in (500, 2000):
@@ -212,17 +214,20 @@ def files(quick: bool) -> Iterator[Case]:
 @scenario
 def sync(quick: bool) -> Iterator[Case]:
     """Call from threads: the bridge beside triojob itself, and beside gradio_client."""
-    calls, rounds = (100, 1) if quick else (500, 3)
+    calls, rounds, timeout = (100, 1, 10) if quick else (500, 3, 60)
     few = Rival(GRADIO, "gradio_client_", {"calls": 20})
     yield Case(
         *("sync", "calls one by one", "replay", "sequential", {"calls": calls}),
         *((*chosen(TRIOJOB, SYNC), few), rounds),
+        timeout=timeout,
     )
     yield Case(
-        *("sync", "1,000 calls submitted", "replay", "many", {"calls": 200 if quick else 1000}),
+        *("sync", "all submitted at once", "replay", "many", {"calls": 200 if quick else 1000}),
         *(chosen(TRIOJOB, SYNC, GRADIO), rounds),
+        timeout=timeout,
     )
     yield Case(
-        *("sync", "1,000 calls from 32 threads", "replay", "in_threads"),
+        *("sync", "from 32 threads", "replay", "in_threads"),
         *({"calls": 200 if quick else 1000, "threads": 32}, chosen(TRIOJOB, SYNC, GRADIO), rounds),
+        timeout=timeout,
     )

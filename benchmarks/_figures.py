@@ -63,8 +63,11 @@ def summary(run: Mapping[str, Any]) -> Metrics:
 def median_of(runs: Sequence[Metrics]) -> Metrics:
     """Return each number's median over the runs, and the range of the wall clock.
 
+    A run that lost calls had less to do, so it counts only if all runs did.
     What was lost is the worst of all runs: a median would hide it.
     """
+    lost = max((run["lost"] for run in runs if "lost" in run), default=None)
+    runs = [run for run in runs if not run.get("lost")] or runs
     names = {name for run in runs for name in run}
     metrics = {
         name: statistics.median([run[name] for run in runs if name in run])
@@ -73,6 +76,6 @@ def median_of(runs: Sequence[Metrics]) -> Metrics:
     walls = [run["wall"] for run in runs if "wall" in run]
     if walls:
         metrics |= {"wall_least": min(walls), "wall_most": max(walls)}
-    if "lost" in names:
-        metrics["lost"] = max(run.get("lost", 0) for run in runs)
+    if lost is not None:
+        metrics["lost"] = lost
     return metrics

@@ -28,6 +28,12 @@ def told_by_system(name: str) -> int | None:
     return None
 
 
+def cpu_seconds() -> float:
+    """Return the CPU that this process and the children that it waited for have taken."""
+    children = os.times()
+    return time.process_time() + children.children_user + children.children_system
+
+
 class Meter:
     """Measures from when it is made to `stop`."""
 
@@ -37,13 +43,13 @@ class Meter:
             # Has the peak (VmHWM) begin anew from here.
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         self._resident = told_by_system("VmRSS")
-        self._cpu = sum(os.times()[:4])
+        self._cpu = cpu_seconds()
         self._start = time.perf_counter()
 
     def stop(self) -> dict[str, Any]:
         """Return seconds of wall clock and CPU (with child processes), KiB, and threads."""
         wall = time.perf_counter() - self._start
-        cpu = sum(os.times()[:4]) - self._cpu
+        cpu = cpu_seconds() - self._cpu
         peak = told_by_system("VmHWM")
         known = peak is not None and self._resident is not None
         return {

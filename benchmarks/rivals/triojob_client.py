@@ -96,7 +96,8 @@ async def in_threads(url: str, calls: int, *, threads: int) -> Result:
         async def one_by_one() -> None:
             nonlocal right
             for number in numbers:
-                right += await echo(f"call {number}") == f"call {number}"
+                answer = await echo(f"call {number}")
+                right += answer == f"call {number}"
 
         meter = Meter()
         async with trio.open_nursery() as nursery:
