@@ -115,7 +115,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types with two checkers, and that all of the public interface has them."""
-    session.install(".[demo,spaces,ws,types]")
+    session.install(".[bench,demo,spaces,ws,types]")
     for version in (SUPPORTED[0], SUPPORTED[-1]):
         session.run("mypy", "--strict", f"--python-version={version}", *session.posargs)
     session.run("basedpyright", "--warnings", *session.posargs)
@@ -189,6 +189,16 @@ def run_era(session: nox.Session, gradio: str, results: Path | None = None) -> N
         env=env,
         success_codes=[0] if results is None else [0, 1],
     )
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure triojob beside other clients; a whole run writes docs/performance.
+
+    After ``--``: names of scenarios, ``--quick``, or ``--help``.
+    """
+    session.install(".[bench]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session

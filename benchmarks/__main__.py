@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from . import _facts, _report
 from ._cases import CASES, Case
@@ -36,7 +37,9 @@ def main() -> None:
     )
     options = parser.parse_args()
     if unknown := set(options.scenarios) - set(CASES):
-        parser.error(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+        parser.error(
+            f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}"
+        )
     whole = not (options.scenarios or options.quick or options.only or options.server)
     folder: Path = options.out or (DOCS if whole else CACHE / "results")
 
@@ -46,7 +49,7 @@ def main() -> None:
     cases = [
         case
         for name in options.scenarios or CASES
-        for case in CASES[name](options.quick)
+        for case in CASES[name](quick=options.quick)
         if options.server in {None, case.server}
     ]
     if options.only:
@@ -56,11 +59,12 @@ def main() -> None:
     except KeyboardInterrupt:
         bench.note("the run was interrupted")
     facts["minutes"] = f"{(time.monotonic() - start) / 60:.1f}"
-    results = {
+    rows = as_json(bench.rows)
+    results: dict[str, Any] = {
         "quick": options.quick,
         "facts": facts,
         "notes": bench.notes,
-        "rows": as_json(bench.rows),
+        "rows": rows,
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
@@ -71,7 +75,7 @@ def main() -> None:
     except ImportError:
         bench.say("no plots: there is no matplotlib")
     else:
-        draw(results["rows"], folder)
+        draw(rows, folder)
     bench.say(f"results, tables and plots are in {folder}")
 
 

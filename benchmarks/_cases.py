@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 MIB = 2**20
 
@@ -70,11 +70,22 @@ STREAMING = {
     **{label: PROGRAMS[label] for label in (HTTPX, GRADIO, NODE)},
 }
 
-CASES: dict[str, Callable[[bool], Iterator[Case]]] = {}
-"""By scenario: makes its cases; the argument says whether to be quick."""
+
+class MakeCases(Protocol):
+    """Makes the cases of a scenario."""
+
+    __name__: str
+
+    def __call__(self, *, quick: bool) -> Iterator[Case]:
+        """Make them, with small sizes if need be."""
+        ...
 
 
-def scenario(fn: Callable[[bool], Iterator[Case]]) -> Callable[[bool], Iterator[Case]]:
+CASES: dict[str, MakeCases] = {}
+"""The scenarios, by name."""
+
+
+def scenario(fn: MakeCases) -> MakeCases:
     """Enter a scenario under its name."""
     CASES[fn.__name__] = fn
     return fn
@@ -86,7 +97,7 @@ def chosen(*labels: str) -> tuple[Rival, ...]:
 
 
 @scenario
-def sequential(quick: bool) -> Iterator[Case]:
+def sequential(*, quick: bool) -> Iterator[Case]:
     """Time calls one after the other: median, 99th percentile, CPU a call."""
     for server, calls in (("replay", 100 if quick else 500), ("real", 50 if quick else 200)):
         rivals = tuple(
@@ -99,17 +110,20 @@ def sequential(quick: bool) -> Iterator[Case]:
             for label in (TRIOJOB, SESSION, HTTPX, H11, NODE, GRADIO)
         )
         yield Case(
-            *("sequential", "calls one by one", server, "sequential", {}, rivals),
+            "sequential",
+            "calls one by one",
+            server,
+            "sequential",
+            {},
+            rivals,
             rounds=1 if quick else 5,
         )
 
 
 @scenario
-def concurrent(quick: bool) -> Iterator[Case]:
+def concurrent(*, quick: bool) -> Iterator[Case]:
     """Make many short calls at once."""
-    rivals = chosen(
-        *(TRIOJOB, SESSION, NODE, HTTPX, HTTPX_SESSION, H11, H11_SESSION, GRADIO)
-    )
+    rivals = chosen(*(TRIOJOB, SESSION, NODE, HTTPX, HTTPX_SESSION, H11, H11_SESSION, GRADIO))
     if quick:
         rivals = chosen(TRIOJOB, SESSION, NODE, HTTPX_SESSION, H11, GRADIO)
     for server in ("replay", "real"):
@@ -124,7 +138,7 @@ def concurrent(quick: bool) -> Iterator[Case]:
 
 
 @scenario
-def seconds(quick: bool) -> Iterator[Case]:
+def seconds(*, quick: bool) -> Iterator[Case]:
     """Run many jobs that each take 1 s: the ideal is a little over 1 s for all of them."""
     in_sessions = (SESSION, HTTPX_SESSION, H11_SESSION, NODE, GRADIO)
     for server, jobs in (("replay", 1000), ("replay", 10_000), ("real", 1000)):
@@ -134,14 +148,20 @@ def seconds(quick: bool) -> Iterator[Case]:
         few = (TRIOJOB, HTTPX, GRADIO_WIDE) if jobs == 1000 and not quick else ()
         count = jobs // 10 if quick else jobs
         yield Case(
-            *("seconds", f"{count:,} jobs of 1 s", server, "many", {"calls": count, "fn": "second"}),
+            *(
+                "seconds",
+                f"{count:,} jobs of 1 s",
+                server,
+                "many",
+                {"calls": count, "fn": "second"},
+            ),
             *(chosen(*few, *in_sessions), 1 if quick else 3, count),
             timeout=10 if quick else 60,
         )
 
 
 @scenario
-def streams(quick: bool) -> Iterator[Case]:
+def streams(*, quick: bool) -> Iterator[Case]:
     """Follow a stream of n steps: a text that grows, and a list of chat messages that grows."""
     for fn in ("text", "chat"):
         for n in (500, 2000, 8000) if quick else (500, 1000, 2000, 4000, 8000, 16_000):
@@ -159,7 +179,7 @@ def streams(quick: bool) -> Iterator[Case]:
 
 
 @scenario
-def cancel(quick: bool) -> Iterator[Case]:
+def cancel(*, quick: bool) -> Iterator[Case]:
     """Cancel a stream that runs: time to the raise here, and to the stop on the server."""
     for server in ("replay", "real"):
         yield Case(
@@ -169,7 +189,7 @@ def cancel(quick: bool) -> Iterator[Case]:
 
 
 @scenario
-def construct(quick: bool) -> Iterator[Case]:
+def construct(*, quick: bool) -> Iterator[Case]:
     """Open clients, which means finding out what the app offers."""
     for server in ("replay", "real"):
         yield Case(
@@ -179,14 +199,14 @@ def construct(quick: bool) -> Iterator[Case]:
 
 
 @scenario
-def imports(quick: bool) -> Iterator[Case]:
+def imports(*, quick: bool) -> Iterator[Case]:
     """Import the client in a process that has imported nothing else."""
     rivals = chosen(TRIOJOB, HTTPX, GRADIO, NODE)
     yield Case("imports", "import", None, "import", {}, rivals, 3 if quick else 9)
 
 
 @scenario
-def submit(quick: bool) -> Iterator[Case]:
+def submit(*, quick: bool) -> Iterator[Case]:
     """Run empty async functions as jobs, beside what one would write by hand."""
     yield Case(
         *("submit", "10,000 empty functions", None, "submit", {"calls": 10_000}),
@@ -195,7 +215,7 @@ def submit(quick: bool) -> Iterator[Case]:
 
 
 @scenario
-def files(quick: bool) -> Iterator[Case]:
+def files(*, quick: bool) -> Iterator[Case]:
     """Send and fetch one large file."""
     mib = 64 if quick else 1024
     for server in ("replay",) if quick else ("replay", "real"):
@@ -212,7 +232,7 @@ def files(quick: bool) -> Iterator[Case]:
 
 
 @scenario
-def sync(quick: bool) -> Iterator[Case]:
+def sync(*, quick: bool) -> Iterator[Case]:
     """Call from threads: the bridge beside triojob itself, and beside gradio_client."""
     calls, rounds, timeout = (100, 1, 10) if quick else (500, 3, 60)
     few = Rival(GRADIO, "gradio_client_", {"calls": 20})

@@ -148,7 +148,7 @@ def _sequential(rows: Rows) -> list[Goal]:
 
 
 def _concurrent(rows: Rows) -> list[Goal]:
-    goals = []
+    goals: list[Goal] = []
     for server in ("replay", "real"):
         for case in rows.cases("concurrent", server):
             for ours in (TRIOJOB, SESSION):
@@ -168,7 +168,7 @@ def _concurrent(rows: Rows) -> list[Goal]:
 
 
 def _seconds(rows: Rows) -> list[Goal]:
-    goals = []
+    goals: list[Goal] = []
     for case in rows.cases("seconds", "replay")[-1:]:
         metrics = rows.find("seconds", case, "replay", SESSION) or {}
         failed = rows.failed("seconds", case, "replay", SESSION)
@@ -193,7 +193,7 @@ def _seconds(rows: Rows) -> list[Goal]:
 
 
 def _streams(rows: Rows) -> list[Goal]:
-    goals = []
+    goals: list[Goal] = []
     for fn in ("text", "chat"):
         for ours, how in ((LIVE, "live, history=1"), (LAST, "last only")):
             for metric, fitted in rows.fitted(fn, "replay", ours).items():
@@ -215,7 +215,7 @@ def _streams(rows: Rows) -> list[Goal]:
 
 
 def _rest(rows: Rows) -> list[Goal]:
-    goals = []
+    goals: list[Goal] = []
     for server in ("replay", "real"):
         metrics = rows.find("cancel", "a running", server, TRIOJOB) or {}
         worst = metrics.get("raise_median")
@@ -254,5 +254,3 @@ def _rest(rows: Rows) -> list[Goal]:
             )
         )
     return goals
-
-

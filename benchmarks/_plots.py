@@ -32,14 +32,17 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     # Nothing in a file changes that did not change in the figures.
     mpl.rcParams["svg.hashsalt"] = "triojob"
     mpl.rcParams["font.size"] = 9
-    drawn = []
+    drawn: list[Path] = []
     for scenario, (metric, factor, label) in BARS.items():
         own = [row for row in rows if row["scenario"] == scenario and metric in row["metrics"]]
         if own:
             drawn.append(_bars(own, metric, factor, label, folder / f"{scenario}.svg"))
-    for fn in ("text", "chat"):
-        if Rows(rows).growth(fn, "replay", LIVE, "cpu"):
-            drawn.append(_growth(Rows(rows), fn, folder / f"streams-{fn}.svg"))
+    found = Rows(rows)
+    drawn += [
+        _growth(found, fn, folder / f"streams-{fn}.svg")
+        for fn in ("text", "chat")
+        if found.growth(fn, "replay", LIVE, "cpu")
+    ]
     return drawn
 
 

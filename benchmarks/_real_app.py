@@ -139,6 +139,7 @@ def main() -> None:
         show_error=True,
         max_threads=MAX_THREADS,
     )
+    assert demo.local_url is not None
     print("READY", demo.local_url.rstrip("/").rpartition(":")[2], flush=True)
     demo.block_thread()
 

@@ -121,7 +121,7 @@ def facts_table(facts: Mapping[str, str]) -> str:
 
 def goals_table(goals: Iterable[Goal]) -> str:
     """Write what was aimed at and what came out."""
-    lines = []
+    lines: list[list[str]] = []
     for goal in goals:
         figure = "not measured" if goal.figure is None else number(goal.figure)
         if goal.figure is not None and goal.unit:
@@ -134,12 +134,10 @@ def goals_table(goals: Iterable[Goal]) -> str:
 
 def case_tables(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
     """Write one table for each case and server."""
-    parts = []
+    parts: list[str] = []
     for case, server in dict.fromkeys((row["case"], row["server"]) for row in rows):
         own = [row for row in rows if (row["case"], row["server"]) == (case, server)]
-        shown = [
-            column for column in columns if any(column[1] in row["metrics"] for row in own)
-        ]
+        shown = [column for column in columns if any(column[1] in row["metrics"] for row in own)]
         parts.append(f"**{case}**" + (f", {server} server" if server else ""))
         reference = reference_of(own)
         lines = [
@@ -188,7 +186,7 @@ def ratio_cell(row: Row, reference: float | None) -> str:
 
 def growth_table(rows: Rows) -> str:
     """Write the exponents of all clients."""
-    lines = []
+    lines: list[list[str]] = []
     for fn in ("text", "chat"):
         for rival in (LIVE, LAST, EVERY, HTTPX, GRADIO, NODE):
             fitted = rows.fitted(fn, "replay", rival)

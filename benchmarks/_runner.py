@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,7 +158,7 @@ def brief(row: Row) -> str:
     """Say the most of a row in one line."""
     if row.failed:
         return row.failed
-    shown = []
+    shown: list[str] = []
     for name, unit, factor in (
         ("latency_median", "ms a call", 1e3),
         ("raise_median", "ms to the raise", 1e3),
@@ -193,7 +193,11 @@ def install_node_client() -> str | None:
     wanted = (NODE_FOLDER / "package.json").read_bytes()
     installed = folder / "package.json"
     shutil.copy(NODE_FOLDER / "client.mjs", folder)
-    if (folder / "node_modules").exists() and installed.exists() and installed.read_bytes() == wanted:
+    if (
+        (folder / "node_modules").exists()
+        and installed.exists()
+        and installed.read_bytes() == wanted
+    ):
         return None
     shutil.copy(NODE_FOLDER / "package.json", folder)
     command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
@@ -205,7 +209,7 @@ def install_node_client() -> str | None:
 
 
 @contextmanager
-def prepared(case: Case) -> Iterator[dict[str, Any]]:
+def prepared(case: Case) -> Generator[dict[str, Any], None, None]:
     """Give the arguments of a case; a file to send exists while the block runs."""
     if case.run != "upload":
         yield case.arguments

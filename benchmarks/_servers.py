@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ class Server:
 
 
 @contextmanager
-def running(kind: str) -> Iterator[Server]:
+def running(kind: str) -> Generator[Server, None, None]:
     """Run a server, ``"replay"`` or ``"real"``; it ends with the block, or with this process.
 
     Raises:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from typing import Any, Protocol
@@ -32,7 +32,7 @@ class Wire(Protocol):
         """Send JSON, and return the JSON of the answer."""
         ...
 
-    def stream(self, path: str) -> AsyncIterator[bytes]:
+    def stream(self, path: str) -> AsyncGenerator[bytes, None]:
         """Get the pieces of an answer, as they come."""
         ...
 
@@ -54,7 +54,7 @@ def joining(fn: str, value: Any, session_hash: str) -> dict[str, Any]:
 async def messages(wire: Wire, session_hash: str) -> AsyncIterator[dict[str, Any]]:
     """Read an event stream."""
     buffer = b""
-    async with aclosing(wire.stream(f"{API}/queue/data?session_hash={session_hash}")) as pieces:  # type: ignore[type-var]
+    async with aclosing(wire.stream(f"{API}/queue/data?session_hash={session_hash}")) as pieces:
         async for piece in pieces:
             *frames, buffer = (buffer + piece).split(b"\n\n")
             for frame in frames:
@@ -135,7 +135,7 @@ async def many_in_a_session(wire: Wire, calls: int, fn: str) -> int:
         while len(answers) < calls:
             # The stream ends when nothing is under way, and is opened anew for what comes then.
             while len(expected) == len(answers):
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
             async for message in messages(wire, session_hash):
                 if message["msg"] == "process_completed":
                     answers[message["event_id"]] = message["output"]["data"][0]
@@ -150,10 +150,19 @@ async def stream(opening: Opening, url: str, n: int, *, fn: str) -> Result:
         return {**meter.stop(), "seen": outputs, "lost": int(outputs != n)}
 
 
+def in_trio(fn: Callable[..., Awaitable[Result]]) -> Callable[..., Result]:
+    """Run an async scenario."""
+
+    def scenario(**arguments: Any) -> Result:
+        return trio.run(partial(fn, **arguments))
+
+    return scenario
+
+
 def floor(opening: Opening, more: dict[str, Any]) -> None:
     """Run the scenario that the command line names over this wire."""
 
     def run(fn: Callable[..., Awaitable[Result]]) -> Callable[..., Result]:
-        return lambda **arguments: trio.run(partial(fn, opening, **arguments))
+        return in_trio(partial(fn, opening))
 
     main({**{fn.__name__: run(fn) for fn in (sequential, many, stream)}, **more})

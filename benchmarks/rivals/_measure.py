@@ -61,6 +61,13 @@ class Meter:
         }
 
 
+def ends_well(output: Any, n: int) -> bool:
+    """Tell whether this is the last output of a stream of so many steps."""
+    if not isinstance(output, str):
+        output = output[-1]["content"][-1]["text"]
+    return str(output).endswith(f"word{n - 1} ")
+
+
 def main(scenarios: Mapping[str, Scenario]) -> None:
     """Run the scenario that the command line names; print what it returns."""
     name, arguments = sys.argv[1:]

@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ._measure import Meter
+from ._measure import Meter, ends_well
 
 Result = dict[str, Any]
 Opening = Callable[..., Any]
@@ -82,12 +83,10 @@ def stream(opening: Opening, url: str, n: int, *, fn: str) -> Result:
         seen = 0
         output: Any = None
         meter = Meter()
-        for output in client.submit(n, api_name=f"/{fn}"):
+        for output in client.submit(n, api_name=f"/{fn}"):  # noqa: B007 - the last is looked at
             seen += 1
         measured = meter.stop()
-        if isinstance(output, list):
-            output = output[-1]["content"][-1]["text"]
-        return {**measured, "seen": seen, "lost": int(not output.endswith(f"word{n - 1} "))}
+        return {**measured, "seen": seen, "lost": int(not ends_well(output, n))}
 
 
 def cancel(opening: Opening, url: str, rounds: int) -> Result:
@@ -102,10 +101,9 @@ def cancel(opening: Opening, url: str, rounds: int) -> Result:
                 time.sleep(0.001)
             start = time.monotonic()
             job.cancel()
-            try:
+            # What it raises is its own business.
+            with suppress(BaseException):
                 job.result(timeout=10)
-            except BaseException:  # noqa: BLE001 - what it raises is its own business
-                pass
             raises.append(time.monotonic() - start)
             while (moment := client.predict(key, api_name="/stopped")) is None:
                 time.sleep(0.005)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,7 +39,7 @@ class Wire:
         self.host, self.port = host, port
         self.idle: list[Connection] = []
 
-    async def _request(self, method: str, path: str, body: bytes) -> AsyncIterator[bytes]:
+    async def _request(self, method: str, path: str, body: bytes) -> AsyncGenerator[bytes, None]:
         connection = (
             self.idle.pop()
             if self.idle
@@ -65,13 +65,13 @@ class Wire:
         pieces = [piece async for piece in self._request("POST", path, json.dumps(body).encode())]
         return json.loads(b"".join(pieces))
 
-    def stream(self, path: str) -> AsyncIterator[bytes]:
+    def stream(self, path: str) -> AsyncGenerator[bytes, None]:
         """Get the pieces of an answer, as they come."""
         return self._request("GET", path, b"")
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Wire]:
+async def opened(url: str) -> AsyncGenerator[Wire, None]:
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None

@@ -11,13 +11,12 @@ import trio
 
 IMPORT = time.perf_counter() - _START
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ._floor import API, POSTS, STREAMS, Result, call, floor
+from ._floor import API, POSTS, STREAMS, Result, call, floor, in_trio
 from ._measure import Meter
 
 
@@ -31,7 +30,7 @@ class Wire:
         """Send JSON, and return the JSON of the answer."""
         return (await self.client.post(path, json=body)).json()
 
-    async def stream(self, path: str) -> AsyncIterator[bytes]:
+    async def stream(self, path: str) -> AsyncGenerator[bytes, None]:
         """Get the pieces of an answer, as they come."""
         async with self.client.stream("GET", path) as response:
             async for piece in response.aiter_bytes():
@@ -39,9 +38,9 @@ class Wire:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Wire]:
+async def opened(url: str) -> AsyncGenerator[Wire, None]:
     limits = httpx.Limits(max_connections=STREAMS + POSTS, max_keepalive_connections=None)
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=None) as client:  # noqa: S113
+    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=None) as client:
         yield Wire(client)
 
 
@@ -62,10 +61,4 @@ def importing() -> Result:
 
 
 if __name__ == "__main__":
-    floor(
-        opened,
-        {
-            "import": importing,
-            "upload": lambda **arguments: trio.run(partial(upload, **arguments)),
-        },
-    )
+    floor(opened, {"import": importing, "upload": in_trio(upload)})

@@ -11,12 +11,12 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 _START = time.perf_counter()
 
-import gradio_client
+import gradio_client  # pyright: ignore[reportMissingTypeStubs] - it has none
 
 IMPORT = time.perf_counter() - _START
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ from ._measure import main
 
 
 @contextmanager
-def opened(url: str, **options: Any) -> Iterator[gradio_client.Client]:
+def opened(url: str, **options: Any) -> Generator[gradio_client.Client, None, None]:
     """Open a client as its documentation says; ``max_workers`` may be given."""
     with tempfile.TemporaryDirectory() as folder:
         client = gradio_client.Client(

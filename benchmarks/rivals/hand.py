@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import trio
 
+from ._floor import in_trio
 from ._measure import Meter, main
 
 
@@ -33,4 +33,4 @@ async def submit(calls: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main({"submit": lambda **arguments: trio.run(partial(submit, **arguments))})
+    main({"submit": in_trio(submit)})

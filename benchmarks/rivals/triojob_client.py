@@ -11,7 +11,7 @@ import triojob
 IMPORT = time.perf_counter() - _START
 
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -19,15 +19,18 @@ from typing import Any
 
 import trio
 
-from triojob import Client, ClientSession, File, JobCancelled, JobGroup, handle_file
+from triojob import Client, ClientSession, File, Job, JobCancelled, JobGroup, handle_file
 
-from ._measure import Meter, main
+from ._floor import in_trio
+from ._measure import Meter, ends_well, main
 
 Result = dict[str, Any]
 
 
 @asynccontextmanager
-async def opened(url: str, *, session: bool, **options: Any) -> AsyncIterator[Client | ClientSession]:
+async def opened(
+    url: str, *, session: bool, **options: Any
+) -> AsyncGenerator[Client | ClientSession, None]:
     """Open a client, and a session of it if that is what is measured."""
     async with Client(url, **options) as client:
         if not session:
@@ -74,8 +77,9 @@ async def many(url: str, calls: int, *, fn: str = "echo", session: bool = False)
         if fn == "echo":
             await endpoint("warm")
         meter = Meter()
+        jobs: list[Job[Any]] = []
         async with JobGroup() as group:
-            jobs = [group.submit(endpoint, f"call {number}") for number in range(calls)]
+            jobs += [group.submit(endpoint, f"call {number}") for number in range(calls)]
             for job in jobs:
                 await job.wait()
         measured = meter.stop()
@@ -117,19 +121,12 @@ async def stream(
         meter = Meter()
         job = client.submit(n, api_name=f"/{fn}")
         if live:
-            async for output in job:
+            async for output in job:  # noqa: B007 - the last is looked at
                 seen += 1
         else:
             output = await job.result()
         measured = meter.stop()
         return {**measured, "seen": seen, "lost": int(not ends_well(output, n))}
-
-
-def ends_well(output: Any, n: int) -> bool:
-    """Tell whether this is the last output of a stream of so many steps."""
-    if isinstance(output, list):
-        output = output[-1]["content"][-1]["text"]
-    return isinstance(output, str) and output.endswith(f"word{n - 1} ")
 
 
 async def cancel(url: str, rounds: int) -> Result:
@@ -149,13 +146,15 @@ async def cancel(url: str, rounds: int) -> Result:
                 await job.result()
             except JobCancelled:
                 raises.append(time.monotonic() - start)
-            stops.append(await when_stopped(partial(client.predict, key, api_name="/stopped")) - start)
+            stops.append(
+                await when_stopped(partial(client.predict, key, api_name="/stopped")) - start
+            )
     return {"raises": raises, "stops": stops, "lost": rounds - len(raises)}
 
 
 async def when_stopped(ask: Callable[[], Awaitable[float | None]]) -> float:
     """Ask until the server has stopped; return when that was."""
-    while (moment := await ask()) is None:
+    while (moment := await ask()) is None:  # noqa: ASYNC110 - it has no way to tell
         await trio.sleep(0.005)
     return moment
 
@@ -193,15 +192,6 @@ async def download(url: str, mib: int) -> Result:
             return {**meter.stop(), "lost": int(Path(saved).stat().st_size != mib * 2**20)}
 
 
-def run(fn: Callable[..., Awaitable[Result]]) -> Callable[..., Result]:
-    """Run an async scenario."""
-
-    def scenario(**arguments: Any) -> Result:
-        return trio.run(partial(fn, **arguments))
-
-    return scenario
-
-
 if __name__ == "__main__":
     asyncs = (construct, sequential, many, in_threads, stream, cancel, submit, upload, download)
-    main({"import": importing, **{fn.__name__: run(fn) for fn in asyncs}})
+    main({"import": importing, **{fn.__name__: in_trio(fn) for fn in asyncs}})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-
-from triojob.sync import Client
+from importlib import import_module
+from typing import Any
 
 from . import _threads
 from ._measure import main
+
+Client: Any = import_module("triojob.sync").Client
 
 if __name__ == "__main__":
     main(
