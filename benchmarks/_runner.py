@@ -24,7 +24,7 @@ CACHE = HERE / ".cache"
 NODE_FOLDER = HERE / "rivals" / "node"
 MODULES = {"gradio_client_": "gradio_client", "triojob_sync": "triojob.sync", "floor_h11": "h11"}
 """What a rival's program needs beside what triojob needs."""
-ENOUGH = 20
+ENOUGH = 10
 """A client that has taken so many seconds for a case is not run for it again."""
 
 
