@@ -77,5 +77,5 @@ def median_of(runs: Sequence[Metrics]) -> Metrics:
     if walls:
         metrics |= {"wall_least": min(walls), "wall_most": max(walls)}
     if lost is not None:
-        metrics["lost"] = lost
+        metrics |= {"lost": lost, "lost_least": min(run.get("lost", 0) for run in runs)}
     return metrics

@@ -126,8 +126,8 @@ def goals_table(goals: Iterable[Goal]) -> str:
         figure = "not measured" if goal.figure is None else number(goal.figure)
         if goal.figure is not None and goal.unit:
             figure += f" {goal.unit}"
-        if goal.spoiled:
-            figure += f" ({goal.spoiled})"
+        if remark := goal.spoiled or goal.doubt:
+            figure += f" ({remark})"
         lines.append([goal.text, figure, number(goal.bound), goal.verdict])
     return table(["goal", "measured", "bound", "verdict"], lines)
 
