@@ -55,6 +55,7 @@ def summary(run: Mapping[str, Any]) -> Metrics:
     }
     for series, name in SERIES.items():
         if values := run.get(series):
+            metrics[f"{name}_first"] = values[0]
             metrics[f"{name}_median"] = statistics.median(values)
             metrics[f"{name}_p99"] = percentile(values, 0.99)
     return metrics

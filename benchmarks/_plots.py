@@ -18,7 +18,7 @@ from ._goals import Rows
 Row = Mapping[str, Any]
 # The same client has the same colour in all plots.
 COLOURS = {"triojob": "#1f6feb", "trio + ": "#8c959f", NODE: "#bf8700", GRADIO: "#cf222e"}
-BARS = {
+DOTS = {
     "sequential": ("latency_median", 1000, "median of a call, ms"),
     "concurrent": ("wall", 1, "time for all, s"),
     "seconds": ("wall", 1, "time for all, s"),
@@ -31,12 +31,18 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Draw what there are rows for; return the files."""
     # Nothing in a file changes that did not change in the figures.
     mpl.rcParams["svg.hashsalt"] = "triojob"
+    mpl.rcParams["svg.fonttype"] = "none"
     mpl.rcParams["font.size"] = 9
     drawn: list[Path] = []
-    for scenario, (metric, factor, label) in BARS.items():
-        own = [row for row in rows if row["scenario"] == scenario and metric in row["metrics"]]
-        if own:
-            drawn.append(_bars(own, metric, factor, label, folder / f"{scenario}.svg"))
+    for scenario, (metric, factor, label) in DOTS.items():
+        own = [
+            row
+            for row in rows
+            if row["scenario"] == scenario
+            and (metric in row["metrics"] or str(row["failed"]).startswith(">"))
+        ]
+        if any(row["metrics"] for row in own):
+            drawn.append(_dots(own, metric, factor, label, folder / f"{scenario}.svg"))
     found = Rows(rows)
     drawn += [
         _growth(found, fn, folder / f"streams-{fn}.svg")
@@ -51,34 +57,39 @@ def colour(rival: str) -> str:
     return next((found for start, found in COLOURS.items() if rival.startswith(start)), "black")
 
 
-def _bars(rows: Sequence[Row], metric: str, factor: float, label: str, path: Path) -> Path:
-    """Draw one row of bars for each case, on a logarithmic axis."""
+def _dots(rows: Sequence[Row], metric: str, factor: float, label: str, path: Path) -> Path:
+    """Draw one dot for each client, case by case, on one logarithmic axis."""
     cases = list(dict.fromkeys((row["case"], row["server"]) for row in rows))
     heights = [sum((row["case"], row["server"]) == case for row in rows) for case in cases]
     figure, axes = plt.subplots(
         len(cases),
         1,
         squeeze=False,
-        figsize=(7, 0.7 * len(cases) + 0.26 * sum(heights)),
+        sharex=True,
+        figsize=(7, 0.6 * len(cases) + 0.24 * sum(heights)),
         height_ratios=heights,
         layout="constrained",
     )
     for (case, server), axis in zip(cases, axes[:, 0], strict=True):
         own = [row for row in rows if (row["case"], row["server"]) == (case, server)][::-1]
-        values = [row["metrics"][metric] * factor for row in own]
-        bars = axis.barh(
-            [row["rival"] for row in own], values, color=[colour(row["rival"]) for row in own]
-        )
-        losses = [row["metrics"].get("lost", 0) for row in own]
-        texts = [
-            f" {value:.3g}" + (f" ({lost:g} lost)" if lost else "")
-            for value, lost in zip(values, losses, strict=True)
-        ]
-        axis.bar_label(bars, texts)
+        for place, row in enumerate(own):
+            if metric not in row["metrics"]:
+                note = f"  {row['failed']}"
+                axis.text(0, place, note, va="center", transform=axis.get_yaxis_transform())
+                continue
+            value = row["metrics"][metric] * factor
+            lost = row["metrics"].get("lost")
+            axis.plot(value, place, "o", color=colour(row["rival"]))
+            text = f"  {value:.3g}" + (f" ({lost:g} lost)" if lost else "")
+            axis.text(value, place, text, va="center")
+        axis.set_yticks(range(len(own)), [row["rival"] for row in own])
+        axis.set_ylim(-0.6, len(own) - 0.4)
         axis.set_xscale("log")
-        axis.set_xlim(right=max(values) * 4)
+        axis.grid(axis="x", color="#d0d7de", linewidth=0.5)
         axis.set_title(f"{case}, {server} server", loc="left", fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)
+    values = [row["metrics"][metric] * factor for row in rows if metric in row["metrics"]]
+    axes[-1, 0].set_xlim(min(values) / 2, max(values) * 5)
     axes[-1, 0].set_xlabel(f"{label} (logarithmic)")
     return _save(figure, path)
 
@@ -101,6 +112,9 @@ def _growth(rows: Rows, fn: str, path: Path) -> Path:
                 )
         axis.set_xscale("log")
         axis.set_yscale("log")
+        sizes = sorted({row["n"] for row in rows.rows if row["n"] and row["scenario"] == "streams"})
+        axis.set_xticks(sizes, [f"{n:,}" for n in sizes])
+        axis.minorticks_off()
         axis.set_xlabel("n, steps of the stream")
         axis.set_title(label, loc="left", fontsize=9)
         axis.spines[["top", "right"]].set_visible(False)

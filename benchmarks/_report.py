@@ -61,7 +61,11 @@ COLUMNS: dict[str, list[Column]] = {
         ("to the server's stop, ms", "stop_median", ms),
         ("p99", "stop_p99", ms),
     ],
-    "construct": [("median, ms", "latency_median", ms), ("p99, ms", "latency_p99", ms)],
+    "construct": [
+        ("first, ms", "latency_first", ms),
+        ("median, ms", "latency_median", ms),
+        ("p99, ms", "latency_p99", ms),
+    ],
     "imports": [("time, ms", "wall", ms), ("least", "wall_least", ms), ("most", "wall_most", ms)],
     "submit": [
         ("time, ms", "wall", ms),

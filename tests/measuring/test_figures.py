@@ -54,7 +54,12 @@ def test_percentiles_are_values_that_were_measured():
 
 def test_a_run_is_reduced_to_numbers():
     told = {"wall": 2, "peak_kib": None, "latencies": [1, 2, 9], "failures": {"x": 1}}
-    assert summary(told) == {"wall": 2, "latency_median": 2, "latency_p99": 9}
+    assert summary(told) == {
+        "wall": 2,
+        "latency_first": 1,
+        "latency_median": 2,
+        "latency_p99": 9,
+    }
 
 
 def test_medians_are_of_the_runs_that_lost_nothing():
