@@ -12,7 +12,7 @@ import cProfile
 import pstats
 import sys
 import sysconfig
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -82,24 +82,22 @@ def sites() -> list[tuple[str, Path]]:
     return [("", Path(sysconfig.get_path(name))) for name in ("purelib", "platlib")]
 
 
-def by_package(own: dict[Key, float]) -> Counter[str]:
-    """Add up the seconds in the functions of each package."""
-    seconds: Counter[str] = Counter()
+def by_package(own: dict[Key, float]) -> list[tuple[str, float]]:
+    """Add up the seconds in the functions of each package, and put the most first."""
+    seconds: defaultdict[str, float] = defaultdict(float)
     for (file, _, _), time in own.items():
-        seconds[package_of(file)] += time  # type: ignore[assignment] - a Counter of floats
-    return seconds
+        seconds[package_of(file)] += time
+    return sorted(seconds.items(), key=lambda item: -item[1])
 
 
 def report(name: str, stats: pstats.Stats, n: int, top: int) -> str:
     """Write down a profile."""
-    own: dict[Key, float] = {
-        key: values[2]
-        for key, values in stats.stats.items()  # type: ignore[attr-defined] - the stubs lack it
-    }
+    # The stubs don't know this attribute.
+    own: dict[Key, float] = {key: values[2] for key, values in vars(stats)["stats"].items()}
     whole = sum(own.values())
     packages = [
         [package, f"{time / n * 1e6:.0f}", f"{time / whole:.0%}"]
-        for package, time in by_package(own).most_common()
+        for package, time in by_package(own)
     ]
     functions = [
         [f"`{package_of(file)}`: `{Path(file).name}:{function}`", f"{time / n * 1e6:.0f}"]
