@@ -49,14 +49,23 @@ def record(url: str) -> dict[str, Any]:
     return calls
 
 
+def written(calls: dict[str, Any]) -> str:
+    """Write the calls as JSON, a message a line."""
+    parts = [
+        f"{json.dumps(name)}: [\n" + ",\n".join(map(json.dumps, messages)) + "\n]"
+        for name, messages in calls.items()
+    ]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def main() -> None:
     with running("real") as server:
         root = httpx.URL(server.url)
         for name, path in (("config", "/config"), ("info", f"{API}/info")):
             text = httpx.get(root.join(path)).text.replace(server.url, "http://ROOT")
             (RECORDED / f"{name}.json").write_text(text, encoding="utf-8")
-        text = json.dumps(record(server.url), indent=1)
-        (RECORDED / "calls.json").write_text(text + "\n", encoding="utf-8")
+        text = written(record(server.url))
+        (RECORDED / "calls.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
