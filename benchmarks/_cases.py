@@ -48,6 +48,7 @@ class Case:
     """The size, where cases differ by it alone; a client that took too long for one gets none
     that is larger."""
     timeout: float = 60
+    """Seconds that gradio_client has for one run; the others have more, see `_runner`."""
 
 
 PROGRAMS = {

@@ -8,6 +8,7 @@ from benchmarks._cases import CASES, GRADIO, HTTPX, LIVE, NODE, SESSION, TRIOJOB
 from benchmarks._figures import exponent, median_of, percentile, summary
 from benchmarks._goals import judge
 from benchmarks._report import COLUMNS, markdown
+from benchmarks._runner import last_error
 
 SIZES = (500, 1000, 2000, 4000)
 
@@ -127,6 +128,13 @@ def test_the_report_shows_figures_losses_and_failures():
     assert f"| `{NODE}` | 1 | 3 | 0.5 |" in text
     assert f"| `{GRADIO}` | > 60 s | > 60 s |  |" in text
     assert "- `a note`" in text
+
+
+def test_the_error_of_a_group_is_the_one_inside():
+    said = "  + Exception Group Traceback:\n  | ExceptionGroup: many\n    | httpx.ReadError: gone\n    +--"
+    assert last_error(said) == "httpx.ReadError: gone"
+    assert last_error("no traceback\n") == "no traceback"
+    assert last_error("") == "it said nothing"
 
 
 @pytest.mark.parametrize("quick", [False, True])
