@@ -131,7 +131,7 @@ def test_the_report_shows_figures_losses_and_failures():
 
 
 def test_the_error_of_a_group_is_the_one_inside():
-    said = "  + Exception Group Traceback:\n  | ExceptionGroup: many\n    | httpx.ReadError: gone\n    +--"
+    said = "  + Traceback:\n  | ExceptionGroup: many\n    | httpx.ReadError: gone\n    +--"
     assert last_error(said) == "httpx.ReadError: gone"
     assert last_error("no traceback\n") == "no traceback"
     assert last_error("") == "it said nothing"
