@@ -93,13 +93,19 @@ async def many(
     opening: Opening, url: str, calls: int, *, fn: str = "echo", session: bool = False
 ) -> Result:
     right = 0
+    failures: dict[str, int] = {}
     limiter = trio.CapacityLimiter(STREAMS)
 
     async def one(wire: Wire, number: int) -> None:
         nonlocal right
-        async with limiter:
-            answer, _ = await call(wire, fn, f"call {number}")
-        right += answer == f"call {number}"
+        try:
+            async with limiter:
+                answer, _ = await call(wire, fn, f"call {number}")
+        except Exception as exc:  # noqa: BLE001 - nothing here makes good for what fails
+            name = type(exc).__name__
+            failures[name] = failures.get(name, 0) + 1
+        else:
+            right += answer == f"call {number}"
 
     async with opening(url) as wire:
         meter = Meter()
@@ -109,7 +115,7 @@ async def many(
             async with trio.open_nursery() as nursery:
                 for number in range(calls):
                     nursery.start_soon(one, wire, number)
-        return {**meter.stop(), "lost": calls - right}
+        return {**meter.stop(), "lost": calls - right, "failures": failures}
 
 
 async def many_in_a_session(wire: Wire, calls: int, fn: str) -> int:

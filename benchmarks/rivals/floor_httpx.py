@@ -39,7 +39,10 @@ class Wire:
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncGenerator[Wire, None]:
-    limits = httpx.Limits(max_connections=STREAMS + POSTS, max_keepalive_connections=None)
+    # Gradio closes idle connections after 5 s, and a request may meet that: so let go before.
+    limits = httpx.Limits(
+        max_connections=STREAMS + POSTS, max_keepalive_connections=None, keepalive_expiry=2
+    )
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=None) as client:
         yield Wire(client)
 
