@@ -128,6 +128,7 @@ def test_the_report_shows_figures_losses_and_failures():
     assert f"| `{NODE}` | 1 | 3 | 0.5 |" in text
     assert f"| `{GRADIO}` | > 60 s |  |  |" in text
     assert "- `a note`" in text
+    assert "not measured" not in text
 
 
 def test_the_error_of_a_group_is_the_one_inside():
