@@ -51,6 +51,7 @@ from triojob import (
     ProtocolError,
     QueueFull,
     RenderUpdate,
+    Retry,
     ServerRestarted,
     ServerStopped,
     SpaceError,
@@ -247,6 +248,7 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         assert_type(greet.with_event_data({"index": 0}), Endpoint)
         assert_type(greet.with_event_data([1], trigger_id=3), Endpoint)
         assert_type(greet.with_headers({"accept-language": "fr"}), Endpoint)
+        assert_type(greet.with_retry(Retry(attempts=None, idempotent=True)), Endpoint)
         async with greet.stream("Ada", loud=True) as stream:
             assert_type(stream, InputStream)
             assert_type(stream.job, Job[Any])

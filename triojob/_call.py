@@ -18,6 +18,7 @@ from outcome import Error, Outcome, Value
 
 from ._messages import Status, StatusUpdate, WholeOutput
 from ._reporter import Reporter, current_reporter
+from ._retry import Retry
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -31,6 +32,8 @@ class Call(ABC):
 
     name: str
     """What is called, for people."""
+    retry: Retry | None = None
+    """How it is made again, where it goes to a server."""
 
     @abstractmethod
     async def run(self, record: JobRecord) -> Outcome[Any]:
