@@ -74,6 +74,17 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def fire(session: nox.Session) -> None:
+    """Run tests/sync/test_fire.py with 64 threads and 100 calls each, and show the counts."""
+    install_wheel(session)
+    arguments = pytest_arguments(session, "tests/sync/test_fire.py")
+    session.run(
+        *("python", "-m", "pytest", "-s", "-o", "faulthandler_timeout=1000", *arguments),
+        env={"TRIOJOB_FIRE": "1"},
+    )
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the whole test suite under branch coverage, subprocesses too; fail below the bound."""
     install_wheel(session)
