@@ -18,6 +18,7 @@ from outcome import Error, Outcome, Value
 
 from ._messages import Status, StatusUpdate, WholeOutput
 from ._reporter import Reporter, current_reporter
+from ._retry import Retry
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -31,6 +32,8 @@ class Call(ABC):
 
     name: str
     """What is called, for people."""
+    retry: Retry | None = None
+    """How it is made again, where it goes to a server."""
 
     @abstractmethod
     async def run(self, record: JobRecord) -> Outcome[Any]:
@@ -108,7 +111,7 @@ class _LocalCall(Call):
         except BaseException as exc:  # noqa: BLE001 - all of it is raised on or handed over
             # Cancelled belongs to Trio: it passes through the nursery to the scope that raised it.
             # All else is handed over bare, so that the nursery here leaves no wrapping on it.
-            stop, failure = _split_cancelled(exc)
+            stop, failure = split_cancelled(exc)
             if failure is not None:
                 # This frame holds the reporter, and through it the job that will hold the
                 # exception: leaving it in the traceback would make a reference cycle.
@@ -174,7 +177,7 @@ def _drop_frames(exc: BaseException, count: int) -> None:
     exc.__traceback__ = traceback
 
 
-def _split_cancelled(
+def split_cancelled(
     exc: BaseException,
 ) -> tuple[BaseException | None, BaseException | None]:
     """Return what of ``exc`` is a cancellation, and what is not."""

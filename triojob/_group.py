@@ -14,6 +14,7 @@ from outcome import Error
 from ._call import Call, bind
 from ._errors import GroupClosed, parts
 from ._job import Job, JobRecord
+from ._retry import Retry
 from ._turns import Turns
 
 if sys.version_info < (3, 11):
@@ -41,6 +42,8 @@ class JobGroup:
             body, and every failure is raised at the end, seen or not.
         history: How many of its last outputs, and how many of its other messages, each job
             keeps for who comes late.  None keeps all.
+        retry: How calls of endpoints are made again that never started, unless the endpoint says
+            something else (`Endpoint.with_retry`).  None for not at all.
 
     Raises:
         ValueError: ``limit`` is not a positive number, or ``history`` is negative.
@@ -52,6 +55,7 @@ class JobGroup:
         limit: float | None = None,
         fail_fast: bool = False,
         history: int | None = None,
+        retry: Retry | None = None,
     ) -> None:
         if limit is None:
             limit = math.inf
@@ -63,6 +67,7 @@ class JobGroup:
         self._turns = Turns(limit)
         self._fail_fast = fail_fast
         self._history = history
+        self._retry = retry
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
         self._token: trio.lowlevel.TrioToken | None = None
@@ -167,6 +172,7 @@ class JobGroup:
             GroupClosed: The group was not entered, or has ended.
         """
         nursery = self._entered()
+        call.retry = call.retry or self._retry
         record = JobRecord(call.name, self._history, self._retrieved, self._crashed)
         job: Job[Any] = Job._of(record)
         name = f"<job #{record.number} {call.name}>"

@@ -1,4 +1,4 @@
-"""Both clients on the real server."""
+"""Both clients on the real server, and scripted servers for threads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.sync.support import Pair, opened
+from tests.sync.threads_support import ServerThread
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,3 +24,19 @@ def pair(gradio_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """Open both clients on the app that all tests share."""
     with opened(gradio_url, tmp_path_factory.mktemp("files")) as both:
         yield both
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[ServerThread]:
+    """Serve for all tests of the module: its record has the events of all of them."""
+    server = ServerThread()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[ServerThread]:
+    """Serve for one test."""
+    server = ServerThread()
+    yield server
+    server.close()

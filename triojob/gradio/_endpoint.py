@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -12,10 +14,11 @@ import trio
 from outcome import Error, Outcome
 
 from .._call import Call, Submittable
-from .._errors import GroupClosed, JobCancelled, short_repr
+from .._errors import GroupClosed, JobCancelled, TriojobError, short_repr
 from .._group import JobGroup
 from .._job import Job, JobRecord
 from .._messages import Status, StatusUpdate
+from .._retry import Retry
 from ._bare import BareBody
 from ._config import EndpointInfo
 from ._drivers import CallDriver, CallRequest, StreamDriver
@@ -28,6 +31,8 @@ from ._parameters import encode_value
 from ._session import Delivery, Hub, Session
 from ._uploads import check_files, upload_files
 from ._wire import Trigger
+
+logger = logging.getLogger("triojob")
 
 Via: TypeAlias = Literal["queue", "run", "call"]
 """A way that calls take."""
@@ -68,8 +73,10 @@ class _RemoteCall(Call):
         request: CallRequest,
         gaps: Gaps,
         feed: InputFeed | None,
+        retry: Retry | None,
     ) -> None:
         self.name = info.name
+        self.retry = retry
         if feed is None and info.takes_stream:
             # One input only: else the app would wait for more, for as long as it likes.
             feed = InputFeed(info.name, hub.http, hub.background, once=True)
@@ -82,8 +89,55 @@ class _RemoteCall(Call):
         self._driver = driver
         self._request = request
         self._gaps = gaps
+        self._yielded = False
+        """Whether the last attempt has come to an output."""
 
     async def run(self, record: JobRecord) -> Outcome[Any]:
+        retry = self.retry
+        if retry is None or self._feed is not None:
+            return await self._attempt(record)
+        start, attempt = trio.current_time(), 0
+        while True:
+            attempt += 1
+            try:
+                result = await self._attempt(record)
+            except TriojobError as exc:
+                result = Error(exc)
+            seconds: float | None = None
+            if isinstance(result, Error) and not (record.cancelled or self._yielded):
+                seconds = self._pause(retry, result.error, attempt, trio.current_time() - start)
+            if seconds is None:
+                return result
+            record.reporter.status(StatusUpdate(Status.STARTING))
+            with trio.CancelScope() as scope, self._hub.call(scope):
+                with trio.move_on_after(seconds):
+                    await record.receive()
+            if scope.cancelled_caught:
+                return self._closed(record)
+
+    def _pause(
+        self, retry: Retry, error: BaseException, attempt: int, elapsed: float
+    ) -> float | None:
+        """Return for how many seconds to wait before the next attempt; None for no other one."""
+        if not retry.may_repeat(error, stateful=self._info.stateful):
+            return None
+        seconds = retry.pause(error, attempt, elapsed, random.random())  # noqa: S311 - no secret
+        if seconds is not None:
+            logger.info(
+                "%s: attempt %d failed (%s); the next one is in %.2f s",
+                self.name,
+                attempt,
+                type(error).__name__,
+                seconds,
+            )
+        return seconds
+
+    def _closed(self, record: JobRecord) -> Outcome[Any]:
+        record.cancelled = True
+        error = JobCancelled(f"{self.name} was cancelled", reason="the client was closed")
+        return Error(error)
+
+    async def _attempt(self, record: JobRecord) -> Outcome[Any]:
         info, feed = self._info, self._feed
         stage = FileStage(record.reporter, self._settings.outputs, info.name)
         translator = EventTranslator(
@@ -121,13 +175,12 @@ class _RemoteCall(Call):
                     result = await record.receive()
                     nursery.cancel_scope.cancel()
             finally:
+                self._yielded = stage.yielded
                 if delivery is not None and not translator.finished:
                     delivery.abandon()
         if result is None:
             # Only the client's end cancels the scope of the call.
-            record.cancelled = True
-            error = JobCancelled(f"{info.name} was cancelled", reason="the client was closed")
-            result = Error(error)
+            result = self._closed(record)
         return result
 
     def discard(self) -> None:
@@ -197,7 +250,9 @@ class Endpoint(Submittable):
         via: Via | None = None,
         trigger: Trigger | None = None,
         headers: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
     ) -> None:
+        self._retry = retry
         self._hub = hub
         self._find = find
         self._settings = settings
@@ -275,6 +330,7 @@ class Endpoint(Submittable):
             request=request,
             gaps=gaps,
             feed=feed,
+            retry=self._retry,
         )
 
     def _encode(
@@ -336,8 +392,20 @@ class Endpoint(Submittable):
         check_headers("headers", headers)
         return self._with(headers={**self._headers, **headers})
 
+    def with_retry(self, retry: Retry) -> Endpoint:
+        """Return this endpoint with calls that are made again when they never started.
+
+        A call with files uploads them again each time.  A call that has yielded outputs, or that
+        takes a stream of inputs, is not made again.
+        """
+        return self._with(retry=retry)
+
     def _with(
-        self, *, trigger: Trigger | None = None, headers: Mapping[str, str] | None = None
+        self,
+        *,
+        trigger: Trigger | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
     ) -> Endpoint:
         return Endpoint(
             self._hub,
@@ -346,6 +414,7 @@ class Endpoint(Submittable):
             via=self._asked_via,
             trigger=trigger or self._trigger,
             headers=self._headers if headers is None else headers,
+            retry=retry or self._retry,
         )
 
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:

@@ -140,9 +140,10 @@ class Connection:
         return Session(self._hub, one_at_a_time=False)
 
     def _stop(self, *, waiting: bool) -> None:
-        if not self._ended and not waiting:
-            self._group.cancel_scope.cancel(reason="the client was closed")
         self._leaving.set()
+        if not self._ended and not waiting:
+            with suppress(GroupClosed):  # it was never opened
+                self._group.cancel_scope.cancel(reason="the client was closed")
 
     # In any thread.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import concurrent.futures
 import logging
+import os
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import trio
@@ -17,7 +21,7 @@ from .._errors import GroupClosed, JobCancelled, JobTimeout
 from .._job import Job as TrioJob, JobRecord
 from .._messages import Status
 from .._timeline import OutputCursor
-from ._portal import Portal
+from ._portal import Portal, call_elsewhere
 from ._waiting import Bell, refuse_in_trio
 from .exceptions import translate
 from .utils import OutputUpdate, StatusUpdate, UpdateReader, ended, latest, starting
@@ -59,6 +63,13 @@ class Job(concurrent.futures.Future[Any]):
     _ending: threading.Lock
     """Held while it ends, as it does so only once."""
     _callbacks: list[Callable[[Any], object]]
+    _asking: int
+    """How many threads wait for its result."""
+    _asked: bool
+    """Whether some did so when it ended."""
+    _seen: bool
+    _traceback: TracebackType | None
+    """Of its exception, without those who have raised it on."""
     _bell: Bell
     _reason: str | None
     """Why it was cancelled."""
@@ -105,6 +116,9 @@ class Job(concurrent.futures.Future[Any]):
         self._record = None
         self._ending = threading.Lock()
         self._callbacks = []
+        self._asking = 0
+        self._asked = self._seen = False
+        self._traceback = None
         self._bell = Bell()
         self._reason = None
         self._unseen = False
@@ -145,6 +159,9 @@ class Job(concurrent.futures.Future[Any]):
         else:
             error = record.bare(result)
             self._finish(None, translate(error) if isinstance(error, Exception) else error)
+            if self._asked:
+                # By a thread that comes to it soon: maybe too late for the group, if that ends now.
+                record.retrieve()
 
     def _cancel_native(self) -> None:
         if self._native is not None:
@@ -159,20 +176,25 @@ class Job(concurrent.futures.Future[Any]):
             if error is None:
                 super().set_result(value)
             else:
-                self._unseen = self._group is None
+                # What has begun in a group is for that to raise.
+                self._unseen = self._group is None or self._record is None
+                self._asked = self._asking > 0
+                self._traceback = error.__traceback__
+                if self._unseen:
+                    _unseen.add(self)
                 super().set_exception(error)
         self._after_end()
 
-    def _be_cancelled(self, reason: str | None) -> bool:
-        """Become a cancelled future; return whether it has not been one, or has ended, before."""
+    def _be_cancelled(self, reason: str | None, tell: Callable[[], object] = lambda: None) -> None:
+        """Become a cancelled future and call ``tell``, unless it has ended before."""
         with self._ending:
             if self.done():
-                return False
+                return
             self._reason = reason
             super().cancel()
             super().set_running_or_notify_cancel()  # tells `concurrent.futures.wait` and the like
+        tell()
         self._after_end()
-        return True
 
     def _after_end(self) -> None:
         self._portal._release(self)
@@ -187,7 +209,7 @@ class Job(concurrent.futures.Future[Any]):
         if trio.lowlevel.in_trio_run() and not self._portal.closed:
             # Callbacks may take their time, and wait for other jobs.
             with suppress(RuntimeError):  # the interpreter is about to end
-                threading.Thread(target=self._call_back, args=(callbacks,)).start()
+                call_elsewhere(partial(self._call_back, callbacks))
                 return
         self._call_back(callbacks)
 
@@ -215,7 +237,21 @@ class Job(concurrent.futures.Future[Any]):
         """Wait until the job has ended, and have its failure count as seen."""
         if not self.done():
             refuse_in_trio("waiting for a job", _INSTEAD)
-            if not self._bell.wait_until(self.done, timeout):
+            with self._ending:
+                self._asking += 1
+            try:
+                self._bell.wait_until(self.done, timeout)
+            except BaseException:
+                with self._ending:
+                    self._asking -= 1
+                    # It may have ended for the one who asked and now leaves.
+                    self._unseen = self._unseen or (self._asked and not self._seen)
+                raise
+            with self._ending:
+                self._asking -= 1
+                # That it ended just now must not be missed: it was told that somebody sees it.
+                over = self.done()
+            if not over:
                 raise JobTimeout(
                     f"{self._name} has not ended within {timeout:g} s; it goes on "
                     "(job.cancel() would end it)"
@@ -224,23 +260,34 @@ class Job(concurrent.futures.Future[Any]):
 
     def _see(self) -> None:
         """Have the failure of this job, which has ended, count as seen."""
-        self._unseen = False
+        with self._ending:
+            self._unseen, self._seen = False, True
+        _unseen.discard(self)
         group, record = self._group, self._record
         if group is None or record is None or not record.failed or record.on_seen is None:
             return
-        if trio.lowlevel.in_trio_run():
-            record.retrieve()
-            return
-        # Here and now: the group may be about to end, and would raise it.
+        if self._portal.closed:
+            return  # the group is in the process that this one was forked from
         with suppress(trio.RunFinishedError):
-            trio.from_thread.run_sync(record.retrieve, trio_token=group.trio_token)
+            if not trio.lowlevel.in_trio_run():
+                # Here and now: the group may be about to end, and would raise it.
+                trio.from_thread.run_sync(record.retrieve, trio_token=group.trio_token)
+            elif trio.lowlevel.current_trio_token() is group.trio_token:
+                record.retrieve()
+            else:
+                group.trio_token.run_sync_soon(record.retrieve)
 
     def _look(self, fn: Callable[[JobRecord], T]) -> T | None:
         """Return ``fn(record)``, or None if the job has not begun."""
         record = self._record
         if record is None:
             return None
-        if self._group is None or self._group.history is None or trio.lowlevel.in_trio_run():
+        if (
+            self._group is None
+            or self._group.history is None
+            or self._portal.closed
+            or trio.lowlevel.in_trio_run()
+        ):
             return fn(record)
         # What is only ever added to can be read in any thread.  This forgets too.
         try:
@@ -271,7 +318,10 @@ class Job(concurrent.futures.Future[Any]):
         if self.cancelled():
             raise self._cancelled_error()
         try:
-            return super().result(0)
+            if self._exception is not None:
+                # Every raise adds frames to it: start from those of the job each time.
+                raise self._exception.with_traceback(self._traceback)
+            return self._result
         finally:
             # The traceback of what is raised holds this frame, which must not hold the job.
             del self
@@ -298,10 +348,13 @@ class Job(concurrent.futures.Future[Any]):
         Args:
             reason: Why, for ``JobCancelled.reason``.
         """
-        if self._be_cancelled(reason):
-            with suppress(GroupClosed):  # then there is nothing left to cancel
-                self._portal._post(self._cancel_native)
+        # Before the callbacks, which may take their time.
+        self._be_cancelled(reason, self._tell_native)
         return self.cancelled()
+
+    def _tell_native(self) -> None:
+        with suppress(GroupClosed):  # then there is nothing left to cancel
+            self._portal._post(self._cancel_native)
 
     def running(self) -> bool:
         """Return whether the job has begun, in its turn, and has not ended."""
@@ -424,11 +477,17 @@ class Job(concurrent.futures.Future[Any]):
             self._updates = UpdateReader(record.timeline, lambda: _outcome(record))
         return self._updates.take() if self._updates.pending else None
 
-    def __del__(self) -> None:
-        if getattr(self, "_unseen", False):
+    def _complain(self) -> None:
+        """Log a failure that nobody has seen."""
+        if self._unseen:
+            self._unseen = False
             logger.error(
                 "%s failed, and nobody asked for its result", self._name, exc_info=self._exception
             )
+
+    def __del__(self) -> None:
+        if hasattr(self, "_unseen"):
+            self._complain()
 
     def __repr__(self) -> str:
         return f"<Job {self._name!r} {self.status().code.name}>"
@@ -436,3 +495,25 @@ class Job(concurrent.futures.Future[Any]):
 
 def _outcome(record: JobRecord) -> Outcome[Any] | None:
     return None if record.cancelled else record.outcome
+
+
+_unseen: weakref.WeakSet[Job] = weakref.WeakSet()
+"""The jobs whose failure nobody has seen."""
+
+
+def _complain_of_all() -> None:
+    # Python need not drop everything at exit.
+    for job in tuple(_unseen):
+        job._complain()
+
+
+def _leave_to_the_other_process() -> None:
+    """In a forked child, log no failure of the process that it was forked from."""
+    for job in tuple(_unseen):
+        job._unseen = False
+    _unseen.clear()
+
+
+atexit.register(_complain_of_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_other_process)

@@ -17,9 +17,11 @@ from typing import Any, Protocol, TypeVar, final
 import trio
 from outcome import Error, Outcome, acapture
 
+from .._call import split_cancelled
 from .._errors import GroupClosed
 from .._group import JobGroup
-from ._waiting import Bell, refuse_in_trio
+from ..gradio._bare import BareBody
+from ._waiting import Bell, daemons_asleep, refuse_in_trio
 
 T = TypeVar("T")
 
@@ -65,7 +67,14 @@ class Portal:
             Exception: What ``fn`` raises.
         """
         refuse_in_trio("Portal.call()", "await the function")
-        task = _Task(fn, args)
+        result: Outcome[T] = self._outcome_of(_Task(fn, args))
+        try:
+            return result.unwrap()
+        finally:
+            # The traceback of what is raised holds this frame, which must not hold that.
+            del result
+
+    def _outcome_of(self, task: _Task) -> Outcome[Any]:
         self._hold(task)
         try:
             self._post(lambda: task.start(self._nursery))
@@ -77,8 +86,7 @@ class Portal:
         finally:
             self._release(task)
         assert task.outcome is not None
-        value: T = task.outcome.unwrap()
-        return value
+        return task.outcome
 
     # For the clients and jobs of this package.
 
@@ -109,9 +117,11 @@ class Portal:
     def _end(self, why: str, *, forked: bool = False) -> None:
         """Note that the run is gone, and tell what waits for it."""
         self._over = why
-        while self._unfinished:
-            thing, _ = self._unfinished.popitem()
-            thing.orphan(GroupClosed(why), forked=forked)
+        # Other threads take things out meanwhile, so that it may be empty at any moment.
+        with suppress(KeyError):
+            while True:
+                thing, _ = self._unfinished.popitem()
+                thing.orphan(GroupClosed(why), forked=forked)
 
     async def _serve(self, opened: Callable[[], object], closing: trio.Event) -> None:
         """Be open until ``closing`` or a cancellation."""
@@ -175,9 +185,15 @@ class _Task:
         try:
             with self._scope:
                 result = await acapture(self._fn, *self._args)
-                if isinstance(result, Error) and isinstance(result.error, trio.Cancelled):
-                    stop, result = result, None
-                    stop.unwrap()
+                if isinstance(result, Error):
+                    stop, failure = split_cancelled(result.error)
+                    result = None if failure is None else Error(failure)
+                    if stop is not None:
+                        try:
+                            raise stop
+                        finally:
+                            del stop, failure
+                    del failure
         finally:
             self.outcome = result or Error(GroupClosed(_CLOSED))
             self.bell.ring()
@@ -196,11 +212,15 @@ class _Thread:
         self.portal = Portal()
         self._closing = trio.Event()
         self._opened = threading.Event()
-        self._failure: BaseException | None = None
         # A daemon, as it must never keep the interpreter alive: whoever starts it ends it.
         self._thread = threading.Thread(target=self._main, name="triojob", daemon=True)
         self._thread.start()
-        self._opened.wait()
+        try:
+            self._opened.wait()
+        except BaseException:
+            self._opened.wait()  # that takes no time to speak of
+            self.close()
+            raise
 
     def _main(self) -> None:
         why = _CLOSED
@@ -240,19 +260,22 @@ async def open_portal() -> AsyncGenerator[Portal, None]:
     """Open a portal into the Trio run that this is called in, for an ``async with`` block.
 
     Threads that `trio.to_thread.run_sync` has started, or others, may use it inside the block.
-    Leaving it cancels what still runs for them, on the server too.
+    Leaving it cancels what still runs for them, on the server too; what the body raises passes
+    through bare.
     """
     portal = Portal()
     closing = trio.Event()
     try:
-        async with trio.open_nursery() as nursery:
-            opened = trio.Event()
-            nursery.start_soon(portal._serve, opened.set, closing, name="<portal>")
-            await opened.wait()
-            try:
-                yield portal
-            finally:
-                closing.set()
+        with BareBody(nurseries=1) as body:
+            async with trio.open_nursery() as nursery:
+                opened = trio.Event()
+                nursery.start_soon(portal._serve, opened.set, closing, name="<portal>")
+                await opened.wait()
+                try:
+                    with body.watched():
+                        yield portal
+                finally:
+                    closing.set()
     finally:
         portal._end(_CLOSED)
 
@@ -260,9 +283,15 @@ async def open_portal() -> AsyncGenerator[Portal, None]:
 # --- The one that clients share which are given none ---
 
 
+_callers: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+"""Threads that call what jobs have been given to be called at their ends."""
+
+
 class _Shared:
     lock = threading.Lock()
     thread: _Thread | None = None
+    last: list[Callable[[], object]] | None = None
+    """What is to be called when the thread has ended, at exit; None before."""
 
 
 def shared_portal() -> Portal:
@@ -273,15 +302,40 @@ def shared_portal() -> Portal:
         return _Shared.thread.portal
 
 
+def call_elsewhere(fn: Callable[[], object]) -> None:
+    """Have ``fn()`` called in another thread than this one, which is one of Trio.
+
+    Raises:
+        RuntimeError: There can't be another thread any more.
+    """
+    last = _Shared.last
+    if last is not None:
+        last.append(fn)  # nobody waits for threads any more
+    else:
+        # No daemon, as the one that starts it is: what is under way at exit must come to its end.
+        thread = threading.Thread(target=fn, name="triojob callbacks", daemon=False)
+        thread.start()
+        _callers.add(thread)
+
+
 def _close_shared() -> None:
     thread = _Shared.thread
-    if thread is not None:
+    if thread is None:
+        return
+    _Shared.last = []
+    with daemons_asleep():
         thread.close()
+    for caller in tuple(_callers):
+        caller.join()  # it was started as Python had just stopped to wait for threads
+    last, _Shared.last = _Shared.last, None
+    for fn in last:
+        fn()
 
 
 def _forget_other_processes_threads() -> None:
     """In a forked child there is one thread, and nothing will ever come from the others."""
-    _Shared.lock, _Shared.thread = threading.Lock(), None
+    _Shared.lock, _Shared.thread, _Shared.last = threading.Lock(), None, None
+    _callers.clear()
     for portal in tuple(_portals):
         portal._end(
             "this was started in the process that this one was forked from, where it goes on; "

@@ -44,6 +44,21 @@ def in_thread_of_trio() -> bool:
     return True
 
 
+class _Exit:
+    going = False
+    """The interpreter is ending, and no thread runs but its own one and daemons."""
+
+
+@contextmanager
+def daemons_asleep() -> Generator[None, None, None]:
+    """Wake no daemon thread meanwhile: it would only say what interrupted it, as it gets killed."""
+    _Exit.going = True
+    try:
+        yield
+    finally:
+        _Exit.going = False
+
+
 class _Waiter(ABC):
     """One wait; `wake` may be called in any thread, any number of times."""
 
@@ -57,9 +72,11 @@ class _ThreadWaiter(_Waiter):
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._daemon = threading.current_thread().daemon
 
     def wake(self) -> None:
-        self._event.set()
+        if not (self._daemon and _Exit.going):
+            self._event.set()
 
     def wait(self, seconds: float | None) -> None:
         self._event.wait(seconds)

@@ -109,6 +109,8 @@ class Client:
             oauth_token=oauth_token,
         )
         self._connection = self._open()
+        self._reopened: dict[int, Connection] = {}
+        """Those that took its place, by the process that was forked."""
         if verbose:
             print(f"Loaded as API: {self.src}")
 
@@ -123,6 +125,10 @@ class Client:
             raise _no_app(exc, connection.src) from exc.__cause__
         except _errors.TriojobError as exc:
             raise translate(exc) from exc.__cause__
+        except BaseException:
+            # Cut short, maybe just as it was open.
+            connection.leave(waiting=False)
+            raise
         # Not at the interpreter's end: the portal sees to that.
         weakref.finalize(self, connection.leave, waiting=True).atexit = False
         return connection
@@ -130,7 +136,10 @@ class Client:
     def _opened(self) -> Connection:
         if self._connection.forked:
             # The connections stay with the process that made them; this one makes its own.
-            self._connection = self._open()
+            mine = self._open()
+            self._connection = self._reopened.setdefault(os.getpid(), mine)
+            if self._connection is not mine:  # another thread was faster
+                mine.leave(waiting=False)
         return self._connection
 
     # What the app says of itself.
@@ -318,7 +327,10 @@ class Client:
             max_workers, verbose: As for `Client`.
 
         Raises:
-            As `triojob.duplicate`, and as `Client`.
+            SpaceError: The hub refuses.
+            MissingExtra: huggingface_hub is not installed: ``pip install "triojob[spaces]"``.
+
+        And what `triojob.duplicate` and `Client` raise.
         """
         refuse_in_trio("Client.duplicate()", "use `await triojob.duplicate(...)`")
         make = partial(

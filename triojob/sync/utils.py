@@ -41,7 +41,7 @@ class StatusUpdate:
     """Seconds."""
     success: bool | None
     time: datetime | None
-    """When this was received: local time, without a time zone."""
+    """When this was received, in local time, without a time zone."""
     progress_data: list[ProgressUnit] | None
     log: tuple[str, str] | None = None
     """Text and level of a line that the app logged; ``code`` is ``Status.LOG`` then."""
