@@ -14,6 +14,7 @@ import pytest
 
 import triojob
 import triojob.sync
+from tests.sync.differences import DIFFERENCES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -217,6 +218,12 @@ def test_each_test_on_a_page_is_there():
         ):
             text = (root / file).read_text(encoding="utf-8")
             assert not name or f"def {name}(" in text, f"{page.name}: {file}::{name}"
+
+
+def test_the_differences_from_gradio_client_are_those_that_tests_show():
+    page = (DOCS / "migration.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| (.+) \| (.+) \|$", page, re.MULTILINE)
+    assert rows == [(item.id, item.title, item.reason) for item in DIFFERENCES]
 
 
 def test_markdown_has_one_sentence_a_line():
