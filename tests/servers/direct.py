@@ -76,5 +76,7 @@ def go_direct(patch: pytest.MonkeyPatch) -> None:
         http._go_direct(http._client)
         assert http._connections is not None
         http._connections._connect = make
+        if transport._pool._max_keepalive_connections == 0:
+            http._connections._keepalive = 0
 
     patch.setattr(HTTP, "__init__", init)

@@ -54,6 +54,8 @@ from ._sse import EventDecoder
 if TYPE_CHECKING:
     import httpx
 
+logger = logging.getLogger("triojob")
+
 HTTPClient: TypeAlias = "httpx.AsyncClient"
 """What ``Client(http_client=)`` takes."""
 HTTPTransport: TypeAlias = "httpx.AsyncBaseTransport"
@@ -184,6 +186,7 @@ class HTTP:
         """Close all connections, unless they are those of the caller's own client."""
         if self._connections is not None:
             self._connections.close()
+            await trio.lowlevel.cancel_shielded_checkpoint()
         if self._owned:
             with trio.CancelScope(shield=True):  # closing sockets: nothing here can block for long
                 await self._client.aclose()
@@ -304,6 +307,9 @@ class HTTP:
                 write = self.timeouts.write
                 answer = await self._connections.send(method, data, write=write, read=read)
                 self._keep_cookies(url, answer)
+                if logger.isEnabledFor(logging.DEBUG):
+                    shown = _SESSION_IN_PATH.sub(r"\1...", public_part(url))
+                    logger.debug("%s %s: status %d", method, shown, answer.status)
                 return answer
         request = self._build(method, url, own, content=body, timeout=self._timeout(read))
         request.stream = _one_piece(request.content)
