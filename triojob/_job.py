@@ -20,7 +20,7 @@ import trio
 from outcome import Error, Outcome, Value
 
 from ._errors import JobCancelled, JobNotDone, JobTimeout, leaves
-from ._messages import Finished, LogMessage, Message, RenderUpdate, Status, StatusUpdate, now
+from ._messages import Finished, LogMessage, Message, RenderUpdate, Status, StatusUpdate
 from ._reporter import Reporter
 from ._timeline import OutputCursor, Timeline, Update, UpdateCursor
 from ._turns import Turns
@@ -158,9 +158,12 @@ class JobRecord:
             return
         if isinstance(message, StatusUpdate):
             # Progress and log stay until there is newer; see StatusUpdate.
-            if message.progress_data is None:
-                message = replace(message, progress_data=self.status.progress_data)
-            self._set_status(replace(message, log=self.status.log))
+            before = self.status
+            if message.progress_data is None and before.progress_data is not None:
+                message = replace(message, progress_data=before.progress_data)
+            if message.log is not before.log:
+                message = replace(message, log=before.log)
+            self._set_status(message)
         elif isinstance(message, LogMessage):
             self.status = replace(self.status, log=message)
             self.timeline.add_notice(message)
@@ -212,14 +215,11 @@ class JobRecord:
         self.outcome = result
         self._ended.set()
         self._set_status(
-            replace(
-                self.status,
-                code=Status.CANCELLED if self.cancelled else Status.FINISHED,
+            StatusUpdate(
+                Status.CANCELLED if self.cancelled else Status.FINISHED,
                 success=isinstance(result, Value),
-                rank=None,
-                queue_size=None,
-                eta=None,
-                time=now(),
+                progress_data=self.status.progress_data,
+                log=self.status.log,
             )
         )
         self._news.unpark_all()

@@ -115,10 +115,7 @@ class _RemoteCall(Call):
                 session = self._session or self._hub.take_lane()
                 if await session.send(delivery):
                     record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(stage.run, name=f"<files of {info.name}>")
-                    result = await record.receive()
-                    nursery.cancel_scope.cancel()
+                result = await self._receive(record, stage)
             finally:
                 if delivery is not None and not translator.finished:
                     delivery.abandon()
@@ -127,6 +124,18 @@ class _RemoteCall(Call):
             record.cancelled = True
             error = JobCancelled(f"{info.name} was cancelled", reason="the client was closed")
             result = Error(error)
+        return result
+
+    async def _receive(self, record: JobRecord, stage: FileStage) -> Outcome[Any]:
+        """Receive what comes to its end, with a task for the files once there are any."""
+        if not stage.has_work:
+            with trio.CancelScope() as scope:
+                stage.on_work = scope.cancel
+                return await record.receive()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.run, name=f"<files of {self.name}>")
+            result = await record.receive()
+            nursery.cancel_scope.cancel()
         return result
 
     def discard(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -84,7 +84,7 @@ class FileStage(Reporter):
     """
 
     __slots__ = ("_files", "_has_files", "_name", "_news", "_out", "_over", "_shown", "_state",
-                 "_waiting")  # fmt: skip
+                 "_waiting", "on_work")  # fmt: skip
 
     def __init__(self, reporter: Reporter, files: OutputFiles, name: str) -> None:
         super().__init__(reporter._send)
@@ -98,15 +98,26 @@ class FileStage(Reporter):
         self._waiting: deque[_Step] = deque()
         self._news = trio.lowlevel.ParkingLot()
         self._over = False
+        self.on_work: Callable[[], object] | None = None
+        """Called when there are files to download, which `run` does."""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there are files to download."""
+        return bool(self._waiting)
 
     def _put(self, message: Message) -> bool:
         if self._over:
             return False
+        if isinstance(message, StatusUpdate) and not self._waiting:
+            return self._out._put(message)
         step = self._look_at(message)
         if not self._waiting and not step.missing:
             return self._pass(step)
         self._waiting.append(step)
         self._news.unpark_all()
+        if self.on_work is not None:
+            self.on_work()
         return True
 
     def _look_at(self, message: Message) -> _Step:

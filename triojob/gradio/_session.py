@@ -229,7 +229,8 @@ class Session:
     def __init__(self, hub: Hub, *, lane: bool = False, one_at_a_time: bool = True) -> None:
         self._hub = hub
         self._lane = lane
-        self._at_once = 1 if one_at_a_time else math.inf
+        # Of a lane's calls, the hub sees to it that there is but one.
+        self._at_once = 1 if one_at_a_time and not lane else math.inf
         # A bearer secret: whoever knows it can cancel the session's events.  Never logged.
         self._hash = uuid.uuid4().hex
         self._functions: dict[int, _Function] = {}
@@ -310,12 +311,13 @@ class Session:
             with delivery.waiting:
                 while function.telling:
                     await function.told.park()
-                async with self._opening:
-                    if self._place is None:
-                        await self._hub.take_place(self, delivery.number)
-                        self._place = delivery.number
+                if self._place is None:
+                    await self._open(delivery)
                 await self._hub.watch.look()
-                await requests.acquire_on_behalf_of(delivery)
+                try:
+                    requests.acquire_on_behalf_of_nowait(delivery)
+                except trio.WouldBlock:
+                    await requests.acquire_on_behalf_of(delivery)
                 may_send = True
             if not delivery.waiting.cancel_called:
                 self._vouch(delivery)
@@ -332,6 +334,13 @@ class Session:
             self._join, delivery, driver, name=f"<join {delivery.name}>"
         )
         return True
+
+    async def _open(self, delivery: Delivery) -> None:
+        """Take a place in the budget of streams, unless another call does so first."""
+        async with self._opening:
+            if self._place is None:
+                await self._hub.take_place(self, delivery.number)
+                self._place = delivery.number
 
     async def _send_alone(self, delivery: Delivery, driver: CallDriver) -> bool:
         has_place = False
