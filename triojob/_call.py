@@ -11,6 +11,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
@@ -90,19 +91,28 @@ def bind(fn: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
 
 
 class _LocalCall(Call):
-    """A call that runs in this process, in a child task of the job's own."""
+    """A call that runs in this process, in the job's own task.
+
+    So that task can't wait at the channel meanwhile: whoever reports has it recorded at once.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     async def run(self, record: JobRecord) -> Outcome[Any]:
-        record.reporter.status(StatusUpdate(Status.PROCESSING))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._produce, record.reporter, name=self.name)
-            return await record.receive()
+        reporter = record.reporter
+        # Listeners are none of the function's code, and can't report for it.
+        reporter.on_put = functools.partial(copy_context().run, record.take)
+        reporter.status(StatusUpdate(Status.PROCESSING))
+        token = current_reporter.set(reporter)
+        try:
+            await self._produce(reporter)
+        finally:
+            current_reporter.reset(token)
+            reporter.on_put = None
+        return await record.receive()
 
     async def _produce(self, reporter: Reporter) -> None:
-        current_reporter.set(reporter)
         try:
             value = await self._evaluate(reporter)
         except BaseException as exc:  # noqa: BLE001 - all of it is raised on or handed over
@@ -140,6 +150,7 @@ class FunctionCall(_LocalCall):
         super().__init__(name)
         self._awaitable = awaitable
 
+    @trio.lowlevel.disable_ki_protection
     async def _evaluate(self, reporter: Reporter) -> Any:
         return await self._awaitable
 
@@ -155,6 +166,7 @@ class GeneratorCall(_LocalCall):
         super().__init__(name)
         self._generator = generator
 
+    @trio.lowlevel.disable_ki_protection
     async def _evaluate(self, reporter: Reporter) -> Any:
         last = None
         async with aclosing(self._generator) as values:

@@ -59,6 +59,7 @@ class JobRecord:
         "_result_listeners",
         "_status_listeners",
         "_traceback",
+        "_untaken",
         "_watched",
         "cancel_reason",
         "cancelled",
@@ -96,6 +97,7 @@ class JobRecord:
         self.cancelled: bool = False
         self.cancel_reason: str | None = None
         self._traceback: TracebackType | None = None
+        self._untaken = 0
         self._ended = trio.Event()
         self._news = trio.lowlevel.ParkingLot()
         self._status_listeners: list[Listener] = []
@@ -152,6 +154,19 @@ class JobRecord:
                 self.cancelled = message.cancelled
                 return message.outcome
             self._record(message)
+
+    @trio.lowlevel.enable_ki_protection
+    def take(self) -> None:
+        """Record one message of the channel; for calls that run in the job's own task.
+
+        A listener may report while it is told of something; that comes after what it is told of.
+        """
+        self._untaken += 1
+        if self._untaken == 1:
+            while self._untaken:
+                self._record(self._channel.receive_nowait())
+                self._untaken -= 1
+            self._news.unpark_all()
 
     def _record(self, message: Message) -> None:
         if not self._watched:

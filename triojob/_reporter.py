@@ -33,19 +33,23 @@ class Reporter:
     as the job's channel has no reader any more.
     """
 
-    __slots__ = ("_code", "_send", "yielded")
+    __slots__ = ("_code", "_send", "on_put", "yielded")
 
     def __init__(self, send: trio.MemorySendChannel[Message]) -> None:
         self._send = send
         self._code = Status.STARTING
         self.yielded: bool = False
         """Whether an output was sent before the end."""
+        self.on_put: Callable[[], object] | None = None
+        """Called after each message but those of the end."""
 
     def _put(self, message: Message) -> bool:
         try:
             self._send.send_nowait(message)
         except trio.BrokenResourceError:
             return False
+        if self.on_put is not None:
+            self.on_put()
         return True
 
     def status(self, update: StatusUpdate) -> bool:
@@ -76,6 +80,7 @@ class Reporter:
         cancelled: bool = False,
     ) -> None:
         """Send the outcome, after the one output of a job that doesn't stream."""
+        self.on_put = None
         if output is not None:
             self._put(output)
         self._put(Finished(result, cancelled))
