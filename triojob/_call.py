@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import trio
 from outcome import Error, Outcome, Value
 
-from ._messages import Status, StatusUpdate, WholeOutput
+from ._messages import Finished, Status, StatusUpdate, WholeOutput
 from ._reporter import Reporter, current_reporter
 
 if sys.version_info < (3, 11):
@@ -100,41 +100,36 @@ class _LocalCall(Call):
         self.name = name
 
     async def run(self, record: JobRecord) -> Outcome[Any]:
+        record.note(StatusUpdate(Status.PROCESSING))
         reporter = record.reporter
         # Listeners are none of the function's code, and can't report for it.
         reporter.on_put = functools.partial(copy_context().run, record.take)
-        reporter.status(StatusUpdate(Status.PROCESSING))
         token = current_reporter.set(reporter)
-        try:
-            await self._produce(reporter)
-        finally:
-            current_reporter.reset(token)
-            reporter.on_put = None
-        return await record.receive()
-
-    async def _produce(self, reporter: Reporter) -> None:
         try:
             value = await self._evaluate(reporter)
         except BaseException as exc:  # noqa: BLE001 - all of it is raised on or handed over
-            # Cancelled belongs to Trio: it passes through the nursery to the scope that raised it.
-            # All else is handed over bare, so that the nursery here leaves no wrapping on it.
+            # Cancelled belongs to Trio: it passes to the scope that raised it.
             stop, failure = _split_cancelled(exc)
             if failure is not None:
-                # This frame holds the reporter, and through it the job that will hold the
-                # exception: leaving it in the traceback would make a reference cycle.
+                # This frame holds the job that will hold the exception: leaving it in the
+                # traceback would make a reference cycle.
                 _drop_frames(failure, 2)
-                reporter.finish(Error(failure))
             try:
+                if stop is None:
+                    return Error(failure)
+                if failure is not None:
+                    record.last_word = Finished(Error(failure))
                 if stop is exc:
                     raise
-                if stop is not None:
-                    raise stop from None
+                raise stop from None
             finally:
                 del stop, failure
-        else:
-            reporter.finish(
-                Value(value), output=None if self._streams(reporter) else WholeOutput(value)
-            )
+        finally:
+            current_reporter.reset(token)
+            reporter.on_put = None
+        if not self._streams(reporter):
+            record.note(WholeOutput(value))
+        return Value(value)
 
     def _streams(self, reporter: Reporter) -> bool:
         return reporter.yielded

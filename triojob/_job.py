@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import math
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
@@ -50,7 +48,6 @@ class JobRecord:
     """
 
     __slots__ = (
-        "_channel",
         "_ended",
         "_news",
         "_on_crash",
@@ -63,6 +60,7 @@ class JobRecord:
         "_watched",
         "cancel_reason",
         "cancelled",
+        "last_word",
         "name",
         "number",
         "on_seen",
@@ -86,10 +84,7 @@ class JobRecord:
         self._on_crash = on_crash
         self._watched = on_seen is not None
         self.scope: trio.CancelScope = trio.CancelScope()
-        # Unbounded, so that the one reader of a stream never waits for one job; all that it ever
-        # holds is what came since the job's own task last ran.
-        send, self._channel = trio.open_memory_channel[Message](math.inf)
-        self.reporter: Reporter = Reporter(send)
+        self.reporter: Reporter = Reporter()
         self.status: StatusUpdate = StatusUpdate(Status.STARTING)
         self.timeline: Timeline = Timeline(history)
         self.timeline.add_notice(self.status)
@@ -97,6 +92,8 @@ class JobRecord:
         self.cancelled: bool = False
         self.cancel_reason: str | None = None
         self._traceback: TracebackType | None = None
+        self.last_word: Finished | None = None
+        """How a call ended that was cancelled before it could return that."""
         self._untaken = 0
         self._ended = trio.Event()
         self._news = trio.lowlevel.ParkingLot()
@@ -143,17 +140,18 @@ class JobRecord:
 
     async def receive(self) -> Outcome[Any]:
         """Record what comes through the channel until the job's end; return how it ended."""
+        channel = self.reporter.receiver
         while True:
             # What is there already is recorded before anything else runs.
             try:
-                message = self._channel.receive_nowait()
+                message = channel.receive_nowait()
             except trio.WouldBlock:
                 self._news.unpark_all()
-                message = await self._channel.receive()
+                message = await channel.receive()
             if isinstance(message, Finished):
                 self.cancelled = message.cancelled
                 return message.outcome
-            self._record(message)
+            self.note(message)
 
     @trio.lowlevel.enable_ki_protection
     def take(self) -> None:
@@ -164,11 +162,12 @@ class JobRecord:
         self._untaken += 1
         if self._untaken == 1:
             while self._untaken:
-                self._record(self._channel.receive_nowait())
+                self.note(self.reporter.receiver.receive_nowait())
                 self._untaken -= 1
             self._news.unpark_all()
 
-    def _record(self, message: Message) -> None:
+    def note(self, message: Message) -> None:
+        """Record one message."""
         if not self._watched:
             return
         if isinstance(message, StatusUpdate):
@@ -245,15 +244,12 @@ class JobRecord:
 
     def _drain(self) -> Finished | None:
         """Record what the channel still holds and close it; return the end, if it holds that."""
-        end: Finished | None = None
-        with suppress(trio.WouldBlock):
-            while True:
-                message = self._channel.receive_nowait()
-                if isinstance(message, Finished):
-                    end = end or message
-                else:
-                    self._record(message)
-        self._channel.close()
+        end = self.last_word
+        for message in self.reporter.close():
+            if isinstance(message, Finished):
+                end = end or message
+            else:
+                self.note(message)
         return end
 
     def _notify(self, listeners: list[Listener], value: object) -> None:

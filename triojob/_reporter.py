@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, final
@@ -31,19 +32,47 @@ class Reporter:
 
     Sending never blocks and never fails: a job that has ended drops what still comes,
     as the job's channel has no reader any more.
+    The channel is opened when somebody needs it: most functions say nothing of themselves.
     """
 
-    __slots__ = ("_code", "_send", "on_put", "yielded")
+    __slots__ = ("_closed", "_code", "_receive", "_send", "on_put", "yielded")
 
-    def __init__(self, send: trio.MemorySendChannel[Message]) -> None:
-        self._send = send
+    def __init__(self) -> None:
+        self._send: trio.MemorySendChannel[Message] | None = None
+        self._receive: trio.MemoryReceiveChannel[Message] | None = None
+        self._closed = False
         self._code = Status.STARTING
         self.yielded: bool = False
         """Whether an output was sent before the end."""
         self.on_put: Callable[[], object] | None = None
-        """Called after each message but those of the end."""
+        """Called after each message."""
+
+    @property
+    def receiver(self) -> trio.MemoryReceiveChannel[Message]:
+        """The job's end of the channel."""
+        if self._receive is None:
+            # Unbounded, so that the one reader of a stream never waits for one job; all that it
+            # ever holds is what came since the job's own task last ran.
+            self._send, self._receive = trio.open_memory_channel[Message](math.inf)
+        return self._receive
+
+    def close(self) -> list[Message]:
+        """Listen no more; return what was sent and not yet received."""
+        self._closed = True
+        rest: list[Message] = []
+        if self._receive is not None:
+            with suppress(trio.WouldBlock):
+                while True:
+                    rest.append(self._receive.receive_nowait())
+            self._receive.close()
+        return rest
 
     def _put(self, message: Message) -> bool:
+        if self._send is None:
+            if self._closed:
+                return False
+            _ = self.receiver
+            assert self._send is not None
         try:
             self._send.send_nowait(message)
         except trio.BrokenResourceError:
@@ -80,7 +109,6 @@ class Reporter:
         cancelled: bool = False,
     ) -> None:
         """Send the outcome, after the one output of a job that doesn't stream."""
-        self.on_put = None
         if output is not None:
             self._put(output)
         self._put(Finished(result, cancelled))

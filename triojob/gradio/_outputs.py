@@ -87,7 +87,7 @@ class FileStage(Reporter):
                  "_waiting", "on_work")  # fmt: skip
 
     def __init__(self, reporter: Reporter, files: OutputFiles, name: str) -> None:
-        super().__init__(reporter._send)
+        super().__init__()
         self._out = reporter
         self._files = files
         self._name = name
