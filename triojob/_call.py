@@ -116,6 +116,7 @@ class _LocalCall(Call):
                 _drop_frames(failure, 2)
             try:
                 if stop is None:
+                    assert failure is not None
                     return Error(failure)
                 if failure is not None:
                     record.last_word = Finished(Error(failure))

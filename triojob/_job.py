@@ -10,6 +10,7 @@ import inspect
 import itertools
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
@@ -143,9 +144,10 @@ class JobRecord:
         channel = self.reporter.receiver
         while True:
             # What is there already is recorded before anything else runs.
-            try:
+            message: Message | None = None
+            with suppress(trio.WouldBlock):
                 message = channel.receive_nowait()
-            except trio.WouldBlock:
+            if message is None:
                 self._news.unpark_all()
                 message = await channel.receive()
             if isinstance(message, Finished):

@@ -24,6 +24,8 @@ from ._messages import (
     WholeOutput,
 )
 
+_open = trio.open_memory_channel[Message]
+
 current_reporter: ContextVar[Reporter] = ContextVar("triojob.current_reporter")
 
 
@@ -53,7 +55,7 @@ class Reporter:
         if self._receive is None:
             # Unbounded, so that the one reader of a stream never waits for one job; all that it
             # ever holds is what came since the job's own task last ran.
-            self._send, self._receive = trio.open_memory_channel[Message](math.inf)
+            self._send, self._receive = _open(math.inf)
         return self._receive
 
     def close(self) -> list[Message]:

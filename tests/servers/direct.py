@@ -76,7 +76,8 @@ def go_direct(patch: pytest.MonkeyPatch) -> None:
         http._go_direct(http._client)
         assert http._connections is not None
         http._connections._connect = make
-        if transport._pool._max_keepalive_connections == 0:
-            http._connections._keepalive = 0
+        pool = transport._pool
+        kept = pool._keepalive_expiry if pool._max_keepalive_connections else 0
+        http._connections._keepalive = float("inf") if kept is None else kept
 
     patch.setattr(HTTP, "__init__", init)

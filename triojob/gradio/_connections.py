@@ -73,14 +73,13 @@ class SocketWire(Wire):
 
     def __init__(self, transport: trio.SocketStream, stream: trio.abc.Stream) -> None:
         self._socket = transport.socket
-        self.send_all = stream.send_all  # type: ignore[method-assign]  # one await less
-        self.receive_some = stream.receive_some  # type: ignore[method-assign]
+        self._stream = stream
 
     async def send_all(self, data: bytes) -> None:
-        raise NotImplementedError
+        await self._stream.send_all(data)
 
     async def receive_some(self) -> bytes | bytearray:
-        raise NotImplementedError
+        return await self._stream.receive_some()
 
     def is_stale(self) -> bool:
         return _is_readable(self._socket.fileno())
@@ -157,7 +156,7 @@ class _Connection:
             raise Broken(str(exc)) from exc
         if not data and self.http.their_state is h11.SEND_RESPONSE:
             raise Broken("the server hung up without an answer")
-        self.http.receive_data(data)
+        self.http.receive_data(bytes(data))
 
     def can_go_on(self) -> bool:
         """Make it ready for the next request; return whether that can be."""
@@ -238,15 +237,15 @@ class Answer:
         connection = self._connection
         assert connection is not None
         reading = Reading()
-        self._take_what_came(connection, take, reading)
-        if self._over or reading.stopped:
+        if self._take_what_came(connection, take, reading):
             return
         with trio.CancelScope() as scope:
-            while not (self._over or reading.stopped):
+            while True:
                 scope.deadline = min(trio.current_time() + self._silence, reading.until)
                 await connection.receive()
-                self._take_what_came(connection, take, reading)
-        if scope.cancelled_caught and trio.current_time() < reading.until:
+                if self._take_what_came(connection, take, reading):
+                    return
+        if trio.current_time() < reading.until:
             raise TimedOut("read")
 
     def _take_what_came(
@@ -254,7 +253,8 @@ class Answer:
         connection: _Connection,
         take: Callable[[bytes, Reading], None],
         reading: Reading,
-    ) -> None:
+    ) -> bool:
+        """Return whether that was all, or enough."""
         pieces: list[bytes | bytearray] = []
         error: Broken | None = None
         while True:
@@ -272,6 +272,7 @@ class Answer:
             take(b"".join(pieces), reading)
         if error is not None and not reading.stopped:
             raise error
+        return self._over or reading.stopped
 
     def never_again(self) -> None:
         """See to it that the connection is not used again."""
@@ -347,10 +348,10 @@ class Connections:
                 answer = Answer(connection, event, silence, self._give_back)
             if answer is None:
                 raise TimedOut(phase)
+            return answer
         finally:
             if answer is None:
                 connection.wire.close()
-        return answer
 
     def _usable(self) -> _Connection | None:
         """Return an idle connection that the server has not closed, if there is one."""

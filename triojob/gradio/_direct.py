@@ -11,6 +11,9 @@ Headers = tuple[tuple[str, str], ...]
 Head = tuple[str, str, Headers]
 """What a block of headers depends on: the method, the path, and the request's own headers."""
 
+Cookie = tuple[str, str, str, str | None, int | None]
+"""Domain, path, name, value and the time when it expires."""
+
 _MOST_BLOCKS = 64
 _FRAMING = frozenset(
     ("connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer",
@@ -61,7 +64,7 @@ class Heads:
     ) -> None:
         self._build = build
         self._jar = jar
-        self._cookies: list[tuple[object, ...]] = []
+        self._cookies: list[Cookie] = []
         self._blocks: dict[Head, bytes] = {}
 
     def block(self, method: str, path: str, own: Headers) -> bytes:

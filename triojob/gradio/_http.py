@@ -54,7 +54,7 @@ from ._sse import EventDecoder
 if TYPE_CHECKING:
     import httpx
 
-logger = logging.getLogger("triojob")
+logger = logging.getLogger("triojob.http")
 
 HTTPClient: TypeAlias = "httpx.AsyncClient"
 """What ``Client(http_client=)`` takes."""
@@ -186,10 +186,10 @@ class HTTP:
         """Close all connections, unless they are those of the caller's own client."""
         if self._connections is not None:
             self._connections.close()
-            await trio.lowlevel.cancel_shielded_checkpoint()
         if self._owned:
             with trio.CancelScope(shield=True):  # closing sockets: nothing here can block for long
                 await self._client.aclose()
+                await trio.lowlevel.checkpoint()  # there may have been none to close
 
     # For connections that are not httpx's.
 
