@@ -25,10 +25,9 @@ CHUNKED = (
 class Line(Wire):
     """A connection in memory."""
 
-    def __init__(self, peer: Peer, step: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, peer: Peer) -> None:
         ours, theirs = trio.testing.memory_stream_pair()
         self._stream = ours
-        self._step = step
         self.peer_stream = theirs
         self.peer = peer
         self.closed = False
@@ -38,16 +37,16 @@ class Line(Wire):
         """Whether the server takes nothing."""
 
     async def send_all(self, data: bytes) -> None:
-        await self._step()
+        await self.peer.step()
         if self.clogged:
             await trio.sleep_forever()
         await self._stream.send_all(data)
-        await self._step()
+        await self.peer.step()
 
     async def receive_some(self) -> bytes:
-        await self._step()
+        await self.peer.step()
         data = bytes(await self._stream.receive_some())
-        await self._step()
+        await self.peer.step()
         return data
 
     def is_stale(self) -> bool:
@@ -80,7 +79,7 @@ class Peer:
 
     async def connect(self) -> Wire:
         await self.step()
-        line = Line(self, lambda: self.step())
+        line = Line(self)
         self.lines.append(line)
         self.nursery.start_soon(self._serve, line)
         return line

@@ -128,10 +128,11 @@ async def test_an_error_of_the_reader_comes_out(peer: Peer) -> None:
 
 
 async def test_headers_are_found_in_small_letters(peer: Peer) -> None:
-    peer.answers = [
+    head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: a\r\nX-Two: 1\r\nx-two: 2\r\nX-Odd: \xff\r\n"
         b"X-Text: \xc3\xa4\r\nContent-Length: 0\r\n\r\n"
-    ]
+    )
+    peer.answers = [head]
     answer = await peer.connections().send("GET", REQUEST, write=None, read=None)
     assert answer.header("content-type") == "a"
     assert answer.header("x-two") == "1, 2"

@@ -28,8 +28,9 @@ def is_framed_by_caller(names: Iterable[str]) -> bool:
 
 
 def is_plain(target: str) -> bool:
-    """Tell whether a path with its query can stand in a request as it is."""
-    return _SURE.fullmatch(target) is not None and "/." not in target
+    """Tell whether a path below the app's URL, with its query, can stand as it is."""
+    # A component of dots would be taken out.
+    return _SURE.fullmatch(target) is not None and "/." not in f"/{target}"
 
 
 def bypasses_proxies(host: str) -> bool:
