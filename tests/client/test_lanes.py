@@ -19,6 +19,8 @@ from triojob import (
     UnexpectedResponse,
 )
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 async def test_calls_at_once_have_a_session_each(
     autojump_clock: MockClock, memory_app: ScriptedServer
