@@ -579,7 +579,7 @@ class Job(Generic[T_co]):
     def on_status(self, listener: Callable[[StatusUpdate], object]) -> None:
         """Call ``listener(status)`` for each status from now on, the final one included.
 
-        Listeners are plain functions, called in the job's own task.
+        Listeners are plain functions, called in the job's own task or where it reports.
         If one raises, the job's group is cancelled and raises it.
         """
         self._record.listen_to_status(_plain(listener))
