@@ -62,6 +62,8 @@ class Turns:
             except BaseException:
                 self.end(number)
                 raise
+            # Let the one whose turn it was be seen to have ended first.
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     def end(self, number: int) -> None:
         """Leave the line, or end the turn: then it's the next one's."""
