@@ -306,10 +306,12 @@ class HTTP:
             if data is not None:
                 write = self.timeouts.write
                 answer = await self._connections.send(method, data, write=write, read=read)
-                self._keep_cookies(url, answer)
-                if logger.isEnabledFor(logging.DEBUG):
-                    shown = _SESSION_IN_PATH.sub(r"\1...", public_part(url))
-                    logger.debug("%s %s: status %d", method, shown, answer.status)
+                try:
+                    self._note(method, url, answer)
+                except BaseException:
+                    answer.never_again()
+                    await answer.aclose()
+                    raise
                 return answer
         request = self._build(method, url, own, content=body, timeout=self._timeout(read))
         request.stream = _one_piece(request.content)
@@ -462,15 +464,17 @@ class HTTP:
         body = body or b""
         return b"%scontent-length: %d\r\n\r\n%s" % (head, len(body), body)
 
-    def _keep_cookies(self, url: str, answer: Answer) -> None:
-        """Put the cookies that an answer sets where those of httpx's own answers are."""
-        if not any(name == b"set-cookie" for name, _ in answer.headers):
-            return
-        import httpx
+    def _note(self, method: str, url: str, answer: Answer) -> None:
+        """Log a request, and put the cookies of its answer where those of httpx's own are."""
+        if logger.isEnabledFor(logging.DEBUG):
+            shown = _SESSION_IN_PATH.sub(r"\1...", public_part(url))
+            logger.debug("%s %s: status %d", method, shown, answer.status)
+        if any(name == b"set-cookie" for name, _ in answer.headers):
+            import httpx
 
-        request = httpx.Request("GET", url)
-        response = httpx.Response(answer.status, headers=answer.headers, request=request)
-        self._client.cookies.extract_cookies(response)
+            request = httpx.Request(method, url)
+            response = httpx.Response(answer.status, headers=answer.headers, request=request)
+            self._client.cookies.extract_cookies(response)
 
     @contextmanager
     def _mapped_errors(self, what: str, timed_out: str) -> Generator[None, None, None]:
