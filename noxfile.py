@@ -74,6 +74,17 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def fire(session: nox.Session) -> None:
+    """Run tests/sync/test_fire.py with 64 threads and 100 calls each, and show the counts."""
+    install_wheel(session)
+    arguments = pytest_arguments(session, "tests/sync/test_fire.py")
+    session.run(
+        *("python", "-m", "pytest", "-s", "-o", "faulthandler_timeout=1000", *arguments),
+        env={"TRIOJOB_FIRE": "1"},
+    )
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the whole test suite under branch coverage, subprocesses too; fail below the bound."""
     install_wheel(session)
@@ -115,7 +126,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types with two checkers, and that all of the public interface has them."""
-    session.install(".[demo,spaces,ws,types]")
+    session.install(".[bench,demo,spaces,ws,types]")
     for version in (SUPPORTED[0], SUPPORTED[-1]):
         session.run("mypy", "--strict", f"--python-version={version}", *session.posargs)
     session.run("basedpyright", "--warnings", *session.posargs)
@@ -189,6 +200,16 @@ def run_era(session: nox.Session, gradio: str, results: Path | None = None) -> N
         env=env,
         success_codes=[0] if results is None else [0, 1],
     )
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure triojob beside other clients; a whole run writes docs/performance.
+
+    After ``--``: names of scenarios, ``--quick``, or ``--help``.
+    """
+    session.install(".[bench]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def write_source(path: Path, mib: int) -> None:
 
 
 @contextmanager
-def gradio_app(folder: Path) -> Iterator[str]:
+def gradio_app(folder: Path) -> Generator[str, None, None]:
     """Run the app of the tests in a process of its own; give its URL."""
     env = {**os.environ, "GRADIO_TEMP_DIR": str(folder), "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-u", str(GRADIO_APP), "--watch-stdin"]

@@ -51,6 +51,7 @@ from triojob import (
     ProtocolError,
     QueueFull,
     RenderUpdate,
+    Retry,
     ServerRestarted,
     ServerStopped,
     SpaceError,
@@ -66,6 +67,7 @@ from triojob import (
     duplicate,
     handle_file,
     report,
+    sync,
 )
 
 assert_type(triojob.__version__, str)
@@ -245,6 +247,8 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         assert_type(inspect.signature(greet), inspect.Signature)
         assert_type(greet.with_event_data({"index": 0}), Endpoint)
         assert_type(greet.with_event_data([1], trigger_id=3), Endpoint)
+        assert_type(greet.with_headers({"accept-language": "fr"}), Endpoint)
+        assert_type(greet.with_retry(Retry(attempts=None, idempotent=True)), Endpoint)
         async with greet.stream("Ada", loud=True) as stream:
             assert_type(stream, InputStream)
             assert_type(stream.job, Job[Any])
@@ -369,6 +373,46 @@ async def reporting() -> str:
     report.log("a line")
     report.log("a line", level="warning")
     return "done"
+
+
+# --- The bridge ---
+
+
+def in_a_script() -> None:
+    with (
+        sync.start_portal() as portal,
+        sync.Client("http://127.0.0.1:7860", portal=portal) as client,
+    ):
+        assert_type(portal, sync.Portal)
+        assert_type(client.src, str)
+        assert_type(client.session_hash, str)
+        assert_type(client.predict(sync.handle_file("a.png"), api_name="/size"), Any)
+        job = client.submit(1, fn_index=0, headers={"a": "b"}, result_callbacks=[print])
+        assert_type(job, sync.Job)
+        future: concurrent.futures.Future[Any] = job
+        concurrent.futures.wait([future])
+        assert_type(job.outputs(), list[Any])
+        assert_type(job.status(), sync.StatusUpdate)
+        assert_type(job.status().code, Status)
+        assert_type(job.status().log, tuple[str, str] | None)
+        assert_type(job.cancel(), bool)
+        assert_type(job.exception(timeout=1), BaseException | None)
+        for output in job:
+            assert_type(output, Any)
+
+
+async def in_asyncio(job: sync.Job) -> None:
+    async for update in job:
+        assert_type(update, sync.StatusUpdate | sync.OutputUpdate)
+
+
+async def in_trio(group: JobGroup) -> None:
+    def in_a_thread() -> Any:
+        return sync.submit(group, trio.sleep, 0).result()
+
+    async with sync.open_portal() as portal:
+        assert_type(portal.closed, bool)
+        assert_type(await trio.to_thread.run_sync(in_a_thread), Any)
 
 
 # --- Failures ---

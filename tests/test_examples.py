@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import triojob
+import triojob.sync
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -122,6 +123,17 @@ def test_the_reference_has_every_public_name_and_field():
             assert documented == [field.name for field in dataclasses.fields(value)]
 
 
+def test_the_reference_has_every_public_name_of_the_bridge():
+    reference = (DOCS / "reference.md").read_text(encoding="utf-8")
+    own = {
+        name
+        for name, value in vars(triojob.sync).items()
+        if getattr(value, "__module__", "").startswith("triojob.sync") and not name.startswith("_")
+    }
+    documented = re.findall(r"^\.\. auto\w+:: triojob\.sync\.(\w+)", reference, re.MULTILINE)
+    assert set(documented) == own
+
+
 def test_the_table_of_exceptions_is_complete():
     table = dict(
         re.findall(
@@ -199,7 +211,7 @@ def test_the_table_of_modules_is_true():
 
 def test_each_test_on_a_page_is_there():
     root = Path(__file__).parent.parent
-    for page in PAGES:
+    for page in [ROOT / "SECURITY.md", *PAGES]:
         for file, name in re.findall(
             r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text(encoding="utf-8")
         ):
@@ -208,7 +220,7 @@ def test_each_test_on_a_page_is_there():
 
 
 def test_markdown_has_one_sentence_a_line():
-    for page in [README, *PAGES]:
+    for page in [README, ROOT / "SECURITY.md", *PAGES]:
         text = re.sub(
             r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
         )

@@ -49,6 +49,7 @@ from ._messages import (
     StatusUpdate as StatusUpdate,
 )
 from ._reporter import report as report
+from ._retry import Retry as Retry
 from ._settings import Timeouts as Timeouts
 from ._version import __version__ as __version__
 from .gradio._client import Client as Client, ClientSession as ClientSession

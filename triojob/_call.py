@@ -19,6 +19,7 @@ from outcome import Error, Outcome, Value
 
 from ._messages import Finished, Status, StatusUpdate, WholeOutput
 from ._reporter import Reporter, current_reporter
+from ._retry import Retry
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -32,6 +33,8 @@ class Call(ABC):
 
     name: str
     """What is called, for people."""
+    retry: Retry | None = None
+    """How it is made again, where it goes to a server."""
 
     @abstractmethod
     async def run(self, record: JobRecord) -> Outcome[Any]:
@@ -109,7 +112,7 @@ class _LocalCall(Call):
             value = await self._evaluate(reporter)
         except BaseException as exc:  # noqa: BLE001 - all of it is raised on or handed over
             # Cancelled belongs to Trio: it passes to the scope that raised it.
-            stop, failure = _split_cancelled(exc)
+            stop, failure = split_cancelled(exc)
             if failure is not None:
                 # This frame holds the job that will hold the exception: leaving it in the
                 # traceback would make a reference cycle.
@@ -182,7 +185,7 @@ def _drop_frames(exc: BaseException, count: int) -> None:
     exc.__traceback__ = traceback
 
 
-def _split_cancelled(
+def split_cancelled(
     exc: BaseException,
 ) -> tuple[BaseException | None, BaseException | None]:
     """Return what of ``exc`` is a cancellation, and what is not."""

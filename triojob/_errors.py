@@ -106,7 +106,16 @@ class JobCancelled(TriojobError, concurrent.futures.CancelledError):
         return message if self.reason is None else f"{message}: {self.reason}"
 
 
-class JobTimeout(TriojobError, trio.TooSlowError, TimeoutError):
+if sys.version_info < (3, 11):
+
+    class _Timeout(TimeoutError, concurrent.futures.TimeoutError):
+        """Both of what were two exceptions before Python 3.11."""
+
+else:
+    _Timeout = TimeoutError
+
+
+class JobTimeout(TriojobError, trio.TooSlowError, _Timeout):
     """`Job.result` waited as long as it was told to; the job goes on."""
 
 

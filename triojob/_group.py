@@ -11,9 +11,10 @@ from typing import Any, ParamSpec, TypeVar, cast, final, overload
 import trio
 from outcome import Error
 
-from ._call import bind
+from ._call import Call, bind
 from ._errors import GroupClosed, parts
 from ._job import Job, JobRecord
+from ._retry import Retry
 from ._turns import Turns
 
 if sys.version_info < (3, 11):
@@ -41,6 +42,8 @@ class JobGroup:
             body, and every failure is raised at the end, seen or not.
         history: How many of its last outputs, and how many of its other messages, each job
             keeps for who comes late.  None keeps all.
+        retry: How calls of endpoints are made again that never started, unless the endpoint says
+            something else (`Endpoint.with_retry`).  None for not at all.
 
     Raises:
         ValueError: ``limit`` is not a positive number, or ``history`` is negative.
@@ -52,6 +55,7 @@ class JobGroup:
         limit: float | None = None,
         fail_fast: bool = False,
         history: int | None = None,
+        retry: Retry | None = None,
     ) -> None:
         if limit is None:
             limit = math.inf
@@ -63,8 +67,10 @@ class JobGroup:
         self._turns = Turns(limit)
         self._fail_fast = fail_fast
         self._history = history
+        self._retry = retry
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
         self._closed = False
         self._jobs: dict[JobRecord, Job[Any]] = {}
         """Those that have not ended, and those whose failure nobody has seen."""
@@ -85,6 +91,17 @@ class JobGroup:
     def history(self) -> int | None:
         """How many outputs, and how many other messages, each job keeps; None for all."""
         return self._history
+
+    @property
+    def trio_token(self) -> trio.lowlevel.TrioToken:
+        """The token of the Trio run that the group lives in, for other threads to reach it by.
+
+        Raises:
+            GroupClosed: The group has not been entered.
+        """
+        self._entered()
+        assert self._token is not None
+        return self._token
 
     @property
     def closed(self) -> bool:
@@ -142,10 +159,20 @@ class JobGroup:
             ValueError: An argument has a value that the endpoint doesn't allow.
             GroupClosed: The group was not entered, or has ended.
         """
-        nursery = self._entered()
+        self._entered()
         if self._closed:
             raise self._over()
-        call = bind(fn, args, kwargs)
+        return self._start(bind(fn, args, kwargs))
+
+    @trio.lowlevel.enable_ki_protection
+    def _start(self, call: Call) -> Job[Any]:
+        """Start a call whose arguments are checked; it is discarded if that is too late.
+
+        Raises:
+            GroupClosed: The group was not entered, or has ended.
+        """
+        nursery = self._entered()
+        call.retry = call.retry or self._retry
         record = JobRecord(call.name, self._history, self._retrieved, self._crashed)
         job: Job[Any] = Job._of(record)
         name = f"<job #{record.number} {call.name}>"
@@ -189,6 +216,7 @@ class JobGroup:
         if self._manager is not None:
             raise GroupClosed("a JobGroup can be entered only once; make another one")
         self._manager = trio.open_nursery()
+        self._token = trio.lowlevel.current_trio_token()
         self._nursery = await self._manager.__aenter__()
         return self
 

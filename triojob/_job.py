@@ -70,6 +70,7 @@ class JobRecord:
         "scope",
         "status",
         "timeline",
+        "watchers",
     )
 
     def __init__(
@@ -98,6 +99,8 @@ class JobRecord:
         self._untaken = 0
         self._ended = trio.Event()
         self._news = trio.lowlevel.ParkingLot()
+        self.watchers: list[Callable[[], None]] = []
+        """Called after each batch of news, in the Trio thread; for readers in other threads."""
         self._status_listeners: list[Listener] = []
         self._output_listeners: list[Listener] = []
         self._result_listeners: list[Listener] = []
@@ -148,7 +151,7 @@ class JobRecord:
             with suppress(trio.WouldBlock):
                 message = channel.receive_nowait()
             if message is None:
-                self._news.unpark_all()
+                self._tell()
                 message = await channel.receive()
             if isinstance(message, Finished):
                 self.cancelled = message.cancelled
@@ -166,7 +169,7 @@ class JobRecord:
             while self._untaken:
                 self.note(self.reporter.receiver.receive_nowait())
                 self._untaken -= 1
-            self._news.unpark_all()
+            self._tell()
 
     def note(self, message: Message) -> None:
         """Record one message."""
@@ -238,7 +241,7 @@ class JobRecord:
                 log=self.status.log,
             )
         )
-        self._news.unpark_all()
+        self._tell()
         self._notify(self._result_listeners, None)
         for listeners in (self._status_listeners, self._output_listeners, self._result_listeners):
             listeners.clear()
@@ -253,6 +256,11 @@ class JobRecord:
             else:
                 self.note(message)
         return end
+
+    def _tell(self) -> None:
+        self._news.unpark_all()
+        for watcher in tuple(self.watchers):
+            watcher()
 
     def _notify(self, listeners: list[Listener], value: object) -> None:
         for listener in tuple(listeners):

@@ -49,6 +49,8 @@ class EndpointInfo:
     """Whether the app has it called through its queue."""
     canceller: int | None = None
     """The number of a function of the app that cancels this one, or None."""
+    raw_updates: bool = False
+    """Whether property updates are shown as the server sends them."""
 
     @property
     def name(self) -> str:
@@ -104,9 +106,10 @@ class EndpointInfo:
                 f"{self.name} has {shown[-1] + 1} outputs or more, but the server sent "
                 f"{len(data)}: {short_repr(data)}"
             )
-        if len(shown) == 1:
-            return unwrap(data[shown[0]])
-        return tuple(unwrap(data[place]) for place in shown)
+        values = [data[place] for place in shown]
+        if not self.raw_updates:
+            values = [unwrap(value) for value in values]
+        return values[0] if len(values) == 1 else tuple(values)
 
 
 class AppInfo:
@@ -121,6 +124,10 @@ class AppInfo:
     """
 
     def __init__(self, config: Json, info: Json) -> None:
+        self.config: Json = config
+        """``/config``, as it came."""
+        self.info: Json = info
+        """``/info``, as it came."""
         self.version: str = str(config.get("version", ""))
         self.protocol: str = str(config.get("protocol", "ws"))
         self.api_prefix: str = str(config.get("api_prefix") or "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -12,21 +14,25 @@ import trio
 from outcome import Error, Outcome
 
 from .._call import Call, Submittable
-from .._errors import GroupClosed, JobCancelled, short_repr
+from .._errors import GroupClosed, JobCancelled, TriojobError, short_repr
 from .._group import JobGroup
 from .._job import Job, JobRecord
 from .._messages import Status, StatusUpdate
+from .._retry import Retry
 from ._bare import BareBody
 from ._config import EndpointInfo
 from ._drivers import CallDriver, CallRequest, StreamDriver
 from ._event import EventTranslator
 from ._file_inputs import Gaps
+from ._http import check_headers
 from ._input import InputFeed, InputStream
 from ._outputs import FileStage, OutputFiles
 from ._parameters import encode_value
 from ._session import Delivery, Hub, Session
 from ._uploads import check_files, upload_files
 from ._wire import Trigger
+
+logger = logging.getLogger("triojob")
 
 Via: TypeAlias = Literal["queue", "run", "call"]
 """A way that calls take."""
@@ -67,8 +73,10 @@ class _RemoteCall(Call):
         request: CallRequest,
         gaps: Gaps,
         feed: InputFeed | None,
+        retry: Retry | None,
     ) -> None:
         self.name = info.name
+        self.retry = retry
         if feed is None and info.takes_stream:
             # One input only: else the app would wait for more, for as long as it likes.
             feed = InputFeed(info.name, hub.http, hub.background, once=True)
@@ -81,8 +89,55 @@ class _RemoteCall(Call):
         self._driver = driver
         self._request = request
         self._gaps = gaps
+        self._yielded = False
+        """Whether the last attempt has come to an output."""
 
     async def run(self, record: JobRecord) -> Outcome[Any]:
+        retry = self.retry
+        if retry is None or self._feed is not None:
+            return await self._attempt(record)
+        start, attempt = trio.current_time(), 0
+        while True:
+            attempt += 1
+            try:
+                result = await self._attempt(record)
+            except TriojobError as exc:
+                result = Error(exc)
+            seconds: float | None = None
+            if isinstance(result, Error) and not (record.cancelled or self._yielded):
+                seconds = self._pause(retry, result.error, attempt, trio.current_time() - start)
+            if seconds is None:
+                return result
+            record.reporter.status(StatusUpdate(Status.STARTING))
+            with trio.CancelScope() as scope, self._hub.call(scope):
+                with trio.move_on_after(seconds):
+                    await record.receive()
+            if scope.cancelled_caught:
+                return self._closed(record)
+
+    def _pause(
+        self, retry: Retry, error: BaseException, attempt: int, elapsed: float
+    ) -> float | None:
+        """Return for how many seconds to wait before the next attempt; None for no other one."""
+        if not retry.may_repeat(error, stateful=self._info.stateful):
+            return None
+        seconds = retry.pause(error, attempt, elapsed, random.random())  # noqa: S311 - no secret
+        if seconds is not None:
+            logger.info(
+                "%s: attempt %d failed (%s); the next one is in %.2f s",
+                self.name,
+                attempt,
+                type(error).__name__,
+                seconds,
+            )
+        return seconds
+
+    def _closed(self, record: JobRecord) -> Outcome[Any]:
+        record.cancelled = True
+        error = JobCancelled(f"{self.name} was cancelled", reason="the client was closed")
+        return Error(error)
+
+    async def _attempt(self, record: JobRecord) -> Outcome[Any]:
         info, feed = self._info, self._feed
         stage = FileStage(record.reporter, self._settings.outputs, info.name)
         translator = EventTranslator(
@@ -117,13 +172,12 @@ class _RemoteCall(Call):
                     record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
                 result = await self._receive(record, stage)
             finally:
+                self._yielded = stage.yielded
                 if delivery is not None and not translator.finished:
                     delivery.abandon()
         if result is None:
             # Only the client's end cancels the scope of the call.
-            record.cancelled = True
-            error = JobCancelled(f"{info.name} was cancelled", reason="the client was closed")
-            result = Error(error)
+            result = self._closed(record)
         return result
 
     async def _receive(self, record: JobRecord, stage: FileStage) -> Outcome[Any]:
@@ -204,16 +258,20 @@ class Endpoint(Submittable):
         *,
         via: Via | None = None,
         trigger: Trigger | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
     ) -> None:
+        self._retry = retry
         self._hub = hub
         self._find = find
         self._settings = settings
         self._asked_via: Via | None = via
         self._trigger = trigger or Trigger()
+        self._headers: Mapping[str, str] = headers or {}
         self._look_up()
 
     def _look_up(self) -> None:
-        self._restarts = self._hub.watch.restarts
+        restarts = self._hub.watch.restarts
         info, self._session = self._find()
         self._info = info
         self._via: Via
@@ -221,6 +279,8 @@ class Endpoint(Submittable):
         self.__name__: str = info.name
         self.__doc__ = info.description
         self.__signature__: inspect.Signature = info.signature
+        # Last, so that another thread which sees it sees the rest of it too.
+        self._restarts = restarts
 
     @property
     def name(self) -> str:
@@ -268,6 +328,7 @@ class Endpoint(Submittable):
             streams=info.streams,
             oauth_token=self._settings.oauth_token(info),
             trigger=self._trigger,
+            headers=self._headers,
         )
         return _RemoteCall(
             self._hub,
@@ -278,6 +339,7 @@ class Endpoint(Submittable):
             request=request,
             gaps=gaps,
             feed=feed,
+            retry=self._retry,
         )
 
     def _encode(
@@ -325,12 +387,43 @@ class Endpoint(Submittable):
             TypeError, ValueError: ``data`` can't be sent as JSON.
         """
         encoded = encode_value(data, f"the event data for {self.name}")
+        return self._with(trigger=Trigger(encoded, trigger_id))
+
+    def with_headers(self, headers: Mapping[str, str]) -> Endpoint:
+        """Return this endpoint with headers of its own, beside those of the client.
+
+        They go with the one request that makes a call, whose headers a function of the app sees
+        in ``gr.Request``; where the client has a header of the same name, these take its place.
+
+        Raises:
+            ValueError: A name or value has characters that a header can't have.
+        """
+        check_headers("headers", headers)
+        return self._with(headers={**self._headers, **headers})
+
+    def with_retry(self, retry: Retry) -> Endpoint:
+        """Return this endpoint with calls that are made again when they never started.
+
+        A call with files uploads them again each time.  A call that has yielded outputs, or that
+        takes a stream of inputs, is not made again.
+        """
+        return self._with(retry=retry)
+
+    def _with(
+        self,
+        *,
+        trigger: Trigger | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
+    ) -> Endpoint:
         return Endpoint(
             self._hub,
             self._find,
             self._settings,
             via=self._asked_via,
-            trigger=Trigger(encoded, trigger_id),
+            trigger=trigger or self._trigger,
+            headers=self._headers if headers is None else headers,
+            retry=retry or self._retry,
         )
 
     async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:

@@ -207,12 +207,11 @@ class HTTP:
 
         return httpx.create_ssl_context(verify=self._verify)
 
-    def own_headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the caller's headers and the cookies for this app."""
-        request = self._client.build_request(
-            "GET", self._base, headers=self._headers, cookies=self._cookies
-        )
-        ours = {b"user-agent", b"cookie", *(name.lower().encode() for name in self._headers)}
+    def own_headers(self, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        """Return the caller's headers, ``more`` of them, and the cookies for this app."""
+        request = self._build("GET", self._base, more)
+        names = (*self._headers, *more)
+        ours = {b"user-agent", b"cookie", *(name.lower().encode() for name in names)}
         return [(name, value) for name, value in request.headers.raw if name.lower() in ours]
 
     def _url(self, path: str, *, root: bool = False) -> str:
@@ -255,6 +254,7 @@ class HTTP:
         *,
         json: str | None = None,
         form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         root: bool = False,
         endless: bool = False,
         limiter: trio.CapacityLimiter | None = None,
@@ -265,6 +265,7 @@ class HTTP:
         Args:
             path: Below the API prefix, or below the app's own URL if ``root``.
             json: The body, encoded.
+            headers: Sent with this request, in the place of the client's of the same names.
             endless: Whether the answer may take for ever: it comes when the work is done.
             limiter: Where to take a place first; None if the caller holds one.
             what: What errors call the request; by default its path without the query.
@@ -276,16 +277,24 @@ class HTTP:
         if limiter is not None:
             async with limiter:
                 return await self.request(
-                    method, path, json=json, form=form, root=root, endless=endless, what=what
+                    method,
+                    path,
+                    json=json,
+                    form=form,
+                    headers=headers,
+                    root=root,
+                    endless=endless,
+                    what=what,
                 )
         what = what or f"{method} {path.partition('?')[0]}"
-        own: dict[str, str] = {}
+        # In small letters, so that none stands twice.
+        own = {name.lower(): value for name, value in (headers or {}).items()}
         body: bytes | None = None
         if json is not None:
-            own = {"content-type": "application/json", "x-gradio-user": "api"}
+            own |= {"content-type": "application/json", "x-gradio-user": "api"}
             body = json.encode()
         elif form is not None:
-            own = {"content-type": "application/x-www-form-urlencoded"}
+            own |= {"content-type": "application/x-www-form-urlencoded"}
             body = urlencode(form).encode()
         with self._mapped_errors(what, f"no answer within {self.timeouts.response} s"):
             read = None if endless else self.timeouts.response

@@ -273,6 +273,11 @@ class Session:
         """Around the heartbeat of ``_hash``; a lane keeps nothing on the server and needs none."""
 
     @property
+    def hash(self) -> str:
+        """The session's name with the server: a secret."""
+        return self._hash
+
+    @property
     def ended(self) -> bool:
         """Whether the session takes no more calls."""
         return self._last_use

@@ -70,13 +70,18 @@ def find_token(token: str | bool | None) -> Token | None:  # noqa: FBT001 - `tok
         return None
     if token is not True:
         return make_token(token, "token")
-    saved = os.environ.get("HF_TOKEN") or _read(_token_path())
-    if not saved:
+    saved = saved_token()
+    if saved is None:
         raise ValueError(
             "token=True is for the token saved on this machine, and there is none: "
             "run `hf auth login`, set HF_TOKEN, or pass the token itself"
         )
     return make_token(saved, "the saved token, which token")
+
+
+def saved_token() -> str | None:
+    """Return the token that is saved on this machine, or None."""
+    return os.environ.get("HF_TOKEN") or _read(_token_path()) or None
 
 
 def _token_path() -> Path:

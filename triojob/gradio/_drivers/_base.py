@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import trio
@@ -35,6 +35,8 @@ class CallRequest:
     """What set the call off."""
     streams: bool = False
     """Whether it is a generator."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Sent with the request that makes the call, beside those of the client."""
 
     def body(self, session_hash: str | None, *, data: str | None = None, **more: str) -> str:
         """Return the JSON body of a request that makes the call.

@@ -30,7 +30,9 @@ class SimpleCall(CallDriver):
         call = conversation.call
         path = f"/call{call.api_name or ''}"
         with conversation.hold:
-            response = await self._http.request("POST", path, json=call.body(None))
+            response = await self._http.request(
+                "POST", path, json=call.body(None), headers=call.headers
+            )
             if response.status != 200:
                 raise refusal(response, f"calling {call.name}", call.name)
             event_id = decode_object(response.body, "the answer to /call").get("event_id")

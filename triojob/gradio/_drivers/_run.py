@@ -30,7 +30,11 @@ class DirectCall(CallDriver):
         # The number in the body decides; the name in the path must exist all the same.
         path = f"/run{call.api_name or '/predict'}"
         response = await self._http.request(
-            "POST", path, json=call.body(conversation.session_hash), endless=True
+            "POST",
+            path,
+            json=call.body(conversation.session_hash),
+            headers=call.headers,
+            endless=True,
         )
         output: Json | None = None
         if response.status in (200, 500):

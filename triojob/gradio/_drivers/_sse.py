@@ -56,7 +56,11 @@ class CallStream(CallDriver):
             body = call.body(conversation.session_hash, event_id=f'"{conversation.event_id}"')
             try:
                 response = await self._http.request(
-                    "POST", "/queue/data", json=body, limiter=self._http.requests
+                    "POST",
+                    "/queue/data",
+                    json=body,
+                    headers=call.headers,
+                    limiter=self._http.requests,
                 )
                 if response.status != 200:
                     raise refuse(response)

@@ -43,7 +43,9 @@ class SessionStream(StreamDriver):
         self._http = http
 
     async def join(self, session_hash: str, call: CallRequest) -> str:
-        response = await self._http.request("POST", "/queue/join", json=call.body(session_hash))
+        response = await self._http.request(
+            "POST", "/queue/join", json=call.body(session_hash), headers=call.headers
+        )
         if response.status != 200:
             raise refusal(response, f"calling {call.name}", call.name)
         event_id = decode_object(response.body, "the answer to /queue/join").get("event_id")

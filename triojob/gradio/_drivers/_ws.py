@@ -62,7 +62,7 @@ class CallSocket(CallDriver):
             async with self._library.open_websocket_url(
                 self._http.socket_url("/queue/join"),
                 self._http.tls(),
-                extra_headers=self._http.own_headers(),
+                extra_headers=self._http.own_headers(conversation.call.headers),
                 max_message_size=self._http.max_message_size,
                 connect_timeout=math.inf if times.connect is None else times.connect,
                 disconnect_timeout=times.goodbye,

@@ -1,0 +1,1 @@
+"""Measure triojob beside other clients: ``python -m benchmarks``; see docs/performance.md."""

@@ -1,0 +1,23 @@
+import sys
+
+import trio
+
+from triojob import Client, JobGroup, Retry
+
+URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+
+
+async def main() -> None:
+    patient = Retry(attempts=None, timeout=600)  # wait for a full queue, or a server that starts
+    careless = Retry(attempts=3, idempotent=True)  # what may have run may run again
+
+    async with Client(URL) as client, JobGroup(retry=patient) as group:
+        job = group.submit(client.endpoint("/greet"), "Ada")
+        greet = client.endpoint("/greet").with_retry(careless)
+        print(await greet("Grace"), await job.result())
+
+
+trio.run(main)
+
+# prints:
+# > Hello Grace! Hello Ada!

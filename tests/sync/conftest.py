@@ -1,0 +1,25 @@
+"""Scripted servers for threads: each in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.sync.threads_support import ServerThread
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[ServerThread]:
+    """Serve for all tests of the module: its record has the events of all of them."""
+    server = ServerThread()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[ServerThread]:
+    """Serve for one test."""
+    server = ServerThread()
+    yield server
+    server.close()

@@ -1,0 +1,335 @@
+"""Processes that come from others: what a fork has of the clients and jobs of its parent."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from .threads_support import HAS_FORK, Script, ServerThread
+
+START = """\
+import multiprocessing, os, signal, sys, threading, warnings
+from concurrent.futures import ProcessPoolExecutor, wait
+
+# Python 3.12 and later warn of every fork of a process with threads.
+warnings.filterwarnings("ignore", "This process", DeprecationWarning)
+if hasattr(signal, "alarm"):
+    signal.alarm(50)  # ends what hangs
+
+from triojob import GroupClosed, JobGroup
+from triojob.sync import Client, start_portal, submit
+
+def in_child(fn):
+    # Ends without `atexit`, as children do.
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(40)
+        status = 1
+        try:
+            fn()
+            status = 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    return pid
+
+def ended_well(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+"""
+
+needs_fork = pytest.mark.skipif(not HAS_FORK, reason="there is no fork here")
+
+
+def script(folder: Path, code: str, server: ServerThread) -> Script:
+    return Script(folder, START + code, server.url)
+
+
+@needs_fork
+def test_parent_and_child_go_on_with_the_same_client(
+    tmp_path: Path, own_server: ServerThread
+) -> None:
+    code = """
+client = Client(sys.argv[1])
+assert client.predict("first", api_name="/greet") == "Hello first!"
+under_way = client.submit(0.3, "parent's", api_name="/pause")
+hash_before = client.session_hash
+
+def child():
+    for n in range(3):
+        assert client.predict(str(n), api_name="/greet") == f"Hello {n}!"
+    assert client.session_hash != hash_before
+    assert list(client.submit(3, api_name="/count")) == ["0", "1", "2"]
+    client.close()
+
+children = [in_child(child) for _ in range(3)]
+assert client.predict("second", api_name="/greet") == "Hello second!"
+assert under_way.result() == "parent's"
+assert client.session_hash == hash_before
+assert all(map(ended_well, children))
+print("good")
+"""
+    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+
+
+@needs_fork
+def test_the_parents_jobs_say_in_the_child_that_they_are_not_its_own(
+    tmp_path: Path, own_server: ServerThread
+) -> None:
+    code = """
+client = Client(sys.argv[1])
+job = client.submit("x", api_name="/endless")
+ended = client.submit("ada", api_name="/greet")
+called = []
+for each in (job, ended):
+    each.add_done_callback(called.append)
+threading.Thread(target=wait, args=([job],)).start()
+first = next(job)
+assert ended.result() == "Hello ada!"
+
+def child():
+    for ask in (job.result, lambda: job.result(1)):
+        try:
+            ask()
+        except GroupClosed as error:
+            assert "the process that this one was forked from" in str(error), error
+        else:
+            raise AssertionError
+    assert isinstance(job.exception(), GroupClosed)
+    assert job.done() and not job.cancelled() and not job.cancel()
+    assert set(map(type, job)) <= {str}  # what had come until then, and an end
+    assert job.outputs()[0] == first
+    assert job.status().success is False
+    assert ended.result() == "Hello ada!"
+    assert ended.outputs() == ["Hello ada!"]
+    assert job not in called  # what they do is the parent's business
+    client.close()
+
+assert ended_well(in_child(child))
+assert not job.done()
+next(job)
+job.cancel()
+print("good")
+"""
+    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+
+
+@needs_fork
+def test_jobs_and_groups_of_a_trio_run_are_not_the_childs(
+    tmp_path: Path, own_server: ServerThread
+) -> None:
+    code = """
+import trio
+
+async def fail():
+    raise ValueError("boom")
+
+async def main():
+    async with JobGroup(history=2) as group:
+        failed = await trio.to_thread.run_sync(submit, group, fail)
+        running = await trio.to_thread.run_sync(submit, group, trio.sleep_forever)
+        while not failed.done():
+            await trio.sleep(0.01)
+
+        def child():
+            assert isinstance(failed.exception(), ValueError)
+            assert failed.outputs() == []
+            assert isinstance(running.exception(), GroupClosed)
+            try:
+                submit(group, trio.sleep, 0)
+            except GroupClosed as error:
+                assert "forked" in str(error)
+            else:
+                raise AssertionError
+
+            async def inside():
+                async with JobGroup() as own:
+                    job = await trio.to_thread.run_sync(submit, own, trio.sleep, 0)
+                    return await trio.to_thread.run_sync(job.result)
+
+            signal.set_wakeup_fd(-1)  # that of the parent's run
+            assert trio.run(inside) is None
+
+        # In a thread, as Trio can't be run inside of Trio.
+        assert ended_well(await trio.to_thread.run_sync(in_child, child))
+        assert isinstance(await trio.to_thread.run_sync(failed.exception), ValueError)
+        running.cancel()
+
+trio.run(main)
+print("good")
+"""
+    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+
+
+@needs_fork
+def test_a_portal_of_the_parent_is_closed_in_the_child(
+    tmp_path: Path, own_server: ServerThread
+) -> None:
+    code = """
+import trio
+
+with start_portal() as portal:
+    client = Client(sys.argv[1], portal=portal)
+
+    def child():
+        for use in (
+            lambda: portal.call(trio.sleep, 0),
+            lambda: client.predict("ada", api_name="/greet"),
+        ):
+            try:
+                use()
+            except GroupClosed as error:
+                assert "forked" in str(error)
+            else:
+                raise AssertionError
+        with start_portal() as own:
+            assert own.call(trio.sleep, 0) is None
+
+    assert ended_well(in_child(child))
+    assert client.predict("ada", api_name="/greet") == "Hello ada!"
+print("good")
+"""
+    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+
+
+@needs_fork
+def test_forking_while_threads_are_in_the_midst_of_everything(
+    tmp_path: Path, own_server: ServerThread
+) -> None:
+    code = """
+sys.setswitchinterval(1e-6)
+client = Client(sys.argv[1])
+over = threading.Event()
+
+def work():
+    while not over.is_set():
+        job = client.submit(2, api_name="/count")
+        kept.append(job)
+        job.add_done_callback(lambda job: None)
+        list(job)
+        job.outputs()
+        client.submit("x", api_name="/hang").cancel()
+
+def child():
+    for job in kept[-20:]:
+        assert job.exception() is None or isinstance(job.exception(), GroupClosed)
+    callers = [
+        threading.Thread(target=lambda: said.append(client.predict("x", api_name="/greet")))
+        for _ in range(3)
+    ]
+    said = []
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert said == ["Hello x!"] * 3
+    client.close()
+
+kept = []
+workers = [threading.Thread(target=work) for _ in range(4)]
+for worker in workers:
+    worker.start()
+for _ in range(5):
+    assert ended_well(in_child(child))
+over.set()
+for worker in workers:
+    worker.join()
+print("good")
+"""
+    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+
+
+@needs_fork
+def test_a_failure_that_the_parent_has_not_seen_is_logged_by_the_parent_only(
+    tmp_path: Path, own_server: ServerThread
+) -> None:
+    code = """
+client = Client(sys.argv[1])
+job = client.submit("kaput", api_name="/fail")
+list(job)
+if os.fork() == 0:
+    sys.exit()  # with all that an ordinary end does
+os.wait()
+"""
+    status, out, err = script(tmp_path, code, own_server).end()
+    assert (status, out) == (0, "")
+    assert err.count("/fail failed, and nobody asked for its result") == 1
+
+
+METHODS = ["spawn", *(["fork"] if HAS_FORK else []), *(["forkserver"] if HAS_FORK else [])]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_processes_of_a_pool_have_clients_of_their_own(
+    tmp_path: Path, own_server: ServerThread, method: str
+) -> None:
+    """As the workers of ``pytest -n``, and of web servers."""
+    code = f"""
+def work(n):
+    global client
+    if client is None:
+        client = Client(sys.argv[1])
+    return client.predict(str(n), api_name="/greet")
+
+client = None
+if __name__ == "__main__":
+    if {method!r} == "fork":
+        client = Client(sys.argv[1])
+    context = multiprocessing.get_context({method!r})
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        assert list(pool.map(work, range(8))) == [f"Hello {{n}}!" for n in range(8)]
+    assert work(9) == "Hello 9!"
+    print("good")
+"""
+    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+    own_server.until(lambda server: not server.open_connections)
+
+
+@pytest.mark.parametrize("method", METHODS[:2])
+def test_a_process_that_ends_with_jobs_under_way_ends(
+    tmp_path: Path, own_server: ServerThread, method: str
+) -> None:
+    code = f"""
+def work(url):
+    client = Client(url)
+    client.submit("x", api_name="/hang")
+    next(client.submit("x", api_name="/endless"))
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context({method!r}).Process(target=work, args=(sys.argv[1],))
+    process.start()
+    process.join()
+    print(process.exitcode)
+"""
+    assert script(tmp_path, code, own_server).end() == (0, "0", "")
+    own_server.until(lambda server: not server.open_connections)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at the descriptors in /proc")
+@needs_fork
+def test_closing_in_the_child_leaves_the_parents_connections(
+    tmp_path: Path, own_server: ServerThread
+) -> None:
+    code = """
+client = Client(sys.argv[1])
+job = client.submit("x", api_name="/endless")
+next(job)
+
+def child():
+    client.close()
+    with Client(sys.argv[1]) as own:
+        assert own.predict("ada", api_name="/greet") == "Hello ada!"
+
+assert ended_well(in_child(child))
+for _ in range(5):
+    next(job)
+assert not job.done()
+print("good")
+"""
+    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+    own_server.until_told(1)

@@ -1,0 +1,248 @@
+"""What a synchronous client has in the Trio thread: one triojob client, one session, one group.
+
+All calls ride in one session at a time, as those of gradio_client do, so that an app which tells
+its callers apart by their session sees one caller.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from .._errors import GroupClosed
+from .._group import JobGroup
+from ..gradio._client import Client
+from ..gradio._config import AppInfo, EndpointInfo
+from ..gradio._endpoint import Endpoint, Via
+from ..gradio._file_data import FileData
+from ..gradio._session import Hub, Session
+from ..gradio._wire import Json
+from ._job import Job
+from ._portal import Portal
+from ._waiting import Bell
+
+if TYPE_CHECKING:
+    import httpx
+
+logger = logging.getLogger("triojob")
+
+_CLOSED = "the client has been closed; make another one"
+
+
+class _Visit:
+    """One session, until the last call of it has ended."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.endpoints: dict[tuple[str | None, int], Endpoint] = {}
+        self.calls = 0
+        self.retired = False
+        """Another one has taken its place."""
+
+
+class Connection:
+    """An open client; all methods but the coroutines are for any thread.
+
+    Args:
+        native: The client, not entered.
+        http_client: To be closed at the end, or None.
+        limit: How many calls run at once.
+        download_files: Whether outputs have paths of copies, and not the server's words on files.
+    """
+
+    def __init__(
+        self,
+        portal: Portal,
+        native: Client,
+        http_client: httpx.AsyncClient | None,
+        *,
+        limit: int,
+        download_files: bool,
+    ) -> None:
+        self.portal = portal
+        self._native = native
+        self._http_client = http_client
+        self._download_files = download_files
+        self._group = JobGroup(limit=limit)
+        self._lock = threading.Lock()
+        self._visit: _Visit | None = None
+        self._pid = os.getpid()
+        self._leaving = trio.Event()
+        self._closing = False
+        self._ended = False
+        self._bell = Bell()
+
+    @property
+    def src(self) -> str:
+        """The app's URL."""
+        return self._native.src
+
+    @property
+    def forked(self) -> bool:
+        """Whether this was opened in the process that this one was forked from."""
+        return self._pid != os.getpid()
+
+    @property
+    def app(self) -> AppInfo:
+        """What the app says of itself."""
+        return self._hub.watch.app
+
+    @property
+    def _hub(self) -> Hub:
+        assert self._native._hub is not None
+        return self._native._hub
+
+    @property
+    def session_hash(self) -> str:
+        """The session's name with the server."""
+        assert self._visit is not None
+        return self._visit.session.hash
+
+    # In the Trio thread.
+
+    async def open(self, nursery: trio.Nursery) -> None:
+        """Open the client and keep it open, in a task of ``nursery``, until it is closed."""
+        await nursery.start(self._live, name=f"<client of {self._native.src}>")
+
+    async def _live(self, *, task_status: trio.TaskStatus[None]) -> None:
+        opened = False
+        try:
+            async with AsyncExitStack() as stack:
+                if self._http_client is not None:
+                    stack.push_async_callback(self._http_client.aclose)
+                await stack.enter_async_context(self._native)
+                self._visit = _Visit(self._new_session())
+                try:
+                    async with self._group:
+                        opened = True
+                        task_status.started()
+                        await self._leaving.wait()
+                finally:
+                    self._visit.session.end()
+        except Exception:
+            if not opened:
+                raise
+            # Its calls have ended; those of other clients go on.
+            logger.exception("the client of %s broke", self._native.src)
+        finally:
+            self._ended = True
+            self._bell.ring()
+
+    def _new_session(self) -> Session:
+        return Session(self._hub, one_at_a_time=False)
+
+    def _stop(self, *, waiting: bool) -> None:
+        self._leaving.set()
+        if not self._ended and not waiting:
+            with suppress(GroupClosed):  # it was never opened
+                self._group.cancel_scope.cancel(reason="the client was closed")
+
+    # In any thread.
+
+    def submit(
+        self,
+        job_options: Mapping[str, Any],
+        function: tuple[str | None, int],
+        values: list[Any],
+        headers: Mapping[str, str],
+    ) -> Job:
+        """Start a call of a function as a job.
+
+        Raises:
+            GroupClosed: The client has been closed.
+            TypeError, ValueError: An argument can't be sent.
+        """
+        with self._lock:
+            if self._closing:
+                raise GroupClosed(_CLOSED)
+            visit = self._visit
+            assert visit is not None
+            endpoint = visit.endpoints.get(function)
+            if endpoint is None:
+                endpoint = visit.endpoints[function] = self._endpoint(visit.session, *function)
+            visit.calls += 1
+        try:
+            if headers:
+                endpoint = endpoint.with_headers(headers)
+            call = endpoint.bind(tuple(values), {})
+            job = Job._make(
+                endpoint.name, self.portal, at_end=partial(self._left, visit), **job_options
+            )
+        except BaseException:
+            self._left(visit)
+            raise
+        try:
+            self.portal._post(partial(job.begin, self._group, call))
+        except GroupClosed as exc:
+            call.discard()
+            job.orphan(exc, forked=False)
+        return job
+
+    def _endpoint(self, session: Session, api_name: str | None, fn_index: int) -> Endpoint:
+        def find() -> tuple[EndpointInfo, Session | None]:
+            app = session.app
+            info = app.find(api_name, None) if api_name is not None else app.find(None, fn_index)
+            return replace(info, raw_updates=True), session
+
+        settings = self._native._settings
+        assert settings is not None
+        outputs = replace(settings.outputs, read=self._read_file)
+        # All by the queue, as it is there that a call has a status.  Gradio 3 says which.
+        via: Via | None = "queue" if self.app.protocol.startswith("sse") else None
+        return Endpoint(self._hub, find, replace(settings, outputs=outputs), via=via)
+
+    def _read_file(self, value: Json) -> FileData | None:
+        settings = self._native._settings
+        assert settings is not None
+        # What is still being made has no end to wait for: the app's words on it, as they are.
+        if not self._download_files or value.get("is_stream") is True:
+            return None
+        return settings.outputs.read(value)
+
+    def _left(self, visit: _Visit) -> None:
+        with self._lock:
+            visit.calls -= 1
+            over = visit.retired and not visit.calls
+        if over:
+            with suppress(GroupClosed):
+                self.portal._post(visit.session.end)
+
+    def reset_session(self) -> None:
+        """Have further calls ride in a new session; those under way go on in theirs."""
+        session = self._new_session()
+        with self._lock:
+            old, self._visit = self._visit, _Visit(session)
+            assert old is not None
+            old.retired = True
+            over = not old.calls
+        if over:
+            with suppress(GroupClosed):
+                self.portal._post(old.session.end)
+
+    def close(self, *, waiting: bool) -> None:
+        """End the client, and return when it has ended.
+
+        Args:
+            waiting: Let the jobs come to their ends first.
+        """
+        self.leave(waiting=waiting)
+        try:
+            self._bell.wait_until(lambda: self._ended or self.portal.closed)
+        except BaseException:
+            self.leave(waiting=False)
+            raise
+
+    def leave(self, *, waiting: bool) -> None:
+        """Have the client end soon."""
+        # No lock: the garbage collector may call this anywhere.
+        self._closing = True
+        with suppress(GroupClosed):
+            self.portal._post(partial(self._stop, waiting=waiting))

@@ -1,0 +1,59 @@
+"""Jobs in a group of a Trio application, submitted by its threads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import copy_context
+from typing import Any
+
+import trio
+
+from .._call import bind
+from .._errors import GroupClosed
+from .._group import JobGroup
+from ._job import Job
+from ._portal import portal_of
+
+
+def submit(
+    group: JobGroup,
+    fn: Callable[..., Awaitable[Any] | AsyncIterator[Any]],
+    /,
+    *args: Any,
+    **kwargs: Any,
+) -> Job:
+    """Start ``fn(*args, **kwargs)`` as a job of a group that lives in another thread.
+
+    It is what `JobGroup.submit` does, for all threads but the one that Trio runs in: those that
+    `trio.to_thread.run_sync` has started, and any others.
+    If the job fails and nobody has asked for its result by the end of the group, that raises it.
+
+    Args:
+        group: A group that has been entered.
+        fn: As for `JobGroup.submit`; an async function runs in the Trio thread, with a copy of
+            this thread's context.
+
+    Raises:
+        TypeError, ValueError: As for `JobGroup.submit`.
+        GroupClosed: The group was not entered, or has ended.
+        RuntimeError: This is the thread that Trio runs in.
+    """
+    if trio.lowlevel.in_trio_run():
+        raise RuntimeError("this is for other threads; in the Trio thread, use group.submit()")
+    portal = portal_of(group)
+    if group.closed:
+        raise GroupClosed("this group has ended; open another one for more jobs")
+    call = bind(fn, args, kwargs)
+    job = Job._make(call.name, portal, group=group)
+    context = copy_context()
+
+    def begin() -> None:
+        context.run(job.begin, group, call)
+
+    try:
+        portal._post(begin)
+    except GroupClosed as exc:
+        call.discard()
+        job.orphan(exc, forked=False)
+        raise
+    return job

@@ -1,0 +1,185 @@
+"""How one thread waits for what another one tells: in plain threads, in Trio's, in asyncio.
+
+A thread that Trio started (`trio.to_thread.run_sync`) waits inside the task that started it, by
+`trio.from_thread`; so a cancellation of that task ends the wait, as it should.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from typing import final
+
+import trio
+
+
+def refuse_in_trio(what: str, instead: str) -> None:
+    """Refuse to block the thread that Trio runs in: nothing else would run there meanwhile.
+
+    Raises:
+        RuntimeError: This is such a thread.
+    """
+    if trio.lowlevel.in_trio_run():
+        raise RuntimeError(
+            f"{what} would block the thread that Trio runs in: {instead}, "
+            "or call it in a thread, by trio.to_thread.run_sync"
+        )
+
+
+def in_thread_of_trio() -> bool:
+    """Tell whether Trio started this thread for one of its tasks.
+
+    Raises:
+        trio.Cancelled: It did, and that task has been cancelled.
+    """
+    try:
+        trio.from_thread.check_cancelled()
+    except RuntimeError:
+        return False
+    return True
+
+
+class _Exit:
+    going = False
+    """The interpreter is ending, and no thread runs but its own one and daemons."""
+
+
+@contextmanager
+def daemons_asleep() -> Generator[None, None, None]:
+    """Wake no daemon thread meanwhile: it would only say what interrupted it, as it gets killed."""
+    _Exit.going = True
+    try:
+        yield
+    finally:
+        _Exit.going = False
+
+
+class _Waiter(ABC):
+    """One wait; `wake` may be called in any thread, any number of times."""
+
+    @abstractmethod
+    def wake(self) -> None: ...
+
+
+@final
+class _ThreadWaiter(_Waiter):
+    """Of a thread that may just block."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._daemon = threading.current_thread().daemon
+
+    def wake(self) -> None:
+        if not (self._daemon and _Exit.going):
+            self._event.set()
+
+    def wait(self, seconds: float | None) -> None:
+        self._event.wait(seconds)
+
+
+@final
+class _TrioWaiter(_Waiter):
+    """Of a Trio task."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+        self._token = trio.lowlevel.current_trio_token()
+
+    def wake(self) -> None:
+        with suppress(trio.RunFinishedError):  # then nobody waits any more
+            self._token.run_sync_soon(self._event.set, idempotent=True)
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+@final
+class _AsyncioWaiter(_Waiter):
+    """Of an asyncio task."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def wake(self) -> None:
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+class Bell:
+    """What threads wait at until it rings; ringing is cheap while nobody waits."""
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        self._waiters: dict[_Waiter, None] = {}
+
+    def ring(self) -> None:
+        """Wake all that wait."""
+        if self._waiters:
+            # A copy is made in one step, whatever other threads do.
+            for waiter in self._waiters.copy():
+                waiter.wake()
+
+    def wait_until(self, ready: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Block until ``ready()`` holds, which is looked at after each ring.
+
+        Args:
+            timeout: For how many seconds at most; None for as long as it takes.
+
+        Returns:
+            Whether it holds.
+
+        Raises:
+            trio.Cancelled: Trio started this thread, and the task that did so was cancelled.
+        """
+        if ready():
+            return True
+        if in_thread_of_trio():
+            return trio.from_thread.run(self._wait_in_trio, ready, timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            waiter = _ThreadWaiter()
+            with self._waiting(waiter):
+                # What became ready before the waiter was there rang for nobody.
+                if ready():
+                    return True
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                waiter.wait(left)
+
+    async def _wait_in_trio(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+        with trio.move_on_after(math.inf if timeout is None else max(timeout, 0)):
+            await self._wait(_TrioWaiter, ready)
+        return ready()
+
+    async def wait_in_asyncio(self, ready: Callable[[], bool]) -> None:
+        """Wait until ``ready()`` holds, in a task of asyncio."""
+        await self._wait(_AsyncioWaiter, ready)
+
+    async def _wait(
+        self, make: type[_TrioWaiter | _AsyncioWaiter], ready: Callable[[], bool]
+    ) -> None:
+        while True:
+            waiter = make()
+            with self._waiting(waiter):
+                if ready():
+                    return
+                await waiter.wait()
+
+    @contextmanager
+    def _waiting(self, waiter: _Waiter) -> Generator[None, None, None]:
+        self._waiters[waiter] = None
+        try:
+            yield
+        finally:
+            del self._waiters[waiter]

@@ -1,0 +1,447 @@
+"""The client for threads and plain scripts, with gradio_client's surface."""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, final
+
+import httpx
+
+from .. import _errors
+from .._settings import Timeouts
+from ..gradio._client import Client as TrioClient
+from ..gradio._duplicate import duplicate
+from ..gradio._spaces import SpaceStatus, is_space_id
+from ..gradio._tokens import saved_token
+from ._arguments import bind_arguments, find_function, parameters_of, with_files
+from ._connection import Connection
+from ._job import Job
+from ._portal import Portal, shared_portal
+from ._view import describe, public_info
+from ._waiting import refuse_in_trio
+from .exceptions import AuthenticationError, translate
+from .utils import Status, StatusUpdate
+
+__all__ = ["Client", "Job"]
+
+_LONG_WAIT = 30
+"""Seconds; from which on a verbose client says how long a call will take."""
+
+
+@final
+class Client:
+    """A Gradio app, for code that doesn't run in Trio: ``client = Client(url)``.
+
+    It is open from the start, until `close`, the end of a ``with`` block, or the end of the
+    process.  Any number of threads may use it at once.
+    All calls ride in one session, so they share its ``gr.State``.
+
+    Args:
+        src: The app's URL, or the name of a Hugging Face Space, ``"owner/name"``.
+        token: A Hugging Face token that may use the Space.  None for the one saved on this
+            machine, if there is one; it is sent to Spaces and to nothing else.
+        max_workers: How many calls run at once; the others wait.
+        verbose: Whether to print what the client is doing.
+        auth: User name and password for an app that asks for them.
+        httpx_kwargs: Options for httpx: ``timeout``, ``cookies``, ``proxy``, ``auth``,
+            ``trust_env`` and what else `httpx.AsyncClient` takes.
+        headers: Sent with each request to this app.
+        download_files: Where to put files of outputs: a folder; or True for the folder that
+            the variable GRADIO_TEMP_DIR names, else one that only this user may look into.  False:
+            outputs have what the server says of the files.
+        ssl_verify: Whether to verify the server's TLS certificate.
+        analytics_enabled: Means nothing here: there is no telemetry.
+        oauth_token: A Hugging Face token for the app's code to act with on your behalf; it is sent
+            with calls of endpoints that say that they take one.
+        portal: Whose Trio run does the work, see `start_portal` and `open_portal`.  None for one
+            in a thread of the background, which all clients share.
+
+    Raises:
+        ValueError: An argument makes no sense.
+        AuthenticationError: The app wants a login, or refused this one.
+        SpaceError: The Space can't be used.
+        TooManyRequestsError: The server limits the rate of requests.
+        ConnectionFailed, ConnectionLost, ConnectionTimeout: The network failed.
+        ProtocolError, UnexpectedResponse: This is no Gradio app.
+        RuntimeError: This would block a thread that Trio runs in.
+    """
+
+    def __init__(
+        self,
+        src: str,
+        token: str | None = None,
+        max_workers: int = 40,
+        verbose: bool = False,
+        auth: tuple[str, str] | None = None,
+        httpx_kwargs: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        download_files: str | os.PathLike[str] | bool = True,
+        ssl_verify: bool = True,
+        analytics_enabled: bool = True,
+        oauth_token: str | None = None,
+        portal: Portal | None = None,
+    ) -> None:
+        refuse_in_trio("making this client", "use `async with triojob.Client(...)`")
+        self.verbose: bool = verbose
+        self.space_id: str | None = src if is_space_id(src) else None
+        """The name of the Space, or None for a URL."""
+        self.max_workers: int = max_workers
+        self._headers = {name.lower() for name in headers or {}}
+        self._own_portal = portal
+        self._connect = partial(
+            _make,
+            src=src,
+            token=token,
+            max_workers=max_workers,
+            verbose=verbose,
+            auth=auth,
+            httpx_kwargs=dict(httpx_kwargs or {}),
+            headers=headers,
+            download_files=download_files,
+            ssl_verify=ssl_verify,
+            oauth_token=oauth_token,
+        )
+        self._connection = self._open()
+        self._reopened: dict[int, Connection] = {}
+        """Those that took its place, by the process that was forked."""
+        if verbose:
+            print(f"Loaded as API: {self.src}")
+
+    def _open(self) -> Connection:
+        portal = self._own_portal or shared_portal()
+        connection = self._connect(portal)
+        try:
+            portal.call(connection.open, portal._nursery)
+        except _errors.AuthenticationError as exc:
+            raise _not_logged_in(exc, connection.src, self._connect.keywords["auth"]) from None
+        except _errors.TriojobError as exc:
+            raise translate(exc) from exc.__cause__
+        except BaseException:
+            # Cut short, maybe just as it was open.
+            connection.leave(waiting=False)
+            raise
+        # Not at the interpreter's end: the portal sees to that.
+        weakref.finalize(self, connection.leave, waiting=True).atexit = False
+        return connection
+
+    def _opened(self) -> Connection:
+        if self._connection.forked:
+            # The connections stay with the process that made them; this one makes its own.
+            mine = self._open()
+            self._connection = self._reopened.setdefault(os.getpid(), mine)
+            if self._connection is not mine:  # another thread was faster
+                mine.leave(waiting=False)
+        return self._connection
+
+    # What the app says of itself.
+
+    @property
+    def src(self) -> str:
+        """The app's URL, with a slash at its end."""
+        return self._connection.src
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The app's ``/config``: treat it as read-only."""
+        return self._connection.app.config
+
+    @property
+    def protocol(self) -> str:
+        """The protocol that the app speaks, such as ``"sse_v3"``."""
+        return self._connection.app.protocol
+
+    @property
+    def app_version(self) -> str:
+        """The version of Gradio that the app runs."""
+        return self._connection.app.version
+
+    @property
+    def session_hash(self) -> str:
+        """The session's name with the server; who knows it can cancel its calls."""
+        return self._connection.session_hash
+
+    def view_api(
+        self,
+        all_endpoints: bool | None = None,
+        print_info: bool = True,
+        return_format: Literal["dict", "str"] | None = None,
+    ) -> dict[str, Any] | str | None:
+        """Print what the app offers, or return it.
+
+        Args:
+            all_endpoints: Whether to print endpoints without a name too; None for only if there
+                are no others.
+            print_info: Whether to print.
+            return_format: ``"str"`` to return what would be printed; ``"dict"`` to return the
+                app's own words on all its endpoints; None to return nothing.
+        """
+        info = public_info(self._connection.app)
+        text = describe(info, all_endpoints=all_endpoints)
+        if print_info:
+            print(text)
+        if return_format == "str":
+            return text
+        return info if return_format == "dict" else None
+
+    # Calls.
+
+    def predict(
+        self,
+        *args: Any,
+        api_name: str | None = None,
+        fn_index: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Call an endpoint and wait for its result; see `submit`.
+
+        If the wait is cut short, by Ctrl-C or by a cancellation, the call is cancelled.
+
+        Returns:
+            The result, a tuple where the endpoint has several outputs.
+
+        Raises:
+            AppError, ValidationError, QueueError, ConnectionLost, ProtocolError: The call failed.
+            JobCancelled: The client was closed, or the server cancelled the call.
+            TypeError, ValueError: An argument is wrong or missing; nothing was sent.
+        """
+        job = self.submit(*args, api_name=api_name, fn_index=fn_index, headers=headers, **kwargs)
+        try:
+            return job.result()
+        except BaseException:
+            # Nobody else can: they don't know of it.
+            job.cancel()
+            raise
+        finally:
+            del job
+
+    def submit(
+        self,
+        *args: Any,
+        api_name: str | None = None,
+        fn_index: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        result_callbacks: Callable[..., object] | Sequence[Callable[..., object]] | None = None,
+        **kwargs: Any,
+    ) -> Job:
+        """Start a call of an endpoint; return its job at once.
+
+        Args:
+            api_name: The endpoint's name, with its slash; it goes before ``fn_index``.  None for
+                the only public one there is.
+            fn_index: Its number instead.
+            headers: Sent with this call only, but for those that the client has of its own.
+            result_callbacks: Called with the result when there is one, one after the other; a
+                tuple's values are separate arguments.
+            args, kwargs: The endpoint's arguments, files by `handle_file`.
+
+        Raises:
+            EndpointNotFound: There is no such endpoint, or it is not clear which.
+            TypeError, ValueError: An argument is wrong or missing.
+            GroupClosed: The client has been closed.
+        """
+        connection = self._opened()
+        app = connection.app
+        function = find_function(app, api_name, fn_index)
+        values = bind_arguments(parameters_of(app, function[0]), args, kwargs)
+        own = {k: v for k, v in (headers or {}).items() if k.lower() not in self._headers}
+        job = connection.submit(
+            {"notice": self._tell if self.verbose and self.space_id else None},
+            function,
+            [with_files(value) for value in values],
+            {**own, **(_visitor_of_this_app() if self.space_id else {})},
+        )
+        if result_callbacks is not None:
+            callbacks = [result_callbacks] if callable(result_callbacks) else result_callbacks
+            for callback in callbacks:
+                job.add_done_callback(partial(_with_result, callback))
+        return job
+
+    def _tell(self, status: StatusUpdate) -> None:
+        if status.code is Status.IN_QUEUE and status.eta is not None and status.eta > _LONG_WAIT:
+            print(
+                f"{self.space_id} is busy: this call will take about {int(status.eta)} seconds. "
+                f"A copy of your own has no queue: Client.duplicate({self.space_id!r})"
+            )
+
+    def reset_session(self) -> None:
+        """Begin a new session, with new ``gr.State``; calls under way go on in the old one."""
+        self._opened().reset_session()
+
+    # The end.
+
+    def close(self) -> None:
+        """Cancel the calls under way, on the server too, and close all connections."""
+        refuse_in_trio("closing this client", "call it in a thread")
+        self._connection.close(waiting=False)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for the jobs, or cancel them if the block raised; then close."""
+        refuse_in_trio("closing this client", "call it in a thread")
+        self._connection.close(waiting=exc is None)
+
+    def __repr__(self) -> str:
+        return describe(public_info(self._connection.app), all_endpoints=None)
+
+    @classmethod
+    def duplicate(
+        cls,
+        from_id: str,
+        to_id: str | None = None,
+        token: str | None = None,
+        private: bool = True,
+        hardware: str | None = None,
+        secrets: Mapping[str, str] | None = None,
+        sleep_timeout: int = 5,
+        max_workers: int = 40,
+        verbose: bool = False,
+    ) -> Client:
+        """Copy a Space into your account, if it is not there yet; return a client of the copy.
+
+        Args:
+            from_id: The Space, ``"owner/name"``.
+            to_id: The copy's name; None for the same.
+            token: A token that may write there; None for the one saved on this machine.
+            private: Whether only you may use the copy.
+            hardware: What it runs on, such as ``"t4-small"``; None for the hub's free kind.
+            secrets: Hidden environment variables of the copy, set when it is made.
+            sleep_timeout: After how many minutes without a request it falls asleep, where its
+                hardware costs money.
+            max_workers, verbose: As for `Client`.
+
+        Raises:
+            SpaceError: The hub refuses.
+            MissingExtra: huggingface_hub is not installed: ``pip install "triojob[spaces]"``.
+
+        And what `triojob.duplicate` and `Client` raise.
+        """
+        refuse_in_trio("Client.duplicate()", "use `await triojob.duplicate(...)`")
+        make = partial(
+            duplicate,
+            from_id,
+            to_id,
+            token=token or True,
+            private=private,
+            hardware=getattr(hardware, "value", hardware),
+            sleep_timeout=None if hardware is None else sleep_timeout * 60,
+            secrets=secrets,
+            exist_ok=True,
+        )
+        try:
+            name = shared_portal().call(make)
+        except _errors.TriojobError as exc:
+            raise translate(exc) from exc.__cause__
+        if verbose:
+            print(f"Using the Space {name}")
+        return cls(name, token=token, max_workers=max_workers, verbose=verbose)
+
+
+def _make(portal: Portal, **options: Any) -> Connection:
+    """Return the connection that a client's arguments ask for; it is not open."""
+    src, token, verbose = options["src"], options["token"], options["verbose"]
+    given: dict[str, Any] = dict(options["httpx_kwargs"])
+    for name, instead in (("verify", "ssl_verify="), ("headers", "headers=")):
+        if name in given:
+            raise TypeError(f"httpx_kwargs: {name!r} is not for there; use {instead}")
+    timeouts = _timeouts(given.pop("timeout")) if "timeout" in given else None
+    cookies = given.pop("cookies", None)
+    http_client = None
+    if given:
+        # Unbounded: what may be under way at once is counted before its pool.
+        given.setdefault("limits", httpx.Limits(max_connections=None, keepalive_expiry=1))
+        http_client = httpx.AsyncClient(verify=options["ssl_verify"], **given)
+    folder = options["download_files"]
+    if folder is True:
+        folder = os.environ.get("GRADIO_TEMP_DIR") or True
+    if not isinstance(folder, bool):
+        path = Path(folder)
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"Path: {folder} is not a directory.")
+        path.mkdir(parents=True, exist_ok=True)
+
+    def on_wait(status: SpaceStatus) -> None:
+        if not status.ready:
+            print(f"{status.space} is {status.stage}. Please wait...")
+
+    native = TrioClient(
+        src,
+        token=token if token is not None else is_space_id(src) and saved_token() is not None,
+        auth=options["auth"],
+        headers=options["headers"],
+        cookies=cookies,
+        verify=options["ssl_verify"] if http_client is None else True,
+        timeouts=timeouts,
+        download_files=folder,
+        validate=False,
+        oauth_token=options["oauth_token"],
+        on_wait=on_wait if verbose else None,
+        http_client=http_client,
+    )
+    return Connection(
+        portal,
+        native,
+        http_client,
+        limit=options["max_workers"],
+        download_files=folder is not False,
+    )
+
+
+def _timeouts(timeout: Any) -> Timeouts:
+    times = httpx.Timeout(timeout)
+    usual = Timeouts()
+    return Timeouts(
+        connect=times.connect,
+        write=times.write,
+        response=times.read,
+        # A server is silent for 15 s at a time while all is well, so no bound may be below that.
+        silence=None if times.read is None else max(times.read, usual.silence or 0),
+    )
+
+
+def _not_logged_in(
+    error: _errors.AuthenticationError, src: str, auth: object
+) -> AuthenticationError:
+    if auth is None:
+        text = f"Could not load {src} as credentials were not provided. Please login."
+    else:
+        text = f"Could not login to {src}. Invalid credentials."
+    return AuthenticationError(text).with_traceback(error.__traceback__)
+
+
+def _with_result(callback: Callable[..., object], job: Job) -> None:
+    if job.cancelled() or job._exception is not None:
+        return
+    result = job.result()
+    if isinstance(result, tuple):
+        callback(*result)
+    else:
+        callback(result)
+
+
+def _visitor_of_this_app() -> dict[str, str]:
+    """Return the header that counts a call for the visitor of the Gradio app that makes it.
+
+    Spaces with shared hardware give each visitor a share of it (gradio_client 2.7,
+    ``add_zero_gpu_headers``).
+    """
+    context = sys.modules.get("gradio.context")
+    local = getattr(context, "LocalContext", None)
+    if local is None:
+        return {}
+    token = getattr(local.request.get(None), "headers", {}).get("x-ip-token")
+    return {} if token is None else {"x-ip-token": token}

@@ -1,0 +1,190 @@
+"""What a synchronous job tells of itself: gradio_client's messages, in gradio_client's order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from outcome import Error, Outcome, Value
+
+from .. import _errors, _messages
+from .._messages import LogMessage, OutputUpdate as _Output, ProgressUnit, Status
+from .._timeline import Timeline, Update, UpdateCursor
+from ..gradio._wire import is_tuple
+from .exceptions import QueueError, TooManyRequestsError
+
+__all__ = [
+    "OutputUpdate",
+    "ProgressUnit",
+    "QueueError",
+    "Status",
+    "StatusUpdate",
+    "TooManyRequestsError",
+]
+
+
+@dataclass
+class StatusUpdate:
+    """A snapshot of how far a job is; see `triojob.StatusUpdate`.
+
+    Unlike there, each holds what one message of the server says, and nothing of those before it.
+    """
+
+    code: Status
+    rank: int | None
+    """Place in the server's queue, 0 is next; 0 too when the job has ended."""
+    queue_size: int | None
+    eta: float | None
+    """Seconds."""
+    success: bool | None
+    time: datetime | None
+    """When this was received, in local time, without a time zone."""
+    progress_data: list[ProgressUnit] | None
+    log: tuple[str, str] | None = None
+    """Text and level of a line that the app logged; ``code`` is ``Status.LOG`` then."""
+    type: Literal["status", "output"] = "status"
+
+
+@dataclass
+class OutputUpdate:
+    """An output of a job.
+
+    The last one is ``final``; its ``outputs`` is a dictionary with ``data``, the list of all
+    outputs, or with ``error`` and what else the app told of it.
+    """
+
+    outputs: Any
+    success: bool
+    type: Literal["output"] = "output"
+    final: bool = False
+
+
+def local(time: datetime) -> datetime:
+    """Return a time as gradio_client tells it."""
+    return time.astimezone().replace(tzinfo=None)
+
+
+def starting() -> StatusUpdate:
+    """Return the status of a job of which nothing is known yet."""
+    return StatusUpdate(Status.STARTING, None, None, None, None, local(_messages.now()), None)
+
+
+def ended(code: Status, *, success: bool) -> StatusUpdate:
+    """Return the status of a job that has ended."""
+    return StatusUpdate(code, 0, None, None, success, local(_messages.now()), None)
+
+
+_LOCAL = (Status.STARTING, Status.JOINING_QUEUE)
+"""What happens on this side is no message of the server's: gradio_client keeps silent about it."""
+
+
+def _status(update: _messages.StatusUpdate) -> StatusUpdate:
+    code = update.code
+    return StatusUpdate(
+        code=code,
+        rank=update.rank,
+        queue_size=update.queue_size,
+        # That of PROCESSING is of the run, not of the queue.
+        eta=update.eta if code is Status.IN_QUEUE else None,
+        success=update.success if code is Status.FINISHED else None,
+        time=local(update.time),
+        # triojob keeps the last progress in later statuses.
+        progress_data=update.progress_data if code is Status.PROGRESS else None,
+    )
+
+
+def _log(message: LogMessage) -> StatusUpdate:
+    line = (message.text, message.level) if message.text and message.level else None
+    return StatusUpdate(Status.LOG, None, None, None, None, local(message.time), None, line)
+
+
+def _iterating(time: datetime) -> StatusUpdate:
+    return StatusUpdate(Status.ITERATING, None, None, None, True, local(time), None)
+
+
+def latest(timeline: Timeline) -> StatusUpdate:
+    """Return the status by the last message that has one."""
+    notices, outputs = timeline.notices, timeline.outputs
+    shown: StatusUpdate | None = None
+    for place in reversed(range(notices.start, notices.end)):
+        notice = notices[place]
+        if isinstance(notice, LogMessage):
+            # Of each output there is a message; triojob tells of the first of a row only.
+            if shown is None and not _output_after(timeline, place):
+                shown = _log(notice)
+        elif isinstance(notice, _messages.StatusUpdate):
+            if notice.code is Status.ITERATING and outputs.end and shown is None:
+                return _iterating(outputs[outputs.end - 1][0].time)
+            if shown is None and notice.code not in _LOCAL:
+                shown = _status(notice)
+            break
+    return shown or starting()
+
+
+def _output_after(timeline: Timeline, place: int) -> bool:
+    """Tell whether an output came after the notice at ``place``."""
+    outputs = timeline.outputs
+    return outputs.end > outputs.start and outputs[outputs.end - 1][1] > place
+
+
+class UpdateReader:
+    """A reader's place among the messages of a job.
+
+    Args:
+        outcome: Returns how the job ended, once it has; None if it was cancelled.
+    """
+
+    def __init__(self, timeline: Timeline, outcome: Callable[[], Outcome[Any] | None]) -> None:
+        self._cursor = UpdateCursor(timeline)
+        self._outcome = outcome
+        self._streaming = False
+        self._next: deque[StatusUpdate | OutputUpdate] = deque()
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is a message to take."""
+        while not self._next and self._cursor.pending:
+            self._next.extend(self._translate(self._cursor.take()))
+        return bool(self._next)
+
+    def take(self) -> StatusUpdate | OutputUpdate:
+        """Return the next message, which must be `pending`."""
+        return self._next.popleft()
+
+    def _translate(self, update: Update) -> Iterator[StatusUpdate | OutputUpdate]:
+        if isinstance(update, LogMessage):
+            yield _log(update)
+        elif isinstance(update, _Output):
+            # The one output of a job that doesn't stream is told of at the end.
+            if self._streaming:
+                yield OutputUpdate(update.output, success=True)
+                yield _iterating(update.time)
+        elif isinstance(update, _messages.StatusUpdate):
+            self._streaming = update.code is Status.ITERATING
+            if update.code is Status.FINISHED:
+                yield _status(update)
+                yield from self._end()
+            elif update.code is not Status.CANCELLED and not (
+                self._streaming or update.code in _LOCAL
+            ):
+                yield _status(update)
+
+    def _end(self) -> Iterator[OutputUpdate]:
+        match self._outcome():
+            case Value(value):
+                data = list(value) if is_tuple(value) else [value]
+                yield OutputUpdate({"data": data}, success=True, final=True)
+            case Error(_errors.AppError() as error):
+                told: dict[str, Any] = {"error": error.message}
+                if error.message is not None:  # else the app tells nothing of it
+                    told |= {
+                        "duration": error.duration,
+                        "visible": error.visible,
+                        "title": error.title,
+                    }
+                yield OutputUpdate(told, success=False, final=True)
+            case _:
+                return
