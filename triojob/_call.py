@@ -11,12 +11,13 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
 from outcome import Error, Outcome, Value
 
-from ._messages import Status, StatusUpdate, WholeOutput
+from ._messages import Finished, Status, StatusUpdate, WholeOutput
 from ._reporter import Reporter, current_reporter
 from ._retry import Retry
 
@@ -93,41 +94,46 @@ def bind(fn: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
 
 
 class _LocalCall(Call):
-    """A call that runs in this process, in a child task of the job's own."""
+    """A call that runs in this process, in the job's own task.
+
+    So that task can't wait at the channel meanwhile: whoever reports has it recorded at once.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     async def run(self, record: JobRecord) -> Outcome[Any]:
-        record.reporter.status(StatusUpdate(Status.PROCESSING))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._produce, record.reporter, name=self.name)
-            return await record.receive()
-
-    async def _produce(self, reporter: Reporter) -> None:
-        current_reporter.set(reporter)
+        record.note(StatusUpdate(Status.PROCESSING))
+        reporter = record.reporter
+        # Listeners are none of the function's code, and can't report for it.
+        reporter.on_put = functools.partial(copy_context().run, record.take)
+        token = current_reporter.set(reporter)
         try:
             value = await self._evaluate(reporter)
         except BaseException as exc:  # noqa: BLE001 - all of it is raised on or handed over
-            # Cancelled belongs to Trio: it passes through the nursery to the scope that raised it.
-            # All else is handed over bare, so that the nursery here leaves no wrapping on it.
+            # Cancelled belongs to Trio: it passes to the scope that raised it.
             stop, failure = split_cancelled(exc)
             if failure is not None:
-                # This frame holds the reporter, and through it the job that will hold the
-                # exception: leaving it in the traceback would make a reference cycle.
+                # This frame holds the job that will hold the exception: leaving it in the
+                # traceback would make a reference cycle.
                 _drop_frames(failure, 2)
-                reporter.finish(Error(failure))
             try:
+                if stop is None:
+                    assert failure is not None
+                    return Error(failure)
+                if failure is not None:
+                    record.last_word = Finished(Error(failure))
                 if stop is exc:
                     raise
-                if stop is not None:
-                    raise stop from None
+                raise stop from None
             finally:
                 del stop, failure
-        else:
-            reporter.finish(
-                Value(value), output=None if self._streams(reporter) else WholeOutput(value)
-            )
+        finally:
+            current_reporter.reset(token)
+            reporter.on_put = None
+        if not self._streams(reporter):
+            record.note(WholeOutput(value))
+        return Value(value)
 
     def _streams(self, reporter: Reporter) -> bool:
         return reporter.yielded
@@ -143,6 +149,7 @@ class FunctionCall(_LocalCall):
         super().__init__(name)
         self._awaitable = awaitable
 
+    @trio.lowlevel.disable_ki_protection
     async def _evaluate(self, reporter: Reporter) -> Any:
         return await self._awaitable
 
@@ -158,6 +165,7 @@ class GeneratorCall(_LocalCall):
         super().__init__(name)
         self._generator = generator
 
+    @trio.lowlevel.disable_ki_protection
     async def _evaluate(self, reporter: Reporter) -> Any:
         last = None
         async with aclosing(self._generator) as values:

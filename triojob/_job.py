@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import math
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +19,7 @@ import trio
 from outcome import Error, Outcome, Value
 
 from ._errors import JobCancelled, JobNotDone, JobTimeout, leaves
-from ._messages import Finished, LogMessage, Message, RenderUpdate, Status, StatusUpdate, now
+from ._messages import Finished, LogMessage, Message, RenderUpdate, Status, StatusUpdate
 from ._reporter import Reporter
 from ._timeline import OutputCursor, Timeline, Update, UpdateCursor
 from ._turns import Turns
@@ -50,7 +49,6 @@ class JobRecord:
     """
 
     __slots__ = (
-        "_channel",
         "_ended",
         "_news",
         "_on_crash",
@@ -59,9 +57,11 @@ class JobRecord:
         "_result_listeners",
         "_status_listeners",
         "_traceback",
+        "_untaken",
         "_watched",
         "cancel_reason",
         "cancelled",
+        "last_word",
         "name",
         "number",
         "on_seen",
@@ -86,10 +86,7 @@ class JobRecord:
         self._on_crash = on_crash
         self._watched = on_seen is not None
         self.scope: trio.CancelScope = trio.CancelScope()
-        # Unbounded, so that the one reader of a stream never waits for one job; all that it ever
-        # holds is what came since the job's own task last ran.
-        send, self._channel = trio.open_memory_channel[Message](math.inf)
-        self.reporter: Reporter = Reporter(send)
+        self.reporter: Reporter = Reporter()
         self.status: StatusUpdate = StatusUpdate(Status.STARTING)
         self.timeline: Timeline = Timeline(history)
         self.timeline.add_notice(self.status)
@@ -97,6 +94,9 @@ class JobRecord:
         self.cancelled: bool = False
         self.cancel_reason: str | None = None
         self._traceback: TracebackType | None = None
+        self.last_word: Finished | None = None
+        """How a call ended that was cancelled before it could return that."""
+        self._untaken = 0
         self._ended = trio.Event()
         self._news = trio.lowlevel.ParkingLot()
         self.watchers: list[Callable[[], None]] = []
@@ -144,26 +144,45 @@ class JobRecord:
 
     async def receive(self) -> Outcome[Any]:
         """Record what comes through the channel until the job's end; return how it ended."""
+        channel = self.reporter.receiver
         while True:
             # What is there already is recorded before anything else runs.
-            try:
-                message = self._channel.receive_nowait()
-            except trio.WouldBlock:
+            message: Message | None = None
+            with suppress(trio.WouldBlock):
+                message = channel.receive_nowait()
+            if message is None:
                 self._tell()
-                message = await self._channel.receive()
+                message = await channel.receive()
             if isinstance(message, Finished):
                 self.cancelled = message.cancelled
                 return message.outcome
-            self._record(message)
+            self.note(message)
 
-    def _record(self, message: Message) -> None:
+    @trio.lowlevel.enable_ki_protection
+    def take(self) -> None:
+        """Record one message of the channel; for calls that run in the job's own task.
+
+        A listener may report while it is told of something; that comes after what it is told of.
+        """
+        self._untaken += 1
+        if self._untaken == 1:
+            while self._untaken:
+                self.note(self.reporter.receiver.receive_nowait())
+                self._untaken -= 1
+            self._tell()
+
+    def note(self, message: Message) -> None:
+        """Record one message."""
         if not self._watched:
             return
         if isinstance(message, StatusUpdate):
             # Progress and log stay until there is newer; see StatusUpdate.
-            if message.progress_data is None:
-                message = replace(message, progress_data=self.status.progress_data)
-            self._set_status(replace(message, log=self.status.log))
+            before = self.status
+            if message.progress_data is None and before.progress_data is not None:
+                message = replace(message, progress_data=before.progress_data)
+            if message.log is not before.log:
+                message = replace(message, log=before.log)
+            self._set_status(message)
         elif isinstance(message, LogMessage):
             self.status = replace(self.status, log=message)
             self.timeline.add_notice(message)
@@ -215,14 +234,11 @@ class JobRecord:
         self.outcome = result
         self._ended.set()
         self._set_status(
-            replace(
-                self.status,
-                code=Status.CANCELLED if self.cancelled else Status.FINISHED,
+            StatusUpdate(
+                Status.CANCELLED if self.cancelled else Status.FINISHED,
                 success=isinstance(result, Value),
-                rank=None,
-                queue_size=None,
-                eta=None,
-                time=now(),
+                progress_data=self.status.progress_data,
+                log=self.status.log,
             )
         )
         self._tell()
@@ -233,15 +249,12 @@ class JobRecord:
 
     def _drain(self) -> Finished | None:
         """Record what the channel still holds and close it; return the end, if it holds that."""
-        end: Finished | None = None
-        with suppress(trio.WouldBlock):
-            while True:
-                message = self._channel.receive_nowait()
-                if isinstance(message, Finished):
-                    end = end or message
-                else:
-                    self._record(message)
-        self._channel.close()
+        end = self.last_word
+        for message in self.reporter.close():
+            if isinstance(message, Finished):
+                end = end or message
+            else:
+                self.note(message)
         return end
 
     def _tell(self) -> None:
@@ -574,7 +587,7 @@ class Job(Generic[T_co]):
     def on_status(self, listener: Callable[[StatusUpdate], object]) -> None:
         """Call ``listener(status)`` for each status from now on, the final one included.
 
-        Listeners are plain functions, called in the job's own task.
+        Listeners are plain functions, called in the job's own task or where it reports.
         If one raises, the job's group is cancelled and raises it.
         """
         self._record.listen_to_status(_plain(listener))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, final
@@ -23,6 +24,8 @@ from ._messages import (
     WholeOutput,
 )
 
+_open = trio.open_memory_channel[Message]
+
 current_reporter: ContextVar[Reporter] = ContextVar("triojob.current_reporter")
 
 
@@ -31,21 +34,53 @@ class Reporter:
 
     Sending never blocks and never fails: a job that has ended drops what still comes,
     as the job's channel has no reader any more.
+    The channel is opened when somebody needs it: most functions say nothing of themselves.
     """
 
-    __slots__ = ("_code", "_send", "yielded")
+    __slots__ = ("_closed", "_code", "_receive", "_send", "on_put", "yielded")
 
-    def __init__(self, send: trio.MemorySendChannel[Message]) -> None:
-        self._send = send
+    def __init__(self) -> None:
+        self._send: trio.MemorySendChannel[Message] | None = None
+        self._receive: trio.MemoryReceiveChannel[Message] | None = None
+        self._closed = False
         self._code = Status.STARTING
         self.yielded: bool = False
         """Whether an output was sent before the end."""
+        self.on_put: Callable[[], object] | None = None
+        """Called after each message."""
+
+    @property
+    def receiver(self) -> trio.MemoryReceiveChannel[Message]:
+        """The job's end of the channel."""
+        if self._receive is None:
+            # Unbounded, so that the one reader of a stream never waits for one job; all that it
+            # ever holds is what came since the job's own task last ran.
+            self._send, self._receive = _open(math.inf)
+        return self._receive
+
+    def close(self) -> list[Message]:
+        """Listen no more; return what was sent and not yet received."""
+        self._closed = True
+        rest: list[Message] = []
+        if self._receive is not None:
+            with suppress(trio.WouldBlock):
+                while True:
+                    rest.append(self._receive.receive_nowait())
+            self._receive.close()
+        return rest
 
     def _put(self, message: Message) -> bool:
+        if self._send is None:
+            if self._closed:
+                return False
+            _ = self.receiver
+            assert self._send is not None
         try:
             self._send.send_nowait(message)
         except trio.BrokenResourceError:
             return False
+        if self.on_put is not None:
+            self.on_put()
         return True
 
     def status(self, update: StatusUpdate) -> bool:

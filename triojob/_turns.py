@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 
 import trio
 
@@ -28,6 +29,8 @@ class Turns:
 
         If that is cancelled, it has left the line.
         """
+        if self._free == math.inf:
+            return
         self.line_up(number)
         try:
             # Trio starts tasks in no order: let those that were started with this one line up too.
@@ -39,6 +42,8 @@ class Turns:
 
     def line_up(self, number: int) -> None:
         """Take a place in the line."""
+        if self._free == math.inf:
+            return
         self._waiting[number] = trio.Event()
         heapq.heappush(self._line, number)
 
@@ -47,6 +52,8 @@ class Turns:
 
         If that is cancelled, it has left the line.
         """
+        if self._free == math.inf:
+            return
         self._admit()
         event = self._waiting.get(number)
         if event is not None:
@@ -55,6 +62,8 @@ class Turns:
             except BaseException:
                 self.end(number)
                 raise
+            # Let the one whose turn it was be seen to have ended first.
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     def end(self, number: int) -> None:
         """Leave the line, or end the turn: then it's the next one's."""

@@ -23,6 +23,8 @@ from triojob import Client, Timeouts
 
 from .cancelling_support import SHORT_REQUESTS, SPARE, nothing_left, pool
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 GOODBYES = SPARE - SHORT_REQUESTS
 STREAMS = 4
 PLACES = STREAMS + SPARE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 from hypothesis import Phase, given, settings, strategies as st
@@ -16,6 +17,8 @@ from tests.wire.strategies import checked
 from triojob import Client, Job, JobCancelled, JobGroup, Timeouts
 
 from .cancelling_support import cancel_of, new_client, nothing_left
+
+pytestmark = pytest.mark.usefixtures("either_way")
 
 # On this grid, so that much comes at one and the same time.
 seconds = st.integers(0, 3)

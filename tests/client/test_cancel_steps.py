@@ -24,6 +24,8 @@ from .cancelling_support import (
     opened,
 )
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 each_function = pytest.mark.parametrize("api_name", ["/held", "/kept", "/ticks"])
 each_surface = pytest.mark.parametrize("in_session", [False, True], ids=["client", "session"])
 

@@ -14,6 +14,8 @@ from tests.servers.faults import Answer
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, ProtocolError
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 SIZE = 64 * 2**20
 
 

@@ -30,6 +30,8 @@ from triojob import (
     TriojobError,
 )
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 HTTP = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 DAMAGES: list[tuple[str, Damage, type[TriojobError]]] = [
     ("nothing", replaced_by(b""), ConnectionLost),

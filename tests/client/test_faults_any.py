@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
@@ -30,6 +31,8 @@ from tests.servers.faults import (
 )
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
 from triojob import AppError, Client, ClientSession, Job, JobCancelled, TriojobError
+
+pytestmark = pytest.mark.usefixtures("either_way")
 
 LONGEST = TIMES.response + TIMES.silence + TIMES.goodbye + 100
 """Seconds that one call may take: an answer that never comes, a stream that falls silent."""

@@ -23,6 +23,8 @@ from tests.servers.faults import Cut, EndAfter, Hold
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, ConnectionFailed, ConnectionLost
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 BREAKS: dict[str, Callable[[ScriptedServer], None]] = {
     "closed": lambda server: server.kill_connections(),
     "reset": lambda server: server.kill_connections(reset=True),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from trio.testing import MockClock
 
 from tests.client.faults_support import clean_client
 from tests.servers.faults import Drip, Fault, Split
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, LogMessage, OutputUpdate, StatusUpdate
+
+pytestmark = pytest.mark.usefixtures("either_way")
 
 # Line separators that Gradio sends raw, characters of two to four bytes, quotes and escapes.
 TEXTS = [

@@ -18,6 +18,8 @@ from tests.client.sessions_support import hashes
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import ConnectionLost, ProtocolError, ServerStopped
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 GARBAGE = {
     "no JSON": b"data: nonsense\n\n",
     "nothing": b"data:\n\n",

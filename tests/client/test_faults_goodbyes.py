@@ -29,6 +29,8 @@ from tests.servers.faults import Answer, Delay, Fault, Lose, Silence
 from tests.servers.scripted import ScriptedServer
 from triojob import Client, JobCancelled
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 PAGE = "<html><h1>Bad Gateway</h1></html>"
 ELSEWHERE = {"location": "http://elsewhere.test/path?token=secret"}
 

@@ -33,6 +33,8 @@ from triojob import (
     ValidationError,
 )
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 ELSEWHERE = {"location": "http://elsewhere.test/path?token=secret"}
 VALIDATE = {"__type__": "validate", "is_valid": False, "message": "No.", "parameter_name": "text"}
 MISSING = {"type": "missing", "loc": ["body", "data"], "msg": "Field required", "input": {}}

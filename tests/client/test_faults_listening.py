@@ -43,6 +43,8 @@ from triojob import (
     ValidationError,
 )
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 PAGE = "<html><h1>Bad Gateway</h1></html>"
 ELSEWHERE = {"location": "http://elsewhere.test/path?token=secret"}
 STREAM = {"content-type": "text/event-stream"}

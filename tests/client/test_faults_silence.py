@@ -25,6 +25,8 @@ from tests.servers.faults import Delay, Drip, Silence, Stall
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, ConnectionFailed, ConnectionTimeout, JobCancelled, Status, Timeouts
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("size", [0, 1, 150, 300])

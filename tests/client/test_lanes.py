@@ -16,8 +16,11 @@ from triojob import (
     JobGroup,
     ProtocolError,
     QueueFull,
+    Status,
     UnexpectedResponse,
 )
+
+pytestmark = pytest.mark.usefixtures("either_way")
 
 
 async def test_calls_at_once_have_a_session_each(
@@ -66,6 +69,18 @@ async def test_a_call_that_ended_leaves_no_stream_open(
         await quiet(memory_app)
         assert memory_app.open_streams == 0
         assert "0/256 streams" in repr(client)
+
+
+async def test_no_more_calls_seem_to_be_under_way_than_there_are_streams(
+    memory_app: ScriptedServer,
+) -> None:
+    memory_app.app.add("echo", inputs=["a"])
+    async with opened(memory_app, max_streams=2) as client:
+        jobs = [client.submit("a", api_name="/echo") for _ in range(100)]
+        while not all(job.done for job in jobs):
+            codes = [job.status().code for job in jobs if not job.done]
+            assert sum(code > Status.STARTING for code in codes) <= 2
+            await trio.lowlevel.checkpoint()
 
 
 async def test_calls_in_a_row_use_one_session_again(

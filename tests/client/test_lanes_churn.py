@@ -13,6 +13,8 @@ from tests.servers.faults import Cut
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import Client, ClientSession, ConnectionLost, Job, JobCancelled, JobGroup
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 CALLS = 60
 BUDGET = 5
 

@@ -23,6 +23,8 @@ from .opening_support import (
 )
 from .sessions_support import ROOMY
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 TOKEN = "t0ken-of-the-caller"
 
 

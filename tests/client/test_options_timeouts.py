@@ -20,6 +20,8 @@ from triojob import Client, ConnectionFailed, ConnectionLost, ConnectionTimeout,
 from .opening_support import add_functions, new_client, nothing_left_over, wait_until_running
 from .sessions_support import ROOMY, add_sleeper
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 Clock = trio.testing.MockClock
 
 SLOW = Timeouts(connect=3, write=5, response=7, silence=20, goodbye=11)

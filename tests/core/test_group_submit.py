@@ -81,7 +81,7 @@ async def test_the_generator_is_closed_in_the_job_when_it_is_cancelled() -> None
         job = group.submit(work)
         await trio.testing.wait_all_tasks_blocked()
         job.cancel()
-    assert closed_in == [job.name]
+    assert [name.endswith(f" {job.name}>") for name in closed_in] == [True]
     assert job.outputs() == [1]
 
 

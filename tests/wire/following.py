@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import trio
 from outcome import Error, Value
 
 from triojob import LogMessage, RenderUpdate, StatusUpdate
@@ -82,17 +80,16 @@ def follow(
     present: Callable[[list[Any]], Any] = bare,
 ) -> Followed:
     """Feed messages to a translator, and read the channel to its end."""
-    send, receive = trio.open_memory_channel[Message](math.inf)
+    reporter = Reporter()
     translator = EventTranslator(
-        name, streams=streams, edits=edits, present=present, reporter=Reporter(send)
+        name, streams=streams, edits=edits, present=present, reporter=reporter
     )
     followed = Followed()
     state: Any = None
-    with send, receive:
-        for message in messages:
-            translator.feed(message)
-        while receive.statistics().current_buffer_used:
-            state = followed.add(receive.receive_nowait(), state)
+    for message in messages:
+        translator.feed(message)
+    for sent in reporter.close():
+        state = followed.add(sent, state)
     assert translator.finished is bool(followed.finished)
     return followed
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import trio
 from hypothesis import given, settings, strategies as st
 from outcome import Error, Value
 
@@ -40,7 +39,7 @@ from triojob import (
     Status,
     StatusUpdate,
 )
-from triojob._messages import Message
+from triojob._messages import Finished
 from triojob._reporter import Reporter
 from triojob.gradio._event import EventTranslator
 from triojob.gradio._wire import Json, decode_message
@@ -434,33 +433,29 @@ def test_unknown_fields_are_ignored() -> None:
 
 
 def test_failing_from_outside() -> None:
-    send, receive = trio.open_memory_channel[Message](100)
-    with send, receive:
-        translator = EventTranslator(
-            "/app", streams=False, edits=True, present=list, reporter=Reporter(send)
-        )
-        assert not translator.started
-        translator.feed(estimation())
-        assert translator.started
-        error = ProtocolError("lost")
-        translator.fail(error)
-        translator.fail(ProtocolError("again"))
-        translator.feed(completed("late"))
-        messages: list[Any] = [receive.receive_nowait() for _ in range(2)]
-        assert messages[1].outcome.error is error
-        assert receive.statistics().current_buffer_used == 0
+    reporter = Reporter()
+    translator = EventTranslator("/app", streams=False, edits=True, present=list, reporter=reporter)
+    assert not translator.started
+    translator.feed(estimation())
+    assert translator.started
+    error = ProtocolError("lost")
+    translator.fail(error)
+    translator.fail(ProtocolError("again"))
+    translator.feed(completed("late"))
+    _, last = reporter.close()
+    assert isinstance(last, Finished)
+    assert isinstance(last.outcome, Error)
+    assert last.outcome.error is error
 
 
 def test_a_job_that_nobody_follows_any_more_drops_its_messages() -> None:
-    send, receive = trio.open_memory_channel[Message](100)
-    translator = EventTranslator(
-        "/app", streams=True, edits=True, present=list, reporter=Reporter(send)
-    )
-    receive.close()
+    reporter = Reporter()
+    translator = EventTranslator("/app", streams=True, edits=True, present=list, reporter=reporter)
+    assert reporter.close() == []
     for message in (estimation(), generating("a"), generating(APPEND), log("x"), completed("ab")):
         translator.feed(message)
     assert translator.finished
-    send.close()
+    assert reporter.close() == []
 
 
 # --- What can't be ---

@@ -7,13 +7,67 @@ all else is shared between the old value and the new one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, final
 
 from ._wire import is_list, is_object
 
 
 class EditError(Exception):
     """An edit doesn't fit the value: the stream is out of step with the server."""
+
+
+@final
+class GrowingText:
+    """Text to which more is appended at the cost of what is appended, however long it is.
+
+    One stays what it is, whatever grows from it; what grows from it shares its parts.
+    `str` gives the text.
+    """
+
+    __slots__ = ("_count", "_head", "_parts")
+
+    def __init__(self, head: str) -> None:
+        self._head = head
+        self._parts: list[str] = []
+        self._count = 0
+        """How many of ``_parts`` are this one's: the others belong to what grew from it."""
+
+    def grown(self, more: str) -> GrowingText:
+        """Return the text with ``more`` at its end."""
+        # Joining now and then keeps the parts few, at a cost that is linear all the same: each
+        # time the text is longer by a fixed share than the last time.
+        if len(self._parts) != self._count or self._count > 512 + len(self._head) // 64:
+            return GrowingText(str(self)).grown(more)
+        grown = GrowingText(self._head)
+        grown._parts, grown._count = self._parts, self._count + 1
+        self._parts.append(more)
+        return grown
+
+    def __str__(self) -> str:
+        if self._count:
+            self._head = "".join((self._head, *self._parts[: self._count]))
+            self._parts, self._count = [], 0
+        return self._head
+
+
+def grow_text(text: Any, edits: Any) -> GrowingText | None:
+    """Return ``text`` with the edits applied if it is text and they only append, else None."""
+    if not (isinstance(text, (str, GrowingText)) and is_list(edits) and edits):
+        return None
+    for edit in edits:
+        if not (is_list(edit) and len(edit) == 3 and edit[0] == "append" and edit[1] == []):
+            return None
+        if not isinstance(edit[2], str):
+            return None
+    grown = text if isinstance(text, GrowingText) else GrowingText(text)
+    for edit in edits:
+        grown = grown.grown(edit[2])
+    return grown
+
+
+def settled(value: Any) -> Any:
+    """Return the text of a `GrowingText`, and any other value as it is."""
+    return str(value) if isinstance(value, GrowingText) else value
 
 
 def apply_edits(value: Any, edits: Any) -> Any:

@@ -170,10 +170,7 @@ class _RemoteCall(Call):
                 session = self._session or self._hub.take_lane()
                 if await session.send(delivery):
                     record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(stage.run, name=f"<files of {info.name}>")
-                    result = await record.receive()
-                    nursery.cancel_scope.cancel()
+                result = await self._receive(record, stage)
             finally:
                 self._yielded = stage.yielded
                 if delivery is not None and not translator.finished:
@@ -181,6 +178,18 @@ class _RemoteCall(Call):
         if result is None:
             # Only the client's end cancels the scope of the call.
             result = self._closed(record)
+        return result
+
+    async def _receive(self, record: JobRecord, stage: FileStage) -> Outcome[Any]:
+        """Receive what comes to its end, with a task for the files once there are any."""
+        if not stage.has_work:
+            with trio.CancelScope() as scope:
+                stage.on_work = scope.cancel
+                return await record.receive()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.run, name=f"<files of {self.name}>")
+            result = await record.receive()
+            nursery.cancel_scope.cancel()
         return result
 
     def discard(self) -> None:

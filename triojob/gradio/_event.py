@@ -14,7 +14,7 @@ from .._errors import JobCancelled, ProtocolError, QueueFull, short_repr, shorte
 from .._messages import RenderUpdate, Status, StatusUpdate, now
 from .._reporter import Reporter
 from . import _wire
-from ._edits import EditError, apply_edits
+from ._edits import EditError, apply_edits, grow_text, settled
 from ._wire import Json
 
 logger = logging.getLogger("triojob")
@@ -50,13 +50,14 @@ class EditedData:
         return apply_data_edits(state, self.edits)
 
     def show(self, state: Any, /) -> Any:
-        return self.present(state)
+        return self.present(list(map(settled, state)))
 
 
 def apply_data_edits(data: list[Any], edits: list[Any]) -> list[Any]:
     """Return ``data`` with the edits of each component applied; ``data`` stays as it was.
 
     A component that was not there before starts from None.
+    One that is text which only grows is a `GrowingText` from then on, until somebody looks at it.
 
     Raises:
         EditError: An edit doesn't fit, or a component has none.
@@ -64,7 +65,10 @@ def apply_data_edits(data: list[Any], edits: list[Any]) -> list[Any]:
     if len(edits) < len(data):
         raise EditError("a component has no list of edits")
     padded = [*data, *[None] * (len(edits) - len(data))]
-    return [apply_edits(value, edit) for value, edit in zip(padded, edits, strict=True)]
+    return [
+        grow_text(value, edit) or apply_edits(settled(value), edit)
+        for value, edit in zip(padded, edits, strict=True)
+    ]
 
 
 class EventTranslator:
@@ -213,7 +217,7 @@ class EventTranslator:
         output = None
         if self._data is None:
             output = None if self._streams else FullData(data, self._present)
-        elif not self._in_step or _differ(data, self._data):
+        elif not self._in_step or _differ(data, list(map(settled, self._data))):
             # The last yield is repeated in the completion, so this is news only if it differs.
             output = FullData(data, self._present)
         self.finished = True

@@ -132,7 +132,7 @@ class Gaps:
     """
 
     def __init__(self) -> None:
-        self._token = uuid.uuid4().hex
+        self._token = ""
         self._files: list[FileInput] = []
         self.parameters: dict[FileInput, str] = {}
         """Each file once, in order, with the parameter that it was first found in."""
@@ -141,6 +141,7 @@ class Gaps:
 
     def mark(self, file: FileInput, parameter: str) -> str:
         """Take a place for ``file``; return the token that stands for it as a JSON string."""
+        self._token = self._token or uuid.uuid4().hex
         self.parameters.setdefault(file, parameter)
         self._files.append(file)
         return f"{self._token}-{len(self._files) - 1}"

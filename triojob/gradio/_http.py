@@ -1,5 +1,9 @@
 """The only importer of httpx: requests, event streams, and the limiters in front of the pool.
 
+There are two ways to the app.  Calls go over connections of our own (`_connections`), which cost a
+third of httpx's.  Where those would not be right (a proxy, a client or a transport of the
+caller's), and for files, httpx makes the connections.  Nothing above this module sees which it is.
+
 httpcore 1.0.9 loses a slot of its pool for good when a request is cancelled while it waits for one
 (httpcore issue 1093).  So nothing may ever wait inside the pool: each request first takes a place
 in a limiter here, and all places together are no more than the pool has.
@@ -19,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import trio
 
@@ -34,10 +38,23 @@ from .._errors import (
 )
 from .._settings import Timeouts
 from .._version import __version__
+from ._connections import (
+    Answer,
+    Connections,
+    NotConnected,
+    Reading,
+    TimedOut,
+    Wire,
+    WireError,
+    connect,
+)
+from ._direct import Headers, Heads, bypasses_proxies, is_framed_by_caller, is_plain
 from ._sse import EventDecoder
 
 if TYPE_CHECKING:
     import httpx
+
+logger = logging.getLogger("triojob.http")
 
 HTTPClient: TypeAlias = "httpx.AsyncClient"
 """What ``Client(http_client=)`` takes."""
@@ -55,6 +72,7 @@ _KEEPALIVE = 1.0
 
 Idle on its side: a busy client has read the last answer seconds after it was sent.
 """
+_LISTENING = {"accept": "text/event-stream"}
 _LINGER = 1.0
 """Seconds that a stream may stay open after its last event, for the server to end it."""
 
@@ -133,6 +151,8 @@ class HTTP:
         self.requests: trio.CapacityLimiter = trio.CapacityLimiter(REQUESTS)
         self.goodbyes: trio.CapacityLimiter = trio.CapacityLimiter(GOODBYES)
         self._owned = client is None
+        self._connections: Connections | None = None
+        """Those of our own; None where httpx has to make them."""
         # Compressed, a few bytes could become any number of them before they can be counted.
         self._headers = httpx.Headers(headers)
         self._headers["accept-encoding"] = "identity"
@@ -145,19 +165,31 @@ class HTTP:
                 max_keepalive_connections=places,
                 keepalive_expiry=_KEEPALIVE,
             )
+            direct = (
+                transport is None
+                and bypasses_proxies(httpx.URL(base).host)
+                and not is_framed_by_caller(self._headers)
+            )
+            if direct:
+                self._verify = verify = self.tls() or verify  # made once, for both ways
             client = httpx.AsyncClient(
                 verify=verify,
                 limits=limits,
                 transport=transport,
                 headers={"user-agent": f"triojob/{__version__}"},
             )
+            if direct:
+                self._go_direct(client)
         self._client = client
 
     async def aclose(self) -> None:
         """Close all connections, unless they are those of the caller's own client."""
+        if self._connections is not None:
+            self._connections.close()
         if self._owned:
             with trio.CancelScope(shield=True):  # closing sockets: nothing here can block for long
                 await self._client.aclose()
+                await trio.lowlevel.checkpoint()  # there may have been none to close
 
     # For connections that are not httpx's.
 
@@ -257,22 +289,42 @@ class HTTP:
         what = what or f"{method} {path.partition('?')[0]}"
         # In small letters, so that none stands twice.
         own = {name.lower(): value for name, value in (headers or {}).items()}
+        body: bytes | None = None
         if json is not None:
             own |= {"content-type": "application/json", "x-gradio-user": "api"}
+            body = json.encode()
         elif form is not None:
             own |= {"content-type": "application/x-www-form-urlencoded"}
+            body = urlencode(form).encode()
         with self._mapped_errors(what, f"no answer within {self.timeouts.response} s"):
-            request = self._build(
-                method,
-                self._url(path, root=root),
-                own,
-                content=None if json is None else json.encode(),
-                data=None if form is None else dict(form),
-                timeout=self._timeout(None if endless else self.timeouts.response),
-            )
-            request.stream = _one_piece(request.content)
-            response = await self._client.send(request, stream=True, follow_redirects=False)
-            return await self._answer(what, response, broken_from=500)
+            read = None if endless else self.timeouts.response
+            answer = await self._send(method, self._url(path, root=root), own, body, read)
+            return await self._answer(what, answer, broken_from=500)
+
+    async def _send(
+        self, method: str, url: str, own: Mapping[str, str], body: bytes | None, read: float | None
+    ) -> Reply:
+        """Send a request, once; return its answer when the head of that has come.
+
+        Args:
+            own: The headers of this request alone.
+            read: How many seconds the server may be silent, or None.
+        """
+        if self._connections is not None:
+            data = self._written(method, url, own, body)
+            if data is not None:
+                write = self.timeouts.write
+                answer = await self._connections.send(method, data, write=write, read=read)
+                try:
+                    self._note(method, url, answer)
+                except BaseException:
+                    answer.never_again()
+                    await answer.aclose()
+                    raise
+                return answer
+        request = self._build(method, url, own, content=body, timeout=self._timeout(read))
+        request.stream = _one_piece(request.content)
+        return HttpxAnswer(await self._client.send(request, stream=True, follow_redirects=False))
 
     async def exchange(
         self,
@@ -293,24 +345,26 @@ class HTTP:
             request.stream = _byte_stream()(lambda: body)
         return await self._client.send(request, stream=True, follow_redirects=False)
 
-    async def _answer(self, what: str, response: httpx.Response, *, broken_from: int) -> Response:
+    async def _answer(self, what: str, answer: Reply, *, broken_from: int) -> Response:
         """Read an answer to its end and close it.
 
         Args:
             broken_from: From which status on its connection can't be used again.
         """
         try:
-            body = await self._read(response, self.max_message_size)
-            if response.status_code >= broken_from:
-                _never_again(response)
+            body = await self._read(answer, self.max_message_size)
+            if answer.status >= broken_from:
+                # After a 500 uvicorn resets the connection, though it has not said so; the next
+                # request on it would fail without having been heard.
+                answer.never_again()
         finally:
-            await response.aclose()
+            await answer.aclose()
         if len(body) > self.max_message_size:
             raise ProtocolError(
                 f"the answer to {what} has more than {self.max_message_size} bytes "
                 "(max_message_size= sets the bound)"
             )
-        return _response(response, body)
+        return _response(answer, body)
 
     async def listen(
         self,
@@ -339,52 +393,97 @@ class HTTP:
         with self._mapped_errors(
             what, f"the event stream was silent for {self.timeouts.silence} s"
         ):
-            request = self._build(
-                "GET",
-                self._url(path),
-                {"accept": "text/event-stream"},
-                timeout=self._timeout(self.timeouts.silence),
+            answer = await self._send(
+                "GET", self._url(path), _LISTENING, None, self.timeouts.silence
             )
-            response = await self._client.send(request, stream=True, follow_redirects=False)
             try:
-                kind = response.headers.get("content-type", "")
-                if response.status_code != 200 or not kind.startswith("text/event-stream"):
-                    head = await self._read(response, 1000)
-                    raise refuse(_response(response, head))
+                kind = answer.header("content-type") or ""
+                if answer.status != 200 or not kind.startswith("text/event-stream"):
+                    head = await self._read(answer, 1000)
+                    raise refuse(_response(answer, head))
                 decoder = EventDecoder(self.max_message_size)
                 last = False
 
-                def take(chunk: bytes, scope: trio.CancelScope) -> None:
+                def take(chunk: bytes, reading: Reading) -> None:
                     nonlocal last
                     for event in decoder.feed(chunk):
                         if not last and deliver(event, decoder.kind):
                             last = True
                             # The end of the answer is a moment away.  With it, the connection
                             # can be used again.
-                            scope.deadline = trio.current_time() + _LINGER
+                            reading.linger(_LINGER)
 
-                await _each_chunk(response, take)
+                _refuse_compressed(answer)
+                await answer.read(take)
             finally:
-                # Under a cancellation too: httpx closes it without waiting for the peer.
-                await response.aclose()
+                # Under a cancellation too: it is closed without waiting for the peer.
+                await answer.aclose()
         if not (last or may_end):
             raise ConnectionLost(
                 f"the server ended the event stream of {self._base} with work unfinished; "
                 "what became of it there is not known"
             )
 
-    async def _read(self, response: httpx.Response, enough: int) -> bytes:
+    async def _read(self, answer: Reply, enough: int) -> bytes:
         """Return the body, or somewhat more than ``enough`` bytes of it."""
         body = bytearray()
 
-        def take(chunk: bytes, scope: trio.CancelScope) -> None:
-            if len(body) <= enough:
-                body.extend(chunk)
-            else:
-                scope.cancel()
+        def take(chunk: bytes, reading: Reading) -> None:
+            body.extend(chunk)
+            if len(body) > enough:
+                reading.stop()
 
-        await _each_chunk(response, take)
+        _refuse_compressed(answer)
+        await answer.read(take)
         return bytes(body)
+
+    # Connections of our own.
+
+    def _go_direct(self, client: httpx.AsyncClient) -> None:
+        """Make calls over connections of our own; ``client`` says what is in the requests."""
+        import httpx
+
+        url = httpx.URL(self._base)
+        tls = self.tls()
+        if tls is not None:
+            tls.set_alpn_protocols(["http/1.1"])
+        host, port = url.raw_host.decode(), url.port or (80 if tls is None else 443)
+        self._base_target = url.raw_path.decode()
+
+        async def make() -> Wire:
+            return await connect(host, port, tls, self.timeouts.connect)
+
+        def headers(method: str, path: str, own: Headers) -> list[tuple[bytes, bytes]]:
+            return self._build(method, self._base + path, dict(own)).headers.raw
+
+        self._heads = Heads(headers, client.cookies.jar)
+        self._connections = Connections(make, _KEEPALIVE)
+
+    def _written(
+        self, method: str, url: str, own: Mapping[str, str], body: bytes | None
+    ) -> bytes | None:
+        """Return a request as it is sent, or None if that is better left to httpx."""
+        rest = url.removeprefix(self._base)
+        if not is_plain(rest) or is_framed_by_caller(own):
+            return None
+        block = self._heads.block(method, rest.partition("?")[0], tuple(own.items()))
+        head = f"{method} {self._base_target}{rest} HTTP/1.1\r\n".encode() + block
+        if body is None and method == "GET":
+            return head + b"\r\n"
+        body = body or b""
+        return b"%scontent-length: %d\r\n\r\n%s" % (head, len(body), body)
+
+    def _note(self, method: str, url: str, answer: Answer) -> None:
+        """Log a request, and put the cookies of its answer where those of httpx's own are."""
+        if logger.isEnabledFor(logging.DEBUG):
+            shown = _SESSION_IN_PATH.sub(r"\1...", public_part(url))
+            logger.debug("%s %s: status %d", method, shown, answer.status)
+        if any(name == b"set-cookie" for name, _ in answer.headers):
+            import httpx
+
+            request = httpx.Request(method, url)
+            response = httpx.Response(answer.status, headers=answer.headers, request=request)
+            self._client.cookies.extract_cookies(response)
 
     @contextmanager
     def _mapped_errors(self, what: str, timed_out: str) -> Generator[None, None, None]:
@@ -394,18 +493,16 @@ class HTTP:
         where = f"{self._base} ({what})"
         try:
             yield
+        except WireError as exc:
+            raise self._mapped(exc, where, timed_out) from exc
         except httpx.ConnectTimeout as exc:
-            raise ConnectionFailed(
-                f"no connection to {where} within {self.timeouts.connect} s"
-            ) from exc
+            raise self._mapped(TimedOut("connect"), where, timed_out) from exc
         except (httpx.ConnectError, httpx.UnsupportedProtocol) as exc:
             raise ConnectionFailed(f"no connection to {where}: {_words(exc)}") from exc
         except httpx.ReadTimeout as exc:
-            raise ConnectionTimeout(f"{where}: {timed_out}") from exc
+            raise self._mapped(TimedOut("read"), where, timed_out) from exc
         except httpx.WriteTimeout as exc:
-            raise ConnectionTimeout(
-                f"{where}: the server took nothing for {self.timeouts.write} s"
-            ) from exc
+            raise self._mapped(TimedOut("write"), where, timed_out) from exc
         except httpx.HTTPStatusError as exc:
             # A hook of the caller's own client raises it; its words hold the URL with its query.
             status = exc.response.status_code
@@ -417,6 +514,75 @@ class HTTP:
             raise ProtocolError(f"{where}: the server redirects to no address: {exc}") from exc
         except httpx.HTTPError as exc:
             raise ConnectionLost(f"lost the connection to {where}: {_words(exc)}") from exc
+
+    def _mapped(self, error: WireError, where: str, timed_out: str) -> TriojobError:
+        if isinstance(error, NotConnected):
+            return ConnectionFailed(f"no connection to {where}: {_words(error)}")
+        if not isinstance(error, TimedOut):
+            return ConnectionLost(f"lost the connection to {where}: {_words(error)}")
+        if error.phase == "connect":
+            return ConnectionFailed(f"no connection to {where} within {self.timeouts.connect} s")
+        if error.phase == "write":
+            return ConnectionTimeout(
+                f"{where}: the server took nothing for {self.timeouts.write} s"
+            )
+        return ConnectionTimeout(f"{where}: {timed_out}")
+
+
+class HttpxAnswer:
+    """An answer of httpx's, with the methods of `Answer`."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.status: int = response.status_code
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header, or None."""
+        value: str | None = self._response.headers.get(name)
+        return value
+
+    async def read(self, take: Callable[[bytes, Reading], None]) -> None:
+        """Call ``take`` with each piece of the body; see `Answer.read`.
+
+        The loop is left by its end or by a cancellation only.  Left otherwise, it would leave
+        httpx's nested async generators unfinished, for the garbage collector to find.
+        """
+        response, reading = self._response, Reading()
+        error: TriojobError | None = None
+        with trio.CancelScope() as scope:
+            # A hook or a transport of the caller's may have read it all already.
+            read = response.is_stream_consumed
+            async for chunk in response.aiter_bytes() if read else response.aiter_raw():
+                if error is not None or reading.stopped:
+                    continue
+                try:
+                    take(chunk, reading)
+                except TriojobError as exc:
+                    error = exc
+                scope.deadline = reading.until
+                if error is not None or reading.stopped:
+                    scope.cancel()
+        if error is not None:
+            raise error
+
+    def never_again(self) -> None:
+        """See to it that the connection is not used again.
+
+        A socket that was shut down is one that httpcore finds readable, and so drops; a closed
+        one it could not even ask.
+        """
+        stream = self._response.extensions.get("network_stream")
+        sock = None if stream is None else stream.get_extra_info("socket")
+        if sock is not None:
+            with suppress(OSError):  # the peer was faster
+                sock.shutdown(socket.SHUT_RDWR)
+
+    async def aclose(self) -> None:
+        """Close it; never waits for the server."""
+        await self._response.aclose()
+
+
+Reply: TypeAlias = Answer | HttpxAnswer
 
 
 @cache
@@ -450,35 +616,12 @@ class _Whole:
         return body
 
 
-async def _each_chunk(
-    response: httpx.Response, take: Callable[[bytes, trio.CancelScope], None]
-) -> None:
-    """Call ``take`` with each chunk and with the scope that ends the reading.
-
-    The loop is left by its end or by a cancellation only.  Left otherwise, it would leave httpx's
-    nested async generators unfinished, for the garbage collector to find.
-
-    Raises:
-        ProtocolError: The answer is compressed, which nobody asked for.
-    """
-    encoding = response.headers.get("content-encoding", "identity")
-    if encoding.strip().lower() != "identity":
+def _refuse_compressed(answer: Reply) -> None:
+    encoding = answer.header("content-encoding")
+    if encoding is not None and encoding.strip().lower() != "identity":
         raise ProtocolError(
             f"the server compressed its answer ({shorten(encoding, 40)}); it was asked not to"
         )
-    error: TriojobError | None = None
-    with trio.CancelScope() as scope:
-        # A hook or a transport of the caller's may have read it all already.
-        read = response.is_stream_consumed
-        async for chunk in response.aiter_bytes() if read else response.aiter_raw():
-            if error is None:
-                try:
-                    take(chunk, scope)
-                except TriojobError as exc:
-                    error = exc
-                    scope.cancel()
-    if error is not None:
-        raise error
 
 
 def _one_piece(content: bytes) -> httpx.AsyncByteStream:
@@ -503,20 +646,6 @@ def _one_piece(content: bytes) -> httpx.AsyncByteStream:
     return OnePiece()
 
 
-def _never_again(response: httpx.Response) -> None:
-    """See to it that the connection of an answer is not used again.
-
-    After a 500 uvicorn resets the connection, though it has not said so; the next request on it
-    would fail without having been heard.  A socket that was shut down is one that httpcore finds
-    readable, and so drops; a closed one it could not even ask.
-    """
-    stream = response.extensions.get("network_stream")
-    sock = None if stream is None else stream.get_extra_info("socket")
-    if sock is not None:
-        with suppress(OSError):  # the peer was faster
-            sock.shutdown(socket.SHUT_RDWR)
-
-
 def same_origin(url: str, other: str) -> bool:
     """Tell whether two URLs have scheme, host and port in common, and no user name in them."""
     import httpx
@@ -532,13 +661,12 @@ def same_origin(url: str, other: str) -> bool:
     return one == two and not any(given.userinfo for given in parsed)
 
 
-def _response(response: httpx.Response, body: bytes) -> Response:
-    headers = response.headers
+def _response(answer: Reply, body: bytes) -> Response:
     return Response(
-        response.status_code,
-        headers.get("content-type", ""),
-        headers.get("retry-after"),
-        headers.get("location"),
+        answer.status,
+        answer.header("content-type") or "",
+        answer.header("retry-after"),
+        answer.header("location"),
         body,
     )
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import trio
 
 from .._errors import TriojobError
-from ._http import HTTP, Response
+from ._http import HTTP, HttpxAnswer, Response
 
 if TYPE_CHECKING:
     import httpx
@@ -42,7 +42,7 @@ async def send_file(
         headers = {"content-type": content_type, **framing}
         response = await http.exchange("POST", http._url(path), headers, parts)
         # A server that refuses may have answered before it read all of the body.
-        return await http._answer(what, response, broken_from=400)
+        return await http._answer(what, HttpxAnswer(response), broken_from=400)
 
 
 async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Download:

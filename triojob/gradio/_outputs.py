@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -84,10 +83,10 @@ class FileStage(Reporter):
     """
 
     __slots__ = ("_files", "_has_files", "_name", "_news", "_out", "_over", "_shown", "_state",
-                 "_waiting")  # fmt: skip
+                 "_waiting", "on_work")  # fmt: skip
 
     def __init__(self, reporter: Reporter, files: OutputFiles, name: str) -> None:
-        super().__init__(reporter._send)
+        super().__init__()
         self._out = reporter
         self._files = files
         self._name = name
@@ -95,18 +94,30 @@ class FileStage(Reporter):
         """The state after the last output that was looked at."""
         self._has_files = False
         self._shown: dict[tuple[str, bool], Any] = {}
-        self._waiting: deque[_Step] = deque()
-        self._news = trio.lowlevel.ParkingLot()
+        self._waiting: list[_Step] = []
+        self._news: trio.lowlevel.ParkingLot | None = None
         self._over = False
+        self.on_work: Callable[[], object] | None = None
+        """Called when there are files to download, which `run` does."""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there are files to download."""
+        return bool(self._waiting)
 
     def _put(self, message: Message) -> bool:
         if self._over:
             return False
+        if isinstance(message, StatusUpdate) and not self._waiting:
+            return self._out._put(message)
         step = self._look_at(message)
         if not self._waiting and not step.missing:
             return self._pass(step)
         self._waiting.append(step)
-        self._news.unpark_all()
+        if self._news is not None:
+            self._news.unpark_all()
+        if self.on_work is not None:
+            self.on_work()
         return True
 
     def _look_at(self, message: Message) -> _Step:
@@ -159,6 +170,7 @@ class FileStage(Reporter):
     async def run(self) -> None:
         """Download what outputs wait for, and pass them on; runs until it is cancelled."""
         budget = Budget(self._files.source.max_size)
+        self._news = trio.lowlevel.ParkingLot()
         while True:
             while not self._waiting:
                 await self._news.park()
@@ -177,7 +189,7 @@ class FileStage(Reporter):
                 if not seen:
                     for path in fresh:
                         remove(path)
-            self._waiting.popleft()
+            del self._waiting[0]
 
     async def _fetch(self, files: list[FileData], budget: Budget, fresh: list[Path]) -> None:
         # One of these may have come with an output before.

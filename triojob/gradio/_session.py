@@ -12,8 +12,8 @@ import copy
 import logging
 import math
 import uuid
-from collections.abc import Awaitable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable
+from contextlib import nullcontext
 from typing import Any
 
 import trio
@@ -100,8 +100,10 @@ class Delivery:
         """The job has ended here; the server is still to be told, or has been."""
         # Shielded: a cancellation is held until the server has named the event.
         self.join_scope: trio.CancelScope = trio.CancelScope(shield=True)
-        self.conversation_scope: trio.CancelScope = trio.CancelScope()
-        """Around a call on a connection of its own."""
+        self.conversation_scope: trio.CancelScope | None = None
+        """Around a call on a connection of its own; None for one on a session's stream."""
+        if isinstance(driver, CallDriver):
+            self.conversation_scope = trio.CancelScope()
         self.waiting: trio.CancelScope = trio.CancelScope()
         """Around the wait on this side; cancelled by the end of the session only."""
 
@@ -159,17 +161,17 @@ class Hub:
         self.deaf_since: float = -math.inf
         """When the server let a goodbye go unanswered, if it has answered none since."""
 
-    @contextmanager
-    def call(self, scope: trio.CancelScope) -> Generator[None, None, None]:
+    def call(self, scope: trio.CancelScope) -> _Ended:
         """See to it that the client's end cancels ``scope``, the one around a call."""
         if self.closed:
             scope.cancel(reason="the client was closed")
         self._calls.add(scope)
-        try:
-            yield
-        finally:
-            self._calls.discard(scope)
-            self._left.unpark_all()
+        return _Ended(self, scope)
+
+    def left(self, scope: trio.CancelScope) -> None:
+        """Hear that a call has ended."""
+        self._calls.discard(scope)
+        self._left.unpark_all()
 
     async def aclose(self) -> None:
         """End all calls, those in groups that outlive the client too; return when they have.
@@ -204,6 +206,22 @@ class Hub:
         self._lanes.append(lane)
 
 
+class _Ended:
+    """Tells the hub of the end of a call; a class as there are so many of these."""
+
+    __slots__ = ("_hub", "_scope")
+
+    def __init__(self, hub: Hub, scope: trio.CancelScope) -> None:
+        self._hub = hub
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self._hub.left(self._scope)
+
+
 class _Function:
     """The calls of one function in one session."""
 
@@ -229,7 +247,8 @@ class Session:
     def __init__(self, hub: Hub, *, lane: bool = False, one_at_a_time: bool = True) -> None:
         self._hub = hub
         self._lane = lane
-        self._at_once = 1 if one_at_a_time else math.inf
+        # Of a lane's calls, the hub sees to it that there is but one.
+        self._at_once = 1 if one_at_a_time and not lane else math.inf
         # A bearer secret: whoever knows it can cancel the session's events.  Never logged.
         self._hash = uuid.uuid4().hex
         self._functions: dict[int, _Function] = {}
@@ -312,15 +331,17 @@ class Session:
         if self._reader is not None:
             self._reader.deadline = math.inf  # it is needed again
         try:
-            with delivery.waiting:
+            # What waits for a lane ends with its own job only: no session ends there.
+            with nullcontext() if self._lane else delivery.waiting:
                 while function.telling:
                     await function.told.park()
-                async with self._opening:
-                    if self._place is None:
-                        await self._hub.take_place(self, delivery.number)
-                        self._place = delivery.number
+                if self._place is None:
+                    await self._open(delivery)
                 await self._hub.watch.look()
-                await requests.acquire_on_behalf_of(delivery)
+                try:
+                    requests.acquire_on_behalf_of_nowait(delivery)
+                except trio.WouldBlock:
+                    await requests.acquire_on_behalf_of(delivery)
                 may_send = True
             if not delivery.waiting.cancel_called:
                 self._vouch(delivery)
@@ -337,6 +358,13 @@ class Session:
             self._join, delivery, driver, name=f"<join {delivery.name}>"
         )
         return True
+
+    async def _open(self, delivery: Delivery) -> None:
+        """Take a place in the budget of streams, unless another call does so first."""
+        async with self._opening:
+            if self._place is None:
+                await self._hub.take_place(self, delivery.number)
+                self._place = delivery.number
 
     async def _send_alone(self, delivery: Delivery, driver: CallDriver) -> bool:
         has_place = False
@@ -379,7 +407,7 @@ class Session:
         """Nobody waits for this call any more."""
         if isinstance(delivery.driver, StreamDriver):
             self._tell_if_possible(delivery.fn_index)
-        else:
+        elif delivery.conversation_scope is not None:
             delivery.conversation_scope.cancel()
 
     def end(self) -> None:
@@ -405,6 +433,7 @@ class Session:
             ended=lambda: translator.finished,
             hold=delivery.join_scope,
         )
+        assert delivery.conversation_scope is not None
         try:
             with delivery.conversation_scope:
                 await driver.converse(conversation)

@@ -1,0 +1,104 @@
+"""Text that grows: what is shown is what edits make, at a cost that is linear in what came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from triojob.gradio._edits import GrowingText, apply_edits, grow_text, settled
+from triojob.gradio._event import EditedData, FullData
+
+APPEND = "append"
+
+
+@given(st.text(), st.lists(st.tuples(st.text(), st.integers(min_value=0), st.booleans())))
+def test_each_stays_what_it_was(head: str, steps: list[tuple[str, int, bool]]) -> None:
+    """Grow any of those there are, also one that another has grown from, and look at some."""
+    texts = [(GrowingText(head), head)]
+    for more, which, look in steps:
+        text, expected = texts[which % len(texts)]
+        texts.append((text.grown(more), expected + more))
+        if look:
+            assert str(texts[-1][0]) == texts[-1][1]
+            assert str(text) == expected
+    for text, expected in texts:
+        assert str(text) == expected
+
+
+@given(st.text(), st.lists(st.lists(st.text(), min_size=1)))
+def test_it_grows_as_edits_say(head: str, steps: list[list[str]]) -> None:
+    grown: Any = head
+    value: Any = head
+    for pieces in steps:
+        edits = [[APPEND, [], piece] for piece in pieces]
+        grown = grow_text(grown, edits)
+        value = apply_edits(value, edits)
+        assert settled(grown) == value
+
+
+@pytest.mark.parametrize(
+    "text, edits",
+    [
+        ("a", []),
+        ("a", None),
+        ("a", [["replace", [], "b"]]),
+        ("a", [[APPEND, [], "b"], ["replace", [], "c"]]),
+        ("a", [[APPEND, [0], "b"]]),
+        ("a", [[APPEND, [], 1]]),
+        ("a", [[APPEND, []]]),
+        ("a", ["append"]),
+        (None, [[APPEND, [], "b"]]),
+        (["a"], [[APPEND, [], "b"]]),
+    ],
+)
+def test_what_is_left_to_the_edits(text: Any, edits: Any) -> None:
+    assert grow_text(text, edits) is None
+
+
+def test_a_long_stream_joins_its_text_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is joined is a small multiple of the text, whether it has few steps or many."""
+    joined = 0
+    original = GrowingText.__str__
+
+    def count(text: GrowingText) -> str:
+        nonlocal joined
+        result = original(text)
+        joined += len(result)
+        return result
+
+    monkeypatch.setattr(GrowingText, "__str__", count)
+    for steps in (1_000, 10_000, 100_000):
+        joined = 0
+        text = GrowingText("")
+        for _ in range(steps):
+            text = text.grown("word ")
+        assert len(text._parts) <= 513 + len(text._head) // 64
+        assert joined <= 40 * 5 * steps
+        assert str(text) == "word " * steps
+
+
+def test_outputs_show_text_whoever_looks_and_when() -> None:
+    present = tuple
+    outputs = [
+        FullData(["a", {"n": 1}], present),
+        EditedData([[[APPEND, [], "b"]], []], present),
+        EditedData([[[APPEND, [], "c"], [APPEND, [], "d"]], [["replace", ["n"], 2]]], present),
+        EditedData([[["replace", [], "e"]], []], present),
+        EditedData([[[APPEND, [], "f"]], []], present),
+    ]
+    state: Any = None
+    states: list[Any] = []
+    for output in outputs:
+        state = output.advance(state)
+        states.append(state)
+    shown = [output.show(state) for output, state in zip(outputs, states, strict=True)]
+    assert shown == [
+        ("a", {"n": 1}),
+        ("ab", {"n": 1}),
+        ("abcd", {"n": 2}),
+        ("e", {"n": 2}),
+        ("ef", {"n": 2}),
+    ]
+    assert all(type(text) is str for text, _ in shown)
