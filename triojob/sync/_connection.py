@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
@@ -25,6 +25,7 @@ from ..gradio._endpoint import Endpoint, Via
 from ..gradio._file_data import FileData
 from ..gradio._session import Hub, Session
 from ..gradio._wire import Json
+from ._arguments import find_function, parameters_of
 from ._job import Job
 from ._portal import Portal
 from ._waiting import Bell
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("triojob")
 
 _CLOSED = "the client has been closed; make another one"
+
+
+_Known: TypeAlias = "tuple[tuple[str | None, int], Sequence[Mapping[str, Any]] | None]"
 
 
 class _Visit:
@@ -74,6 +78,8 @@ class Connection:
         self._group = JobGroup(limit=limit)
         self._lock = threading.Lock()
         self._visit: _Visit | None = None
+        self._known: tuple[AppInfo | None, dict[Any, _Known]] = (None, {})
+        """What was found of an app by name or number."""
         self._pid = os.getpid()
         self._leaving = trio.Event()
         self._closing = False
@@ -146,6 +152,21 @@ class Connection:
                 self._group.cancel_scope.cancel(reason="the client was closed")
 
     # In any thread.
+
+    def find(self, api_name: str | None, fn_index: int | None) -> _Known:
+        """Return the function that is meant, and the app's words on its parameters.
+
+        Raises:
+            EndpointNotFound: There is none, or it is not clear which.
+        """
+        app, known = self._known
+        if app is not self.app:
+            app, known = self._known = (self.app, {})
+        found = known.get((api_name, fn_index))
+        if found is None:
+            function = find_function(app, api_name, fn_index)
+            found = known[api_name, fn_index] = (function, parameters_of(app, function[0]))
+        return found
 
     def submit(
         self,

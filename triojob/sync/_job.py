@@ -70,7 +70,10 @@ class Job(concurrent.futures.Future[Any]):
     _seen: bool
     _traceback: TracebackType | None
     """Of its exception, without those who have raised it on."""
-    _bell: Bell
+    _news: Bell
+    """Rings with each batch of messages, and at the end."""
+    _end: Bell
+    """Rings at the end only, so that who waits for that is not woken in vain."""
     _reason: str | None
     """Why it was cancelled."""
     _unseen: bool
@@ -119,7 +122,8 @@ class Job(concurrent.futures.Future[Any]):
         self._asking = 0
         self._asked = self._seen = False
         self._traceback = None
-        self._bell = Bell()
+        self._news = Bell()
+        self._end = Bell()
         self._reason = None
         self._unseen = False
         self._reading = threading.Lock()
@@ -142,7 +146,7 @@ class Job(concurrent.futures.Future[Any]):
             self._finish(None, exc)
             return
         record = native._record
-        record.watchers.append(self._bell.ring)
+        record.watchers.append(self._news.ring)
         self._native, self._record = native, record
         native.on_result(self._ended)
 
@@ -198,7 +202,8 @@ class Job(concurrent.futures.Future[Any]):
 
     def _after_end(self) -> None:
         self._portal._release(self)
-        self._bell.ring()
+        self._end.ring()
+        self._news.ring()
         if self._at_end is not None:
             self._at_end()
             self._at_end = None
@@ -227,7 +232,7 @@ class Job(concurrent.futures.Future[Any]):
             self._ending = threading.Lock()
             self._reading = threading.Lock()
             self._condition = threading.Condition()
-            self._bell = Bell()
+            self._news, self._end = Bell(), Bell()
             self._callbacks.clear()
             self._at_end = None
         self._finish(None, error)
@@ -240,7 +245,7 @@ class Job(concurrent.futures.Future[Any]):
             with self._ending:
                 self._asking += 1
             try:
-                self._bell.wait_until(self.done, timeout)
+                self._end.wait_until(self.done, timeout)
             except BaseException:
                 with self._ending:
                     self._asking -= 1
@@ -433,7 +438,7 @@ class Job(concurrent.futures.Future[Any]):
             if over:
                 raise StopIteration
             refuse_in_trio("waiting for an output", _INSTEAD)
-            self._bell.wait_until(partial(self._news_since, seen))
+            self._news.wait_until(partial(self._news_since, seen))
 
     def _recorded(self) -> int:
         """Return how many messages have been recorded."""
@@ -470,7 +475,7 @@ class Job(concurrent.futures.Future[Any]):
                 return update
             if over:
                 raise StopAsyncIteration
-            await self._bell.wait_in_asyncio(partial(self._news_since, seen))
+            await self._news.wait_in_asyncio(partial(self._news_since, seen))
 
     def _next_update(self, record: JobRecord) -> StatusUpdate | OutputUpdate | None:
         if self._updates is None:

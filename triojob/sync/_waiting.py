@@ -71,15 +71,18 @@ class _ThreadWaiter(_Waiter):
     """Of a thread that may just block."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        # An event would be two locks and some lists.
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
         self._daemon = threading.current_thread().daemon
 
     def wake(self) -> None:
         if not (self._daemon and _Exit.going):
-            self._event.set()
+            with suppress(RuntimeError):  # it was woken before
+                self._asleep.release()
 
     def wait(self, seconds: float | None) -> None:
-        self._event.wait(seconds)
+        self._asleep.acquire(timeout=-1 if seconds is None else seconds)
 
 
 @final

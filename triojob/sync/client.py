@@ -19,7 +19,7 @@ from ..gradio._client import Client as TrioClient
 from ..gradio._duplicate import duplicate
 from ..gradio._spaces import SpaceStatus, is_space_id
 from ..gradio._tokens import saved_token
-from ._arguments import bind_arguments, find_function, parameters_of, with_files
+from ._arguments import bind_arguments, with_files
 from ._connection import Connection
 from ._job import Job
 from ._portal import Portal, shared_portal
@@ -250,9 +250,8 @@ class Client:
             GroupClosed: The client has been closed.
         """
         connection = self._opened()
-        app = connection.app
-        function = find_function(app, api_name, fn_index)
-        values = bind_arguments(parameters_of(app, function[0]), args, kwargs)
+        function, parameters = connection.find(api_name, fn_index)
+        values = bind_arguments(parameters, args, kwargs)
         own = {k: v for k, v in (headers or {}).items() if k.lower() not in self._headers}
         job = connection.submit(
             {"notice": self._tell if self.verbose and self.space_id else None},
