@@ -97,10 +97,15 @@ def _apply(root: Any, edit: Any, owned: dict[int, Any]) -> Any:
             return _joined(root, value)
         raise EditError(f"{action!r:.50} needs a path")
     root = node = _private(root, owned)
-    for key in path[:-1]:
+    last = len(path) - 1
+    for place in range(last):
+        key = path[place]
         _check_key(node, key)
-        node[key] = node = _private(node[key], owned)
-    _change(node, action, path[-1], value)
+        child = node[key]
+        if id(child) not in owned:
+            child = node[key] = _private(child, owned)
+        node = child
+    _change(node, action, path[last], value)
     return root
 
 

@@ -38,16 +38,19 @@ class FullData:
         return self.present(state)
 
 
-@dataclass(frozen=True)
+@dataclass
 class EditedData:
     """An output that came as edits of the one before, a list of them for each component."""
 
     edits: list[Any]
     present: Present
     time: datetime = field(default_factory=now)
+    after: list[Any] | None = field(default=None, repr=False)
+    """The state after it, while it is the last one: who keeps up need not apply the edits again."""
 
     def advance(self, state: Any, /) -> list[Any]:
-        return apply_data_edits(state, self.edits)
+        after = self.after  # another thread may be reading as it goes
+        return apply_data_edits(state, self.edits) if after is None else after
 
     def show(self, state: Any, /) -> Any:
         return self.present(list(map(settled, state)))
@@ -89,6 +92,7 @@ class EventTranslator:
         "_data",
         "_edits",
         "_in_step",
+        "_last",
         "_name",
         "_present",
         "_rendered",
@@ -119,6 +123,8 @@ class EventTranslator:
         self._answered = answered
         self._data: list[Any] | None = None
         """The data of the last output, rebuilt from its edits."""
+        self._last: EditedData | None = None
+        """The last output, if it came as edits."""
         self._in_step = True
         self.started: bool = False
         """Whether any message has come."""
@@ -179,6 +185,7 @@ class EventTranslator:
 
     def _output(self, data: list[Any], *, whole: bool) -> None:
         if whole or self._data is None:
+            self._let_go()
             self._data = data
             self._present(data)  # what can't be shown ends the event here, not in a reader
             self._reporter.output(FullData(data, self._present))
@@ -191,7 +198,14 @@ class EventTranslator:
                 self._in_step = False
                 logger.debug("%s: out of step until the completion: %s", self._name, exc)
             else:
-                self._reporter.output(EditedData(data, self._present))
+                self._let_go()
+                self._last = EditedData(data, self._present, after=self._data)
+                self._reporter.output(self._last)
+
+    def _let_go(self) -> None:
+        """Let the last output forget its state: there is a newer one."""
+        if self._last is not None:
+            self._last.after = None
 
     def _take_render(self, message: Json) -> None:
         config = _wire.output_of(message).get("render_config")

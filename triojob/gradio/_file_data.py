@@ -152,4 +152,5 @@ def _may_change_files(edit: Any, read: ReadFile) -> bool:
     _, path, value = edit
     if path and isinstance(path[-1], str) and path[-1] in _EDITED:
         return True
-    return bool(find_files(value, read))
+    # Text that is appended, as a rule.
+    return not isinstance(value, str) and bool(find_files(value, read))

@@ -159,9 +159,10 @@ class Connection:
         Raises:
             EndpointNotFound: There is none, or it is not clear which.
         """
-        app, known = self._known
-        if app is not self.app:
-            app, known = self._known = (self.app, {})
+        app = self.app
+        if self._known[0] is not app:
+            self._known = (app, {})
+        known = self._known[1]
         found = known.get((api_name, fn_index))
         if found is None:
             function = find_function(app, api_name, fn_index)
