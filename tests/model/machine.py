@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 import trio.testing
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tests.model import checks
 from tests.model.app import ENDPOINTS, LOCAL, Plan
@@ -18,18 +19,21 @@ from tests.model.world import Call, PlainCall, Reader, Scope, World
 from tests.servers.faults import Answer, Cut, Delay, Drip, EndAfter, Fault, Lose, Silence, Split, Stall
 from triojob import Timeouts
 
-LONG = 100_000
+LONG = 10_000
 """Seconds on the mock clock in which all ends; only what hangs takes longer."""
 
 seconds = st.sampled_from([0, 0.001, 0.5, 1, 1, 2, 5, 20])
 plans = st.builds(
     Plan,
-    st.lists(st.sampled_from(["yield", "yield", "log", "progress", 0, 0.001, 1, 1, 3])).map(tuple),
+    st.lists(
+        st.sampled_from(["yield", "yield", "log", "progress", 0, 0.001, 1, 1, 3]), max_size=9
+    ).map(tuple),
     st.sampled_from(["return", "return", "return another", "fail", "hang"]),
 )
 histories = st.sampled_from([None, None, 0, 1, 2])
 limits = st.sampled_from([None, None, 1, 2])
 sizes = st.integers(0, 1500)
+picks = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5])
 
 FULL = {"detail": "Queue is full. Max size is 1 and size is 1."}
 DAMAGE: dict[tuple[str, str], st.SearchStrategy[Fault]] = {
@@ -53,10 +57,17 @@ NUISANCES: dict[tuple[str, str], st.SearchStrategy[Fault]] = {
     | st.just(Answer(500, b"no")),
     ("POST", "/queue/join"): st.builds(Delay, st.integers(0, 3), st.booleans()),
     ("GET", "/queue/data"): st.builds(Delay, st.integers(0, 3), st.booleans())
-    | st.builds(Split, st.integers(1, 60))
-    | st.builds(Drip, st.integers(20, 400), st.sampled_from([0.001, 0.1, 1])),
+    | st.builds(Split, st.integers(7, 60))
+    | st.builds(Drip, st.integers(150, 600), st.sampled_from([0.001, 0.5])),
 }
 """Faults that may fail none."""
+
+
+T = TypeVar("T")
+
+
+def pick(items: Sequence[T], place: int) -> T:
+    return items[place % len(items)]
 
 
 def faults_of(kinds: dict[tuple[str, str], st.SearchStrategy[Fault]]) -> Any:
@@ -66,13 +77,13 @@ def faults_of(kinds: dict[tuple[str, str], st.SearchStrategy[Fault]]) -> Any:
 
 
 class Model(RuleBasedStateMachine):
-    """Groups, jobs, cancellations, timeouts, sessions, deaths and slow readers, in any order."""
+    """Groups, jobs, cancellations, timeouts, sessions, deaths and slow readers, in any order.
+
+    A rule chooses by number among what there is, the newest first: so each step does something.
+    """
 
     counts: Counter[str] = Counter()
     """How many steps of each kind there were, in all runs together."""
-
-    scopes = Bundle("scopes")
-    calls = Bundle("calls")
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,129 +91,126 @@ class Model(RuleBasedStateMachine):
         self.run: Stepwise | None = None
         self.ending = "wait"
 
-    def step(self, kind: str, action: Any) -> Any:
+    def step(self, kind: str, action: Any) -> None:
         """Do something as a step of the run, and check what can be seen then."""
         self.counts[kind] += 1
         world = self.world
 
-        async def step() -> Any:
+        async def step() -> None:
             result = action()
             if hasattr(result, "__await__"):
-                result = await result
+                await result
             checks.check_step(world)
-            return result
 
         assert self.run is not None
-        return self.run.do(step)
+        self.run.do(step)
 
     @initialize(
-        target=scopes,
         seed=st.integers(0, 1000),
         ending=st.sampled_from(["wait", "cancel", "leave", "raise"]),
         eager=st.booleans(),
+        streams=st.sampled_from([1, 2, 5]),
     )
-    def begin(self, seed: int, ending: str, eager: bool) -> Scope:
+    def begin(self, seed: int, ending: str, eager: bool, streams: int) -> None:
         self.ending = ending
-        self.world = World()
-        self.run = Stepwise(self.world.around(), seed=seed)
-        self.world.server.eager = eager
-        return self.world.root
+        self.world = world = World()
+        self.run = Stepwise(world.around(), seed=seed)
+        world.server.eager = eager
+        self._open("client", world.root, max_streams=streams, timeouts=Timeouts(response=30))
 
     # --- Scopes ---
 
+    def usable(self, *kinds: str) -> list[Scope]:
+        """Return the scopes that are open, newest first."""
+        return [s for s in reversed(self.world.scopes) if s.usable and s.kind in kinds]
+
+    @precondition(lambda self: len(self.usable("client")) < 2)
     @rule(
-        target=scopes,
-        around=scopes,
+        place=picks,
         streams=st.sampled_from([1, 2, 5]),
         limit=limits,
         history=histories,
         silence=st.sampled_from([20, 60]),
     )
-    def open_client(self, around: Scope, silence: float, streams: int, **options: Any) -> Scope:
+    def open_client(self, place: int, silence: float, streams: int, **options: Any) -> None:
+        groups = [s for s in self.usable("group") if all(a.kind != "client" for a in s.chain)]
+        around = pick([self.world.root, *groups], place)
         timeouts = Timeouts(response=30, silence=silence)
-        options |= {"max_streams": streams, "timeouts": timeouts}
-        world = self.world
-        top = world.root if any(s.kind == "client" for s in around.chain) else around
-        return self._open(Scope(world.new_name("client"), "client", top, options))
+        self._open("client", around, max_streams=streams, timeouts=timeouts, **options)
 
-    @rule(target=scopes, around=scopes, limit=limits, history=histories)
-    def open_session(self, around: Scope, **options: Any) -> Scope:
-        if not any(scope.kind == "client" for scope in around.chain):
-            return around
-        return self._open(Scope(self.world.new_name("session"), "session", around, options))
+    @precondition(lambda self: self.usable("client"))
+    @rule(place=picks, limit=limits, history=histories)
+    def open_session(self, place: int, **options: Any) -> None:
+        inside = [
+            s
+            for s in self.usable("client", "session", "group")
+            if any(around.kind == "client" for around in s.chain)
+        ]
+        self._open("session", pick(inside, place), **options)
 
     @rule(
-        target=scopes,
-        around=scopes,
+        place=picks,
         limit=limits,
         history=histories,
         fail_fast=st.sampled_from([False, False, True]),
     )
-    def open_group(self, around: Scope, **options: Any) -> Scope:
-        return self._open(Scope(self.world.new_name("group"), "group", around, options))
+    def open_group(self, place: int, **options: Any) -> None:
+        around = pick([*self.usable("client", "session", "group"), self.world.root], place)
+        self._open("group", around, **options)
 
-    def _open(self, scope: Scope) -> Scope:
-        around = scope.around
-        assert around is not None
-        if not around.usable or around.ending:
-            return self.world.root
-        self.step(f"open a {scope.kind}", lambda: self.world.open_scope(scope))
-        return scope
+    def _open(self, kind: str, around: Scope, **options: Any) -> None:
+        if not around.ending:
+            scope = Scope(self.world.new_name(kind), kind, around, options)
+            self.step(f"open a {kind}", lambda: self.world.open_scope(scope))
 
-    @rule(scope=scopes, raising=st.sampled_from([False, False, True]))
-    def leave(self, scope: Scope, raising: bool) -> None:
-        if scope.usable and scope.kind != "world":
-            kind = "raise in a body" if raising else "leave"
-            self.step(kind, lambda: self.world.leave(scope, raising=raising))
+    @precondition(lambda self: self.usable("client", "session", "group"))
+    @rule(place=picks, how=st.sampled_from(["leave", "leave", "raise", "cancel", "cancel around"]))
+    def end_scope(self, place: int, how: str) -> None:
+        scope, world = pick(self.usable("group", "session", "client"), place), self.world
 
-    @rule(scope=scopes, its_own=st.booleans())
-    def cancel_scope(self, scope: Scope, its_own: bool) -> None:
-        if scope.usable and scope.kind != "world":
-            self.step(
-                f"cancel a {scope.kind}", lambda: self.world.cancel(scope, its_own=its_own)
-            )
+        def action() -> None:
+            if how.startswith("cancel"):
+                world.cancel(scope, its_own=how == "cancel")
+            else:
+                world.leave(scope, raising=how == "raise")
+
+        self.step(f"{how}: {scope.kind}", action)
 
     # --- Calls ---
 
-    @rule(
-        target=calls,
-        scope=scopes,
-        through=scopes,
-        endpoint=st.sampled_from(ENDPOINTS),
-        plan=plans,
-    )
-    def submit(self, scope: Scope, through: Scope, endpoint: str, plan: Plan) -> Any:
-        surfaces = [s for s in (*through.chain, *scope.chain) if s.kind in ("client", "session")]
-        surface = surfaces[0] if surfaces else None
-        if scope.kind != "group":
-            scope = surface if surface is not None else scope
-        if not scope.usable or surface is None or not surface.usable:
-            return None
-        return self.step("submit a call", lambda: self.world.submit(scope, surface, endpoint, plan))
+    @precondition(lambda self: self.usable("client", "session"))
+    @rule(through=picks, owner=picks, endpoint=st.sampled_from(ENDPOINTS), plan=plans)
+    def submit(self, through: int, owner: int, endpoint: str, plan: Plan) -> None:
+        surface = pick(self.usable("session", "client"), through)
+        scope = pick([surface, *self.usable("group")], owner)
+        self.step("submit a call", lambda: self.world.submit(scope, surface, endpoint, plan))
 
-    @rule(target=calls, scope=scopes, function=st.sampled_from(LOCAL), plan=plans)
-    def submit_local(self, scope: Scope, function: str, plan: Plan) -> Any:
-        groups = [s for s in scope.chain if s.kind == "group" and s.usable]
-        if not groups:
-            return None
-        return self.step(
-            "submit a function", lambda: self.world.submit(groups[0], None, function, plan)
-        )
+    @precondition(lambda self: self.usable("client", "session"))
+    @rule(through=picks, endpoint=st.sampled_from(ENDPOINTS), plans=st.lists(plans, min_size=2, max_size=4))
+    def submit_several(self, through: int, endpoint: str, plans: list[Plan]) -> None:
+        surface = pick(self.usable("session", "client"), through)
+        for plan in plans:
+            self.step("submit a call", lambda: self.world.submit(surface, surface, endpoint, plan))
 
-    @rule(through=scopes, endpoint=st.sampled_from(ENDPOINTS), plan=plans, bound=seconds)
-    def call_plainly(self, through: Scope, endpoint: str, plan: Plan, bound: float) -> None:
-        surfaces = [s for s in through.chain if s.kind in ("client", "session")]
-        if not surfaces or not surfaces[0].usable or surfaces[0].ending:
+    @precondition(lambda self: self.usable("group"))
+    @rule(place=picks, function=st.sampled_from(LOCAL), plan=plans)
+    def submit_function(self, place: int, function: str, plan: Plan) -> None:
+        group = pick(self.usable("group"), place)
+        self.step("submit a function", lambda: self.world.submit(group, None, function, plan))
+
+    @precondition(lambda self: self.usable("client", "session"))
+    @rule(through=picks, endpoint=st.sampled_from(ENDPOINTS), plan=plans, bound=seconds)
+    def call_plainly(self, through: int, endpoint: str, plan: Plan, bound: float) -> None:
+        surface, world = pick(self.usable("session", "client"), through), self.world
+        if surface.ending:
             return
-        world = self.world
         call = PlainCall(
             world.new_name("plain"),
             endpoint,
             plan,
-            surfaces[0],
-            world.disturbed,
-            world.server.app.max_queue_size is not None,
-            trio.CancelScope(),
+            surface,
+            harmed=world.disturbed,
+            crowded=world.server.app.max_queue_size is not None,
             bounded=bound > 0 or plan.end == "hang",
         )
 
@@ -214,39 +222,47 @@ class Model(RuleBasedStateMachine):
 
         self.step("call plainly", action)
 
-    @rule(call=calls)
-    def cancel_call(self, call: Call | None) -> None:
-        if call is not None:
-            call.cancelled = call.cancelled or not call.job.done
-            self.step("cancel a job", lambda: call.job.cancel("enough"))
+    def some_call(self, place: int) -> Call:
+        # Those that go on come first.
+        calls = sorted(reversed(self.world.calls), key=lambda call: call.job.done)
+        return pick(calls, place)
 
-    @rule(call=calls)
-    def look(self, call: Call | None) -> None:
-        if call is not None and call.job.done:
+    @precondition(lambda self: self.world.calls)
+    @rule(place=picks)
+    def cancel_call(self, place: int) -> None:
+        call = self.some_call(place)
+        call.cancelled = call.cancelled or not call.job.done
+        self.step("cancel a job", lambda: call.job.cancel("enough"))
 
-            def action() -> None:
-                call.job.exception()
-                call.note_seen()
+    @precondition(lambda self: any(call.job.done for call in self.world.calls))
+    @rule(place=picks)
+    def look(self, place: int) -> None:
+        call = pick([call for call in reversed(self.world.calls) if call.job.done], place)
 
-            self.step("look at an end", action)
+        def action() -> None:
+            call.job.exception()
+            call.note_seen()
 
+        self.step("look at an end", action)
+
+    @precondition(lambda self: self.world.calls)
     @rule(
-        call=calls,
+        place=picks,
         how=st.sampled_from(["outputs", "updates", "result", "wait"]),
-        lag=st.sampled_from([0, 0, 0.001, 1, 7]),
+        lag=st.sampled_from([0, 0, 0.001, 1, 3]),
         timeout=st.none() | seconds,
     )
-    def read(self, call: Call | None, how: str, lag: float, timeout: float | None) -> None:
-        if call is not None:
-            world, reader = self.world, Reader(call, how)
-            world.readers.append(reader)
-            self.step(f"read {how}", lambda: world.start(world.read, reader, lag, timeout))
+    def read(self, place: int, how: str, lag: float, timeout: float | None) -> None:
+        world, reader = self.world, Reader(self.some_call(place), how)
+        world.readers.append(reader)
+        slowly = " slowly" if lag and how in ("outputs", "updates") else ""
+        self.step(f"read {how}{slowly}", lambda: world.start(world.read, reader, lag, timeout))
 
-    @precondition(lambda self: self.run is not None and self.world.readers)
-    @rule(which=st.integers(0, 5))
-    def cancel_reader(self, which: int) -> None:
-        readers = self.world.readers
-        self.step("cancel a reader", readers[-1 - which % len(readers)].scope.cancel)
+    @precondition(lambda self: any(not reader.end for reader in self.world.readers))
+    @rule(place=picks)
+    def cancel_reader(self, place: int) -> None:
+        readers = [reader for reader in reversed(self.world.readers) if not reader.end]
+        self.step("cancel a reader", pick(readers, place).scope.cancel)
 
     # --- Time ---
 
@@ -287,42 +303,49 @@ class Model(RuleBasedStateMachine):
         name = f"{kind}: {type(what).__name__} of {path}"
         self.step(name, lambda: self.world.server.fault(method, path, what, times=times))
 
-    @rule()
-    def clear_faults(self) -> None:
-        self.step("clear faults", self.world.server.clear_faults)
+    @rule(how=st.sampled_from(["cut", "reset", "die", "restart"]))
+    def strike(self, how: str) -> None:
+        world, server = self.world, self.world.server
 
-    @rule(reset=st.booleans())
-    def cut_connections(self, reset: bool) -> None:
-        self.world.harm()
-        self.step("cut connections", lambda: self.world.server.kill_connections(reset=reset))
-
-    @rule()
-    def die(self) -> None:
-        self.world.harm()
-        self.step("server dies", self.world.server.die)
-
-    @rule()
-    def restart(self) -> None:
-        self.world.harm()
-        self.world.restarts += 1
-        self.step("server restarts", self.world.server.restart)
-
-    @rule(size=st.sampled_from([None, None, 0, 1, 2]))
-    def queue_size(self, size: int | None) -> None:
         def action() -> None:
-            self.world.server.app.max_queue_size = size
+            world.harm()
+            if how == "die":
+                server.die()
+            elif how == "restart":
+                world.restarts += 1
+                server.restart()
+            else:
+                server.kill_connections(reset=how == "reset")
+
+        self.step(f"server: {how}", action)
+
+    @rule(deaf=st.booleans(), size=st.sampled_from([None, 0, 1, 2]))
+    def moods(self, deaf: bool, size: int | None) -> None:
+        """Make the server deaf to cancellations, or bound its queue, or neither."""
+        world, server = self.world, self.world.server
+
+        def action() -> None:
+            server.deaf_to_cancel, server.app.max_queue_size = deaf, size
             if size is not None:
-                for call in (*self.world.calls, *self.world.plain_calls):
+                for call in (*world.calls, *world.plain_calls):
                     call.crowded = True
 
-        self.step("bound the queue" if size is not None else "unbound the queue", action)
+        self.step(f"server: {'deaf' if deaf else 'hears'}, queue of {size}", action)
 
-    @rule(deaf=st.booleans())
-    def deafen(self, deaf: bool) -> None:
+    @rule()
+    def relieve(self) -> None:
+        """End all faults there are."""
+        world, server = self.world, self.world.server
+
         def action() -> None:
-            self.world.server.deaf_to_cancel = deaf
+            server.clear_faults()
+            server.deaf_to_cancel, server.app.max_queue_size = False, None
+            if server.refusing:
+                world.harm()
+                world.restarts += 1
+                server.restart()
 
-        self.step("deaf to cancels" if deaf else "hears cancels", action)
+        self.step("relieve", action)
 
     # --- The end ---
 
@@ -357,7 +380,7 @@ async def wind_up(world: World, ending: str) -> None:
                     call.cancelled = call.cancelled or not call.job.done
                     call.job.cancel()
                 await call.job.wait()
-            await trio.sleep(300)
+            await trio.sleep(120)
             await checks.check_no_slot_taken(world)
         for scope in reversed(world.scopes):
             if scope.over:
@@ -372,12 +395,10 @@ async def wind_up(world: World, ending: str) -> None:
                 world.leave(scope)
             else:
                 world.leave(scope, raising=True)
-            while not scope.over:
-                await trio.sleep(1)
+            await scope.gone.wait()
     for plain in world.plain_calls:
         plain.scope.cancel()
         plain.bounded = True
-    for _ in range(3):
-        await trio.sleep(50)  # the slowest reader goes on to its end
+    await trio.sleep(60)  # the slowest reader goes on to its end
     await checks.check_nothing_left(world)
     checks.check_all_over(world)

@@ -48,7 +48,7 @@ def test_many_long_programs_keep_the_promises(capsys: pytest.CaptureFixture[str]
             settings=settings(
                 profile,
                 derandomize=False,
-                max_examples=200,
+                max_examples=25,
                 stateful_step_count=80,
             ),
         )

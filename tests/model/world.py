@@ -44,7 +44,7 @@ class Scope:
     struck: bool = False
     """Whether its jobs may be cancelled."""
     body_raises: bool = False
-    over: bool = False
+    gone: trio.Event = field(default_factory=trio.Event)
     raised: BaseException | None = None
 
     def __repr__(self) -> str:
@@ -53,6 +53,10 @@ class Scope:
     @property
     def fail_fast(self) -> bool:
         return bool(self.options.get("fail_fast"))
+
+    @property
+    def over(self) -> bool:
+        return self.gone.is_set()
 
     @property
     def usable(self) -> bool:
@@ -118,9 +122,9 @@ class PlainCall:
     surface: Scope
     harmed: bool
     crowded: bool
-    scope: trio.CancelScope
     bounded: bool
     """Whether its scope may cancel it."""
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     end: tuple[str, Any] | None = None
 
 
@@ -218,7 +222,7 @@ class World:
             if not isinstance(error, Exception):
                 raise  # there is a cancellation in it, of a scope around this one
         finally:
-            scope.over = True
+            scope.gone.set()
             self.note_ending(scope)
 
     def note_ending(self, scope: Scope, *, struck: bool = False) -> None:
