@@ -196,10 +196,16 @@ class World:
 
     async def open_scope(self, scope: Scope) -> None:
         """Open a scope in the body of the one around it, and wait until nothing moves."""
+        around = scope.around
+        assert around is not None
+        assert around.nursery is not None
+        try:
+            around.nursery.start_soon(self._hold, scope, name=scope.name)
+        except RuntimeError:
+            # Its body is over.
+            assert around.ending or any(map(self.is_struck, around.chain))
+            return
         self.scopes.append(scope)
-        assert scope.around is not None
-        assert scope.around.nursery is not None
-        scope.around.nursery.start_soon(self._hold, scope, name=scope.name)
         await trio.testing.wait_all_tasks_blocked()
 
     def _make(self, scope: Scope) -> AbstractAsyncContextManager[Thing]:
@@ -274,7 +280,7 @@ class World:
                 job = thing.submit(encode(token, plan), api_name=endpoint)
         except GroupClosed:
             closed = scope.ending or (surface is not None and surface.ending)
-            assert closed or self._failing_fast(scope), f"{scope} is not closed"
+            assert closed or any(map(self.is_struck, scope.chain)), f"{scope} is not closed"
             return None
         call = Call(token, endpoint, plan, scope, surface, job)
         call.harmed = surface is not None and self.disturbed
@@ -290,11 +296,10 @@ class World:
         assert job is call.job
         call.ends += 1
 
-    def _failing_fast(self, scope: Scope) -> bool:
-        return any(
-            around.fail_fast and any(failed(c) for c in self.calls if c.scope is around)
-            for around in scope.chain
-        )
+    def is_struck(self, scope: Scope) -> bool:
+        """Tell whether what is in a scope may be cancelled: by somebody, or by a failure."""
+        failures = (failed(call) for call in self.calls if call.scope is scope)
+        return scope.struck or (scope.fail_fast and any(failures))
 
     def may_be_cancelled(self, call: Call | PlainCall) -> bool:
         """Tell whether there is a reason for a call to end as cancelled."""
@@ -309,7 +314,7 @@ class World:
             around = [*around, *call.scope.chain]
         elif any(s.ending for s in around):
             return True
-        return any(s.struck or self._failing_fast(s) for s in around)
+        return any(map(self.is_struck, around))
 
     # --- Those who wait ---
 
