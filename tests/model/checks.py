@@ -236,6 +236,8 @@ async def check_nothing_left(world: World) -> None:
 
 async def check_no_slot_taken(world: World) -> None:
     """Check that each client that is open and idle has all its places, and works."""
+    kept = [s for s in world.scopes if s.kind in ("client", "session") and s.usable]
+    assert world.server.open_heartbeats <= len(kept), "a heartbeat is left"
     for scope in world.scopes:
         if scope.kind != "client" or scope.ending or scope.thing is None:
             continue

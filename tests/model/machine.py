@@ -393,7 +393,7 @@ async def wind_up(world: World, ending: str) -> None:
         for scope in reversed(world.scopes):
             if scope.over:
                 continue
-            if ending == "cancel":
+            if ending == "cancel" or (ending == "raise" and scope.leave.is_set()):
                 world.cancel(scope, its_own=scope.thing is not None)
             elif ending == "leave" or ending == "wait":
                 for call in world.calls:

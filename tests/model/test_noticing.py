@@ -1,0 +1,115 @@
+"""The model is worth something: each of these mistakes, made on purpose, is one that it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from outcome import Value
+
+from tests.core.support import leaves
+from tests.model.machine import Model
+from tests.model.test_model import profile
+from triojob._group import JobGroup
+from triojob._job import JobRecord
+from triojob._reporter import Reporter
+from triojob.gradio._session import Hub, Session
+
+Patch = pytest.MonkeyPatch
+
+# Not shrunk: that the mistake is found is all that is asked.
+quickly = settings(profile, max_examples=300, phases=[Phase.generate], print_blob=False)
+
+
+def forgets_failures(patch: Patch) -> None:
+    patch.setattr(JobGroup, "_with_failures", lambda self, raised: raised)
+
+
+def raises_what_was_seen(patch: Patch) -> None:
+    patch.setattr(JobGroup, "_retrieved", lambda self, record: None)
+
+
+def says_outputs_twice(patch: Patch) -> None:
+    output = Reporter.output
+    patch.setattr(Reporter, "output", lambda self, it: output(self, it) and output(self, it))
+
+
+def loses_an_output(patch: Patch) -> None:
+    output = Reporter.output
+
+    def lossy(self: Reporter, it: Any) -> bool:
+        lost = self.yielded and not getattr(it, "value", it) is it
+        return True if lost else output(self, it)
+
+    patch.setattr(Reporter, "output", lossy)
+
+
+def takes_a_cancellation_for_success(patch: Patch) -> None:
+    finish = JobRecord._finish
+
+    def finished(self: JobRecord, result: Any, cause: Any = None) -> Any:
+        return finish(self, Value(None) if result is None else result, cause)
+
+    patch.setattr(JobRecord, "_finish", finished)
+
+
+def puts_all_calls_in_one_lane(patch: Patch) -> None:
+    def take_lane(self: Hub) -> Session:
+        if not self._lanes:
+            self._lanes.append(Session(self, lane=False, one_at_a_time=False))
+        return self._lanes[0]
+
+    tell = Session._tell_if_possible
+
+    def told(self: Session, fn_index: int) -> None:
+        # As gradio_client does: whoever else runs there is stopped, too.
+        function = self._functions[fn_index]
+        for call in [*function.calls]:
+            if call.abandoned and call.event_id is not None and len(function.calls) > 1:
+                self._hub.background.start_soon(self._post_cancel, call)
+        tell(self, fn_index)
+
+    patch.setattr(Hub, "take_lane", take_lane)
+    patch.setattr(Session, "_tell_if_possible", told)
+
+
+def keeps_places(patch: Patch) -> None:
+    patch.setattr(Hub, "give_place", lambda self, owner, number: None)
+
+
+def keeps_heartbeats(patch: Patch) -> None:
+    patch.setattr(Session, "_end_heartbeat", lambda self: None)
+
+
+def waits_for_ever(patch: Patch) -> None:
+    async def turn_of(self: Any, number: int) -> None:
+        if number % 7 == 0:
+            with trio.CancelScope(shield=True):
+                await trio.sleep_forever()
+
+    patch.setattr("triojob._turns.Turns.turn_of", turn_of)
+
+
+MISTAKES: list[Callable[[Patch], None]] = [
+    forgets_failures,
+    raises_what_was_seen,
+    says_outputs_twice,
+    takes_a_cancellation_for_success,
+    puts_all_calls_in_one_lane,
+    keeps_places,
+    keeps_heartbeats,
+    waits_for_ever,
+]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_found(mistake: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    mistake(monkeypatch)
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - of several findings it is a group
+        run_state_machine_as_test(Model, settings=quickly)
+    kinds = (AssertionError, trio.TooSlowError, KeyError)
+    assert any(isinstance(leaf, kinds) for leaf in leaves(caught.value)), repr(caught.value)
