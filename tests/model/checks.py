@@ -234,10 +234,20 @@ async def check_nothing_left(world: World) -> None:
     assert server.open_heartbeats == 0, "a heartbeat is left"
 
 
+def check_heartbeats(world: World) -> None:
+    """Check that no session that is over has a heartbeat."""
+    # A session has a heartbeat from its first call on, that of the client from one with State on.
+    used = {
+        call.surface
+        for call in (*world.calls, *world.plain_calls)
+        if call.surface is not None
+        and (call.surface.kind == "session" or call.endpoint in WITH_STATE)
+    }
+    assert world.server.open_heartbeats <= sum(s.usable for s in used), "a heartbeat is left"
+
+
 async def check_no_slot_taken(world: World) -> None:
     """Check that each client that is open and idle has all its places, and works."""
-    kept = [s for s in world.scopes if s.kind in ("client", "session") and s.usable]
-    assert world.server.open_heartbeats <= len(kept), "a heartbeat is left"
     for scope in world.scopes:
         if scope.kind != "client" or scope.ending or scope.thing is None:
             continue

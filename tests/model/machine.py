@@ -393,6 +393,10 @@ async def wind_up(world: World, ending: str) -> None:
         for scope in reversed(world.scopes):
             if scope.over:
                 continue
+            if scope.kind == "client":
+                # Its sessions are over, and the goodbyes will be.
+                await trio.sleep(60)
+                checks.check_heartbeats(world)
             if ending == "cancel" or (ending == "raise" and scope.leave.is_set()):
                 world.cancel(scope, its_own=scope.thing is not None)
             elif ending == "leave" or ending == "wait":

@@ -38,16 +38,6 @@ def says_outputs_twice(patch: Patch) -> None:
     patch.setattr(Reporter, "output", lambda self, it: output(self, it) and output(self, it))
 
 
-def loses_an_output(patch: Patch) -> None:
-    output = Reporter.output
-
-    def lossy(self: Reporter, it: Any) -> bool:
-        lost = self.yielded and not getattr(it, "value", it) is it
-        return True if lost else output(self, it)
-
-    patch.setattr(Reporter, "output", lossy)
-
-
 def takes_a_cancellation_for_success(patch: Patch) -> None:
     finish = JobRecord._finish
 
@@ -85,13 +75,8 @@ def keeps_heartbeats(patch: Patch) -> None:
     patch.setattr(Session, "_end_heartbeat", lambda self: None)
 
 
-def waits_for_ever(patch: Patch) -> None:
-    async def turn_of(self: Any, number: int) -> None:
-        if number % 7 == 0:
-            with trio.CancelScope(shield=True):
-                await trio.sleep_forever()
-
-    patch.setattr("triojob._turns.Turns.turn_of", turn_of)
+def hears_of_no_break(patch: Patch) -> None:
+    patch.setattr(Session, "_break", lambda self, error: None)
 
 
 MISTAKES: list[Callable[[Patch], None]] = [
@@ -102,7 +87,7 @@ MISTAKES: list[Callable[[Patch], None]] = [
     puts_all_calls_in_one_lane,
     keeps_places,
     keeps_heartbeats,
-    waits_for_ever,
+    hears_of_no_break,
 ]
 
 
