@@ -6,6 +6,9 @@ import copy
 from typing import Any
 
 
+MARK = b"\xef\xbb\xbf"
+
+
 class Refused(Exception):
     """What an oracle says in place of an answer."""
 
@@ -27,12 +30,12 @@ def events_of(stream: bytes, max_size: int) -> tuple[list[tuple[str, bytes]], bo
         after_cr = byte == b"\r"
         if byte not in b"\r\n":
             line += byte
-            bare = line[3:] if first and line.startswith(b"\xef\xbb\xbf") else line
-            if size + len(bare) > max_size:
+            marked = first and MARK.startswith(line[:3])
+            if size + len(line[3:] if marked else line) > max_size:
                 return events, True
             continue
         if first:
-            line, first = line.removeprefix(b"\xef\xbb\xbf"), False
+            line, first = line.removeprefix(MARK), False
         if line:
             size += len(line) + 1
             if size > max_size:

@@ -200,6 +200,12 @@ def test_whether_an_event_is_too_large_does_not_depend_on_the_chunks(
         assert outcome_of([stream[:offset], stream[offset:]], 20) == whole, offset
 
 
+def test_a_byte_order_mark_is_no_part_of_an_event_that_is_too_large() -> None:
+    stream = b"\xef\xbb\xbfdata: abc\n\n"
+    for offset in range(len(stream) + 1):
+        assert outcome_of([stream[:offset], stream[offset:]], 10) == ([b"abc"], False), offset
+
+
 # --- The cost ---
 
 

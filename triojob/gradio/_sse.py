@@ -10,6 +10,9 @@ from collections.abc import Iterator
 
 from .._errors import ProtocolError, shorten
 
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark, which may stand at the beginning of a stream and is no part of it."""
+
 
 class EventDecoder:
     """Decodes one event stream, whatever the chunks that it comes in.
@@ -49,13 +52,16 @@ class EventDecoder:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         buffer = self._buffer
         buffer += chunk
+        if self._first:
+            if len(buffer) < len(_MARK) and _MARK.startswith(buffer):
+                return
+            self._first = False
+            if buffer.startswith(_MARK):
+                del buffer[: len(_MARK)]
         start = 0
         while (end := buffer.find(b"\n", max(start, self._searched))) >= 0:
             line = bytes(buffer[start:end])
             start = end + 1
-            if self._first:
-                self._first = False
-                line = line.removeprefix(b"\xef\xbb\xbf")
             if line:
                 self._take(line)
                 continue
