@@ -198,8 +198,20 @@ playlists = st.tuples(
     ).map(b"".join),
 ).map(b"".join)
 
+ANSWER_PIECES = [
+    *(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 100 \r\n\r\n", b"\r\n", b"\n"),
+    *(b"content-length: 3\r\n", b"content-length: 0\r\n", b"connection: close\r\n", b"0\r\n\r\n"),
+    *(b"transfer-encoding: chunked\r\n", b"3\r\nabc\r\n", b"f;a=b\r\n", b"abc", b"\x00", b"\xff: a\r\n"),
+]
+answers = st.tuples(
+    st.binary(min_size=1, max_size=1),
+    st.sampled_from([b"HTTP/1.1 200 OK\r\n", b""]),
+    st.lists(st.sampled_from(ANSWER_PIECES) | st.binary(max_size=3), max_size=10).map(b"".join),
+).map(b"".join)
+
 INPUTS: dict[str, st.SearchStrategy[bytes]] = {
     "sse": streams | st.binary(max_size=80),
+    "connections": answers,
     "wire": dumped(messages | st.deferred(lambda: st.sampled_from(sum(recorded_messages(), []))))
     | st.binary(max_size=40),
     "event": dumped(events),

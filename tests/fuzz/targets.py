@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 import trio
+import trio.testing
 from outcome import Error
 
 from tests.fuzz import oracles
@@ -36,6 +37,7 @@ from triojob._messages import Finished, Message
 from triojob._reporter import Reporter
 from triojob.gradio import _file_data, _file_names, _wire
 from triojob.gradio._config import AppInfo, EndpointInfo
+from triojob.gradio._connections import Broken, Connections, Wire, WireError
 from triojob.gradio._edits import EditError, apply_edits
 from triojob.gradio._event import EventTranslator
 from triojob.gradio._hls import parse_playlist
@@ -199,6 +201,65 @@ def shown_of(data: list[Any], shown: tuple[int, ...]) -> Any:
             value = value["value"] if "value" in value else PropertyUpdate(rest)
         values.append(value)
     return values[0] if len(values) == 1 else tuple(values)
+
+
+class Said(Wire):
+    """A connection on which a server says what it says, in pieces, and hangs up."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self._pieces = [data[start : start + size] for start in range(0, len(data), size)]
+        self.closed = False
+
+    async def send_all(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return self._pieces.pop(0) if self._pieces else b""
+
+    def is_stale(self) -> bool:
+        return not self._pieces
+
+    def close(self) -> None:
+        self.closed = True
+
+
+async def _ask(wire: Said) -> tuple[Any, ...]:
+    """Make one request; return the status, the body as far as it came, and the kind of error."""
+
+    async def connect() -> Wire:
+        await trio.lowlevel.checkpoint()
+        return wire
+
+    connections, body, status = Connections(connect, 5), bytearray(), 0
+    error: type[WireError] | None = None
+    try:
+        answer = await connections.send("GET", b"GET / HTTP/1.1\r\n\r\n", write=5, read=5)
+        status = answer.status
+        answer.header("content-type")
+        try:
+            await answer.read(lambda piece, reading: body.extend(piece))
+        finally:
+            await answer.aclose()
+    except WireError as exc:
+        error = type(exc)
+    connections.close()
+    assert wire.closed, "a connection is left"
+    return status, bytes(body), error
+
+
+def connections(data: bytes) -> None:
+    """The first byte says how large the pieces are of what a server says."""
+    size, said = data[0] % 29 + 1 if data else 1, data[1:]
+    seen = [
+        trio.run(_ask, Said(said, pieces), clock=trio.testing.MockClock(autojump_threshold=0))
+        for pieces in (len(said) + 1, size)
+    ]
+    assert seen[0] == seen[1], "what is understood depends on the pieces"
+    status, body, error = seen[0]
+    assert len(body) <= len(said)
+    assert error in (None, Broken)
+    assert error is not None or status
 
 
 # --- Values ---
@@ -401,6 +462,7 @@ def multipart(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "sse": sse,
+    "connections": connections,
     "wire": wire,
     "event": event,
     "edits": edits,
