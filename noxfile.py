@@ -213,6 +213,30 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def model(session: nox.Session) -> None:
+    """Run the model of groups, jobs and faults for 100,000 steps, and say how many of each kind."""
+    install_wheel(session)
+    session.env["TRIOJOB_MODEL_STEPS"] = "100000"
+    # A long run has no other bound than its steps.
+    options = ("-o", "faulthandler_timeout=0", "-p", "no:logging")
+    session.run("python", "-m", "pytest", *options, *pytest_arguments(session, "tests/model"))
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz what reads a server's bytes: with Hypothesis, then a minute each with atheris."""
+    install_wheel(session)
+    session.env["TRIOJOB_FUZZ_EXAMPLES"] = "20000"
+    options = ("-o", "faulthandler_timeout=0")
+    session.run("python", "-m", "pytest", *options, *pytest_arguments(session, "tests/fuzz"))
+    # There are wheels of it for Linux and some Pythons only.
+    session.install("--only-binary", "atheris", "atheris")
+    script = ROOT / "tests" / "fuzz" / "atheris_fuzz.py"
+    for folder in sorted((script.parent / "corpus").iterdir()):
+        session.run("python", str(script), folder.name, "-max_total_time=60")
+
+
+@nox.session
 def changelog(session: nox.Session) -> None:
     """Show the next release's entries; a misnamed fragment is an error."""
     session.install("towncrier>=24.8")

@@ -127,15 +127,16 @@ messages = st.fixed_dictionaries(
 )
 plain_outputs = st.lists(st.lists(edits, max_size=2), max_size=5).map(
     lambda several: [
-        {"msg": "process_generating", "output": {"data": data}, "success": True}
-        for data in several
+        {"msg": "process_generating", "output": {"data": data}, "success": True} for data in several
     ]
 )
 events = st.tuples(
     st.integers(0, 15),
     mutated(st.deferred(lambda: st.sampled_from(recorded_messages())))
     | st.lists(messages, max_size=6)
-    | st.tuples(plain_outputs, st.lists(messages, max_size=2)).map(lambda both: sum(both, [])),
+    | st.tuples(plain_outputs, st.lists(messages, max_size=2)).map(
+        lambda both: [*both[0], *both[1]]
+    ),
 ).map(lambda both: [both[0], *both[1]] if isinstance(both[1], list) else [both[0], both[1]])
 
 
@@ -144,7 +145,9 @@ def recorded_descriptions() -> list[Any]:
     pairs = []
     for folder in sorted(RECORDED.iterdir()):
         if (folder / "config.json").exists() and (folder / "info.json").exists():
-            pairs.append([json.loads((folder / f"{n}.json").read_bytes()) for n in ("config", "info")])
+            pairs.append(
+                [json.loads((folder / f"{n}.json").read_bytes()) for n in ("config", "info")]
+            )
     return pairs
 
 
@@ -201,7 +204,14 @@ playlists = st.tuples(
 ANSWER_PIECES = [
     *(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 100 \r\n\r\n", b"\r\n", b"\n"),
     *(b"content-length: 3\r\n", b"content-length: 0\r\n", b"connection: close\r\n", b"0\r\n\r\n"),
-    *(b"transfer-encoding: chunked\r\n", b"3\r\nabc\r\n", b"f;a=b\r\n", b"abc", b"\x00", b"\xff: a\r\n"),
+    *(
+        b"transfer-encoding: chunked\r\n",
+        b"3\r\nabc\r\n",
+        b"f;a=b\r\n",
+        b"abc",
+        b"\x00",
+        b"\xff: a\r\n",
+    ),
 ]
 answers = st.tuples(
     st.binary(min_size=1, max_size=1),
@@ -212,7 +222,12 @@ answers = st.tuples(
 INPUTS: dict[str, st.SearchStrategy[bytes]] = {
     "sse": streams | st.binary(max_size=80),
     "connections": answers,
-    "wire": dumped(messages | st.deferred(lambda: st.sampled_from(sum(recorded_messages(), []))))
+    "wire": dumped(
+        messages
+        | st.deferred(
+            lambda: st.sampled_from([m for messages in recorded_messages() for m in messages])
+        )
+    )
     | st.binary(max_size=40),
     "event": dumped(events),
     "edits": dumped(st.tuples(junk, edits | junk)),

@@ -358,7 +358,6 @@ def config(data: bytes) -> None:
         try:
             found.append(app.find(name, number))
         except EndpointNotFound as error:
-            assert number is not None or name is None
             check_not_found(error, names)
         except ProtocolError as error:
             check_error(error)

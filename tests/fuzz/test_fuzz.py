@@ -8,6 +8,7 @@ Each target in `targets.py` meets what Hypothesis makes up, and the corpus: the 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -29,11 +30,9 @@ def test_each_target_has_inputs_and_a_corpus() -> None:
     assert TARGETS.keys() == INPUTS.keys() == {path.parent.name for path in KEPT}
 
 
-@pytest.mark.parametrize("name", KEPT, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_the_corpus(name: os.PathLike[str]) -> None:
-    with open(name, "rb") as file:
-        data = file.read()
-    TARGETS[CORPUS.joinpath(name).parent.name](data)
+@pytest.mark.parametrize("path", KEPT, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_the_corpus(path: Path) -> None:
+    TARGETS[path.parent.name](path.read_bytes())
 
 
 @pytest.mark.parametrize("name", TARGETS)

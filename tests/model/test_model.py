@@ -18,46 +18,44 @@ import logging
 import os
 
 import pytest
-from hypothesis import HealthCheck, Phase, Verbosity, settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.model.machine import Model
+from tests.model.machine import Model, profile
+from tests.servers.direct import go_direct
 
-profile = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=40,
-    stateful_step_count=40,
-    suppress_health_check=list(HealthCheck),
-    verbosity=Verbosity.normal,
-)
+WAYS = ["httpx", "direct"]
+"""By httpx, and by connections of triojob's own."""
 
 
-def test_any_short_program_keeps_the_promises() -> None:
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "direct":
+        go_direct(monkeypatch)
+    return str(request.param)
+
+
+def test_any_short_program_keeps_the_promises(way: str) -> None:
     run_state_machine_as_test(Model, settings=profile)
 
 
 @pytest.mark.skipif("TRIOJOB_MODEL_STEPS" not in os.environ, reason="the long run: nox -s model")
-def test_many_long_programs_keep_the_promises(capsys: pytest.CaptureFixture[str]) -> None:
+def test_many_long_programs_keep_the_promises(way: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Run programs until there were enough steps, other ones each time."""
-    logging.getLogger("triojob").setLevel(logging.CRITICAL)
-    wanted = int(os.environ["TRIOJOB_MODEL_STEPS"])
+    logging.getLogger("triojob").setLevel(logging.CRITICAL)  # what goes wrong here is on purpose
+    wanted = int(os.environ["TRIOJOB_MODEL_STEPS"]) // len(WAYS)
     Model.counts.clear()
-    while Model.counts.total() < wanted:
-        run_state_machine_as_test(
-            Model,
-            settings=settings(
+    with capsys.disabled():
+        while Model.counts.total() < wanted:
+            long = settings(
                 profile,
                 derandomize=False,
                 max_examples=25,
                 stateful_step_count=80,
                 # Shrinking such a program takes longer than finding it.
                 phases=[Phase.generate],
-            ),
-        )
-        with capsys.disabled():
-            print(f"{Model.counts.total()} steps", flush=True)
-    with capsys.disabled():
+            )
+            run_state_machine_as_test(Model, settings=long)
+            print(f"{way}: {Model.counts.total()} steps", flush=True)  # noqa: T201 - it is a long run
         for kind, count in Model.counts.most_common():
-            print(f"{count:8} {kind}")
+            print(f"{count:8} {kind}")  # noqa: T201 - the figures are what it is for

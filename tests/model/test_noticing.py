@@ -12,8 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from outcome import Value
 
 from tests.core.support import leaves
-from tests.model.machine import Model
-from tests.model.test_model import profile
+from tests.model.machine import Model, profile
 from triojob._group import JobGroup
 from triojob._job import JobRecord
 from triojob._reporter import Reporter
@@ -22,7 +21,9 @@ from triojob.gradio._session import Hub, Session
 Patch = pytest.MonkeyPatch
 
 # Not shrunk: that the mistake is found is all that is asked.
-quickly = settings(profile, max_examples=300, phases=[Phase.generate], print_blob=False)
+quickly = settings(
+    profile, max_examples=300, stateful_step_count=40, phases=[Phase.generate], print_blob=False
+)
 
 
 def forgets_failures(patch: Patch) -> None:

@@ -141,11 +141,7 @@ class Reader:
 
 
 class World:
-    """Everything there is; `around` is its lifetime.
-
-    Args:
-        on_output: Called with each output that a listener gets.
-    """
+    """Everything there is; `around` is its lifetime."""
 
     def __init__(self) -> None:
         self.ledger = Ledger()
@@ -163,12 +159,14 @@ class World:
 
     @asynccontextmanager
     async def around(self) -> AsyncIterator[None]:
-        async with open_server(make_app(self.ledger), memory=True) as self.server:
-            async with trio.open_nursery() as self.root.nursery:
-                self.tasks_before = self.tasks_of_ours()
-                self.root.thing = JobGroup()  # never entered: the world has no group of its own
-                yield
-                self.root.nursery.cancel_scope.cancel()
+        async with (
+            open_server(make_app(self.ledger), memory=True) as self.server,
+            trio.open_nursery() as self.root.nursery,
+        ):
+            self.tasks_before = self.tasks_of_ours()
+            self.root.thing = JobGroup()  # never entered: the world has no group of its own
+            yield
+            self.root.nursery.cancel_scope.cancel()
 
     def tasks_of_ours(self) -> int:
         return tasks_living() - len(self.server._nursery.child_tasks)
@@ -218,11 +216,13 @@ class World:
     async def _hold(self, scope: Scope) -> None:
         try:
             with scope.cancel_scope:
-                async with self._make(scope) as scope.thing:
-                    async with trio.open_nursery() as scope.nursery:
-                        await scope.leave.wait()
-                        if scope.body_raises:
-                            raise BodyError(scope.name)
+                async with (
+                    self._make(scope) as scope.thing,
+                    trio.open_nursery() as scope.nursery,
+                ):
+                    await scope.leave.wait()
+                    if scope.body_raises:
+                        raise BodyError(scope.name)
         except (Exception, BaseExceptionGroup) as error:
             scope.raised = error
             if not isinstance(error, Exception):
@@ -261,9 +261,7 @@ class World:
 
     # --- Calls ---
 
-    def submit(
-        self, scope: Scope, surface: Scope | None, endpoint: str, plan: Plan
-    ) -> Call | None:
+    def submit(self, scope: Scope, surface: Scope | None, endpoint: str, plan: Plan) -> Call | None:
         """Make a call as a job of a scope; return None if that is over."""
         token = self.new_name("call")
         thing = scope.thing
@@ -350,7 +348,7 @@ class World:
                 reader.end = "timeout"
             except Exception as error:  # noqa: BLE001 - whatever it is, it must be the job's own
                 reader.end = "raised"
-                assert error is job.exception()
+                assert error is job.exception()  # noqa: PT017 - it is the job's own, whatever it is
                 call.note_seen()
 
     async def call_plainly(self, call: PlainCall) -> None:
