@@ -19,7 +19,7 @@ from tests.wire.strategies import checked
 
 EXAMPLES = os.environ.get("TRIOJOB_FUZZ_EXAMPLES")
 fuzzing = (
-    settings(checked, max_examples=60)
+    settings(checked, max_examples=25)
     if EXAMPLES is None
     else settings(checked, max_examples=int(EXAMPLES), derandomize=False)
 )

@@ -3,97 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import trio
 import trio.testing
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tests.model import checks
 from tests.model.app import ENDPOINTS, LOCAL, Plan
+from tests.model.choices import (
+    DAMAGE,
+    NUISANCES,
+    faults_of,
+    histories,
+    limits,
+    pick,
+    picks,
+    plans,
+    seconds,
+)
+from tests.model.ending import wind_up
 from tests.model.stepwise import Stepwise
 from tests.model.world import Call, PlainCall, Reader, Scope, World
-from tests.servers.faults import (
-    Answer,
-    Cut,
-    Delay,
-    Drip,
-    EndAfter,
-    Fault,
-    Lose,
-    Silence,
-    Split,
-    Stall,
-)
+from tests.servers.faults import Fault
 from triojob import Timeouts
-
-LONG = 20_000
-"""Seconds on the mock clock in which all ends; only what hangs takes longer."""
-
-profile = settings(
-    # The same programs each time: a failure is the change's, never the day's.
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=12,
-    stateful_step_count=30,
-    suppress_health_check=list(HealthCheck),
-)
-
-seconds = st.sampled_from([0, 0.001, 0.5, 1, 1, 2, 5, 20])
-plans = st.builds(
-    Plan,
-    st.lists(
-        st.sampled_from(["yield", "yield", "log", "progress", 0, 0.001, 1, 1, 3]), max_size=9
-    ).map(tuple),
-    st.sampled_from(["return", "return", "return another", "fail", "hang"]),
-)
-histories = st.sampled_from([None, None, 0, 1, 2])
-limits = st.sampled_from([None, None, 1, 2])
-sizes = st.integers(0, 1500)
-picks = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5])
-
-FULL = {"detail": "Queue is full. Max size is 1 and size is 1."}
-DAMAGE: dict[tuple[str, str], st.SearchStrategy[Fault]] = {
-    ("POST", "/queue/join"): st.builds(Lose, st.booleans(), st.booleans())
-    | st.builds(Silence, st.booleans())
-    | st.sampled_from([Answer(503, FULL), Answer(500, b"no"), Answer(429), Answer(200, b"{")])
-    | st.builds(Cut, st.integers(0, 40)),
-    ("GET", "/queue/data"): st.builds(Cut, sizes, st.booleans())
-    | st.builds(Stall, sizes)
-    | st.builds(EndAfter, st.integers(0, 6), st.booleans())
-    | st.builds(Lose, st.booleans(), st.booleans())
-    | st.sampled_from([Answer(404, b""), Answer(502, b"proxy")]),
-    ("GET", "/config"): st.just(Answer(500, b"no")),
-    ("GET", "/app_id"): st.just(Answer(500, b"no")),
-}
-"""Faults that may fail calls."""
-NUISANCES: dict[tuple[str, str], st.SearchStrategy[Fault]] = {
-    ("POST", "/cancel"): st.builds(Lose, st.booleans(), st.booleans())
-    | st.builds(Silence, st.booleans())
-    | st.builds(Delay, st.integers(0, 7), st.booleans())
-    | st.just(Answer(500, b"no")),
-    ("POST", "/queue/join"): st.builds(Delay, st.integers(0, 3), st.booleans()),
-    ("GET", "/queue/data"): st.builds(Delay, st.integers(0, 3), st.booleans())
-    | st.builds(Split, st.integers(7, 60))
-    | st.builds(Drip, st.integers(150, 600), st.sampled_from([0.001, 0.5])),
-}
-"""Faults that may fail none."""
-
-
-T = TypeVar("T")
-
-
-def pick(items: Sequence[T], place: int) -> T:
-    return items[place % len(items)]
-
-
-def faults_of(kinds: dict[tuple[str, str], st.SearchStrategy[Fault]]) -> Any:
-    return st.one_of([st.tuples(st.just(place), faults) for place, faults in kinds.items()])
 
 
 class Model(RuleBasedStateMachine):
@@ -248,7 +184,7 @@ class Model(RuleBasedStateMachine):
 
     def some_call(self, place: int) -> Call:
         # Those that go on come first.
-        calls = sorted(self.world.calls[::-1], key=lambda call: call.job.done)
+        calls = sorted(self.world.calls, key=lambda call: (call.job.done, -call.job.number))
         return pick(calls, place)
 
     @precondition(lambda self: self.world.calls)
@@ -386,55 +322,3 @@ class Model(RuleBasedStateMachine):
             raise
         run.end()
         self.counts[f"end by {self.ending}"] += 1
-
-
-async def restart_again_and_again(world: World) -> None:
-    """End what hangs in the app, and what comes after it; nobody cancels anything here."""
-    while True:
-        world.harm()
-        world.restarts += 1
-        world.server.restart()
-        await trio.sleep(100)
-
-
-async def wind_up(world: World, ending: str) -> None:
-    """Bring everything to its end, and check that it was one."""
-    server = world.server
-    with trio.fail_after(LONG):
-        server.clear_faults()
-        server.deaf_to_cancel, server.app.max_queue_size = False, None
-        if ending == "wait":
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(restart_again_and_again, world)
-                for call in world.calls:
-                    if call.surface is None and call.plan.end == "hang":
-                        call.cancelled = call.cancelled or not call.job.done
-                        call.job.cancel()
-                    await call.job.wait()
-                nursery.cancel_scope.cancel()
-            await trio.sleep(120)
-            await checks.check_no_slot_taken(world)
-        for scope in reversed(world.scopes):
-            if scope.over:
-                continue
-            if scope.kind == "client":
-                # Its sessions are over, and the goodbyes will be.
-                await trio.sleep(60)
-                checks.check_heartbeats(world)
-            if ending == "cancel" or (ending == "raise" and scope.leave.is_set()):
-                world.cancel(scope, its_own=scope.thing is not None)
-            elif ending in ("leave", "wait"):
-                for call in world.calls:
-                    if call.scope is scope and not call.job.done:
-                        call.cancelled = True
-                        call.job.cancel()
-                world.leave(scope)
-            else:
-                world.leave(scope, raising=True)
-            await scope.gone.wait()
-    for plain in world.plain_calls:
-        plain.scope.cancel()
-        plain.bounded = True
-    await trio.sleep(60)  # the slowest reader goes on to its end
-    await checks.check_nothing_left(world)
-    checks.check_all_over(world)

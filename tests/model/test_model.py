@@ -21,7 +21,8 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.model.machine import Model, profile
+from tests.model.choices import profile
+from tests.model.machine import Model
 from tests.servers.direct import go_direct
 
 WAYS = ["httpx", "direct"]

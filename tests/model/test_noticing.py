@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from outcome import Value
 
 from tests.core.support import leaves
-from tests.model.machine import Model, profile
+from tests.model.choices import profile
+from tests.model.machine import Model
 from triojob._group import JobGroup
 from triojob._job import JobRecord
 from triojob._reporter import Reporter
@@ -80,15 +82,17 @@ def hears_of_no_break(patch: Patch) -> None:
     patch.setattr(Session, "_break", lambda self, error: None)
 
 
-MISTAKES: list[Callable[[Patch], None]] = [
+# These take many programs, or much time in one.
+slow = pytest.mark.skipif("TRIOJOB_MODEL_STEPS" not in os.environ, reason="slow: nox -s model")
+MISTAKES = [
     forgets_failures,
-    raises_what_was_seen,
     says_outputs_twice,
     takes_a_cancellation_for_success,
-    puts_all_calls_in_one_lane,
     keeps_places,
-    keeps_heartbeats,
-    hears_of_no_break,
+    pytest.param(raises_what_was_seen, marks=slow),
+    pytest.param(puts_all_calls_in_one_lane, marks=slow),
+    pytest.param(keeps_heartbeats, marks=slow),
+    pytest.param(hears_of_no_break, marks=slow),
 ]
 
 
