@@ -1,6 +1,8 @@
-"""The answers that a proxy or a gateway gives in the server's stead."""
+"""What can go wrong on the way, and the answers that a gateway gives in the server's stead."""
 
 from __future__ import annotations
+
+from tests.reliability.proxy import Fault
 
 PAGE = "<!doctype html><title>Please stand by</title>"
 
@@ -32,3 +34,31 @@ REFUSALS = {
     for fields in ("", RETRY_AFTER)
 }
 """What is not the app's own answer: with and without a word on when to come again."""
+
+
+# --- The faults of the matrix ---
+
+FAULTS = (
+    Fault("latency", delay=0.3),
+    Fault("jitter", jitter=0.04),
+    Fault("slow drip", piece=13, jitter=0.004),
+    Fault("never arrives", heard=False),
+    Fault("reset at byte 0", cut=0),
+    Fault("reset at byte 20", cut=20),
+    Fault("reset at byte 170", cut=170),
+    Fault("ended at byte 0", cut=0, end="end"),
+    Fault("ended at byte 170", cut=170, end="end"),
+    Fault("closed in good order", cut=0, end="close"),
+    Fault("silence", cut=0, end="silence"),
+    Fault("silence, unheard", heard=False, end="silence"),
+    Fault("silence at byte 170", cut=170, end="silence"),
+    Fault("doubled message", frames="doubled"),
+    Fault("swapped messages", frames="swapped"),
+    *(Fault(name, reply=answer) for name, answer in REFUSALS.items()),
+    Fault("wrong content type", reply=reply(200, kind="text/html")),
+    Fault("untrusted certificate", untrusted=True),
+    Fault("broken TLS record", cut=0, end="garbage"),
+    Fault("server restarted", restart=True),
+    Fault("session lost", elsewhere=True),
+    Fault("queue full", full=True),
+)

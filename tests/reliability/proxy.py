@@ -69,6 +69,8 @@ class Fault:
     """All connections are reset, and from then on another server is there."""
     untrusted: bool = False
     """The next connection shows a certificate of somebody else."""
+    full: bool = False
+    """Nothing goes wrong on the way: the app's own queue is full."""
 
 
 @dataclass
