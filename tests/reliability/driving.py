@@ -38,7 +38,7 @@ TICKS, TICK = 4, 0.05
 ENDLESS = 1000
 """So many ticks take longer than a cell: what ends before was stopped."""
 SILENCE = Timeouts(response=1.5, silence=1.5, goodbye=1, connect=1.5, write=1.5)
-TEXT = "some text " * 20_000
+TEXT = "some text " * 2_000
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,9 @@ async def _meet(cell: Cell, client: Client, proxy: Proxy, key: str) -> tuple[Job
         if cell.protocol == "ws":
             job = client.submit(600, key, api_name="/nap")
         else:
-            job = client.submit(ENDLESS, TICK, key, api_name="/ticker_async")
+            # Servers that may not hear of the end are given one that comes by itself.
+            ticks = ENDLESS if _is_told(cell) else 60
+            job = client.submit(ticks, TICK, key, api_name="/ticker_async")
         async with Client(_direct(cell, proxy)) as direct:
 
             async def started() -> bool:
@@ -181,8 +183,9 @@ async def _meet(cell: Cell, client: Client, proxy: Proxy, key: str) -> tuple[Job
             return plan.fired.is_set() or job.done
 
         await eventually(queued, "the call never was in the queue")
-        if cell.expected != VALUE:
+        if cell.expected != VALUE and not cell.fault.cut:
             await job.wait()
+        # Otherwise it takes another message, which comes when the others are through.
     else:
         await job.wait()
     return job, plan

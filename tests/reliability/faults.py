@@ -41,7 +41,7 @@ REFUSALS = {
 FAULTS = (
     Fault("latency", delay=0.3),
     Fault("jitter", jitter=0.04),
-    Fault("slow drip", piece=13, jitter=0.004),
+    Fault("slow drip", piece=41, jitter=0.004),
     Fault("never arrives", heard=False),
     Fault("reset at byte 0", cut=0),
     Fault("reset at byte 20", cut=20),

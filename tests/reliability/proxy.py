@@ -8,6 +8,7 @@ nothing of it is among the tasks of the test.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import socket
@@ -234,7 +235,7 @@ class _Connection:
         self._below = below
         self._client = Reader(stream)
         self._server: Reader | None = None
-        self._used = 0.0
+        self._used = -math.inf
         self._is_tls = stream is not below
         self._tunnelled: Reader | None = None
         self._held = b""
@@ -313,18 +314,18 @@ class _Connection:
             nursery.cancel_scope.cancel()
         if end is not None:
             raise end
-        self._used = trio.current_time()
+        # What went elsewhere was one request only.
+        strayed = fault is not None and fault.elsewhere
+        self._used = -math.inf if strayed else trio.current_time()
         return goes_on
 
     async def _find_server(self, *, elsewhere: bool) -> Reader:
-        fresh = self._used + _IDLE > trio.current_time()
+        fresh = trio.current_time() - self._used < _IDLE
         if self._server is None or elsewhere or not fresh:
             if self._server is not None:
                 await trio.aclose_forcefully(self._server.stream)
             port = self._proxy.other if elsewhere else self._proxy.target
             self._server = Reader(await trio.open_tcp_stream(HOST, port))
-            if elsewhere:
-                self._used = -_IDLE
         return self._server
 
     async def _watch(self, scope: trio.CancelScope) -> None:
