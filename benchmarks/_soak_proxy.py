@@ -71,7 +71,7 @@ class Chance:
         return Plan(fault, _always, message="any" if of_messages else "", count=2)
 
 
-def _always(head: Head) -> bool:
+def _always(_head: Head) -> bool:
     return True
 
 

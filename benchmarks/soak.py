@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
+import math
 import platform
 import random
 import subprocess
@@ -41,7 +41,7 @@ TEXT = "".join(f"word{step} " for step in range(STEPS))
 class Soak:
     """The jobs, and what became of them."""
 
-    def __init__(self, client: Client, group: JobGroup, count: int) -> None:
+    def __init__(self, client: Client, group: JobGroup, count: int, minutes: float) -> None:
         self.client = client
         self.group = group
         self.count = count
@@ -54,9 +54,11 @@ class Soak:
         self._dice = random.Random(6)
         self._number = 0
         self._since = time.monotonic()
+        self._until = self._since + 60 * minutes
 
     @property
     def done(self) -> int:
+        """How many jobs have ended."""
         return sum(self.ended.values())
 
     async def run(self) -> None:
@@ -75,6 +77,9 @@ class Soak:
 
     async def _work(self, kinds: list[Any], weights: list[float]) -> None:
         while self._number < self.count:
+            if time.monotonic() > self._until:
+                self.count = self._number  # of which each is still seen to its end
+                return
             self._number += 1
             [kind] = self._dice.choices(kinds, weights)
             await kind(self._number)
@@ -86,7 +91,7 @@ class Soak:
         await job.wait()
         error = job.exception()
         if error is None:
-            value = job.outcome.unwrap()
+            value = await job.result()
             if expected is not None and value != expected:
                 self.wrong.append(f"{kind}: {value!r}")
         elif not isinstance(error, TriojobError):
@@ -102,12 +107,15 @@ class Soak:
         return self.group.submit(self.client.endpoint(name), *args)
 
     async def echo(self, number: int) -> None:
+        """Call a plain function."""
         await self._end("plain", self._submit("/echo", f"call {number}"), f"call {number}")
 
-    async def text(self, number: int) -> None:
+    async def text(self, _number: int) -> None:
+        """Follow a generator."""
         await self._end("stream of texts", self._submit("/text", STEPS), TEXT)
 
-    async def chat(self, number: int) -> None:
+    async def chat(self, _number: int) -> None:
+        """Iterate over a generator's outputs."""
         job = self._submit("/chat", STEPS)
         try:
             async for _ in job:
@@ -133,12 +141,15 @@ class Soak:
         job.cancel("in haste")
         await self._end("cancelled at any moment", job, None)
 
-    async def upload(self, number: int) -> None:
+    async def upload(self, _number: int) -> None:
+        """Send a file."""
         size = self._dice.randrange(1, 40_000)
         job = self._submit("/size_of", handle_file(bytes(size), name="data.bin"))
         await self._end("upload", job, size)
 
-    async def download(self, number: int) -> None:
+    async def download(self, _number: int) -> None:
+        """Read a file, in a function of our own as the job."""
+
         async def fetch() -> int:
             file = await self.client.predict(1, api_name="/file")
             size = 0
@@ -150,6 +161,7 @@ class Soak:
         await self._end("download", self.group.submit(fetch), None)
 
     async def in_session(self, number: int) -> None:
+        """Call in a session that all these calls share."""
         job = self.group.submit(self.session.endpoint("/echo"), f"call {number}")
         await self._end("in a shared session", job, f"call {number}")
 
@@ -169,7 +181,7 @@ class Soak:
             "jobs": self.done,
             "rss_mib": round(int(status["VmRSS"].split()[0]) / 1024, 2),
             "threads": int(status["Threads"]),
-            "descriptors": len(os.listdir("/proc/self/fd")),
+            "descriptors": len([*Path("/proc/self/fd").iterdir()]),
             "tasks": trio.lowlevel.current_statistics().tasks_living,
         }
         self.samples.append(sample)
@@ -202,12 +214,14 @@ def proxied(url: str, percent: float, told: dict[str, Any]) -> Generator[str, No
             process.kill()
 
 
-async def soak(url: str, count: int) -> tuple[Soak, dict[str, float], dict[str, float]]:
+async def soak(
+    url: str, count: int, minutes: float
+) -> tuple[Soak, dict[str, float], dict[str, float]]:
     """Make the jobs; return what became of them, and what there was before and after."""
     before_tasks = trio.lowlevel.current_statistics().tasks_living
     async with Client(url, timeouts=TIMES, download_files=False) as client:
         async with JobGroup(history=8) as group:
-            made = Soak(client, group, count)
+            made = Soak(client, group, count, minutes)
             before = made.sample()
             await made.run()
         # The goodbyes are over by then, and the streams that lingered are closed.
@@ -249,7 +263,7 @@ def report(made: Soak, told: dict[str, Any]) -> dict[str, Any]:
         "outcomes": outcomes,
         "proxy": told,
         "wrong": made.wrong,
-        "samples": made.samples,
+        "samples": made.samples[:: max(1, len(made.samples) // 400)],
     }
 
 
@@ -274,6 +288,7 @@ def print_table(outcomes: dict[str, dict[str, int]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=200_000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="start none after those")
     parser.add_argument("--percent", type=float, default=3, help="of requests that meet a fault")
     parser.add_argument("--write", action="store_true", help="write into docs/reliability")
     options = parser.parse_args()
@@ -282,7 +297,7 @@ def main() -> None:
         running("replay") as server,
         proxied(server.url, options.percent, told) as url,
     ):
-        made, before, after = trio.run(soak, url, options.jobs)
+        made, before, after = trio.run(soak, url, options.jobs, options.minutes)
     check(made, before, after)
     found = report(made, told)
     print(print_table(found["outcomes"]))

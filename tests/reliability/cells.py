@@ -82,8 +82,10 @@ def _why_not(protocol: str, fault: Fault, moment: str) -> str:
             return "the stream's request was heard: there is no other one to get lost"
         if fault.untrusted:
             return "the connection is there: no certificate is shown"
-    if fault.end == "close" and not (position or moment == LISTEN) and not _is_stream(
-        protocol, moment
+    if (
+        fault.end == "close"
+        and not (position or moment == LISTEN)
+        and not _is_stream(protocol, moment)
     ):
         return "the answer has a length, so it can't end early in good order"
     if fault.end == "close" and (protocol == "ws" or (protocol == "sse" and moment == LISTEN)):

@@ -17,7 +17,7 @@ import trustme
 from tests.conftest import GradioProcess
 from tests.eras.conftest import APP, PYTHON
 from tests.eras.support import PASSWORD, PROTOCOLS, USERNAME, WAITING, Era
-from tests.reliability.cells import Cell
+from tests.reliability.cells import Cell, cells
 from tests.reliability.driving import Rig
 from tests.reliability.proxy import ProxyThread
 

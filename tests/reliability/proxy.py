@@ -204,9 +204,7 @@ class Proxy:
                 else:
                     await listener.aclose()
                     break
-                nursery.start_soon(
-                    lambda h=handler, li=listener: trio.serve_listeners(h, [li])
-                )
+                nursery.start_soon(partial(trio.serve_listeners, handler, [listener]))
             task_status.started()
 
     async def _serve(self, stream: trio.abc.Stream, below: trio.SocketStream) -> None:
@@ -375,7 +373,7 @@ class _Connection:
             raise _EndOfConnection("end")
         if head.is_chunked:
             await sink.send(b"0\r\n\r\n")
-        ends = self._is_tls or "content-length" not in head.fields and not head.is_chunked
+        ends = self._is_tls or not (head.is_chunked or "content-length" in head.fields)
         return not (ends or head.fields.get("connection") == "close")
 
     async def _pass(self, sink: Sink, plan: Plan | None, raw: bytes, name: str) -> None:
@@ -448,7 +446,7 @@ class ProxyThread:
                 self._token = trio.lowlevel.current_trio_token()
                 self._ready.set()
 
-    def __enter__(self) -> ProxyThread:
+    def __enter__(self) -> ProxyThread:  # noqa: PYI034 - `Self` is not in the typing of 3.10
         self._thread.start()
         assert self._ready.wait(60)
         return self

@@ -89,7 +89,9 @@ def reasons(results: list[dict[str, Any]]) -> list[str]:
     counts = Counter(
         cell["impossible"] for result in results for cell in result["cells"] if cell["impossible"]
     )
-    return table(["why it can't be", "cells"], [[r, str(n)] for r, n in counts.most_common()], numbers=True)
+    return table(
+        ["why it can't be", "cells"], [[r, str(n)] for r, n in counts.most_common()], numbers=True
+    )
 
 
 def main() -> None:
