@@ -34,5 +34,6 @@ def draw(samples: Sequence[dict[str, float]], path: Path) -> None:
         axis.grid(visible=True, color="#d0d7de", linewidth=0.5)
     axes[-1].set_xlabel("jobs that had ended, thousands")
     figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
+    # Its types are only half known.
+    figure.savefig(path, metadata={"Date": None})  # pyright: ignore[reportUnknownMemberType]
     plt.close(figure)

@@ -218,17 +218,21 @@ async def soak(
     url: str, count: int, minutes: float
 ) -> tuple[Soak, dict[str, float], dict[str, float]]:
     """Make the jobs; return what became of them, and what there was before and after."""
+    made: Soak | None = None
+    before: dict[str, float] = {}
     before_tasks = trio.lowlevel.current_statistics().tasks_living
     async with Client(url, timeouts=TIMES, download_files=False) as client:
         async with JobGroup(history=8) as group:
             made = Soak(client, group, count, minutes)
             before = made.sample()
             await made.run()
+        assert made is not None
         # The goodbyes are over by then, and the streams that lingered are closed.
         await trio.sleep(TIMES.goodbye + 3)
         shown = repr(client)
         if f"0/{client.max_streams} streams" not in shown or "0 jobs" not in shown:
             made.wrong.append(f"left: {shown}")
+    assert made is not None
     gc.collect()
     await trio.sleep(1)
     after = made.sample()

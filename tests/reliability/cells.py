@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.reliability.faults import FAULTS
+from tests.reliability.faults import FAULTS, MIDDLE
 from tests.reliability.proxy import Fault
 
 JOIN, LISTEN, QUEUED, RUNNING, STREAMING, COMPLETING, CANCEL, UPLOAD, DOWNLOAD = MOMENTS = (
@@ -90,6 +90,8 @@ def _why_not(protocol: str, fault: Fault, moment: str) -> str:
         return "the answer has a length, so it can't end early in good order"
     if fault.end == "close" and (protocol == "ws" or (protocol == "sse" and moment == LISTEN)):
         return "there is no body in chunks here that could be ended early"
+    if protocol == "sse" and moment == LISTEN and fault.cut == MIDDLE:
+        return "this answer is shorter than that"
     if fault.frames and not (position or _is_stream(protocol, moment)):
         return "the answer is one piece: there are no messages in it"
     if fault.untrusted and protocol == "ws" and moment == LISTEN:
@@ -103,6 +105,15 @@ def _is_stream(protocol: str, moment: str) -> bool:
 
 
 def _outcome(protocol: str, fault: Fault, moment: str) -> str:
+    if protocol == "sse" and moment == LISTEN:
+        # The stream is there, and tells of the call whatever becomes of the answer to its data.
+        if fault.end == "silence" and fault.heard:
+            return VALUE
+        if fault.untrusted:
+            return "ConnectionFailed"
+        if b" 200 " in fault.reply[:20]:
+            # Taken for the server's word that it has the data; then it hangs up for lack of it.
+            return "ConnectionLost"
     if moment == CANCEL:
         # Whatever becomes of the message to the server: here the job has ended.
         return "JobCancelled"

@@ -38,6 +38,9 @@ REFUSALS = {
 
 # --- The faults of the matrix ---
 
+MIDDLE = 170
+"""So many bytes are more than an answer's head, and less than most of the answers."""
+
 FAULTS = (
     Fault("latency", delay=0.3),
     Fault("jitter", jitter=0.04),
@@ -45,13 +48,13 @@ FAULTS = (
     Fault("never arrives", heard=False),
     Fault("reset at byte 0", cut=0),
     Fault("reset at byte 20", cut=20),
-    Fault("reset at byte 170", cut=170),
+    Fault("reset at byte 170", cut=MIDDLE),
     Fault("ended at byte 0", cut=0, end="end"),
-    Fault("ended at byte 170", cut=170, end="end"),
+    Fault("ended at byte 170", cut=MIDDLE, end="end"),
     Fault("closed in good order", cut=0, end="close"),
     Fault("silence", cut=0, end="silence"),
     Fault("silence, unheard", heard=False, end="silence"),
-    Fault("silence at byte 170", cut=170, end="silence"),
+    Fault("silence at byte 170", cut=MIDDLE, end="silence"),
     Fault("doubled message", frames="doubled"),
     Fault("swapped messages", frames="swapped"),
     *(Fault(name, reply=answer) for name, answer in REFUSALS.items()),
