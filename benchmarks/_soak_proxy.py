@@ -17,7 +17,8 @@ from functools import partial
 import trio
 
 from tests.reliability.faults import PAGE, REFUSALS, reply
-from tests.reliability.proxy import Fault, Plan, Proxy
+from tests.reliability.harm import Fault, Plan
+from tests.reliability.proxy import Proxy
 from tests.reliability.reading import Head
 
 FAULTS: list[tuple[float, Fault]] = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.reliability.faults import FAULTS, MIDDLE
-from tests.reliability.proxy import Fault
+from tests.reliability.harm import Fault
 
 JOIN, LISTEN, QUEUED, RUNNING, STREAMING, COMPLETING, CANCEL, UPLOAD, DOWNLOAD = MOMENTS = (
     "before the join",

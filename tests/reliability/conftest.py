@@ -19,7 +19,7 @@ from tests.eras.conftest import APP, PYTHON
 from tests.eras.support import PASSWORD, PROTOCOLS, USERNAME, WAITING, Era
 from tests.reliability.cells import Cell, cells
 from tests.reliability.driving import Rig
-from tests.reliability.proxy import ProxyThread
+from tests.reliability.thread import ProxyThread
 
 RESULTS = os.environ.get("TRIOJOB_FAULTS_RESULTS")
 """A file to write what was found into, for `write_tables.py`."""

@@ -30,7 +30,8 @@ from tests.reliability.cells import (
     is_position,
 )
 from tests.reliability.faults import PAGE as PAGE_TEXT
-from tests.reliability.proxy import Plan, Proxy
+from tests.reliability.harm import Plan
+from tests.reliability.proxy import Proxy
 from tests.reliability.reading import Head
 from triojob import Client, Job, QueueFull, Timeouts, handle_file
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.reliability.proxy import Fault
+from tests.reliability.harm import Fault
 
 PAGE = "<!doctype html><title>Please stand by</title>"
 

@@ -2,8 +2,7 @@
 
 It stands between a client and a Gradio server of any era, passes everything on as it is, and
 applies the faults it is told to: to the answer of one request, or from one message of an event
-stream (or WebSocket) on.  `ProxyThread` runs it in a thread with a Trio of its own, so that
-nothing of it is among the tasks of the test.
+stream (or WebSocket) on.
 """
 
 from __future__ import annotations
@@ -14,14 +13,12 @@ import random
 import socket
 import ssl
 import struct
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 import trio
 
+from tests.reliability.harm import LOST_SESSION, End, EndOfConnection, Fault, Plan, Sink
 from tests.reliability.reading import (
     Head,
     Reader,
@@ -37,93 +34,6 @@ _IDLE = 1.0
 """Seconds after which a connection to the server isn't used again: it may be about to close it."""
 
 BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, OSError, ssl.SSLError)
-
-End = Literal["reset", "end", "close", "silence", "garbage"]
-LOST_SESSION = (
-    b'data: {"msg":"unexpected_error","event_id":null,"message":"Session not found",'
-    b'"session_not_found":true,"success":false}\n\n'
-)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What goes wrong."""
-
-    name: str
-    delay: float = 0.0
-    """Seconds before the next byte."""
-    jitter: float = 0.0
-    """Up to so many seconds before each piece."""
-    piece: int = 0
-    """Bytes come in pieces of so many, each by itself."""
-    cut: int | None = None
-    """So many bytes pass, and then comes the end."""
-    end: End = "reset"
-    heard: bool = True
-    """Whether the server gets the request."""
-    frames: Literal["", "doubled", "swapped"] = ""
-    reply: bytes = b""
-    """The whole of an answer, in the server's stead."""
-    elsewhere: bool = False
-    """The request goes to another server, which knows nothing of the session."""
-    restart: bool = False
-    """All connections are reset, and from then on another server is there."""
-    untrusted: bool = False
-    """The next connection shows a certificate of somebody else."""
-    full: bool = False
-    """Nothing goes wrong on the way: the app's own queue is full."""
-
-
-@dataclass
-class Plan:
-    """A fault, and when it is to happen."""
-
-    fault: Fault
-    matches: Callable[[Head], bool]
-    """Which request it befalls."""
-    message: str = ""
-    """Not the answer to that from its first byte, but from this message on; "any" for the first."""
-    count: int = 1
-    """The how-manieth such message."""
-    instead: bool = False
-    """Whether that message is already befallen; otherwise it is the last to pass unharmed."""
-    fired: threading.Event = field(default_factory=threading.Event)
-
-
-class _EndOfConnection(Exception):
-    """Raised where a connection is to end, by what it is to end."""
-
-    def __init__(self, how: End) -> None:
-        self.how: End = how
-
-
-class Sink:
-    """Where bytes for the client go, through whatever is wrong by then."""
-
-    def __init__(self, stream: trio.abc.Stream, dice: random.Random) -> None:
-        self._stream = stream
-        self._dice = dice
-        self.fault: Fault | None = None
-        self._passed = 0
-        self._delayed = False
-
-    async def send(self, data: bytes) -> None:
-        fault = self.fault
-        if fault is None:
-            await self._stream.send_all(data)
-            return
-        if fault.delay and not self._delayed:
-            self._delayed = True
-            await trio.sleep(fault.delay)
-        if fault.cut is not None and self._passed + len(data) >= fault.cut:
-            await self._stream.send_all(data[: fault.cut - self._passed])
-            raise _EndOfConnection(fault.end)
-        self._passed += len(data)
-        size = fault.piece or max(1, len(data))
-        for start in range(0, len(data), size):
-            if fault.jitter or fault.piece:
-                await trio.sleep(fault.jitter * self._dice.random())
-            await self._stream.send_all(data[start : start + size])
 
 
 class Proxy:
@@ -254,7 +164,7 @@ class _Connection:
             try:
                 if not await self._carry(head, plan):
                     break
-            except _EndOfConnection as end:
+            except EndOfConnection as end:
                 await self._end(end.how)
                 return
         if self._is_tls:
@@ -283,9 +193,9 @@ class _Connection:
             plan.fired.set()
             if fault.restart:
                 self._proxy.restart()
-                raise _EndOfConnection("reset")
+                raise EndOfConnection("reset")
             if not fault.heard:
-                raise _EndOfConnection(fault.end)
+                raise EndOfConnection(fault.end)
             if fault.reply:
                 await relay_body(head, self._client, _drop, is_answer=False)
                 await self._stream.send_all(fault.reply)
@@ -300,12 +210,12 @@ class _Connection:
         if head.is_chunked:
             await server.stream.send_all(b"0\r\n\r\n")
         goes_on = False
-        end: _EndOfConnection | None = None
+        end: EndOfConnection | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch, nursery.cancel_scope)
             try:
                 goes_on = await self._answer(head, server, plan, fault)
-            except _EndOfConnection as exc:
+            except EndOfConnection as exc:
                 end = exc  # out of here by hand: what leaves a nursery does so in a group
             except BROKEN:
                 self.reset()
@@ -342,7 +252,7 @@ class _Connection:
     ) -> bool:
         head = await read_head(server)
         if head is None:
-            raise _EndOfConnection("end")
+            raise EndOfConnection("end")
         sink = Sink(self._stream, self._proxy.dice)
         sink.fault = fault
         if head.status == 101:
@@ -370,7 +280,7 @@ class _Connection:
             await sink.send(self._held)
             self._held = b""
         if not whole:
-            raise _EndOfConnection("end")
+            raise EndOfConnection("end")
         if head.is_chunked:
             await sink.send(b"0\r\n\r\n")
         ends = self._is_tls or not (head.is_chunked or "content-length" in head.fields)
@@ -401,10 +311,10 @@ class _Connection:
                 await sink.send(raw)
             if fault.elsewhere:
                 await sink.send(chunk(LOST_SESSION))
-                raise _EndOfConnection("end")
+                raise EndOfConnection("end")
             if fault.restart:
                 self._proxy.restart()
-                raise _EndOfConnection("reset")
+                raise EndOfConnection("reset")
             sink.fault = fault
             await sink.send(raw if plan.instead else b"")
 
@@ -416,43 +326,8 @@ class _Connection:
             if frame[0] & 0xF == 8 and self._held:
                 await sink.send(self._held)
                 self._held = b""
-        raise _EndOfConnection("end")
+        raise EndOfConnection("end")
 
 
 async def _drop(data: bytes) -> None:
     """Take a body that goes nowhere."""
-
-
-class ProxyThread:
-    """A proxy that runs in a thread, beside whatever its user runs.
-
-    Args:
-        tls: The right certificate, and one that nobody trusts.
-    """
-
-    def __init__(self, tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None) -> None:
-        self.proxy = Proxy()
-        self._tls = tls
-        self._ready = threading.Event()
-        self._token: trio.lowlevel.TrioToken | None = None
-        self._scope = trio.CancelScope()
-        self._thread = threading.Thread(target=trio.run, args=(self._main,), name="fault proxy")
-
-    async def _main(self) -> None:
-        with self._scope:
-            async with trio.open_nursery() as nursery:
-                serve = partial(self.proxy.serve, tls=self._tls)
-                await nursery.start(serve)
-                self._token = trio.lowlevel.current_trio_token()
-                self._ready.set()
-
-    def __enter__(self) -> ProxyThread:  # noqa: PYI034 - `Self` is not in the typing of 3.10
-        self._thread.start()
-        assert self._ready.wait(60)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._token is not None
-        self._token.run_sync_soon(self._scope.cancel)
-        self._thread.join(60)
-        assert not self._thread.is_alive()
