@@ -25,7 +25,20 @@ from typing import Any
 
 import trio
 
-from triojob import Client, Job, JobCancelled, JobGroup, Timeouts, TriojobError, handle_file
+from triojob import (
+    Client,
+    ConnectionLost,
+    Job,
+    JobCancelled,
+    JobGroup,
+    ProtocolError,
+    QueueFull,
+    Timeouts,
+    TooManyRequests,
+    TriojobError,
+    ValidationError,
+    handle_file,
+)
 
 from ._servers import ROOT, running
 
@@ -35,6 +48,15 @@ TIMES = Timeouts(connect=10, write=10, response=10, silence=10, goodbye=3)
 DOCS = ROOT / "docs" / "reliability"
 MIB = 2**20
 STEPS = 6
+EXPECTED = (
+    ConnectionLost,
+    JobCancelled,
+    ProtocolError,
+    QueueFull,
+    TooManyRequests,
+    ValidationError,
+)
+"""What faults may end in; those of `ProtocolError` are pages instead of answers."""
 TEXT = "".join(f"word{step} " for step in range(STEPS))
 
 
@@ -94,7 +116,7 @@ class Soak:
             value = await job.result()
             if expected is not None and value != expected:
                 self.wrong.append(f"{kind}: {value!r}")
-        elif not isinstance(error, TriojobError):
+        elif not isinstance(error, EXPECTED):
             self.wrong.append(f"{kind}: {error!r}")
         elif isinstance(error, JobCancelled) and expected is not None:
             self.wrong.append(f"{kind}: cancelled by nobody: {error!r}")
@@ -151,14 +173,14 @@ class Soak:
         """Read a file, in a function of our own as the job."""
 
         async def fetch() -> int:
-            file = await self.client.predict(1, api_name="/file")
+            file = await self.client.predict(1, api_name="/make_file")
             size = 0
             async with file.open() as stream:
                 async for part in stream:
                     size += len(part)
             return size
 
-        await self._end("download", self.group.submit(fetch), None)
+        await self._end("download", self.group.submit(fetch), MIB)
 
     async def in_session(self, number: int) -> None:
         """Call in a session that all these calls share."""
