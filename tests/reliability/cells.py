@@ -92,6 +92,8 @@ def _why_not(protocol: str, fault: Fault, moment: str) -> str:
         return "there is no body in chunks here that could be ended early"
     if protocol == "sse" and moment == LISTEN and fault.cut == MIDDLE:
         return "this answer is shorter than that"
+    if protocol == "ws" and moment == COMPLETING and fault.cut == MIDDLE:
+        return "this message is shorter than that"
     if fault.frames == "swapped" and protocol == "ws" and moment == LISTEN:
         return "nothing follows that message until it is answered"
     if fault.frames and not (position or _is_stream(protocol, moment)):
