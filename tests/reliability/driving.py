@@ -153,7 +153,8 @@ async def _meet(cell: Cell, client: Client, proxy: Proxy, key: str) -> tuple[Job
         return job, plan
     if cell.moment == CANCEL:
         if cell.protocol == "ws":
-            job = client.submit(600, key, api_name="/nap")
+            # The function that stops it is all that Gradio 3 has for that; it may not be reached.
+            job = client.submit(4, key, api_name="/nap")
         else:
             # Servers that may not hear of the end are given one that comes by itself.
             ticks = ENDLESS if _is_told(cell) else 60

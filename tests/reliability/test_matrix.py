@@ -14,6 +14,7 @@ import os
 
 import pytest
 
+from tests.eras.support import PROTOCOLS
 from tests.reliability.cells import (
     CANCEL,
     COMPLETING,
@@ -68,7 +69,8 @@ def test_each_combination_has_an_outcome_or_a_reason() -> None:
 
 
 def test_each_moment_and_each_fault_can_be_somewhere() -> None:
-    possible = [cell for cell in MATRIX if cell.expected]
+    everywhere = [cell for name in PROTOCOLS.values() for cell in cells(name)]
+    possible = [cell for cell in everywhere if cell.expected]
     assert {cell.moment for cell in possible} == set(MOMENTS)
     assert {cell.fault for cell in possible} == set(FAULTS)
 
