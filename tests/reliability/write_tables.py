@@ -106,10 +106,18 @@ def main() -> None:
     lines += ["Why the others can't be:", "", *reasons(results)]
     page.parent.mkdir(exist_ok=True)
     page.write_text("\n".join(lines), encoding="utf-8")
-    cells = [cell for result in results for cell in result["cells"] if not cell["impossible"]]
-    bad = [cell for cell in cells if cell["found"] is not True]
+    cells = [
+        (f"{result['release']}, {cell['moment']}: {cell['fault']}", cell["found"])
+        for result in results
+        for cell in result["cells"]
+        if not cell["impossible"]
+    ]
+    bad = [
+        f"{name}: {'not run' if found is None else 'failed'}" for name, found in cells if not found
+    ]
     if bad:
-        sys.exit(f"{len(bad)} of {len(cells)} cells were not run or did not end as expected")
+        failed = f"{len(bad)} of {len(cells)} cells were not run or did not end as expected"
+        sys.exit("\n".join([*bad, failed]))
 
 
 if __name__ == "__main__":
