@@ -93,14 +93,16 @@ class CallSocket(CallDriver):
     async def converse(self, conversation: Conversation) -> None:
         failure: Exception | None = None
         with self._mapped_errors(conversation):
-            with trio.move_on_after(_seconds(self._http.timeouts.connect)) as opening:
-                stream = await self._connect()
-            if opening.cancelled_caught:
-                raise self._library.ConnectionTimeout
+            deadline = trio.current_time() + _seconds(self._http.timeouts.connect)
+            try:
+                with trio.fail_at(deadline):
+                    stream = await self._connect()
+            except trio.TooSlowError:
+                raise self._library.ConnectionTimeout from None
             try:
                 async with trio.open_nursery() as nursery:
                     try:
-                        await self._talk(nursery, stream, opening.deadline, conversation)
+                        await self._talk(nursery, stream, deadline, conversation)
                     except Exception as exc:  # noqa: BLE001 - it is raised below
                         # Out of here by hand: what leaves a nursery does so in a group.
                         failure = exc
@@ -113,7 +115,10 @@ class CallSocket(CallDriver):
                 # where the server was the first to close.
                 await trio.aclose_forcefully(stream)
             if failure is not None:
-                raise failure
+                try:
+                    raise failure
+                finally:
+                    del failure  # a cycle by way of its traceback
 
     async def _connect(self) -> _Watched:
         """Make a connection; the TLS handshake is a part of the other one."""
@@ -131,6 +136,7 @@ class CallSocket(CallDriver):
         self, nursery: trio.Nursery, stream: _Watched, deadline: float, conversation: Conversation
     ) -> None:
         url = urlsplit(self._http.socket_url("/queue/join"))
+        socket: WebSocketConnection | None = None
         with trio.CancelScope(deadline=deadline) as opening:
             # By itself, the library would wait on for the answer of a server that has hung up.
             stream.on_end = opening.cancel
@@ -142,7 +148,7 @@ class CallSocket(CallDriver):
                 extra_headers=self._http.own_headers(conversation.call.headers),
                 max_message_size=self._http.max_message_size,
             )
-        if opening.cancelled_caught:
+        if socket is None:
             if trio.current_time() < deadline:
                 raise ConnectionFailed(
                     f"calling {conversation.call.name}: the connection broke before there was a "
