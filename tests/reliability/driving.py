@@ -123,6 +123,10 @@ async def run(cell: Cell, rig: Rig) -> str:
     url = f"https://localhost:{proxy.tls_port}" if tls else f"http://127.0.0.1:{proxy.port}"
     times = SILENCE if cell.fault.end in {"silence", "garbage"} else Timeouts()
     key = new_key("cell")
+
+    async def settled() -> bool:
+        return proxy.has_settled()
+
     tasks = tasks_living()
     with trio.fail_after(SECONDS):
         async with Client(url, verify=rig.trust, timeouts=times) as client:
@@ -130,6 +134,7 @@ async def run(cell: Cell, rig: Rig) -> str:
                 job, plan = await _meet(cell, client, proxy, key)
             outcome = await _outcome(job)
             assert plan.fired.is_set() or cell.fault.full, "the fault never happened"
+            await eventually(settled, "the server's end was not the end of its connections")
             assert await client.predict("Ada", api_name="/greet") == "Hello Ada!"
             await assert_idle(client)
             assert client.jobs == ()

@@ -57,6 +57,7 @@ class Proxy:
         self.tls_port = 0
         self._choose = choose or self._by_plan
         self._scopes: set[trio.CancelScope] = set()
+        self._ended: set[trio.CancelScope] = set()
         self._untrusted: Plan | None = None
         self.dice = random.Random(6)
 
@@ -77,8 +78,13 @@ class Proxy:
     def restart(self) -> None:
         """Reset all connections; the other server is in the first one's place then."""
         self.target, self.other = self.other, self.target
-        for scope in self._scopes:
+        self._ended = set(self._scopes)
+        for scope in self._ended:
             scope.cancel(reason="the server was started anew")
+
+    def has_settled(self) -> bool:
+        """Tell whether all connections to a server that was restarted have been reset by now."""
+        return not (self._ended & self._scopes)
 
     async def serve(
         self,
@@ -129,8 +135,8 @@ class Proxy:
         except BROKEN:
             connection.reset()
         finally:
-            self._scopes.discard(scope)
             await connection.close()
+            self._scopes.discard(scope)
             self.open -= 1
 
 
