@@ -53,6 +53,8 @@ ERAS = {
     "6.10.0": "2026-03-25",
     "6.31.0": None,
 }
+ONE_OF_EACH = ["3.50.2", "4.0.2", "4.14.0", "4.19.2", "4.21.0", "6.31.0"]
+"""A release for each protocol."""
 # All of them run on these; uv fetches one where there is none.
 ERA_PYTHON = ">=3.10,<3.12"
 
@@ -177,8 +179,8 @@ def install_for_eras(session: nox.Session) -> None:
     install_wheel(session, "uv", *tools, extra="ws")
 
 
-def run_era(session: nox.Session, gradio: str, results: Path | None = None) -> None:
-    """Run the tests on a server of that release; with a folder for results, go on if some fail."""
+def install_era(session: nox.Session, gradio: str) -> tuple[Path, str | None]:
+    """Install that release, unless it is there; return its Python, and the day it is as of."""
     date = ERAS[gradio]
     home = ROOT / ".nox" / "gradio" / gradio
     python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -192,6 +194,12 @@ def run_era(session: nox.Session, gradio: str, results: Path | None = None) -> N
             f"gradio=={gradio}",
         )
         complete.touch()
+    return python, date
+
+
+def run_era(session: nox.Session, gradio: str, results: Path | None = None) -> None:
+    """Run the tests on a server of that release; with a folder for results, go on if some fail."""
+    python, date = install_era(session, gradio)
     env = {"TRIOJOB_ERA_PYTHON": str(python), "TRIOJOB_ERA_DATE": date or ""}
     if results is not None:
         env["TRIOJOB_ERA_RESULTS"] = str(results / f"{gradio}.json")
@@ -200,6 +208,40 @@ def run_era(session: nox.Session, gradio: str, results: Path | None = None) -> N
         env=env,
         success_codes=[0] if results is None else [0, 1],
     )
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Run every fault at every moment on a release of each protocol; write what was found."""
+    results = scratch(session, "results")
+    for old in results.glob("*"):
+        old.unlink()
+    install_for_eras(session)
+    for gradio in ONE_OF_EACH:
+        python, _ = install_era(session, gradio)
+        env = {
+            "TRIOJOB_ERA_PYTHON": str(python),
+            "TRIOJOB_FAULTS": "all",
+            "TRIOJOB_FAULTS_RESULTS": str(results / f"{gradio}.json"),
+        }
+        session.run(
+            *("python", "-m", "pytest", *pytest_arguments(session, "tests/reliability")),
+            env=env,
+            success_codes=[0, 1],
+        )
+    script = ROOT / "tests" / "reliability" / "write_tables.py"
+    page = ROOT / "docs" / "reliability" / "matrix.md"
+    session.run("python", str(script), str(results), str(page))
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Make 200,000 jobs through a proxy that does harm, and write docs/reliability.
+
+    After ``--``: ``--jobs N``, ``--percent P``, or ``--help``.
+    """
+    session.install(".[bench]")
+    session.run("python", "-m", "benchmarks.soak", "--write", *session.posargs)
 
 
 @nox.session

@@ -13,7 +13,7 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build", "examples", "inventories", "performance"]
+exclude_patterns = ["_build", "examples", "inventories", "performance", "reliability/*"]
 
 html_theme = "furo"
 html_title = f"triojob {release}"

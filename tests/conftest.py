@@ -22,7 +22,7 @@ BOOT_SECONDS = 180
 # A process of its own group can be ended with all its children, where there are process groups.
 HAS_PROCESS_GROUPS = hasattr(os, "killpg")
 
-REAL_FIXTURES = frozenset({"gradio_url", "start_gradio", "era"})
+REAL_FIXTURES = frozenset({"gradio_url", "start_gradio", "era", "rig"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket as socket_module
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +17,7 @@ from tests.drivers.peer import SECONDS, SocketPeer
 from triojob import (
     AuthenticationError,
     Client,
+    ConnectionFailed,
     ConnectionLost,
     ConnectionTimeout,
     Job,
@@ -25,6 +28,8 @@ from triojob import (
     Timeouts,
 )
 
+NO_LINGER = struct.pack("ii", 1, 0)
+"""Has a socket reset its connection when it is closed."""
 Script = Callable[[Any], Awaitable[None]]
 
 
@@ -118,6 +123,61 @@ async def test_the_server_resets_the_connection() -> None:
         with pytest.raises(ConnectionLost):
             await job.result()
         await assert_idle(client)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Switching Pro"])
+@pytest.mark.parametrize("reset", [False, True])
+async def test_a_handshake_that_breaks_is_noticed_at_once_and_leaves_no_socket(
+    answer: bytes, reset: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_off(stream: trio.SocketStream) -> None:
+        await stream.receive_some(65536)
+        await stream.send_all(answer)
+        if reset:
+            stream.setsockopt(socket_module.SOL_SOCKET, socket_module.SO_LINGER, NO_LINGER)
+        await trio.aclose_forcefully(stream)
+
+    made: list[trio.SocketStream] = []
+    connect = trio.open_tcp_stream
+
+    async def connecting(*args: Any, **options: Any) -> trio.SocketStream:
+        made.append(await connect(*args, **options))
+        return made[-1]
+
+    peer = SocketPeer("3.50.2")
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    peer.url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/"
+    monkeypatch.setattr(trio, "open_tcp_stream", connecting)
+    # Longer than the test may take: this wait is not what ends the call.
+    times = Timeouts(connect=SECONDS * 10)
+    with trio.fail_after(SECONDS):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, break_off, [listener])
+            async with Client(peer.url, transport=peer, timeouts=times) as client:
+                with pytest.raises(ConnectionFailed, match="/count"):
+                    await client.predict(3, api_name="/count")
+                await assert_idle(client)
+            nursery.cancel_scope.cancel()
+    assert [stream.socket.fileno() for stream in made] == [-1]
+
+
+async def test_a_question_that_comes_twice_is_answered_once() -> None:
+    answers: list[dict[str, Any]] = []
+
+    async def script(socket: Any) -> None:
+        for kind in ("send_hash", "send_data"):
+            for _ in range(2):
+                await socket.send_message(json.dumps({"msg": kind}))
+            answers.append(json.loads(await socket.get_message()))
+        done = {"msg": "process_completed", "output": {"data": ["done"]}, "success": True}
+        await socket.send_message(json.dumps(done))
+        with pytest.raises(ConnectionClosed):
+            answers.append(json.loads(await socket.get_message()))
+
+    async with called(script) as (_, client, job):
+        assert await job.result() == "done"
+        await assert_idle(client)
+    assert ["data" in answer for answer in answers] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from tests.files.support import META, opened, say_ok, sent, serve_echo
 from tests.servers.description import file, number
 from tests.servers.scripted import ScriptedServer
 from triojob import FileInput, FileTooLarge, handle_file
-from triojob.gradio._file_inputs import file_json
+from triojob.gradio._file_inputs import Gaps, file_json
 from triojob.gradio._parameters import Parameter
 
 
@@ -223,3 +225,19 @@ def test_each_era_gets_its_own_form() -> None:
         "size": None,
         "meta": META,
     }
+
+
+def test_calls_with_files_leave_no_regular_expressions_behind() -> None:
+    def patterns() -> int:
+        return sum(isinstance(thing, re.Pattern) for thing in gc.get_objects())
+
+    def fill() -> str:
+        gaps, one, two = Gaps(), handle_file(b"1"), handle_file(b"2")
+        places = [gaps.mark(file, "files") for file in (one, two, one)]
+        return gaps.fill(json.dumps([*places, "x"]), {one: '{"path": "1"}', two: "null"})
+
+    re.purge()
+    before = patterns()
+    for _ in range(3):
+        assert json.loads(fill()) == [{"path": "1"}, None, {"path": "1"}, "x"]
+    assert patterns() == before

@@ -77,7 +77,7 @@ async def test_websockets_of_old_spaces_carry_it_too() -> None:
         max_message_size=1000,
         headers=space_headers(make_token(TOKEN, "token")),
     )
-    headers = {name.lower(): value for name, value in http.own_headers()}
+    headers = {name.lower(): value for name, value in http.own_headers({})}
     assert headers[b"x-hf-authorization"] == f"Bearer {TOKEN}".encode()
     await http.aclose()
 
