@@ -26,6 +26,7 @@ from triojob import (
     AuthenticationError,
     Client,
     ClientSession,
+    ClientStatistics,
     ConnectionFailed,
     ConnectionLost,
     ConnectionTimeout,
@@ -35,8 +36,10 @@ from triojob import (
     FileInput,
     FileTooLarge,
     GroupClosed,
+    GroupStatistics,
     InputClosed,
     InputStream,
+    Instrument,
     Job,
     JobCancelled,
     JobGroup,
@@ -373,6 +376,22 @@ async def reporting() -> str:
     report.log("a line")
     report.log("a line", level="warning")
     return "done"
+
+
+# --- Seeing inside ---
+
+
+class Watcher(Instrument):
+    def job_output(self, job: Job[Any], index: int) -> None:
+        assert_type(job.number + index, int)
+
+
+async def watching(client: Client) -> None:
+    async with JobGroup(instruments=[Watcher()], retry=Retry()) as group:
+        assert_type(group.statistics(), GroupStatistics)
+        assert_type(group.statistics().unseen, int)
+        assert_type(client.statistics(), ClientStatistics)
+        assert_type(client.statistics().jobs, GroupStatistics)
 
 
 # --- The bridge ---

@@ -39,6 +39,7 @@ from ._errors import (
     ValidationError as ValidationError,
 )
 from ._group import JobGroup as JobGroup
+from ._instruments import GroupStatistics as GroupStatistics, Instrument as Instrument
 from ._job import Job as Job, OutputIterator as OutputIterator, UpdateIterator as UpdateIterator
 from ._messages import (
     LogMessage as LogMessage,
@@ -52,7 +53,11 @@ from ._reporter import report as report
 from ._retry import Retry as Retry
 from ._settings import Timeouts as Timeouts
 from ._version import __version__ as __version__
-from .gradio._client import Client as Client, ClientSession as ClientSession
+from .gradio._client import (
+    Client as Client,
+    ClientSession as ClientSession,
+    ClientStatistics as ClientStatistics,
+)
 from .gradio._duplicate import duplicate as duplicate
 from .gradio._endpoint import Endpoint as Endpoint
 from .gradio._file_handle import File as File

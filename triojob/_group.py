@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, final, overload
 
@@ -13,7 +14,9 @@ from outcome import Error
 
 from ._call import Call, bind
 from ._errors import GroupClosed, parts
+from ._instruments import Following, GroupStatistics, Instrument
 from ._job import Job, JobRecord
+from ._messages import Status
 from ._retry import Retry
 from ._turns import Turns
 
@@ -44,6 +47,7 @@ class JobGroup:
             keeps for who comes late.  None keeps all.
         retry: How calls of endpoints are made again that never started, unless the endpoint says
             something else (`Endpoint.with_retry`).  None for not at all.
+        instruments: Told of the life of each job.
 
     Raises:
         ValueError: ``limit`` is not a positive number, or ``history`` is negative.
@@ -56,6 +60,7 @@ class JobGroup:
         fail_fast: bool = False,
         history: int | None = None,
         retry: Retry | None = None,
+        instruments: Sequence[Instrument] = (),
     ) -> None:
         if limit is None:
             limit = math.inf
@@ -68,6 +73,8 @@ class JobGroup:
         self._fail_fast = fail_fast
         self._history = history
         self._retry = retry
+        self._following = Following(tuple(instruments)) if instruments else None
+        self._submitted = self._succeeded = self._failed = self._cancelled = 0
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
         self._token: trio.lowlevel.TrioToken | None = None
@@ -183,18 +190,49 @@ class JobGroup:
             call.discard()
             raise self._over() from None
         self._jobs[record] = job
+        self._submitted += 1
         self._turns.line_up(record.number)
+        if self._following is not None:
+            record.follow = partial(self._follow, self._following, job)
+            self._following.tell("job_submitted", job)
         return job
+
+    @staticmethod
+    def _follow(following: Following, job: Job[Any], method: str, *args: Any) -> None:
+        following.tell(method, job, *args)
 
     @trio.lowlevel.enable_ki_protection
     async def _run(self, record: JobRecord, call: Any) -> None:
         try:
             await record.run(call, None if self._limit == math.inf else self._turns)
         finally:
+            self._count(record)
             if not record.failed:
                 self._forget(record)
             elif self._fail_fast:
                 self._crashed(cast("Error", record.outcome).error)
+
+    def _count(self, record: JobRecord) -> None:
+        if record.failed:
+            self._failed += 1
+        elif record.cancelled:
+            self._cancelled += 1
+        else:
+            self._succeeded += 1
+
+    def statistics(self) -> GroupStatistics:
+        """Return how many jobs there have been, and how they are."""
+        alive = [job for job in self._jobs.values() if not job.done]
+        waiting = sum(job.status().code is Status.STARTING for job in alive)
+        return GroupStatistics(
+            submitted=self._submitted,
+            waiting=waiting,
+            running=self._submitted - waiting - self._succeeded - self._failed - self._cancelled,
+            succeeded=self._succeeded,
+            failed=self._failed,
+            cancelled=self._cancelled,
+            unseen=len(self._jobs) - len(alive),
+        )
 
     def _forget(self, record: JobRecord) -> None:
         self._jobs.pop(record, None)

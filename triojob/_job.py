@@ -61,6 +61,7 @@ class JobRecord:
         "_watched",
         "cancel_reason",
         "cancelled",
+        "follow",
         "last_word",
         "name",
         "number",
@@ -97,6 +98,8 @@ class JobRecord:
         self.last_word: Finished | None = None
         """How a call ended that was cancelled before it could return that."""
         self._untaken = 0
+        self.follow: Callable[..., None] | None = None
+        """Tells the instruments of the group: called with the name of a method and arguments."""
         self._ended = trio.Event()
         self._news = trio.lowlevel.ParkingLot()
         self.watchers: list[Callable[[], None]] = []
@@ -185,19 +188,26 @@ class JobRecord:
             self._set_status(message)
         elif isinstance(message, LogMessage):
             self.status = replace(self.status, log=message)
-            self.timeline.add_notice(message)
+            self._add_notice(message)
         elif isinstance(message, RenderUpdate):
-            self.timeline.add_notice(message)
+            self._add_notice(message)
         elif not isinstance(message, Finished):
             self.timeline.add_output(message)
+            if self.follow is not None:
+                self.follow("job_output", self.timeline.outputs.end - 1)
             if self._output_listeners:
                 self._output_state = message.advance(self._output_state)
                 self._notify(self._output_listeners, message.show(self._output_state))
 
     def _set_status(self, status: StatusUpdate) -> None:
         self.status = status
-        self.timeline.add_notice(status)
+        self._add_notice(status)
         self._notify(self._status_listeners, status)
+
+    def _add_notice(self, notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
+        self.timeline.add_notice(notice)
+        if self.follow is not None:
+            self.follow("job_notice", notice)
 
     def _finish(
         self, result: Outcome[Any] | None, cause: BaseException | None = None
@@ -245,6 +255,9 @@ class JobRecord:
         self._notify(self._result_listeners, None)
         for listeners in (self._status_listeners, self._output_listeners, self._result_listeners):
             listeners.clear()
+        if self.follow is not None:
+            self.follow("job_ended")
+            self.follow = None
         return passing
 
     def _drain(self) -> Finished | None:

@@ -8,6 +8,7 @@ import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ import trio
 
 from .._errors import GroupClosed
 from .._group import JobGroup
+from .._instruments import GroupStatistics
 from .._job import Job
 from .._settings import Timeouts
 from ._bare import BareBody
@@ -40,6 +42,27 @@ from ._view import describe_app
 _DEFAULT_STREAMS = 256
 _OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS, _OWN_CLIENT_HEARTBEATS = 32, 4, 4
 """For a caller's own httpx client: with the short requests, what httpx's default pool has."""
+
+
+@dataclass(frozen=True)
+class ClientStatistics:
+    """What a client has under way, at one moment."""
+
+    calls: int
+    """Those that have not ended, jobs or not, in whatever group."""
+    streams: int
+    """Event streams that are open, or about to be."""
+    max_streams: int
+    requests: int
+    """Short requests, such as those that start a call."""
+    transfers: int
+    """Files, up and down."""
+    heartbeats: int
+    """Sessions that are kept alive."""
+    goodbyes: int
+    """Requests that tell of a cancellation."""
+    jobs: GroupStatistics
+    """Those of `Client.submit`."""
 
 
 class _Surface(ABC):
@@ -387,6 +410,22 @@ class Client(_Surface):
                         yield ClientSession(self, session, group)
         finally:
             session.end()
+
+    def statistics(self) -> ClientStatistics:
+        """Return what the client has under way."""
+        self._opened()
+        assert self._hub is not None
+        http = self._hub.http
+        return ClientStatistics(
+            calls=self._hub.under_way,
+            streams=int(http.streams.borrowed_tokens),
+            max_streams=self.max_streams,
+            requests=int(http.requests.borrowed_tokens),
+            transfers=int(http.transfers.borrowed_tokens),
+            heartbeats=int(http.heartbeats.borrowed_tokens),
+            goodbyes=int(http.goodbyes.borrowed_tokens),
+            jobs=self._group.statistics(),
+        )
 
     def view_api(self, *, all_endpoints: bool = False) -> str:
         """Return a description of the app's endpoints, for people.

@@ -168,6 +168,11 @@ class Hub:
         self._calls.add(scope)
         return _Ended(self, scope)
 
+    @property
+    def under_way(self) -> int:
+        """How many calls have not ended."""
+        return len(self._calls)
+
     def left(self, scope: trio.CancelScope) -> None:
         """Hear that a call has ended."""
         self._calls.discard(scope)
