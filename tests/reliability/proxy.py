@@ -126,9 +126,10 @@ class Proxy:
     async def _serve(self, stream: trio.abc.Stream, below: trio.SocketStream) -> None:
         connection = _Connection(self, stream, below)
         self.open += 1
+        scope = trio.CancelScope()
+        self._scopes.add(scope)
         try:
-            with trio.CancelScope() as scope:
-                self._scopes.add(scope)
+            with scope:
                 await connection.run()
             if scope.cancelled_caught:
                 connection.reset()
