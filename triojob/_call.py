@@ -103,7 +103,17 @@ class _LocalCall(Call):
         self.name = name
 
     async def run(self, record: JobRecord) -> Outcome[Any]:
-        record.note(StatusUpdate(Status.PROCESSING))
+        result: Outcome[Any] | None = None
+        try:
+            record.note(StatusUpdate(Status.PROCESSING))
+            result = await self._outcome(record)
+            if isinstance(result, Value) and not self._streams(record.reporter):
+                record.note(WholeOutput(result.value))
+            return result
+        finally:
+            del record, result  # see JobRecord.run
+
+    async def _outcome(self, record: JobRecord) -> Outcome[Any]:
         reporter = record.reporter
         # Listeners are none of the function's code, and can't report for it.
         reporter.on_put = functools.partial(copy_context().run, record.take)
@@ -128,12 +138,12 @@ class _LocalCall(Call):
                 raise stop from None
             finally:
                 del stop, failure
+        else:
+            return Value(value)
         finally:
             current_reporter.reset(token)
             reporter.on_put = None
-        if not self._streams(reporter):
-            record.note(WholeOutput(value))
-        return Value(value)
+            del record, reporter  # see JobRecord.run
 
     def _streams(self, reporter: Reporter) -> bool:
         return reporter.yielded

@@ -211,6 +211,7 @@ class JobGroup:
                 self._forget(record)
             elif self._fail_fast:
                 self._crashed(cast("Error", record.outcome).error)
+            del record  # see JobRecord.run
 
     def _count(self, record: JobRecord) -> None:
         if record.failed:

@@ -142,8 +142,13 @@ class JobRecord:
         finally:
             call.discard()
         passing = self._finish(result)
-        if passing is not None:
-            raise passing
+        try:
+            if passing is not None:
+                raise passing
+        finally:
+            # From Python 3.12 on the frames of an exception keep those that called them alive, and
+            # this is one of those: it must not hold the job, which holds the exception.
+            del self, result, passing
 
     async def receive(self) -> Outcome[Any]:
         """Record what comes through the channel until the job's end; return how it ended."""
