@@ -204,7 +204,7 @@ class JobGroup:
     @trio.lowlevel.enable_ki_protection
     async def _run(self, record: JobRecord, call: Any) -> None:
         try:
-            await record.run(call, None if self._limit == math.inf else self._turns)
+            await record.run(call, self._turns)
         finally:
             self._count(record)
             if not record.failed:

@@ -201,11 +201,8 @@ class Connection:
         except BaseException:
             self._left(visit)
             raise
-        try:
-            self.portal._post(partial(job.begin, self._group, call))
-        except GroupClosed as exc:
-            call.discard()
-            job.orphan(exc, forked=False)
+        with suppress(GroupClosed):  # the job tells of it
+            job.send_off(call, partial(job.begin, self._group, call))
         return job
 
     def _endpoint(self, session: Session, api_name: str | None, fn_index: int) -> Endpoint:
@@ -234,8 +231,11 @@ class Connection:
             visit.calls -= 1
             over = visit.retired and not visit.calls
         if over:
-            with suppress(GroupClosed):
-                self.portal._post(visit.session.end)
+            self._end(visit)
+
+    def _end(self, visit: _Visit) -> None:
+        with suppress(GroupClosed):
+            self.portal._post(visit.session.end)
 
     def reset_session(self) -> None:
         """Have further calls ride in a new session; those under way go on in theirs."""
@@ -246,8 +246,7 @@ class Connection:
             old.retired = True
             over = not old.calls
         if over:
-            with suppress(GroupClosed):
-                self.portal._post(old.session.end)
+            self._end(old)
 
     def close(self, *, waiting: bool) -> None:
         """End the client, and return when it has ended.

@@ -133,6 +133,19 @@ class Job(concurrent.futures.Future[Any]):
         portal._hold(self)
         return self
 
+    def send_off(self, call: Call, begin: Callable[[], object]) -> None:
+        """Have ``begin()`` called in the Trio thread, which is to begin ``call`` there.
+
+        Raises:
+            GroupClosed: That is too late; the job has ended with this error.
+        """
+        try:
+            self._portal._post(begin)
+        except GroupClosed as exc:
+            call.discard()
+            self.orphan(exc, forked=False)
+            raise
+
     # In the Trio thread.
 
     def begin(self, group: JobGroup, call: Call) -> None:
@@ -239,7 +252,7 @@ class Job(concurrent.futures.Future[Any]):
         self._unseen = False  # it may well be seen in the other process
 
     def _wait(self, timeout: float | None) -> None:
-        """Wait until the job has ended, and have its failure count as seen."""
+        """Wait until the job has ended by itself, and have its failure count as seen."""
         if not self.done():
             refuse_in_trio("waiting for a job", _INSTEAD)
             with self._ending:
@@ -262,6 +275,8 @@ class Job(concurrent.futures.Future[Any]):
                     "(job.cancel() would end it)"
                 )
         self._see()
+        if self.cancelled():
+            raise JobCancelled(f"{self._name} was cancelled", reason=self._reason)
 
     def _see(self) -> None:
         """Have the failure of this job, which has ended, count as seen."""
@@ -320,8 +335,6 @@ class Job(concurrent.futures.Future[Any]):
             RuntimeError: The job has not ended, and this is a thread that Trio runs in.
         """
         self._wait(timeout)
-        if self.cancelled():
-            raise self._cancelled_error()
         try:
             if self._exception is not None:
                 # Every raise adds frames to it: start from those of the job each time.
@@ -338,12 +351,7 @@ class Job(concurrent.futures.Future[Any]):
             JobTimeout, JobCancelled, RuntimeError: As for `result`.
         """
         self._wait(timeout)
-        if self.cancelled():
-            raise self._cancelled_error()
         return super().exception(0)
-
-    def _cancelled_error(self) -> JobCancelled:
-        return JobCancelled(f"{self._name} was cancelled", reason=self._reason)
 
     def cancel(self, reason: str | None = None) -> bool:
         """Cancel the job, here at once and on the server soon; return whether it is cancelled.

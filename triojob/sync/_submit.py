@@ -50,10 +50,5 @@ def submit(
     def begin() -> None:
         context.run(job.begin, group, call)
 
-    try:
-        portal._post(begin)
-    except GroupClosed as exc:
-        call.discard()
-        job.orphan(exc, forked=False)
-        raise
+    job.send_off(call, begin)
     return job
