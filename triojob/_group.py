@@ -180,7 +180,7 @@ class JobGroup:
         """
         nursery = self._entered()
         call.retry = call.retry or self._retry
-        record = JobRecord(call.name, self._history, self._retrieved, self._crashed)
+        record = JobRecord(call.name, self._history, self)
         job: Job[Any] = Job._of(record)
         name = f"<job #{record.number} {call.name}>"
         try:
@@ -237,7 +237,7 @@ class JobGroup:
 
     def _forget(self, record: JobRecord) -> None:
         self._jobs.pop(record, None)
-        record.on_seen = None
+        record.kept = False
 
     # The two that a job's record calls.
 

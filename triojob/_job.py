@@ -10,16 +10,15 @@ import inspect
 import itertools
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, final
 
 import trio
 from outcome import Error, Outcome, Value
 
 from ._errors import JobCancelled, JobNotDone, JobTimeout, leaves
-from ._messages import Finished, LogMessage, Message, RenderUpdate, Status, StatusUpdate
+from ._messages import Aside, Finished, LogMessage, Message, RenderUpdate, Status, StatusUpdate
 from ._reporter import Reporter
 from ._timeline import OutputCursor, Timeline, Update, UpdateCursor
 from ._turns import Turns
@@ -33,8 +32,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Listener = Callable[[Any], object]
+Kind = Literal["status", "output", "result"]
+"""What one can listen to."""
 
 _numbers = itertools.count(1)
+
+
+class Keeper(Protocol):
+    """What a job tells its group."""
+
+    def _retrieved(self, record: JobRecord) -> None:
+        """Hear that somebody has seen how the job ended."""
+
+    def _crashed(self, error: BaseException) -> None:
+        """Hear what a listener raised."""
 
 
 class JobRecord:
@@ -43,29 +54,25 @@ class JobRecord:
     Args:
         name: What is called, for people.
         history: How many outputs, and how many other messages, to keep; None for all.
-        on_seen: Called when somebody has seen how the finished job ended.  None for a call that
-            nobody holds a `Job` of; only its end is recorded.
-        on_crash: Called with what a listener raises.
+        keeper: The job's group; None for a call that nobody holds a `Job` of: only its end is
+            recorded.
     """
 
     __slots__ = (
         "_ended",
+        "_keeper",
+        "_listeners",
         "_news",
-        "_on_crash",
-        "_output_listeners",
         "_output_state",
-        "_result_listeners",
-        "_status_listeners",
         "_traceback",
         "_untaken",
-        "_watched",
         "cancel_reason",
         "cancelled",
         "follow",
+        "kept",
         "last_word",
         "name",
         "number",
-        "on_seen",
         "outcome",
         "reporter",
         "scope",
@@ -78,14 +85,13 @@ class JobRecord:
         self,
         name: str,
         history: int | None,
-        on_seen: Callable[[JobRecord], None] | None = None,
-        on_crash: Callable[[Exception], None] | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self.name: str = name
         self.number: int = next(_numbers)
-        self.on_seen: Callable[[JobRecord], None] | None = on_seen
-        self._on_crash = on_crash
-        self._watched = on_seen is not None
+        self._keeper = keeper
+        self.kept: bool = keeper is not None
+        """Whether the keeper waits for somebody to see how the job ended."""
         self.scope: trio.CancelScope = trio.CancelScope()
         self.reporter: Reporter = Reporter()
         self.status: StatusUpdate = StatusUpdate(Status.STARTING)
@@ -100,13 +106,12 @@ class JobRecord:
         self._untaken = 0
         self.follow: Callable[..., None] | None = None
         """Tells the instruments of the group: called with the name of a method and arguments."""
-        self._ended = trio.Event()
-        self._news = trio.lowlevel.ParkingLot()
+        # Those that few jobs need are made when somebody does: there are so many jobs.
+        self._ended: trio.Event | None = None
+        self._news: trio.lowlevel.ParkingLot | None = None
         self.watchers: list[Callable[[], None]] = []
         """Called after each batch of news, in the Trio thread; for readers in other threads."""
-        self._status_listeners: list[Listener] = []
-        self._output_listeners: list[Listener] = []
-        self._result_listeners: list[Listener] = []
+        self._listeners: dict[Kind, list[Listener]] | None = None
         self._output_state: Any = None
         """The state after the last output, kept once somebody listens to outputs."""
 
@@ -150,20 +155,25 @@ class JobRecord:
             # this is one of those: it must not hold the job, which holds the exception.
             del self, result, passing
 
-    async def receive(self) -> Outcome[Any]:
-        """Record what comes through the channel until the job's end; return how it ended."""
-        channel = self.reporter.receiver
+    async def receive(self) -> Outcome[Any] | None:
+        """Record what comes through the channel until the job's end; return how it ended.
+
+        None stands for an `Aside`: there is more to receive.
+        """
+        reporter, channel = self.reporter, self.reporter.receiver
         while True:
-            # What is there already is recorded before anything else runs.
-            message: Message | None = None
-            with suppress(trio.WouldBlock):
+            if reporter.unread:
+                # What is there already is recorded before anything else runs.
                 message = channel.receive_nowait()
-            if message is None:
+            else:
                 self._tell()
                 message = await channel.receive()
+            reporter.unread -= 1
             if isinstance(message, Finished):
                 self.cancelled = message.cancelled
                 return message.outcome
+            if isinstance(message, Aside):
+                return None
             self.note(message)
 
     @trio.lowlevel.enable_ki_protection
@@ -176,12 +186,13 @@ class JobRecord:
         if self._untaken == 1:
             while self._untaken:
                 self.note(self.reporter.receiver.receive_nowait())
+                self.reporter.unread -= 1
                 self._untaken -= 1
             self._tell()
 
     def note(self, message: Message) -> None:
         """Record one message."""
-        if not self._watched:
+        if self._keeper is None:
             return
         if isinstance(message, StatusUpdate):
             # Progress and log stay until there is newer; see StatusUpdate.
@@ -196,18 +207,18 @@ class JobRecord:
             self._add_notice(message)
         elif isinstance(message, RenderUpdate):
             self._add_notice(message)
-        elif not isinstance(message, Finished):
+        elif not isinstance(message, (Finished, Aside)):
             self.timeline.add_output(message)
             if self.follow is not None:
                 self.follow("job_output", self.timeline.outputs.end - 1)
-            if self._output_listeners:
+            if self._listeners is not None and self._listeners["output"]:
                 self._output_state = message.advance(self._output_state)
-                self._notify(self._output_listeners, message.show(self._output_state))
+                self._notify("output", message.show(self._output_state))
 
     def _set_status(self, status: StatusUpdate) -> None:
         self.status = status
         self._add_notice(status)
-        self._notify(self._status_listeners, status)
+        self._notify("status", status)
 
     def _add_notice(self, notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
         self.timeline.add_notice(notice)
@@ -247,7 +258,8 @@ class JobRecord:
         if isinstance(result, Error):
             self._traceback = result.error.__traceback__
         self.outcome = result
-        self._ended.set()
+        if self._ended is not None:
+            self._ended.set()
         self._set_status(
             StatusUpdate(
                 Status.CANCELLED if self.cancelled else Status.FINISHED,
@@ -257,9 +269,8 @@ class JobRecord:
             )
         )
         self._tell()
-        self._notify(self._result_listeners, None)
-        for listeners in (self._status_listeners, self._output_listeners, self._result_listeners):
-            listeners.clear()
+        self._notify("result", None)
+        self._listeners = None
         if self.follow is not None:
             self.follow("job_ended")
             self.follow = None
@@ -276,18 +287,22 @@ class JobRecord:
         return end
 
     def _tell(self) -> None:
-        self._news.unpark_all()
+        if self._news is not None:
+            self._news.unpark_all()
         for watcher in tuple(self.watchers):
             watcher()
 
-    def _notify(self, listeners: list[Listener], value: object) -> None:
+    def _notify(self, kind: Kind, value: object) -> None:
+        if self._listeners is None:
+            return
+        listeners = self._listeners[kind]
         for listener in tuple(listeners):
             try:
                 listener(value)
             except Exception as exc:  # noqa: BLE001 - it goes to the group
                 # Not the job's failure, and not the reader's: whoever runs the group hears of it.
-                assert self._on_crash is not None
-                self._on_crash(exc)
+                assert self._keeper is not None
+                self._keeper._crashed(exc)
                 listeners.remove(listener)  # once is enough
 
     # The reading side: whoever holds the job.
@@ -310,18 +325,25 @@ class JobRecord:
 
     async def ended(self) -> None:
         """Wait until the job has ended."""
+        if self.outcome is not None:
+            await trio.lowlevel.checkpoint()
+            return
+        if self._ended is None:
+            self._ended = trio.Event()
         await self._ended.wait()
 
     async def news(self) -> None:
         """Wait until something is recorded."""
+        if self._news is None:
+            self._news = trio.lowlevel.ParkingLot()
         await self._news.park()
 
     def retrieve(self) -> Outcome[Any]:
         """Return the outcome of the finished job; from now on it counts as seen."""
         if self.outcome is None:
             raise JobNotDone(f"{self.name} has not ended; await job.wait() first")
-        if self.on_seen is not None:
-            self.on_seen(self)
+        if self._keeper is not None and self.kept:
+            self._keeper._retrieved(self)
         return self.outcome
 
     def unwrap(self) -> Any:
@@ -340,17 +362,15 @@ class JobRecord:
         """Return the exception of a failed outcome, as it came from the job."""
         return cast("Error", result).error.with_traceback(self._traceback)
 
-    def listen_to_outputs(self, listener: Listener) -> None:
-        if not self._output_listeners:
+    def listen(self, kind: Kind, listener: Listener) -> None:
+        """Have ``listener`` called from now on, to the job's end."""
+        if self._listeners is None:
+            self._listeners = {"status": [], "output": [], "result": []}
+        listeners = self._listeners[kind]
+        if kind == "output" and not listeners:
             outputs = self.timeline.outputs
             self._output_state = outputs.state_before(outputs.end)
-        self._output_listeners.append(listener)
-
-    def listen_to_status(self, listener: Listener) -> None:
-        self._status_listeners.append(listener)
-
-    def listen_to_result(self, listener: Listener) -> None:
-        self._result_listeners.append(listener)
+        listeners.append(listener)
 
 
 @final
@@ -608,11 +628,11 @@ class Job(Generic[T_co]):
         Listeners are plain functions, called in the job's own task or where it reports.
         If one raises, the job's group is cancelled and raises it.
         """
-        self._record.listen_to_status(_plain(listener))
+        self._record.listen("status", _plain(listener))
 
     def on_output(self, listener: Callable[[Any], object]) -> None:
         """Call ``listener(output)`` for each output from now on; see `on_status`."""
-        self._record.listen_to_outputs(_plain(listener))
+        self._record.listen("output", _plain(listener))
 
     def on_result(self, listener: Callable[[Job[T_co]], object]) -> None:
         """Call ``listener(job)`` once, when the job has ended, however it ended; see `on_status`.
@@ -623,7 +643,7 @@ class Job(Generic[T_co]):
         if self.done:
             listener(self)
         else:
-            self._record.listen_to_result(lambda _: listener(self))
+            self._record.listen("result", lambda _: listener(self))
 
     def __repr__(self) -> str:
         record = self._record

@@ -1,7 +1,8 @@
 """What a job's memory channel carries: frozen messages, in the order they were sent.
 
 `StatusUpdate`, `OutputUpdate`, `LogMessage` and `RenderUpdate` are public.
-`Output` and `Finished` are how the producer tells the job's own task of an output and of the end;
+`Output`, `Finished` and `Aside` are how the producer tells the job's own task of an output, of the
+end, and of something to do;
 `Output` is an interface, because a streamed output is best kept as the edit that it came as.
 """
 
@@ -199,4 +200,9 @@ class Finished:
     """The outcome is a cancellation that came from the other side."""
 
 
-Message = StatusUpdate | LogMessage | RenderUpdate | Output | Finished
+@dataclass(frozen=True)
+class Aside:
+    """Ends the receiving for a moment: the call has something to do beside it."""
+
+
+Message = StatusUpdate | LogMessage | RenderUpdate | Output | Finished | Aside

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, final
@@ -37,13 +36,15 @@ class Reporter:
     The channel is opened when somebody needs it: most functions say nothing of themselves.
     """
 
-    __slots__ = ("_closed", "_code", "_receive", "_send", "on_put", "yielded")
+    __slots__ = ("_closed", "_code", "_receive", "_send", "on_put", "unread", "yielded")
 
     def __init__(self) -> None:
         self._send: trio.MemorySendChannel[Message] | None = None
         self._receive: trio.MemoryReceiveChannel[Message] | None = None
         self._closed = False
         self._code = Status.STARTING
+        self.unread: int = 0
+        """How many messages were sent and not received; whoever receives one counts it down."""
         self.yielded: bool = False
         """Whether an output was sent before the end."""
         self.on_put: Callable[[], object] | None = None
@@ -63,9 +64,9 @@ class Reporter:
         self._closed = True
         rest: list[Message] = []
         if self._receive is not None:
-            with suppress(trio.WouldBlock):
-                while True:
-                    rest.append(self._receive.receive_nowait())
+            while self.unread:
+                rest.append(self._receive.receive_nowait())
+                self.unread -= 1
             self._receive.close()
         return rest
 
@@ -79,6 +80,7 @@ class Reporter:
             self._send.send_nowait(message)
         except trio.BrokenResourceError:
             return False
+        self.unread += 1
         if self.on_put is not None:
             self.on_put()
         return True

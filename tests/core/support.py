@@ -87,7 +87,11 @@ def tasks_living() -> int:
 def watchers(job: Job[Any]) -> int:
     """Return how many tasks wait for news of ``job``."""
     record = job._record
-    return record._news.statistics().tasks_waiting + record._ended.statistics().tasks_waiting
+    return sum(
+        waited.statistics().tasks_waiting
+        for waited in (record._news, record._ended)
+        if waited is not None
+    )
 
 
 @dataclass(frozen=True)

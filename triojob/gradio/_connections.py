@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import select
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections import deque
@@ -26,6 +27,8 @@ Phase = Literal["connect", "write", "read"]
 
 _LARGEST_HEAD = 100 * 1024
 """Bytes that the head of an answer may have, as in httpcore."""
+_PIECE = 64 * 1024
+"""Bytes to take from a socket at once, at most."""
 
 
 class WireError(Exception):
@@ -51,6 +54,14 @@ class Broken(WireError):
 class Wire(ABC):
     """The bytes of one connection."""
 
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Send what can be sent without waiting; return how many bytes that were.
+
+        Raises:
+            trio.BrokenResourceError: The connection broke.
+        """
+        return 0
+
     @abstractmethod
     async def send_all(self, data: bytes) -> None:
         """Send; raise `trio.BrokenResourceError` if the connection broke."""
@@ -68,10 +79,56 @@ class Wire(ABC):
         """Close it at once, without a word to the server."""
 
 
-class SocketWire(Wire):
-    """A socket, by TLS or not."""
+class PlainWire(Wire):
+    """A socket.
 
-    def __init__(self, transport: trio.SocketStream, stream: trio.abc.Stream) -> None:
+    `trio.SocketStream` would let other tasks run at each call, before or after it; here a request
+    goes out at once if the system takes it, and only what has to wait does.
+    """
+
+    def __init__(self, transport: trio.SocketStream) -> None:
+        self._socket = socket.socket(fileno=transport.socket.detach())
+        self._socket.setblocking(False)
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as exc:
+            raise trio.BrokenResourceError(str(exc)) from exc
+
+    async def send_all(self, data: bytes) -> None:
+        left = memoryview(data)
+        while left:
+            await trio.lowlevel.wait_writable(self._socket)
+            left = left[self.send_now(left) :]
+
+    async def receive_some(self) -> bytes:
+        # A server that never pauses must not keep other tasks waiting; and while those run it says
+        # more, which costs less to take at once than to wait for.
+        await trio.lowlevel.checkpoint()
+        while True:
+            try:
+                return self._socket.recv(_PIECE)
+            except (BlockingIOError, InterruptedError):
+                await trio.lowlevel.wait_readable(self._socket)
+            except OSError as exc:
+                raise trio.BrokenResourceError(str(exc)) from exc
+
+    def is_stale(self) -> bool:
+        return _is_readable(self._socket.fileno())
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class SecureWire(Wire):
+    """A socket with TLS."""
+
+    def __init__(
+        self, transport: trio.SocketStream, stream: trio.SSLStream[trio.SocketStream]
+    ) -> None:
         self._socket = transport.socket
         self._stream = stream
 
@@ -114,7 +171,7 @@ async def connect(host: str, port: int, tls: ssl.SSLContext | None, seconds: flo
         with trio.fail_after(limit):
             transport = await trio.open_tcp_stream(host, port)
         if tls is None:
-            return SocketWire(transport, transport)
+            return PlainWire(transport)
         secure = trio.SSLStream(transport, tls, server_hostname=host, https_compatible=True)
         done = False
         try:
@@ -128,7 +185,7 @@ async def connect(host: str, port: int, tls: ssl.SSLContext | None, seconds: flo
         raise TimedOut("connect") from exc
     except (OSError, trio.BrokenResourceError) as exc:
         raise NotConnected(str(exc)) from exc
-    return SocketWire(transport, secure)
+    return SecureWire(transport, secure)
 
 
 class _Connection:
@@ -147,6 +204,33 @@ class _Connection:
             return self.http.next_event()
         except h11.RemoteProtocolError as exc:
             raise Broken(str(exc)) from exc
+
+    async def send(self, data: bytes, seconds: float | None) -> None:
+        """Send a request; whether the server takes it shows in what it says.
+
+        Raises:
+            TimedOut: The server took nothing more for so many seconds.
+        """
+        # A server that breaks it off may have answered before.
+        with suppress(trio.BrokenResourceError):
+            sent = self.wire.send_now(data)
+            if sent == len(data):
+                return
+            limit = math.inf if seconds is None else seconds
+            with trio.move_on_after(limit) as scope:
+                await self.wire.send_all(data[sent:])
+            if scope.cancelled_caught:
+                raise TimedOut("write")
+
+    async def head(self, scope: trio.CancelScope, silence: float) -> h11.Response:
+        """Wait for the head of the answer, with a new deadline for ``scope`` at each word."""
+        while True:
+            await self.receive()
+            while isinstance(event := self.event(), h11.InformationalResponse):
+                pass
+            if isinstance(event, h11.Response):
+                return event
+            scope.deadline = trio.current_time() + silence
 
     async def receive(self) -> None:
         """Wait for what the server says next."""
@@ -327,27 +411,16 @@ class Connections:
         """
         connection = self._usable() or _Connection(await self._connect())
         silence = math.inf if read is None else read
-        phase: Phase = "write"
         answer: Answer | None = None
         try:
-            limit = math.inf if write is None else trio.current_time() + write
-            with trio.CancelScope(deadline=limit) as scope:
-                connection.http.send(_stand_in(method))
-                connection.http.send(_END)
-                # A server that breaks it off may have answered before.
-                with suppress(trio.BrokenResourceError):
-                    await connection.wire.send_all(data)
-                phase = "read"
-                while True:
-                    scope.deadline = trio.current_time() + silence
-                    await connection.receive()
-                    while isinstance(event := connection.event(), h11.InformationalResponse):
-                        pass
-                    if isinstance(event, h11.Response):
-                        break
-                answer = Answer(connection, event, silence, self._give_back)
+            connection.http.send(_stand_in(method))
+            connection.http.send(_END)
+            await connection.send(data, write)
+            with trio.CancelScope(deadline=trio.current_time() + silence) as scope:
+                head = await connection.head(scope, silence)
+                answer = Answer(connection, head, silence, self._give_back)
             if answer is None:
-                raise TimedOut(phase)
+                raise TimedOut("read")
             return answer
         finally:
             if answer is None:

@@ -14,7 +14,7 @@ import trio
 from outcome import Error, Outcome
 
 from .._call import Call, Submittable
-from .._errors import GroupClosed, JobCancelled, TriojobError, short_repr
+from .._errors import GroupClosed, TriojobError, short_repr
 from .._group import JobGroup
 from .._job import Job, JobRecord
 from .._messages import Status, StatusUpdate
@@ -109,11 +109,8 @@ class _RemoteCall(Call):
             if seconds is None:
                 return result
             record.reporter.status(StatusUpdate(Status.STARTING))
-            with trio.CancelScope() as scope, self._hub.call(scope):
-                with trio.move_on_after(seconds):
-                    await record.receive()
-            if scope.cancelled_caught:
-                return self._closed(record)
+            with self._hub.job(record), trio.move_on_after(seconds):
+                await record.receive()
 
     def _pause(
         self, retry: Retry, error: BaseException, attempt: int, elapsed: float
@@ -132,12 +129,25 @@ class _RemoteCall(Call):
             )
         return seconds
 
-    def _closed(self, record: JobRecord) -> Outcome[Any]:
-        record.cancelled = True
-        error = JobCancelled(f"{self.name} was cancelled", reason="the client was closed")
-        return Error(error)
-
     async def _attempt(self, record: JobRecord) -> Outcome[Any]:
+        with self._hub.job(record):
+            request = self._request
+            if self._gaps.parameters:
+                # Before the call: of some servers it has a place in the queue to lose.
+                request = replace(request, data=await self._upload(record))
+            session = self._session
+            if session is not None:
+                pass
+            elif isinstance(self._driver, StreamDriver):
+                # Thousands may wait here, so what a call needs on its way is made afterwards.
+                session = await self._hub.lane_on_stream(record.number)
+            else:
+                session = self._hub.take_lane()
+            return await self._send(record, session, request)
+
+    async def _send(
+        self, record: JobRecord, session: Session, request: CallRequest
+    ) -> Outcome[Any]:
         info, feed = self._info, self._feed
         stage = FileStage(record.reporter, self._settings.outputs, info.name)
         translator = EventTranslator(
@@ -146,50 +156,32 @@ class _RemoteCall(Call):
             edits=self._driver.edits,
             present=info.present,
             reporter=stage,
-            rendered=None if self._session is None else self._session.rendered,
+            rendered=None if self._session is None else session.rendered,
             answered=None if feed is None else feed.answered,
         )
-        delivery: Delivery | None = None
-        result: Outcome[Any] | None = None
-        with trio.CancelScope() as scope, self._hub.call(scope):
-            try:
-                request = self._request
-                if self._gaps.parameters:
-                    # Before the call: of some servers it has a place in the queue to lose.
-                    request = replace(request, data=await self._upload(record))
-                delivery = Delivery(
-                    record.number,
-                    info,
-                    request,
-                    self._driver,
-                    translator,
-                    restarts=self._restarts,
-                )
-                if feed is not None:
-                    feed.begin(delivery)
-                session = self._session or self._hub.take_lane()
-                if await session.send(delivery):
-                    record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
-                result = await self._receive(record, stage)
-            finally:
-                self._yielded = stage.yielded
-                if delivery is not None and not translator.finished:
-                    delivery.abandon()
-        if result is None:
-            # Only the client's end cancels the scope of the call.
-            result = self._closed(record)
-        return result
+        delivery = Delivery(
+            record.number, info, request, self._driver, translator, restarts=self._restarts
+        )
+        if feed is not None:
+            feed.begin(delivery)
+        try:
+            if await session.send(delivery):
+                record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
+            return await self._receive(record, stage)
+        finally:
+            self._yielded = stage.yielded
+            if not translator.finished:
+                delivery.abandon()
 
     async def _receive(self, record: JobRecord, stage: FileStage) -> Outcome[Any]:
         """Receive what comes to its end, with a task for the files once there are any."""
-        if not stage.has_work:
-            with trio.CancelScope() as scope:
-                stage.on_work = scope.cancel
-                return await record.receive()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stage.run, name=f"<files of {self.name}>")
-            result = await record.receive()
-            nursery.cancel_scope.cancel()
+        result = await record.receive()
+        if result is None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(stage.run, name=f"<files of {self.name}>")
+                result = await record.receive()
+                nursery.cancel_scope.cancel()
+        assert result is not None
         return result
 
     def discard(self) -> None:

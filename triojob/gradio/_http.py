@@ -18,8 +18,8 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -485,35 +485,38 @@ class HTTP:
             response = httpx.Response(answer.status, headers=answer.headers, request=request)
             self._client.cookies.extract_cookies(response)
 
-    @contextmanager
-    def _mapped_errors(self, what: str, timed_out: str) -> Generator[None, None, None]:
+    def _mapped_errors(self, what: str, timed_out: str) -> _MappedErrors:
         """Map httpx's errors to ours; no message of ours holds a query, header or cookie."""
+        return _MappedErrors(self, what, timed_out)
+
+    def _ours(self, exc: BaseException, what: str, timed_out: str) -> TriojobError | None:
+        """Return the error of ours to raise from ``exc``; None if that is not of the network."""
         import httpx
 
         where = f"{self._base} ({what})"
-        try:
-            yield
-        except WireError as exc:
-            raise self._mapped(exc, where, timed_out) from exc
-        except httpx.ConnectTimeout as exc:
-            raise self._mapped(TimedOut("connect"), where, timed_out) from exc
-        except (httpx.ConnectError, httpx.UnsupportedProtocol) as exc:
-            raise ConnectionFailed(f"no connection to {where}: {_words(exc)}") from exc
-        except httpx.ReadTimeout as exc:
-            raise self._mapped(TimedOut("read"), where, timed_out) from exc
-        except httpx.WriteTimeout as exc:
-            raise self._mapped(TimedOut("write"), where, timed_out) from exc
-        except httpx.HTTPStatusError as exc:
-            # A hook of the caller's own client raises it; its words hold the URL with its query.
+        if isinstance(exc, WireError):
+            return self._mapped(exc, where, timed_out)
+        if isinstance(exc, httpx.ConnectTimeout):
+            return self._mapped(TimedOut("connect"), where, timed_out)
+        if isinstance(exc, (httpx.ConnectError, httpx.UnsupportedProtocol)):
+            return ConnectionFailed(f"no connection to {where}: {_words(exc)}")
+        if isinstance(exc, httpx.ReadTimeout):
+            return self._mapped(TimedOut("read"), where, timed_out)
+        if isinstance(exc, httpx.WriteTimeout):
+            return self._mapped(TimedOut("write"), where, timed_out)
+        if isinstance(exc, httpx.HTTPStatusError):
+            # A hook of the caller's own client raises it; its words hold the URL with its query,
+            # and so would a traceback that showed it as the cause.
             status = exc.response.status_code
-            raise UnexpectedResponse(
-                f"{where}: the server answered {status}", status=status
-            ) from None
-        except (httpx.InvalidURL, UnicodeError) as exc:
+            error = UnexpectedResponse(f"{where}: the server answered {status}", status=status)
+            error.__suppress_context__ = True
+            return error
+        if isinstance(exc, (httpx.InvalidURL, UnicodeError)):
             # httpx looks at where a redirect leads, though it is not to follow it.
-            raise ProtocolError(f"{where}: the server redirects to no address: {exc}") from exc
-        except httpx.HTTPError as exc:
-            raise ConnectionLost(f"lost the connection to {where}: {_words(exc)}") from exc
+            return ProtocolError(f"{where}: the server redirects to no address: {exc}")
+        if isinstance(exc, httpx.HTTPError):
+            return ConnectionLost(f"lost the connection to {where}: {_words(exc)}")
+        return None
 
     def _mapped(self, error: WireError, where: str, timed_out: str) -> TriojobError:
         if isinstance(error, NotConnected):
@@ -527,6 +530,29 @@ class HTTP:
                 f"{where}: the server took nothing for {self.timeouts.write} s"
             )
         return ConnectionTimeout(f"{where}: {timed_out}")
+
+
+class _MappedErrors:
+    """Raises an error of ours for one of the network; a class as there are so many of these."""
+
+    __slots__ = ("_http", "_timed_out", "_what")
+
+    def __init__(self, http: HTTP, what: str, timed_out: str) -> None:
+        self._http = http
+        self._what = what
+        self._timed_out = timed_out
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, exc: BaseException | None, _traceback: object) -> None:
+        if exc is not None:
+            error = self._http._ours(exc, self._what, self._timed_out)
+            if error is not None:
+                try:
+                    raise error from (None if error.__suppress_context__ else exc)
+                finally:
+                    del self, exc, error
 
 
 class HttpxAnswer:

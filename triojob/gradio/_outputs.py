@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -13,7 +13,7 @@ import trio
 from outcome import Error, Value
 
 from .._errors import TriojobError
-from .._messages import Finished, LogMessage, Message, Output, RenderUpdate, StatusUpdate
+from .._messages import Aside, Finished, LogMessage, Message, Output, RenderUpdate, StatusUpdate
 from .._reporter import Reporter
 from ._downloads import Budget, Folder, download, new_file, remove
 from ._event import EditedData
@@ -83,7 +83,7 @@ class FileStage(Reporter):
     """
 
     __slots__ = ("_files", "_has_files", "_name", "_news", "_out", "_over", "_shown", "_state",
-                 "_waiting", "on_work")  # fmt: skip
+                 "_waiting")  # fmt: skip
 
     def __init__(self, reporter: Reporter, files: OutputFiles, name: str) -> None:
         super().__init__()
@@ -97,13 +97,6 @@ class FileStage(Reporter):
         self._waiting: list[_Step] = []
         self._news: trio.lowlevel.ParkingLot | None = None
         self._over = False
-        self.on_work: Callable[[], object] | None = None
-        """Called when there are files to download, which `run` does."""
-
-    @property
-    def has_work(self) -> bool:
-        """Whether there are files to download."""
-        return bool(self._waiting)
 
     def _put(self, message: Message) -> bool:
         if self._over:
@@ -116,8 +109,8 @@ class FileStage(Reporter):
         self._waiting.append(step)
         if self._news is not None:
             self._news.unpark_all()
-        if self.on_work is not None:
-            self.on_work()
+        elif len(self._waiting) == 1:
+            self._out._put(Aside())  # the job's task starts `run`
         return True
 
     def _look_at(self, message: Message) -> _Step:
@@ -126,7 +119,7 @@ class FileStage(Reporter):
             if not isinstance(message.outcome, Value):
                 return _Step(message)
             value = message.outcome.value
-        elif isinstance(message, (StatusUpdate, LogMessage, RenderUpdate)):
+        elif isinstance(message, (StatusUpdate, LogMessage, RenderUpdate, Aside)):
             return _Step(message)
         else:
             self._state = message.advance(self._state)
@@ -149,7 +142,7 @@ class FileStage(Reporter):
         if isinstance(message, Finished):
             value = _show(message.outcome.unwrap(), places, self._shown)
             return self._out._put(Finished(Value(value), message.cancelled))
-        assert not isinstance(message, (StatusUpdate, LogMessage, RenderUpdate))
+        assert not isinstance(message, (StatusUpdate, LogMessage, RenderUpdate, Aside))
         return self._out._put(_OutputWithFiles(message, places, self._shown))
 
     def _missing(self, places: list[Place]) -> list[FileData]:

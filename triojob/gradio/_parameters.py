@@ -233,6 +233,9 @@ def _encode(endpoint: str, name: str, value: Any, gaps: Gaps | None) -> str:
     return encode_value(value, f"parameter {name!r} of {endpoint}", mark)
 
 
+_SCALARS = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 def encode_value(
     value: Any, what: str, mark: Callable[[FileInput], str | None] = lambda _: None
 ) -> str:
@@ -244,7 +247,6 @@ def encode_value(
     Raises:
         TypeError, ValueError: It can't be sent as JSON.
     """
-    where = f"{what} can't be sent as JSON"
 
     def other(item: object) -> str:
         if isinstance(item, FileInput) and (gap := mark(item)) is not None:
@@ -254,12 +256,15 @@ def encode_value(
         raise TypeError(f"Object of type {kind} is not JSON serializable{hint}")
 
     try:
-        encoded = json.dumps(
-            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=other
-        )
+        if isinstance(value, (str, int, float)):
+            encoded = _SCALARS.encode(value)  # as most are: `dumps` makes an encoder each time
+        else:
+            encoded = json.dumps(
+                value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=other
+            )
         encoded.encode()  # a lone surrogate shows only here
     except TypeError as exc:
-        raise TypeError(f"{where}: {exc}") from None
+        raise TypeError(f"{what} can't be sent as JSON: {exc}") from None
     except (ValueError, RecursionError) as exc:
-        raise ValueError(f"{where}: {exc}") from None
+        raise ValueError(f"{what} can't be sent as JSON: {exc}") from None
     return encoded

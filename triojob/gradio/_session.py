@@ -28,6 +28,7 @@ from .._errors import (
     UnexpectedResponse,
     shorten,
 )
+from .._job import JobRecord
 from .._settings import Timeouts
 from .._turns import Turns
 from ._config import AppInfo, EndpointInfo
@@ -49,6 +50,7 @@ logger = logging.getLogger("triojob")
 _LINGER = 1.0
 """Seconds that the stream of a lane stays open after its job, for the server to close it."""
 
+_CLOSED = "the client was closed"
 _ENDED = "its session has ended"
 
 _NOTICE = 0.25
@@ -154,7 +156,8 @@ class Hub:
         """Lanes that nothing rides on, to be used again: a server keeps a little for each."""
         self.joins: set[Delivery] = set()
         """The calls that the server has yet to answer."""
-        self._calls: set[trio.CancelScope] = set()
+        self._calls: dict[trio.CancelScope, JobRecord | None] = {}
+        """The scopes around what the client's end cancels, and whose they are if that is a job."""
         self._left = trio.lowlevel.ParkingLot()
         self.closed: bool = False
         self.parting: trio.CapacityLimiter = trio.CapacityLimiter(GOODBYES)
@@ -163,10 +166,27 @@ class Hub:
 
     def call(self, scope: trio.CancelScope) -> _Ended:
         """See to it that the client's end cancels ``scope``, the one around a call."""
+        self._calls[scope] = None
         if self.closed:
-            scope.cancel(reason="the client was closed")
-        self._calls.add(scope)
+            self._cancel(scope)
         return _Ended(self, scope)
+
+    def job(self, record: JobRecord) -> _Ended:
+        """See to it that the client's end cancels a job."""
+        self._calls[record.scope] = record
+        if self.closed:
+            self._cancel(record.scope)
+        return _Ended(self, record.scope)
+
+    def _cancel(self, scope: trio.CancelScope) -> None:
+        self._note_reason(scope)
+        scope.cancel(reason=_CLOSED)
+
+    def _note_reason(self, scope: trio.CancelScope) -> None:
+        # A frame of its own, as none that cancels may hold a job; see `JobRecord.to_cancel`.
+        record = self._calls[scope]
+        if record is not None:
+            record.to_cancel(_CLOSED)
 
     @property
     def under_way(self) -> int:
@@ -175,7 +195,7 @@ class Hub:
 
     def left(self, scope: trio.CancelScope) -> None:
         """Hear that a call has ended."""
-        self._calls.discard(scope)
+        self._calls.pop(scope, None)
         self._left.unpark_all()
 
     async def aclose(self) -> None:
@@ -185,22 +205,32 @@ class Hub:
         """
         self.closed = True
         for scope in self._calls:
-            scope.cancel(reason="the client was closed")
+            self._cancel(scope)
         with trio.CancelScope(shield=True):
             while self._calls:
                 await self._left.park()
         for delivery in self.joins:
             delivery.join_scope.deadline = trio.current_time() + self.timeouts.goodbye
 
-    async def take_place(self, owner: object, number: int) -> None:
+    async def wait_for_place(self, number: int) -> None:
         """Wait for a place in the budget of streams: the call with the lowest number is next."""
         await self._places.take(number)
+
+    def take_place(self, owner: object) -> None:
+        """Note whose the place is that was waited for."""
         self.http.streams.acquire_on_behalf_of_nowait(owner)
 
     def give_place(self, owner: object, number: int) -> None:
-        """Give back the place that ``owner`` took for the call with this number."""
+        """Give back the place that ``owner`` has for the call with this number."""
         self.http.streams.release_on_behalf_of(owner)
         self._places.end(number)
+
+    async def lane_on_stream(self, number: int) -> Session:
+        """Wait for a place in the budget; return a lane that has it until nothing rides there."""
+        await self.wait_for_place(number)
+        lane = self.take_lane()
+        lane.take_place(number)
+        return lane
 
     def take_lane(self) -> Session:
         """Return a session that nothing rides on."""
@@ -297,6 +327,11 @@ class Session:
         """Take up what the app has rendered: functions that only this session has."""
         self._renders[config.get("render_id")] = config
 
+    def take_place(self, number: int) -> None:
+        """Have the place in the budget that was waited for by the call with this number."""
+        self._hub.take_place(self)
+        self._place = number
+
     # What a job's own task calls.
 
     async def send(self, delivery: Delivery) -> bool:
@@ -343,9 +378,9 @@ class Session:
                 if self._place is None:
                     await self._open(delivery)
                 await self._hub.watch.look()
-                try:
+                if requests.available_tokens > 0:
                     requests.acquire_on_behalf_of_nowait(delivery)
-                except trio.WouldBlock:
+                else:
                     await requests.acquire_on_behalf_of(delivery)
                 may_send = True
             if not delivery.waiting.cancel_called:
@@ -368,15 +403,16 @@ class Session:
         """Take a place in the budget of streams, unless another call does so first."""
         async with self._opening:
             if self._place is None:
-                await self._hub.take_place(self, delivery.number)
-                self._place = delivery.number
+                await self._hub.wait_for_place(delivery.number)
+                self.take_place(delivery.number)
 
     async def _send_alone(self, delivery: Delivery, driver: CallDriver) -> bool:
         has_place = False
         try:
             with delivery.waiting:
                 await self._hub.watch.look()
-                await self._hub.take_place(delivery, delivery.number)
+                await self._hub.wait_for_place(delivery.number)
+                self._hub.take_place(delivery)
                 has_place = True
             if not delivery.waiting.cancel_called:
                 self._vouch(delivery)
@@ -636,6 +672,7 @@ class Session:
         if (
             function.calls
             and not function.telling
+            and next(iter(function.calls)).abandoned
             and all(call.abandoned and call.event_id is not None for call in function.calls)
         ):
             function.telling = True

@@ -14,6 +14,8 @@ from .._errors import AppError, ProtocolError, short_repr, shorten
 from .._messages import LogMessage, ProgressUnit
 
 Json = dict[str, Any]
+_decode = json.JSONDecoder().decode
+"""What `json.loads` comes to after some questions."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def decode_json(data: bytes, what: str) -> Any:
     """
     try:
         # By itself json would guess other encodings, and let surrogates through.
-        return json.loads(str(data, "utf-8"))
+        return _decode(str(data, "utf-8"))
     except (ValueError, RecursionError) as exc:
         raise ProtocolError(f"{what} is not JSON ({type(exc).__name__}): {shorten(data)}") from None
 

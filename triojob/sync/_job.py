@@ -284,7 +284,7 @@ class Job(concurrent.futures.Future[Any]):
             self._unseen, self._seen = False, True
         _unseen.discard(self)
         group, record = self._group, self._record
-        if group is None or record is None or not record.failed or record.on_seen is None:
+        if group is None or record is None or not (record.failed and record.kept):
             return
         if self._portal.closed:
             return  # the group is in the process that this one was forked from
