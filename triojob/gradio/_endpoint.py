@@ -71,7 +71,7 @@ class _RemoteCall(Call):
         *,
         driver: StreamDriver | CallDriver,
         request: CallRequest,
-        gaps: Gaps,
+        gaps: Gaps | None,
         feed: InputFeed | None,
         retry: Retry | None,
     ) -> None:
@@ -109,8 +109,12 @@ class _RemoteCall(Call):
             if seconds is None:
                 return result
             record.reporter.status(StatusUpdate(Status.STARTING))
-            with self._hub.job(record), trio.move_on_after(seconds):
-                await record.receive()
+            self._hub.enter(record.scope, record)
+            try:
+                with trio.move_on_after(seconds):
+                    await record.receive()
+            finally:
+                self._hub.left(record.scope)
 
     def _pause(
         self, retry: Retry, error: BaseException, attempt: int, elapsed: float
@@ -130,20 +134,21 @@ class _RemoteCall(Call):
         return seconds
 
     async def _attempt(self, record: JobRecord) -> Outcome[Any]:
-        with self._hub.job(record):
-            request = self._request
-            if self._gaps.parameters:
+        request, session = self._request, self._session
+        self._hub.enter(record.scope, record)
+        try:
+            if self._gaps is not None:
                 # Before the call: of some servers it has a place in the queue to lose.
-                request = replace(request, data=await self._upload(record))
-            session = self._session
-            if session is not None:
-                pass
-            elif isinstance(self._driver, StreamDriver):
+                request = replace(request, data=await self._upload(record, self._gaps))
+            if session is None:
                 # Thousands may wait here, so what a call needs on its way is made afterwards.
-                session = await self._hub.lane_on_stream(record.number)
-            else:
-                session = self._hub.take_lane()
+                if isinstance(self._driver, StreamDriver):
+                    session = await self._hub.lane_on_stream(record.number)
+                else:
+                    session = self._hub.take_lane()
             return await self._send(record, session, request)
+        finally:
+            self._hub.left(record.scope)
 
     async def _send(
         self, record: JobRecord, session: Session, request: CallRequest
@@ -188,7 +193,7 @@ class _RemoteCall(Call):
         if self._feed is not None:
             self._feed.end()
 
-    async def _upload(self, record: JobRecord) -> str:
+    async def _upload(self, record: JobRecord, gaps: Gaps) -> str:
         """Upload the files and return the arguments with them, while progress is recorded."""
         filled = ""
         failure: Exception | None = None
@@ -197,12 +202,12 @@ class _RemoteCall(Call):
             try:
                 values = await upload_files(
                     self._hub.http,
-                    self._gaps,
+                    gaps,
                     self.name,
                     record.reporter,
                     old_form=self._settings.old_files,
                 )
-                filled = self._gaps.fill(self._request.data, values)
+                filled = gaps.fill(self._request.data, values)
             except Exception as exc:  # noqa: BLE001 - raised below, without the nursery's wrapping
                 failure = exc
             nursery.cancel_scope.cancel()
@@ -329,7 +334,7 @@ class Endpoint(Submittable):
             self._settings,
             driver=self._driver,
             request=request,
-            gaps=gaps,
+            gaps=gaps if gaps.parameters else None,
             feed=feed,
             retry=self._retry,
         )

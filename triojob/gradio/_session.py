@@ -12,8 +12,8 @@ import copy
 import logging
 import math
 import uuid
-from collections.abc import Awaitable
-from contextlib import nullcontext
+from collections.abc import Awaitable, Generator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import trio
@@ -100,13 +100,13 @@ class Delivery:
         self.event_id: str | None = None
         self.abandoned: bool = False
         """The job has ended here; the server is still to be told, or has been."""
-        # Shielded: a cancellation is held until the server has named the event.
-        self.join_scope: trio.CancelScope = trio.CancelScope(shield=True)
+        self.join_scope: trio.CancelScope | None = None
+        """Around the join, shielded: a cancellation is held until the server named the event."""
         self.conversation_scope: trio.CancelScope | None = None
         """Around a call on a connection of its own; None for one on a session's stream."""
         if isinstance(driver, CallDriver):
             self.conversation_scope = trio.CancelScope()
-        self.waiting: trio.CancelScope = trio.CancelScope()
+        self.waiting: trio.CancelScope | None = None
         """Around the wait on this side; cancelled by the end of the session only."""
 
     @property
@@ -118,6 +118,16 @@ class Delivery:
     def fn_index(self) -> int:
         """The server's number for the function."""
         return self.request.fn_index
+
+    def wait(self) -> trio.CancelScope:
+        """Return the scope to wait in for what the call needs on this side."""
+        self.waiting = trio.CancelScope()
+        return self.waiting
+
+    @property
+    def waited_in_vain(self) -> bool:
+        """Whether the session ended while the call waited."""
+        return self.waiting is not None and self.waiting.cancel_called
 
     def abandon(self) -> None:
         """Let the server know, as soon as may be, that nobody waits any more."""
@@ -164,19 +174,20 @@ class Hub:
         self.deaf_since: float = -math.inf
         """When the server let a goodbye go unanswered, if it has answered none since."""
 
-    def call(self, scope: trio.CancelScope) -> _Ended:
+    @contextmanager
+    def call(self, scope: trio.CancelScope) -> Generator[None, None, None]:
         """See to it that the client's end cancels ``scope``, the one around a call."""
-        self._calls[scope] = None
+        self.enter(scope)
+        try:
+            yield
+        finally:
+            self.left(scope)
+
+    def enter(self, scope: trio.CancelScope, record: JobRecord | None = None) -> None:
+        """See to it that the client's end cancels ``scope``, that of a job or another one."""
+        self._calls[scope] = record
         if self.closed:
             self._cancel(scope)
-        return _Ended(self, scope)
-
-    def job(self, record: JobRecord) -> _Ended:
-        """See to it that the client's end cancels a job."""
-        self._calls[record.scope] = record
-        if self.closed:
-            self._cancel(record.scope)
-        return _Ended(self, record.scope)
 
     def _cancel(self, scope: trio.CancelScope) -> None:
         self._note_reason(scope)
@@ -210,6 +221,7 @@ class Hub:
             while self._calls:
                 await self._left.park()
         for delivery in self.joins:
+            assert delivery.join_scope is not None
             delivery.join_scope.deadline = trio.current_time() + self.timeouts.goodbye
 
     async def wait_for_place(self, number: int) -> None:
@@ -239,22 +251,6 @@ class Hub:
     def give_back(self, lane: Session) -> None:
         """Keep a lane on which all has ended well."""
         self._lanes.append(lane)
-
-
-class _Ended:
-    """Tells the hub of the end of a call; a class as there are so many of these."""
-
-    __slots__ = ("_hub", "_scope")
-
-    def __init__(self, hub: Hub, scope: trio.CancelScope) -> None:
-        self._hub = hub
-        self._scope = scope
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self._hub.left(self._scope)
 
 
 class _Function:
@@ -372,7 +368,7 @@ class Session:
             self._reader.deadline = math.inf  # it is needed again
         try:
             # What waits for a lane ends with its own job only: no session ends there.
-            with nullcontext() if self._lane else delivery.waiting:
+            with nullcontext() if self._lane else delivery.wait():
                 while function.telling:
                     await function.told.park()
                 if self._place is None:
@@ -383,7 +379,7 @@ class Session:
                 else:
                     await requests.acquire_on_behalf_of(delivery)
                 may_send = True
-            if not delivery.waiting.cancel_called:
+            if not delivery.waited_in_vain:
                 self._vouch(delivery)
                 self._take_over(delivery)
         finally:
@@ -409,12 +405,12 @@ class Session:
     async def _send_alone(self, delivery: Delivery, driver: CallDriver) -> bool:
         has_place = False
         try:
-            with delivery.waiting:
+            with delivery.wait():
                 await self._hub.watch.look()
                 await self._hub.wait_for_place(delivery.number)
                 self._hub.take_place(delivery)
                 has_place = True
-            if not delivery.waiting.cancel_called:
+            if not delivery.waited_in_vain:
                 self._vouch(delivery)
                 self._take_over(delivery)
         finally:
@@ -440,6 +436,7 @@ class Session:
         """From here on the server may hear of the call."""
         delivery.session = self
         delivery.session_hash = self._hash
+        delivery.join_scope = trio.CancelScope(shield=True)
         if self._heartbeat is None and not self._lane:
             self._heartbeat = self._hub.heartbeats.start(self._hash)
         self._hub.joins.add(delivery)
@@ -458,7 +455,8 @@ class Session:
             for delivery in tuple(function.calls):
                 # Of jobs in groups that outlive the session; those of its own have ended.
                 delivery.translator.cancel(_ENDED)
-                delivery.waiting.cancel()
+                if delivery.waiting is not None:
+                    delivery.waiting.cancel()
                 delivery.abandon()
         self._rest()
 
@@ -467,6 +465,7 @@ class Session:
     @trio.lowlevel.enable_ki_protection
     async def _converse(self, delivery: Delivery, driver: CallDriver) -> None:
         translator = delivery.translator
+        assert delivery.join_scope is not None
         conversation = Conversation(
             session_hash=delivery.session_hash,
             call=delivery.request,
@@ -503,6 +502,7 @@ class Session:
         """Send a call and learn its event id, come what may: a cancellation is held until then."""
         event_id: str | None = None
         error: TriojobError | None = None
+        assert delivery.join_scope is not None
         try:
             with delivery.join_scope:
                 event_id = await driver.join(delivery.session_hash, delivery.request)
@@ -511,6 +511,7 @@ class Session:
         finally:
             self._joining -= 1
             self._hub.joins.discard(delivery)
+            delivery.join_scope = None
             self._hub.http.requests.release_on_behalf_of(delivery)
         early = self._early.pop(event_id, []) if event_id is not None else []
         if not self._joining:
