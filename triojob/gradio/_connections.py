@@ -23,6 +23,8 @@ from typing import Literal
 import h11
 import trio
 
+from ._chunked import ChunkedDecoder
+
 Phase = Literal["connect", "write", "read"]
 
 _LARGEST_HEAD = 100 * 1024
@@ -195,7 +197,7 @@ class _Connection:
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self.http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LARGEST_HEAD)
+        self.http = _new_http()
         self.expires = math.inf
 
     def event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
@@ -242,15 +244,38 @@ class _Connection:
             raise Broken("the server hung up without an answer")
         self.http.receive_data(bytes(data))
 
-    def can_go_on(self) -> bool:
-        """Make it ready for the next request; return whether that can be."""
+    async def receive_coded(self) -> bytes:
+        """Wait for more of a body that h11 does not read; return it."""
+        try:
+            data = await self.wire.receive_some()
+        except trio.BrokenResourceError as exc:
+            raise Broken(str(exc)) from exc
+        if not data:
+            raise Broken("the server hung up in the middle of its answer")
+        return bytes(data)
+
+    def can_go_on(self, chunks: ChunkedDecoder | None) -> bool:
+        """Make it ready for the next request; return whether that can be.
+
+        Args:
+            chunks: What has read the body to its end, if that was not h11.
+        """
         http = self.http
+        if chunks is not None:
+            if http.our_state is not h11.DONE or chunks.rest:
+                return False
+            self.http = _new_http()
+            return True
         if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
             return False
         if http.trailing_data != (b"", False):
             return False  # it would be taken for the answer to the next request
         http.start_next_cycle()
         return True
+
+
+def _new_http() -> h11.Connection:
+    return h11.Connection(h11.CLIENT, max_incomplete_event_size=_LARGEST_HEAD)
 
 
 @cache
@@ -286,7 +311,7 @@ class Reading:
 class Answer:
     """An answer whose head has come; close it, read to its end or not."""
 
-    __slots__ = ("_connection", "_error", "_give_back", "_over", "_silence", "headers", "status")
+    __slots__ = ("_chunks", "_connection", "_give_back", "_over", "_silence", "headers", "status")
 
     def __init__(
         self,
@@ -299,10 +324,12 @@ class Answer:
         self._silence = silence
         self._give_back = give_back
         self._over = False
-        self._error: Broken | None = None
         self.status: int = head.status_code
         self.headers: list[tuple[bytes, bytes]] = list(head.headers)
         """Their names are in lower case."""
+        # As h11 says how it is framed: no other coding passes it.
+        chunked = head.status_code == 200 and self.header("transfer-encoding") is not None
+        self._chunks = ChunkedDecoder() if chunked else None
 
     def header(self, name: str) -> str | None:
         """Return the value of a header, or None; ``name`` is in lower case."""
@@ -320,14 +347,24 @@ class Answer:
         """
         connection = self._connection
         assert connection is not None
-        reading = Reading()
-        if self._take_what_came(connection, take, reading):
+        reading, chunks = Reading(), self._chunks
+        if chunks is None:
+            done = self._take_what_came(connection, take, reading)
+        else:
+            begun = connection.http.trailing_data[0]
+            done = self._take_chunks(begun, chunks, take, reading)
+        if done:
             return
         with trio.CancelScope() as scope:
             while True:
                 scope.deadline = min(trio.current_time() + self._silence, reading.until)
-                await connection.receive()
-                if self._take_what_came(connection, take, reading):
+                if chunks is None:
+                    await connection.receive()
+                    done = self._take_what_came(connection, take, reading)
+                else:
+                    data = await connection.receive_coded()
+                    done = self._take_chunks(data, chunks, take, reading)
+                if done:
                     return
         if trio.current_time() < reading.until:
             raise TimedOut("read")
@@ -358,6 +395,22 @@ class Answer:
             raise error
         return self._over or reading.stopped
 
+    def _take_chunks(
+        self,
+        data: bytes,
+        chunks: ChunkedDecoder,
+        take: Callable[[bytes, Reading], None],
+        reading: Reading,
+    ) -> bool:
+        """Return whether that was all, or enough."""
+        body = chunks.feed(data)
+        if body:
+            take(body, reading)
+        if chunks.error is not None and not reading.stopped:
+            raise Broken(chunks.error)
+        self._over = chunks.over
+        return self._over or reading.stopped
+
     def never_again(self) -> None:
         """See to it that the connection is not used again."""
         self._over = False
@@ -367,7 +420,7 @@ class Answer:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._over and connection.can_go_on():
+        if self._over and connection.can_go_on(self._chunks):
             self._give_back(connection)
         else:
             connection.wire.close()
