@@ -239,9 +239,9 @@ class JobGroup:
         self._jobs.pop(record, None)
         record.kept = False
 
-    # The two that a job's record calls.
+    # The two that a job's record calls: what a `Keeper` has.
 
-    def _retrieved(self, record: JobRecord) -> None:
+    def _retrieved(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
         """Forget a job whose end somebody has seen."""
         self._forget(record)
 

@@ -75,7 +75,7 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ProgressUnit:
     """One line of progress, as a ``gr.Progress`` tracker or `report` tells it.
 
@@ -94,7 +94,7 @@ class ProgressUnit:
     """What is being done."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LogMessage:
     """A line that the app logged for its user: ``gr.Info``, ``gr.Warning``, ``gr.Success``."""
 
@@ -108,7 +108,7 @@ class LogMessage:
     time: datetime = field(default_factory=now, compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RenderUpdate:
     """A part of the app's page that the call has made anew: ``gr.render``.
 
@@ -120,7 +120,7 @@ class RenderUpdate:
     time: datetime = field(default_factory=now, compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StatusUpdate:
     """A snapshot of how far a job is.
 
@@ -145,7 +145,7 @@ class StatusUpdate:
     """The last line that the app logged, or None."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OutputUpdate:
     """One output of a job, as `Job.updates` shows it.
 
@@ -177,7 +177,7 @@ class Output(Protocol):
         """Return what the user sees of ``state``, the state after this output."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WholeOutput:
     """An output that came as a value: all outputs of functions that run here are such."""
 
@@ -191,7 +191,7 @@ class WholeOutput:
         return state
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The last message of a job: its outcome."""
 
@@ -200,7 +200,7 @@ class Finished:
     """The outcome is a cancellation that came from the other side."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Aside:
     """Ends the receiving for a moment: the call has something to do beside it."""
 

@@ -23,7 +23,7 @@ Present = Callable[[list[Any]], Any]
 """Makes of an output's data what the user sees."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FullData:
     """An output that came whole."""
 
@@ -38,7 +38,7 @@ class FullData:
         return self.present(state)
 
 
-@dataclass
+@dataclass(slots=True)
 class EditedData:
     """An output that came as edits of the one before, a list of them for each component."""
 
@@ -161,15 +161,7 @@ class EventTranslator:
 
     def _feed(self, message: Json) -> None:
         kind = message["msg"]
-        status = _status(message)
-        if status is not None:
-            self.running = self.running or status.code >= Status.PROCESSING
-            self._reporter.status(status)
-        elif kind == "queue_full":
-            self.fail(QueueFull(f"calling {self._name}: the app's queue is full"))
-        elif kind == "log":
-            self._reporter.log(_wire.log_message(message))
-        elif kind in ("process_generating", "process_streaming"):
+        if kind in ("process_generating", "process_streaming"):  # first, as most are
             data = _wire.data_of(message)
             self._take_render(message)
             # Without data it is the error of one step; the completion tells of it.
@@ -179,6 +171,13 @@ class EventTranslator:
                 self._answered()
         elif kind == "process_completed":
             self._complete(message)
+        elif (status := _status(message)) is not None:
+            self.running = self.running or status.code >= Status.PROCESSING
+            self._reporter.status(status)
+        elif kind == "queue_full":
+            self.fail(QueueFull(f"calling {self._name}: the app's queue is full"))
+        elif kind == "log":
+            self._reporter.log(_wire.log_message(message))
         else:
             # A newer server may say more than this client knows; it says so by adding messages.
             logger.debug("%s: ignoring a message of unknown kind %r", self._name, shorten(kind))

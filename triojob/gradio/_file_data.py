@@ -140,10 +140,13 @@ def may_change_files(edits: list[Any], read: ReadFile) -> bool:
 
     Cheaper than looking through the whole output again at each step of a stream.
     """
-    return any(
-        not is_list(component) or any(_may_change_files(edit, read) for edit in component)
-        for component in edits
-    )
+    for component in edits:
+        if not is_list(component):
+            return True
+        for edit in component:
+            if _may_change_files(edit, read):
+                return True
+    return False
 
 
 def _may_change_files(edit: Any, read: ReadFile) -> bool:

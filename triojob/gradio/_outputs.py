@@ -101,7 +101,7 @@ class FileStage(Reporter):
     def _put(self, message: Message) -> bool:
         if self._over:
             return False
-        if isinstance(message, StatusUpdate) and not self._waiting:
+        if not self._waiting and self._has_none(message):
             return self._out._put(message)
         step = self._look_at(message)
         if not self._waiting and not step.missing:
@@ -113,6 +113,15 @@ class FileStage(Reporter):
             self._out._put(Aside())  # the job's task starts `run`
         return True
 
+    def _has_none(self, message: Message) -> bool:
+        """Tell at a glance of most messages that they have no files."""
+        if isinstance(message, EditedData):
+            if self._has_files or may_change_files(message.edits, self._files.read):
+                return False
+            self._state = message.advance(self._state)
+            return True
+        return isinstance(message, StatusUpdate)
+
     def _look_at(self, message: Message) -> _Step:
         """Find the files of a message."""
         if isinstance(message, Finished):
@@ -123,12 +132,6 @@ class FileStage(Reporter):
             return _Step(message)
         else:
             self._state = message.advance(self._state)
-            if (
-                isinstance(message, EditedData)
-                and not self._has_files
-                and not may_change_files(message.edits, self._files.read)
-            ):
-                return _Step(message)
             value = message.show(self._state)
         places = find_files(value, self._files.read)
         self._has_files = bool(places)

@@ -51,34 +51,44 @@ class EventDecoder:
         if b"\r" in chunk:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         buffer = self._buffer
-        buffer += chunk
+        # Most chunks end with an event, so that nothing has to be kept, or copied.
+        lines: bytes | bytearray = chunk
+        if buffer or self._first:
+            buffer += chunk
+            lines = buffer
         if self._first:
             if len(buffer) < len(_MARK) and _MARK.startswith(buffer):
                 return
             self._first = False
             if buffer.startswith(_MARK):
                 del buffer[: len(_MARK)]
-        start = 0
-        while (end := buffer.find(b"\n", max(start, self._searched))) >= 0:
-            line = bytes(buffer[start:end])
-            start = end + 1
+        start, searched = 0, self._searched
+        while (end := lines.find(b"\n", searched)) >= 0:
+            line = bytes(lines[start:end])
+            start = searched = end + 1
             if line:
                 self._take(line)
                 continue
             self._size = 0
             kind, self._kind = self._kind, b""
-            if self._data:
-                event = b"\n".join(self._data)
-                self._data.clear()
-                self.kind = kind.decode("utf-8", "replace")
+            data = self._data
+            if data:
+                event = data[0] if len(data) == 1 else b"\n".join(data)
+                data.clear()
+                self.kind = kind.decode("utf-8", "replace") if kind else ""
                 yield event
-        del buffer[:start]
+        if lines is buffer:
+            del buffer[:start]
+        else:
+            buffer += lines[start:]
         self._searched = len(buffer)
-        self._check(self._size + len(buffer), buffer)
+        if self._size + len(buffer) > self._max_size:
+            raise self._too_large(buffer)
 
     def _take(self, line: bytes) -> None:
         self._size += len(line) + 1
-        self._check(self._size, line)
+        if self._size > self._max_size:
+            raise self._too_large(line)
         field, _, value = line.partition(b":")
         # The other fields (id, retry) and comments say nothing to us.
         if field == b"data":
@@ -86,9 +96,8 @@ class EventDecoder:
         elif field == b"event":
             self._kind = value.removeprefix(b" ")
 
-    def _check(self, size: int, shown: bytes | bytearray) -> None:
-        if size > self._max_size:
-            raise ProtocolError(
-                f"the server sent an event of more than {self._max_size} bytes "
-                f"(max_message_size= sets the bound): {shorten(shown)}"
-            )
+    def _too_large(self, shown: bytes | bytearray) -> ProtocolError:
+        return ProtocolError(
+            f"the server sent an event of more than {self._max_size} bytes "
+            f"(max_message_size= sets the bound): {shorten(shown)}"
+        )
