@@ -70,78 +70,156 @@ def settled(value: Any) -> Any:
     return str(value) if isinstance(value, GrowingText) else value
 
 
+MOST_MOVED = 2**26
+"""How many items of lists the edits of one message may move from one place to the next.
+
+Gradio's own move none: they add at a list's end, and delete all from some item to the end.
+"""
+
+
 def apply_edits(value: Any, edits: Any) -> Any:
     """Return ``value`` with the list of ``edits`` applied in order; ``value`` stays as it was.
 
+    The cost is linear in the edits and the containers along their paths, but for what items are
+    moved, which is bounded.
+
     Raises:
-        EditError: An edit is malformed, or doesn't fit.
+        EditError: An edit is malformed, or doesn't fit, or they move more than `MOST_MOVED` items.
     """
     if not is_list(edits):
         raise EditError("the edits are not a list")
-    # The containers copied in this call: they are nobody else's yet, so one copy each is enough.
-    # All stay alive in `owned`, so that no identity is used twice.
-    owned: dict[int, Any] = {}
-    for edit in edits:
-        value = _apply(value, edit, owned)
-    return value
+    work = _Work()
+    place = 0
+    while place < len(edits):
+        action, path, new = _parts(edits[place])
+        place += 1
+        times = 1
+        # One by one would be quadratic: all but the first move up, to be deleted in their turn.
+        while action == "delete" and place < len(edits) and _deletes(edits[place], path):
+            place += 1
+            times += 1
+        value = work.apply(value, action, path, new, times)
+    return work.finish(value)
 
 
-def _apply(root: Any, edit: Any, owned: dict[int, Any]) -> Any:
+def _parts(edit: Any) -> list[Any]:
     if not is_list(edit) or len(edit) != 3 or not is_list(edit[1]):
         raise EditError("an edit is not an [action, path, value] triple")
-    action, path, value = edit
-    if not path:
-        if action == "replace":
-            return value
-        if action == "append":
-            return _joined(root, value)
-        raise EditError(f"{action!r:.50} needs a path")
-    root = node = _private(root, owned)
-    last = len(path) - 1
-    for place in range(last):
-        key = path[place]
+    return edit
+
+
+def _deletes(edit: Any, path: list[Any]) -> bool:
+    """Tell whether ``edit`` deletes what is at ``path``."""
+    action, other, _ = _parts(edit)
+    return (
+        action == "delete"
+        and len(other) == len(path)
+        # Only what can be a key is compared: True is not 1 here, and other values may be deep.
+        and all(
+            type(a) is type(b) in (int, str) and a == b for a, b in zip(other, path, strict=True)
+        )
+    )
+
+
+@final
+class _Work:
+    """What one call of `apply_edits` has made by now."""
+
+    __slots__ = ("_growing", "_moved", "_owned")
+
+    def __init__(self) -> None:
+        self._owned: dict[int, Any] = {}
+        """By identity, what was copied: it is nobody else's yet, so one copy each is enough.
+
+        All stay alive here, so that no identity is used twice.
+        """
+        self._growing: dict[int, Any] = {}
+        """By identity, the containers in which there may be a `GrowingText`."""
+        self._moved = 0
+
+    def apply(self, root: Any, action: Any, path: list[Any], value: Any, times: int) -> Any:
+        """Return the root after one edit; a deletion is made ``times`` times."""
+        if not path:
+            if action == "replace":
+                return value
+            if action == "append":
+                return self._joined(root, value)
+            raise EditError(f"{action!r:.50} needs a path")
+        root = node = self._private(root)
+        last = len(path) - 1
+        for place in range(last):
+            key = path[place]
+            _check_key(node, key)
+            child = node[key]
+            if id(child) not in self._owned:
+                child = node[key] = self._private(child)
+            node = child
+        self._change(node, action, path[last], value, times)
+        return root
+
+    def finish(self, root: Any) -> Any:
+        """Return the root with nothing in it but what JSON has."""
+        for node in self._growing.values():
+            for key, value in node.items() if is_object(node) else enumerate(node):
+                if isinstance(value, GrowingText):
+                    node[key] = str(value)
+        return settled(root)
+
+    def _change(self, node: Any, action: Any, key: Any, value: Any, times: int) -> None:
+        if action == "add":
+            _check_key(node, key, beyond=1)
+            if is_list(node):
+                self._move(len(node) - key)
+                node.insert(key, value)
+            else:
+                node[key] = value
+            return
         _check_key(node, key)
-        child = node[key]
-        if id(child) not in owned:
-            child = node[key] = _private(child, owned)
-        node = child
-    _change(node, action, path[last], value)
-    return root
-
-
-def _change(node: Any, action: Any, key: Any, value: Any) -> None:
-    if action == "add":
-        _check_key(node, key, beyond=1)
-        if is_list(node):
-            node.insert(key, value)
-        else:
+        if action == "replace":
             node[key] = value
-        return
-    _check_key(node, key)
-    if action == "replace":
-        node[key] = value
-    elif action == "append":
-        node[key] = _joined(node[key], value)
-    elif action == "delete":
+        elif action == "append":
+            node[key] = joined = self._joined(node[key], value)
+            if isinstance(joined, GrowingText):
+                self._growing[id(node)] = node
+        elif action == "delete":
+            self._delete(node, key, times)
+        else:
+            raise EditError(f"unknown action {action!r:.50}")
+
+    def _delete(self, node: Any, key: Any, times: int) -> None:
+        if is_list(node):
+            _check_key(node, key + times - 1)
+            self._move(len(node) - key - times)
+            del node[key : key + times]
+            return
         del node[key]
-    else:
-        raise EditError(f"unknown action {action!r:.50}")
+        if times > 1:
+            _check_key(node, key)
 
+    def _move(self, items: int) -> None:
+        self._moved += items
+        if self._moved > MOST_MOVED:
+            raise EditError(f"the edits move more than {MOST_MOVED:,} items of lists")
 
-def _private(container: Any, owned: dict[int, Any]) -> Any:
-    if id(container) in owned:
-        return container
-    if is_list(container) or is_object(container):
-        copy = container.copy()
-        owned[id(copy)] = copy
-        return copy
-    raise EditError(f"a path leads into a {type(container).__name__}")
+    def _private(self, container: Any) -> Any:
+        if id(container) in self._owned:
+            return container
+        if is_list(container) or is_object(container):
+            copy = container.copy()
+            self._owned[id(copy)] = copy
+            return copy
+        raise EditError(f"a path leads into a {type(settled(container)).__name__}")
 
-
-def _joined(text: Any, more: Any) -> str:
-    if isinstance(text, str) and isinstance(more, str):
-        return text + more
-    raise EditError("only text can be appended to text")
+    def _joined(self, text: Any, more: Any) -> str | GrowingText:
+        if not (isinstance(text, (str, GrowingText)) and isinstance(more, str)):
+            raise EditError("only text can be appended to text")
+        if isinstance(text, GrowingText):
+            return text.grown(more)
+        if id(text) in self._owned:  # it grew before: joining it each time would be quadratic
+            return GrowingText(text).grown(more)
+        joined = text + more
+        self._owned[id(joined)] = joined
+        return joined
 
 
 def _check_key(container: Any, key: Any, beyond: int = 0) -> None:
