@@ -109,7 +109,7 @@ def lowest(session: nox.Session) -> None:
     session.run(
         *("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-deps"),
         *("--resolution=lowest-direct", f"--python-version={session.python}"),
-        *("--extra=cli", "--extra=spaces"),
+        *("--extra=cli", "--extra=otel", "--extra=spaces"),
         *("--output-file", str(pins), str(PYPROJECT)),
     )
     session.log("the oldest: %s", ", ".join(pins.read_text().split()))
@@ -128,7 +128,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types with two checkers, and that all of the public interface has them."""
-    session.install(".[bench,demo,spaces,ws,types]")
+    session.install(".[bench,demo,otel,spaces,ws,types]")
     for version in (SUPPORTED[0], SUPPORTED[-1]):
         session.run("mypy", "--strict", f"--python-version={version}", *session.posargs)
     session.run("basedpyright", "--warnings", *session.posargs)
@@ -138,7 +138,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build; a warning is an error."""
-    session.install(".[cli,docs]")
+    session.install(".[cli,docs,otel]")
     session.run(
         *("sphinx-build", "-W", "-n", "--keep-going", "-b", "html"),
         *("docs", "docs/_build", *session.posargs),

@@ -11,7 +11,7 @@ import io
 import os
 import queue
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ from triojob import (
     report,
     sync,
 )
+from triojob.opentelemetry import OpenTelemetry
 
 assert_type(triojob.__version__, str)
 
@@ -138,6 +139,7 @@ async def waiting(job: Job[int]) -> None:
     assert_type(job.exception(), BaseException | None)
     assert_type(job.name, str)
     assert_type(job.number, int)
+    assert_type(job.url, str | None)
     assert_type(job.dropped, int)
     assert_type(job.cancel(), None)
     assert_type(job.cancel("not needed any more"), None)
@@ -382,8 +384,14 @@ async def reporting() -> str:
 
 
 class Watcher(Instrument):
+    def job_sending(self, job: Job[Any], headers: dict[str, str]) -> None:
+        headers["x-job"] = f"{job.number}"
+
     def job_output(self, job: Job[Any], index: int) -> None:
         assert_type(job.number + index, int)
+
+    def job_ended(self, job: Job[Any]) -> None:
+        assert_type(self.failure_of(job), BaseException | None)
 
 
 async def watching(client: Client) -> None:
@@ -392,6 +400,11 @@ async def watching(client: Client) -> None:
         assert_type(group.statistics().unseen, int)
         assert_type(client.statistics(), ClientStatistics)
         assert_type(client.statistics().jobs, GroupStatistics)
+        assert_type(group.statistics().ranks, Mapping[int, int])
+        assert_type(group.statistics().oldest, float | None)
+    async with JobGroup(instruments=[OpenTelemetry(), OpenTelemetry(propagate=True)]):
+        pass
+    Client("http://app", instruments=[OpenTelemetry(log_text=True), Watcher()])
 
 
 # --- The bridge ---

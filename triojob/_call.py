@@ -33,6 +33,8 @@ class Call(ABC):
 
     name: str
     """What is called, for people."""
+    url: str | None = None
+    """The app that it goes to, if it goes to one."""
     retry: Retry | None = None
     """How it is made again, where it goes to a server."""
 

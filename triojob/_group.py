@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, final, overload
 
@@ -16,7 +16,7 @@ from ._call import Call, bind
 from ._errors import GroupClosed, parts
 from ._instruments import Following, GroupStatistics, Instrument
 from ._job import Job, JobRecord
-from ._messages import Status
+from ._messages import Status, now
 from ._retry import Retry
 from ._turns import Turns
 
@@ -73,7 +73,7 @@ class JobGroup:
         self._fail_fast = fail_fast
         self._history = history
         self._retry = retry
-        self._following = Following(tuple(instruments)) if instruments else None
+        self._following = Following(tuple(instruments))
         self._submitted = self._succeeded = self._failed = self._cancelled = 0
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
@@ -192,14 +192,11 @@ class JobGroup:
         self._jobs[record] = job
         self._submitted += 1
         self._turns.line_up(record.number)
-        if self._following is not None:
-            record.follow = partial(self._follow, self._following, job)
-            self._following.tell("job_submitted", job)
+        record.url = call.url
+        if self._following.wanted:
+            record.follow = self._following.follower(job)
+            record.follow("job_submitted")
         return job
-
-    @staticmethod
-    def _follow(following: Following, job: Job[Any], method: str, *args: Any) -> None:
-        following.tell(method, job, *args)
 
     @trio.lowlevel.enable_ki_protection
     async def _run(self, record: JobRecord, call: Any) -> None:
@@ -223,8 +220,11 @@ class JobGroup:
 
     def statistics(self) -> GroupStatistics:
         """Return how many jobs there have been, and how they are."""
-        alive = [job for job in self._jobs.values() if not job.done]
-        waiting = sum(job.status().code is Status.STARTING for job in alive)
+        alive = [record for record in self._jobs if record.outcome is None]
+        waiting = sum(record.status.code is Status.STARTING for record in alive)
+        queued = [record.status for record in alive if record.status.code is Status.IN_QUEUE]
+        ranks = Counter(status.rank for status in queued if status.rank is not None)
+        time = now()
         return GroupStatistics(
             submitted=self._submitted,
             waiting=waiting,
@@ -233,6 +233,11 @@ class JobGroup:
             failed=self._failed,
             cancelled=self._cancelled,
             unseen=len(self._jobs) - len(alive),
+            limited=self._turns.waiting,
+            queued=len(queued),
+            ranks=dict(sorted(ranks.items())),
+            oldest=max(((time - record.since).total_seconds() for record in alive), default=None),
+            quiet=min(((time - record.heard).total_seconds() for record in alive), default=None),
         )
 
     def _forget(self, record: JobRecord) -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from outcome import Error
+
+from ._logs import JobLog, log_job
 from ._messages import LogMessage, RenderUpdate, StatusUpdate
 
 if TYPE_CHECKING:
@@ -16,7 +21,7 @@ logger = logging.getLogger("triojob")
 
 @dataclass(frozen=True)
 class GroupStatistics:
-    """How the jobs of a group are, at one moment; the first is the sum of those that follow."""
+    """How the jobs of a group are, at one moment; the first is the sum of the next five."""
 
     submitted: int
     waiting: int
@@ -27,6 +32,16 @@ class GroupStatistics:
     cancelled: int
     unseen: int
     """How many of those that failed nobody has seen; the group would raise them."""
+    limited: int = 0
+    """How many of those that wait do so for their turn, by ``limit=``."""
+    queued: int = 0
+    """How many of those that run are in an app's queue."""
+    ranks: Mapping[int, int] = field(default_factory=dict[int, int], hash=False)
+    """How many of those are at which place of the queue, as the app last said; 0 is the first."""
+    oldest: float | None = None
+    """For how many seconds there has been the oldest job that has not ended."""
+    quiet: float | None = None
+    """For how many seconds nothing has been heard of any job that has not ended."""
 
 
 class Instrument:
@@ -40,6 +55,23 @@ class Instrument:
     def job_submitted(self, job: Job[Any]) -> None:
         """Hear of a job that was submitted, in the task that did so."""
 
+    def job_started(self, job: Job[Any]) -> None:
+        """Hear that a job's turn has come, in the job's own task, before anything runs there.
+
+        So context variables that are set here are those of the job and of all that it starts.
+        A job that is cancelled before its turn never starts.
+        """
+
+    def job_sending(self, job: Job[Any], headers: dict[str, str]) -> None:
+        """Hear that a job's call is about to be sent to its app, in the job's own task.
+
+        That may be more than once, by `Retry`.
+
+        Args:
+            headers: Those that go with the request that makes the call, beside those of the
+                client; put more into it, such as a ``traceparent``.
+        """
+
     def job_notice(self, job: Job[Any], notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
         """Hear of a message of a job, its last status included, in the job's own task."""
 
@@ -51,20 +83,42 @@ class Instrument:
         """
 
     def job_ended(self, job: Job[Any]) -> None:
-        """Hear of a job's end, after its last status; to look at how it ended is to see it."""
+        """Hear of a job's end, after its last status; to look at how it ended is to see it.
+
+        `failure_of` tells how without that.
+        """
+
+    @staticmethod
+    def failure_of(job: Job[Any]) -> BaseException | None:
+        """Return what `Job.result` would raise, without having seen it; None if it would not."""
+        result = job._record.outcome
+        return job._record.bare(result) if isinstance(result, Error) else None
 
 
 class Following:
-    """The instruments of one group, as its jobs call them."""
+    """The instruments of one group, as its jobs call them, and the log with them."""
 
     def __init__(self, instruments: tuple[Instrument, ...]) -> None:
         self._instruments = list(instruments)
 
-    def tell(self, method: str, *args: Any) -> None:
-        """Call a method of each instrument."""
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anybody to tell."""
+        return bool(self._instruments) or logger.isEnabledFor(logging.DEBUG)
+
+    def follower(self, job: Job[Any]) -> Callable[..., None]:
+        """Return what tells of this job: it is called with the name of a method and arguments."""
+        log = JobLog(job._record) if logger.isEnabledFor(logging.DEBUG) else None
+        return partial(self._tell, job, log)
+
+    def _tell(self, job: Job[Any], log: JobLog | None, method: str, *args: Any) -> None:
+        if log is not None:
+            log(method)
         for instrument in tuple(self._instruments):
             try:
-                getattr(instrument, method)(*args)
-            except Exception:
-                logger.exception("%r raised in %s and is not called again", instrument, method)
-                self._instruments.remove(instrument)
+                getattr(instrument, method)(job, *args)
+            except Exception as exc:  # noqa: BLE001 - it is nobody's but the instrument's
+                if instrument in self._instruments:  # it may have raised in what it did here, too
+                    self._instruments.remove(instrument)
+                broken = "%r raised in %s and is not called again"
+                log_job(logging.ERROR, job.number, job.name, broken, instrument, method, error=exc)

@@ -11,6 +11,7 @@ import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, final
 
@@ -76,8 +77,10 @@ class JobRecord:
         "outcome",
         "reporter",
         "scope",
+        "since",
         "status",
         "timeline",
+        "url",
         "watchers",
     )
 
@@ -94,7 +97,10 @@ class JobRecord:
         """Whether the keeper waits for somebody to see how the job ended."""
         self.scope: trio.CancelScope = trio.CancelScope()
         self.reporter: Reporter = Reporter()
+        self.url: str | None = None
+        """The app that is called, if one is."""
         self.status: StatusUpdate = StatusUpdate(Status.STARTING)
+        self.since: datetime = self.status.time
         self.timeline: Timeline = Timeline(history)
         self.timeline.add_notice(self.status)
         self.outcome: Outcome[Any] | None = None
@@ -132,6 +138,8 @@ class JobRecord:
                 try:
                     # A job that was cancelled before it started never starts.
                     await trio.lowlevel.checkpoint_if_cancelled()
+                    if self.follow is not None:
+                        self.follow("job_started")
                     result = await call.run(self)
                 finally:
                     if turns is not None:
@@ -306,6 +314,15 @@ class JobRecord:
                 listeners.remove(listener)  # once is enough
 
     # The reading side: whoever holds the job.
+
+    @property
+    def heard(self) -> datetime:
+        """When its last message came."""
+        status, outputs = self.status, self.timeline.outputs
+        times = [status.time] if status.log is None else [status.time, status.log.time]
+        if outputs.end > outputs.start:
+            times.append(outputs[outputs.end - 1][0].time)
+        return max(times)
 
     @property
     def failed(self) -> bool:
@@ -492,6 +509,11 @@ class Job(Generic[T_co]):
     def number(self) -> int:
         """The job's number, unique in this process."""
         return self._record.number
+
+    @property
+    def url(self) -> str | None:
+        """The URL of the app that is called, or None for a function of your own."""
+        return self._record.url
 
     @property
     def done(self) -> bool:

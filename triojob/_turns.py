@@ -24,6 +24,11 @@ class Turns:
         """A heap of the numbers that wait, and of some that have left."""
         self._having: set[int] = set()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting)
+
     async def take(self, number: int) -> None:
         """Line up and wait for the turn, after those with lower numbers that come just now.
 

@@ -1,4 +1,5 @@
 import sys
+from collections import Counter
 from typing import Any
 
 import trio
@@ -8,32 +9,35 @@ from triojob import Client, Instrument, Job, JobGroup
 URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 
-class Spans(Instrument):
-    """Makes a span of each job; an OpenTelemetry tracer has the same two calls."""
+class Ends(Instrument):
+    """Counts how the jobs of each endpoint end."""
 
     def __init__(self) -> None:
-        self.open: dict[int, str] = {}
-
-    def job_submitted(self, job: Job[Any]) -> None:
-        self.open[job.number] = job.name  # span = tracer.start_span(job.name)
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     def job_ended(self, job: Job[Any]) -> None:
-        name = self.open.pop(job.number)  # span.end()
-        print(f"{name}: {job.status().code.name}, {len(job.outputs())} output")
+        error = self.failure_of(job)  # to look so is not to see it: the group still raises it
+        self.counts[job.name, "well" if error is None else type(error).__name__] += 1
 
 
 async def main() -> None:
-    async with Client(URL) as client, JobGroup(limit=1, instruments=[Spans()]) as group:
-        greet = client.endpoint("/greet")
-        jobs = [group.submit(greet, name) for name in ("Ada", "Grace")]
-        for job in jobs:
-            await job.wait()
-        print(group.statistics().succeeded, "succeeded,", client.statistics().calls, "under way")
+    ends = Ends()
+    async with Client(URL) as client, JobGroup(limit=2, instruments=[ends]) as group:
+        for name in ("Ada", "Grace", "Edsger"):
+            group.submit(client.endpoint("/greet"), name)
+        failing = group.submit(client.endpoint("/fail"))
+        await failing.wait()
+        print(repr(failing.exception()))
+        counts = group.statistics()
+        print(counts.submitted, "submitted,", counts.failed, "failed,", counts.unseen, "unseen")
+    for (name, end), count in sorted(ends.counts.items()):
+        print(f"{name} ended {count} times: {end}")
 
 
 trio.run(main)
 
 # prints:
-# > /greet: FINISHED, 1 output
-# > /greet: FINISHED, 1 output
-# > 2 succeeded, 0 under way
+# > AppError('boom')
+# > 4 submitted, 1 failed, 0 unseen
+# > /fail ended 1 times: AppError
+# > /greet ended 3 times: well

@@ -251,7 +251,7 @@ async def test_a_goodbye_that_works_is_not_logged(
     autojump_clock: trio.testing.MockClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.DEBUG, "triojob")
+    caplog.set_level(logging.INFO, "triojob")
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         job = client.submit(MINE, api_name="/ticks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import Any
 
@@ -111,17 +112,21 @@ async def test_an_instrument_that_raises_is_logged_and_harms_nobody(
 
 async def test_statistics_add_up(autojump_clock: MockClock):
     async with JobGroup(limit=2) as group:
+
+        def counts() -> GroupStatistics:
+            return dataclasses.replace(group.statistics(), limited=0, oldest=None, quiet=None)
+
         assert group.statistics() == GroupStatistics(0, 0, 0, 0, 0, 0, 0)
         jobs = [group.submit(trio.sleep, seconds) for seconds in (1, 2, 3, 4)]
         failed = group.submit(fails)
-        assert group.statistics() == GroupStatistics(5, 5, 0, 0, 0, 0, 0)
+        assert counts() == GroupStatistics(5, 5, 0, 0, 0, 0, 0)
         await wait_all_tasks_blocked()
-        assert group.statistics() == GroupStatistics(5, 3, 2, 0, 0, 0, 0)
+        assert counts() == GroupStatistics(5, 3, 2, 0, 0, 0, 0)
         jobs[1].cancel()
         await jobs[0].wait()
         await wait_all_tasks_blocked()
-        assert group.statistics() == GroupStatistics(5, 1, 2, 1, 0, 1, 0)
+        assert counts() == GroupStatistics(5, 1, 2, 1, 0, 1, 0)
         await failed.wait()
-        assert group.statistics() == GroupStatistics(5, 0, 1, 2, 1, 1, 1)
+        assert counts() == GroupStatistics(5, 0, 1, 2, 1, 1, 1)
         assert isinstance(failed.exception(), ValueError)
-        assert group.statistics() == GroupStatistics(5, 0, 1, 2, 1, 1, 0)
+        assert counts() == GroupStatistics(5, 0, 1, 2, 1, 1, 0)

@@ -85,7 +85,9 @@ def test_a_failure_is_logged_once_when_the_job_is_dropped(
     wait_for(lambda: caplog.records)
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("triojob", logging.ERROR)
-    assert record.getMessage() == "/fail failed, and nobody asked for its result"
+    assert record.endpoint == "/fail"
+    text = f"#{record.job} /fail: it failed, and nobody asked for its result"
+    assert record.getMessage() == text
     assert isinstance(record.exc_info[1], AppError)
 
 

@@ -6,7 +6,7 @@ import math
 import os
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ import trio
 
 from .._errors import GroupClosed
 from .._group import JobGroup
-from .._instruments import GroupStatistics
+from .._instruments import GroupStatistics, Instrument
 from .._job import Job
 from .._settings import Timeouts
 from ._bare import BareBody
@@ -53,14 +53,28 @@ class ClientStatistics:
     streams: int
     """Event streams that are open, or about to be."""
     max_streams: int
+    waiting_for_stream: int
+    """Calls that wait for one of those."""
+    waiting_for_turn: int
+    """Calls of functions with State that wait for the one before in the client's own session."""
     requests: int
     """Short requests, such as those that start a call."""
+    max_requests: int
+    waiting_for_request: int
+    """Calls and other requests that wait until they may be one of those."""
+    joining: int
+    """Calls that were sent, and that the app has yet to take or to refuse."""
     transfers: int
     """Files, up and down."""
+    max_transfers: int
+    waiting_for_transfer: int
+    """Files that wait for others to be through."""
     heartbeats: int
     """Sessions that are kept alive."""
     goodbyes: int
     """Requests that tell of a cancellation."""
+    waiting_for_goodbye: int
+    """Cancellations that the app has yet to be told of, as it is slow to answer others."""
     jobs: GroupStatistics
     """Those of `Client.submit`."""
 
@@ -187,6 +201,8 @@ class Client(_Surface):
         validate: Whether arguments are checked against the app's description before sending.
             False for apps that change what a component allows while they run.
         limit, history: As for `JobGroup`, for the client's own group.
+        instruments: As for `JobGroup`, for the groups of the client, its sessions and streams of
+            inputs.
         token: A Hugging Face token that may use the Space, or True for the one saved on this
             machine (HF_TOKEN, or by ``hf auth login``).  It is sent to the hub and to the Space's
             own origin and nowhere else; a URL that is none of a Space is refused with it.
@@ -229,6 +245,7 @@ class Client(_Surface):
         validate: bool = True,
         limit: float | None = None,
         history: int | None = None,
+        instruments: Sequence[Instrument] = (),
         token: str | bool | None = None,
         oauth_token: str | None = None,
         hub: str | None = None,
@@ -283,7 +300,8 @@ class Client(_Surface):
         }
         self._auth = auth
         self._validate = validate
-        self._group = JobGroup(limit=limit, history=history)
+        self._instruments = tuple(instruments)
+        self._group = JobGroup(limit=limit, history=history, instruments=instruments)
         self._lifetime: AbstractAsyncContextManager[None] | None = None
         self._hub: Hub | None = None
         self._session: Session | None = None
@@ -405,7 +423,8 @@ class Client(_Surface):
         session = Session(hub, one_at_a_time=False)
         try:
             with BareBody(nurseries=1) as body:
-                async with JobGroup(limit=limit, history=history) as group:
+                instruments = self._instruments
+                async with JobGroup(limit=limit, history=history, instruments=instruments) as group:
                     with body.watched():
                         yield ClientSession(self, session, group)
         finally:
@@ -415,15 +434,24 @@ class Client(_Surface):
         """Return what the client has under way."""
         self._opened()
         assert self._hub is not None
+        assert self._session is not None
         http = self._hub.http
         return ClientStatistics(
             calls=self._hub.under_way,
             streams=int(http.streams.borrowed_tokens),
             max_streams=self.max_streams,
+            waiting_for_stream=self._hub.waiting,
+            waiting_for_turn=self._session.waiting,
             requests=int(http.requests.borrowed_tokens),
+            max_requests=int(http.requests.total_tokens),
+            waiting_for_request=http.requests.statistics().tasks_waiting,
+            joining=len(self._hub.joins),
             transfers=int(http.transfers.borrowed_tokens),
+            max_transfers=int(http.transfers.total_tokens),
+            waiting_for_transfer=http.transfers.statistics().tasks_waiting,
             heartbeats=int(http.heartbeats.borrowed_tokens),
             goodbyes=int(http.goodbyes.borrowed_tokens),
+            waiting_for_goodbye=self._hub.parting.statistics().tasks_waiting,
             jobs=self._group.statistics(),
         )
 
@@ -489,6 +517,7 @@ class Client(_Surface):
                         ),
                         max_file_size=app.max_file_size,
                         old_files=app.protocol == "ws",
+                        instruments=self._instruments,
                     )
                     self._hub, self._session = hub, Session(hub)
                     try:

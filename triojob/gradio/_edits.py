@@ -160,7 +160,8 @@ class _Work:
     def finish(self, root: Any) -> Any:
         """Return the root with nothing in it but what JSON has."""
         for node in self._growing.values():
-            for key, value in node.items() if is_object(node) else enumerate(node):
+            items: Any = node.items() if is_object(node) else enumerate(node)
+            for key, value in items:
                 if isinstance(value, GrowingText):
                     node[key] = str(value)
         return settled(root)

@@ -16,7 +16,9 @@ from outcome import Error, Outcome
 from .._call import Call, Submittable
 from .._errors import GroupClosed, TriojobError, short_repr
 from .._group import JobGroup
+from .._instruments import Instrument
 from .._job import Job, JobRecord
+from .._logs import follow_in_log, log_job
 from .._messages import Status, StatusUpdate
 from .._retry import Retry
 from ._bare import BareBody
@@ -31,8 +33,6 @@ from ._parameters import encode_value
 from ._session import Delivery, Hub, Session
 from ._uploads import check_files, upload_files
 from ._wire import Trigger
-
-logger = logging.getLogger("triojob")
 
 Via: TypeAlias = Literal["queue", "run", "call"]
 """A way that calls take."""
@@ -52,6 +52,8 @@ class CallSettings:
     """How many bytes a file may have that the app takes, or None for any."""
     old_files: bool
     """Whether the app takes files as Gradio 3 does."""
+    instruments: tuple[Instrument, ...] = ()
+    """Told of the jobs of streams of inputs."""
 
 
 class _RemoteCall(Call):
@@ -76,6 +78,7 @@ class _RemoteCall(Call):
         retry: Retry | None,
     ) -> None:
         self.name = info.name
+        self.url = hub.http.base
         self.retry = retry
         if feed is None and info.takes_stream:
             # One input only: else the app would wait for more, for as long as it likes.
@@ -105,7 +108,8 @@ class _RemoteCall(Call):
                 result = Error(exc)
             seconds: float | None = None
             if isinstance(result, Error) and not (record.cancelled or self._yielded):
-                seconds = self._pause(retry, result.error, attempt, trio.current_time() - start)
+                elapsed = trio.current_time() - start
+                seconds = self._pause(retry, record, result.error, attempt, elapsed)
             if seconds is None:
                 return result
             record.reporter.status(StatusUpdate(Status.STARTING))
@@ -117,16 +121,23 @@ class _RemoteCall(Call):
                 self._hub.left(record.scope)
 
     def _pause(
-        self, retry: Retry, error: BaseException, attempt: int, elapsed: float
+        self,
+        retry: Retry,
+        record: JobRecord,
+        error: BaseException,
+        attempt: int,
+        elapsed: float,
     ) -> float | None:
         """Return for how many seconds to wait before the next attempt; None for no other one."""
         if not retry.may_repeat(error, stateful=self._info.stateful):
             return None
         seconds = retry.pause(error, attempt, elapsed, random.random())  # noqa: S311 - no secret
         if seconds is not None:
-            logger.info(
-                "%s: attempt %d failed (%s); the next one is in %.2f s",
+            log_job(
+                logging.INFO,
+                record.number,
                 self.name,
+                "attempt %d failed (%s); the next one is in %.2f s",
                 attempt,
                 type(error).__name__,
                 seconds,
@@ -154,9 +165,15 @@ class _RemoteCall(Call):
         self, record: JobRecord, session: Session, request: CallRequest
     ) -> Outcome[Any]:
         info, feed = self._info, self._feed
+        if record.follow is not None:
+            headers = dict(request.headers)
+            record.follow("job_sending", headers)
+            check_headers("headers", headers)
+            request = replace(request, headers=headers)
         stage = FileStage(record.reporter, self._settings.outputs, info.name)
         translator = EventTranslator(
             info.name,
+            number=record.number,
             streams=info.streams,
             edits=self._driver.edits,
             present=info.present,
@@ -362,7 +379,7 @@ class Endpoint(Submittable):
             raise TypeError(f"{self.name} takes one input, not a stream of them: call or submit it")
         feed = InputFeed(self.name, self._hub.http, self._hub.background, once=False)
         with BareBody(nurseries=1) as body:
-            async with JobGroup() as group:
+            async with JobGroup(instruments=self._settings.instruments) as group:
                 with body.watched():
                     job: Job[Any] = group.submit(cast("Any", _Fed(self, feed)), *args, **kwargs)
                     yield InputStream(job, feed, self._encode)
@@ -443,6 +460,7 @@ class Endpoint(Submittable):
         call = self.bind(args, kwargs)
         # Nobody can ask for its outputs, so it keeps none.
         record = JobRecord(call.name, 0)
+        follow_in_log(record)
         await record.run(call)
         try:
             return record.unwrap()

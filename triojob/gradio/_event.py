@@ -11,13 +11,12 @@ from typing import Any
 from outcome import Error, Value
 
 from .._errors import JobCancelled, ProtocolError, QueueFull, short_repr, shorten
+from .._logs import log_job
 from .._messages import RenderUpdate, Status, StatusUpdate, now
 from .._reporter import Reporter
 from . import _wire
 from ._edits import EditError, apply_edits, grow_text, settled
 from ._wire import Json
-
-logger = logging.getLogger("triojob")
 
 Present = Callable[[list[Any]], Any]
 """Makes of an output's data what the user sees."""
@@ -79,6 +78,7 @@ class EventTranslator:
 
     Args:
         name: The endpoint, for messages to people.
+        number: The job's, for the log.
         streams: Whether the endpoint is a generator.
         edits: Whether the protocol sends later outputs as edits.
         present: Makes of an output's data what the user sees.
@@ -94,6 +94,7 @@ class EventTranslator:
         "_in_step",
         "_last",
         "_name",
+        "_number",
         "_present",
         "_rendered",
         "_reporter",
@@ -107,6 +108,7 @@ class EventTranslator:
         self,
         name: str,
         *,
+        number: int | None = None,
         streams: bool,
         edits: bool,
         present: Present,
@@ -115,6 +117,7 @@ class EventTranslator:
         answered: Callable[[], None] | None = None,
     ) -> None:
         self._name = name
+        self._number = number
         self._streams = streams
         self._edits = edits
         self._present = present
@@ -180,7 +183,10 @@ class EventTranslator:
             self._reporter.log(_wire.log_message(message))
         else:
             # A newer server may say more than this client knows; it says so by adding messages.
-            logger.debug("%s: ignoring a message of unknown kind %r", self._name, shorten(kind))
+            self._log("ignoring a message of unknown kind %r", shorten(kind))
+
+    def _log(self, text: str, about: object) -> None:
+        log_job(logging.DEBUG, self._number, self._name, text, about)
 
     def _output(self, data: list[Any], *, whole: bool) -> None:
         if whole or self._data is None:
@@ -195,7 +201,7 @@ class EventTranslator:
                 # Gradio's own diff miscounts some deletions, so this is no reason to fail the job:
                 # its completion has the full data again.
                 self._in_step = False
-                logger.debug("%s: out of step until the completion: %s", self._name, exc)
+                self._log("out of step until the completion: %s", exc)
             else:
                 self._let_go()
                 self._last = EditedData(data, self._present, after=self._data)

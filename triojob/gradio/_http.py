@@ -36,6 +36,7 @@ from .._errors import (
     UnexpectedResponse,
     shorten,
 )
+from .._logs import current_call
 from .._settings import Timeouts
 from .._version import __version__
 from ._connections import (
@@ -190,6 +191,11 @@ class HTTP:
             with trio.CancelScope(shield=True):  # closing sockets: nothing here can block for long
                 await self._client.aclose()
                 await trio.lowlevel.checkpoint()  # there may have been none to close
+
+    @property
+    def base(self) -> str:
+        """The app's URL, with a slash at its end."""
+        return self._base
 
     # For connections that are not httpx's.
 
@@ -477,7 +483,16 @@ class HTTP:
         """Log a request, and put the cookies of its answer where those of httpx's own are."""
         if logger.isEnabledFor(logging.DEBUG):
             shown = _SESSION_IN_PATH.sub(r"\1...", public_part(url))
-            logger.debug("%s %s: status %d", method, shown, answer.status)
+            number, name = current_call.get() or (None, None)
+            whose = "" if number is None else f"#{number} {name}: "
+            logger.debug(
+                "%s%s %s: status %d",
+                whose,
+                method,
+                shown,
+                answer.status,
+                extra={"job": number, "endpoint": name},
+            )
         if any(name == b"set-cookie" for name, _ in answer.headers):
             import httpx
 

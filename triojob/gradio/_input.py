@@ -21,8 +21,6 @@ from .._job import Job, OutputIterator
 from ._http import HTTP, Response, quoted
 from ._session import Delivery
 
-logger = logging.getLogger("triojob")
-
 
 class InputFeed:
     """The sending side of one such call.
@@ -114,7 +112,7 @@ class InputFeed:
             except TriojobError as exc:
                 errors.append(exc)
                 if not waiting:
-                    logger.warning("%s: an input could not be sent: %s", self._name, exc)
+                    self._log(logging.WARNING, "an input could not be sent: %s", exc)
             finally:
                 done.set()
 
@@ -152,7 +150,11 @@ class InputFeed:
             await self._request("/close", None)
         except TriojobError as exc:
             # Then it ends by itself, when the app has waited long enough.
-            logger.debug("%s: its input could not be closed: %s", self._name, exc)
+            self._log(logging.DEBUG, "its input could not be closed: %s", exc)
+
+    def _log(self, level: int, text: str, error: TriojobError) -> None:
+        assert self._delivery is not None
+        self._delivery.log(level, text, error)
 
     def _over(self) -> InputClosed:
         why = "its input was closed" if self._closed else "it has ended"

@@ -29,6 +29,7 @@ from .._errors import (
     shorten,
 )
 from .._job import JobRecord
+from .._logs import current_call, log_job
 from .._settings import Timeouts
 from .._turns import Turns
 from ._config import AppInfo, EndpointInfo
@@ -44,8 +45,6 @@ from ._heartbeat import Heartbeats
 from ._http import GOODBYES, HTTP
 from ._restart import AppWatch
 from ._wire import Json
-
-logger = logging.getLogger("triojob")
 
 _LINGER = 1.0
 """Seconds that the stream of a lane stays open after its job, for the server to close it."""
@@ -129,6 +128,10 @@ class Delivery:
         """Whether the session ended while the call waited."""
         return self.waiting is not None and self.waiting.cancel_called
 
+    def log(self, level: int, text: str, *args: object) -> None:
+        """Log a line about this call."""
+        log_job(level, self.number, self.name, text, *args)
+
     def abandon(self) -> None:
         """Let the server know, as soon as may be, that nobody waits any more."""
         if self.session is not None and not self.abandoned:
@@ -198,6 +201,11 @@ class Hub:
         record = self._calls[scope]
         if record is not None:
             record.to_cancel(_CLOSED)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a place in the budget of streams."""
+        return self._places.waiting
 
     @property
     def under_way(self) -> int:
@@ -309,6 +317,11 @@ class Session:
         return self._hash
 
     @property
+    def waiting(self) -> int:
+        """How many calls wait for the one of the same function that is under way here."""
+        return sum(function.turns.waiting for function in self._functions.values())
+
+    @property
     def ended(self) -> bool:
         """Whether the session takes no more calls."""
         return self._last_use
@@ -391,7 +404,7 @@ class Session:
         if delivery.session is None:
             return False
         self._hub.background.start_soon(
-            self._join, delivery, driver, name=f"<join {delivery.name}>"
+            self._join, delivery, driver, name=f"<join #{delivery.number} {delivery.name}>"
         )
         return True
 
@@ -421,7 +434,7 @@ class Session:
         if delivery.session is None:
             return False
         self._hub.background.start_soon(
-            self._converse, delivery, driver, name=f"<call of {delivery.name}>"
+            self._converse, delivery, driver, name=f"<call #{delivery.number} {delivery.name}>"
         )
         return True
 
@@ -466,6 +479,8 @@ class Session:
     async def _converse(self, delivery: Delivery, driver: CallDriver) -> None:
         translator = delivery.translator
         assert delivery.join_scope is not None
+        current_call.set((delivery.number, delivery.name))
+        delivery.log(logging.DEBUG, "sent on a connection of its own")
         conversation = Conversation(
             session_hash=delivery.session_hash,
             call=delivery.request,
@@ -503,6 +518,7 @@ class Session:
         event_id: str | None = None
         error: TriojobError | None = None
         assert delivery.join_scope is not None
+        current_call.set((delivery.number, delivery.name))
         try:
             with delivery.join_scope:
                 event_id = await driver.join(delivery.session_hash, delivery.request)
@@ -527,6 +543,8 @@ class Session:
             await self._not_joined(delivery, ProtocolError(f"{delivery.name}: {other}"))
         else:
             delivery.event_id = event_id
+            # Its beginning only: to some releases, the whole of it is enough to stop the event.
+            delivery.log(logging.DEBUG, "sent as event %.8s...", event_id)
             self._deliveries[event_id] = delivery
             for message in early:
                 self._route(message)
@@ -562,6 +580,7 @@ class Session:
 
     @trio.lowlevel.enable_ki_protection
     async def _read(self, scope: trio.CancelScope, driver: StreamDriver) -> None:
+        current_call.set(None)  # this task was started for one call, and is there for all
         try:
             with scope:
                 while self._deliveries:
@@ -707,6 +726,7 @@ class Session:
 
     async def _post_cancel(self, call: Delivery) -> None:
         assert isinstance(call.driver, StreamDriver)
+        current_call.set((call.number, call.name))
         goodbye = call.driver.cancel(
             call.session_hash,
             call.request,
@@ -733,12 +753,11 @@ class Session:
             deaf = scope.cancelled_caught
             hub.deaf_since = trio.current_time() if deaf else -math.inf
         except TriojobError as exc:
-            logger.warning("%s: the server could not be told of a cancellation: %s", call.name, exc)
+            call.log(logging.WARNING, "the server could not be told of a cancellation: %s", exc)
         else:
             if deaf:
-                logger.warning(
-                    "%s: the server did not answer a cancellation within %g s", call.name, seconds
-                )
+                silence = "the server did not answer a cancellation within %g s"
+                call.log(logging.WARNING, silence, seconds)
         finally:
             hub.parting.release_on_behalf_of(call)
 

@@ -19,6 +19,7 @@ from outcome import Outcome, Value
 
 from .._errors import GroupClosed, JobCancelled, JobTimeout
 from .._job import Job as TrioJob, JobRecord
+from .._logs import log_job
 from .._messages import Status
 from .._timeline import OutputCursor
 from ._portal import Portal, call_elsewhere
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from .._group import JobGroup
 
 T = TypeVar("T")
-
-logger = logging.getLogger("triojob")
 
 _INSTEAD = "use triojob itself there, and await"
 
@@ -235,8 +234,8 @@ class Job(concurrent.futures.Future[Any]):
         for callback in callbacks:
             try:
                 callback(self)
-            except Exception:
-                logger.exception("a callback of %r raised", self)
+            except Exception as exc:  # noqa: BLE001 - it is nobody's but the callback's
+                self._log("one of its callbacks raised", exc)
 
     def orphan(self, error: GroupClosed, *, forked: bool) -> None:
         """End, as the run that would have finished this is gone."""
@@ -494,9 +493,11 @@ class Job(concurrent.futures.Future[Any]):
         """Log a failure that nobody has seen."""
         if self._unseen:
             self._unseen = False
-            logger.error(
-                "%s failed, and nobody asked for its result", self._name, exc_info=self._exception
-            )
+            self._log("it failed, and nobody asked for its result", self._exception)
+
+    def _log(self, text: str, error: BaseException | None) -> None:
+        number = None if self._record is None else self._record.number
+        log_job(logging.ERROR, number, self._name, text, error=error)
 
     def __del__(self) -> None:
         if hasattr(self, "_unseen"):

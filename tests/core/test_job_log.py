@@ -1,0 +1,131 @@
+"""What the log tells of the lives of jobs, at DEBUG; and that it costs nothing otherwise."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.core.support import BaseExceptionGroup, fail, sleep, succeed
+from triojob import Instrument, Job, JobGroup
+from triojob._logs import JobLog, log_job
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.DEBUG, "triojob")
+    return caplog
+
+
+def lines_of(job: Job[Any], log: pytest.LogCaptureFixture) -> list[str]:
+    """Return what the log says of a job, without its number; each line has it in both forms."""
+    records = [record for record in log.records if getattr(record, "job", None) == job.number]
+    start = f"#{job.number} {job.name}: "
+    assert all(record.getMessage().startswith(start) for record in records)
+    assert {getattr(record, "endpoint", None) for record in records} <= {job.name}
+    return [record.getMessage().removeprefix(start) for record in records]
+
+
+async def test_it_tells_of_each_step_and_for_how_long(
+    autojump_clock: MockClock, log: pytest.LogCaptureFixture
+) -> None:
+    async with JobGroup(limit=1) as group:
+        first, second = group.submit(sleep, 1.5), group.submit(sleep, 2)
+    assert lines_of(first, log) == [
+        "submitted",
+        "started after 0.000 s",
+        "succeeded after 1.500 s",
+    ]
+    assert lines_of(second, log) == [
+        "submitted",
+        "started after 1.500 s",
+        "succeeded after 3.500 s",
+    ]
+    assert {record.levelno for record in log.records} == {logging.DEBUG}
+
+
+async def test_it_tells_why_a_job_was_cancelled(
+    autojump_clock: MockClock, log: pytest.LogCaptureFixture
+) -> None:
+    async with JobGroup(limit=2) as group:
+        jobs = [group.submit(trio.sleep_forever) for _ in range(3)]
+        await trio.sleep(1)
+        jobs[0].cancel("not needed")
+        jobs[2].cancel()
+        await jobs[0].wait()
+        await jobs[2].wait()
+        await trio.sleep(1)
+        group.cancel_scope.cancel(reason="all over")
+    ends = [lines_of(job, log)[-1] for job in jobs]
+    assert ends == [
+        "cancelled after 1.000 s: not needed",
+        "cancelled after 2.000 s: all over",
+        "cancelled after 1.000 s: no reason given",
+    ]
+    assert len(lines_of(jobs[2], log)) == 2, "it was cancelled before its turn, so never started"
+
+
+async def test_of_a_failure_it_tells_the_type_and_not_the_words(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(BaseExceptionGroup, match="unhandled errors"):
+        async with JobGroup() as group:
+            job = group.submit(fail, "private words")
+    assert lines_of(job, log)[-1].endswith(" s: Boom")
+    assert "private" not in log.text
+
+
+async def test_a_name_with_percent_signs_is_only_a_name(log: pytest.LogCaptureFixture) -> None:
+    log_job(logging.DEBUG, 7, "/100%d%s", "did %s", "it")
+    log_job(logging.DEBUG, None, "/100%d%s", "did %s", "it")
+    assert log.messages == ["#7 /100%d%s: did it", "/100%d%s: did it"]
+
+
+async def test_nobody_follows_a_job_where_nobody_asks(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "triojob")
+    checks: list[int] = []
+
+    def checked(logger: logging.Logger, level: int) -> bool:
+        if logger.name == "triojob":
+            checks.append(level)
+        return False
+
+    monkeypatch.setattr(logging.Logger, "isEnabledFor", checked)
+    async with JobGroup() as group:
+        job = group.submit(succeed)
+        assert job._record.follow is None
+        assert checks == [logging.DEBUG], "the one check that a submission costs"
+        await job.wait()
+    assert checks == [logging.DEBUG]
+    assert not caplog.records
+
+
+async def test_a_level_that_changes_meanwhile_harms_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "triojob")
+    async with JobGroup(instruments=[Instrument()]) as group:
+        early = group.submit(trio.sleep_forever)
+        await wait_all_tasks_blocked()
+        caplog.set_level(logging.DEBUG, "triojob")
+        late = group.submit(trio.sleep_forever)
+        await wait_all_tasks_blocked()
+        early.cancel()
+        await early.wait()
+        caplog.set_level(logging.INFO, "triojob")
+        late.cancel()
+    assert lines_of(early, caplog) == []
+    assert [line.partition(" ")[0] for line in lines_of(late, caplog)] == ["submitted", "started"]
+
+
+async def test_the_log_lets_go_of_a_job_that_has_ended(log: pytest.LogCaptureFixture) -> None:
+    async with JobGroup() as group:
+        job = group.submit(succeed)
+        assert job._record.follow is not None
+        assert isinstance(job._record.follow.args[1], JobLog)
+    assert job._record.follow is None
