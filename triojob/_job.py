@@ -68,6 +68,7 @@ class JobRecord:
         "_traceback",
         "_untaken",
         "cancel_reason",
+        "cancel_source",
         "cancelled",
         "follow",
         "kept",
@@ -106,6 +107,8 @@ class JobRecord:
         self.outcome: Outcome[Any] | None = None
         self.cancelled: bool = False
         self.cancel_reason: str | None = None
+        self.cancel_source: str | None = None
+        """What kind of cancellation came from further out, as Trio says it; None if none did."""
         self._traceback: TracebackType | None = None
         self.last_word: Finished | None = None
         """How a call ended that was cancelled before it could return that."""
@@ -244,8 +247,10 @@ class JobRecord:
         passing: BaseException | None = None
         inside = [] if cause is None else leaves(cause)
         stops = [error for error in inside if isinstance(error, trio.Cancelled)]
-        if stops and self.cancel_reason is None:
-            self.cancel_reason = stops[0].reason
+        if stops:
+            self.cancel_source = stops[0].source
+            if self.cancel_reason is None:
+                self.cancel_reason = stops[0].reason
         if len(stops) == len(inside):
             cause = None  # a cancellation is no news, and its frames hold this job
         del inside, stops

@@ -53,6 +53,13 @@ def log_job(
     )
 
 
+_TRIOS_REASONS: dict[str | None, str] = {
+    "deadline": "the deadline of what is around it has passed",
+    # Trio's own reason has the words of the exception.
+    "nursery": "what is around it has failed",
+}
+
+
 class JobLog:
     """Tells the log of one job's life; made only where that is asked for."""
 
@@ -82,6 +89,7 @@ class JobLog:
         error = record.outcome.error if isinstance(record.outcome, Error) else None
         if record.cancelled:
             why = error.reason if isinstance(error, JobCancelled) else record.cancel_reason
+            why = _TRIOS_REASONS.get(record.cancel_source, why)
             self._log("cancelled after %.3f s: %s", seconds, why or "no reason given")
         elif error is not None:
             self._log("failed after %.3f s: %s", seconds, type(error).__name__)

@@ -68,6 +68,24 @@ async def test_it_tells_why_a_job_was_cancelled(
     assert len(lines_of(jobs[2], log)) == 2, "it was cancelled before its turn, so never started"
 
 
+async def test_why_is_said_without_the_words_of_what_failed_around_it(
+    autojump_clock: MockClock, log: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(BaseExceptionGroup):
+        async with JobGroup() as group:
+            beside_failure = group.submit(trio.sleep_forever)
+            await wait_all_tasks_blocked()
+            raise ValueError("private words")
+    with trio.move_on_after(1):
+        async with JobGroup() as group:
+            too_long = group.submit(trio.sleep_forever)
+    end = lines_of(beside_failure, log)[-1]
+    assert end == "cancelled after 0.000 s: what is around it has failed"
+    end = lines_of(too_long, log)[-1]
+    assert end == "cancelled after 1.000 s: the deadline of what is around it has passed"
+    assert "private" not in log.text
+
+
 async def test_of_a_failure_it_tells_the_type_and_not_the_words(
     log: pytest.LogCaptureFixture,
 ) -> None:

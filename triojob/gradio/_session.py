@@ -544,7 +544,7 @@ class Session:
         else:
             delivery.event_id = event_id
             # Its beginning only: to some releases, the whole of it is enough to stop the event.
-            delivery.log(logging.DEBUG, "sent as event %.8s...", event_id)
+            delivery.log(logging.DEBUG, "sent as event %s...", event_id[:8])
             self._deliveries[event_id] = delivery
             for message in early:
                 self._route(message)

@@ -1,0 +1,111 @@
+"""The log of a busy session: it says which job each line is about, and nothing that is a secret."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import trio
+
+from tests.servers.faults import Answer
+from tests.servers.scripted import Event, ScriptedServer
+from triojob import AppError, Client, JobGroup
+
+from .opening_support import LOGIN, PASSWORD, add_functions, cookies_of, wait_until_running
+
+TOKEN, COOKIE = "t0ken-of-mine", "c00kie-of-mine"
+PAYLOAD, WORDS, YIELDED = "payload-of-mine", "words-of-the-app", "yielded-by-the-app"
+SHARED = ("/config", "/info", "/login", "/queue/data", "/heartbeat/")
+"""Requests that are made for no call alone."""
+SECONDS = 60
+"""Only to end a test that hangs."""
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    names = ("triojob", "triojob.http", "httpx")
+    return [record for record in caplog.records if record.name in names]
+
+
+async def be_busy(server: ScriptedServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Make calls of each kind, with each kind of end, and have some of the goodbyes fail."""
+    caplog.set_level(logging.DEBUG)
+    server.app.auth = LOGIN
+    add_functions(server)
+
+    @server.app.endpoint(inputs=["a"], generator=True)
+    async def talk(event: Event) -> None:
+        await event.progress([0.5])
+        await event.log(WORDS)
+        await event.generating([YIELDED])
+        await event.generating([YIELDED + event.data[0]])
+
+    server.fault("POST", "/cancel", Answer(500, b"no"), times=1)
+    headers, cookies = {"authorization": f"Bearer {TOKEN}"}, {"mine": COOKIE}
+    client = Client(server.url, auth=LOGIN, headers=headers, cookies=cookies)
+    with trio.fail_after(SECONDS):
+        async with client, client.session() as session, JobGroup() as group:
+            for _ in range(5):
+                group.submit(client.endpoint("/talk"), PAYLOAD)
+                session.submit(PAYLOAD, api_name="/talk")
+            await client.predict(PAYLOAD, api_name="/echo")
+            await session.predict(PAYLOAD, api_name="/echo")
+            with pytest.raises(AppError):
+                await client.predict(PAYLOAD, api_name="/fail")
+            failing = group.submit(client.endpoint("/fail"), PAYLOAD)
+            await failing.wait()
+            assert failing.exception() is not None
+            hanging = [group.submit(client.endpoint("/hang"), PAYLOAD) for _ in range(3)]
+            hanging.append(session.submit(PAYLOAD, api_name="/hang"))
+            await wait_until_running(server, 4)
+            for job in hanging:
+                job.cancel("enough")
+
+
+async def test_a_busy_session_logs_no_secret(
+    scripted: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await be_busy(scripted, caplog)
+    hashes = {join["session_hash"] for join in scripted.joins}
+    given = {value for request in scripted.requests for value in cookies_of(request).values()}
+    assert len(hashes) > 5
+    assert len(given) > 1
+    secrets = {PASSWORD, TOKEN, COOKIE, PAYLOAD, WORDS, YIELDED} | hashes | given
+    secrets |= set(scripted.events)
+    records = said(caplog)
+    texts = [f"{record.getMessage()} {vars(record)}" for record in records]
+    assert len(texts) > 60
+    assert {record.levelno for record in records} == {logging.DEBUG, logging.WARNING}
+    for secret in secrets:
+        assert not [text for text in texts if secret in text]
+
+
+async def test_a_busy_session_says_which_job_each_line_is_about(
+    scripted: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await be_busy(scripted, caplog)
+    by_job: dict[int, list[str]] = {}
+    for record in said(caplog):
+        text = record.getMessage()
+        number = getattr(record, "job", None)
+        if number is None:
+            # What is there for all of them.
+            assert record.name == "triojob.http"
+            assert any(path in text for path in SHARED)
+        else:
+            start = f"#{number} {vars(record)['endpoint']}: "
+            assert text.startswith(start)
+            by_job.setdefault(number, []).append(text.removeprefix(start))
+    assert len(by_job) == 5 + 5 + 2 + 2 + 4
+    for texts in by_job.values():
+        steps = [text for text in texts if not text.startswith(("POST", "GET", "the server"))]
+        assert len(steps) == 4, steps
+        for text, step in zip(steps, ("submitted", "started", "sent", ""), strict=True):
+            assert text.startswith(step)
+        assert any(text.startswith("POST") for text in texts)
+    ends = [text for texts in by_job.values() for text in texts if " after " in text]
+    assert sum(text.startswith("succeeded") for text in ends) == 12
+    assert sum(text.endswith("AppError") for text in ends) == 2
+    assert sum(text.startswith("cancelled") and text.endswith("enough") for text in ends) == 4
+    warnings = [record for record in said(caplog) if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert vars(warnings[0])["endpoint"] == "/hang"
