@@ -5,8 +5,10 @@ from __future__ import annotations
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.servers.description import json_value, state
+from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import Client, JobGroup
+from triojob import Client, JobGroup, handle_file
 
 
 async def test_calls_and_streams_are_counted_while_they_are_under_way(
@@ -33,3 +35,68 @@ async def test_calls_and_streams_are_counted_while_they_are_under_way(
         counts = client.statistics()
         assert (counts.calls, counts.streams, counts.goodbyes) == (0, 0, 0)
         assert counts.jobs.cancelled == 1
+
+
+async def test_what_calls_wait_for_is_counted(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    @memory_app.app.endpoint(inputs=["text"])
+    async def hang(event: Event) -> None:
+        await trio.sleep_forever()
+
+    @memory_app.app.endpoint(inputs=["text", state([])])
+    async def note(event: Event) -> None:
+        await trio.sleep_forever()
+
+    answer = trio.Event()
+    async with (
+        Client(memory_app.url, transport=memory_app.transport(), max_streams=60) as client,
+        JobGroup() as group,
+    ):
+        for _ in range(3):
+            group.submit(client.endpoint("/note"), "x")
+        await wait_all_tasks_blocked()
+        counts = client.statistics()
+        assert (counts.calls, counts.streams, counts.waiting_for_turn) == (3, 1, 2)
+        assert (counts.waiting_for_stream, counts.joining) == (0, 0)
+
+        memory_app.fault("POST", "/queue/join", Hold(answer))
+        for _ in range(70):
+            group.submit(client.endpoint("/hang"), "x")
+        await wait_all_tasks_blocked()
+        counts = client.statistics()
+        # One stream is the session's, and of 59 lanes 48 may send their calls at once.
+        assert (counts.streams, counts.waiting_for_stream) == (60, 70 - 59)
+        assert (counts.requests, counts.max_requests) == (48, 48)
+        assert (counts.waiting_for_request, counts.joining) == (59 - 48, 48)
+
+        answer.set()
+        await wait_all_tasks_blocked()
+        counts = client.statistics()
+        assert (counts.requests, counts.waiting_for_request, counts.joining) == (0, 0, 0)
+
+        memory_app.fault("POST", "/cancel", Hold(trio.Event()))
+        group.cancel_scope.cancel()
+        await wait_all_tasks_blocked()
+        counts = client.statistics()
+        assert counts.calls == counts.waiting_for_stream == counts.waiting_for_turn == 0
+        assert counts.goodbyes == 16
+        assert counts.waiting_for_goodbye > 0
+
+
+async def test_transfers_that_wait_for_others_are_counted(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    memory_app.app.add("echo", inputs=[json_value("a")])
+    memory_app.fault("POST", "/upload", Hold(trio.Event()))
+    async with Client(memory_app.url, transport=memory_app.transport(), max_transfers=2) as client:
+        jobs = [
+            client.submit([handle_file(b"x", name="x.txt") for _ in range(3)], api_name="/echo")
+            for _ in range(2)
+        ]
+        await wait_all_tasks_blocked()
+        counts = client.statistics()
+        assert (counts.transfers, counts.max_transfers) == (2, 2)
+        assert counts.waiting_for_transfer > 0
+        for job in jobs:
+            job.cancel()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from triojob import (
     JobGroup,
     LogMessage,
     ProgressUnit,
+    Status,
     StatusUpdate,
     report,
 )
@@ -91,6 +94,78 @@ async def test_hearing_of_a_failure_is_not_seeing_it():
     assert "unhandled errors" in str(caught.value)
 
 
+async def test_an_instrument_may_look_at_a_failure_without_having_seen_it():
+    class Looks(Instrument):
+        found: BaseException | None = None
+
+        def job_ended(self, job: Job[Any]) -> None:
+            self.found = self.failure_of(job)
+
+    looks = Looks()
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group
+        async with JobGroup(instruments=[looks]) as group:
+            job = group.submit(fails)
+            assert looks.failure_of(job) is None
+            await job.wait()
+    assert isinstance(looks.found, ValueError)
+    assert caught.value.exceptions == (looks.found,)
+
+
+async def test_what_an_instrument_sets_at_the_start_is_the_jobs_own(autojump_clock: MockClock):
+    number: ContextVar[int] = ContextVar("number", default=0)
+
+    class Numbers(Instrument):
+        def job_started(self, job: Job[Any]) -> None:
+            number.set(job.number)
+
+    async def tells() -> set[int]:
+        found = {number.get()}
+        await trio.sleep(1)
+        return found | {await trio.to_thread.run_sync(number.get)}
+
+    async with JobGroup(instruments=[Numbers()]) as group:
+        jobs = [group.submit(tells) for _ in range(5)]
+    assert [await job.result() for job in jobs] == [{job.number} for job in jobs]
+    assert number.get() == 0
+
+
+async def test_a_start_is_told_when_the_turn_comes_and_not_of_one_that_never_has_it(
+    autojump_clock: MockClock,
+):
+    class Starts(Instrument):
+        def __init__(self) -> None:
+            self.starts: list[tuple[int, float]] = []
+
+        def job_started(self, job: Job[Any]) -> None:
+            self.starts.append((job.number, trio.current_time()))
+
+    starts, begin = Starts(), trio.current_time()
+    async with JobGroup(limit=1, instruments=[starts]) as group:
+        jobs = [group.submit(trio.sleep, 1) for _ in range(3)]
+        jobs[1].cancel()
+    assert starts.starts == [(jobs[0].number, begin), (jobs[2].number, begin + 1)]
+
+
+async def test_an_instrument_that_raises_in_what_it_does_itself_is_let_go_of_once(
+    caplog: pytest.LogCaptureFixture,
+):
+    class Reentrant(Instrument):
+        calls = 0
+
+        def job_submitted(self, job: Job[Any]) -> None:
+            self.calls += 1
+            if self.calls == 1:
+                group.submit(talks)
+            raise RuntimeError("broken")
+
+    reentrant = Reentrant()
+    async with JobGroup(instruments=[reentrant]) as group:
+        await group.submit(talks).result()
+        await group.submit(talks).result()
+    assert reentrant.calls == 2
+    assert len(caplog.records) == 2
+
+
 async def test_an_instrument_that_raises_is_logged_and_harms_nobody(
     caplog: pytest.LogCaptureFixture,
 ):
@@ -108,6 +183,7 @@ async def test_an_instrument_that_raises_is_logged_and_harms_nobody(
     assert diary.lines[-1] == ("ended", False)
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert "is not called again" in caplog.text
+    assert isinstance(vars(caplog.records[0])["job"], int)
 
 
 async def test_statistics_add_up(autojump_clock: MockClock):
@@ -130,3 +206,38 @@ async def test_statistics_add_up(autojump_clock: MockClock):
         assert counts() == GroupStatistics(5, 0, 1, 2, 1, 1, 1)
         assert isinstance(failed.exception(), ValueError)
         assert counts() == GroupStatistics(5, 0, 1, 2, 1, 1, 0)
+
+
+async def test_statistics_say_what_is_waited_for_and_where(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+):
+    async def queues(rank: int | None) -> None:
+        report.status(Status.IN_QUEUE, rank=rank)
+        await trio.sleep_forever()
+
+    async def goes_on() -> None:
+        report.output("x")
+        report.log("y")
+        await trio.sleep_forever()
+
+    async with JobGroup(limit=5) as group:
+        assert (group.statistics().oldest, group.statistics().quiet) == (None, None)
+        ended = group.submit(talks)
+        await ended.wait()
+        jobs = [group.submit(queues, rank) for rank in (3, 0, 3, None)]
+        jobs += [group.submit(goes_on), group.submit(talks), group.submit(talks)]
+        await wait_all_tasks_blocked()
+        counts = group.statistics()
+        assert (counts.waiting, counts.limited, counts.running, counts.queued) == (2, 2, 5, 4)
+        assert list(counts.ranks.items()) == [(0, 1), (3, 2)]
+        log = jobs[4].status().log
+        assert log is not None
+        assert jobs[4]._record.heard == log.time, "the last that came of it was no status"
+        later = max(job._record.heard for job in jobs) + timedelta(seconds=90)
+        monkeypatch.setattr("triojob._group.now", lambda: later)
+        counts = group.statistics()
+        assert counts.quiet == 90
+        assert counts.oldest == (later - jobs[0]._record.since).total_seconds()
+        group.cancel_scope.cancel()
+    counts = group.statistics()
+    assert (counts.limited, counts.queued, counts.ranks, counts.oldest) == (0, 0, {}, None)

@@ -1,0 +1,355 @@
+"""The instrument for OpenTelemetry, with its real SDK and exporters in memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import trio
+from opentelemetry import baggage, context, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.core.support import BaseExceptionGroup, Boom, count, fail, sleep
+from tests.servers.faults import Answer
+from tests.servers.scripted import Event, GradioError, ScriptedServer
+from triojob import AppError, Client, Job, JobGroup, Retry, report
+from triojob.opentelemetry import OpenTelemetry
+
+
+class Telemetry:
+    """Keeps what is traced and measured."""
+
+    def __init__(self) -> None:
+        self._exporter = InMemorySpanExporter()
+        self._reader = InMemoryMetricReader()
+        self.tracers = TracerProvider()
+        self.tracers.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self.meters = MeterProvider(metric_readers=[self._reader])
+        self.tracer = self.tracers.get_tracer("test")
+
+    def instrument(self, **options: Any) -> OpenTelemetry:
+        return OpenTelemetry(tracer_provider=self.tracers, meter_provider=self.meters, **options)
+
+    @property
+    def spans(self) -> list[ReadableSpan]:
+        """Those that have ended, in the order of their starts."""
+        return sorted(self._exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
+
+    def of(self, job: Job[Any]) -> ReadableSpan:
+        (span,) = [s for s in self.spans if attributes(s).get("triojob.job.number") == job.number]
+        return span
+
+    def measured(self, name: str) -> list[tuple[float, dict[str, Any]]]:
+        """Return the sum and the attributes of each series of a histogram."""
+        data = self._reader.get_metrics_data()
+        assert data is not None
+        return [
+            (point.sum, dict(point.attributes))
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == name
+            for point in metric.data.data_points
+        ]
+
+
+@pytest.fixture
+def telemetry() -> Telemetry:
+    return Telemetry()
+
+
+def attributes(span: ReadableSpan) -> dict[str, Any]:
+    return dict(span.attributes or {})
+
+
+def events(span: ReadableSpan) -> list[str]:
+    return [event.name for event in span.events]
+
+
+def parent(span: ReadableSpan) -> int | None:
+    return None if span.parent is None else span.parent.span_id
+
+
+def own_id(span: ReadableSpan | trace.Span) -> int:
+    found = span.context if isinstance(span, ReadableSpan) else span.get_span_context()
+    assert found is not None
+    return found.span_id
+
+
+async def test_a_job_is_a_child_of_what_is_current_where_it_is_submitted(
+    autojump_clock: MockClock, telemetry: Telemetry
+) -> None:
+    async def submitter(group: JobGroup, name: str) -> tuple[int, list[Job[Any]]]:
+        with telemetry.tracer.start_as_current_span(name) as span:
+            jobs = []
+            for seconds in (1, 2, 3):
+                jobs.append(group.submit(sleep, seconds))
+                await trio.sleep(0.4)
+            return own_id(span), jobs
+
+    async with JobGroup(instruments=[telemetry.instrument()], limit=2) as group:
+        submitters = [group.submit(submitter, group, name) for name in ("a", "b")]
+        # These two hold the limit until all is submitted, so the jobs start in other tasks' turns.
+        results = [await job.result() for job in submitters]
+        alone = group.submit(sleep, 1)
+    for number, (span_id, jobs) in enumerate(results):
+        outer = next(span for span in telemetry.spans if own_id(span) == span_id)
+        assert parent(outer) == own_id(telemetry.of(submitters[number]))
+        assert [parent(telemetry.of(job)) for job in jobs] == [span_id] * 3
+    assert parent(telemetry.of(alone)) is None
+
+
+async def test_what_a_job_traces_is_below_it_however_many_run_at_once(
+    autojump_clock: MockClock, telemetry: Telemetry
+) -> None:
+    async def inner(number: int) -> None:
+        with telemetry.tracer.start_as_current_span(f"inner {number}"):
+            await trio.sleep(1)
+
+    async def traces(number: int) -> None:
+        await trio.sleep(number % 3)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(inner, number)
+        await trio.sleep(number % 2)
+        with telemetry.tracer.start_as_current_span(f"later {number}"):
+            pass
+
+    async with JobGroup(instruments=[telemetry.instrument()], limit=5) as group:
+        jobs = [group.submit(traces, number) for number in range(20)]
+        before = trace.get_current_span()
+    assert trace.get_current_span() is before, "the submitter's own context is as it was"
+    for number, job in enumerate(jobs):
+        below = [s.name for s in telemetry.spans if parent(s) == own_id(telemetry.of(job))]
+        assert below == [f"inner {number}", f"later {number}"]
+
+
+async def test_how_jobs_end_is_told_and_no_failure_is_seen_by_that(
+    autojump_clock: MockClock, telemetry: Telemetry
+) -> None:
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with JobGroup(instruments=[telemetry.instrument()]) as group:
+            well = group.submit(sleep, 2)
+            failed = group.submit(fail, "the words")
+            stopped = group.submit(trio.sleep_forever)
+            await wait_all_tasks_blocked()
+            stopped.cancel("enough")
+            await failed.wait()
+            assert group.statistics().unseen == 1
+    assert [type(error) for error in caught.value.exceptions] == [Boom]
+
+    span = telemetry.of(well)
+    assert (span.name, span.kind) == (well.name, trace.SpanKind.INTERNAL)
+    assert span.status.status_code is trace.StatusCode.UNSET
+    assert attributes(span) == {
+        "code.function.name": well.name,
+        "triojob.job.number": well.number,
+        "triojob.job.end": "succeeded",
+        "triojob.job.outputs": 1,
+    }
+
+    span = telemetry.of(failed)
+    assert span.status.status_code is trace.StatusCode.ERROR
+    assert span.status.description == "the words"
+    assert attributes(span)["triojob.job.end"] == "failed"
+    assert attributes(span)["error.type"] == "tests.core.support.Boom"
+    assert events(span)[-1] == "exception"
+
+    span = telemetry.of(stopped)
+    assert span.status.status_code is trace.StatusCode.UNSET
+    assert attributes(span)["triojob.job.end"] == "cancelled"
+    assert attributes(span)["triojob.job.cancel_reason"] == "enough"
+    assert "error.type" not in attributes(span)
+
+
+async def test_a_job_that_never_started_has_a_span_too(
+    autojump_clock: MockClock, telemetry: Telemetry
+) -> None:
+    async with JobGroup(instruments=[telemetry.instrument()], limit=1) as group:
+        group.submit(sleep, 1)
+        never = group.submit(sleep, 1)
+        never.cancel()
+    assert events(telemetry.of(never)) == []
+    assert attributes(telemetry.of(never))["triojob.job.end"] == "cancelled"
+
+
+async def test_messages_are_events_without_what_is_in_them(
+    autojump_clock: MockClock, telemetry: Telemetry
+) -> None:
+    async def talks() -> None:
+        for share in (0.1, 0.5):
+            report.progress(share)
+        report.log("private", "warning")
+        for output in ("one", "two"):
+            report.output(output)
+
+    async with JobGroup(instruments=[telemetry.instrument()]) as group:
+        silent = group.submit(talks)
+    async with JobGroup(instruments=[telemetry.instrument(log_text=True)]) as group:
+        open_hearted = group.submit(talks)
+    told = [(event.name, dict(event.attributes or {})) for event in telemetry.of(silent).events]
+    assert told == [
+        ("started", {}),
+        ("status", {"triojob.status": "PROCESSING"}),
+        ("status", {"triojob.status": "PROGRESS"}),
+        ("log", {"triojob.log.level": "warning"}),
+        ("status", {"triojob.status": "ITERATING"}),
+        ("output", {"triojob.output.index": 0}),
+        ("output", {"triojob.output.index": 1}),
+    ]
+    (log,) = [event for event in telemetry.of(open_hearted).events if event.name == "log"]
+    assert dict(log.attributes or {})["triojob.log.text"] == "private"
+
+
+async def test_a_long_stream_keeps_its_first_events(
+    autojump_clock: MockClock, telemetry: Telemetry
+) -> None:
+    async with JobGroup(instruments=[telemetry.instrument()], history=1) as group:
+        job = group.submit(count, 1000)
+    span = telemetry.of(job)
+    assert events(span)[:2] == ["started", "status"]
+    assert events(span).count("output") == 100
+    assert span.dropped_events == 0
+    assert attributes(span)["triojob.job.outputs"] == 1000
+
+
+async def test_waiting_and_taking_are_measured_in_seconds(
+    autojump_clock: MockClock, telemetry: Telemetry
+) -> None:
+    async with JobGroup(instruments=[telemetry.instrument()], limit=1) as group:
+        jobs = [group.submit(sleep, seconds) for seconds in (1, 2)]
+        failing = group.submit(fail)
+        await failing.wait()
+        assert isinstance(failing.exception(), Boom)
+    name = jobs[0].name
+    assert (1 + 3, {"code.function.name": name, "triojob.job.end": "succeeded"}) in (
+        telemetry.measured("triojob.job.duration")
+    )
+    assert (0 + 1, {"code.function.name": name}) in telemetry.measured("triojob.job.wait")
+    ends = [series for _, series in telemetry.measured("triojob.job.duration")]
+    assert {series.get("error.type") for series in ends} == {None, "tests.core.support.Boom"}
+
+
+def add_functions(server: ScriptedServer) -> None:
+    server.app.add("echo", inputs=["a"])
+
+    @server.app.endpoint(inputs=["a"])
+    async def kaput(event: Event) -> None:
+        raise GradioError("kaput")
+
+
+def sent(server: ScriptedServer) -> list[str | None]:
+    joins = [request for request in server.requests if request.path.endswith("/queue/join")]
+    return [request.headers.get("traceparent") for request in joins]
+
+
+async def test_a_call_of_an_app_carries_the_trace_if_that_is_wanted(
+    autojump_clock: MockClock, memory_app: ScriptedServer, telemetry: Telemetry
+) -> None:
+    add_functions(memory_app)
+    token = context.attach(baggage.set_baggage("tenant", "a b"))
+    try:
+        async with Client(
+            memory_app.url,
+            transport=memory_app.transport(),
+            instruments=[telemetry.instrument(propagate=True)],
+        ) as client:
+            own = client.submit("x", api_name="/echo")
+            async with client.session() as session:
+                pinned = session.submit("x", api_name="/echo")
+            async with JobGroup(instruments=[telemetry.instrument()]) as group:
+                group.submit(client.endpoint("/echo"), "x")
+            await client.predict("x", api_name="/echo")
+    finally:
+        context.detach(token)
+    expected: list[str | None] = [None, None]
+    for job in (own, pinned):
+        found = telemetry.of(job).context
+        assert found is not None
+        ids = f"{found.trace_id:032x}-{found.span_id:016x}"
+        expected.append(f"00-{ids}-{found.trace_flags:02x}")
+    assert sorted(sent(memory_app), key=str) == sorted(expected, key=str)
+    with_baggage = [r for r in memory_app.requests if r.headers.get("baggage") == "tenant=a+b"]
+    assert len(with_baggage) == 2, "it is only where the trace is, too"
+
+
+async def test_a_call_of_an_app_says_which_and_how_it_ended(
+    autojump_clock: MockClock, memory_app: ScriptedServer, telemetry: Telemetry
+) -> None:
+    add_functions(memory_app)
+    async with (
+        Client(memory_app.url, transport=memory_app.transport()) as client,
+        JobGroup(instruments=[telemetry.instrument()]) as group,
+    ):
+        job = group.submit(client.endpoint("/kaput"), "x")
+        await job.wait()
+        assert isinstance(job.exception(), AppError)
+    span = telemetry.of(job)
+    assert (span.name, span.kind) == ("/kaput", trace.SpanKind.CLIENT)
+    assert attributes(span) == {
+        "rpc.system.name": "gradio",
+        "rpc.method": "/kaput",
+        "server.address": "scripted.test",
+        "server.port": 80,
+        "error.type": "triojob.AppError",
+        "triojob.job.number": job.number,
+        "triojob.job.end": "failed",
+        "triojob.job.outputs": 0,
+    }
+    told = [dict(event.attributes or {}) for event in span.events]
+    statuses = [event["triojob.status"] for event in told if "triojob.status" in event]
+    assert statuses == ["JOINING_QUEUE", "IN_QUEUE", "PROCESSING"]
+
+
+async def test_each_attempt_of_a_call_carries_the_trace(
+    autojump_clock: MockClock, memory_app: ScriptedServer, telemetry: Telemetry
+) -> None:
+    add_functions(memory_app)
+    full = Answer(503, b'{"detail": "Queue is full."}', {"content-type": "application/json"})
+    memory_app.fault("POST", "/queue/join", full, times=2)
+    instruments = [telemetry.instrument(propagate=True)]
+    async with (
+        Client(memory_app.url, transport=memory_app.transport()) as client,
+        JobGroup(instruments=instruments, retry=Retry()) as group,
+    ):
+        group.submit(client.endpoint("/echo"), "x")
+    assert len(sent(memory_app)) == 3
+    assert len(set(sent(memory_app))) == 1
+    assert sent(memory_app)[0] is not None
+
+
+def test_without_an_sdk_it_does_nothing_and_nothing_is_warned_of() -> None:
+    code = """
+import trio
+from triojob import JobGroup
+from triojob.opentelemetry import OpenTelemetry
+async def main():
+    async with JobGroup(instruments=[OpenTelemetry(propagate=True)]) as group:
+        group.submit(trio.sleep, 0)
+trio.run(main)
+"""
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_without_the_extra_the_error_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["opentelemetry"] = None
+import triojob
+try:
+    import triojob.opentelemetry
+except triojob.MissingExtra as exc:
+    print(exc)
+"""
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert 'pip install "triojob[otel]"' in done.stdout
+    assert done.stderr == ""
