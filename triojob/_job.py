@@ -571,11 +571,7 @@ class Job(Generic[T_co]):
         A job that doesn't stream has its result as its one output.
         Successive outputs of one stream share structure: treat them as read-only.
         """
-        cursor = OutputCursor(self._record.timeline.outputs)
-        values: list[Any] = []
-        while cursor.pending:
-            values.append(cursor.take().output)
-        return values
+        return list(OutputCursor(self._record.timeline.outputs).take_all())
 
     async def wait(self) -> None:
         """Wait until the job has ended, however it ends; its failure stays unseen.

@@ -5,6 +5,7 @@ Positions count from the job's first message, whatever has been dropped since.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
 from ._messages import LogMessage, Output, OutputUpdate, RenderUpdate, StatusUpdate
@@ -124,6 +125,11 @@ class OutputCursor:
         update = OutputUpdate(output.show(self._state), self._position, output.time)
         self._position += 1
         return update
+
+    def take_all(self) -> Iterator[Any]:
+        """Build the values of all outputs that are there to take, and step past each."""
+        while self.pending:
+            yield self.take().output
 
 
 class UpdateCursor:

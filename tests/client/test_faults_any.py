@@ -16,19 +16,9 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from tests.client.faults_support import TIMES, clean_client
 from tests.client.sessions_support import Streams
+from tests.servers.any_faults import breaks, delays, losses, pieces, silences
 from tests.servers.description import App
-from tests.servers.faults import (
-    Answer,
-    Cut,
-    Delay,
-    Drip,
-    EndAfter,
-    Fault,
-    Lose,
-    Silence,
-    Split,
-    Stall,
-)
+from tests.servers.faults import Answer, Fault
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
 from triojob import AppError, Client, ClientSession, Job, JobCancelled, TriojobError
 
@@ -96,17 +86,14 @@ headers = st.sampled_from([{}, {"retry-after": "7"}, {"location": "http://elsewh
 seconds = st.sampled_from([0.0, 0.5, 1.0, 2.5, 30.0, 200.0])
 sizes = st.integers(0, 700)
 of_requests = st.one_of(
-    st.builds(Lose, handled=st.booleans(), reset=st.booleans()),
-    st.builds(Silence, handled=st.booleans()),
-    st.builds(Delay, seconds, handled=st.booleans()),
+    losses,
+    silences,
+    delays(seconds),
     st.builds(Answer, statuses, bodies, headers),
 )
 of_streams = st.one_of(
-    st.builds(Cut, sizes, reset=st.booleans()),
-    st.builds(Stall, sizes),
-    st.builds(EndAfter, st.integers(0, 6), forget=st.booleans()),
-    st.builds(Split, st.integers(1, 99)),
-    st.builds(Drip, st.integers(50, 500), st.sampled_from([0.0, 1.0, 61.0])),
+    breaks(sizes),
+    pieces(st.integers(1, 99), st.integers(50, 500), st.sampled_from([0.0, 1.0, 61.0])),
 )
 times = st.integers(1, 3)
 rules = st.one_of(

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-import trustme
 
 from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer, open_server
+from tests.servers.tls import Authority
 from triojob import Client, ConnectionFailed, ConnectionLost, UnexpectedResponse
 
 from .opening_support import (
@@ -28,28 +28,19 @@ SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
+def authority() -> Authority:
+    return Authority()
 
 
 @pytest.fixture(scope="module")
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    """Make the settings of a client that knows the authority."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-def settings_of_server(authority: trustme.CA, name: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
+def trusting(authority: Authority) -> ssl.SSLContext:
+    return authority.client()
 
 
 @pytest.fixture
-async def secure(authority: trustme.CA) -> AsyncIterator[ScriptedServer]:
+async def secure(authority: Authority) -> AsyncIterator[ScriptedServer]:
     with trio.fail_after(SECONDS):
-        async with open_server(tls=settings_of_server(authority, "127.0.0.1")) as server:
+        async with open_server(tls=authority.server("127.0.0.1")) as server:
             add_functions(server)
             yield server
 
@@ -82,11 +73,11 @@ async def test_verification_may_be_turned_off(secure: ScriptedServer) -> None:
 
 @pytest.mark.parametrize("verify", [True, False], ids=["verified", "unverified"])
 async def test_a_certificate_for_another_name(
-    authority: trustme.CA, trusting: ssl.SSLContext, verify: bool
+    authority: Authority, trusting: ssl.SSLContext, verify: bool
 ) -> None:
     """The authority is known, but it never said that this is the host."""
     with trio.fail_after(SECONDS):
-        async with open_server(tls=settings_of_server(authority, "other.test")) as server:
+        async with open_server(tls=authority.server("other.test")) as server:
             if verify:
                 with pytest.raises(ConnectionFailed, match="certificate"):
                     async with Client(server.url, verify=trusting):

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
-import trustme
 
+from tests.servers.tls import Authority
 from triojob.gradio._connections import Broken, Connections, NotConnected, TimedOut, Wire, connect
 
 from .support import PLAIN, ask
@@ -23,21 +23,13 @@ Serve = Callable[[trio.SocketStream], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
+def authority() -> Authority:
+    return Authority()
 
 
 @pytest.fixture(scope="module")
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-def settings_of_server(authority: trustme.CA, name: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    return context
+def trusting(authority: Authority) -> ssl.SSLContext:
+    return authority.client()
 
 
 @asynccontextmanager
@@ -184,8 +176,8 @@ async def say_hello_securely(stream: trio.SSLStream[trio.SocketStream]) -> None:
         await stream.send_all(PLAIN)
 
 
-async def test_requests_by_tls(authority: trustme.CA, trusting: ssl.SSLContext) -> None:
-    settings = settings_of_server(authority, "127.0.0.1")
+async def test_requests_by_tls(authority: Authority, trusting: ssl.SSLContext) -> None:
+    settings = authority.server("127.0.0.1")
     async with serving(by_tls(settings, say_hello_securely)) as port:
         connections = to(port, trusting)
         for _ in range(3):
@@ -196,10 +188,10 @@ async def test_requests_by_tls(authority: trustme.CA, trusting: ssl.SSLContext) 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "other.test"])
 async def test_a_certificate_that_is_not_trusted(
-    authority: trustme.CA, trusting: ssl.SSLContext, name: str
+    authority: Authority, trusting: ssl.SSLContext, name: str
 ) -> None:
     """Of an authority that nobody knows, or for another name."""
-    settings = settings_of_server(authority, name)
+    settings = authority.server(name)
     tls = trusting if name == "other.test" else ssl.create_default_context()
     async with serving(by_tls(settings, say_hello_securely)) as port:
         with pytest.raises(NotConnected) as caught:

@@ -8,18 +8,8 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, settings, strategies as st
 
 from tests.model.app import Plan
-from tests.servers.faults import (
-    Answer,
-    Cut,
-    Delay,
-    Drip,
-    EndAfter,
-    Fault,
-    Lose,
-    Silence,
-    Split,
-    Stall,
-)
+from tests.servers.any_faults import breaks, delays, losses, pieces, silences
+from tests.servers.faults import Answer, Cut, Fault
 
 profile = settings(
     # The same programs each time: a failure is the change's, never the day's.
@@ -46,28 +36,25 @@ picks = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5])
 
 FULL = {"detail": "Queue is full. Max size is 1 and size is 1."}
 DAMAGE: dict[tuple[str, str], st.SearchStrategy[Fault]] = {
-    ("POST", "/queue/join"): st.builds(Lose, st.booleans(), st.booleans())
-    | st.builds(Silence, st.booleans())
+    ("POST", "/queue/join"): losses
+    | silences
     | st.sampled_from([Answer(503, FULL), Answer(500, b"no"), Answer(429), Answer(200, b"{")])
     | st.builds(Cut, st.integers(0, 40)),
-    ("GET", "/queue/data"): st.builds(Cut, sizes, st.booleans())
-    | st.builds(Stall, sizes)
-    | st.builds(EndAfter, st.integers(0, 6), st.booleans())
-    | st.builds(Lose, st.booleans(), st.booleans())
+    ("GET", "/queue/data"): breaks(sizes)
+    | losses
     | st.sampled_from([Answer(404, b""), Answer(502, b"proxy")]),
     ("GET", "/config"): st.just(Answer(500, b"no")),
     ("GET", "/app_id"): st.just(Answer(500, b"no")),
 }
 """Faults that may fail calls."""
 NUISANCES: dict[tuple[str, str], st.SearchStrategy[Fault]] = {
-    ("POST", "/cancel"): st.builds(Lose, st.booleans(), st.booleans())
-    | st.builds(Silence, st.booleans())
-    | st.builds(Delay, st.integers(0, 7), st.booleans())
+    ("POST", "/cancel"): losses
+    | silences
+    | delays(st.integers(0, 7))
     | st.just(Answer(500, b"no")),
-    ("POST", "/queue/join"): st.builds(Delay, st.integers(0, 3), st.booleans()),
-    ("GET", "/queue/data"): st.builds(Delay, st.integers(0, 3), st.booleans())
-    | st.builds(Split, st.integers(7, 60))
-    | st.builds(Drip, st.integers(150, 600), st.sampled_from([0.001, 0.5])),
+    ("POST", "/queue/join"): delays(st.integers(0, 3)),
+    ("GET", "/queue/data"): delays(st.integers(0, 3))
+    | pieces(st.integers(7, 60), st.integers(150, 600), st.sampled_from([0.001, 0.5])),
 }
 """Faults that may fail none."""
 

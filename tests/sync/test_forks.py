@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,14 +47,32 @@ def ended_well(pid):
 needs_fork = pytest.mark.skipif(not HAS_FORK, reason="there is no fork here")
 
 
-def script(folder: Path, code: str, server: ServerThread) -> Script:
-    return Script(folder, START + code, server.url)
+END = """
+print("good")
+"""
+
+Start = Callable[[str], Script]
+Run = Callable[[str], None]
+
+
+@pytest.fixture
+def start(tmp_path: Path, own_server: ServerThread) -> Start:
+    """Start a script, which is given the URL of `own_server`."""
+    return lambda code: Script(tmp_path, START + code, own_server.url)
+
+
+@pytest.fixture
+def run(start: Start) -> Run:
+    """Run a script to its end, to which it must come without a word but the last one."""
+
+    def run(code: str) -> None:
+        assert start(code + END).end() == (0, "good", "")
+
+    return run
 
 
 @needs_fork
-def test_parent_and_child_go_on_with_the_same_client(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_parent_and_child_go_on_with_the_same_client(run: Run) -> None:
     code = """
 client = Client(sys.argv[1])
 assert client.predict("first", api_name="/greet") == "Hello first!"
@@ -72,15 +91,12 @@ assert client.predict("second", api_name="/greet") == "Hello second!"
 assert under_way.result() == "parent's"
 assert client.session_hash == hash_before
 assert all(map(ended_well, children))
-print("good")
 """
-    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+    run(code)
 
 
 @needs_fork
-def test_the_parents_jobs_say_in_the_child_that_they_are_not_its_own(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_the_parents_jobs_say_in_the_child_that_they_are_not_its_own(run: Run) -> None:
     code = """
 client = Client(sys.argv[1])
 job = client.submit("x", api_name="/endless")
@@ -114,15 +130,12 @@ assert ended_well(in_child(child))
 assert not job.done()
 next(job)
 job.cancel()
-print("good")
 """
-    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+    run(code)
 
 
 @needs_fork
-def test_jobs_and_groups_of_a_trio_run_are_not_the_childs(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_jobs_and_groups_of_a_trio_run_are_not_the_childs(run: Run) -> None:
     code = """
 import trio
 
@@ -161,15 +174,12 @@ async def main():
         running.cancel()
 
 trio.run(main)
-print("good")
 """
-    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+    run(code)
 
 
 @needs_fork
-def test_a_portal_of_the_parent_is_closed_in_the_child(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_a_portal_of_the_parent_is_closed_in_the_child(run: Run) -> None:
     code = """
 import trio
 
@@ -192,15 +202,12 @@ with start_portal() as portal:
 
     assert ended_well(in_child(child))
     assert client.predict("ada", api_name="/greet") == "Hello ada!"
-print("good")
 """
-    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+    run(code)
 
 
 @needs_fork
-def test_forking_while_threads_are_in_the_midst_of_everything(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_forking_while_threads_are_in_the_midst_of_everything(run: Run) -> None:
     code = """
 sys.setswitchinterval(1e-6)
 client = Client(sys.argv[1])
@@ -239,15 +246,12 @@ for _ in range(5):
 over.set()
 for worker in workers:
     worker.join()
-print("good")
 """
-    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+    run(code)
 
 
 @needs_fork
-def test_a_failure_that_the_parent_has_not_seen_is_logged_by_the_parent_only(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_a_failure_that_the_parent_has_not_seen_is_logged_by_the_parent_only(start: Start) -> None:
     code = """
 client = Client(sys.argv[1])
 job = client.submit("kaput", api_name="/fail")
@@ -256,9 +260,9 @@ if os.fork() == 0:
     sys.exit()  # with all that an ordinary end does
 os.wait()
 """
-    status, out, err = script(tmp_path, code, own_server).end()
+    status, out, err = start(code).end()
     assert (status, out) == (0, "")
-    assert err.count("/fail failed, and nobody asked for its result") == 1
+    assert err.count(" /fail: it failed, and nobody asked for its result") == 1
 
 
 METHODS = ["spawn", *(["fork"] if HAS_FORK else []), *(["forkserver"] if HAS_FORK else [])]
@@ -266,7 +270,7 @@ METHODS = ["spawn", *(["fork"] if HAS_FORK else []), *(["forkserver"] if HAS_FOR
 
 @pytest.mark.parametrize("method", METHODS)
 def test_processes_of_a_pool_have_clients_of_their_own(
-    tmp_path: Path, own_server: ServerThread, method: str
+    start: Start, own_server: ServerThread, method: str
 ) -> None:
     """As the workers of ``pytest -n``, and of web servers."""
     code = f"""
@@ -286,13 +290,13 @@ if __name__ == "__main__":
     assert work(9) == "Hello 9!"
     print("good")
 """
-    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+    assert start(code).end() == (0, "good", "")
     own_server.until(lambda server: not server.open_connections)
 
 
 @pytest.mark.parametrize("method", METHODS[:2])
 def test_a_process_that_ends_with_jobs_under_way_ends(
-    tmp_path: Path, own_server: ServerThread, method: str
+    start: Start, own_server: ServerThread, method: str
 ) -> None:
     code = f"""
 def work(url):
@@ -306,14 +310,14 @@ if __name__ == "__main__":
     process.join()
     print(process.exitcode)
 """
-    assert script(tmp_path, code, own_server).end() == (0, "0", "")
+    assert start(code).end() == (0, "0", "")
     own_server.until(lambda server: not server.open_connections)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the descriptors in /proc")
 @needs_fork
 def test_closing_in_the_child_leaves_the_parents_connections(
-    tmp_path: Path, own_server: ServerThread
+    run: Run, own_server: ServerThread
 ) -> None:
     code = """
 client = Client(sys.argv[1])
@@ -329,7 +333,6 @@ assert ended_well(in_child(child))
 for _ in range(5):
     next(job)
 assert not job.done()
-print("good")
 """
-    assert script(tmp_path, code, own_server).end() == (0, "good", "")
+    run(code)
     own_server.until_told(1)

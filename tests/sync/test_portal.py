@@ -30,7 +30,8 @@ in_thread = trio.to_thread.run_sync
 def _no_thread_left(shared_server: ServerThread) -> Iterator[None]:
     before = threads()
     yield
-    assert threads() == before
+    # Those that end meanwhile may be anybody's: of tests before these, too.
+    assert threads() - before == set()
 
 
 def test_a_portal_runs_async_functions_in_one_thread_of_its_own() -> None:

@@ -420,8 +420,7 @@ class Job(concurrent.futures.Future[Any]):
     def _list(self, record: JobRecord) -> None:
         if self._listed is None:
             self._listed = OutputCursor(record.timeline.outputs)
-        while self._listed.pending:
-            self._values.append(self._listed.take().output)
+        self._values.extend(self._listed.take_all())
 
     def __iter__(self) -> Iterator[Any]:
         return self
