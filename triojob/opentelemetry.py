@@ -19,10 +19,10 @@ from ._version import __version__
 
 try:
     from opentelemetry import context, metrics, propagate, trace
-except ImportError as exc:
+except ImportError as _error:
     raise MissingExtra(
         'triojob.opentelemetry needs the API of OpenTelemetry: pip install "triojob[otel]"'
-    ) from exc
+    ) from _error
 
 _Attributes = dict[str, str | int | bool]
 

@@ -124,6 +124,18 @@ def states(server: ScriptedServer, name: str) -> list[str]:
     return [event.state for event in server.events.values() if event.endpoint.name == name]
 
 
+def all_tasks() -> list[trio.lowlevel.Task]:
+    """Return every task of this Trio run."""
+    found = []
+    tasks = [trio.lowlevel.current_root_task()]
+    while tasks:
+        task = tasks.pop()
+        if task is not None:
+            found.append(task)
+            tasks += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+    return found
+
+
 async def quiet(server: ScriptedServer) -> None:
     """Wait until nothing runs or streams on the server, and the clients have noticed."""
     await server.settled()

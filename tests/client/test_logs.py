@@ -6,12 +6,14 @@ import logging
 
 import pytest
 import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.servers.faults import Answer
+from tests.servers.faults import Answer, Hold
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import AppError, Client, JobGroup
 
 from .opening_support import LOGIN, PASSWORD, add_functions, cookies_of, wait_until_running
+from .sessions_support import all_tasks
 
 TOKEN, COOKIE = "t0ken-of-mine", "c00kie-of-mine"
 PAYLOAD, WORDS, YIELDED = "payload-of-mine", "words-of-the-app", "yielded-by-the-app"
@@ -109,3 +111,28 @@ async def test_a_busy_session_says_which_job_each_line_is_about(
     warnings = [record for record in said(caplog) if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert vars(warnings[0])["endpoint"] == "/hang"
+
+
+async def test_tasks_say_which_job_they_work_for(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_functions(memory_app)
+    memory_app.fault("POST", "/queue/join", Hold(trio.Event()), times=1)
+    memory_app.fault("POST", "/cancel", Hold(trio.Event()))
+    transport = memory_app.transport()
+    async with Client(memory_app.url, transport=transport) as client, JobGroup() as group:
+        sent = group.submit(client.endpoint("/hang"), "x")
+        await wait_all_tasks_blocked()
+        stopped, running = (group.submit(client.endpoint("/hang"), "x") for _ in range(2))
+        await wait_until_running(memory_app, 2)
+        stopped.cancel()
+        await wait_all_tasks_blocked()
+        names = {task.name for task in all_tasks()}
+        assert {
+            f"<job #{sent.number} /hang>",
+            f"<join #{sent.number} /hang>",
+            f"<goodbye #{stopped.number} /hang>",
+            f"<job #{running.number} /hang>",
+        } <= names
+        assert not [name for name in names if f"job #{stopped.number}" in name]
+        group.cancel_scope.cancel()

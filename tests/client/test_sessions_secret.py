@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.client.sessions_support import add_notebook, add_sleeper, hashes, opened
+from tests.client.sessions_support import add_notebook, add_sleeper, all_tasks, hashes, opened
 from tests.servers.faults import Answer, Cut, Hold, Lose
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Timeouts, TriojobError
@@ -41,17 +41,6 @@ async def test_no_repr_shows_it(autojump_clock: MockClock, memory_app: ScriptedS
         assert_unknown(repr([client, session, endpoints, jobs, tasks]), memory_app)
         assert len(set(hashes(memory_app))) == 4
         answer.set()
-
-
-def all_tasks() -> list[trio.lowlevel.Task]:
-    found = []
-    tasks = [trio.lowlevel.current_root_task()]
-    while tasks:
-        task = tasks.pop()
-        if task is not None:
-            found.append(task)
-            tasks += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
-    return found
 
 
 async def test_no_log_line_shows_it(

@@ -200,7 +200,7 @@ class _RemoteCall(Call):
         result = await record.receive()
         if result is None:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(stage.run, name=f"<files of {self.name}>")
+                nursery.start_soon(stage.run, name=f"<files #{record.number} {self.name}>")
                 result = await record.receive()
                 nursery.cancel_scope.cancel()
         assert result is not None
@@ -215,7 +215,7 @@ class _RemoteCall(Call):
         filled = ""
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(record.receive)
+            nursery.start_soon(record.receive, name=f"<upload #{record.number} {self.name}>")
             try:
                 values = await upload_files(
                     self._hub.http,

@@ -54,7 +54,7 @@ class InputFeed:
         self._news.unpark_all()
         if self._once and not self._closed:
             self._closed = True
-            self._background.start_soon(self._close_quietly, name=f"<close {self._name}>")
+            self._background.start_soon(self._close_quietly, name=self._task("close"))
 
     def end(self) -> None:
         """The call has ended, however it ended."""
@@ -117,7 +117,7 @@ class InputFeed:
                 done.set()
 
         waiting = True
-        self._background.start_soon(post, name=f"<input of {self._name}>")
+        self._background.start_soon(post, name=self._task("input"))
         try:
             await done.wait()
         finally:
@@ -151,6 +151,10 @@ class InputFeed:
         except TriojobError as exc:
             # Then it ends by itself, when the app has waited long enough.
             self._log(logging.DEBUG, "its input could not be closed: %s", exc)
+
+    def _task(self, what: str) -> str:
+        number = "" if self._delivery is None else f"#{self._delivery.number} "
+        return f"<{what} {number}{self._name}>"
 
     def _log(self, level: int, text: str, error: TriojobError) -> None:
         assert self._delivery is not None

@@ -699,7 +699,9 @@ class Session:
             self._last_use = self._last_use or self._lane
             # Those of now: one that comes while the task starts is not to be stopped.
             calls = tuple(function.calls)
-            self._hub.background.start_soon(self._tell, function, calls, name="<goodbye>")
+            which = f"#{calls[0].number}" if len(calls) == 1 else f"of {len(calls)} calls of"
+            name = f"<goodbye {which} {calls[0].name}>"
+            self._hub.background.start_soon(self._tell, function, calls, name=name)
 
     @trio.lowlevel.enable_ki_protection
     async def _tell(self, function: _Function, calls: tuple[Delivery, ...]) -> None:
