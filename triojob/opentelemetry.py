@@ -156,7 +156,8 @@ class OpenTelemetry(Instrument):
     def job_ended(self, job: Job[Any]) -> None:
         """End the span and say how the job ended, without having seen that."""
         entry = self._spans.pop(job.number)
-        span, attributes = entry.span, entry.attributes
+        # A copy, as an SDK may have kept the one that it was given for the metric of the waiting.
+        span, attributes = entry.span, dict(entry.attributes)
         error = self.failure_of(job)
         attributes["triojob.job.end"] = "succeeded"
         if job.cancelled:
