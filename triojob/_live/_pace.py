@@ -1,0 +1,85 @@
+"""How fast a number of things gets done, and how long the rest will take: arithmetic only."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+SAMPLE_SECONDS = 0.5
+"""How far apart samples are at least, so that a thousand ends in a burst are one sample."""
+SAMPLES = 64
+"""How many samples are kept: half a minute of many short things, and more of few long ones."""
+
+
+class Pace:
+    """Counts what gets done, and says its rate of late and when all will be done.
+
+    Time is any clock that counts seconds, such as `trio.current_time`; each method is told it.
+
+    Args:
+        now: When the counting begins.
+        total: How many things there will be, or None if nobody knows.
+        done: How many were done before; they count for the rest, not for the rate.
+    """
+
+    def __init__(self, now: float, *, total: float | None = None, done: int = 0) -> None:
+        self.began = now
+        self.total = total
+        self.done = done
+        self._samples: deque[tuple[float, int]] = deque([(now, done)], maxlen=SAMPLES)
+
+    def count(self, now: float, n: int = 1) -> None:
+        """Count ``n`` things that were done just now."""
+        self.done += n
+        if now - self._samples[-1][0] >= SAMPLE_SECONDS:
+            self._samples.append((now, self.done))
+
+    def rate(self, now: float) -> float | None:
+        """Return how many get done each second, of late; None before the first, or too early."""
+        since, before = self._samples[0]
+        if self.done == before or now - since < SAMPLE_SECONDS:
+            return None
+        return (self.done - before) / (now - since)
+
+    def eta(self, now: float) -> float | None:
+        """Return in how many seconds all will be done; None where that can't be told."""
+        if self.total is None:
+            return None
+        if self.done >= self.total:
+            return 0.0
+        rate = self.rate(now)
+        return None if rate is None else (self.total - self.done) / rate
+
+    def share(self) -> float | None:
+        """Return the share that is done, 0 to 1; None where the total is not known."""
+        if self.total is None:
+            return None
+        return min(1.0, self.done / self.total) if self.total > 0 else 1.0
+
+
+def duration(seconds: float) -> str:
+    """Say a time for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``, ``4 d 2 h``."""
+    if not math.isfinite(seconds):
+        return "?"
+    seconds = max(0.0, seconds)
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    minutes = round(seconds / 60)
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    hours = round(seconds / 3600)
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def per_second(rate: float) -> str:
+    """Say a rate for people: ``120/s``, ``3.1/s``, ``4.2/min``, ``1.5/h``."""
+    unit = "s"
+    for longer in ("min", "h"):
+        if rate < 0.1:
+            rate, unit = rate * 60, longer
+    return f"{rate:.{0 if rate >= 99.5 else 1}f}/{unit}"
