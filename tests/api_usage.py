@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import trio
 from outcome import Outcome
+from rich.console import Console
 from typing_extensions import assert_type
 
 import triojob
@@ -69,6 +70,7 @@ from triojob import (
     ValidationError,
     duplicate,
     handle_file,
+    live,
     report,
     sync,
 )
@@ -405,6 +407,9 @@ async def watching(client: Client) -> None:
     async with JobGroup(instruments=[OpenTelemetry(), OpenTelemetry(propagate=True)]):
         pass
     Client("http://app", instruments=[OpenTelemetry(log_text=True), Watcher()])
+    titles: dict[Job[str], str] = {}
+    async with live(group, client, total=10, title=titles.get, console=Console()) as nothing:
+        assert_type(nothing, None)
 
 
 # --- The bridge ---

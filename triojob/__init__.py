@@ -2,7 +2,7 @@
 
 The layers, each of which imports only from those under it:
 
-1. surfaces: the command line and the demo
+1. surfaces: the command line, the demo and the live view
 2. Gradio: client, endpoints, sessions, one driver for each protocol, bytes
 3. the core, which knows nothing of Gradio: group, job, messages, exceptions
 
@@ -41,6 +41,7 @@ from ._errors import (
 from ._group import JobGroup as JobGroup
 from ._instruments import GroupStatistics as GroupStatistics, Instrument as Instrument
 from ._job import Job as Job, OutputIterator as OutputIterator, UpdateIterator as UpdateIterator
+from ._live._view import live as live
 from ._messages import (
     LogMessage as LogMessage,
     OutputUpdate as OutputUpdate,

@@ -114,6 +114,17 @@ class Following:
     def _tell(self, job: Job[Any], log: JobLog | None, method: str, *args: Any) -> None:
         if log is not None:
             log(method)
+    def add(self, instrument: Instrument) -> None:
+        """Call the methods of one more."""
+        self._instruments.append(instrument)
+
+    def remove(self, instrument: Instrument) -> None:
+        """Call it no more; one that has raised is gone already."""
+        if instrument in self._instruments:
+            self._instruments.remove(instrument)
+
+    def tell(self, method: str, *args: Any) -> None:
+        """Call a method of each instrument."""
         for instrument in tuple(self._instruments):
             try:
                 getattr(instrument, method)(job, *args)

@@ -31,7 +31,8 @@ def test_a_burst_at_the_start_is_no_rate_yet():
 
 
 def test_what_was_done_before_counts_for_the_rest_and_not_for_the_rate():
-    pace = Pace(0.0, total=100, done=90)
+    pace = Pace(0.0, total=100)
+    pace.credit(90)
     assert pace.rate(10.0) is None
     pace.count(10.0, 5)
     assert (pace.rate(10.0), pace.eta(10.0)) == (0.5, 10.0)

@@ -72,7 +72,7 @@ def run(options: Options) -> int:
 
 
 async def _main(options: Options) -> int:
-    stage = Stage(Console(highlight=False), plain=options.plain)
+    stage = Stage(Console(highlight=False, force_terminal=False if options.plain else None))
     # Where the environment names a proxy, it is not for an app on this machine.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     signals: list[int] = []

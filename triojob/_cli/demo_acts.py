@@ -10,6 +10,7 @@ from typing import Any
 
 import trio
 
+import triojob
 from triojob import AppError, Client, Job, JobCancelled, JobGroup, JobTimeout, StatusUpdate
 
 from .demo_stage import Stage
@@ -47,16 +48,16 @@ async def fan_out(client: Client, stage: Stage, jobs: int, limit: int) -> None:
     stage.act("Fan-out", f"async with JobGroup(limit={limit}) as group: group.submit(render, view)")
     stage.say(f"{jobs} jobs; the group sends {limit} at a time, the app runs 3 at a time")
     render = client.endpoint("/render")
-    submitted: list[Job[str]] = []
-    with stage.board() as show:
-        # Leaving the group waits for its jobs.  Had one failed, this would raise it.
-        async with JobGroup(limit=limit) as group:
-            for number, view in zip(range(1, jobs + 1), itertools.cycle(VIEWS)):
-                job = group.submit(render, view)
-                submitted.append(job)
-                show(f"{number:>2} {view}", job)
+    titles: dict[Job[str], str] = {}
+    # Leaving the group waits for its jobs.  Had one failed, this would raise it.
+    async with (
+        JobGroup(limit=limit) as group,
+        triojob.live(group, total=jobs, title=titles.get, console=stage.console),
+    ):
+        for number, view in zip(range(1, jobs + 1), itertools.cycle(VIEWS)):
+            titles[group.submit(render, view)] = f"{number:>2} {view}"
     # They have all ended, so no result is waited for.
-    pictures = [await job.result() for job in submitted]
+    pictures = [await job.result() for job in titles]
     stage.block(pictures[0], f"render({VIEWS[0]!r})")
     stage.end_act(f"{len(pictures)} pictures; no job was lost, none was left behind")
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Any, final
+from typing import final
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.panel import Panel
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
-
-from triojob import Job, Status, StatusUpdate
 
 FRAME_SECONDS = 0.05
 
@@ -28,9 +23,9 @@ class Stage:
     Nothing here has a thread or a timer of its own: the jobs' messages move the picture.
     """
 
-    def __init__(self, console: Console, *, plain: bool) -> None:
+    def __init__(self, console: Console) -> None:
         self.console = console
-        self.plain = plain or not console.is_terminal
+        self.plain = not console.is_terminal
         self._results: list[tuple[str, str, str]] = []
         self._act = ""
         self._began = 0.0
@@ -101,29 +96,6 @@ class Stage:
             with Picture(self.console) as picture:
                 yield lambda text: picture.show(Panel(Text(text), title=Text(title), width=64))
 
-    @contextmanager
-    def board(self) -> Generator[Callable[[str, Job[Any]], None], None, None]:
-        """Give a function that puts a job, with a title, on a board of jobs."""
-        if self.plain:
-            yield self._tell_of
-        else:
-            with Picture(self.console) as picture:
-                board = Board(rows=max(3, self.console.height - 6), changed=picture.show)
-                yield board.add
-
-    def _tell_of(self, title: str, job: Job[Any]) -> None:
-        told = ""
-
-        def tell(status: StatusUpdate) -> None:
-            nonlocal told
-            state = describe(status)[0]
-            if state != told:
-                told = state
-                self.say(f"{title:<20} {state}")
-
-        tell(job.status())
-        job.on_status(tell)
-
 
 @final
 class Picture:
@@ -148,66 +120,3 @@ class Picture:
         self._live.update(picture, refresh=is_due)
         if is_due:
             self._drawn = time.monotonic()
-
-
-@dataclass
-class Board:
-    """The jobs of a fan-out, a row for each, as a picture that follows their status."""
-
-    rows: int
-    changed: Callable[[RenderableType], None]
-    jobs: list[tuple[str, Job[Any], datetime]] = field(default_factory=list[Any])
-
-    def add(self, title: str, job: Job[Any]) -> None:
-        """Add a job."""
-        self.jobs.append((title, job, datetime.now(timezone.utc)))
-        # A listener is a plain function, called at each change: no task, no polling.
-        job.on_status(lambda _: self.changed(self))
-
-    def __rich__(self) -> Table:
-        """Draw it, from snapshots of the jobs."""
-        ended = sum(job.done for _, job, _ in self.jobs)
-        table = Table(box=box.ROUNDED, caption=f"{ended} of {len(self.jobs)} ended")
-        table.add_column("job", no_wrap=True)
-        table.add_column("state", min_width=18, no_wrap=True)
-        table.add_column("progress", max_width=20)
-        table.add_column("time", min_width=8, justify="right", no_wrap=True)
-        shown = self.jobs
-        if len(shown) > self.rows:
-            shown = sorted(shown, key=lambda item: item[1].done)[: self.rows]
-        for title, job, added in shown:
-            status = job.status()
-            state, style = describe(status)
-            seconds = (status.time - added).total_seconds()
-            table.add_row(
-                Text(title),
-                Text(state, style=style),
-                bar(status),
-                f"{seconds:.1f} s" if job.done else f"eta {status.eta:.0f} s" if status.eta else "",
-            )
-        return table
-
-
-def bar(status: StatusUpdate) -> RenderableType:
-    """Draw the progress that the app tells of."""
-    if status.code is Status.FINISHED:
-        return ProgressBar(total=1, completed=1)
-    unit = status.progress_data[0] if status.progress_data else None
-    if unit is None or not unit.length:
-        return ""
-    return ProgressBar(total=unit.length, completed=unit.index or 0)
-
-
-def describe(status: StatusUpdate) -> tuple[str, str]:
-    """Say where a job is, in words and in a style."""
-    if status.code is Status.STARTING:
-        return "waits in the group", "dim"
-    if status.code is Status.IN_QUEUE and status.rank is not None:
-        return f"queued, {status.rank} ahead", "yellow"
-    if status.code <= Status.IN_QUEUE:
-        return "on its way", "yellow"
-    if status.code < Status.FINISHED:
-        return "running", "cyan"
-    if status.code is Status.FINISHED:
-        return ("done", "green") if status.success else ("failed", "red")
-    return "cancelled", "red"

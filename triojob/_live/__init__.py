@@ -1,1 +1,1 @@
-"""The live view of jobs: `triojob.live`; rich is imported once a view is made."""
+"""The live view of jobs; rich is imported once a view is made."""

@@ -19,27 +19,36 @@ class Pace:
     Args:
         now: When the counting begins.
         total: How many things there will be, or None if nobody knows.
-        done: How many were done before; they count for the rest, not for the rate.
     """
 
-    def __init__(self, now: float, *, total: float | None = None, done: int = 0) -> None:
+    def __init__(self, now: float, *, total: float | None = None) -> None:
         self.began = now
         self.total = total
-        self.done = done
-        self._samples: deque[tuple[float, int]] = deque([(now, done)], maxlen=SAMPLES)
+        self._before = 0
+        self._counted = 0
+        self._samples: deque[tuple[float, int]] = deque([(now, 0)], maxlen=SAMPLES)
+
+    @property
+    def done(self) -> int:
+        """How many are done in all."""
+        return self._before + self._counted
+
+    def credit(self, n: int) -> None:
+        """Count ``n`` that were done before anybody looked: nothing to take a rate from."""
+        self._before += n
 
     def count(self, now: float, n: int = 1) -> None:
         """Count ``n`` things that were done just now."""
-        self.done += n
+        self._counted += n
         if now - self._samples[-1][0] >= SAMPLE_SECONDS:
-            self._samples.append((now, self.done))
+            self._samples.append((now, self._counted))
 
     def rate(self, now: float) -> float | None:
         """Return how many get done each second, of late; None before the first, or too early."""
         since, before = self._samples[0]
-        if self.done == before or now - since < SAMPLE_SECONDS:
+        if self._counted == before or now - since < SAMPLE_SECONDS:
             return None
-        return (self.done - before) / (now - since)
+        return (self._counted - before) / (now - since)
 
     def eta(self, now: float) -> float | None:
         """Return in how many seconds all will be done; None where that can't be told."""

@@ -95,6 +95,10 @@ class _Surface(ABC):
     @abstractmethod
     def _own_group(self) -> JobGroup: ...
 
+    def _groups(self) -> tuple[JobGroup, ...]:
+        """Return the groups whose jobs are this object's."""
+        return (self._own_group(),)
+
     @property
     def jobs(self) -> tuple[Job[Any], ...]:
         """The jobs of this group that wait or run, and those whose failure nobody has seen."""
@@ -302,6 +306,10 @@ class Client(_Surface):
         self._validate = validate
         self._instruments = tuple(instruments)
         self._group = JobGroup(limit=limit, history=history, instruments=instruments)
+        self._group = JobGroup(limit=limit, history=history)
+        self._session_groups: list[JobGroup] = []
+        self._session_watchers: list[Callable[[JobGroup], object]] = []
+        """Told of the group of each session that is opened, to look on."""
         self._lifetime: AbstractAsyncContextManager[None] | None = None
         self._hub: Hub | None = None
         self._session: Session | None = None
@@ -393,6 +401,9 @@ class Client(_Surface):
     def _own_group(self) -> JobGroup:
         return self._group
 
+    def _groups(self) -> tuple[JobGroup, ...]:
+        return (self._group, *self._session_groups)
+
     def _opened(self) -> AppInfo:
         if self._hub is None:
             raise GroupClosed("enter the client first: async with Client(url) as client")
@@ -421,13 +432,19 @@ class Client(_Surface):
         if hub.closed:
             raise GroupClosed("the client has been closed; make another one")
         session = Session(hub, one_at_a_time=False)
+        group = JobGroup(limit=limit, history=history)
+        self._session_groups.append(group)
+        for watcher in self._session_watchers:
+            watcher(group)
         try:
             with BareBody(nurseries=1) as body:
                 instruments = self._instruments
                 async with JobGroup(limit=limit, history=history, instruments=instruments) as group:
+                async with group:
                     with body.watched():
                         yield ClientSession(self, session, group)
         finally:
+            self._session_groups.remove(group)
             session.end()
 
     def statistics(self) -> ClientStatistics:

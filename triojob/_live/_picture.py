@@ -1,0 +1,233 @@
+"""The lines of the live view: pieces of text with the name of a style."""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+
+from rich.cells import cell_len, set_cell_size
+
+from .._messages import LogMessage, ProgressUnit, Status, StatusUpdate
+from ._pace import Pace, duration, per_second
+from ._text import number, one_line
+from ._watch import Row, Watch
+
+Piece = tuple[str, str]
+"""A text without line ends, and a style of rich: a colour, ``"dim"``, ``"bold"``, or nothing."""
+Line = list[Piece]
+
+BAR, TITLE = 16, 30
+"""How many columns a bar has, and a title has at most."""
+GAP = "  "
+
+
+def picture(watch: Watch, now: float, *, width: int, height: int) -> list[Line]:
+    """Draw what is known of the jobs.
+
+    Args:
+        now: The time, by the clock of Trio.
+        width, height: How many columns and lines there are, at most.
+    """
+    totals = total_lines(watch, now, width)[: max(1, height)]
+    rows = choose(watch, height - len(totals))
+    columns = [row_pieces(watch, row, now) for row in rows]
+    # A column is as wide as what is in it; the words at the end have the rest.
+    widths = [max(cell_len(text) for text, _ in column) for column in zip(*columns, strict=True)]
+    return [*(join(row, widths, width) for row in columns), *totals]
+
+
+def choose(watch: Watch, room: int) -> list[Row]:
+    """Choose the jobs that have a line: all if there is room; else those that run or have failed.
+
+    Of failures the last ones, in at most half of the lines if the running jobs fill the others.
+    """
+    kept = (watch.waiting, watch.queued, watch.running)
+    ended = watch.succeeded + watch.failed + watch.cancelled
+    if watch.alive + ended <= room:
+        rows = chain(*(group.values() for group in kept), watch.failures, watch.others)
+        return sorted(rows, key=by_number)
+    room = max(0, room)
+    most = max(room // 2, room - len(watch.running))
+    failures = list(watch.failures)[max(0, len(watch.failures) - most) :]
+    # Those that began first stay where they are until they end.
+    running = islice(watch.running.values(), room - len(failures))
+    return [*failures, *sorted(running, key=by_number)]
+
+
+def by_number(row: Row) -> int:
+    return row.number
+
+
+def row_pieces(watch: Watch, row: Row, now: float) -> list[Piece]:
+    """Return the columns of a job: title, state, bar, count, time, and words as the last."""
+    state, style = describe(row.status)
+    text, text_style = words(row)
+    share = None
+    count = ""
+    if row.ended is None and row.status.code >= Status.PROCESSING:
+        share, count = progress(row.status, row.outputs)
+    return [
+        (shorten(watch.title(row), TITLE), ""),
+        (state, style),
+        (bar(share, BAR) if share is not None else "", "cyan"),
+        (count, ""),
+        (timing(row, now), "dim"),
+        (text, text_style),
+    ]
+
+
+def describe(status: StatusUpdate) -> Piece:
+    """Say where a job is, and in which style."""
+    if status.code is Status.STARTING:
+        return "waiting", "dim"
+    if status.code is Status.IN_QUEUE and status.rank is not None:
+        place = number(status.rank) or "?"
+        return ("queued, next" if place == "0" else f"queued, {place} ahead"), "yellow"
+    if status.code < Status.PROCESSING:
+        return ("queue full" if status.code is Status.QUEUE_FULL else "sent"), "yellow"
+    if status.code < Status.FINISHED:
+        return "running", "cyan"
+    if status.code is Status.FINISHED:
+        return ("done", "green") if status.success else ("failed", "red")
+    return "cancelled", "magenta"
+
+
+def progress(status: StatusUpdate, outputs: int) -> tuple[float | None, str]:
+    """Return the share that is done, 0 to 1 or None, and how much that is in words."""
+    unit = status.progress_data[0] if status.progress_data else None
+    if unit is None:
+        return None, f"{outputs} outputs" if outputs > 1 else ""
+    index, length, share = number(unit.index), number(unit.length), share_of(unit)
+    name = one_line(str(unit.unit or ""))[:12]
+    if index is not None:
+        of = index if length is None else f"{index}/{length}"
+        return share, f"{of} {name}".rstrip()
+    return share, "" if share is None else f"{share:.0%}"
+
+
+def share_of(unit: ProgressUnit) -> float | None:
+    """Return the share that is done, as far as the app says so in numbers that make sense."""
+    if number(unit.progress) is not None:
+        share = float(unit.progress or 0)
+    elif number(unit.index) is not None and number(unit.length) not in (None, "0"):
+        share = float(unit.index or 0) / float(unit.length or 1)
+    else:
+        return None
+    return min(1.0, max(0.0, share))
+
+
+def timing(row: Row, now: float) -> str:
+    """Say how long a job has been at it, and what its server expects."""
+    if row.began is None:
+        return ""
+    taken = duration((now if row.ended is None else row.ended) - row.began)
+    if row.ended is not None or number(row.status.eta) is None:
+        return taken
+    left = float(row.status.eta or 0) - (now - row.said_at)
+    return f"{taken}, eta {duration(left)}" if left > 0 else taken
+
+
+def words(row: Row) -> Piece:
+    """Return what an app said last, or what went wrong."""
+    if row.ended is not None:
+        return row.error, "red"
+    latest = row.latest
+    if isinstance(latest, LogMessage):
+        return log_text(latest), "yellow" if latest.level in ("warning", "error") else "blue"
+    if latest == "output":
+        return row.output_text(), "tail"
+    data = row.status.progress_data
+    said = [one_line(str(unit.desc)) for unit in data or () if unit.desc]
+    return (said[-1] if said else ""), ""
+
+
+def log_text(message: LogMessage) -> str:
+    """Return a line that an app logged for its user."""
+    title = f"{message.title}: " if message.title else ""
+    return one_line(f"{message.level}: {title}{message.text}")
+
+
+def total_lines(watch: Watch, now: float, width: int) -> list[Line]:
+    """Return how many jobs are where, and how fast they end."""
+    pace = watch.pace
+    line: Line = []
+    share = pace.share()
+    if share is not None:
+        line += [(bar(share, BAR), "green"), (f"{GAP}{share:.0%}", "bold")]
+    for text in speed(pace, now):
+        line.append((f"{GAP if line else ''}{text}", "dim" if line else ""))
+    return [crop(counts(watch), width), crop(line, width)]
+
+
+def counts(watch: Watch) -> Line:
+    """Return how many jobs are where; what is nowhere is not said."""
+    line: Line = []
+    for count, text, style in (
+        (len(watch.running), "running", "cyan"),
+        (len(watch.queued), "queued", "yellow"),
+        (len(watch.waiting), "waiting", "dim"),
+        (watch.succeeded, "done", "green"),
+        (watch.failed, "failed", "red"),
+        (watch.cancelled, "cancelled", "magenta"),
+    ):
+        if count or text == "done":
+            line.append((f"{', ' if line else ''}{count} {text}", style))
+    return line
+
+
+def speed(pace: Pace, now: float) -> list[str]:
+    """Say how many have ended, how fast, how long the rest will take, and how long it took."""
+    of = "" if pace.total is None else f" of {number(pace.total)}"
+    said = [f"{pace.done}{of} ended"]
+    rate, eta = pace.rate(now), pace.eta(now)
+    if rate is not None:
+        said.append(per_second(rate))
+    if eta:
+        said.append(f"eta {duration(eta)}")
+    said.append(duration(now - pace.began))
+    return said
+
+
+def bar(share: float, width: int) -> str:
+    """Draw a bar."""
+    done = int(share * width)
+    return "━" * done + "╌" * (width - done)
+
+
+def join(row: list[Piece], widths: list[int], width: int) -> Line:
+    """Put the columns of a row into a line; the last has what is left of ``width``."""
+    line: Line = []
+    for (text, style), columns in zip(row[:-1], widths[:-1], strict=True):
+        if columns:
+            line += [(set_cell_size(text, columns), style), (GAP, "")]
+    text, style = row[-1]
+    left = width - sum(cell_len(piece) for piece, _ in line)
+    if left > 0:
+        line.append((shorten(text, left, tail=style == "tail"), "" if style == "tail" else style))
+    return crop(line, width)
+
+
+def crop(line: Line, width: int) -> Line:
+    """Cut what is beyond ``width``, and white space at the end."""
+    cropped: Line = []
+    for text, style in line:
+        if cell_len(text) > width:
+            text = set_cell_size(text, max(0, width))  # noqa: PLW2901 - its rest is outside
+        width -= cell_len(text)
+        cropped.append((text, style))
+    while cropped and not cropped[-1][0].strip():
+        cropped.pop()
+    if cropped:
+        cropped[-1] = (cropped[-1][0].rstrip(), cropped[-1][1])
+    return cropped
+
+
+def shorten(text: str, width: int, *, tail: bool = False) -> str:
+    """Cut a text to ``width`` columns; an ellipsis stands for what is cut, at the end or before."""
+    if cell_len(text) <= width:
+        return text
+    if not tail:
+        return set_cell_size(text, width - 1).rstrip() + "…"
+    while cell_len(text) > width - 1:
+        # A character is two columns wide at most: few steps.
+        text = text[max(1, (cell_len(text) - width + 1) // 2) :]
+    return "…" + text

@@ -1,0 +1,71 @@
+"""An app's words made fit for a line of a terminal: no control characters, and not too long."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import unicodedata
+from typing import Any
+
+LONGEST = 400
+"""How many characters of a text are looked at; no line shows more."""
+ZERO_WIDTH_JOINER, NON_JOINER = "\u200d", "\u200c"
+
+
+def one_line(text: str, *, tail: bool = False) -> str:
+    r"""Return the start of ``text``, or its end, as one line without control characters.
+
+    White space becomes single spaces; what could move the cursor, colour the screen or turn the
+    order of the line around is shown as an escape, such as ``\x1b``.
+    """
+    text = text[-LONGEST:] if tail else text[:LONGEST]
+    return "".join(map(_escaped, " ".join(text.split())))
+
+
+def _escaped(character: str) -> str:
+    if character == ZERO_WIDTH_JOINER:
+        # Terminals don't agree on how wide the emoji is that it would make.
+        return ""
+    if character.isascii():
+        harmless = character.isprintable()
+    else:
+        # C: control, format (the order of writing is among that), half of a pair, nobody knows.
+        harmless = character == NON_JOINER or unicodedata.category(character)[0] != "C"
+    return character if harmless else repr(character)[1:-1]
+
+
+def text_of(value: Any) -> str:
+    """Find the words in an output: a text, the last message of a chat, the first of several."""
+    inside: Any = value
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return text_of(inside.get("content") or inside.get("text"))
+    if isinstance(value, tuple):
+        return next((text for text in map(text_of, inside) if text), "")
+    if isinstance(value, list):
+        return text_of(inside[-1]) if inside else ""
+    return number(value) or ""
+
+
+def number(value: Any) -> str | None:
+    """Say a number in few characters; None for what is none, or is not finite."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    try:
+        plain = float(value)
+    except OverflowError:
+        return None
+    if not math.isfinite(plain):
+        return None
+    return f"{plain:.0f}" if plain == round(plain) and abs(plain) < 1e12 else f"{plain:.4g}"
+
+
+def error_text(error: BaseException) -> str:
+    """Say what was raised, in one line, even where its own ``__str__`` raises."""
+    name = type(error).__name__
+    try:
+        words = str(error)
+    except Exception as exc:  # noqa: BLE001 - it is somebody else's, and said here
+        words = f"<its text raised {type(exc).__name__}>"
+    return one_line(f"{name}: {words}" if words else name)
