@@ -19,7 +19,8 @@ def one_line(text: str, *, tail: bool = False) -> str:
     order of the line around is shown as an escape, such as ``\x1b``.
     """
     text = text[-LONGEST:] if tail else text[:LONGEST]
-    return "".join(map(_escaped, " ".join(text.split())))
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(map(_escaped, line))
 
 
 def _escaped(character: str) -> str:

@@ -158,7 +158,10 @@ class Watch(Instrument):
             except Exception:
                 logger.exception("title= of the live view raised, and is not called again")
                 self._title = None
-        return one_line(f"#{row.number} {row.job.name}" if title is None else str(title))
+        if title is None:
+            # Of a function inside another, what tells them apart comes last.
+            title = f"#{row.number} {row.job.name.rpartition('.<locals>.')[2]}"
+        return one_line(str(title))
 
     def adopt(self, group: JobGroup) -> None:
         """Take in what a group has had and has, and follow it from now on."""
