@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import select
 import sys
 from abc import ABC, abstractmethod
@@ -21,8 +22,9 @@ from rich.text import Text
 from ._picture import Line, counts, log_text, picture, speed
 from ._watch import Watch
 
-STYLES = {name: Style.parse(name) for name in ("dim", "bold", "blue", "cyan", "green")} | {
-    name: Style.parse(name) for name in ("yellow", "red", "magenta")
+STYLES = {
+    name: Style.parse(name)
+    for name in ("dim", "bold", "blue", "cyan", "green", "yellow", "red", "magenta")
 }
 
 
@@ -151,12 +153,14 @@ class Plain(Screen):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._printed = ""
+        self._printed_at = -math.inf
         self._told = 0
 
     def draw(self, watch: Watch, now: float) -> None:
-        """Print what is new."""
+        """Print what is new; and now and then that nothing is, as silence could be a fault."""
         self._print_news(watch)
-        self._print_counts(watch, now)
+        if plain(counts(watch)) != self._printed or now - self._printed_at >= self.tick:
+            self._print_counts(watch, now)
 
     def close(self, watch: Watch, now: float) -> None:
         """Print what is new, and the counts if they are not there yet."""
@@ -178,7 +182,7 @@ class Plain(Screen):
             self._print(line)
 
     def _print_counts(self, watch: Watch, now: float) -> None:
-        self._printed = plain(counts(watch))
+        self._printed, self._printed_at = plain(counts(watch)), now
         self._print(f"{self._printed}; {', '.join(speed(watch.pace, now))}")
 
     def _print(self, line: str) -> None:

@@ -177,7 +177,8 @@ class Watch(Instrument):
             else:
                 self._place(row, job.status())
         follow(group, self)
-        self._changed()
+        if counts.submitted:
+            self._changed()
         self._groups = [each for each in self._groups if not each.closed]
         self._groups.append(group)
 
