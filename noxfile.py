@@ -255,6 +255,14 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def notebook(session: nox.Session) -> None:
+    """Show the live view in a cell of a notebook, in a kernel of its own."""
+    install_wheel(session, "ipykernel>=6.29", "nbclient>=0.10")
+    arguments = pytest_arguments(session, "tests/live/test_notebook.py")
+    session.run("python", "-m", "pytest", *arguments)
+
+
+@nox.session
 def model(session: nox.Session) -> None:
     """Run the model of groups, jobs and faults for 100,000 steps, and say how many of each kind."""
     install_wheel(session)

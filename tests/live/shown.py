@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sys
 import termios
@@ -45,13 +46,16 @@ async def prints() -> None:
     async def work() -> None:
         await trio.sleep(0.3)
 
+    logging.basicConfig()
     async with JobGroup() as group, triojob.live(group):
         group.submit(work)
         await trio.sleep(0.1)
         print("[bold]to stdout[/]")  # noqa: T201
         print("to stderr", file=sys.stderr)  # noqa: T201
         print("\x1b[31mred\x1b[0m, with an escape of its own", file=sys.stderr)  # noqa: T201
+        logging.getLogger("mine").warning("logged")
         print("without an end of line", end="", file=sys.stderr, flush=True)  # noqa: T201
+    logging.getLogger("mine").warning("logged after")
 
 
 async def hangs() -> None:

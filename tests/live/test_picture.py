@@ -45,10 +45,10 @@ async def test_each_job_has_a_line_with_what_is_known_of_it(autojump_clock: Mock
         await trio.sleep(2.5)
         # Columns have two spaces or more between them; an empty one leaves no trace here.
         assert [re.split("  +", line) for line in seen.lines()] == [
-            ["draws", "running", "━━━━━━━━╌╌╌╌╌╌╌╌", "4/8 rows", "2.5 s", "drawing"],
+            ["draws", "running", "2.5 s", "4/8 rows", "━━━━━━━━╌╌╌╌╌╌╌╌", "drawing"],
             ["waits_in_a_queue", "queued, 3 ahead", "2.5 s, eta 4.5 s"],
             ["logs", "running", "2.5 s", "warning: careful"],
-            ["talks", "running", "3 outputs", "2.5 s", "once upon a"],
+            ["talks", "running", "2.5 s", "3 outputs", "once upon a"],
             ["draws", "waiting"],
             ["3 running, 1 queued, 1 waiting, 0 done"],
             ["0 ended", "2.5 s"],
@@ -124,6 +124,23 @@ async def test_of_a_thousand_jobs_those_that_run_and_the_last_failures_are_shown
             assert [line.rpartition(" ")[2] for line in lines[:3]] == ["3", "5", "11"]
             assert seen.lines(height=2) == seen.lines()[-2:]
             assert len(seen.lines(height=1)) == 1
+
+
+async def test_jobs_in_the_servers_queue_have_what_room_is_left(autojump_clock: MockClock):
+    async def queues() -> None:
+        report.status(Status.IN_QUEUE, rank=1)
+        await trio.sleep(10)
+
+    async with JobGroup(limit=8) as group:
+        seen = Seen(group)
+        for fn in (queues, draws, queues, draws, queues, queues, *[draws] * 20):
+            group.submit(fn)
+        await trio.sleep(1)
+        assert len(group.jobs) == 26
+        states = [line.split()[2].rstrip(",") for line in seen.lines(height=7)[:-2]]
+        assert sorted(states) == ["queued"] + ["running"] * 4
+        states = [line.split()[2].rstrip(",") for line in seen.lines(height=20)[:-2]]
+        assert sorted(states) == ["queued"] * 4 + ["running"] * 4
 
 
 @pytest.mark.parametrize("width", [1, 7, 20, 43, 79])

@@ -124,9 +124,11 @@ async def test_what_the_body_prints_goes_above_it():
         "[bold]to stdout[/]",
         "to stderr",
         "red, with an escape of its own",
-        "without an end of line",
+        "WARNING:mine:logged",
     ]
-    assert terminal.lines[4].startswith("#1 work  done")
+    assert terminal.lines[4] == "without an end of line"
+    assert terminal.lines[5].startswith("#1 work  done")
+    assert terminal.lines[-1] == "WARNING:mine:logged after"
 
 
 async def test_what_goes_into_a_file_is_not_turned_to_the_terminal(tmp_path: Path):

@@ -36,9 +36,10 @@ def picture(watch: Watch, now: float, *, width: int, height: int) -> list[Line]:
 
 
 def choose(watch: Watch, room: int) -> list[Row]:
-    """Choose the jobs that have a line: all if there is room; else those that run or have failed.
+    """Choose the jobs that have a line: all if there is room; else those of which there is news.
 
-    Of failures the last ones, in at most half of the lines if the running jobs fill the others.
+    These are the last failures, in at most half of the lines if other jobs fill the rest; those
+    that run, the oldest first; and those in the server's queue.
     """
     kept = (watch.waiting, watch.queued, watch.running)
     ended = watch.succeeded + watch.failed + watch.cancelled
@@ -46,11 +47,11 @@ def choose(watch: Watch, room: int) -> list[Row]:
         rows = chain(*(group.values() for group in kept), watch.failures, watch.others)
         return sorted(rows, key=by_number)
     room = max(0, room)
-    most = max(room // 2, room - len(watch.running))
+    most = max(room // 2, room - len(watch.running) - len(watch.queued))
     failures = list(watch.failures)[max(0, len(watch.failures) - most) :]
     # Those that began first stay where they are until they end.
-    running = islice(watch.running.values(), room - len(failures))
-    return [*failures, *sorted(running, key=by_number)]
+    under_way = chain(watch.running.values(), watch.queued.values())
+    return [*failures, *sorted(islice(under_way, room - len(failures)), key=by_number)]
 
 
 def by_number(row: Row) -> int:
@@ -58,7 +59,7 @@ def by_number(row: Row) -> int:
 
 
 def row_pieces(watch: Watch, row: Row, now: float) -> list[Piece]:
-    """Return the columns of a job: title, state, bar, count, time, and words as the last."""
+    """Return the columns of a job: title, state, time, count, bar, and words as the last."""
     state, style = describe(row.status)
     text, text_style = words(row)
     share = None
@@ -68,9 +69,9 @@ def row_pieces(watch: Watch, row: Row, now: float) -> list[Piece]:
     return [
         (shorten(watch.title(row), TITLE), ""),
         (state, style),
-        (bar(share, BAR) if share is not None else "", "cyan"),
-        (count, ""),
         (timing(row, now), "dim"),
+        (count, ""),
+        (bar(share, BAR) if share is not None else "", "cyan"),
         (text, text_style),
     ]
 
@@ -194,12 +195,14 @@ def bar(share: float, width: int) -> str:
 
 
 def join(row: list[Piece], widths: list[int], width: int) -> Line:
-    """Put the columns of a row into a line; the last has what is left of ``width``."""
+    """Put the columns of a row into a line; the words have the last, and empty ones before it."""
     line: Line = []
-    for (text, style), columns in zip(row[:-1], widths[:-1], strict=True):
-        if columns:
-            line += [(set_cell_size(text, columns), style), (GAP, "")]
-    text, style = row[-1]
+    *columns, (text, style) = row
+    while columns and not columns[-1][0]:
+        columns.pop()
+    for (cell, cell_style), wide in zip(columns, widths, strict=False):
+        if wide:
+            line += [(set_cell_size(cell, wide), cell_style), (GAP, "")]
     left = width - sum(cell_len(piece) for piece, _ in line)
     if left > 0:
         line.append((shorten(text, left, tail=style == "tail"), "" if style == "tail" else style))

@@ -19,6 +19,7 @@ from rich.segment import ControlType, Segment
 from rich.style import Style
 from rich.text import Text
 
+from ._logs import LogStreams
 from ._picture import Line, counts, log_text, picture, speed
 from ._watch import Watch
 
@@ -78,6 +79,7 @@ class Terminal(Screen):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._drawn: Lines | None = None
+        self._logs: LogStreams | None = None
         # `auto_refresh` would be a thread.  What does not go to the terminal anyway, such as
         # results that are piped into a file, must not be turned to it.
         self._live = Live(
@@ -99,7 +101,9 @@ class Terminal(Screen):
                 "a live view is already open; give it all groups: triojob.live(group, other)"
             )
         Terminal._open = self
+        before = sys.stdout, sys.stderr
         self._live.start()
+        self._logs = LogStreams(zip(before, (sys.stdout, sys.stderr), strict=True))
 
     def draw(self, watch: Watch, now: float) -> None:
         """Draw, unless the terminal takes nothing now (Ctrl-S, a slow line): jobs don't wait."""
@@ -112,6 +116,8 @@ class Terminal(Screen):
         try:
             self._show(watch, now)
         finally:
+            if self._logs is not None:
+                self._logs.restore()
             self._live.stop()
 
     def _show(self, watch: Watch, now: float) -> None:
