@@ -148,7 +148,7 @@ async def test_it_plays_to_the_end() -> None:
     assert "takes one of ['Pig Latin', 'Leet', 'Mirror'], not 'Klingon'" in output
     assert "The app answered: ellohay orldway" in output
     # One of four was over the group's limit; a job that was, ended all the same.
-    assert "running, 1 waiting, 0 done" in output
+    assert " waiting, 0 done; 0 of 4 ended" in output
     assert "\n4 done; 4 of 4 ended" in output
     assert "4 pictures" in output
     assert "outputs of one job" in output

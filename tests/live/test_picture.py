@@ -233,6 +233,14 @@ async def test_what_has_ended_is_let_go_of(autojump_clock: MockClock):
         assert seen.changes == changes
 
 
+async def test_a_title_that_is_no_text_is_made_one(autojump_clock: MockClock):
+    async with JobGroup() as group:
+        seen = Seen(group, title=lambda job: ("a", 1))
+        group.submit(draws)
+        await trio.sleep(1)
+        assert seen.lines()[0].startswith("('a', 1)  running")
+
+
 @pytest.mark.parametrize(
     "status, state",
     [

@@ -122,7 +122,6 @@ class Stream(io.StringIO):
         (True, {"TERM": "xterm"}, Terminal),
         (True, {"TERM": "xterm", "NO_COLOR": "1"}, Terminal),
         (True, {"TERM": "dumb"}, Plain),
-        (True, {"TERM": "xterm", "TTY_INTERACTIVE": "0"}, Plain),
         (False, {"TERM": "xterm"}, Plain),
         (False, {"TERM": "xterm", "FORCE_COLOR": "1"}, Plain),
     ],

@@ -67,6 +67,8 @@ def test_a_shortened_text_is_never_wider_than_it_may_be(text, width, tail):
         ([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}], "ho"),
         ([], ""),
         ({}, ""),
+        ({"role": "user", "content": [{"type": "text", "text": "part"}]}, "part"),
+        ([[[[[[[["too deep"]]]]]]]], ""),
         (None, ""),
         (True, ""),
         (0.5, "0.5"),

@@ -100,9 +100,9 @@ class Terminal(Screen):
             raise RuntimeError(
                 "a live view is already open; give it all groups: triojob.live(group, other)"
             )
-        Terminal._open = self
         before = sys.stdout, sys.stderr
         self._live.start()
+        Terminal._open = self
         self._logs = LogStreams(zip(before, (sys.stdout, sys.stderr), strict=True))
 
     def draw(self, watch: Watch, now: float) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import numbers
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 LONGEST = 400
 """How many characters of a text are looked at; no line shows more."""
+DEEPEST = 5
+"""How deep inside an output words are looked for."""
 ZERO_WIDTH_JOINER, NON_JOINER = "\u200d", "\u200c"
 
 
@@ -35,18 +38,23 @@ def _escaped(character: str) -> str:
     return character if harmless else repr(character)[1:-1]
 
 
-def text_of(value: Any) -> str:
+def text_of(value: Any, depth: int = DEEPEST) -> str:
     """Find the words in an output: a text, the last message of a chat, the first of several."""
     inside: Any = value
+    places: Iterable[Any] = ()
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        return text_of(inside.get("content") or inside.get("text"))
-    if isinstance(value, tuple):
-        return next((text for text in map(text_of, inside) if text), "")
-    if isinstance(value, list):
-        return text_of(inside[-1]) if inside else ""
-    return number(value) or ""
+        places = (inside.get("content"), inside.get("text"))
+    elif isinstance(value, tuple):
+        places = inside
+    elif isinstance(value, list):
+        places = inside[-1:]
+    else:
+        return number(value) or ""
+    if depth == 0:
+        return ""
+    return next((text for place in places if (text := text_of(place, depth - 1))), "")
 
 
 def number(value: Any) -> str | None:

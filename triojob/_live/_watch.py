@@ -151,17 +151,18 @@ class Watch(Instrument):
         """Say which job it is, in one line."""
         if row.job is None:
             return row.title
-        title: object = None
+        title: str | None = None
         if self._title is not None:
             try:
-                title = self._title(row.job)
+                given: object = self._title(row.job)
+                title = None if given is None else str(given)
             except Exception:
                 logger.exception("title= of the live view raised, and is not called again")
                 self._title = None
         if title is None:
             # Of a function inside another, what tells them apart comes last.
             title = f"#{row.number} {row.job.name.rpartition('.<locals>.')[2]}"
-        return one_line(str(title))
+        return one_line(title)
 
     def adopt(self, group: JobGroup) -> None:
         """Take in what a group has had and has, and follow it from now on."""
