@@ -203,7 +203,7 @@ async def test_in_a_notebook_one_output_is_replaced(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ):
     cell = Cell()
-    monkeypatch.setattr("triojob._live._screens.choose_screen", lambda _: Notebook(cell))
+    monkeypatch.setattr("triojob._live._life.choose_screen", lambda _: Notebook(cell))
     with pytest.raises(BaseExceptionGroup):
         async with JobGroup() as group, triojob.live(group):
             group.submit(draws)

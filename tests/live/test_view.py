@@ -148,7 +148,7 @@ async def test_of_a_client_it_shows_the_sessions_too(
     console = recorder()
     async with Client(memory_app.url, transport=memory_app.transport()) as client:
         async with client.session() as before:
-            async with triojob.live(client, console=console):
+            async with triojob.live(client, before, client, console=console):
                 client.submit("a", api_name="/echo")
                 before.submit("b", api_name="/echo")
                 async with client.session() as after:
@@ -274,11 +274,11 @@ def test_a_total_that_makes_no_sense_is_refused(total):
 
 
 def test_without_rich_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    for name in [name for name in sys.modules if name.startswith("triojob._live._screens")]:
-        monkeypatch.delitem(sys.modules, name)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "rich"]:
-        monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "triojob._live._picture", raising=False)
+    for name in list(sys.modules):
+        if name.startswith("triojob._live._") and name != "triojob._live._view":
+            monkeypatch.delitem(sys.modules, name)
+        elif name.partition(".")[0] == "rich":
+            monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match=r'pip install "triojob\[cli\]"'):
         triojob.live(JobGroup())
 

@@ -1,28 +1,19 @@
-"""`triojob.live`: the task that draws, and the life of the view."""
+"""`triojob.live`, which imports the rest of the view when it is called: rich takes its time."""
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
-
-import trio
 
 from .._errors import MissingExtra
 from .._group import JobGroup
 from .._job import Job
-from ..gradio._bare import BareBody
 from ..gradio._client import Client, ClientSession
-from ._watch import Watch
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from ._screens import Screen
-
-logger = logging.getLogger("triojob")
 
 
 def live(
@@ -63,7 +54,7 @@ def live(
     if total is not None and not 0 <= total < math.inf:
         raise ValueError(f"total must be a number from 0 up, or None, not {total!r}")
     try:
-        from ._screens import choose_screen
+        from ._life import show
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] != "rich":
             raise
@@ -71,90 +62,8 @@ def live(
             "the live view needs rich, which is not installed; "
             'get it with: pip install "triojob[cli]"'
         ) from None
-    return _live(targets, total, title, lambda: choose_screen(console))
-
-
-@asynccontextmanager
-# Ctrl-C strikes the body and the jobs, but not half-way through a drawing.
-@trio.lowlevel.enable_ki_protection
-async def _live(
-    targets: tuple[JobGroup | Client | ClientSession, ...],
-    total: float | None,
-    title: Callable[[Job[Any]], str | None] | None,
-    choose_screen: Callable[[], Screen],
-) -> AsyncGenerator[None, None]:
-    view = _View(choose_screen(), total, title)
-    watch = view.watch
-    clients = [target for target in targets if isinstance(target, Client)]
-    with BareBody(nurseries=1) as body:
-        view.open()
-        try:
-            for group in dict.fromkeys(group for each in targets for group in _groups_of(each)):
-                watch.adopt(group)
-            for client in clients:
-                client._session_watchers.append(watch.adopt)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(view.run, name="<live view>")
-                with body.watched():
-                    yield
-                    await watch.jobs_ended()
-                nursery.cancel_scope.cancel(reason="the jobs that a live view shows have ended")
-        finally:
-            for client in clients:
-                client._session_watchers.remove(watch.adopt)
-            watch.leave()
-            view.close()
+    return show(targets, total, title, console)
 
 
 def _has_jobs(target: object) -> bool:
     return isinstance(target, (JobGroup, Client, ClientSession))
-
-
-def _groups_of(target: JobGroup | Client | ClientSession) -> tuple[JobGroup, ...]:
-    return (target,) if isinstance(target, JobGroup) else target._groups()
-
-
-class _View:
-    """Draws when something has changed, and not too often."""
-
-    def __init__(
-        self,
-        screen: Screen,
-        total: float | None,
-        title: Callable[[Job[Any]], str | None] | None,
-    ) -> None:
-        self._screen: Screen | None = screen
-        self._news = trio.Event()
-        self.watch = Watch(self._changed, total=total, title=title)
-
-    def _changed(self) -> None:
-        self._news.set()
-
-    def open(self) -> None:
-        assert self._screen is not None
-        self._screen.open()
-
-    @trio.lowlevel.enable_ki_protection
-    async def run(self) -> None:
-        """Draw until cancelled, or until that fails."""
-        while self._screen is not None:
-            with trio.move_on_after(self._screen.tick if self.watch.alive else math.inf):
-                await self._news.wait()
-            self._news = trio.Event()
-            try:
-                self._screen.draw(self.watch, trio.current_time())
-            except Exception:
-                logger.exception("the live view can't be drawn and ends; its jobs go on")
-                self.close()
-                return
-            await trio.sleep(self._screen.pause)
-
-    def close(self) -> None:
-        """Draw the last state and give the terminal back; once."""
-        screen, self._screen = self._screen, None
-        if screen is None:
-            return
-        try:
-            screen.close(self.watch, trio.current_time())
-        except Exception:
-            logger.exception("the live view could not draw its end")

@@ -1,0 +1,104 @@
+"""The life of a live view: the task that draws, and what must be put right at the end."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+from rich.console import Console
+
+from .._group import JobGroup
+from .._job import Job
+from ..gradio._bare import BareBody
+from ..gradio._client import Client, ClientSession
+from ._screens import Screen, choose_screen
+from ._watch import Watch
+
+logger = logging.getLogger("triojob")
+
+
+@asynccontextmanager
+# Ctrl-C strikes the body and the jobs, but not half-way through a drawing.
+@trio.lowlevel.enable_ki_protection
+async def show(
+    targets: tuple[JobGroup | Client | ClientSession, ...],
+    total: float | None,
+    title: Callable[[Job[Any]], str | None] | None,
+    console: Console | None,
+) -> AsyncGenerator[None, None]:
+    """Show the jobs of the targets; see `triojob.live`."""
+    view = _View(choose_screen(console), total, title)
+    watch = view.watch
+    clients = {target for target in targets if isinstance(target, Client)}
+    with BareBody(nurseries=1) as body:
+        view.open()
+        try:
+            for group in dict.fromkeys(group for each in targets for group in _groups_of(each)):
+                watch.adopt(group)
+            for client in clients:
+                client._session_watchers.append(watch.adopt)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(view.run, name="<live view>")
+                with body.watched():
+                    yield
+                    await watch.jobs_ended()
+                nursery.cancel_scope.cancel(reason="the jobs that a live view shows have ended")
+        finally:
+            for client in clients:
+                client._session_watchers.remove(watch.adopt)
+            watch.leave()
+            view.close()
+
+
+def _groups_of(target: JobGroup | Client | ClientSession) -> tuple[JobGroup, ...]:
+    return (target,) if isinstance(target, JobGroup) else target._groups()
+
+
+class _View:
+    """Draws when something has changed, and not too often."""
+
+    def __init__(
+        self,
+        screen: Screen,
+        total: float | None,
+        title: Callable[[Job[Any]], str | None] | None,
+    ) -> None:
+        self._screen: Screen | None = screen
+        self._news = trio.Event()
+        self.watch = Watch(self._changed, total=total, title=title)
+
+    def _changed(self) -> None:
+        self._news.set()
+
+    def open(self) -> None:
+        assert self._screen is not None
+        self._screen.open()
+
+    @trio.lowlevel.enable_ki_protection
+    async def run(self) -> None:
+        """Draw until cancelled, or until that fails."""
+        while self._screen is not None:
+            with trio.move_on_after(self._screen.tick if self.watch.alive else math.inf):
+                await self._news.wait()
+            self._news = trio.Event()
+            try:
+                self._screen.draw(self.watch, trio.current_time())
+            except Exception:
+                logger.exception("the live view can't be drawn and ends; its jobs go on")
+                self.close()
+                return
+            await trio.sleep(self._screen.pause)
+
+    def close(self) -> None:
+        """Draw the last state and give the terminal back; once."""
+        screen, self._screen = self._screen, None
+        if screen is None:
+            return
+        try:
+            screen.close(self.watch, trio.current_time())
+        except Exception:
+            logger.exception("the live view could not draw its end")
