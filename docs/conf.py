@@ -40,7 +40,7 @@ intersphinx_mapping = {
 
 nitpick_ignore_regex = [
     # What leads out of this project and is on no list above is plain text, not an error.
-    (r"py:.*", r"(trio|outcome|collections|concurrent|contextlib|pathlib|types|typing)\..*"),
+    (r"py:.*", r"(trio|outcome|rich|collections|concurrent|contextlib|pathlib|types|typing)\..*"),
     # Type variables, and the names that signatures have for them, have no page to lead to.
     (r"py:(class|obj|data)", r"(triojob\..*\.)?_?(T|P|R|K|V|Ts)(_co|_contra)?"),
 ]

@@ -13,14 +13,14 @@ from .._job import Job
 from ..gradio._client import Client, ClientSession
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    import rich.console
 
 
 def live(
     *targets: JobGroup | Client | ClientSession,
     total: float | None = None,
     title: Callable[[Job[Any]], str | None] | None = None,
-    console: Console | None = None,
+    console: rich.console.Console | None = None,
 ) -> AbstractAsyncContextManager[None]:
     """Show the jobs of groups while they run: ``async with triojob.live(group):``.
 
