@@ -51,7 +51,7 @@ async def watch(client: Client, console: Console) -> None:
                 group.submit(client.endpoint("/story"), "Ada", sentences=20)
                 render = client.endpoint("/render")
                 for number, view in zip(range(1, 39), itertools.cycle(VIEWS), strict=False):
-                    titles[group.submit(render, view, rows=24)] = f"{number:>2} {view}"
+                    titles[group.submit(render, view, rows=24)] = f"{number} {view}"
                 await trio.sleep(4)
                 console.export_text()  # forgets the drawings before
                 while not console.export_text(clear=False).strip():  # noqa: ASYNC110 - a drawing

@@ -55,7 +55,7 @@ async def fan_out(client: Client, stage: Stage, jobs: int, limit: int) -> None:
         triojob.live(group, total=jobs, title=titles.get, console=stage.console),
     ):
         for number, view in zip(range(1, jobs + 1), itertools.cycle(VIEWS)):
-            titles[group.submit(render, view)] = f"{number:>2} {view}"
+            titles[group.submit(render, view)] = f"{number} {view}"
     # They have all ended, so no result is waited for.
     pictures = [await job.result() for job in titles]
     stage.block(pictures[0], f"render({VIEWS[0]!r})")
