@@ -431,8 +431,8 @@ class Client(_Surface):
         assert hub is not None
         if hub.closed:
             raise GroupClosed("the client has been closed; make another one")
-        session = Session(hub, one_at_a_time=False)
         group = JobGroup(limit=limit, history=history)
+        session = Session(hub, one_at_a_time=False)
         self._session_groups.append(group)
         for watcher in self._session_watchers:
             watcher(group)
