@@ -331,18 +331,15 @@ class JobGroup:
 
 def follow(group: JobGroup, instrument: Instrument) -> None:
     """Tell one more instrument of a group's jobs, of those that there are as well."""
-    if group._following is None:
-        group._following = following = Following(())
-        for record, job in group._jobs.items():
-            if record.outcome is None:
-                record.follow = partial(group._follow, following, job)
     group._following.add(instrument)
+    for record, job in group._jobs.items():
+        if record.outcome is None and record.follow is None:
+            record.follow = group._following.follower(job)
 
 
 def unfollow(group: JobGroup, instrument: Instrument) -> None:
     """Tell that instrument no more."""
-    if group._following is not None:
-        group._following.remove(instrument)
+    group._following.remove(instrument)
 
 
 def _leaves(error: BaseException | None) -> list[BaseException]:

@@ -106,14 +106,6 @@ class Following:
         """Whether there is anybody to tell."""
         return bool(self._instruments) or logger.isEnabledFor(logging.DEBUG)
 
-    def follower(self, job: Job[Any]) -> Callable[..., None]:
-        """Return what tells of this job: it is called with the name of a method and arguments."""
-        log = JobLog(job._record) if logger.isEnabledFor(logging.DEBUG) else None
-        return partial(self._tell, job, log)
-
-    def _tell(self, job: Job[Any], log: JobLog | None, method: str, *args: Any) -> None:
-        if log is not None:
-            log(method)
     def add(self, instrument: Instrument) -> None:
         """Call the methods of one more."""
         self._instruments.append(instrument)
@@ -123,8 +115,14 @@ class Following:
         if instrument in self._instruments:
             self._instruments.remove(instrument)
 
-    def tell(self, method: str, *args: Any) -> None:
-        """Call a method of each instrument."""
+    def follower(self, job: Job[Any]) -> Callable[..., None]:
+        """Return what tells of this job: it is called with the name of a method and arguments."""
+        log = JobLog(job._record) if logger.isEnabledFor(logging.DEBUG) else None
+        return partial(self._tell, job, log)
+
+    def _tell(self, job: Job[Any], log: JobLog | None, method: str, *args: Any) -> None:
+        if log is not None:
+            log(method)
         for instrument in tuple(self._instruments):
             try:
                 getattr(instrument, method)(job, *args)

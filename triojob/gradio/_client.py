@@ -306,7 +306,6 @@ class Client(_Surface):
         self._validate = validate
         self._instruments = tuple(instruments)
         self._group = JobGroup(limit=limit, history=history, instruments=instruments)
-        self._group = JobGroup(limit=limit, history=history)
         self._session_groups: list[JobGroup] = []
         self._session_watchers: list[Callable[[JobGroup], object]] = []
         """Told of the group of each session that is opened, to look on."""
@@ -431,15 +430,13 @@ class Client(_Surface):
         assert hub is not None
         if hub.closed:
             raise GroupClosed("the client has been closed; make another one")
-        group = JobGroup(limit=limit, history=history)
+        group = JobGroup(limit=limit, history=history, instruments=self._instruments)
         session = Session(hub, one_at_a_time=False)
         self._session_groups.append(group)
         for watcher in self._session_watchers:
             watcher(group)
         try:
             with BareBody(nurseries=1) as body:
-                instruments = self._instruments
-                async with JobGroup(limit=limit, history=history, instruments=instruments) as group:
                 async with group:
                     with body.watched():
                         yield ClientSession(self, session, group)
