@@ -42,26 +42,17 @@ class EventDecoder:
         Raises:
             ProtocolError: An event is larger than it may be.
         """
-        if self._after_cr and chunk.startswith(b"\n"):
-            chunk = chunk[1:]
-            self._after_cr = False
+        chunk = self._with_simple_ends(chunk)
         if not chunk:
             return
-        self._after_cr = chunk.endswith(b"\r")
-        if b"\r" in chunk:
-            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         buffer = self._buffer
         # Most chunks end with an event, so that nothing has to be kept, or copied.
         lines: bytes | bytearray = chunk
         if buffer or self._first:
             buffer += chunk
             lines = buffer
-        if self._first:
-            if len(buffer) < len(_MARK) and _MARK.startswith(buffer):
-                return
-            self._first = False
-            if buffer.startswith(_MARK):
-                del buffer[: len(_MARK)]
+        if self._first and not self._passed_mark(buffer):
+            return
         start, searched = 0, self._searched
         while (end := lines.find(b"\n", searched)) >= 0:
             line = bytes(lines[start:end])
@@ -84,6 +75,24 @@ class EventDecoder:
         self._searched = len(buffer)
         if self._size + len(buffer) > self._max_size:
             raise self._too_large(buffer)
+
+    def _with_simple_ends(self, chunk: bytes) -> bytes:
+        """Return the chunk with line feeds for all line ends."""
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+            self._after_cr = False
+        if chunk:
+            self._after_cr = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in chunk else chunk
+
+    def _passed_mark(self, buffer: bytearray) -> bool:
+        """Take the byte order mark off the beginning; return whether that is known by now."""
+        if len(buffer) < len(_MARK) and _MARK.startswith(buffer):
+            return False
+        self._first = False
+        if buffer.startswith(_MARK):
+            del buffer[: len(_MARK)]
+        return True
 
     def _take(self, line: bytes) -> None:
         self._size += len(line) + 1
