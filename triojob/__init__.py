@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from types import FunctionType as _Function
 
+from ._completion import JobIterator as JobIterator, as_completed as as_completed
 from ._errors import (
     AppError as AppError,
     AuthenticationError as AuthenticationError,
@@ -38,10 +39,16 @@ from ._errors import (
     UnexpectedResponse as UnexpectedResponse,
     ValidationError as ValidationError,
 )
+from ._fanout import (
+    first_completed as first_completed,
+    gather as gather,
+    race as race,
+)
 from ._group import JobGroup as JobGroup
 from ._instruments import GroupStatistics as GroupStatistics, Instrument as Instrument
 from ._job import Job as Job, OutputIterator as OutputIterator, UpdateIterator as UpdateIterator
 from ._live._view import live as live
+from ._map import map as map
 from ._messages import (
     LogMessage as LogMessage,
     OutputUpdate as OutputUpdate,
@@ -51,6 +58,7 @@ from ._messages import (
     StatusUpdate as StatusUpdate,
 )
 from ._reporter import report as report
+from ._results import ResultIterator as ResultIterator
 from ._retry import Retry as Retry
 from ._settings import Timeouts as Timeouts
 from ._version import __version__ as __version__

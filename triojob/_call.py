@@ -62,8 +62,12 @@ class Submittable(ABC):
         """
 
 
-def bind(fn: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+def bind(
+    fn: object, args: tuple[Any, ...], kwargs: Mapping[str, Any], taker: str = "submit"
+) -> Call:
     """Make a call of ``fn``, which is `Submittable` or an async (generator) function.
+
+    ``taker`` is what the user called, for the messages.
 
     Raises:
         TypeError: ``fn`` is something else, or the arguments don't fit.
@@ -77,11 +81,11 @@ def bind(fn: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
     if inspect.iscoroutine(fn):
         fn.close()  # or Python would warn that it was never awaited
         raise TypeError(
-            "submit takes a function and its arguments: submit(fn, x), not submit(fn(x))"
+            f"{taker} takes a function and its arguments: {taker}(fn, x), not {taker}(fn(x))"
         )
     if not callable(fn):
-        raise TypeError(f"submit takes an async function or an endpoint, not {fn!r}")
-    name = getattr(fn, "__qualname__", None) or repr(fn)
+        raise TypeError(f"{taker} takes an async function or an endpoint, not {fn!r}")
+    name = getattr(whole, "__qualname__", None) or repr(whole)
     # Nothing of an async function runs before it is awaited, so that wrong arguments show here, at
     # the line that passed them, as with nursery.start_soon.
     started: object = fn(*args, **kwargs)
@@ -90,8 +94,8 @@ def bind(fn: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
     if inspect.isawaitable(started):
         return FunctionCall(name, started)
     raise TypeError(
-        f"submit takes an async function, but {name} returned {started!r}; "
-        "for a blocking function submit trio.to_thread.run_sync and pass the function to it"
+        f"{taker} takes an async function, but {name} returned {started!r}; "
+        f"run a blocking function in a thread: functools.partial(trio.to_thread.run_sync, {name})"
     )
 
 

@@ -394,6 +394,11 @@ class JobRecord:
             self._output_state = outputs.state_before(outputs.end)
         listeners.append(listener)
 
+    def stop_listening(self, kind: Kind, listener: Listener) -> None:
+        """Forget a listener of a job that has not ended."""
+        assert self._listeners is not None
+        self._listeners[kind].remove(listener)
+
 
 @final
 class OutputIterator(Generic[T]):

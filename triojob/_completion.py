@@ -1,0 +1,117 @@
+"""Jobs in the order in which they end."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, Generic, TypeVar, cast, final
+
+import trio
+
+from ._errors import short_repr
+from ._job import Job, JobRecord, Listener
+
+T = TypeVar("T")
+
+
+class _Arrivals:
+    """What the jobs know of an iterator: where to say that they have ended.
+
+    The jobs hold this and not the iterator, so that an iterator nobody holds any more goes away.
+    """
+
+    __slots__ = ("ended", "news", "waiting")
+
+    def __init__(self) -> None:
+        self.ended: deque[Job[Any]] = deque()
+        self.waiting: dict[JobRecord, Listener] = {}
+        self.news: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
+
+    def expect(self, job: Job[Any]) -> None:
+        record = job._record
+        if record.outcome is not None:
+            self.ended.append(job)
+            return
+        listener = self.waiting[record] = partial(self._arrive, job)
+        record.listen("result", listener)
+
+    def _arrive(self, job: Job[Any], _: object) -> None:
+        del self.waiting[job._record]
+        self.ended.append(job)
+        self.news.unpark_all()
+
+    def forget(self) -> None:
+        for record, listener in self.waiting.items():
+            record.stop_listening("result", listener)
+
+
+@final
+class JobIterator(Generic[T]):
+    """Iterates over jobs in the order in which they end; `as_completed` makes it.
+
+    A class and not an async generator, so that leaving the loop early leaves nothing behind.
+    Several tasks may share one: each job goes to one of them.
+    """
+
+    __slots__ = ("_arrivals",)
+
+    def __init__(self, jobs: Iterable[Job[T]]) -> None:
+        self._arrivals = _Arrivals()
+        for job in dict.fromkeys(jobs):
+            self._arrivals.expect(job)
+
+    def __aiter__(self) -> JobIterator[T]:
+        return self
+
+    async def __anext__(self) -> Job[T]:
+        """Return the next job that has ended, however it ended.
+
+        Raises:
+            StopAsyncIteration: All of them have been returned.
+
+        Being cancelled while waiting loses nothing: the job stays for the next call.
+        """
+        arrivals = self._arrivals
+        if arrivals.ended or not arrivals.waiting:
+            await trio.lowlevel.checkpoint()
+        while not arrivals.ended:
+            if not arrivals.waiting:
+                raise StopAsyncIteration
+            await arrivals.news.park()
+        job: Job[T] = arrivals.ended.popleft()
+        return job
+
+    def __del__(self) -> None:
+        self._arrivals.forget()
+
+    def __repr__(self) -> str:
+        arrivals = self._arrivals
+        return f"<JobIterator: {len(arrivals.waiting)} running, {len(arrivals.ended)} ended>"
+
+
+def as_completed(jobs: Iterable[Job[T]], /) -> JobIterator[T]:
+    """Iterate over jobs, with ``async for``, in the order in which they end.
+
+    Those that fail or are cancelled come as well: ``await job.result()`` in the loop raises.
+    Those that have ended already come first, in the order given; a job that is given twice comes
+    once.  They may be of several groups, which they stay in: leaving the loop, or being cancelled
+    in it, ends no job.
+
+    Raises:
+        TypeError: Something among ``jobs`` is no job.
+    """
+    if not isinstance(cast("object", jobs), Iterable):
+        raise TypeError("as_completed takes an iterable of jobs, such as a list: as_completed([a])")
+    given = list(jobs)
+    wrong = [item for item in cast("list[object]", given) if not isinstance(item, Job)]
+    if wrong:
+        for item in wrong:
+            if inspect.iscoroutine(item):
+                item.close()  # or Python would warn that it was never awaited
+        raise TypeError(
+            f"as_completed takes jobs, not {short_repr(wrong[0])}; submit functions to a JobGroup, "
+            "or use triojob.map(fn, items, ordered=False)"
+        )
+    return JobIterator(given)
