@@ -13,9 +13,10 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
 
+import trio
 from outcome import Error
 
-from ._call import Call, bind
+from ._call import Call, Submittable, bind
 from ._completion import JobIterator
 from ._errors import short_repr
 from ._group import JobGroup
@@ -121,6 +122,9 @@ async def gather(
 ) -> tuple[Job[T], ...]: ...
 
 
+# Ctrl-C strikes in the jobs, and here where something is waited for: never between the making of
+# a call and its start, where nobody would discard it.
+@trio.lowlevel.enable_ki_protection
 async def gather(
     *calls: Startable[Any],
     limit: float | None = None,
@@ -178,6 +182,7 @@ async def gather(
         del calls, group, bound, all_jobs, stopped
 
 
+@trio.lowlevel.enable_ki_protection
 async def first_completed(*calls: Startable[T]) -> Job[T]:
     """Run several calls at once; return the job of the one that ends first, however it ends.
 
@@ -209,6 +214,7 @@ async def first_completed(*calls: Startable[T]) -> Job[T]:
     return first
 
 
+@trio.lowlevel.enable_ki_protection
 async def race(*calls: Startable[T]) -> T:
     """Run several calls at once; return the first result, and cancel those that are slower.
 
@@ -270,7 +276,7 @@ def _bind_all(helper: str, calls: Sequence[object]) -> list[Call | Job[Any]]:
             if isinstance(call, Job):
                 bound.append(cast("Any", call))
                 continue
-            if not callable(call):
+            if not (callable(call) or isinstance(call, Submittable)):
                 hint = f"; give them one by one: {helper}(*calls)" if _many(call) else ""
                 raise TypeError(
                     f"{helper} takes functions without arguments and jobs, "

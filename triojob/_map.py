@@ -13,6 +13,7 @@ from collections.abc import (
 )
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
+from ._call import Submittable
 from ._errors import short_repr
 from ._job import Job
 from ._pulling import check_iterable
@@ -158,7 +159,7 @@ def map(
     if inspect.iscoroutine(given):
         given.close()  # or Python would warn that it was never awaited
         raise TypeError("map takes a function and items: map(fn, items), not map(fn(items))")
-    if not callable(given):
+    if not (callable(given) or isinstance(given, Submittable)):
         raise TypeError(
             f"map takes an async function or an endpoint first, not {short_repr(given)}"
         )

@@ -101,7 +101,7 @@ class ResultIterator(Generic[T]):
         await self._room.acquire()
         await self._pace.turn()
         arguments = await self._puller.pull()
-        if arguments is END:
+        if arguments is END or self._pulling.cancel_called:
             return False
         try:
             call = bind(self._fn, arguments, {}, "map")
