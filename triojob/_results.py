@@ -99,15 +99,20 @@ class ResultIterator(Generic[T]):
     async def _pull_one(self) -> bool:
         """Start a job for the next item when there is room for it; return whether there was one."""
         await self._room.acquire()
-        await self._pace.turn()
         arguments = await self._puller.pull()
-        if arguments is END or self._pulling.cancel_called:
+        if arguments is END:
+            return False
+        await self._pace.turn()
+        if self._pulling.cancel_called:
             return False
         try:
             call = bind(self._fn, arguments, {}, "map")
         except Exception as exc:  # noqa: BLE001 - an item that doesn't fit fails, and no other
             call = FunctionCall(name_of(self._fn), _refuse(exc))
-        entry = _Entry(arguments[0] if self._single else arguments, self._group._start(call))
+        item: Any = None  # what nobody asks for is not kept
+        if self._pairs:
+            item = arguments[0] if self._single else arguments
+        entry = _Entry(item, self._group._start(call))
         self._pace.started()
         self._running[entry] = None
         if self._ordered:
@@ -160,6 +165,9 @@ class ResultIterator(Generic[T]):
                 await trio.lowlevel.checkpoint()
             while not self._left:
                 if self._ready and not self._over:
+                    if self._line[0].job.cancelled:
+                        # By what has cancelled this too?  A failure in the group, or Ctrl-C.
+                        await trio.lowlevel.checkpoint_if_cancelled()
                     entry = self._take()
                     if self._pairs:
                         return cast("T", (entry.item, entry.job))

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 from outcome import Value
 
-from triojob import Job, JobCancelled, JobGroup, Status, first_completed, gather, race
+from triojob import Job, JobCancelled, JobGroup, first_completed, gather, race
 
 from .support import Boom, Scripted, count, fail, fail_after, leaves, sleep, succeed, tasks_living
 
@@ -259,16 +259,3 @@ async def test_helpers_can_be_nested(helper: Any, autojump_clock: trio.testing.M
     if helper is first_completed:
         result = await result.result()
     assert result in (("a", "b"), (("a", "b"),))
-
-
-async def test_functions_over_the_limit_are_starting() -> None:
-    async def look() -> Status:
-        return Status.PROCESSING
-
-    async with JobGroup() as group:
-        with trio.CancelScope() as scope:
-            job = group.submit(gather, trio.sleep_forever, look, limit=1)
-            await trio.testing.wait_all_tasks_blocked()
-            assert not job.done  # `look` waits for its turn
-            scope.cancel()
-        job.cancel()

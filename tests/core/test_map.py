@@ -1,0 +1,290 @@
+"""`map`: what comes out, in which order, and how much is under way meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from outcome import Value
+
+import triojob
+from triojob import GroupClosed, Job, JobGroup
+
+from .mapping import Source, Worker
+from .support import Scripted, collect, count, sleep, succeed, tasks_living
+
+
+async def sleep_for(seconds: float) -> float:
+    await trio.sleep(seconds)
+    return seconds
+
+
+async def test_results_come_in_the_order_of_the_items(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with triojob.map(sleep_for, [3, 1, 2]) as results:
+        assert await collect(results) == [3, 1, 2]
+    assert trio.current_time() == 3
+
+
+async def test_unordered_results_come_as_the_calls_end(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with triojob.map(sleep_for, [3, 1, 2], ordered=False) as results:
+        got = [(result, trio.current_time()) async for result in results]
+    assert got == [(1, 1), (2, 2), (3, 3)]
+
+
+async def test_what_submit_takes_can_be_mapped(autojump_clock: trio.testing.MockClock) -> None:
+    async def produce(reporter: Any) -> None:
+        reporter.finish(Value("remote"))
+
+    async def first(fn: Any, *items: Any) -> Any:
+        async with triojob.map(fn, *items) as results:
+            return await results.__anext__()
+
+    assert await first(succeed, ["async"]) == "async"
+    assert await first(partial(sleep, 1), ["partial"]) == "partial"
+    assert await first(lambda item: succeed(item), ["lambda"]) == "lambda"
+    assert await first(count, [3]) == 2
+    assert await first(Scripted(produce), [1]) == "remote"
+
+
+async def test_several_iterables_give_an_argument_each_until_the_shortest_ends() -> None:
+    async def add(a: int, b: int, c: int) -> int:
+        await trio.lowlevel.checkpoint()
+        return a + b + c
+
+    async with triojob.map(add, [1, 2, 3], itertools.count(10), Source(2).aitems()) as results:
+        assert await collect(results) == [1 + 10 + 0, 2 + 11 + 1]
+
+
+async def test_no_items_give_no_results() -> None:
+    for empty in ([], Source(0).items(), Source(0).aitems()):
+        async with triojob.map(succeed, empty) as results:
+            assert await collect(results) == []
+
+
+async def test_the_outputs_of_a_job_can_be_mapped(autojump_clock: trio.testing.MockClock) -> None:
+    async with JobGroup() as group:
+        job = group.submit(count, 3, 1)
+        async with triojob.map(sleep_for, job) as results:
+            got = [(result, trio.current_time()) async for result in results]
+    assert got == [(0, 1), (1, 3), (2, 5)]
+
+
+async def test_old_sequences_can_be_mapped() -> None:
+    class Old:
+        def __getitem__(self, index: int) -> int:
+            return [5, 6][index]
+
+    items: Any = Old()
+    async with triojob.map(succeed, items) as results:
+        assert await collect(results) == [5, 6]
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_exactly_limit_calls_run_while_there_are_items(
+    autojump_clock: trio.testing.MockClock, limit: int, ordered: bool
+) -> None:
+    worker = Worker()
+    async with triojob.map(worker.work, range(12), limit=limit, ordered=ordered) as results:
+        await trio.sleep(0.5)
+        assert worker.running == limit
+        assert sorted(await collect(results)) == list(range(12))
+    assert worker.peak == limit
+    assert trio.current_time() == 12 / limit
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("kind", ["items", "aitems"])
+async def test_no_more_than_limit_items_are_taken_ahead_of_a_slow_consumer(
+    autojump_clock: trio.testing.MockClock, ordered: bool, kind: str
+) -> None:
+    source, worker = Source(), Worker()
+    async with triojob.map(
+        worker.work, getattr(source, kind)(), limit=4, ordered=ordered
+    ) as results:
+        await trio.sleep(100)
+        assert (source.taken, worker.running, len(worker.started)) == (4, 0, 4)
+        for taken in range(1, 6):
+            await results.__anext__()
+            await trio.sleep(100)
+            assert source.taken == 4 + taken
+            assert len(worker.started) == 4 + taken
+
+
+async def test_an_ordered_map_waits_for_its_first_item_and_holds_the_others(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with triojob.map(sleep_for, [10, 1, 1, 1, 1], limit=3) as results:
+        got = [(await results.__anext__(), trio.current_time()) for _ in range(3)]
+        assert got == [(10, 10), (1, 10), (1, 10)]
+        assert await collect(results) == [1, 1]
+    assert trio.current_time() == 11
+
+
+async def test_an_unordered_map_goes_on_while_one_item_is_slow(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with triojob.map(sleep_for, [10, 1, 1, 1, 1], limit=2, ordered=False) as results:
+        got = [(result, trio.current_time()) async for result in results]
+    assert got == [(1, 1), (1, 2), (1, 3), (1, 4), (10, 10)]
+
+
+async def test_jobs_go_on_while_the_consumer_is_busy(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    times = []
+    async with triojob.map(sleep_for, [1] * 6, limit=2) as results:
+        async for _ in results:
+            times.append(trio.current_time())
+            await trio.sleep(0.5)
+    assert times == [1, 1.5, 2, 2.5, 3, 3.5]
+
+
+async def test_a_rate_spaces_the_starts(autojump_clock: trio.testing.MockClock) -> None:
+    worker = Worker(seconds=10)
+    async with triojob.map(worker.work, range(5), rate=4) as results:
+        assert await collect(results) == list(range(5))
+    assert worker.starts == [0, 0.25, 0.5, 0.75, 1]
+
+
+async def test_a_rate_makes_up_for_no_time_that_was_lost(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    worker = Worker(seconds=0)
+
+    async def items() -> Any:
+        for number in range(4):
+            if number == 1:
+                await trio.sleep(10)
+            yield number
+
+    async with triojob.map(worker.work, items(), rate=1) as results:
+        await collect(results)
+    assert worker.starts == [0, 10, 11, 12]
+
+
+async def test_a_rate_and_a_limit_hold_together(autojump_clock: trio.testing.MockClock) -> None:
+    worker = Worker(seconds=3)
+    async with triojob.map(worker.work, range(4), rate=1, limit=2) as results:
+        await collect(results)
+    assert worker.starts == [0, 1, 3, 4]
+
+
+async def test_pairs_are_items_and_their_ended_jobs(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with triojob.map(sleep_for, [2, 1], pairs=True, ordered=False) as results:
+        pairs = await collect(results)
+    assert [item for item, _ in pairs] == [1, 2]
+    for item, job in pairs:
+        assert isinstance(job, Job)
+        assert job.done
+        assert await job.result() == item
+
+
+async def test_with_several_iterables_the_item_of_a_pair_is_a_tuple() -> None:
+    async def add(a: int, b: int) -> int:
+        await trio.lowlevel.checkpoint()
+        return a + b
+
+    async with triojob.map(add, [1, 2], [3, 4], pairs=True) as results:
+        assert [item async for item, _ in results] == [(1, 3), (2, 4)]
+
+
+async def test_maps_can_be_nested(autojump_clock: trio.testing.MockClock) -> None:
+    async def row(start: int) -> list[float]:
+        async with triojob.map(sleep_for, range(start, start + 3)) as cells:
+            return await collect(cells)
+
+    async with triojob.map(row, Source().items(), limit=2) as rows:
+        got = [await rows.__anext__() for _ in range(3)]
+    assert got == [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
+
+
+async def test_a_map_can_be_mapped(autojump_clock: trio.testing.MockClock) -> None:
+    async with (
+        triojob.map(sleep_for, Source().items(), limit=2) as first,
+        triojob.map(partial(sleep, 1), first, limit=3) as second,
+    ):
+        assert [await second.__anext__() for _ in range(5)] == [0, 1, 2, 3, 4]
+
+
+async def test_several_tasks_share_the_results(autojump_clock: trio.testing.MockClock) -> None:
+    got: list[int] = []
+    async with triojob.map(Worker().work, range(20), limit=4) as results:
+
+        async def consume() -> None:
+            async for result in results:
+                got.append(result)
+                await trio.sleep(0.1)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(consume)
+    assert sorted(got) == list(range(20))
+
+
+async def test_each_step_is_a_checkpoint() -> None:
+    async with triojob.map(succeed, [1]) as results:
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.testing.assert_checkpoints():
+            await results.__anext__()
+        with trio.testing.assert_checkpoints(), pytest.raises(StopAsyncIteration):
+            await results.__anext__()
+
+
+async def test_being_cancelled_while_waiting_loses_no_result(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    got = []
+    async with triojob.map(sleep_for, [1, 1, 1], limit=1) as results:
+        while len(got) < 3:
+            with trio.move_on_after(0.3):
+                got.append(await results.__anext__())
+    assert trio.current_time() == 3
+
+
+async def test_its_repr_counts(autojump_clock: trio.testing.MockClock) -> None:
+    async with triojob.map(partial(sleep_for), [1, 1, 5, 5], limit=3) as results:
+        await trio.sleep(2)
+        await results.__anext__()
+        assert repr(results) == "<map of sleep_for: 1 running, 1 ready, 1 taken>"
+
+
+async def test_outside_its_block_a_map_says_so() -> None:
+    before = tasks_living()
+    results = triojob.map(succeed, [1])
+    with pytest.raises(GroupClosed, match=r"enter the block first: async with triojob\.map"):
+        await results.__anext__()
+    async with results:
+        with pytest.raises(GroupClosed, match="only once"):
+            await results.__aenter__()
+    with pytest.raises(GroupClosed, match="take its results inside its block"):
+        await results.__anext__()
+    assert tasks_living() == before
+
+
+async def test_a_task_outside_the_block_that_waits_for_results_is_told(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    told: list[str] = []
+
+    async def consume(results: Any) -> None:
+        with pytest.raises(GroupClosed):
+            await results.__anext__()
+        told.append("told")
+
+    async with trio.open_nursery() as nursery:
+        async with triojob.map(sleep_for, [100]) as results:
+            nursery.start_soon(consume, results)
+            await trio.sleep(1)
+    assert told == ["told"]
+    assert trio.current_time() == 1

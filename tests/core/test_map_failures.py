@@ -1,0 +1,317 @@
+"""Failures in `map`: raised at their place, kept, or given as jobs; and those of the iterables."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+import triojob
+from triojob import JobCancelled, report
+
+from .mapping import Source, Worker
+from .support import Boom, collect, tasks_living
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
+
+
+def failing(worker: Worker, *bad: int) -> Any:
+    async def work(item: int) -> int:
+        await worker.work(item)
+        if item in bad:
+            raise Boom(item)
+        return item
+
+    return work
+
+
+def messages(error: Any) -> list[str]:
+    return [str(part) for part in error.exceptions]
+
+
+async def test_a_failure_comes_at_its_place_after_the_results_before_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    got: list[int] = []
+
+    async def work(item: int) -> int:
+        await trio.sleep(5 - item)
+        if item == 3:
+            raise Boom(item)
+        return item
+
+    with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="3")):
+        async with triojob.map(work, Source().items(), limit=5) as results:
+            async for result in results:
+                got.append(result)
+    assert got == [0, 1, 2]
+    assert trio.current_time() == 5
+
+
+async def test_a_failure_cancels_the_calls_after_it_at_once_and_takes_no_more_items(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    source, worker = Source(), Worker()
+
+    async def work(item: int) -> int:
+        if item == 1:
+            await trio.sleep(0.5)
+            raise Boom
+        return await worker.work(item)
+
+    with pytest.RaisesGroup(Boom):
+        async with triojob.map(work, source.items(), limit=4) as results:
+            await trio.sleep(0.7)
+            assert sorted(worker.cancelled) == [2, 3]  # and 0 goes on
+            assert source.closed
+            assert await results.__anext__() == 0
+            await results.__anext__()
+    assert source.taken == 4
+
+
+async def test_an_unordered_map_gives_what_ended_before_the_failure_and_cancels_the_rest(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    worker = Worker(seconds=10)
+    got: list[int] = []
+
+    async def work(item: int) -> int:
+        if item < 2:
+            await trio.sleep(1 + item)
+            return item
+        if item == 2:
+            await trio.sleep(3)
+            raise Boom
+        return await worker.work(item)
+
+    with pytest.RaisesGroup(Boom):
+        async with triojob.map(work, range(100), limit=5, ordered=False) as results:
+            await trio.sleep(4)
+            async for result in results:
+                got.append(result)
+    assert got == [0, 1]
+    assert sorted(worker.cancelled) == [3, 4]
+    assert trio.current_time() == 4
+
+
+async def test_failures_that_came_meanwhile_are_raised_with_the_first(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    with pytest.RaisesGroup(Boom, Boom) as caught:
+        async with triojob.map(failing(Worker(), 1, 2), range(3)) as results:
+            await trio.sleep(0.5)
+            await collect(results)
+    assert messages(caught.value) == ["1", "2"]
+
+
+async def test_an_earlier_item_that_fails_later_still_comes_first(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def work(item: int) -> int:
+        await trio.sleep(5 - item)
+        if item in {1, 3}:
+            raise Boom(item)
+        return item
+
+    got: list[Any] = []
+    with pytest.RaisesGroup(Boom, Boom) as caught:
+        async with triojob.map(work, range(5)) as results:
+            async for result in results:
+                got.append(result)
+    assert got == [0]
+    assert messages(caught.value) == ["1", "3"]
+
+
+async def test_a_failure_can_be_caught_around_the_loop_and_ends_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with triojob.map(failing(Worker(), 1), range(9), limit=3) as results:
+        with pytest.raises(Boom, match="1"):
+            await collect(results)
+        assert await collect(results) == []
+
+
+async def test_kept_failures_are_raised_together_when_the_block_ends(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    got: list[int] = []
+    with pytest.RaisesGroup(Boom, Boom) as caught:
+        async with triojob.map(
+            failing(Worker(), 1, 3), range(6), limit=2, fail_fast=False
+        ) as results:
+            async for result in results:
+                got.append(result)
+            got.append(-1)
+    assert got == [0, 2, 4, 5, -1]
+    assert messages(caught.value) == ["1", "3"]
+
+
+async def test_kept_failures_that_were_passed_are_raised_when_the_block_is_left_early(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="1")):
+        async with triojob.map(
+            failing(Worker(), 1, 3), range(6), limit=6, fail_fast=False
+        ) as results:
+            async for result in results:
+                if result == 2:
+                    break
+
+
+async def test_a_cancelled_call_counts_as_a_failure(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    for options in ({}, {"fail_fast": False}):
+        got: list[int] = []
+        results = triojob.map(Worker().work, range(3), **options)
+        with pytest.RaisesGroup(pytest.RaisesExc(JobCancelled, match="enough")):
+            async with results:
+                await trio.sleep(0.5)
+                results._line[1].job.cancel("enough")
+                async for result in results:
+                    got.append(result)
+        assert got == ([0, 2] if options else [0])
+
+
+async def test_pairs_show_each_failure_to_who_looks(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    failed: list[Any] = []
+    async with triojob.map(failing(Worker(), 1, 3), range(5), pairs=True) as results:
+        async for item, job in results:
+            if job.exception() is not None:
+                failed.append(item)
+    assert failed == [1, 3]
+
+
+async def test_failures_of_pairs_that_nobody_looks_at_are_raised(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    with pytest.RaisesGroup(Boom, Boom):
+        async with triojob.map(failing(Worker(), 1, 3), range(5), pairs=True) as results:
+            await collect(results)
+
+
+async def test_arguments_that_do_not_fit_are_that_calls_failure() -> None:
+    async def one(item: int) -> int:
+        await trio.lowlevel.checkpoint()
+        return item
+
+    both: Any = one
+    async with triojob.map(both, [1, 2], [1, 2], pairs=True) as results:
+        async for _, job in results:
+            with pytest.raises(TypeError, match="positional argument"):
+                await job.result()
+
+
+async def test_a_function_that_is_not_async_says_what_to_do() -> None:
+    sync: Any = str.upper
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(
+            TypeError,
+            match=r"map takes an async function, but str.upper returned 'A'; run a blocking "
+            r"function in a thread: functools.partial\(trio.to_thread.run_sync, str.upper\)",
+        )
+    ):
+        async with triojob.map(sync, ["a", "b"]) as results:
+            await collect(results)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("options", [{}, {"fail_fast": False}, {"pairs": True}])
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_what_an_iterable_raises_comes_after_the_results_of_the_items_before(
+    autojump_clock: trio.testing.MockClock, ordered: bool, options: Any, is_async: bool
+) -> None:
+    def items() -> Any:
+        yield from range(3)
+        raise Boom("items")
+
+    async def aitems() -> Any:
+        for item in items():
+            yield item
+
+    got: list[Any] = []
+    source: Any = (aitems if is_async else items)()
+    with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="items")):
+        async with triojob.map(Worker().work, source, ordered=ordered, **options) as results:
+            async for result in results:
+                got.append(result)
+    assert len(got) == 3
+
+
+async def test_the_loop_is_over_after_an_iterables_error(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    def items() -> Any:
+        yield 0
+        raise Boom
+
+    async with triojob.map(Worker().work, items(), fail_fast=False) as results:
+        with pytest.raises(Boom):
+            await collect(results)
+        assert await collect(results) == []
+
+
+async def test_an_iterable_that_can_not_be_begun_raises_in_the_loop() -> None:
+    class Bad:
+        def __iter__(self) -> Any:
+            raise Boom
+
+    bad: Any = Bad()
+    with pytest.RaisesGroup(Boom):
+        async with triojob.map(Worker().work, bad) as results:
+            await collect(results)
+
+
+@pytest.mark.parametrize("kind", [StopAsyncIteration, StopIteration])
+async def test_a_failure_that_would_end_the_loop_silently_does_not(
+    kind: type[Exception],
+) -> None:
+    async def stop(_: int) -> None:
+        await trio.lowlevel.checkpoint()
+        raise kind
+
+    with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match=f"raised {kind.__name__}")):
+        async with triojob.map(stop, range(3)) as results:
+            await collect(results)
+
+
+async def test_a_group_that_a_call_raises_stays_whole() -> None:
+    async def work(_: int) -> None:
+        await trio.lowlevel.checkpoint()
+        raise ExceptionGroup("inner", [Boom(), Boom()])
+
+    with pytest.RaisesGroup(pytest.RaisesGroup(Boom, Boom)):
+        async with triojob.map(work, [1]) as results:
+            await collect(results)
+
+
+async def test_calls_may_report_and_a_pair_has_what_they_reported() -> None:
+    async def work(item: int) -> None:
+        await trio.lowlevel.checkpoint()
+        report.output(item)
+        report.output(item + 1)
+
+    async with triojob.map(work, [5], pairs=True) as results:
+        async for _, job in results:
+            assert job.outputs() == [5, 6]
+
+
+async def test_what_is_no_exception_goes_straight_through() -> None:
+    async def work(item: int) -> None:
+        await trio.lowlevel.checkpoint()
+        if item == 1:
+            raise SystemExit
+        await trio.sleep_forever()
+
+    before = tasks_living()
+    for options in ({}, {"fail_fast": False}, {"pairs": True}, {"ordered": False}):
+        with pytest.RaisesGroup(SystemExit):
+            async with triojob.map(work, range(3), **options) as results:
+                await collect(results)
+    assert tasks_living() == before
