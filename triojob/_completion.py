@@ -45,6 +45,7 @@ class _Arrivals:
     def forget(self) -> None:
         for record, listener in self.waiting.items():
             record.stop_listening("result", listener)
+        self.waiting.clear()  # each listener there holds this object
 
 
 @final
@@ -103,9 +104,7 @@ def as_completed(jobs: Iterable[Job[T]], /) -> JobIterator[T]:
         TypeError: Something among ``jobs`` is no job.
     """
     if not isinstance(cast("object", jobs), Iterable):
-        raise TypeError(
-            "as_completed takes an iterable of jobs, such as a list: as_completed([job])"
-        )
+        raise TypeError("as_completed takes jobs in an iterable, such as as_completed([job])")
     given = list(jobs)
     wrong = [item for item in cast("list[object]", given) if not isinstance(item, Job)]
     if wrong:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -11,7 +10,7 @@ from collections.abc import (
     Callable,
     Iterable,
 )
-from typing import Any, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
 
 from ._call import Submittable
 from ._errors import short_repr
@@ -167,7 +166,7 @@ def map(
         raise TypeError("map needs at least one iterable after the function: map(fn, items)")
     for iterable in iterables:
         check_iterable("map", iterable)
-    if limit < 1 or limit == math.inf or limit != int(limit):
+    if not (isinstance(cast("object", limit), int) and limit >= 1):
         raise ValueError(f"limit must be a whole number from 1 up, not {limit!r}")
     if rate is not None and not rate > 0:
         raise ValueError(f"rate must be more than 0 calls per second, or None, not {rate!r}")

@@ -192,5 +192,5 @@ async def test_what_is_no_job_is_refused_and_says_what_to_do() -> None:
             as_completed(wrong)  # type: ignore[arg-type]
     async with JobGroup() as group:
         job = group.submit(succeed)
-        with pytest.raises(TypeError, match=r"such as a list: as_completed\(\[job\]\)"):
+        with pytest.raises(TypeError, match=r"such as as_completed\(\[job\]\)"):
             as_completed(job)  # type: ignore[arg-type]

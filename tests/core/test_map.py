@@ -49,7 +49,7 @@ async def test_what_submit_takes_can_be_mapped(autojump_clock: trio.testing.Mock
 
     assert await first(succeed, ["async"]) == "async"
     assert await first(partial(sleep, 1), ["partial"]) == "partial"
-    assert await first(lambda item: succeed(item), ["lambda"]) == "lambda"
+    assert await first(lambda item: succeed(2 * item), ["lambda"]) == "lambdalambda"
     assert await first(count, [3]) == 2
     assert await first(Scripted(produce), [1]) == "remote"
 
@@ -282,9 +282,8 @@ async def test_a_task_outside_the_block_that_waits_for_results_is_told(
             await results.__anext__()
         told.append("told")
 
-    async with trio.open_nursery() as nursery:
-        async with triojob.map(sleep_for, [100]) as results:
-            nursery.start_soon(consume, results)
-            await trio.sleep(1)
+    async with trio.open_nursery() as nursery, triojob.map(sleep_for, [100]) as results:
+        nursery.start_soon(consume, results)
+        await trio.sleep(1)
     assert told == ["told"]
     assert trio.current_time() == 1
