@@ -98,16 +98,6 @@ async def test_an_unordered_map_gives_what_ended_before_the_failure_and_cancels_
     assert trio.current_time() == 4
 
 
-async def test_failures_that_came_meanwhile_are_raised_with_the_first(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    with pytest.RaisesGroup(Boom, Boom) as caught:
-        async with triojob.map(failing(Worker(), 1, 2), range(3)) as results:
-            await trio.sleep(0.5)
-            await collect(results)
-    assert messages(caught.value) == ["1", "2"]
-
-
 async def test_an_earlier_item_that_fails_later_still_comes_first(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
