@@ -12,6 +12,8 @@ import os
 import queue
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ from triojob import (
     Job,
     JobCancelled,
     JobGroup,
+    JobIterator,
     JobNotDone,
     JobTimeout,
     LogMessage,
@@ -55,6 +58,7 @@ from triojob import (
     ProtocolError,
     QueueFull,
     RenderUpdate,
+    ResultIterator,
     Retry,
     ServerRestarted,
     ServerStopped,
@@ -68,6 +72,7 @@ from triojob import (
     UnexpectedResponse,
     UpdateIterator,
     ValidationError,
+    as_completed,
     duplicate,
     handle_file,
     live,
@@ -125,6 +130,108 @@ async def refused(group: JobGroup) -> None:
     group.submit(length, 3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     group.submit(blocking, "1")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     JobGroup(3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+# --- Fan-out ---
+
+
+async def nothing() -> None:
+    pass
+
+
+async def number() -> int:
+    return 1
+
+
+async def word() -> AsyncGenerator[str, None]:
+    yield ""
+
+
+async def gathering(client: Client, job: Job[bytes]) -> None:
+    greet = client.endpoint("/greet")
+    assert_type(await triojob.gather(number), tuple[int])
+    assert_type(await triojob.gather(number, word), tuple[int, str])
+    assert_type(await triojob.gather(number, word, job), tuple[int, str, bytes])
+    assert_type(
+        await triojob.gather(number, partial(length, "text"), job, nothing, limit=2),
+        tuple[int, int, bytes, None],
+    )
+    assert_type(await triojob.gather(partial(greet, "Ada"), greet, fail_fast=True), tuple[Any, Any])
+    assert_type(
+        await triojob.gather(number, number, number, number, word),
+        tuple[int, int, int, int, str],
+    )
+    assert_type(
+        await triojob.gather(number, word, number, word, number, word),
+        tuple[int, str, int, str, int, str],
+    )
+    assert_type(await triojob.gather(*[number, number]), tuple[int, ...])
+    assert_type(await triojob.gather(*[job, job], limit=None), tuple[bytes, ...])
+    assert_type(await triojob.gather(number, number, jobs=True), tuple[Job[int], ...])
+
+
+async def firsts(client: Client, job: Job[bytes]) -> None:
+    greet = client.endpoint("/greet")
+    assert_type(await triojob.race(number, partial(length, "text")), int)
+    assert_type(await triojob.race(word, word), str)
+    assert_type(await triojob.race(job), bytes)
+    assert_type(await triojob.race(greet, partial(greet, "Ada")), Any)
+    assert_type(await triojob.first_completed(number, number), Job[int])
+    assert_type(await triojob.first_completed(job, job), Job[bytes])
+
+
+async def completing(jobs: list[Job[int]]) -> None:
+    iterator = as_completed(jobs)
+    assert_type(iterator, JobIterator[int])
+    async for job in iterator:
+        assert_type(job, Job[int])
+    async for job in as_completed(job for job in jobs):
+        assert_type(await job.result(), int)
+
+
+async def mapping(client: Client, words: AsyncIterator[str]) -> None:
+    assert_type(triojob.map(length, ["a"]), ResultIterator[int])
+    async with triojob.map(length, words, limit=3, ordered=False, rate=0.5) as results:
+        async for result in results:
+            assert_type(result, int)
+    async with triojob.map(length, ["a"], pairs=True) as pairs:
+        async for text, job in pairs:
+            assert_type(text, str)
+            assert_type(job, Job[int])
+    async with triojob.map(letters, "abc", fail_fast=False) as texts:
+        assert_type(await texts.__anext__(), str)
+    async with triojob.map(client.endpoint("/greet"), ["Ada"], limit=3) as replies:
+        assert_type(await replies.__anext__(), Any)
+    async with triojob.map(client.endpoint("/greet"), ["Ada"], pairs=True) as replied:
+        assert_type(await replied.__anext__(), tuple[str, Job[Any]])
+    async with triojob.map(partial(length, scale=2), ["a"]) as lengths:
+        assert_type(await lengths.__anext__(), int)
+
+    async def two(a: int, b: str) -> bytes:
+        return b.encode() * a
+
+    async def three(a: int, b: str, c: float) -> bytes:
+        return b.encode() * a * round(c)
+
+    assert_type(triojob.map(two, [1], words), ResultIterator[bytes])
+    assert_type(
+        triojob.map(two, [1], ["a"], pairs=True), ResultIterator[tuple[tuple[int, str], Job[bytes]]]
+    )
+    assert_type(triojob.map(three, [1], ["a"], [2.5]), ResultIterator[bytes])
+    assert_type(
+        triojob.map(three, [1], ["a"], [2.5], pairs=True),
+        ResultIterator[tuple[tuple[Any, ...], Job[bytes]]],
+    )
+
+
+# What a type checker must refuse.
+async def refused_fan_out() -> None:
+    await triojob.gather(number())  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    await triojob.race(blocking)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    as_completed([number])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    triojob.map(blocking, ["1"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    triojob.map(length, [1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    triojob.map(length, ["1"], pairs=True, fail_fast=True)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 
 # --- The job ---

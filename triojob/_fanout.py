@@ -276,7 +276,7 @@ def _bind_all(helper: str, calls: Sequence[object]) -> list[Call | Job[Any]]:
             if isinstance(call, Job):
                 bound.append(cast("Any", call))
                 continue
-            if not (callable(call) or isinstance(call, Submittable)):
+            if not (isinstance(call, Submittable) or callable(call)):
                 hint = f"; give them one by one: {helper}(*calls)" if _many(call) else ""
                 raise TypeError(
                     f"{helper} takes functions without arguments and jobs, "

@@ -158,7 +158,7 @@ def map(
     if inspect.iscoroutine(given):
         given.close()  # or Python would warn that it was never awaited
         raise TypeError("map takes a function and items: map(fn, items), not map(fn(items))")
-    if not (callable(given) or isinstance(given, Submittable)):
+    if not (isinstance(given, Submittable) or callable(given)):
         raise TypeError(
             f"map takes an async function or an endpoint first, not {short_repr(given)}"
         )

@@ -53,7 +53,7 @@ class Puller:
             is_async = isinstance(iterable, AsyncIterable)
             iterator: Any = aiter(cast("Any", iterable)) if is_async else iter(iterable)
             self._iterators.append((iterator, is_async))
-            kind = type(iterator)
+            kind = cast("type[object]", type(iterator))
             if issubclass(kind, AsyncGenerator):
                 stack.push_async_callback(iterator.aclose)
             elif issubclass(kind, Generator):

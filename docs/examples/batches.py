@@ -1,8 +1,9 @@
 import sys
+from functools import partial
 
 import trio
 
-from triojob import Client, JobGroup
+from triojob import Client, gather
 
 URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
@@ -11,12 +12,10 @@ async def main() -> None:
     async with Client(URL) as client:
         # In the app: upper_batch(texts: list[str]), with batch=True and max_batch_size=8
         upper = client.endpoint("/upper_batch")
-        async with JobGroup() as group:
-            jobs = [group.submit(upper, word) for word in ("one", "two", "three")]
-        print([await job.result() for job in jobs])
+        print(await gather(*[partial(upper, word) for word in ("one", "two", "three")]))
 
 
 trio.run(main)
 
 # prints:
-# > ['ONE', 'TWO', 'THREE']
+# > ('ONE', 'TWO', 'THREE')

@@ -1,0 +1,37 @@
+import itertools
+import sys
+from functools import partial
+
+import trio
+
+import triojob
+
+URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+
+
+async def main() -> None:
+    async with triojob.Client(URL) as client:
+        greet = client.endpoint("/greet")
+
+        async with triojob.map(greet, ["Ada", "Grace", "Edsger"], limit=2) as results:
+            async for hello in results:
+                print(hello)
+
+        pages = (f"page {n}" for n in itertools.count(1))  # endless
+        load = partial(client.endpoint("/parallel_sleep"), 0.1)  # which goes with each page
+        async with triojob.map(load, pages, limit=8) as results:
+            async for page in results:
+                print(page)
+                if page == "page 3":
+                    break  # leaving the block cancels what still runs
+
+
+trio.run(main)
+
+# prints:
+# > Hello Ada!
+# > Hello Grace!
+# > Hello Edsger!
+# > page 1
+# > page 2
+# > page 3
