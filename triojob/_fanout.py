@@ -195,7 +195,7 @@ async def first_completed(*calls: Startable[T]) -> Job[T]:
             Of jobs that have ended already, the first one given has ended first.
 
     Returns:
-        The job: ``await job.result()`` returns its result or raises its failure.
+        Its job, which has ended; ``await job.result()`` returns its result or raises its failure.
 
     Raises:
         TypeError: One of the calls is neither a job nor an async function; nothing was started.

@@ -13,7 +13,7 @@ import triojob
 from triojob import JobCancelled, report
 
 from .mapping import Source, Worker
-from .support import Boom, collect, tasks_living
+from .support import ROUNDS, Boom, collect, tasks_living
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
@@ -71,6 +71,26 @@ async def test_a_failure_cancels_the_calls_after_it_at_once_and_takes_no_more_it
             assert await results.__anext__() == 0
             await results.__anext__()
     assert source.taken == 4
+
+
+async def test_an_item_that_was_taken_just_then_is_not_called(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    for _ in range(ROUNDS):
+        worker = Worker(seconds=100)
+
+        async def work(item: int, worker: Worker = worker) -> int:
+            if item == 0:
+                await trio.sleep(1)
+                raise Boom
+            return await worker.work(item)
+
+        # The second one's turn comes when the first one fails.
+        async with triojob.map(work, Source().items(), rate=1) as results:
+            await trio.sleep(1.5)
+            assert worker.running == 0
+            with pytest.raises(Boom):
+                await results.__anext__()
 
 
 async def test_an_unordered_map_gives_what_ended_before_the_failure_and_cancels_the_rest(
