@@ -158,28 +158,38 @@ async def gather(
     """
     group = JobGroup(limit=limit)
     bound = _bind_all("gather", calls)
-    all_jobs: list[Job[Any]] = []
+    started: list[Job[Any]] = []
     stopped: list[Job[Any]] = []
     try:
-        async with group:
-            all_jobs += _start(group, bound)
-            own = [job for job, call in zip(all_jobs, bound, strict=True) if job is not call]
-            async for job in JobIterator(all_jobs):
-                if fail_fast and _error(job) is not None:
-                    stopped += _cancel(own, "another call of gather failed")
-                    break
-            for job in own:
-                await job.wait()
-            _see(own)
+        started, stopped = await _run_all(group, bound, fail_fast=fail_fast)
         if jobs:
-            return tuple(all_jobs)
-        errors = _errors(job for job in all_jobs if not (job in stopped and job.cancelled))
+            return tuple(started)
+        errors = _errors(job for job in started if not (job in stopped and job.cancelled))
         if errors:
-            raise ExceptionGroup(f"{len(errors)} of {len(calls)} gathered calls failed", errors)
-        return tuple([await job.result() for job in all_jobs])
+            raise ExceptionGroup(f"{len(errors)} of {len(started)} gathered calls failed", errors)
+        return tuple([await job.result() for job in started])
     finally:
-        # The traceback of what is raised holds this frame, which must not hold the jobs.
-        del calls, group, bound, all_jobs, stopped
+        # The traceback of what is raised holds this frame, which must not hold the results.
+        del calls, group, bound, started, stopped
+
+
+async def _run_all(
+    group: JobGroup, bound: list[Call | Job[Any]], *, fail_fast: bool
+) -> tuple[list[Job[Any]], list[Job[Any]]]:
+    """Run the calls until they have ended; return their jobs, and those that were cancelled."""
+    started: list[Job[Any]] = []
+    stopped: list[Job[Any]] = []
+    async with group:
+        started += _start(group, bound)
+        own = [job for job, call in zip(started, bound, strict=True) if job is not call]
+        async for job in JobIterator(started):
+            if fail_fast and _error(job) is not None:
+                stopped = _cancel(own, "another call of gather failed")
+                break
+        for job in own:
+            await job.wait()
+        _see(own)
+    return started, stopped
 
 
 @trio.lowlevel.enable_ki_protection
@@ -235,23 +245,33 @@ async def race(*calls: Startable[T]) -> T:
     Being cancelled cancels the functions, on the server too, and leaves the jobs that were given.
     """
     bound = _bind_all("race", _some("race", calls))
-    jobs: list[Job[Any]] = []
+    started: list[Job[Any]] = []
     winner: Job[T] | None = None
     try:
-        async with JobGroup() as group:
-            jobs += _start(group, bound)
-            async for job in JobIterator(jobs):
-                if _error(job) is None:
-                    winner = job
-                    await _end(jobs, f"{job.name} won the race")
-                    break
-            _see(jobs)
-        if winner is not None:
-            return await winner.result()
-        raise ExceptionGroup(f"all {len(jobs)} calls in the race failed", _errors(jobs))
+        started, winner = await _run_race(bound)
+        if winner is None:
+            raise ExceptionGroup(f"all {len(started)} calls in the race failed", _errors(started))
+        return await winner.result()
     finally:
         # The traceback of what is raised holds this frame, which must not hold the jobs.
-        del calls, bound, jobs, winner
+        del calls, bound, started, winner
+
+
+async def _run_race(
+    bound: list[Call | Job[Any]],
+) -> tuple[list[Job[Any]], Job[Any] | None]:
+    """Run the calls until one has a result, or all have failed; return their jobs and that one."""
+    started: list[Job[Any]] = []
+    winner: Job[Any] | None = None
+    async with JobGroup() as group:
+        started += _start(group, bound)
+        async for job in JobIterator(started):
+            if _error(job) is None:
+                winner = job
+                await _end(started, f"{job.name} won the race")
+                break
+        _see(started)
+    return started, winner
 
 
 def _some(helper: str, calls: Sequence[object]) -> Sequence[object]:

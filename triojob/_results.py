@@ -102,9 +102,8 @@ class ResultIterator(Generic[T]):
         arguments = await self._puller.pull()
         if arguments is END:
             return False
+        # A checkpoint in any case: after a failure nothing is started any more.
         await self._pace.turn()
-        if self._pulling.cancel_called:
-            return False
         try:
             call = bind(self._fn, arguments, {}, "map")
         except Exception as exc:  # noqa: BLE001 - an item that doesn't fit fails, and no other
@@ -254,7 +253,6 @@ class ResultIterator(Generic[T]):
                 that were kept.
         """
         self._left = True
-        self._news.unpark_all()
         if exc is None:
             self._discard()
         elif self._error is not None:

@@ -16,7 +16,7 @@ import trio
 import triojob
 from triojob import JobGroup, as_completed, first_completed, gather, race
 
-from .support import BaseExceptionGroup, Boom, Thing
+from .support import ROUNDS, BaseExceptionGroup, Boom, Thing
 
 pytestmark = pytest.mark.skipif(
     sys.implementation.name != "cpython", reason="needs reference counting"
@@ -140,9 +140,20 @@ async def use_map_that_is_left(things: Things) -> None:
     ],
 )
 async def test_what_a_helper_held_dies_with_it(use: Any) -> None:
-    things = Things()
-    with suppress(BaseExceptionGroup):
-        await use(things)
-    await settle()
-    assert things._references
-    assert things.alive == 0
+    for _ in range(ROUNDS):
+        things = Things()
+        with suppress(BaseExceptionGroup):
+            await use(things)
+        await settle()
+        assert things._references
+        assert things.alive == 0
+
+
+async def test_what_gather_raises_does_not_keep_the_results_alive() -> None:
+    results, others = Things(), Things()
+    for options in ({}, {"fail_fast": True}):
+        with pytest.RaisesGroup(Boom) as caught:
+            await gather(results.good, others.bad, **options)
+        await settle()
+        assert caught.value
+        assert results.alive == 0

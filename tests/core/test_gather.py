@@ -188,6 +188,17 @@ async def test_a_given_job_that_fails_cancels_the_functions_with_fail_fast(
     assert trio.current_time() == 1
 
 
+async def test_a_given_job_that_is_cancelled_does_so_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with JobGroup() as group:
+        given = group.submit(trio.sleep_forever)
+        given.cancel()
+        with pytest.RaisesGroup(JobCancelled):
+            await gather(partial(sleep, 10), given, fail_fast=True)
+    assert trio.current_time() == 0
+
+
 async def test_fail_fast_without_a_failure_changes_nothing() -> None:
     assert await gather(succeed, partial(succeed, 2), fail_fast=True) == ("value", 2)
 

@@ -111,6 +111,7 @@ async def test_an_unordered_map_gives_what_ended_before_the_failure_and_cancels_
     with pytest.RaisesGroup(Boom):
         async with triojob.map(work, range(100), limit=5, ordered=False) as results:
             await trio.sleep(4)
+            assert worker.running == 0
             async for result in results:
                 got.append(result)
     assert got == [0, 1]
