@@ -159,7 +159,7 @@ async def gather(
     group = JobGroup(limit=limit)
     bound = _bind_all("gather", calls)
     started: list[Job[Any]] = []
-    stopped: list[Job[Any]] = []
+    stopped: set[Job[Any]] = set()
     try:
         started, stopped = await _run_all(group, bound, fail_fast=fail_fast)
         if jobs:
@@ -167,7 +167,7 @@ async def gather(
         errors = _errors(job for job in started if not (job in stopped and job.cancelled))
         if errors:
             raise ExceptionGroup(f"{len(errors)} of {len(started)} gathered calls failed", errors)
-        return tuple([await job.result() for job in started])
+        return tuple(job._record.unwrap() for job in started)
     finally:
         # The traceback of what is raised holds this frame, which must not hold the results.
         del calls, group, bound, started, stopped
@@ -175,16 +175,16 @@ async def gather(
 
 async def _run_all(
     group: JobGroup, bound: list[Call | Job[Any]], *, fail_fast: bool
-) -> tuple[list[Job[Any]], list[Job[Any]]]:
+) -> tuple[list[Job[Any]], set[Job[Any]]]:
     """Run the calls until they have ended; return their jobs, and those that were cancelled."""
     started: list[Job[Any]] = []
-    stopped: list[Job[Any]] = []
+    stopped: set[Job[Any]] = set()
     async with group:
         started += _start(group, bound)
         own = [job for job, call in zip(started, bound, strict=True) if job is not call]
         async for job in JobIterator(started):
             if fail_fast and _error(job) is not None:
-                stopped = _cancel(own, "another call of gather failed")
+                stopped |= _cancel(own, "another call of gather failed")
                 break
         for job in own:
             await job.wait()
@@ -251,7 +251,8 @@ async def race(*calls: Startable[T]) -> T:
         started, winner = await _run_race(bound)
         if winner is None:
             raise ExceptionGroup(f"all {len(started)} calls in the race failed", _errors(started))
-        return await winner.result()
+        value: T = winner._record.unwrap()
+        return value
     finally:
         # The traceback of what is raised holds this frame, which must not hold the jobs.
         del calls, bound, started, winner
@@ -319,9 +320,9 @@ def _start(group: JobGroup, bound: Iterable[Call | Job[Any]]) -> list[Job[Any]]:
     return [call if isinstance(call, Job) else group._start(call) for call in bound]
 
 
-def _cancel(jobs: Iterable[Job[Any]], reason: str) -> list[Job[Any]]:
+def _cancel(jobs: Iterable[Job[Any]], reason: str) -> set[Job[Any]]:
     """Cancel those that have not ended; return them."""
-    alive = [job for job in jobs if not job.done]
+    alive = {job for job in jobs if not job.done}
     for job in alive:
         job.cancel(reason)
     return alive
@@ -346,9 +347,9 @@ def _error(job: Job[Any]) -> BaseException | None:
 
 def _errors(jobs: Iterable[Job[Any]]) -> list[Exception]:
     """Return why these have no result, each error once; from now on they count as seen."""
-    errors: list[Exception] = []
+    errors: dict[int, Exception] = {}
     for job in jobs:
         error = job.exception() if job.done else None
-        if error is not None and not any(error is known for known in errors):
-            errors.append(cast("Exception", error))
-    return errors
+        if error is not None:
+            errors[id(error)] = cast("Exception", error)
+    return list(errors.values())
