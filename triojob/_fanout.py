@@ -196,6 +196,7 @@ async def _run_all(
 async def first_completed(*calls: Startable[T]) -> Job[T]:
     """Run several calls at once; return the job of the one that ends first, however it ends.
 
+    That job has ended: ``await job.result()`` returns its result or raises its failure.
     The others are cancelled, on the server too, jobs that were given as well, and have ended when
     this returns.  A call of an endpoint ends at once when it is cancelled; a function of yours ends
     when its clean-up has.  What they failed with, if they did, is of no more interest.
@@ -203,9 +204,6 @@ async def first_completed(*calls: Startable[T]) -> Job[T]:
     Args:
         calls: Functions without arguments (``functools.partial(endpoint, x)``) and jobs.
             Of jobs that have ended already, the first one given has ended first.
-
-    Returns:
-        Its job, which has ended; ``await job.result()`` returns its result or raises its failure.
 
     Raises:
         TypeError: One of the calls is neither a job nor an async function; nothing was started.

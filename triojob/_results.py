@@ -257,6 +257,7 @@ class ResultIterator(Generic[T]):
             self._discard()
         elif self._error is not None:
             self._group._fatal.append(self._error)
+        self._error = None  # its traceback holds this object
         try:
             await self._group.__aexit__(exc_type, exc, traceback)
         finally:

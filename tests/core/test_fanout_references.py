@@ -119,6 +119,17 @@ async def use_map_that_is_left(things: Things) -> None:
         await trio.testing.wait_all_tasks_blocked()
 
 
+async def use_map_of_items_that_fail(things: Things, *, leave: bool, **options: Any) -> None:
+    async def items() -> Any:
+        yield things.make()
+        raise Boom(things.make())
+
+    async with triojob.map(things.good, items(), **options) as results:
+        await trio.testing.wait_all_tasks_blocked()
+        while not leave:
+            await results.__anext__()
+
+
 @pytest.mark.parametrize(
     "use",
     [
@@ -137,6 +148,9 @@ async def use_map_that_is_left(things: Things) -> None:
         partial(use_map_that_fails, pairs=True),
         partial(use_map_that_fails, ordered=False),
         use_map_that_is_left,
+        partial(use_map_of_items_that_fail, leave=False),
+        partial(use_map_of_items_that_fail, leave=True),
+        partial(use_map_of_items_that_fail, leave=True, pairs=True),
     ],
 )
 async def test_what_a_helper_held_dies_with_it(use: Any) -> None:
