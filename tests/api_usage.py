@@ -12,7 +12,6 @@ import os
 import queue
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
