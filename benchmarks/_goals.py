@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._cases import EVERY, GRADIO, HAND, HTTPX, LAST, LIVE, NODE, SESSION, SYNC, TRIOJOB
+from ._cases import EVERY, GRADIO, HAND, HTTPX, LAST, LIVE, NODE, SESSION, SYNC, TRIOJOB, WIDE
 from ._figures import Metrics, exponent
 
 CPU_LEAST = 0.001
@@ -155,7 +155,7 @@ def _concurrent(rows: Rows) -> list[Goal]:
     goals: list[Goal] = []
     for server in ("replay", "real"):
         for case in rows.cases("concurrent", server):
-            for ours in (TRIOJOB, SESSION):
+            for ours in (TRIOJOB, SESSION) if server == "replay" else (TRIOJOB, SESSION, WIDE):
                 figures = rows.find("concurrent", case, server, ours)
                 lost = (figures or {}).get("lost")
                 failed = rows.failed("concurrent", case, server, ours)

@@ -67,7 +67,7 @@ class Bench:
         with ExitStack() as stack:
             for case in cases:
                 server = None
-                if case.server is not None:
+                if case.server is not None and not case.fresh:
                     if case.server not in self._servers:
                         self.say(f"starting the {case.server} server")
                         self._servers[case.server] = stack.enter_context(running(case.server))
@@ -112,6 +112,10 @@ class Bench:
         server: Server | None,
         arguments: dict[str, Any],
     ) -> float:
+        if case.fresh and server is None:
+            assert case.server is not None
+            with running(case.server) as new:
+                return self._run_once(case, rival, row, new, {"url": new.url, **arguments})
         before = server.cpu() if server else None
         start = time.monotonic()
         timeout = case.timeout * (1 if rival.label in SLOW else PATIENCE)

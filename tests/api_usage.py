@@ -434,7 +434,9 @@ async def files(client: Client, path: os.PathLike[str], file: File) -> None:
             assert_type(chunk, bytes | bytearray)
     async for part in file.follow():
         assert_type(part, bytes)
-    Client("http://app", download_files=False, max_file_download=None, max_transfers=2)
+    Client(
+        "http://app", download_files=False, max_file_download=None, max_transfers=2, max_requests=9
+    )
     Client("http://app", download_files=path, max_file_download=2**20)
     Client("http://app", download_files="folder")
 

@@ -70,9 +70,11 @@ async def sequential(url: str, calls: int, *, session: bool = False) -> Result:
         return {**meter.stop(), "latencies": latencies, "lost": lost}
 
 
-async def many(url: str, calls: int, *, fn: str = "echo", session: bool = False) -> Result:
+async def many(
+    url: str, calls: int, *, fn: str = "echo", session: bool = False, **options: Any
+) -> Result:
     """Make all calls at once, as jobs."""
-    async with opened(url, session=session) as client:
+    async with opened(url, session=session, **options) as client:
         endpoint = client.endpoint(f"/{fn}")
         if fn == "echo":
             await endpoint("warm")

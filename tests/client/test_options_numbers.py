@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, JobGroup, ProtocolError
 
@@ -22,6 +23,8 @@ URL = "http://app.test"
     [
         ({"max_streams": 0}, "max_streams must be 1 or more, not 0"),
         ({"max_streams": -5}, "max_streams must be 1 or more, not -5"),
+        ({"max_requests": 0}, "max_requests must be 1 or more, not 0"),
+        ({"max_transfers": 0}, "max_transfers must be 1 or more, not 0"),
         ({"max_message_size": 0}, "max_message_size must be 1 byte or more, not 0"),
         ({"max_message_size": -1}, "max_message_size must be 1 byte or more, not -1"),
         ({"limit": 0}, "limit must be a whole number from 1 up"),
@@ -67,6 +70,26 @@ async def test_no_more_streams_than_allowed_are_open_at_once(
             jobs = [group.submit(sleep, 10) for _ in range(20)]
         assert [await job.result() for job in jobs] == [10] * 20
     assert memory_app.max_open_streams == most
+
+
+@pytest.mark.parametrize("most", [1, 5, 48, 60])
+async def test_so_many_calls_are_on_their_way_to_the_server_at_once(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, most: int
+) -> None:
+    answer = trio.Event()
+    add_functions(memory_app)
+    memory_app.fault("POST", "/queue/join", Hold(answer, handled=False), times=100)
+    async with (
+        new_client(memory_app, max_requests=most) as client,
+        client.session() as session,
+        JobGroup() as group,
+    ):
+        jobs = [group.submit(session.endpoint("/echo"), number) for number in range(100)]
+        await trio.testing.wait_all_tasks_blocked()
+        assert client.statistics().joining == most
+        assert client.statistics().max_requests == most
+        answer.set()
+    assert [await job.result() for job in jobs] == [*range(100)]
 
 
 async def test_the_pool_has_room_for_each_of_them(scripted: ScriptedServer) -> None:

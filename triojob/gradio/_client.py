@@ -30,7 +30,7 @@ from ._endpoint import CallSettings, Endpoint, Via
 from ._file_data import file_rule
 from ._file_handle import FileSource
 from ._heartbeat import open_heartbeats
-from ._http import HTTP, TRANSFERS, HTTPClient, HTTPTransport, check_headers
+from ._http import HTTP, REQUESTS, TRANSFERS, HTTPClient, HTTPTransport, check_headers
 from ._outputs import OutputFiles
 from ._restart import AppWatch
 from ._session import Hub, Session
@@ -200,6 +200,8 @@ class Client(_Surface):
         max_file_download: How many bytes of files one call may download by itself, and how many
             a file has at most that a `File` downloads.  None for no bound: then a server can fill
             the disk.
+        max_requests: How many short requests may be under way at once, those that make calls
+            above all.  More let thousands of calls come to the app sooner; each has a connection.
         max_transfers: How many files may be under way at once, up and down together.
             None for 8, or 4 over your own ``http_client``.
         validate: Whether arguments are checked against the app's description before sending.
@@ -217,8 +219,9 @@ class Client(_Surface):
         on_wait: Called with a `SpaceStatus` at each look at a Space that is asleep or in the
             making, while entering waits for it, and at the wait's end.  It must not block.
         http_client: Your own ``httpx.AsyncClient``, which you close.  Its pool must have room for
-            ``max_streams`` (by default 32 here), ``max_transfers`` and 68 connections more:
-            waiting inside the pool of httpx loses connections when a wait is cancelled.
+            ``max_streams`` (by default 32 here), ``max_transfers``, ``max_requests`` and 20
+            connections more: waiting inside the pool of httpx loses connections when a wait is
+            cancelled.
         transport: Your own ``httpx.AsyncBaseTransport``.
 
     Raises:
@@ -245,6 +248,7 @@ class Client(_Surface):
         max_message_size: int = 64 * 2**20,
         download_files: bool | str | os.PathLike[str] = True,
         max_file_download: int | None = 4 * 2**30,
+        max_requests: int = REQUESTS,
         max_transfers: int | None = None,
         validate: bool = True,
         limit: float | None = None,
@@ -274,16 +278,19 @@ class Client(_Surface):
         if max_streams is None:
             most = _DEFAULT_STREAMS if http_client is None else _OWN_CLIENT_STREAMS
             max_streams = min(most, _affordable_streams())
-        if max_streams < 1:
-            raise ValueError(f"max_streams must be 1 or more, not {max_streams}")
+        if max_transfers is None:
+            max_transfers = TRANSFERS if http_client is None else _OWN_CLIENT_TRANSFERS
+        for option, most in (
+            ("max_streams", max_streams),
+            ("max_requests", max_requests),
+            ("max_transfers", max_transfers),
+        ):
+            if most < 1:
+                raise ValueError(f"{option} must be 1 or more, not {most}")
         if max_message_size < 1:
             raise ValueError(f"max_message_size must be 1 byte or more, not {max_message_size}")
         if max_file_download is not None and max_file_download < 1:
             raise ValueError(f"max_file_download must be 1 byte or more, not {max_file_download}")
-        if max_transfers is None:
-            max_transfers = TRANSFERS if http_client is None else _OWN_CLIENT_TRANSFERS
-        if max_transfers < 1:
-            raise ValueError(f"max_transfers must be 1 or more, not {max_transfers}")
         self._max_file_download = math.inf if max_file_download is None else max_file_download
         self._folder: Folder | None = None
         if download_files is not False:
@@ -292,6 +299,7 @@ class Client(_Surface):
         self._timeouts = timeouts or Timeouts()
         self._http_options: dict[str, Any] = {
             "streams": max_streams,
+            "requests": max_requests,
             "transfers": max_transfers,
             "heartbeats": max_streams if http_client is None else _OWN_CLIENT_HEARTBEATS,
             "timeouts": self._timeouts,

@@ -63,7 +63,7 @@ HTTPTransport: TypeAlias = "httpx.AsyncBaseTransport"
 """What ``Client(transport=)`` takes."""
 
 REQUESTS = 48
-"""How many short requests are under way at once."""
+"""How many short requests are under way at once, unless the client is told otherwise."""
 GOODBYES = 16
 """How many of the requests that tell of a cancellation are: never held up by the others."""
 TRANSFERS = 8
@@ -117,6 +117,7 @@ class HTTP:
     Args:
         base: The app's URL with a slash at its end.
         streams: How many event streams may be open at once.
+        requests: How many short requests may be under way at once.
         transfers: How many files may be under way at once, in both directions together.
         heartbeats: How many heartbeats of sessions may be.
         max_message_size: How many bytes an answer or an event may have.
@@ -131,6 +132,7 @@ class HTTP:
         heartbeats: int,
         timeouts: Timeouts,
         max_message_size: int,
+        requests: int = REQUESTS,
         transfers: int = TRANSFERS,
         headers: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
@@ -149,7 +151,7 @@ class HTTP:
         self.streams: trio.CapacityLimiter = trio.CapacityLimiter(streams)
         self.transfers: trio.CapacityLimiter = trio.CapacityLimiter(transfers)
         self.heartbeats: trio.CapacityLimiter = trio.CapacityLimiter(heartbeats)
-        self.requests: trio.CapacityLimiter = trio.CapacityLimiter(REQUESTS)
+        self.requests: trio.CapacityLimiter = trio.CapacityLimiter(requests)
         self.goodbyes: trio.CapacityLimiter = trio.CapacityLimiter(GOODBYES)
         self._owned = client is None
         self._connections: Connections | None = None
@@ -160,7 +162,7 @@ class HTTP:
         # With each request, and not in the client: one of the caller's own knows other hosts too.
         self._cookies = dict(cookies or {})
         if client is None:
-            places = streams + heartbeats + transfers + REQUESTS + GOODBYES
+            places = streams + heartbeats + transfers + requests + GOODBYES
             limits = httpx.Limits(
                 max_connections=places,
                 max_keepalive_connections=places,
