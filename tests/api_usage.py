@@ -190,7 +190,9 @@ async def completing(jobs: list[Job[int]]) -> None:
 
 async def mapping(client: Client, words: AsyncIterator[str]) -> None:
     assert_type(triojob.map(length, ["a"]), ResultIterator[int])
+    triojob.map(length, ["a"], retry=Retry(), instruments=[Watcher()])
     async with triojob.map(length, words, limit=3, ordered=False, rate=0.5) as results:
+        assert_type(results.group, JobGroup)
         async for result in results:
             assert_type(result, int)
     async with triojob.map(length, ["a"], pairs=True) as pairs:

@@ -9,14 +9,18 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterable,
+    Sequence,
 )
 from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
 
 from ._call import Submittable
 from ._errors import short_repr
+from ._group import JobGroup
+from ._instruments import Instrument
 from ._job import Job
 from ._pulling import check_iterable
 from ._results import ResultIterator
+from ._retry import Retry
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -37,6 +41,8 @@ def map(
     limit: int = 32,
     ordered: bool = True,
     rate: float | None = None,
+    retry: Retry | None = None,
+    instruments: Sequence[Instrument] = (),
     fail_fast: bool | None = None,
     pairs: Literal[False] = False,
 ) -> ResultIterator[T]: ...
@@ -49,6 +55,8 @@ def map(
     limit: int = 32,
     ordered: bool = True,
     rate: float | None = None,
+    retry: Retry | None = None,
+    instruments: Sequence[Instrument] = (),
     pairs: Literal[True],
 ) -> ResultIterator[tuple[A, Job[T]]]: ...
 @overload
@@ -61,6 +69,8 @@ def map(
     limit: int = 32,
     ordered: bool = True,
     rate: float | None = None,
+    retry: Retry | None = None,
+    instruments: Sequence[Instrument] = (),
     fail_fast: bool | None = None,
     pairs: Literal[False] = False,
 ) -> ResultIterator[T]: ...
@@ -74,6 +84,8 @@ def map(
     limit: int = 32,
     ordered: bool = True,
     rate: float | None = None,
+    retry: Retry | None = None,
+    instruments: Sequence[Instrument] = (),
     pairs: Literal[True],
 ) -> ResultIterator[tuple[tuple[A, B], Job[T]]]: ...
 @overload
@@ -87,6 +99,8 @@ def map(
     limit: int = 32,
     ordered: bool = True,
     rate: float | None = None,
+    retry: Retry | None = None,
+    instruments: Sequence[Instrument] = (),
     fail_fast: bool | None = None,
     pairs: Literal[False] = False,
 ) -> ResultIterator[T]: ...
@@ -101,6 +115,8 @@ def map(
     limit: int = 32,
     ordered: bool = True,
     rate: float | None = None,
+    retry: Retry | None = None,
+    instruments: Sequence[Instrument] = (),
     pairs: Literal[True],
 ) -> ResultIterator[tuple[tuple[Any, ...], Job[T]]]: ...
 
@@ -112,6 +128,8 @@ def map(
     limit: int = 32,
     ordered: bool = True,
     rate: float | None = None,
+    retry: Retry | None = None,
+    instruments: Sequence[Instrument] = (),
     fail_fast: bool | None = None,
     pairs: bool = False,
 ) -> ResultIterator[Any]:
@@ -140,6 +158,7 @@ def map(
         limit: How many calls run at once, and how many items are taken ahead of the consumer.
         ordered: Whether results come in the order of the items; otherwise as the calls end.
         rate: How many calls to start per second at most, evenly apart; None for no limit.
+        retry, instruments: As for `JobGroup`.
         fail_fast: True, which is the default, has a failure cancel the calls after it and come out
             of the loop, after the results before it.  With False the loop has results only, and
             the block raises all failures when it ends.  A cancelled call counts as a failure.
@@ -178,6 +197,7 @@ def map(
         limit=limit,
         ordered=ordered,
         rate=rate,
+        group=JobGroup(retry=retry, instruments=instruments),
         fail_fast=not pairs and fail_fast is not False,
         pairs=pairs,
     )

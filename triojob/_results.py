@@ -47,6 +47,7 @@ class ResultIterator(Generic[T]):
         limit: int,
         ordered: bool,
         rate: float | None,
+        group: JobGroup,
         fail_fast: bool,
         pairs: bool,
     ) -> None:
@@ -58,7 +59,7 @@ class ResultIterator(Generic[T]):
         self._ordered = ordered
         self._fail_fast = fail_fast
         self._pairs = pairs
-        self._group = JobGroup()
+        self._group = group
         self._pulling = trio.CancelScope()
         self._news = trio.lowlevel.ParkingLot()
         self._line: deque[_Entry] = deque()
@@ -76,6 +77,11 @@ class ResultIterator(Generic[T]):
         self._entered = False
         self._left = False
         self._taken = 0
+
+    @property
+    def group(self) -> JobGroup:
+        """The group of the calls' jobs: to count them, or to watch them by `triojob.live`."""
+        return self._group
 
     # The task that takes items and starts jobs.
 

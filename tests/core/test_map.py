@@ -12,7 +12,7 @@ import trio.testing
 from outcome import Value
 
 import triojob
-from triojob import GroupClosed, Job, JobGroup
+from triojob import GroupClosed, Instrument, Job, JobGroup, Retry
 
 from .mapping import Source, Worker
 from .support import Scripted, collect, count, sleep, succeed, tasks_living
@@ -287,3 +287,35 @@ async def test_a_task_outside_the_block_that_waits_for_results_is_told(
         await trio.sleep(1)
     assert told == ["told"]
     assert trio.current_time() == 1
+
+
+async def test_its_group_shows_the_jobs_counts_them_and_tells_instruments() -> None:
+    ended: list[str] = []
+
+    class Ends(Instrument):
+        def job_ended(self, job: Job[Any]) -> None:
+            ended.append(job.name)
+
+    async with triojob.map(succeed, "abc", instruments=[Ends()]) as results:
+        assert isinstance(results.group, JobGroup)
+        assert await collect(results) == ["a", "b", "c"]
+        assert results.group.statistics().succeeded == 3
+    assert ended == ["succeed"] * 3
+
+
+async def test_a_retry_is_that_of_its_group() -> None:
+    retry = Retry(attempts=2)
+    calls: list[Any] = []
+
+    async def produce(reporter: Any) -> None:
+        reporter.finish(Value("remote"))
+
+    class Remembers(Scripted):
+        def bind(self, args: Any, kwargs: Any) -> Any:
+            call = super().bind(args, kwargs)
+            calls.append(call)
+            return call
+
+    async with triojob.map(Remembers(produce), [1, 2], retry=retry) as results:
+        assert await collect(results) == ["remote", "remote"]
+    assert [call.retry for call in calls] == [retry, retry]
