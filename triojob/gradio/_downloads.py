@@ -21,6 +21,9 @@ from ._file_names import safe_name
 from ._http import HTTP
 from ._http_files import Download, open_file
 
+_PIECE = 1024 * 1024
+"""Bytes that are written to the disk at once."""
+
 RESUMES = 3
 """How many times a download that breaks is taken up again."""
 PAUSE = 0.5
@@ -64,21 +67,33 @@ class Sink:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._buffer = bytearray()
+        """What is still to be written: the way to a worker thread costs more than most pieces."""
         self.size = 0
 
     async def write(self, data: bytes) -> None:
         """Append ``data``."""
-        await trio.to_thread.run_sync(_write_all, self._descriptor, data)
+        self._buffer += data
         self.size += len(data)
+        if len(self._buffer) >= _PIECE:
+            await self.flush()
+        else:
+            await trio.lowlevel.checkpoint()
+
+    async def flush(self) -> None:
+        """Write what has been appended; if that is cancelled, the file is of no more use."""
+        data, self._buffer = self._buffer, bytearray()
+        await trio.to_thread.run_sync(_write_all, self._descriptor, data)
 
     async def restart(self) -> None:
         """Throw away what was written."""
+        self._buffer.clear()
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         await trio.to_thread.run_sync(os.ftruncate, self._descriptor, 0)
         self.size = 0
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytearray) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -97,7 +112,9 @@ async def new_file(path: Path) -> AsyncGenerator[Sink, None]:
     descriptor = await trio.to_thread.run_sync(os.open, path, flags, 0o600)
     whole = False
     try:
-        yield Sink(descriptor)
+        sink = Sink(descriptor)
+        yield sink
+        await sink.flush()
         whole = True
     finally:
         os.close(descriptor)
