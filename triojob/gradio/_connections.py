@@ -325,7 +325,10 @@ class Answer:
         self._give_back = give_back
         self._over = False
         self.status: int = head.status_code
-        self.headers: list[tuple[bytes, bytes]] = list(head.headers)
+        # Not by iterating over h11's headers, which takes ten times as long.
+        self.headers: list[tuple[bytes, bytes]] = [
+            (name.lower(), value) for name, value in head.headers.raw_items()
+        ]
         """Their names are in lower case."""
         # As h11 says how it is framed: no other coding passes it.
         chunked = head.status_code == 200 and self.header("transfer-encoding") is not None

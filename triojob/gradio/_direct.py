@@ -66,10 +66,12 @@ class Heads:
         self._build = build
         self._jar = jar
         self._cookies: list[Cookie] = []
-        self._blocks: dict[Head, bytes] = {}
+        self._blocks: dict[Head, bytes | None] = {}
 
-    def block(self, method: str, path: str, own: Headers) -> bytes:
+    def block(self, method: str, path: str, own: Headers) -> bytes | None:
         """Return the headers as they are sent, but for the length of the body.
+
+        None if the request's own headers say how it is framed.
 
         Args:
             path: Without the query.
@@ -85,14 +87,17 @@ class Heads:
             if cookies != self._cookies or any(cookie[-1] is not None for cookie in cookies):
                 self._blocks.clear()
                 self._cookies = cookies
-        block = self._blocks.get(key)
-        if block is None:
-            block = b"".join(
-                name + b": " + value + b"\r\n"
-                for name, value in self._build(method, path, own)
-                if name.lower() != b"content-length"
-            )
+        if key not in self._blocks:
             if len(self._blocks) >= _MOST_BLOCKS:
                 self._blocks.clear()
-            self._blocks[key] = block
-        return block
+            self._blocks[key] = self._put_together(method, path, own)
+        return self._blocks[key]
+
+    def _put_together(self, method: str, path: str, own: Headers) -> bytes | None:
+        if is_framed_by_caller(name for name, _ in own):
+            return None
+        return b"".join(
+            name + b": " + value + b"\r\n"
+            for name, value in self._build(method, path, own)
+            if name.lower() != b"content-length"
+        )

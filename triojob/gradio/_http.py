@@ -472,9 +472,11 @@ class HTTP:
     ) -> bytes | None:
         """Return a request as it is sent, or None if that is better left to httpx."""
         rest = url.removeprefix(self._base)
-        if not is_plain(rest) or is_framed_by_caller(own):
+        if not is_plain(rest):
             return None
         block = self._heads.block(method, rest.partition("?")[0], tuple(own.items()))
+        if block is None:
+            return None
         head = f"{method} {self._base_target}{rest} HTTP/1.1\r\n".encode() + block
         if body is None and method == "GET":
             return head + b"\r\n"
