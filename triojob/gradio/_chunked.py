@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-_HEAD = re.compile(rb"([0-9A-Fa-f]{1,20})[ \t]*(?:;[^\x00\r\n]*)?")
+_HEAD = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\n]*)?[ \t]*")
 _LARGEST_LINE = 16 * 1024
 """Bytes that the line above a chunk may have, and all trailers together."""
 
