@@ -23,8 +23,6 @@ import trustme
 
 from tests.conftest import StartGradio
 from tests.servers import recorded
-from tests.servers.description import App, file, json_value, number, state
-from tests.servers.diffing import edits_between
 from tests.servers.faults import (
     Answer,
     Cut,
@@ -39,6 +37,8 @@ from tests.servers.faults import (
 )
 from tests.servers.recorded import Message, Recording, call, cancel_after, normalised
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
+from triojob.testing._description import App, file, json_value, number, state
+from triojob.testing._edits import edits_between
 
 # In the order in which they were made: what ran before decides on the estimates.
 RECORDINGS = [

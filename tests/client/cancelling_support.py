@@ -14,10 +14,10 @@ import trio
 import trio.testing
 
 from tests.core.support import tasks_living
-from tests.servers.description import state
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, ClientSession, Endpoint, Job, JobCancelled, JobGroup, Status
+from triojob.testing._description import state
 
 SECONDS = 100_000
 """On the mock clock it costs nothing; only a test that hangs gets there."""

@@ -15,9 +15,9 @@ import trio.testing
 
 from tests.client.sessions_support import ROOMY
 from tests.core.support import tasks_living
-from tests.servers.memory_network import MemoryNetwork, MemoryPeer
 from tests.servers.scripted import Event, ScriptedServer, frame
 from triojob import Client, ClientSession, Job, Timeouts
+from triojob.testing._network import MemoryNetwork, MemoryPeer
 
 TIMES = Timeouts()
 """What the clients of these tests allow for: on the mock clock the longest wait takes no time."""

@@ -11,9 +11,9 @@ import trio
 import trio.testing
 
 from tests.core.support import tasks_living
-from tests.servers.http_server import Request
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import Client
+from triojob.testing._http import Request
 
 from .sessions_support import ROOMY
 

@@ -11,8 +11,6 @@ import httpx
 import trio
 import trio.testing
 
-from tests.servers.description import Endpoint, number, state
-from tests.servers.http_server import EventStream, Request, Response
 from tests.servers.scripted import Event, ScriptedServer, SessionStream
 from triojob import (
     AppError,
@@ -25,6 +23,8 @@ from triojob import (
     Status,
     StatusUpdate,
 )
+from triojob.testing._description import Endpoint, number, state
+from triojob.testing._http import EventStream, Request, Response
 
 SECONDS = 100_000
 """On the mock clock it costs nothing; only a test that hangs gets there."""

@@ -16,10 +16,10 @@ import pytest
 import trio
 import trio.testing
 
-from tests.servers.description import number
 from tests.servers.faults import Delay, Hold
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, Timeouts
+from triojob.testing._description import number
 
 from .cancelling_support import SHORT_REQUESTS, SPARE, nothing_left, pool
 

@@ -10,11 +10,11 @@ import trio
 import trio.testing
 from hypothesis import Phase, given, settings, strategies as st
 
-from tests.servers.description import App, number, state
 from tests.servers.faults import Delay
 from tests.servers.scripted import Event, ScriptedServer, open_server
 from tests.wire.strategies import checked
 from triojob import Client, Job, JobCancelled, JobGroup, Timeouts
+from triojob.testing._description import App, number, state
 
 from .cancelling_support import cancel_of, new_client, nothing_left
 

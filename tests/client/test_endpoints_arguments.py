@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.servers.description import (
+from tests.servers.scripted import ScriptedServer
+from triojob import JobGroup
+from triojob.testing._description import (
     button,
     checkbox,
     checkboxgroup,
@@ -18,8 +20,6 @@ from tests.servers.description import (
     state,
     textbox,
 )
-from tests.servers.scripted import ScriptedServer
-from triojob import JobGroup
 
 from .opening_support import new_client
 from .sessions_support import opened

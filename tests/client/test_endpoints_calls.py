@@ -9,7 +9,6 @@ import pytest
 import trio
 import trio.testing
 
-from tests.servers.description import number
 from tests.servers.scripted import Event, ScriptedServer, open_server
 from triojob import (
     AppError,
@@ -20,6 +19,7 @@ from triojob import (
     JobGroup,
     Status,
 )
+from triojob.testing._description import number
 
 from .opening_support import add_functions, nothing_left_over, wait_until_running
 from .sessions_support import add_sleeper, opened

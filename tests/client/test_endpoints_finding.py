@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.servers.description import slider, state
 from tests.servers.scripted import ScriptedServer
 from triojob import EndpointNotFound
+from triojob.testing._description import slider, state
 
 from .opening_support import new_client
 from .sessions_support import opened

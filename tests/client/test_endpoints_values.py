@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.servers.description import Component, button, json_value, number, state
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import ProtocolError
+from triojob.testing._description import Component, button, json_value, number, state
 
 from .sessions_support import opened
 

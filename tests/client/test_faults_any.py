@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from tests.client.faults_support import TIMES, clean_client
 from tests.client.sessions_support import Streams
 from tests.servers.any_faults import breaks, delays, losses, pieces, silences
-from tests.servers.description import App
 from tests.servers.faults import Answer, Fault
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
 from triojob import AppError, Client, ClientSession, Job, JobCancelled, TriojobError
+from triojob.testing._description import App
 
 pytestmark = pytest.mark.usefixtures("either_way")
 

@@ -15,10 +15,10 @@ from tests.client.faults_support import (
     riding,
 )
 from tests.client.sessions_support import ROUNDS, Streams, hashes
-from tests.servers.description import number
 from tests.servers.faults import Delay, Hold, HoldFrame
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import AppError, ConnectionLost, JobGroup, OutputUpdate, Status, StatusUpdate
+from triojob.testing._description import number
 
 
 def completion(event_id: str, text: str) -> dict[str, object]:

@@ -13,11 +13,11 @@ from hypothesis import Phase, example, given, settings, strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.client.sessions_support import QUEUED, opened, story
-from tests.servers.description import json_value, number
-from tests.servers.diffing import edits_between
 from tests.servers.scripted import Event, ScriptedServer, open_server
 from tests.wire.strategies import checked, json_values, successions
 from triojob import Job, Status
+from triojob.testing._description import json_value, number
+from triojob.testing._edits import edits_between
 
 # Each example is of several streams, as opening server and client takes a while.
 # For the same reason there is no tracing on top of it.

@@ -16,7 +16,6 @@ from tests.client.sessions_support import (
     states,
     story,
 )
-from tests.servers.description import number
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import (
     AppError,
@@ -27,6 +26,7 @@ from triojob import (
     StatusUpdate,
     ValidationError,
 )
+from triojob.testing._description import number
 
 
 async def test_an_error_of_the_app_has_its_words_and_how_to_show_them(

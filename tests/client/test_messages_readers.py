@@ -18,9 +18,9 @@ from tests.client.sessions_support import (
     states,
     story,
 )
-from tests.servers.description import number
 from tests.servers.scripted import Event, GradioError, ScriptedServer, frame
 from triojob import AppError, Job, JobCancelled, JobTimeout, Status
+from triojob.testing._description import number
 
 WORDS = ["a", "ab", "abc", "b", "bc"]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.servers.description import App
 from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer, open_server
 from triojob import Client, ConnectionFailed, ProtocolError, TriojobError
+from triojob.testing._description import App
 
 from .opening_support import PASSWORD, add_functions, hosts, new_client, shown, targets
 

@@ -10,11 +10,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.servers.description import App
 from tests.servers.faults import Answer, Lose, Silence
-from tests.servers.http_server import Request
 from tests.servers.scripted import ScriptedServer, open_server
 from triojob import AuthenticationError, Client, ConnectionLost, ConnectionTimeout, TriojobError
+from triojob.testing._description import App
+from triojob.testing._http import Request
 
 from .opening_support import (
     EVERY_KIND,

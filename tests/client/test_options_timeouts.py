@@ -11,11 +11,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.servers.description import number
 from tests.servers.faults import Delay, Hold, Silence, Stall
-from tests.servers.memory_network import MemoryNetwork
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, ConnectionFailed, ConnectionLost, ConnectionTimeout, Timeouts
+from triojob.testing._description import number
+from triojob.testing._network import MemoryNetwork
 
 from .opening_support import add_functions, new_client, nothing_left_over, wait_until_running
 from .sessions_support import ROOMY, add_sleeper

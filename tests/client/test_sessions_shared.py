@@ -7,10 +7,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.client.sessions_support import Streams, add_notebook, add_sleeper, hashes, opened, quiet
-from tests.servers.description import number
 from tests.servers.faults import EndAfter, Hold, HoldFrame
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import ConnectionLost, JobGroup, Status
+from triojob.testing._description import number
 
 
 def add_counter(server: ScriptedServer) -> None:

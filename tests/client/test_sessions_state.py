@@ -9,10 +9,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.client.sessions_support import ROUNDS, Streams, add_notebook, add_sleeper, hashes, opened
-from tests.servers.description import state
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import AppError, ConnectionLost, JobCancelled, JobGroup, Status
+from triojob.testing._description import state
 
 
 async def test_state_is_kept_across_calls_however_they_are_made(

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.servers.description import file, json_value
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client
+from triojob.testing._description import file, json_value
 
 META = {"_type": "gradio.FileData"}
 

@@ -12,7 +12,6 @@ import pytest
 import trio
 
 from tests.files.support import everything_in, file_data, opened, serve_files
-from tests.servers.description import chatbot, file, json_value, state
 from tests.servers.faults import Answer, Cut, Hold, Lose, Stall
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import (
@@ -24,6 +23,7 @@ from triojob import (
     Timeouts,
     UnexpectedResponse,
 )
+from triojob.testing._description import chatbot, file, json_value, state
 
 CONTENT = bytes(range(256)) * 1000
 PATH = "/srv/tmp/abc/data.bin"

@@ -9,10 +9,10 @@ import pytest
 import trio
 
 from tests.files.support import META, everything_in, file_data, opened, serve_files
-from tests.servers.description import json_value
 from tests.servers.faults import Answer, Split
 from tests.servers.scripted import Event, ScriptedServer, open_server
 from triojob import Client, File, FileTooLarge, ProtocolError, UnexpectedResponse
+from triojob.testing._description import json_value
 
 PATH = "/srv/tmp/abc/data.bin"
 SECRET = {"x-secret": "token"}

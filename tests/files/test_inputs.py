@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from tests.files.support import META, opened, say_ok, sent, serve_echo
-from tests.servers.description import file, number
 from tests.servers.scripted import ScriptedServer
 from triojob import FileInput, FileTooLarge, handle_file
 from triojob.gradio._file_inputs import Gaps, file_json
 from triojob.gradio._parameters import Parameter
+from triojob.testing._description import file, number
 
 
 def test_the_name_and_kind_come_from_the_source(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import trio
 
 from tests.files.support import META, opened, sent, serve_echo
 from tests.servers.faults import Answer, Cut, Hold, Lose, Silence
-from tests.servers.http_server import Request
 from tests.servers.scripted import ScriptedServer
 from triojob import (
     AuthenticationError,
@@ -29,6 +28,7 @@ from triojob import (
     UnexpectedResponse,
     handle_file,
 )
+from triojob.testing._http import Request
 
 
 @pytest.fixture

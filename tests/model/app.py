@@ -9,9 +9,9 @@ from typing import Any
 
 import trio
 
-from tests.servers.description import App, state
 from tests.servers.scripted import Event, GradioError
 from triojob import report
+from triojob.testing._description import App, state
 
 GENERATORS = ("/stream", "/narrow", "/kept")
 ENDPOINTS = ("/plain", "/plain_narrow", "/remember", *GENERATORS)

@@ -11,9 +11,9 @@ import httpx
 import pytest
 import trio
 
-from tests.servers.memory_network import MemoryNetwork
 from triojob.gradio._connections import NotConnected, TimedOut, Wire
 from triojob.gradio._http import HTTP
+from triojob.testing._network import MemoryNetwork
 
 
 class MemoryWire(Wire):

@@ -16,9 +16,9 @@ from typing import Any
 
 import trio
 
-from tests.servers.description import App
-from tests.servers.http_server import EventStream, Request, Response
 from tests.servers.scripted import ScriptedServer
+from triojob.testing._description import App
+from triojob.testing._http import EventStream, Request, Response
 
 ASLEEP = ("SLEEPING", "STOPPED")
 TOKEN = "hf_let_me_in"

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from tests.servers.http_server import Request
 from tests.servers.hub import Origins
 from triojob import Client
+from triojob.testing._http import Request
 
 SPACE = "ada/story"
 

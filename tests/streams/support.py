@@ -10,9 +10,9 @@ import httpx
 import trio
 import trio.testing
 
-from tests.servers.description import Endpoint, number, state
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client
+from triojob.testing._description import Endpoint, number, state
 
 SECONDS = 10_000
 """On the mock clock it costs nothing; only a test that hangs gets there."""

@@ -9,7 +9,6 @@ import pytest
 import trio
 import trio.testing
 
-from tests.servers.description import Endpoint, number, textbox
 from tests.servers.faults import Answer, Cut, Hold, Lose
 from tests.servers.scripted import Event, ScriptedServer
 from tests.streams.support import opened, until
@@ -19,6 +18,7 @@ from triojob import (
     JobCancelled,
     UnexpectedResponse,
 )
+from triojob.testing._description import Endpoint, number, textbox
 
 Clock = trio.testing.MockClock
 Taken = list[Any]

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import trio.testing
 
-from tests.servers.description import App, number, textbox
 from tests.servers.faults import Cut
 from tests.servers.scripted import Event, ScriptedServer
 from tests.streams.support import opened
@@ -18,6 +17,7 @@ from triojob import (
     ProtocolError,
     RenderUpdate,
 )
+from triojob.testing._description import App, number, textbox
 
 Clock = trio.testing.MockClock
 

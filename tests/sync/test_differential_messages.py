@@ -10,7 +10,6 @@ import trio
 
 import triojob.sync
 from tests.servers.faults import Answer
-from tests.servers.http_server import Request
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from tests.sync.differences import shows
 from tests.sync.support import (
@@ -24,6 +23,7 @@ from tests.sync.support import (
     their_client,
     updates_of,
 )
+from triojob.testing._http import Request
 
 Call = Callable[[AnyClient], Any]
 

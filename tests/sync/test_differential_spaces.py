@@ -21,12 +21,12 @@ import pytest
 import trio
 
 import triojob.sync
-from tests.servers.http_server import Request, Response
 from tests.servers.hub import TOKEN, Origins, open_origins
 from tests.servers.scripted import Event
 from tests.spaces.support import SPACE, bearers
 from tests.sync.differences import shows
 from tests.sync.support import SECONDS, failure_of, their_client
+from triojob.testing._http import Request, Response
 
 ORIGINAL = "bob/tale"
 ASKING = (

@@ -14,8 +14,8 @@ from typing import Any
 
 import trio
 
-from tests.servers.description import number
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
+from triojob.testing._description import number
 
 SECONDS = 60
 """Only here to end what hangs."""

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given, strategies as st
 
-from tests.servers.diffing import edits_between
 from tests.wire.strategies import checked, json_values, keys, successions
 from triojob.gradio._edits import EditError, apply_edits
+from triojob.testing._edits import edits_between
 
 Diff = Callable[[Any, Any], list[Any]]
 

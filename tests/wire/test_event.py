@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from outcome import Error, Value
 
-from tests.servers.diffing import edits_between
 from tests.wire.following import (
     EVENT,
     Followed,
@@ -43,6 +42,7 @@ from triojob._messages import Finished
 from triojob._reporter import Reporter
 from triojob.gradio._event import EventTranslator
 from triojob.gradio._wire import Json, decode_message
+from triojob.testing._edits import edits_between
 
 ITERATING = StatusUpdate(Status.ITERATING)
 APPEND = [["append", [], "b"]]

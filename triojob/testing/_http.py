@@ -1,7 +1,4 @@
-"""HTTP/1.1 over any Trio stream, with h11, and with whatever fault the test asked for.
-
-This half of the scripted server knows nothing of Gradio.
-"""
+"""HTTP/1.1 over any Trio stream, with h11: the half of the server that knows nothing of Gradio."""
 
 from __future__ import annotations
 
@@ -11,28 +8,14 @@ import math
 import socket
 import struct
 import urllib.parse
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import h11
 import trio
 
-from tests.servers.faults import (
-    Answer,
-    Cut,
-    Delay,
-    Drip,
-    EndAfter,
-    Fault,
-    Hold,
-    HoldFrame,
-    Lose,
-    Silence,
-    Split,
-    Stall,
-)
-from tests.servers.memory_network import MemoryPeer
+from ._network import MemoryPeer
 
 
 class Disconnect(Exception):
@@ -134,8 +117,8 @@ class Handler(Protocol):
     def split_target(self, target: str) -> tuple[str, str]:
         """Give the path, without what all paths begin with, and the query."""
 
-    def take_faults(self, request: Request) -> list[Fault]:
-        """Record a request, and say what is to go wrong with it."""
+    def note(self, request: Request) -> None:
+        """Remember a request."""
 
     async def handle(self, request: Request) -> Response | EventStream:
         """Answer a request."""
@@ -222,138 +205,48 @@ class Connection:
             while data := await self._stream.receive_some(65536):
                 self._http.receive_data(bytes(data))
 
-    async def wait_for_ever(self) -> None:
-        """Wait until the client closes the connection, and end it then."""
-        await self._wait(trio.sleep_forever)
-
-    async def _wait(self, condition: Callable[[], Awaitable[Any]]) -> None:
-        """Wait for something; end the connection if the client does so first."""
-        gone = False
-
-        async def watch() -> None:
-            nonlocal gone
-            await self.until_gone()
-            gone = True
-            nursery.cancel_scope.cancel()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(watch)
-            await condition()
-            nursery.cancel_scope.cancel()
-        if gone:
-            raise Disconnect
-
     # --- Answering ---
 
     async def _answer(self, request: Request) -> None:
-        faults = self._handler.take_faults(request)
-        for fault in faults:
-            if isinstance(fault, Answer):
-                response = Response(fault.status, fault.body, [*fault.headers.items()])
-                await self._send_response(response)
-                return
-            await self._apply(fault, handled=False)
+        self._handler.note(request)
         answer = await self._handler.handle(request)
-        for fault in faults:
-            await self._apply(fault, handled=True)
         if isinstance(answer, Response):
-            await self._send_response(answer, faults)
+            await self._send_response(answer)
         else:
-            await _StreamSender(self, answer, faults).send()
+            await StreamSender(self, answer).send()
 
-    async def _apply(self, fault: Fault, *, handled: bool) -> None:
-        """Let a fault of the request as a whole take effect, if this is its moment."""
-        if not isinstance(fault, (Hold, Delay, Lose, Silence)) or fault.handled != handled:
-            return
-        if isinstance(fault, Hold):
-            await self._wait(fault.until.wait)
-        elif isinstance(fault, Delay):
-            seconds = fault.seconds
-
-            async def delay() -> None:
-                await trio.sleep(seconds)
-
-            await self._wait(delay)
-        elif isinstance(fault, Silence):
-            await self._wait(trio.sleep_forever)
-        else:
-            raise Disconnect(reset=fault.reset)
-
-    async def send(self, event: Any) -> None:
+    async def send(self, event: h11.Event) -> None:
+        """Send a part of an answer."""
         data = self._http.send(event)
         if data:
             await self._stream.send_all(data)
 
-    async def _send_response(self, response: Response, faults: Sequence[Fault] = ()) -> None:
+    async def _send_response(self, response: Response) -> None:
         content, headers = response.encoded()
-        head = h11.Response(status_code=response.status, headers=headers)
-        if any(isinstance(fault, (Cut, Stall, Drip, Split)) for fault in faults):
-            await self.send(head)
-            await BodySender(self, faults, self.wait_for_ever).send(content)
-            await self.send(h11.EndOfMessage())
-        else:
-            data = self._http.send(head) or b""
-            data += self._http.send(h11.Data(data=content)) or b""
-            data += self._http.send(h11.EndOfMessage()) or b""
-            await self._stream.send_all(data)
+        data = self._http.send(h11.Response(status_code=response.status, headers=headers)) or b""
+        data += self._http.send(h11.Data(data=content)) or b""
+        data += self._http.send(h11.EndOfMessage()) or b""
+        await self._stream.send_all(data)
         if response.close:
             raise Disconnect
 
 
-class BodySender:
-    """Sends pieces of a body by way of the faults that are set for it."""
+class StreamSender:
+    """Sends an event stream."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        faults: Sequence[Fault],
-        stall: Callable[[], Awaitable[None]],
-    ) -> None:
-        self._connection = connection
-        self._stall = stall
-        self._tear = next((fault for fault in faults if isinstance(fault, (Split, Drip))), None)
-        self._limit = next((fault for fault in faults if isinstance(fault, (Cut, Stall))), None)
-        self._sent = 0
-
-    async def send(self, data: bytes) -> None:
-        tear, limit = self._tear, self._limit
-        size = tear.size if tear is not None else max(len(data), 1)
-        for start in range(0, len(data), size):
-            piece = data[start : start + size]
-            if limit is not None:
-                piece = piece[: limit.after_bytes - self._sent]
-            if isinstance(tear, Drip):
-                await trio.sleep(tear.interval)
-            if piece:
-                await self._connection.send(h11.Data(data=piece))
-                self._sent += len(piece)
-            if limit is not None and self._sent >= limit.after_bytes:
-                if isinstance(limit, Stall):
-                    await self._stall()
-                raise Disconnect(reset=limit.reset)
-
-
-class _StreamSender:
-    """Sends an event stream by way of the faults that are set for it."""
-
-    def __init__(self, connection: Connection, stream: EventStream, faults: list[Fault]) -> None:
+    def __init__(self, connection: Connection, stream: EventStream) -> None:
         self._connection = connection
         self._stream = stream
-        self._faults = faults
-
-    def _find(self, *kinds: type[Any]) -> Any:
-        return next((fault for fault in self._faults if isinstance(fault, kinds)), None)
 
     async def send(self) -> None:
-        """Send it to its end, or until the client goes away or a fault strikes."""
+        """Send it to its end, or until the client goes away."""
         known_to_app = False
         problem: Exception | None = Disconnect()
         try:
             with self._stream.counted():
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._watch, nursery.cancel_scope)
-                    if self._find(Stall) is None:
-                        nursery.start_soon(self._stream.heartbeats)
+                    nursery.start_soon(self._heartbeats)
                     try:
                         await self._send_frames()
                     except BrokenOff:
@@ -374,21 +267,15 @@ class _StreamSender:
         await self._connection.until_gone()
         scope.cancel()
 
-    async def _send_frames(self) -> None:
+    async def _heartbeats(self) -> None:
+        await self._stream.heartbeats()
+
+    async def _send_head(self) -> None:
         headers = [("server", "uvicorn"), ("content-type", "text/event-stream; charset=utf-8")]
         await self._connection.send(h11.Response(status_code=200, headers=headers))
-        body = BodySender(self._connection, self._faults, trio.sleep_forever)
-        end_after, hold = self._find(EndAfter), self._find(HoldFrame)
-        sent = 0
+
+    async def _send_frames(self) -> None:
+        await self._send_head()
         async with contextlib.aclosing(self._stream.frames()) as frames:
-            while end_after is None or sent < end_after.frames:
-                try:
-                    msg, data = await anext(frames)
-                except StopAsyncIteration:
-                    return
-                if hold is not None and msg == hold.msg:
-                    await hold.until.wait()
-                await body.send(data)
-                sent += 1
-        if end_after.forget:
-            self._stream.disconnected()
+            async for _, data in frames:
+                await self._connection.send(h11.Data(data=data))

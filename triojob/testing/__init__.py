@@ -1,0 +1,1 @@
+"""Scripted apps for tests of code that uses triojob."""

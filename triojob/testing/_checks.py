@@ -1,0 +1,67 @@
+"""What a scripted app refuses before a call is in its queue, in the words that Gradio has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._description import Endpoint
+from ._http import Request, Response
+
+
+def parsed(request: Request) -> Any:
+    """Parse a JSON body, leaving what is none as text."""
+    try:
+        return request.json
+    except ValueError:
+        return request.body.decode(errors="replace")
+
+
+def invalid_fields(
+    body: Any, required: Mapping[str, type], optional: Mapping[str, type] | None = None
+) -> list[dict[str, Any]]:
+    """List what is wrong with a body, as pydantic does."""
+    if not isinstance(body, dict):
+        text = "Input should be a valid dictionary or object to extract fields from"
+        return [{"type": "model_attributes_type", "loc": ["body"], "msg": text, "input": body}]
+    words = {list: "list", str: "string", int: "integer"}
+    invalid = []
+    for name, kind in {**required, **(optional or {})}.items():
+        value = body.get(name)
+        if name not in body and name in required:
+            problem, text, value = "missing", "Field required", body
+        elif not (isinstance(value, kind) or (value is None and name not in required)):
+            problem, text = f"{words[kind]}_type", f"Input should be a valid {words[kind]}"
+        else:
+            continue
+        invalid.append({"type": problem, "loc": ["body", name], "msg": text, "input": value})
+    return invalid
+
+
+def validate(endpoint: Endpoint, data: list[Any]) -> Response | None:
+    """Ask an endpoint's validator; give the refusal, if it is one."""
+    assert endpoint.validator is not None
+    try:
+        verdicts = endpoint.validator(*data)
+    except Exception as error:  # noqa: BLE001 - whatever it raises, Gradio says it in a 400
+        return Response(400, {"detail": str(error)})
+    details: list[dict[str, Any]] = []
+    for name, verdict in zip(endpoint.parameter_names, verdicts, strict=False):
+        if verdict is None:
+            details.append({"is_valid": True, "message": ""})
+        else:
+            is_valid, message = verdict
+            details.append(
+                {
+                    "__type__": "validate",
+                    "is_valid": is_valid,
+                    "message": message,
+                    "parameter_name": name,
+                }
+            )
+    if all(detail["is_valid"] for detail in details):
+        return None
+    return Response(422, {"detail": details})
+
+
+# --- Opening one ---
