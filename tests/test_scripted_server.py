@@ -37,8 +37,9 @@ from tests.servers.faults import (
 )
 from tests.servers.recorded import Message, Recording, call, cancel_after, normalised
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
-from triojob.testing._description import App, file, json_value, number, state
+from triojob.testing._description import App
 from triojob.testing._edits import edits_between
+from triojob.testing.components import file, json_value, number, state
 
 # In the order in which they were made: what ran before decides on the estimates.
 RECORDINGS = [

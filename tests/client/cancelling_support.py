@@ -17,7 +17,7 @@ from tests.core.support import tasks_living
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, ClientSession, Endpoint, Job, JobCancelled, JobGroup, Status
-from triojob.testing._description import state
+from triojob.testing.components import state
 
 SECONDS = 100_000
 """On the mock clock it costs nothing; only a test that hangs gets there."""

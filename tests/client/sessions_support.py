@@ -23,8 +23,9 @@ from triojob import (
     Status,
     StatusUpdate,
 )
-from triojob.testing._description import Endpoint, number, state
+from triojob.testing._description import Endpoint
 from triojob.testing._http import EventStream, Request, Response
+from triojob.testing.components import number, state
 
 SECONDS = 100_000
 """On the mock clock it costs nothing; only a test that hangs gets there."""

@@ -19,7 +19,7 @@ import trio.testing
 from tests.servers.faults import Delay, Hold
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, Timeouts
-from triojob.testing._description import number
+from triojob.testing.components import number
 
 from .cancelling_support import SHORT_REQUESTS, SPARE, nothing_left, pool
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.servers.scripted import ScriptedServer
 from triojob import JobGroup
-from triojob.testing._description import (
+from triojob.testing.components import (
     button,
     checkbox,
     checkboxgroup,

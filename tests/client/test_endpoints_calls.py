@@ -19,7 +19,7 @@ from triojob import (
     JobGroup,
     Status,
 )
-from triojob.testing._description import number
+from triojob.testing.components import number
 
 from .opening_support import add_functions, nothing_left_over, wait_until_running
 from .sessions_support import add_sleeper, opened

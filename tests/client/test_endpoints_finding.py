@@ -8,7 +8,7 @@ import pytest
 
 from tests.servers.scripted import ScriptedServer
 from triojob import EndpointNotFound
-from triojob.testing._description import slider, state
+from triojob.testing.components import slider, state
 
 from .opening_support import new_client
 from .sessions_support import opened

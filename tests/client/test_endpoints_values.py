@@ -8,7 +8,7 @@ import pytest
 
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import ProtocolError
-from triojob.testing._description import Component, button, json_value, number, state
+from triojob.testing.components import Component, button, json_value, number, state
 
 from .sessions_support import opened
 

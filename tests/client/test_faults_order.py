@@ -18,7 +18,7 @@ from tests.client.sessions_support import ROUNDS, Streams, hashes
 from tests.servers.faults import Delay, Hold, HoldFrame
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import AppError, ConnectionLost, JobGroup, OutputUpdate, Status, StatusUpdate
-from triojob.testing._description import number
+from triojob.testing.components import number
 
 
 def completion(event_id: str, text: str) -> dict[str, object]:

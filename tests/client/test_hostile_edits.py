@@ -10,7 +10,7 @@ import trio.testing
 
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client
-from triojob.testing._description import json_value
+from triojob.testing.components import json_value
 
 HOSTILE: dict[str, Any] = {
     "a path of a hundred thousand steps": ["replace", [0] * 100_000, 1],

@@ -26,7 +26,7 @@ from triojob import (
     StatusUpdate,
     ValidationError,
 )
-from triojob.testing._description import number
+from triojob.testing.components import number
 
 
 async def test_an_error_of_the_app_has_its_words_and_how_to_show_them(

@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.client.sessions_support import follow, opened, short
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import AppError, JobGroup, LogMessage, OutputUpdate, StatusUpdate
-from triojob.testing._description import json_value, number
+from triojob.testing.components import json_value, number
 
 N = 100
 

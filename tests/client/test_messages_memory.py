@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from tests.client.sessions_support import opened, quiet
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import JobGroup
-from triojob.testing._description import json_value, number
+from triojob.testing.components import json_value, number
 
 pytestmark = pytest.mark.skipif(
     sys.implementation.name != "cpython", reason="needs reference counting and tracemalloc"

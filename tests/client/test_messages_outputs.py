@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.client.sessions_support import QUEUED, SENT, opened, story
 from tests.servers.scripted import Event, Message, ScriptedServer
 from triojob import JobGroup, ProtocolError
-from triojob.testing._description import button, state
+from triojob.testing.components import button, state
 
 
 def streaming(data: list[Any]) -> Message:

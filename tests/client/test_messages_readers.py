@@ -20,7 +20,7 @@ from tests.client.sessions_support import (
 )
 from tests.servers.scripted import Event, GradioError, ScriptedServer, frame
 from triojob import AppError, Job, JobCancelled, JobTimeout, Status
-from triojob.testing._description import number
+from triojob.testing.components import number
 
 WORDS = ["a", "ab", "abc", "b", "bc"]
 

@@ -14,8 +14,8 @@ import trio.testing
 from tests.servers.faults import Delay, Hold, Silence, Stall
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, ConnectionFailed, ConnectionLost, ConnectionTimeout, Timeouts
-from triojob.testing._description import number
 from triojob.testing._network import MemoryNetwork
+from triojob.testing.components import number
 
 from .opening_support import add_functions, new_client, nothing_left_over, wait_until_running
 from .sessions_support import ROOMY, add_sleeper

@@ -10,7 +10,7 @@ from tests.client.sessions_support import Streams, add_notebook, add_sleeper, ha
 from tests.servers.faults import EndAfter, Hold, HoldFrame
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import ConnectionLost, JobGroup, Status
-from triojob.testing._description import number
+from triojob.testing.components import number
 
 
 def add_counter(server: ScriptedServer) -> None:

@@ -12,7 +12,7 @@ from tests.client.sessions_support import ROUNDS, Streams, add_notebook, add_sle
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import AppError, ConnectionLost, JobCancelled, JobGroup, Status
-from triojob.testing._description import state
+from triojob.testing.components import state
 
 
 async def test_state_is_kept_across_calls_however_they_are_made(

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client
-from triojob.testing._description import file, json_value
+from triojob.testing.components import file, json_value
 
 META = {"_type": "gradio.FileData"}
 

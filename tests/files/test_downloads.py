@@ -23,7 +23,7 @@ from triojob import (
     Timeouts,
     UnexpectedResponse,
 )
-from triojob.testing._description import chatbot, file, json_value, state
+from triojob.testing.components import chatbot, file, json_value, state
 
 CONTENT = bytes(range(256)) * 1000
 PATH = "/srv/tmp/abc/data.bin"

@@ -12,7 +12,7 @@ from tests.files.support import everything_in, file_data, opened, serve_files
 from tests.servers.faults import Cut, Stall
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import ConnectionLost, File, FileTooLarge, GroupClosed, UnexpectedResponse
-from triojob.testing._description import json_value
+from triojob.testing.components import json_value
 
 PATH = "/srv/tmp/abc/da ta.bin"
 QUOTED = "/file=/srv/tmp/abc/da%20ta.bin"

@@ -12,7 +12,7 @@ from tests.files.support import META, everything_in, file_data, opened, serve_fi
 from tests.servers.faults import Answer, Split
 from tests.servers.scripted import Event, ScriptedServer, open_server
 from triojob import Client, File, FileTooLarge, ProtocolError, UnexpectedResponse
-from triojob.testing._description import json_value
+from triojob.testing.components import json_value
 
 PATH = "/srv/tmp/abc/data.bin"
 SECRET = {"x-secret": "token"}

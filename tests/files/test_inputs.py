@@ -18,7 +18,7 @@ from tests.servers.scripted import ScriptedServer
 from triojob import FileInput, FileTooLarge, handle_file
 from triojob.gradio._file_inputs import Gaps, file_json
 from triojob.gradio._parameters import Parameter
-from triojob.testing._description import file, number
+from triojob.testing.components import file, number
 
 
 def test_the_name_and_kind_come_from_the_source(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import trio.testing
 
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client
-from triojob.testing._description import Endpoint, number, state
+from triojob.testing._description import Endpoint
+from triojob.testing.components import number, state
 
 SECONDS = 10_000
 """On the mock clock it costs nothing; only a test that hangs gets there."""

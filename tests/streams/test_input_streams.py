@@ -18,7 +18,8 @@ from triojob import (
     JobCancelled,
     UnexpectedResponse,
 )
-from triojob.testing._description import Endpoint, number, textbox
+from triojob.testing._description import Endpoint
+from triojob.testing.components import number, textbox
 
 Clock = trio.testing.MockClock
 Taken = list[Any]

@@ -17,7 +17,8 @@ from triojob import (
     ProtocolError,
     RenderUpdate,
 )
-from triojob.testing._description import App, number, textbox
+from triojob.testing._description import App
+from triojob.testing.components import number, textbox
 
 Clock = trio.testing.MockClock
 

@@ -15,7 +15,7 @@ from typing import Any
 import trio
 
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
-from triojob.testing._description import number
+from triojob.testing.components import number
 
 SECONDS = 60
 """Only here to end what hangs."""

@@ -1,1 +1,15 @@
-"""Scripted apps for tests of code that uses triojob."""
+"""Tests of code that uses triojob: a Gradio app in memory, and a real one for pytest.
+
+`docs/testing.md` shows how; the fixtures are in `triojob.testing.pytest`.
+"""
+
+from __future__ import annotations
+
+from . import components as components
+from ._app import ScriptedApp as ScriptedApp
+from ._calls import Call as Call
+from ._process import GradioProcess as GradioProcess, run_gradio as run_gradio
+
+# Objects show the module that users import them from.
+for _object in (ScriptedApp, Call, GradioProcess, run_gradio):
+    _object.__module__ = __name__

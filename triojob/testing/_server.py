@@ -27,12 +27,13 @@ import httpx
 import trio
 
 from ._checks import invalid_fields, parsed, validate
-from ._description import App, Component
+from ._description import App
 from ._event import Event, Message
 from ._http import Connection, EventStream, Request, Response
 from ._network import MemoryNetwork, MemoryPeer
 from ._queue import Means, MessageQueue, Waiting
 from ._streams import Heartbeats, SessionStream
+from .components import Component
 
 POLL_SECONDS = 10.0
 """How long Gradio's stream waits for a message before it looks around."""
@@ -163,6 +164,9 @@ class AppServer:
         for event in self.running:
             event.alive = False
             event.cancel_scope.cancel()
+        for event in self.waiting:
+            event.state = "removed"
+            event.finished.set()
         self.kill_connections()
         self._messages.clear()
         self._pending.clear()
@@ -240,6 +244,12 @@ class AppServer:
         if path.startswith(self.app.api_prefix + "/"):
             path = path.removeprefix(self.app.api_prefix)
         return path, query
+
+    def joined(self, event: Event) -> None:
+        """Hear of an event that was taken."""
+
+    def cancelling(self, event: Event) -> None:
+        """Hear of an event that a client wants to be cancelled."""
 
     def note(self, request: Request) -> None:
         """Remember a request."""
@@ -353,6 +363,7 @@ class AppServer:
         self._messages.setdefault(event.session_hash, MessageQueue())
         self._pending.setdefault(event.session_hash, set()).add(event.event_id)
         self.events[event.event_id] = event
+        self.joined(event)
         if endpoint.cached:
             event.started_at = trio.current_time()
             await event.run()
@@ -437,6 +448,8 @@ class AppServer:
         if self.deaf_to_cancel:
             return Response(200, {"success": True})
         session_hash, event_id = body["session_hash"], body["event_id"]
+        if event_id in self.events:
+            self.cancelling(self.events[event_id])
         # Every run of that function in that session, not only the one that is named.
         killed = [
             event

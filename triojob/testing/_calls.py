@@ -1,0 +1,155 @@
+"""What a scripted app was asked to do, and assertions on that."""
+
+from __future__ import annotations
+
+import reprlib
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import trio
+
+from ._event import Event
+
+State = Literal["waiting", "running", "finished", "failed", "cancelled", "abandoned"]
+_UNDER_WAY = ("waiting", "running")
+
+
+@dataclass(eq=False)
+class Call:
+    """One call that a `ScriptedApp` took into its queue."""
+
+    endpoint: str
+    """Which endpoint, as ``"/name"``."""
+    arguments: dict[str, Any]
+    """By the names of the parameters, those that the caller left out too; a file is its path."""
+    session: int
+    """Which session it came in, from 1."""
+    time: float
+    """When it came, as `trio.current_time` has it."""
+    event: Event = field(repr=False)
+    outputs: list[Any] = field(default_factory=list)
+    """What the function has yielded, or the one value that it returned."""
+    exception: BaseException | None = None
+    """What the function raised, or None."""
+    left: bool = False
+    """Whether it was under way when the app ended."""
+
+    @property
+    def state(self) -> State:
+        """How far it is.
+
+        ``"cancelled"``: the app was told to stop it, or to take it out of the queue.
+        ``"abandoned"``: its client was gone when it yielded.
+        """
+        state = self.event.state
+        return "cancelled" if state == "removed" else state
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name}={_short(value)}" for name, value in self.arguments.items())
+        return f"{self.endpoint}({shown}): {self.state}{', left behind' if self.left else ''}"
+
+
+def _short(value: object) -> str:
+    return reprlib.repr(value)
+
+
+class Recorder:
+    """What an app was asked to do, and assertions on that.
+
+    Each assertion that fails raises `AssertionError`, with a list of the calls that there were.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        """Every call of this run, in the order in which they came."""
+        self.cancellations: list[Call] = []
+        """The calls that the app was told to cancel, in the order in which it was told."""
+        self.sessions = 0
+        """How many sessions there were calls in."""
+        self._started = trio.Event()
+
+    def calls_of(self, endpoint: str) -> list[Call]:
+        """Return the calls of one endpoint."""
+        name = "/" + endpoint.removeprefix("/")
+        return [call for call in self.calls if call.endpoint == name]
+
+    def assert_called(self, endpoint: str, times: int | None = None) -> None:
+        """Assert that an endpoint was called, or how often."""
+        found = len(self.calls_of(endpoint))
+        if found == times or (times is None and found):
+            return
+        wanted = "at least once" if times is None else _times(times)
+        raise self._error(f"{endpoint} was called {_times(found)}, not {wanted}")
+
+    def assert_called_with(self, endpoint: str, /, **arguments: Any) -> Call:
+        """Assert that an endpoint was called with these arguments, whatever the others were.
+
+        Returns:
+            The last such call.
+        """
+        for call in reversed(self.calls_of(endpoint)):
+            if all(
+                name in call.arguments and call.arguments[name] == value
+                for name, value in arguments.items()
+            ):
+                return call
+        shown = ", ".join(f"{name}={_short(value)}" for name, value in arguments.items())
+        raise self._error(f"{endpoint} was never called with {shown}")
+
+    def assert_cancelled(self, endpoint: str, times: int = 1) -> None:
+        """Assert that so many calls of an endpoint were cancelled: stopped, or never begun."""
+        found = sum(call.state == "cancelled" for call in self.calls_of(endpoint))
+        if found != times:
+            raise self._error(f"{_calls(found)} of {endpoint} ended cancelled, not {times}")
+
+    def assert_no_jobs_left(self) -> None:
+        """Assert that no call waits or runs, and that none did when the app ended."""
+        left = sum(call.left or call.state in _UNDER_WAY for call in self.calls)
+        if left:
+            raise self._error(f"{_calls(left)} left behind")
+
+    async def wait_running(self, endpoint: str, count: int = 1, *, seconds: float = 10) -> None:
+        """Wait until so many calls of an endpoint run at once.
+
+        Raises:
+            AssertionError: They did not within ``seconds`` of Trio's clock.
+        """
+        with trio.move_on_after(seconds):
+            while sum(call.state == "running" for call in self.calls_of(endpoint)) < count:
+                await self._started.wait()
+            await trio.lowlevel.checkpoint()
+            return
+        raise self._error(f"there were no {count} calls of {endpoint} running in {seconds:g} s")
+
+    async def wait_all_cancelled(self, *, seconds: float = 10) -> None:
+        """Wait until no call is under way, and assert that those which were end cancelled.
+
+        Raises:
+            AssertionError: One ended otherwise, or not within ``seconds`` of Trio's clock.
+        """
+        under_way = [call for call in self.calls if call.state in _UNDER_WAY]
+        with trio.move_on_after(seconds):
+            await trio.lowlevel.checkpoint()
+            for call in under_way:
+                await call.event.finished.wait()
+        others = sum(call.state != "cancelled" for call in under_way)
+        if others:
+            raise self._error(f"{_calls(others)} not cancelled within {seconds:g} s")
+
+    def _begun(self) -> None:
+        """Tell those who wait that a call began to run."""
+        self._started.set()
+        self._started = trio.Event()
+
+    def _error(self, problem: str) -> AssertionError:
+        lines = [f"  {number}. {call}" for number, call in enumerate(self.calls, 1)]
+        there = "\n".join(["the calls were:", *lines]) if lines else "there were no calls at all"
+        return AssertionError(f"{problem}; {there}")
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count} calls"

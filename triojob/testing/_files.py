@@ -1,0 +1,69 @@
+"""Files of a scripted app: what was uploaded as files on disk, and files on disk to be fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ._server import AppServer
+
+
+class AppFiles:
+    """The files of one run of an app; closing it removes those that were made for its functions."""
+
+    def __init__(self, server: AppServer) -> None:
+        self._server = server
+        self._stack = ExitStack()
+        self._folder: Path | None = None
+
+    def close(self) -> None:
+        """Remove what was written."""
+        self._stack.close()
+
+    def taken(self, value: Any, kind: Callable[[str], Any]) -> Any:
+        """Return what a function gets for the value of a file component: its path, made a ``kind``.
+
+        Raises:
+            ValueError: The app knows of no such file.
+        """
+        if isinstance(value, list):
+            return [self.taken(item, kind) for item in value]
+        return None if value is None else kind(self._written(value))
+
+    def _written(self, value: Any) -> str:
+        path = value.get("path") if isinstance(value, dict) else value
+        if path not in self._server.files:
+            raise ValueError(f"the app has no file {path!r}: it was not uploaded")
+        if self._folder is None:
+            folder = tempfile.TemporaryDirectory(prefix="triojob-testing-")
+            self._folder = Path(self._stack.enter_context(folder))
+        # Named by its content, as by Gradio.
+        copy = self._folder / path.split("/")[-2] / path.split("/")[-1]
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(self._server.files[path])
+        return str(copy)
+
+    def given(self, value: Any) -> Any:
+        """Return what is sent for the file, or the list of files, that a function gave."""
+        if isinstance(value, (list, tuple)):
+            return [self.given(item) for item in value]
+        return self._described(Path(value)) if isinstance(value, (str, Path)) else value
+
+    def _described(self, source: Path) -> dict[str, Any]:
+        content = source.read_bytes()
+        path = f"/srv/tmp/{hashlib.sha256(content).hexdigest()}/{source.name}"
+        self._server.files[path] = content
+        return {
+            "path": path,
+            "url": f"{self._server.url}{self._server.app.api_prefix}/file={quote(path)}",
+            "size": len(content),
+            "orig_name": source.name,
+            "mime_type": None,
+            "is_stream": False,
+            "meta": {"_type": "gradio.FileData"},
+        }

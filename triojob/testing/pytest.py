@@ -1,0 +1,61 @@
+"""Fixtures for pytest: ``pytest_plugins = ["triojob.testing.pytest"]`` in the top ``conftest.py``.
+
+They are not there by themselves (by an entry point), so that a test run of somebody who merely has
+triojob installed neither imports it nor gets fixtures whose names it did not choose.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from typing import Protocol
+
+import pytest
+
+from ._process import GradioProcess, run_gradio
+
+
+class StartGradio(Protocol):
+    """What the fixtures give: starts a real Gradio app, and returns when it answers."""
+
+    def __call__(
+        self, target: str | os.PathLike[str], *, env: Mapping[str, str] | None = None
+    ) -> GradioProcess:
+        """Start an app; see `triojob.testing.run_gradio`."""
+        ...
+
+
+@pytest.fixture(scope="session")
+def gradio_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGradio]:
+    """Give the function that starts real Gradio apps; they end with the session.
+
+    An app that was started already, with the same ``env``, is the same process.
+    """
+    yield from _starter(tmp_path_factory, shared=True)
+
+
+@pytest.fixture(scope="module")
+def fresh_gradio_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGradio]:
+    """Give the function that starts real Gradio apps, each time anew; they end with the module."""
+    yield from _starter(tmp_path_factory, shared=False)
+
+
+def _starter(factory: pytest.TempPathFactory, *, shared: bool) -> Iterator[StartGradio]:
+    # Keeps uploads and the like out of the machine's own folders.
+    own = {"GRADIO_TEMP_DIR": str(factory.mktemp("gradio"))}
+    running: dict[object, GradioProcess] = {}
+    with ExitStack() as stack:
+
+        def start(
+            target: str | os.PathLike[str], *, env: Mapping[str, str] | None = None
+        ) -> GradioProcess:
+            key = (os.fspath(target), tuple(sorted((env or {}).items())))
+            known = running.get(key)
+            if shared and known is not None and known.process.poll() is None:
+                return known
+            app = stack.enter_context(run_gradio(target, env={**own, **(env or {})}))
+            running[key] = app
+            return app
+
+        yield start
