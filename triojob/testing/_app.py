@@ -11,8 +11,8 @@ import httpx
 import trio
 
 from triojob import Client
-from triojob.gradio._bare import BareBody
 
+from ..gradio._bare import BareBody
 from ._calls import Call, Recorder
 from ._description import App, Visibility
 from ._event import Event

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..gradio._wire import is_object
 from ._description import Endpoint
 from ._http import Request, Response
 
@@ -21,11 +22,11 @@ def invalid_fields(
     body: Any, required: Mapping[str, type], optional: Mapping[str, type] | None = None
 ) -> list[dict[str, Any]]:
     """List what is wrong with a body, as pydantic does."""
-    if not isinstance(body, dict):
+    if not is_object(body):
         text = "Input should be a valid dictionary or object to extract fields from"
         return [{"type": "model_attributes_type", "loc": ["body"], "msg": text, "input": body}]
     words = {list: "list", str: "string", int: "integer"}
-    invalid = []
+    invalid: list[dict[str, Any]] = []
     for name, kind in {**required, **(optional or {})}.items():
         value = body.get(name)
         if name not in body and name in required:

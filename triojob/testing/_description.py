@@ -94,7 +94,7 @@ class Endpoint:
         }
 
     def info(self) -> dict[str, Any]:
-        parameters = []
+        parameters: list[dict[str, Any]] = []
         for index, component in enumerate(self.inputs):
             if component.skip_api:
                 continue

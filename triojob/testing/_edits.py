@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..gradio._wire import is_list, is_object
+
 Edit = list[Any]
 Path = list[Any]
 
@@ -27,9 +29,9 @@ def _edits_at(path: Path, old: Any, new: Any) -> list[Edit]:
         return [["replace", path, new]]
     if isinstance(old, str) and new.startswith(old):
         return [["append", path, new[len(old) :]]]
-    if isinstance(old, list):
+    if is_list(old):
         return _list_edits(path, old, new)
-    if isinstance(old, dict):
+    if is_object(old):
         return _dict_edits(path, old, new)
     return [["replace", path, new]]
 

@@ -32,7 +32,7 @@ class GradioError(Exception):
         visible: bool = True,
     ) -> None:
         super().__init__(message)
-        self.output = {
+        self.output: dict[str, Any] = {
             "error": message,
             "duration": duration,
             "visible": visible,

@@ -7,9 +7,10 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
+from ..gradio._wire import is_list, is_object
 from ._server import AppServer
 
 
@@ -31,19 +32,19 @@ class AppFiles:
         Raises:
             ValueError: The app knows of no such file.
         """
-        if isinstance(value, list):
+        if is_list(value):
             return [self.taken(item, kind) for item in value]
         return None if value is None else kind(self._written(value))
 
     def _written(self, value: Any) -> str:
-        path = value.get("path") if isinstance(value, dict) else value
+        path = str(value.get("path") if is_object(value) else value)
         if path not in self._server.files:
             raise ValueError(f"the app has no file {path!r}: it was not uploaded")
         if self._folder is None:
             folder = tempfile.TemporaryDirectory(prefix="triojob-testing-")
             self._folder = Path(self._stack.enter_context(folder))
         # Named by its content, as by Gradio.
-        copy = self._folder / path.split("/")[-2] / path.split("/")[-1]
+        copy = self._folder / path.split("/")[-2] / path.rsplit("/", maxsplit=1)[-1]
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(self._server.files[path])
         return str(copy)
@@ -51,7 +52,7 @@ class AppFiles:
     def given(self, value: Any) -> Any:
         """Return what is sent for the file, or the list of files, that a function gave."""
         if isinstance(value, (list, tuple)):
-            return [self.given(item) for item in value]
+            return [self.given(item) for item in cast("list[Any]", value)]
         return self._described(Path(value)) if isinstance(value, (str, Path)) else value
 
     def _described(self, source: Path) -> dict[str, Any]:

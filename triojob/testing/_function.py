@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import trio
 
@@ -51,6 +51,8 @@ class FunctionRun:
         except ValueError as error:
             raise self._failure(error, show_error=show_error) from error
         abandoned = False
+        failure: BaseException | None = None
+        result: Any = None
         async with JobGroup() as group:
             job = group.submit(_as_async(self._function), *arguments)
             try:
@@ -59,13 +61,15 @@ class FunctionRun:
                 abandoned = True
                 job.cancel("its client is gone")
             await job.wait()
-            failure = None if job.cancelled else job.exception()
+            if not job.cancelled:
+                failure = job.exception()
+                result = None if failure else await job.result()
         if abandoned:
             raise Abandoned
         if failure is not None:
             raise self._failure(failure, show_error=show_error) from failure
         if not self._signature.streams:
-            await self._event.completed(self._values(await job.result()))
+            await self._event.completed(self._values(result))
 
     def _arguments(self) -> list[Any]:
         values: list[Any] = []
@@ -104,9 +108,9 @@ class FunctionRun:
         """Return one value for each output; what the call gave its caller is kept in its record."""
         outputs = self._signature.outputs
         values: Sequence[Any] = (returned,)
-        if len(outputs) != 1:
-            values = returned if isinstance(returned, (tuple, list)) else (returned,)
-        if not outputs and returned is None:
+        if len(outputs) != 1 and isinstance(returned, (tuple, list)):
+            values = cast("Sequence[Any]", returned)
+        elif not outputs and returned is None:
             values = ()
         if len(values) != len(outputs):
             raise TypeError(
@@ -121,7 +125,7 @@ class FunctionRun:
     def _sent(self, kind: str, value: Any) -> Any:
         if kind == "file":
             return self._files.given(value)
-        if kind == "textbox" and value is not None and not isinstance(value, dict):
+        if kind == "textbox" and isinstance(value, (bool, int, float)):
             return str(value)
         return value
 

@@ -10,11 +10,12 @@ import struct
 import urllib.parse
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import h11
 import trio
 
+from ..gradio._wire import is_object
 from ._network import MemoryPeer
 
 
@@ -42,10 +43,10 @@ def compact_json(value: Any) -> bytes:
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, dict):
+    if is_object(value):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [_finite(item) for item in cast("list[Any]", value)]
     return value
 
 
@@ -100,9 +101,11 @@ class EventStream(Protocol):
 
     def counted(self) -> contextlib.AbstractContextManager[None]:
         """Count it among the open ones of its kind."""
+        ...
 
     def frames(self) -> AsyncGenerator[tuple[str, bytes], None]:
         """Give each frame, with its `msg`; raise `BrokenOff` where the app breaks off."""
+        ...
 
     async def heartbeats(self) -> None:
         """Do what goes on beside the frames."""
@@ -116,12 +119,14 @@ class Handler(Protocol):
 
     def split_target(self, target: str) -> tuple[str, str]:
         """Give the path, without what all paths begin with, and the query."""
+        ...
 
     def note(self, request: Request) -> None:
         """Remember a request."""
 
     async def handle(self, request: Request) -> Response | EventStream:
         """Answer a request."""
+        ...
 
 
 class Connection:
@@ -163,9 +168,9 @@ class Connection:
             self._peer.closed = True
             self._peer.was_reset = self._reset
         elif self._reset:
-            transport = self._stream
+            transport: Any = self._stream
             if isinstance(transport, trio.SSLStream):
-                transport = transport.transport_stream
+                transport = cast("Any", transport).transport_stream
             assert isinstance(transport, trio.SocketStream)
             # Closing with no time to linger sends a reset.
             linger = struct.pack("ii", 1, 0)

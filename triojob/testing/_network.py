@@ -5,7 +5,7 @@ With it, tests run on Trio's mock clock, where nothing waits for real time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -123,7 +123,7 @@ def _seconds(timeout: float | None) -> float:
 @contextmanager
 def _mapped(
     timeout: float | None, too_slow: type[Exception], broken: type[Exception]
-) -> Iterator[None]:
+) -> Generator[None, None, None]:
     try:
         yield
     except trio.TooSlowError as error:

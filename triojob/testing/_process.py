@@ -128,7 +128,7 @@ def run_gradio(
     env: Mapping[str, str] | None = None,
     seconds: float = BOOT_SECONDS,
     python: str = sys.executable,
-) -> Generator[GradioProcess]:
+) -> Generator[GradioProcess, None, None]:
     """Serve a real Gradio app in a process of its own, on this machine, while the body runs.
 
     It blocks until the app answers, so call it outside of `trio.run`, as a pytest fixture does.

@@ -339,7 +339,6 @@ class AppServer:
         invalid = invalid_fields(body, {"data": list}, {"fn_index": int, "session_hash": str})
         if invalid:
             return Response(422, {"detail": invalid})
-        assert isinstance(body, dict)
         if body.get("session_hash") is None:
             return Response(400, {"detail": "Session hash not found."})
         if self.stopped:
@@ -443,7 +442,6 @@ class AppServer:
         invalid = invalid_fields(body, {"session_hash": str, "fn_index": int, "event_id": str})
         if invalid:
             return Response(422, {"detail": invalid})
-        assert isinstance(body, dict)
         self.cancels.append(body)
         if self.deaf_to_cancel:
             return Response(200, {"success": True})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING
 
 import trio
@@ -23,7 +23,7 @@ class SessionStream:
         self.session_hash = session_hash
 
     @contextlib.contextmanager
-    def counted(self) -> Iterator[None]:
+    def counted(self) -> Generator[None, None, None]:
         server = self.server
         server.open_streams += 1
         server.streams_made += 1
@@ -76,7 +76,7 @@ class Heartbeats:
         self.session_hash = session_hash
 
     @contextlib.contextmanager
-    def counted(self) -> Iterator[None]:
+    def counted(self) -> Generator[None, None, None]:
         self.server.open_heartbeats += 1
         try:
             yield

@@ -116,7 +116,10 @@ def number(label: str, value: float | None = None) -> Component:
 
 def slider(label: str, minimum: float, maximum: float, value: float) -> Component:
     """Return a slider between two numbers."""
-    schema = {"type": "number", "description": f"numeric value between {minimum} and {maximum}"}
+    schema: dict[str, Any] = {
+        "type": "number",
+        "description": f"numeric value between {minimum} and {maximum}",
+    }
     props = {"minimum": minimum, "maximum": maximum, "step": 1}
     return Component("slider", label, value, schema, "float", minimum, props=props)
 
@@ -139,7 +142,7 @@ def dropdown(
         "choices": [[name, name] for name in names],
         "allow_custom_value": allow_custom_value,
     }
-    schema = {"type": "string", "enum": names}
+    schema: dict[str, Any] = {"type": "string", "enum": names}
     python_type = "Literal[" + ", ".join(map(repr, names)) + "]"
     return Component("dropdown", label, value, schema, python_type, names[0], props=props)
 
@@ -150,7 +153,7 @@ def checkboxgroup(
     """Return a choice of any out of several texts."""
     names = list(choices)
     items = {"enum": names, "type": "string"}
-    schema = {"items": items, "title": "Checkbox Group", "type": "array"}
+    schema: dict[str, Any] = {"items": items, "title": "Checkbox Group", "type": "array"}
     python_type = "list[Literal[" + ", ".join(map(repr, names)) + "]]"
     chosen = None if value is None else list(value)
     props = {"choices": [[name, name] for name in names]}
@@ -159,7 +162,7 @@ def checkboxgroup(
 
 def json_value(label: str, value: Any = None) -> Component:
     """Return a component for any value that JSON has."""
-    schema = {"type": {}, "description": "any valid json"}
+    schema: dict[str, Any] = {"type": {}, "description": "any valid json"}
     return Component(
         "json", label, value, schema, "str | float | bool | list | dict", {"foo": "bar"}
     )
@@ -167,13 +170,13 @@ def json_value(label: str, value: Any = None) -> Component:
 
 def chatbot(label: str) -> Component:
     """Return a chat: a list of messages."""
-    schema = {"items": {}, "title": "ChatbotDataMessages", "type": "array"}
+    schema: dict[str, Any] = {"items": {}, "title": "ChatbotDataMessages", "type": "array"}
     return Component("chatbot", label, [], schema, "list[Message | MessageDict]", [])
 
 
 def dataframe(label: str) -> Component:
     """Return a table: a dict with `headers` and `data`."""
-    schema = {
+    schema: dict[str, Any] = {
         "properties": {
             "headers": {"items": {}, "title": "Headers", "type": "array"},
             "data": {"items": {"items": {}, "type": "array"}, "title": "Data", "type": "array"},
