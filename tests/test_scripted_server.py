@@ -35,26 +35,11 @@ from tests.servers.faults import (
     Split,
     Stall,
 )
-from tests.servers.recorded import Message, Recording, call, cancel_after, normalised
+from tests.servers.recorded import RECORDINGS, Message, call, normalised, replay
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
 from triojob.testing._description import App
 from triojob.testing._edits import edits_between
 from triojob.testing.components import file, json_value, number, state
-
-# In the order in which they were made: what ran before decides on the estimates.
-RECORDINGS = [
-    "greet",
-    "add",
-    "count",
-    "tokens",
-    "slow",
-    "fail",
-    "fail_hard",
-    "bump1",
-    "bump2",
-    "cancel_slow",
-    "cancel_count",
-]
 
 
 def recorded_app() -> App:
@@ -114,16 +99,6 @@ def recorded_app() -> App:
     app.add("unnamed", outputs=[], **options)
     app.add("unnamed_1", outputs=[], cancels=[4], **options)
     return app
-
-
-async def replay(client: httpx.AsyncClient, recording: Recording) -> list[Message]:
-    """Make a recorded call again."""
-    fn_index, session = recording.join["fn_index"], recording.join["session_hash"]
-    on_message = None
-    if recording.cancelled_after is not None:
-        on_message = cancel_after(client, recording.cancelled_after, fn_index, session)
-    data = recording.join["data"]
-    return await call(client, fn_index, data, session_hash=session, on_message=on_message)
 
 
 async def test_sends_what_was_recorded(autojump_clock: trio.testing.MockClock) -> None:

@@ -158,3 +158,29 @@ def cancel_after(
             assert answer.json() == {"success": True}
 
     return on_message
+
+
+# In the order in which they were made: what ran before decides on the estimates.
+RECORDINGS = [
+    "greet",
+    "add",
+    "count",
+    "tokens",
+    "slow",
+    "fail",
+    "fail_hard",
+    "bump1",
+    "bump2",
+    "cancel_slow",
+    "cancel_count",
+]
+
+
+async def replay(client: httpx.AsyncClient, recording: Recording) -> list[Message]:
+    """Make a recorded call again."""
+    fn_index, session = recording.join["fn_index"], recording.join["session_hash"]
+    on_message = None
+    if recording.cancelled_after is not None:
+        on_message = cancel_after(client, recording.cancelled_after, fn_index, session)
+    data = recording.join["data"]
+    return await call(client, fn_index, data, session_hash=session, on_message=on_message)
