@@ -79,6 +79,7 @@ from triojob import (
     sync,
 )
 from triojob.opentelemetry import OpenTelemetry
+from triojob.testing import Call, GradioProcess, ScriptedApp, StartGradio, components, run_gradio
 
 assert_type(triojob.__version__, str)
 
@@ -594,6 +595,41 @@ async def failing(job: Job[int]) -> int:
     except TriojobError:
         pass
     return 0
+
+
+async def testing(start: StartGradio) -> None:
+    app = ScriptedApp(auth=("ada", "secret"), concurrency_limit=None, max_queue_size=4)
+    count = components.state(0)
+
+    @app.endpoint("/bump", parameters={"count": count}, returns=[count, components.number("n")])
+    def bump(count: int) -> tuple[int, int]:
+        return count + 1, count + 1
+
+    assert_type(bump(1), tuple[int, int])
+    async with app.client(auth=("ada", "secret"), timeouts=Timeouts()) as client:
+        assert_type(client, Client)
+        app.refuse(429, times=2, retry_after=1.5)
+        app.drop_connections()
+        app.kill()
+        app.restart()
+        await app.wait_running("/bump", 2, seconds=3)
+        await app.wait_all_cancelled()
+    async with app as running, Client(app.url, transport=app.transport()):
+        assert_type(running, ScriptedApp)
+    async with app.serve() as url:
+        assert_type(url, str)
+    assert_type(app.assert_called_with("/bump", n=1), Call)
+    app.assert_called("/bump", times=2)
+    app.assert_cancelled("/bump")
+    app.assert_no_jobs_left()
+    assert_type(app.calls, list[Call])
+    assert_type(app.cancellations, list[Call])
+    assert_type(app.sessions, int)
+    assert_type(app.calls_of("/bump")[0].arguments, dict[str, Any])
+    assert_type(start("my_app.py", env={}), GradioProcess)
+    with run_gradio(Path("my_app.py"), seconds=60) as process:
+        assert_type(process.url, str)
+        assert_type(process.output, str)
 
 
 BUILT_IN: list[tuple[type[TriojobError], type[Exception]]] = [

@@ -14,6 +14,7 @@ import pytest
 
 import triojob
 import triojob.sync
+import triojob.testing
 from tests.sync.differences import DIFFERENCES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -133,6 +134,22 @@ def test_the_reference_has_every_public_name_of_the_bridge():
     }
     documented = re.findall(r"^\.\. auto\w+:: triojob\.sync\.(\w+)", reference, re.MULTILINE)
     assert set(documented) == own
+
+
+def test_the_reference_has_every_public_name_for_tests():
+    reference = (DOCS / "reference.md").read_text(encoding="utf-8")
+    own = {
+        f"{module.__name__.removeprefix('triojob.testing').lstrip('.')}.{name}".lstrip(".")
+        for module in (triojob.testing, triojob.testing.components)
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
+    }
+    entries = re.findall(
+        r"^\.\. auto(?:class|function):: triojob\.testing\.([\w.]+)", reference, re.MULTILINE
+    )
+    members = re.search(r"testing\.components\n   :members: (.+)", reference)
+    assert members is not None
+    assert own == {*entries, *(f"components.{name}" for name in members[1].split(", "))}
 
 
 def test_the_table_of_exceptions_is_complete():

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from triojob import Client
-from triojob.testing.pytest import StartGradio
+from triojob.testing import StartGradio
 
 pytest_plugins = ["triojob.testing.pytest"]  # in a project: in the conftest.py at the top
 

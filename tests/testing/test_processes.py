@@ -14,8 +14,7 @@ import pytest
 import trio
 
 from triojob import Client
-from triojob.testing import run_gradio
-from triojob.testing.pytest import StartGradio
+from triojob.testing import StartGradio, run_gradio
 
 MODULE = """
 import gradio as gr

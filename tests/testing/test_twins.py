@@ -24,8 +24,7 @@ from triojob import (
     ValidationError,
     handle_file,
 )
-from triojob.testing import ScriptedApp
-from triojob.testing.pytest import StartGradio
+from triojob.testing import ScriptedApp, StartGradio
 
 REAL = Path(__file__).with_name("real_twin.py")
 Script = Callable[[Client], Awaitable[Any]]

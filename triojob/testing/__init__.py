@@ -8,8 +8,12 @@ from __future__ import annotations
 from . import components as components
 from ._app import ScriptedApp as ScriptedApp
 from ._calls import Call as Call
-from ._process import GradioProcess as GradioProcess, run_gradio as run_gradio
+from ._process import (
+    GradioProcess as GradioProcess,
+    StartGradio as StartGradio,
+    run_gradio as run_gradio,
+)
 
 # Objects show the module that users import them from.
-for _object in (ScriptedApp, Call, GradioProcess, run_gradio):
+for _object in (ScriptedApp, Call, GradioProcess, StartGradio, run_gradio):
     _object.__module__ = __name__

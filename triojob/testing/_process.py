@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 BOOT_SECONDS = 180.0
 _SERVE = Path(__file__).with_name("_serve.py")
@@ -119,6 +120,16 @@ class GradioProcess:
             return
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
+
+
+class StartGradio(Protocol):
+    """What the fixtures `gradio_app` and `fresh_gradio_app` are: it starts a real Gradio app."""
+
+    def __call__(
+        self, target: str | os.PathLike[str], *, env: Mapping[str, str] | None = None
+    ) -> GradioProcess:
+        """Start an app; see `run_gradio`."""
+        ...
 
 
 @contextmanager

@@ -9,21 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from typing import Protocol
 
 import pytest
 
-from ._process import GradioProcess, run_gradio
-
-
-class StartGradio(Protocol):
-    """What the fixtures give: starts a real Gradio app, and returns when it answers."""
-
-    def __call__(
-        self, target: str | os.PathLike[str], *, env: Mapping[str, str] | None = None
-    ) -> GradioProcess:
-        """Start an app; see `triojob.testing.run_gradio`."""
-        ...
+from ._process import GradioProcess, StartGradio, run_gradio
 
 
 @pytest.fixture(scope="session")
