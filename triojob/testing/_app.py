@@ -23,7 +23,7 @@ from ._server import AppServer
 from ._signature import read_signature
 from .components import Component
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T", bound=Callable[..., Any])
 
 Validator = Callable[..., Sequence[tuple[bool, str] | None]]
 """Takes the inputs of a call; gives for each whether it is right, and what to say if not."""
@@ -88,7 +88,7 @@ class ScriptedApp(Recorder):
         concurrency_limit: int | Literal["default"] | None = "default",
         validator: Validator | None = None,
         visibility: Visibility = "public",
-    ) -> Callable[[F], F]:
+    ) -> Callable[[T], T]:
         """Make a function an endpoint: ``@app.endpoint("/translate")``.
 
         It may be async or not (then it must not block), a function or a generator function.
@@ -115,7 +115,7 @@ class ScriptedApp(Recorder):
             ValueError: There is an endpoint of that name.
         """
 
-        def decorate(function: F) -> F:
+        def decorate(function: T) -> T:
             signature = read_signature(function, parameters or {}, returns)
             name = (api_name or function.__name__).removeprefix("/")
             if f"/{name}" in self._names.values():
@@ -150,7 +150,7 @@ class ScriptedApp(Recorder):
 
     @property
     def url(self) -> str:
-        """Where it is: in memory, or after `serve`, on this machine.
+        """The address of the app, in memory or on this machine.
 
         Raises:
             RuntimeError: It does not run.
