@@ -14,7 +14,13 @@ import gradio as gr
 
 
 def translate(text: str, target: str = "fr") -> str:
-    """Translate a text."""
+    """Translate a text.
+
+    Whatever the language.
+
+    Args:
+        text: What to translate.
+    """
     return f"{text} in {target}"
 
 

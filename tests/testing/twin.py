@@ -18,7 +18,13 @@ def make_twin(**options: Any) -> ScriptedApp:
 
     @app.endpoint("/translate")
     def translate(text: str, target: str = "fr") -> str:
-        """Translate a text."""
+        """Translate a text.
+
+        Whatever the language.
+
+        Args:
+            text: What to translate.
+        """
         return f"{text} in {target}"
 
     @app.endpoint("/stats")

@@ -111,13 +111,15 @@ class ScriptedApp(Recorder):
             A decorator, which returns the function as it was.
 
         Raises:
-            TypeError: The function has parameters that no Gradio function has.
+            TypeError: The function has parameters that no Gradio function has, or no name.
             ValueError: There is an endpoint of that name.
         """
 
         def decorate(function: T) -> T:
             signature = read_signature(function, parameters or {}, returns)
-            name = (api_name or function.__name__).removeprefix("/")
+            name = str(api_name or getattr(function, "__name__", "")).removeprefix("/")
+            if not name:
+                raise TypeError(f"{function!r} has no name: say one, endpoint('/name')")
             if f"/{name}" in self._names.values():
                 raise ValueError(f"the app has an endpoint /{name} already")
 
@@ -139,7 +141,7 @@ class ScriptedApp(Recorder):
                 concurrency_limit=concurrency_limit,
                 validator=validator,
                 visibility=visibility,
-                description=function.__doc__ or "",
+                description=signature.description,
             )
             self._names[endpoint.fn_index] = f"/{name}"
             return function
@@ -228,7 +230,7 @@ class ScriptedApp(Recorder):
                     nursery.cancel_scope.cancel()
 
     def _begin(self, server: _Server) -> None:
-        super().__init__()
+        self._forget()
         self._calls_by_event: dict[Event, Call] = {}
         self._session_numbers: dict[str, int] = {}
         self._server, self._files = server, AppFiles(server)
@@ -245,6 +247,10 @@ class ScriptedApp(Recorder):
         if self._server is None:
             raise RuntimeError("run the app first: async with app")
         return self._server
+
+    def __repr__(self) -> str:
+        where = "(does not run)" if self._server is None else self._server.url
+        return f"<ScriptedApp {where} {len(self._names)} endpoints, {len(self.calls)} calls>"
 
     # --- What happens to it ---
 

@@ -68,6 +68,10 @@ class Recorder:
         """How many sessions there were calls in."""
         self._started = trio.Event()
 
+    def _forget(self) -> None:
+        """Begin anew; who kept the lists of before keeps what was in them."""
+        self.calls, self.cancellations, self.sessions = [], [], 0
+
     def calls_of(self, endpoint: str) -> list[Call]:
         """Return the calls of one endpoint."""
         name = "/" + endpoint.removeprefix("/")

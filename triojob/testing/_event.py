@@ -25,7 +25,7 @@ class GradioError(Exception):
 
     def __init__(
         self,
-        message: str,
+        message: str | None,
         *,
         title: str = "Error",
         duration: float | None = 10,

@@ -134,13 +134,13 @@ class FunctionRun:
         if isinstance(error, AppError):
             # What `gr.Error` has where nothing is said.
             return GradioError(
-                error.message or "",
+                error.message,
                 title=error.title or "Error",
                 duration=10 if error.duration is None else error.duration,
                 visible=error.visible,
             )
         logger.error("the function of the scripted %s raised", self._call.endpoint, exc_info=error)
-        failure = GradioError("")
+        failure = GradioError(None)
         failure.output = {"error": str(error), "visible": True} if show_error else {"error": None}
         return failure
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+import itertools
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +46,8 @@ class Signature:
     """Parameters for files that are to be a `Path` and not a `str`."""
     streams: bool
     """Whether it yields its outputs, and doesn't return them."""
+    description: str
+    """What its docstring says, but for arguments and returns."""
 
 
 def read_signature(
@@ -90,11 +93,20 @@ def read_signature(
         frozenset(optional),
         frozenset(paths),
         streams,
+        _description(function),
     )
 
 
 def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", repr(function))
+
+
+def _description(function: Callable[..., Any]) -> str:
+    """Cut a docstring as Gradio does."""
+    lines = (line.strip() for line in (inspect.getdoc(function) or "").splitlines())
+    ends = ("Args:", "Parameters:", "Arguments:", "Returns:")
+    words = itertools.takewhile(lambda line: not line.startswith(ends), lines)
+    return " ".join(line for line in words if line)
 
 
 def _hint(function: Callable[..., Any], name: str, annotation: Any) -> Any:
