@@ -610,6 +610,7 @@ async def testing(start: StartGradio) -> None:
         assert_type(client, Client)
         app.refuse(429, times=2, retry_after=1.5)
         app.drop_connections()
+        app.stop()
         app.kill()
         app.restart()
         await app.wait_running("/bump", 2, seconds=3)

@@ -14,9 +14,7 @@ from triojob import testing
 pytest_plugins = ["triojob.testing.pytest"]
 
 GRADIO_APP = Path(__file__).parent / "servers" / "gradio_app.py"
-REAL_FIXTURES = frozenset(
-    {"gradio_url", "start_gradio", "gradio_app", "fresh_gradio_app", "era", "rig"}
-)
+REAL_FIXTURES = frozenset({"gradio_url", "start_gradio", "era", "rig"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -71,6 +71,10 @@ def bump(count: int) -> tuple[int, int]:
     return count + 1, count + 1
 
 
+def relabel(text: str) -> object:
+    return gr.update(label=text)
+
+
 def upper(path: str) -> str:
     source = Path(path)
     result = source.with_name("upper.txt")
@@ -109,6 +113,7 @@ with gr.Blocks(title="twin") as demo:
     endpoint(broken, text, output)
     endpoint(broken_midway, n, output)
     endpoint(bump, count, [count, gr.Number(label="count")])
+    endpoint(relabel, text, output)
     endpoint(upper, gr.File(label="path"), gr.File(label="output"))
     endpoint(
         adult, [gr.Textbox(label="name"), gr.Number(label="age")], output, validator=check_adult

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
@@ -11,6 +12,7 @@ import trio
 import trio.testing
 
 from triojob import (
+    AppError,
     Client,
     ConnectionFailed,
     ConnectionLost,
@@ -18,8 +20,10 @@ from triojob import (
     JobGroup,
     Retry,
     ServerRestarted,
+    ServerStopped,
     Timeouts,
     TooManyRequests,
+    TriojobError,
     UnexpectedResponse,
     sync,
 )
@@ -113,6 +117,8 @@ def test_functions_that_no_app_can_have_are_refused():
         app.endpoint()(several)
     with pytest.raises(TypeError, match="has no parameter 'wrong'"):
         app.endpoint(parameters={"wrong": number("n")})(lambda n: n)
+    with pytest.raises(TypeError, match="has no name"):
+        app.endpoint()(functools.partial(str.upper, "text"))
     with pytest.raises(ValueError, match="has an endpoint /nap already"):
         app.endpoint("nap")(lambda n: n)
 
@@ -173,12 +179,14 @@ async def test_a_run_begins_anew_and_its_records_stay(autojump_clock):
 
 async def test_it_has_to_run_and_runs_once(autojump_clock):
     app = make_app()
+    assert repr(app) == "<ScriptedApp (does not run) 3 endpoints, 0 calls>"
     for ask in (lambda: app.url, app.transport, app.restart, app.refuse):
         with pytest.raises(RuntimeError, match="run the app first"):
             ask()
     async with app:
         with pytest.raises(RuntimeError, match="runs already"):
             await app.__aenter__()
+        assert repr(app) == "<ScriptedApp http://scripted.test 3 endpoints, 0 calls>"
         async with app.client() as one, app.client() as two:
             assert await one.predict(0, api_name="/nap") == "slept"
             assert await two.predict(0, "too", api_name="/nap") == "too"
@@ -233,6 +241,32 @@ async def test_an_app_may_be_killed_and_started_anew(autojump_clock):
         with pytest.raises(ServerRestarted):
             await client.predict(api_name="/bump")
         assert await client.predict(api_name="/bump") == 1
+
+
+async def test_an_app_may_be_shut_down(autojump_clock):
+    app = make_app()
+    async with app.client() as client:
+        job = client.submit(60, api_name="/nap")
+        await app.wait_running("/nap")
+        app.stop()
+        await job.wait()
+        assert isinstance(job.exception(), ServerStopped)
+        with pytest.raises(TriojobError):
+            await client.predict(0, api_name="/nap")
+        app.restart()
+        assert await client.predict(0, api_name="/nap") == "slept"
+
+
+async def test_an_error_without_a_message_is_a_hidden_one(autojump_clock):
+    app = ScriptedApp()
+
+    @app.endpoint()
+    def hiding() -> str:
+        raise AppError
+
+    async with app.client() as client:
+        with pytest.raises(AppError, match="does not show"):
+            await client.predict(api_name="/hiding")
 
 
 async def test_a_queued_call_is_gone_with_the_app(autojump_clock):

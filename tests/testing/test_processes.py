@@ -52,14 +52,6 @@ def test_an_app_of_a_module_is_served_until_the_block_ends(package: Path):
         urllib.request.urlopen(app.url)
 
 
-@pytest.mark.real
-def test_an_app_is_shared_by_those_who_start_the_same(gradio_app: StartGradio, fresh_gradio_app):
-    script = Path(__file__).with_name("real_twin.py")
-    shared = gradio_app(script)
-    assert gradio_app(str(script)) is shared
-    assert gradio_app(script, env={"TWIN_STRICT": "1"}) is not shared
-
-
 def fake_gradio(tmp_path: Path) -> dict[str, str]:
     """Make a Gradio that imports at once, for scripts that never come to it."""
     (tmp_path / "gradio.py").write_text("class Blocks:\n    def launch(self): ...\n")
@@ -108,11 +100,40 @@ def test_an_app_that_takes_too_long_is_ended(tmp_path: Path):
             os.kill(int(pid.read_text()), 0)
 
 
-def test_an_app_ends_with_the_process_that_started_it(tmp_path: Path):
+@pytest.fixture
+def forever(tmp_path: Path) -> Path:
+    """Make a script that says its process id in the place of a URL, and goes on."""
     script = tmp_path / "forever.py"
     script.write_text(
         "import os, sys, time\nprint('READY', os.getpid(), flush=True)\ntime.sleep(1000)\n"
     )
+    return script
+
+
+def test_an_app_is_shared_by_those_who_start_the_same(
+    gradio_app: StartGradio, fresh_gradio_app: StartGradio, forever: Path
+):
+    env = fake_gradio(forever.parent)
+    shared, fresh = gradio_app(forever, env=env), fresh_gradio_app(str(forever), env=env)
+    assert gradio_app(str(forever), env=env) is shared
+    others = [gradio_app(forever, env={**env, "OTHER": "1"}), fresh_gradio_app(forever, env=env)]
+    assert len({app.url for app in (shared, fresh, *others)}) == 4
+    shared.kill()
+    assert gradio_app(forever, env=env).url != shared.url
+
+
+def test_a_python_without_gradio_says_what_to_install(forever: Path):
+    (forever.parent / "gradio.py").write_text("raise ModuleNotFoundError(name='gradio')")
+    with (
+        pytest.raises(
+            RuntimeError, match=r'Gradio is not installed: pip install "triojob\[demo\]"'
+        ),
+        run_gradio(forever, env={"PYTHONPATH": str(forever.parent)}),
+    ):
+        pass
+
+
+def test_an_app_ends_with_the_process_that_started_it(tmp_path: Path, forever: Path):
     starter = (
         "import os, sys\n"
         "from triojob.testing import run_gradio\n"
@@ -121,7 +142,7 @@ def test_an_app_ends_with_the_process_that_started_it(tmp_path: Path):
         "    os._exit(1)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", starter, str(script)],
+        [sys.executable, "-c", starter, str(forever)],
         env={**os.environ, **fake_gradio(tmp_path)},
         capture_output=True,
         text=True,

@@ -27,6 +27,8 @@ from triojob import (
 from triojob.testing import ScriptedApp, StartGradio
 
 REAL = Path(__file__).with_name("real_twin.py")
+pytestmark = pytest.mark.real
+
 Script = Callable[[Client], Awaitable[Any]]
 
 
@@ -59,6 +61,7 @@ async def call(client: Client) -> Any:
         await translate("a"),
         await translate("a", target="de"),
         await client.predict([1, 2.5], api_name="/stats"),
+        repr(await client.predict("changed", api_name="/relabel")),
     ]
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import trio
 
-from triojob import AppError, report
+from triojob import AppError, PropertyUpdate, report
 from triojob.testing import ScriptedApp
-from triojob.testing.components import number, state
+from triojob.testing.components import number, state, textbox
 
 
 def make_twin(**options: Any) -> ScriptedApp:
@@ -75,6 +75,10 @@ def make_twin(**options: Any) -> ScriptedApp:
     @app.endpoint("/bump", parameters={"count": count}, returns=[count, number("count")])
     def bump(count: int) -> tuple[int, int]:
         return count + 1, count + 1
+
+    @app.endpoint("/relabel", returns=[textbox("output")])
+    def relabel(text: str) -> PropertyUpdate:
+        return PropertyUpdate({"label": text})
 
     @app.endpoint("/upper")
     def upper(path: Path) -> Path:

@@ -95,8 +95,8 @@ class ScriptedApp(Recorder):
         Its annotations say what the app tells of its inputs and outputs: `str`, `int`, `float`,
         `bool`, ``Literal["a", "b"]``, a list of those, `pathlib.Path` for a file and
         ``list[Path]`` for several; anything else is JSON.  A tuple is several outputs.
-        In it, `triojob.report` tells of progress and logs, and raising `AppError` is what
-        raising ``gr.Error`` is in an app.
+        In it, `triojob.report` tells of progress and logs; raising `AppError` is what raising
+        ``gr.Error`` is in an app, and giving a `PropertyUpdate` what giving ``gr.update`` is.
 
         Args:
             api_name: Its name, with or without the slash; None for the function's.
@@ -275,12 +275,21 @@ class ScriptedApp(Recorder):
         """End it as a killed process ends: connections break, and no new ones are made."""
         self._running().die()
 
+    def stop(self) -> None:
+        """Shut it down as Gradio does: whoever listens is told so, and new calls are refused.
+
+        It tells within 10 seconds, which is how often it looks.
+        """
+        self._running().stopped = True
+
     def restart(self) -> None:
-        """Start it anew, killed or not: it knows nothing of sessions, State and calls.
+        """Start it anew, whatever became of it: it knows nothing of sessions, State and calls.
 
         What was recorded stays.
         """
-        self._running().restart()
+        server = self._running()
+        server.stopped = False
+        server.restart()
 
     # --- What it hears; for the server ---
 

@@ -11,7 +11,16 @@ from typing import Any, cast
 
 import trio
 
-from triojob import AppError, Job, JobGroup, LogMessage, OutputUpdate, ProgressUnit, StatusUpdate
+from triojob import (
+    AppError,
+    Job,
+    JobGroup,
+    LogMessage,
+    OutputUpdate,
+    ProgressUnit,
+    PropertyUpdate,
+    StatusUpdate,
+)
 
 from ._calls import Call
 from ._event import Abandoned, GradioError
@@ -123,6 +132,8 @@ class FunctionRun:
         ]
 
     def _sent(self, kind: str, value: Any) -> Any:
+        if isinstance(value, PropertyUpdate):
+            return {"__type__": "update", **value}
         if kind == "file":
             return self._files.given(value)
         if kind == "textbox" and isinstance(value, (bool, int, float)):

@@ -79,7 +79,12 @@ def main() -> None:
     os.environ.setdefault("GRADIO_SSR_MODE", "False")
     # This file's own folder is no place to import from.
     sys.path[0] = str(Path.cwd())
-    blocks = importlib.import_module("gradio").Blocks
+    try:
+        blocks = importlib.import_module("gradio").Blocks
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        sys.exit('Gradio is not installed: pip install "triojob[demo]"')
     app, options = find(sys.argv[1], blocks)
     where = {"server_name": HOST, "share": False, "inbrowser": False}
     for attempts_left in reversed(range(3)):
