@@ -1,6 +1,6 @@
 """Scripted apps with faults: those of `triojob.testing`, to which things happen on the way.
 
-`test_scripted_server.py` holds them to recordings of the real thing.
+`tests/test_scripted_server.py` and `tests/testing` hold them to the real thing.
 
 A test says what an endpoint does by a *script*, an async function that gets an `Event`::
 

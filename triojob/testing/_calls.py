@@ -74,8 +74,7 @@ class Recorder:
 
     def calls_of(self, endpoint: str) -> list[Call]:
         """Return the calls of one endpoint."""
-        name = "/" + endpoint.removeprefix("/")
-        return [call for call in self.calls if call.endpoint == name]
+        return [call for call in self.calls if call.endpoint == _named(endpoint)]
 
     def assert_called(self, endpoint: str, times: int | None = None) -> None:
         """Assert that an endpoint was called, or how often."""
@@ -83,7 +82,7 @@ class Recorder:
         if found == times or (times is None and found):
             return
         wanted = "at least once" if times is None else _times(times)
-        raise self._error(f"{endpoint} was called {_times(found)}, not {wanted}")
+        raise self._error(f"{_named(endpoint)} was called {_times(found)}, not {wanted}")
 
     def assert_called_with(self, endpoint: str, /, **arguments: Any) -> Call:
         """Assert that an endpoint was called with these arguments, whatever the others were.
@@ -98,13 +97,13 @@ class Recorder:
             ):
                 return call
         shown = ", ".join(f"{name}={_short(value)}" for name, value in arguments.items())
-        raise self._error(f"{endpoint} was never called with {shown}")
+        raise self._error(f"{_named(endpoint)} was never called with {shown}")
 
     def assert_cancelled(self, endpoint: str, times: int = 1) -> None:
         """Assert that so many calls of an endpoint were cancelled: stopped, or never begun."""
         found = sum(call.state == "cancelled" for call in self.calls_of(endpoint))
         if found != times:
-            raise self._error(f"{_calls(found)} of {endpoint} ended cancelled, not {times}")
+            raise self._error(f"{_calls(found)} of {_named(endpoint)} ended cancelled, not {times}")
 
     def assert_no_jobs_left(self) -> None:
         """Assert that no call waits or runs, and that none did when the app ended."""
@@ -123,7 +122,9 @@ class Recorder:
                 await self._started.wait()
             await trio.lowlevel.checkpoint()
             return
-        raise self._error(f"there were no {count} calls of {endpoint} running in {seconds:g} s")
+        raise self._error(
+            f"there were no {_calls(count)} of {_named(endpoint)} running within {seconds:g} s"
+        )
 
     async def wait_all_cancelled(self, *, seconds: float = 10) -> None:
         """Wait until no call is under way, and assert that those which were end cancelled.
@@ -149,6 +150,10 @@ class Recorder:
         lines = [f"  {number}. {call}" for number, call in enumerate(self.calls, 1)]
         there = "\n".join(["the calls were:", *lines]) if lines else "there were no calls at all"
         return AssertionError(f"{problem}; {there}")
+
+
+def _named(endpoint: str) -> str:
+    return "/" + endpoint.removeprefix("/")
 
 
 def _times(count: int) -> str:
