@@ -26,7 +26,7 @@ class Call:
     """Which session it came in, from 1."""
     time: float
     """When it came, as `trio.current_time` has it."""
-    event: Event = field(repr=False)
+    _event: Event = field(repr=False)
     outputs: list[Any] = field(default_factory=list)
     """What the function has yielded, or the one value that it returned."""
     exception: BaseException | None = None
@@ -41,7 +41,7 @@ class Call:
         ``"cancelled"``: the app was told to stop it, or to take it out of the queue.
         ``"abandoned"``: its client was gone when it yielded.
         """
-        state = self.event.state
+        state = self._event.state
         return "cancelled" if state == "removed" else state
 
     def __str__(self) -> str:
@@ -136,7 +136,7 @@ class Recorder:
         with trio.move_on_after(seconds):
             await trio.lowlevel.checkpoint()
             for call in under_way:
-                await call.event.finished.wait()
+                await call._event.finished.wait()
         others = sum(call.state != "cancelled" for call in under_way)
         if others:
             raise self._error(f"{_calls(others)} not cancelled within {seconds:g} s")

@@ -41,7 +41,7 @@ class FunctionRun:
         self, call: Call, function: Callable[..., Any], signature: Signature, files: AppFiles
     ) -> None:
         self._call = call
-        self._event = call.event
+        self._event = call._event
         self._function = function
         self._signature = signature
         self._files = files
