@@ -306,7 +306,6 @@ class ScriptedApp(Recorder):
         session = self._session_numbers.setdefault(
             event.session_hash, len(self._session_numbers) + 1
         )
-        self.sessions = len(self._session_numbers)
         call = Call(
             self._names[event.endpoint.fn_index],
             arguments,
@@ -314,7 +313,7 @@ class ScriptedApp(Recorder):
             trio.current_time(),
             event,
         )
-        self.calls.append(call)
+        self._came_in(len(self._session_numbers), call)
         self._calls_by_event[event] = call
 
     def _told_to_cancel(self, event: Event) -> None:

@@ -64,9 +64,14 @@ class Recorder:
         """Every call of this run, in the order in which they came."""
         self.cancellations: list[Call] = []
         """The calls that the app was told to cancel, in the order in which it was told."""
-        self.sessions = 0
+        self.sessions: int = 0
         """How many sessions there were calls in."""
         self._started = trio.Event()
+
+    def _came_in(self, sessions: int, call: Call) -> None:
+        """Remember a call, and how many sessions there are with its own."""
+        self.calls.append(call)
+        self.sessions = sessions
 
     def _forget(self) -> None:
         """Begin anew; who kept the lists of before keeps what was in them."""

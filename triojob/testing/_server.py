@@ -94,7 +94,7 @@ class AppServer:
 
     def __repr__(self) -> str:
         return (
-            f"<AppServer {self.url} {len(self.requests)} requests,"
+            f"<{type(self).__name__} {self.url} {len(self.requests)} requests,"
             f" {len(self.running)} running, {len(self.waiting)} waiting,"
             f" {self.open_streams} streams, {self.open_connections} connections>"
         )
