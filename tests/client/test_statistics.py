@@ -5,10 +5,10 @@ from __future__ import annotations
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.servers.description import json_value, state
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, JobGroup, handle_file
+from triojob.testing.components import json_value, state
 
 
 async def test_calls_and_streams_are_counted_while_they_are_under_way(

@@ -6,9 +6,9 @@ from typing import Any, SupportsIndex
 
 import pytest
 
-from tests.servers.diffing import edits_between
 from triojob.gradio import _edits
 from triojob.gradio._edits import MOST_MOVED, EditError, GrowingText, apply_edits
+from triojob.testing._edits import edits_between
 
 
 class CountedText(str):
