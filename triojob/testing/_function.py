@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import Any, cast
@@ -111,7 +112,7 @@ class FunctionRun:
         if units is None or units is self._progress:
             return  # a status keeps what was reported last
         self._progress = units
-        await self._event.progress([vars(unit) for unit in units])
+        await self._event.progress([asdict(unit) for unit in units])
 
     def _values(self, returned: Any) -> list[Any]:
         """Return one value for each output; what the call gave its caller is kept in its record."""
