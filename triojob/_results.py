@@ -80,7 +80,7 @@ class ResultIterator(Generic[T]):
 
     @property
     def group(self) -> JobGroup:
-        """The group of the calls' jobs: to count them, or to watch them by `triojob.live`."""
+        """The group of the calls' jobs, to count them or to watch them by `triojob.live`."""
         return self._group
 
     # The task that takes items and starts jobs.
