@@ -486,6 +486,7 @@ def test_two_parameters_of_one_name_as_gradio_makes_them(told: dict[str, Any]) -
         ("Chatbot", "hi"),
         ("Gallery", "a.png"),
         ("Files", "a.txt"),
+        ("Files", ["a.txt"]),
         # These fail on the server; the description has what it takes to say so here.
         ("File", "a.txt"),
         ("Dataframe", [["x"]]),

@@ -3,21 +3,150 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
 
 import click
 
 from triojob import __version__
 
+from .call import CallOptions, call as run_call
+from .completion import complete_arguments, script_for
+from .connecting import Connection, connects
 from .demo import DemoError, Options, run
+from .ending import run as run_command
+from .info import info as run_info
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="For machines: JSON.")
+_url_argument = click.argument("url", metavar="URL")
+
+
+def _timeout_option(what: str) -> Callable[..., Any]:
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help=f"How long to wait {what}.  [default: for ever]",
+    )
+
+
+def _exit(code: int) -> NoReturn:
+    click.get_current_context().exit(code)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
-    """Call Gradio apps from Trio, as jobs in a group.
+    """Call Gradio apps: one call, or thousands of them.
+
+    URL is that of an app, such as http://127.0.0.1:7860, or the name of a Hugging Face Space,
+    such as owner/name.
+
+    \b
+    Exit codes:
+      0  all went well
+      1  the app raised, or some rows have failed
+      2  the command line makes no sense: an option, an endpoint, an argument
+      3  no connection, or no Gradio app at its end
+      4  --timeout has run out, or the network's own time
+      5  the app wants a login, or refused yours
+      6  the server refuses for now: its queue is full, or it limits the rate
+      7  a file on this machine can't be read or written
+    130  Ctrl-C     141  the reader of a pipe has gone     143  SIGTERM
 
     Start with: triojob demo
     """
+
+
+@cli.command()
+@_url_argument
+@click.argument("endpoint", required=False, shell_complete=complete_arguments)
+@click.option("--all", "all_endpoints", is_flag=True, help="Undocumented endpoints too.")
+@_json_option
+@_timeout_option("for the app's description")
+@connects
+def info(
+    connection: Connection,
+    endpoint: str | None,
+    timeout: float | None,
+    *,
+    all_endpoints: bool,
+    as_json: bool,
+) -> None:
+    """Show what an app offers: endpoints, parameters, examples to paste.
+
+    With ENDPOINT only that one, and the example for Python is a whole script.
+    """
+    main = partial(
+        run_info, connection, endpoint, all_endpoints=all_endpoints, as_json=as_json, timeout=timeout
+    )
+    _exit(run_command(main, as_json=as_json))
+
+
+@cli.command()
+@_url_argument
+@click.argument("words", nargs=-1, metavar="[ENDPOINT] [NAME=VALUE]...", shell_complete=complete_arguments)
+@click.option(
+    "--files",
+    metavar="DIR",
+    help="Save the files of the outputs in this folder; `-` writes those of the result to "
+    "standard output, and nothing else.  Without it, outputs have their URLs.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True,
+    help='Lines of JSON: {"output": ...} for each output, then {"result": ...} or {"error": ...}.',
+)
+@click.option("-q", "--quiet", is_flag=True, help="No status and no log lines of the app.")
+@_timeout_option("for the whole call")
+@connects
+def call(
+    connection: Connection,
+    words: tuple[str, ...],
+    files: str | None,
+    timeout: float | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Call an endpoint and write its outputs as they come.
+
+    ENDPOINT may be left out if the app has only one.
+
+    \b
+    name=text      as the parameter takes it: a text, a number, true or false, JSON;
+                   for a list, repeat it: picks=one picks=two
+    name:=json     JSON, whatever the parameter takes: n:=null, text:='"5"'
+    name=@path     a file, or http(s) URL, for a parameter that takes files;
+                   for others, the text that is in the file
+    name=@-        the same from standard input
+    name=@@text    a text that begins with @
+
+    Status goes to standard error, and Ctrl-C cancels the call on the server too.
+    """
+    is_named = bool(words) and "=" not in words[0]
+    options = CallOptions(
+        endpoint=words[0] if is_named else None,
+        arguments=words[1:] if is_named else words,
+        as_json=as_json,
+        files=files,
+        timeout=timeout,
+        quiet=quiet,
+    )
+    _exit(run_command(partial(run_call, connection, options), as_json=as_json))
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print a script that makes TAB complete commands, options, endpoints and parameters.
+
+    \b
+    bash:  eval "$(triojob completion bash)"     in ~/.bashrc
+    zsh:   eval "$(triojob completion zsh)"      in ~/.zshrc
+    fish:  triojob completion fish > ~/.config/fish/completions/triojob.fish
+    """
+    click.echo(script_for(cli, shell))
 
 
 @cli.command()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from triojob import Client
 
 from . import demo_acts
 from .demo_stage import Stage
+from .ending import cancel_on_signal
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -79,7 +79,7 @@ async def _main(options: Options) -> int:
     # The nursery holds what must outlive the show: the app's process.
     async with trio.open_nursery() as nursery:
         with trio.CancelScope() as show:
-            await nursery.start(_cancel_on_signal, show, signals)
+            await nursery.start(cancel_on_signal, show, signals)
             with stage.waiting("Starting a Gradio app in a process of its own"):
                 app: Served = await nursery.start(serve_app, options.port)
             stage.say(f"The app's process is {app.pid}.")
@@ -92,24 +92,6 @@ async def _main(options: Options) -> int:
         # What a shell reports of a process that such a signal ended.
         return 128 + signals[0]
     return 0
-
-
-async def _cancel_on_signal(
-    scope: trio.CancelScope,
-    signals: list[int],
-    *,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Turn Ctrl-C and SIGTERM into a cancellation, so that everything ends in order.
-
-    Once: after that the signals do again what they always do, should the end take too long.
-    """
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-        task_status.started()
-        async for number in received:
-            signals.append(number)
-            break
-    scope.cancel(reason=f"got {signal.Signals(signals[0]).name}")
 
 
 async def serve_app(

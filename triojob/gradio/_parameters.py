@@ -89,7 +89,8 @@ class Parameter:
             else None,
             minimum=_number(settings.get("minimum")),
             maximum=_number(settings.get("maximum")),
-            takes_files=_is_file_schema(schema) or _is_file_schema(schema.get("items")),
+            takes_files=_is_file_schema(schema, schema)
+            or _is_file_schema(schema.get("items"), schema),
         )
 
     def as_python(self, *, after_optional: bool) -> inspect.Parameter:
@@ -163,14 +164,26 @@ def _kind(schema: Json, *suggested: Any) -> str | None:
     return kind if all(isinstance(value, allowed) for value in suggested) else None
 
 
-def _is_file_schema(schema: Any) -> bool:
-    """Tell whether a schema is that of Gradio's ``FileData``, or of one of its kind."""
+def _is_file_schema(schema: Any, root: Json) -> bool:
+    """Tell whether a schema is that of Gradio's ``FileData``, or of one of its kind.
+
+    Args:
+        root: The schema around it, which has its definitions.
+    """
     if not is_object(schema):
         return False
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        # As pydantic writes it, for the items of a list.
+        definitions = root.get("$defs")
+        name = reference.removeprefix("#/$defs/")
+        schema = definitions.get(name) if is_object(definitions) else None
+        if not is_object(schema):
+            return False
     # Gradio 3 allows for what its own client makes of a path, and for what that becomes.
     ways = schema.get("oneOf")
     if is_list(ways):
-        return any(map(_is_file_schema, ways))
+        return any(_is_file_schema(way, root) for way in ways)
     properties = schema.get("properties")
     return is_object(properties) and (
         {"path", "orig_name"} <= properties.keys() or {"name", "is_file"} <= properties.keys()

@@ -1,0 +1,191 @@
+"""``triojob call``: one call, whose outputs are written as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from triojob import Job, JobGroup, LogMessage, Status, StatusUpdate
+
+from .arguments import Stdin, read_arguments
+from .connecting import Connection, time_limit
+from .demo_stage import describe
+from .ending import CommandError
+from .outputs import Saver, as_data, as_text, files_in
+from .terminal import Stdout, printable
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """What the command line asks for."""
+
+    endpoint: str | None
+    arguments: Sequence[str]
+    as_json: bool
+    files: str | None
+    """A folder, ``"-"`` for standard output, or None to leave them with the app."""
+    timeout: float | None
+    quiet: bool
+
+
+async def call(connection: Connection, options: CallOptions) -> int:
+    """Make the call; return the exit code.
+
+    Raises:
+        CommandError: An argument makes no sense.
+        TriojobError: The call failed.
+        OSError: A file can't be written.
+    """
+    what = options.endpoint or "the call"
+    with time_limit(options.timeout, what):
+        async with connection.open() as client:
+            endpoint = client.endpoint(options.endpoint)
+            values = read_arguments(endpoint._info, options.arguments, Stdin())
+            with StatusLine(quiet=options.quiet) as status:
+                async with JobGroup() as group:
+                    try:
+                        job = group.submit(endpoint, **values)
+                    except (TypeError, ValueError) as exc:
+                        raise CommandError(str(exc)) from None
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(status.follow, job)
+                        await _show(job, options, status)
+    return 0
+
+
+async def _show(job: Job[Any], options: CallOptions, status: StatusLine) -> None:
+    stdout = Stdout()
+    if options.files == "-":
+        await _copy_files(await job.result(), stdout)
+        return
+    saver = None if options.files is None else Saver(Path(options.files), overwrite=False)
+    printer: _Lines | _Text = _Lines(stdout) if options.as_json else _Text(stdout)
+    async for output in job:
+        if saver is not None:
+            await saver.save(output, final=False)
+        status.stop_for(stdout)
+        await printer.output(as_data(output, saver and saver.saved))
+    result = await job.result()
+    if saver is not None:
+        await saver.save(result, final=True)
+    await printer.end(as_data(result, saver and saver.saved))
+
+
+async def _copy_files(result: Any, stdout: Stdout) -> None:
+    """Write the files of a result to standard output, one after the other."""
+    files = files_in(result)
+    if not files:
+        raise CommandError("--files -: the result holds no file")
+    for file in files:
+        async with file.open() as stream:
+            async for chunk in stream:
+                await stdout.write_bytes(chunk)
+
+
+class _Lines:
+    """Outputs as lines of JSON: ``{"output": ...}`` for each, then ``{"result": ...}``."""
+
+    def __init__(self, stdout: Stdout) -> None:
+        self._stdout = stdout
+
+    async def output(self, value: Any) -> None:
+        await self._stdout.write_line({"output": value})
+
+    async def end(self, value: Any) -> None:
+        await self._stdout.write_line({"result": value})
+
+
+class _Text:
+    """Outputs for people, each on lines of its own; of a text that grows only what is new."""
+
+    def __init__(self, stdout: Stdout) -> None:
+        self._stdout = stdout
+        self._shown: str | None = None
+
+    async def output(self, value: Any) -> None:
+        text, before = as_text(value, pretty=self._stdout.is_terminal), self._shown
+        self._shown = text
+        if before is None:
+            await self._stdout.write(text)
+        elif text.startswith(before) and isinstance(value, str):
+            await self._stdout.write(text[len(before) :])
+        else:
+            await self._stdout.write(f"{_line_end(before)}{text}")
+
+    async def end(self, value: Any) -> None:
+        if as_text(value, pretty=self._stdout.is_terminal) != self._shown:
+            await self.output(value)
+        await self._stdout.write(_line_end(self._shown or ""))
+
+
+def _line_end(text: str) -> str:
+    return "" if text.endswith("\n") else "\n"
+
+
+class StatusLine:
+    """A line on the terminal that says where a job is, until there is something better to see."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Live | None = None
+        if self._console.is_terminal and not quiet:
+            self._live = Live(
+                console=self._console,
+                auto_refresh=False,  # which would be a thread
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+
+    async def follow(self, job: Job[Any]) -> None:
+        """Show where a job is, and what the app logs, until it ends."""
+        async for update in job.updates():
+            if isinstance(update, LogMessage):
+                self._tell(update)
+            elif isinstance(update, StatusUpdate) and self._live is not None:
+                self._live.update(Text(printable(_words_for(update))), refresh=True)
+
+    def _tell(self, log: LogMessage) -> None:
+        if not self._quiet:
+            title = f"{log.title}: " if log.title else ""
+            words = printable(f"{log.level}: {title}{log.text}")
+            self._console.print(Text(words), soft_wrap=True)
+
+    def stop_for(self, stdout: Stdout) -> None:
+        """Leave a terminal to the outputs, if that is where they go."""
+        if stdout.is_terminal:
+            self.stop()
+
+    def stop(self) -> None:
+        """Take the line away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __enter__(self) -> StatusLine:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+
+def _words_for(status: StatusUpdate) -> str:
+    words = "starting" if status.code is Status.STARTING else describe(status)[0]
+    for unit in status.progress_data or ():
+        if unit.progress is not None:
+            words += f"  {unit.progress:.0%}"
+        elif unit.index is not None:
+            words += f"  {unit.index:g}" + (f"/{unit.length:g}" if unit.length else "")
+            words += f" {unit.unit or ''}"
+        words += f" {unit.desc or ''}"
+    return words

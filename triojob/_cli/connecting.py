@@ -1,0 +1,235 @@
+"""The options by which every command reaches an app, and the client that they make."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import ssl
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+
+from triojob import Client, SpaceStatus
+
+from .ending import CommandError
+from .terminal import printable
+
+_SECRET = "@FILE reads it from a file, which no list of processes shows."  # noqa: S105 - no secret
+
+_OPTIONS = (
+    click.option(
+        "--auth",
+        envvar="TRIOJOB_AUTH",
+        metavar="USER[:PASSWORD]",
+        help="Log in.  Without a password you are asked for it; "
+        f"{_SECRET}  [env: TRIOJOB_AUTH]",
+    ),
+    click.option(
+        "--token",
+        envvar="TRIOJOB_TOKEN",
+        metavar="TOKEN",
+        help="A Hugging Face token that may use the Space; `saved` is for the one that is saved "
+        f"on this machine.  {_SECRET}  [env: TRIOJOB_TOKEN]",
+    ),
+    click.option(
+        "--oauth-token",
+        envvar="TRIOJOB_OAUTH_TOKEN",
+        metavar="TOKEN",
+        help="A Hugging Face token for the app's code to act with on your behalf, as --token.  "
+        "[env: TRIOJOB_OAUTH_TOKEN]",
+    ),
+    click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="NAME:VALUE",
+        help=f"A header to send with each request; may be repeated.  {_SECRET}",
+    ),
+    click.option("--ca", metavar="FILE", help="Trust the certificates in this file (PEM)."),
+    click.option("--insecure", is_flag=True, help="Don't verify the server's certificate."),
+    click.option(
+        "-v", "--verbose", is_flag=True, help="Log to standard error what triojob does."
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where an app is, and how to get in."""
+
+    url: str
+    auth: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    oauth_token: str | None = field(default=None, repr=False)
+    headers: tuple[str, ...] = field(default=(), repr=False)
+    ca: str | None = None
+    insecure: bool = False
+    verbose: bool = False
+
+    @asynccontextmanager
+    async def open(self, **options: Any) -> AsyncGenerator[Client, None]:
+        """Open the client.
+
+        Args:
+            options: More of `Client`'s.
+
+        Raises:
+            CommandError: The options make no sense.
+            TriojobError: The app can't be reached; see `Client`.
+        """
+        if self.verbose:
+            _log_to_stderr()
+        try:
+            client = Client(
+                self.url,
+                auth=self._login(),
+                token=_token(self.token),
+                oauth_token=_secret("--oauth-token", self.oauth_token),
+                headers=dict(self._headers()),
+                verify=self._tls(),
+                download_files=False,
+                on_wait=_tell_of_space,
+                **options,
+            )
+        except ValueError as exc:
+            raise CommandError(str(exc)) from None
+        async with client:
+            yield client
+
+    def for_resume(self) -> list[str]:
+        """Return the options as they may be shown: without secrets."""
+        shown: list[str] = []
+        if self.auth and not os.environ.get("TRIOJOB_AUTH"):
+            is_file = self.auth.startswith("@")
+            shown += ["--auth", self.auth if is_file else self.auth.partition(":")[0]]
+        for option, secret in (("--token", self.token), ("--oauth-token", self.oauth_token)):
+            variable = f"TRIOJOB_{option[2:].replace('-', '_').upper()}"
+            if secret and not os.environ.get(variable):
+                is_harmless = secret == "saved" or secret.startswith("@")  # noqa: S105 - no secret
+                shown += [option, secret if is_harmless else "..."]
+        for header in self.headers:
+            shown += ["--header", header if header.startswith("@") else f"{_name(header)}: ..."]
+        if self.ca is not None:
+            shown += ["--ca", self.ca]
+        return [*shown, *(["--insecure"] if self.insecure else [])]
+
+    def _login(self) -> tuple[str, str] | None:
+        if not self.auth:
+            return None
+        user, colon, password = _secret("--auth", self.auth).partition(":")
+        if not user:
+            raise CommandError("--auth is USER, USER:PASSWORD or @FILE")
+        if not colon:
+            password = click.prompt(f"Password of {user}", hide_input=True, err=True)
+        return user, password
+
+    def _headers(self) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        for given in self.headers:
+            lines = _secret("--header", given).splitlines() if given.startswith("@") else [given]
+            for line in filter(str.strip, lines):
+                name, colon, value = line.partition(":")
+                if not colon:
+                    raise CommandError("--header is NAME:VALUE or @FILE, and has a colon")
+                found.append((name.strip(), value.strip()))
+        return found
+
+    def _tls(self) -> bool | ssl.SSLContext:
+        if self.insecure and self.ca is not None:
+            raise CommandError("give --ca or --insecure, not both")
+        if self.ca is None:
+            return not self.insecure
+        try:
+            return ssl.create_default_context(cafile=self.ca)
+        except OSError as exc:  # an ssl.SSLError is one too
+            raise CommandError(f"--ca: {self.ca} holds no certificates: {exc}") from None
+
+
+def connects(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options; it gets a `Connection` in the place of URL and options."""
+
+    @functools.wraps(command)
+    def wrapper(
+        *,
+        url: str,
+        auth: str | None,
+        token: str | None,
+        oauth_token: str | None,
+        headers: tuple[str, ...],
+        ca: str | None,
+        insecure: bool,
+        verbose: bool,
+        **rest: Any,
+    ) -> Any:
+        connection = Connection(
+            url, auth, token, oauth_token, headers, ca, insecure=insecure, verbose=verbose
+        )
+        return command(connection, **rest)
+
+    decorated: Any = wrapper
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def _name(header: str) -> str:
+    return header.partition(":")[0].strip()
+
+
+def _secret(option: str, given: str | None) -> Any:
+    """Return a secret that was given as it is, or as the file that holds it."""
+    if not given or not given.startswith("@"):
+        return given or None
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as exc:
+        raise CommandError(f"{option}: {exc.strerror}: {given[1:]!r}") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{option}: {given[1:]!r} is no UTF-8 text") from None
+
+
+def _token(given: str | None) -> str | bool | None:
+    token: str | None = _secret("--token", given)
+    return True if token == "saved" else token  # noqa: S105 - no secret
+
+
+def _tell_of_space(status: SpaceStatus) -> None:
+    if not status.ready:
+        words = f"{status.space} is {status.stage}; waited {status.waited:.0f} s"
+        click.echo(printable(words), err=True)
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("triojob")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+
+
+@contextmanager
+def time_limit(seconds: float | None, what: str) -> Generator[None, None, None]:
+    """Cancel the body after ``seconds``.
+
+    Raises:
+        TooSlowError: It was cancelled.
+    """
+    if seconds is None:
+        yield
+        return
+    with trio.CancelScope(deadline=trio.current_time() + seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise trio.TooSlowError(f"{what} took longer than {seconds:g} s (--timeout)")

@@ -1,0 +1,170 @@
+"""How a command ends: its exit code, its last words, and what Ctrl-C does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import click
+import trio
+
+from triojob import (
+    AuthenticationError,
+    ConnectionLost,
+    ConnectionTimeout,
+    EndpointNotFound,
+    ProtocolError,
+    QueueFull,
+    SpaceError,
+    TooManyRequests,
+    TriojobError,
+)
+
+from .terminal import printable, write_json
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
+
+APP_ERROR = 1
+"""The app raised, or some rows have failed."""
+USAGE = 2
+CONNECTION = 3
+TIMEOUT = 4
+LOGIN = 5
+BUSY = 6
+"""The server refuses for now: a full queue, or too many requests."""
+LOCAL = 7
+"""A file on this machine can't be read or written."""
+PIPE_CLOSED = 128 + 13
+"""What a shell reports of a program that wrote into a pipe which nobody reads."""
+
+_CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], int], ...] = (
+    ((ConnectionTimeout, trio.TooSlowError), TIMEOUT),
+    (AuthenticationError, LOGIN),
+    ((QueueFull, TooManyRequests), BUSY),
+    (EndpointNotFound, USAGE),
+    ((ConnectionLost, ProtocolError, SpaceError), CONNECTION),
+    ((TriojobError,), APP_ERROR),
+    (OSError, LOCAL),
+)
+
+
+class CommandError(click.ClickException):
+    """Ends a command with a message for people and a code for scripts."""
+
+    def __init__(self, message: str, exit_code: int = USAGE) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def code_of(error: BaseException) -> int | None:
+    """Return the exit code for a failure, or None for one that is a bug."""
+    if isinstance(error, CommandError):
+        return error.exit_code
+    return next((code for kind, code in _CODES if isinstance(error, kind)), None)
+
+
+def words_for(error: BaseException) -> str:
+    """Say what went wrong, in one sentence."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        name = "" if error.filename is None else f": {error.filename!r}"
+        return f"{error.strerror}{name}"
+    return str(error) or type(error).__name__
+
+
+def run(
+    main: Callable[[], Awaitable[int]],
+    *,
+    as_json: bool = False,
+    stopped: Callable[[], str] = lambda: "Cancelled.",
+) -> int:
+    """Run a command to its end, whatever that is; return the exit code.
+
+    Ctrl-C and SIGTERM cancel it, so that everything ends in order: calls are cancelled on the
+    server too.  A second one ends it at once.
+
+    Args:
+        main: Returns the exit code of a command that has not failed.
+        as_json: Whether a failure is also told as the last line of standard output.
+        stopped: What to say after Ctrl-C.
+    """
+    try:
+        code, number = trio.run(_until_signal, main)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BaseException as raised:  # noqa: BLE001 - what is no failure of a command goes on
+        # Of several failures at once the first is the cause of the rest.
+        errors = _leaves(raised)
+        error = next((item for item in errors if code_of(item) is not None), raised)
+        if any(isinstance(item, KeyboardInterrupt) for item in errors):
+            return 128 + signal.SIGINT
+        if isinstance(error, BrokenPipeError):
+            return _be_quiet()
+        failure = code_of(error)
+        if failure is None:
+            raise
+        return _tell(error, failure, as_json=as_json)
+    if number:
+        click.echo(stopped(), err=True)
+        return 128 + number
+    return code
+
+
+def _tell(error: BaseException, code: int, *, as_json: bool) -> int:
+    message = error.message if isinstance(error, CommandError) else words_for(error)
+    if as_json:
+        kind = type(error).__name__
+        try:
+            write_json({"error": {"class": kind, "message": message, "exit_code": code}})
+        except BrokenPipeError:
+            return _be_quiet()
+    click.echo(f"Error: {printable(message)}", err=True)
+    return code
+
+
+def _be_quiet() -> int:
+    """End as a program does that is killed by SIGPIPE."""
+    # Python would try once more to write what is left, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED
+
+
+async def _until_signal(main: Callable[[], Awaitable[int]]) -> tuple[int, int]:
+    """Return the exit code and the signal that came, of which one is 0."""
+    signals: list[int] = []
+    code = 0
+    async with trio.open_nursery() as nursery:
+        with trio.CancelScope() as scope:
+            await nursery.start(cancel_on_signal, scope, signals)
+            code = await main()
+        nursery.cancel_scope.cancel(reason="the command has ended")
+    # A command that had ended all the same has ended.
+    return (0, signals[0]) if scope.cancelled_caught else (code, 0)
+
+
+async def cancel_on_signal(
+    scope: trio.CancelScope,
+    signals: list[int],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Turn Ctrl-C and SIGTERM into a cancellation, so that everything ends in order.
+
+    Once: after that the signals do again what they always do, should the end take too long.
+    """
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        task_status.started()
+        async for number in received:
+            signals.append(number)
+            break
+    scope.cancel(reason=f"got {signal.Signals(signals[0]).name}")
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return [leaf for part in group.exceptions for leaf in _leaves(part)]

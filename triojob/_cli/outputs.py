@@ -1,0 +1,90 @@
+"""Outputs of an app as JSON has them, and their files on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+from typing import Any
+
+import trio
+
+from triojob import File, PropertyUpdate
+
+from ..gradio._wire import is_list, is_object, is_tuple
+from .terminal import to_json
+
+
+def files_in(value: Any) -> list[File]:
+    """Return the files in an output, in order."""
+    if isinstance(value, File):
+        return [value]
+    if is_object(value):
+        return [file for item in value.values() for file in files_in(item)]
+    if is_list(value) or is_tuple(value):
+        return [file for item in value for file in files_in(item)]
+    return []
+
+
+def as_data(value: Any, saved: dict[str, Path] | None = None) -> Any:
+    """Return an output as JSON has it: several values as a list, a file as its path or its URL.
+
+    Args:
+        saved: Where files were saved, by their path on the server.
+    """
+    if isinstance(value, File):
+        path = (saved or {}).get(value.path)
+        return value.url if path is None else str(path)
+    if isinstance(value, PropertyUpdate):
+        return {"__type__": "update", **{name: as_data(item) for name, item in value.items()}}
+    if is_object(value):
+        return {name: as_data(item, saved) for name, item in value.items()}
+    if is_list(value) or is_tuple(value):
+        return [as_data(item, saved) for item in value]
+    return value
+
+
+class Saver:
+    """Saves the files of one call's outputs in a folder, each of them once.
+
+    Args:
+        folder: Made when there is something to save.
+        overwrite: Whether a file that was there before gives way; else the new one gets a number.
+    """
+
+    def __init__(self, folder: Path, *, overwrite: bool) -> None:
+        self.saved: dict[str, Path] = {}
+        """Where the files are, by their path on the server."""
+        self._folder = folder
+        self._overwrite = overwrite
+
+    async def save(self, value: Any, *, final: bool) -> None:
+        """Save the files in an output that are not saved yet.
+
+        Args:
+            final: Whether it is the last output; until then, streams may still grow.
+
+        Raises:
+            OSError: One can't be written.
+            TriojobError: One can't be had; see `File.save`.
+        """
+        for file in files_in(value):
+            if file.path not in self.saved and (final or not file.is_stream):
+                await trio.to_thread.run_sync(self._make_folder)
+                self.saved[file.path] = await file.save(self._place_for(file.name))
+
+    def _make_folder(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def _place_for(self, name: str) -> Path:
+        stem, suffix = PurePath(name).stem, PurePath(name).suffix
+        path, number = self._folder / name, 1
+        while path in self.saved.values() or (not self._overwrite and path.exists()):
+            number += 1
+            path = self._folder / f"{stem}-{number}{suffix}"
+        return path
+
+
+def as_text(value: Any, *, pretty: bool) -> str:
+    """Return an output for people: a text as it is, all else as JSON."""
+    if isinstance(value, str):
+        return value
+    return to_json(value, indent=2 if pretty else None)

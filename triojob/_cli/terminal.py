@@ -1,0 +1,99 @@
+"""What a command writes: data to standard output, as bytes, and words to standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from typing import Any
+
+import trio
+
+# What an app says must not move the cursor, rename the window or colour the rest of the screen.
+_VISIBLE = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
+}
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with its control characters made visible, for a terminal."""
+    return text.replace("\r\n", "\n").translate(_VISIBLE)
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """Return ``value`` as JSON, of one line unless there is an indent.
+
+    JSON has no numbers that are none or infinite: these become null.
+    """
+    options: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False, "indent": indent}
+    try:
+        return json.dumps(value, **options)
+    except ValueError:
+        return json.dumps(_finite(value), **options)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    return value
+
+
+def encode_line(text: str) -> bytes:
+    """Return a line of JSON as UTF-8; halves of characters are escaped, as JSON has it."""
+    return (text + "\n").encode("utf-8", "backslashreplace")
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``.
+
+    Raises:
+        OSError: It can't be written; `BrokenPipeError` if nobody reads any more.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_json(value: Any) -> None:
+    """Write a line of JSON to standard output."""
+    write_all(sys.stdout.fileno(), encode_line(to_json(value)))
+
+
+class Stdout:
+    """Standard output, for data.
+
+    It is written in a thread: a reader that takes its time delays nothing else.
+    Past Python's own buffer, which a thread that hangs would keep locked.
+    """
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self.is_terminal = sys.stdout.isatty()
+        self._descriptor = sys.stdout.fileno()
+
+    async def write_bytes(self, data: bytes) -> None:
+        """Write bytes as they are.
+
+        Raises:
+            BrokenPipeError: Nobody reads them.
+
+        Being cancelled while the reader takes its time leaves a part of them written.
+        """
+        if data:
+            await trio.to_thread.run_sync(
+                write_all, self._descriptor, data, abandon_on_cancel=True
+            )
+
+    async def write(self, text: str) -> None:
+        """Write a text; on a terminal without what would control it."""
+        shown = printable(text) if self.is_terminal else text
+        await self.write_bytes(shown.encode("utf-8", "replace"))
+
+    async def write_line(self, value: Any) -> None:
+        """Write a line of JSON."""
+        await self.write_bytes(encode_line(to_json(value)))
