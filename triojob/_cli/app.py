@@ -15,8 +15,10 @@ from .call import CallOptions, call as run_call
 from .completion import complete_arguments, script_for
 from .connecting import Connection, connects
 from .demo import DemoError, Options, run
-from .ending import run as run_command
+from .ending import CommandError, run as run_command
 from .info import info as run_info
+from .map import MapOptions, make_retry, map_rows, stopped
+from .plan import PlanOptions
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For machines: JSON.")
 _url_argument = click.argument("url", metavar="URL")
@@ -134,6 +136,132 @@ def call(
         quiet=quiet,
     )
     _exit(run_command(partial(run_call, connection, options), as_json=as_json))
+
+
+@cli.command("map")
+@_url_argument
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="[ENDPOINT] [NAME=VALUE]...",
+    shell_complete=complete_arguments,
+)
+@click.option(
+    "--input",
+    "source",
+    required=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="The rows: .jsonl, .csv, .tsv or .parquet; `-` for standard input.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "csv", "tsv", "parquet"]),
+    help="Of the input.  [default: by its suffix; jsonl for standard input]",
+)
+@click.option(
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="Where the results go, a line of JSON for each row; `-` for standard output.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="PARAMETER=COLUMN",
+    help="Where a parameter's column has another name; may be repeated.",
+)
+@click.option(
+    "--file-column",
+    "file_columns",
+    multiple=True,
+    metavar="COLUMN",
+    help="A column that has paths or URLs of files to upload; may be repeated.",
+)
+@click.option("--key", metavar="COLUMN", help="A column that goes into the output with each row.")
+@click.option("--files", metavar="DIR", help="Save the files of row 7 in DIR/row-7, and so on.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=16,
+    show_default=True,
+    help="How many calls are under way at once.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="How many calls begin in a second, at most.  [default: no bound]",
+)
+@click.option(
+    "--retry",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="How often a row is called at most, if the app has not begun it: there was no "
+    "connection, its queue was full, or it limits the rate.",
+)
+@click.option(
+    "--idempotent",
+    is_flag=True,
+    help="Call a row again too where the app may have begun it: the connection broke.",
+)
+@click.option(
+    "--give-up",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Stop when so many rows in a row have failed; 0 for never.",
+)
+@click.option("--resume", is_flag=True, help="Go on with an output that is there.")
+@click.option("--retry-failed", is_flag=True, help="With --resume: call failed rows again.")
+@click.option("--moved", is_flag=True, help="With --resume: the app has another URL now.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a summary for machines at the end, as JSON."
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
+@_timeout_option("for each row")
+@connects
+def map_command(
+    connection: Connection,
+    words: tuple[str, ...],
+    *,
+    columns: tuple[str, ...],
+    file_columns: tuple[str, ...],
+    key: str | None,
+    retry: int,
+    idempotent: bool,
+    **rest: Any,
+) -> None:
+    """Call an endpoint for each row of a file.
+
+    A column goes to the parameter of its name; NAME=VALUE gives a parameter the same value for all
+    rows, written as for `triojob call`.
+    Each finished row is a line of the output, in the order in which they finish:
+
+    \b
+    {"row": 7, "outcome": "ok", "result": ..., "attempts": 1, "seconds": 0.31, "input": "..."}
+    {"row": 8, "outcome": "app_error", "error": {"class": ..., "message": ...}, ...}
+
+    If it is stopped, even by `kill -9`, the same command with --resume goes on: no finished row is
+    lost or called again.
+    """
+    is_named = bool(words) and "=" not in words[0]
+    constants = words[1:] if is_named else words
+    options = MapOptions(
+        endpoint=words[0] if is_named else None,
+        plan=PlanOptions(constants, columns, file_columns, key),
+        retry=make_retry(retry, idempotent=idempotent),
+        **rest,
+    )
+    if options.output == "-" and options.resume:
+        raise CommandError("--resume needs an --output that is a file")
+    if (options.retry_failed or options.moved) and not options.resume:
+        raise CommandError("--retry-failed and --moved go with --resume")
+    main = partial(map_rows, connection, options)
+    _exit(run_command(main, as_json=options.as_json, stopped=partial(stopped, options)))
 
 
 @cli.command()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import ssl
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,8 @@ from .ending import CommandError
 from .terminal import printable
 
 _SECRET = "@FILE reads it from a file, which no list of processes shows."  # noqa: S105 - no secret
+
+SECRET_OPTIONS = ("--auth", "--token", "--oauth-token", "--header")
 
 _OPTIONS = (
     click.option(
@@ -103,23 +104,6 @@ class Connection:
         async with client:
             yield client
 
-    def for_resume(self) -> list[str]:
-        """Return the options as they may be shown: without secrets."""
-        shown: list[str] = []
-        if self.auth and not os.environ.get("TRIOJOB_AUTH"):
-            is_file = self.auth.startswith("@")
-            shown += ["--auth", self.auth if is_file else self.auth.partition(":")[0]]
-        for option, secret in (("--token", self.token), ("--oauth-token", self.oauth_token)):
-            variable = f"TRIOJOB_{option[2:].replace('-', '_').upper()}"
-            if secret and not os.environ.get(variable):
-                is_harmless = secret == "saved" or secret.startswith("@")  # noqa: S105 - no secret
-                shown += [option, secret if is_harmless else "..."]
-        for header in self.headers:
-            shown += ["--header", header if header.startswith("@") else f"{_name(header)}: ..."]
-        if self.ca is not None:
-            shown += ["--ca", self.ca]
-        return [*shown, *(["--insecure"] if self.insecure else [])]
-
     def _login(self) -> tuple[str, str] | None:
         if not self.auth:
             return None
@@ -152,6 +136,31 @@ class Connection:
             raise CommandError(f"--ca: {self.ca} holds no certificates: {exc}") from None
 
 
+def without_secrets(arguments: Sequence[str]) -> list[str]:
+    """Return a command line without the secrets that its options have, for showing it."""
+    shown: list[str] = []
+    before = ""
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        if before in SECRET_OPTIONS:
+            shown.append(_hidden(before, argument))
+        elif equals and option in SECRET_OPTIONS:
+            shown.append(f"{option}={_hidden(option, value)}")
+        else:
+            shown.append(argument)
+        before = "" if before in SECRET_OPTIONS else argument
+    return shown
+
+
+def _hidden(option: str, value: str) -> str:
+    if value.startswith("@") or value == "saved":
+        return value
+    shown, colon, _ = value.partition(":")
+    if option == "--auth":
+        return shown
+    return f"{shown}: ..." if option == "--header" and colon else "..."
+
+
 def connects(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options; it gets a `Connection` in the place of URL and options."""
 
@@ -177,10 +186,6 @@ def connects(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated
-
-
-def _name(header: str) -> str:
-    return header.partition(":")[0].strip()
 
 
 def _secret(option: str, given: str | None) -> Any:

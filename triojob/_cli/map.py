@@ -1,0 +1,458 @@
+"""``triojob map``: a call for each row of a file, so many at once, that can be gone on with."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import trio
+
+from triojob import Endpoint, Job, JobCancelled, JobGroup, Retry, TriojobError
+
+from .connecting import Connection, without_secrets
+from .ending import (
+    APP_ERROR,
+    BUSY,
+    CONNECTION,
+    LOCAL,
+    LOGIN,
+    TIMEOUT,
+    USAGE,
+    CommandError,
+    code_of,
+    words_for,
+)
+from .ledger import BLOCK, Finished, Ledger
+from .outputs import Saver, as_data, files_in
+from .plan import Plan, PlanOptions
+from .progress import Progress
+from .rows import Format, Row, Rows
+from .terminal import Stdout, encode_line, printable, to_json, write_json
+
+_KINDS = {
+    APP_ERROR: "app_error",
+    USAGE: "bad_row",
+    CONNECTION: "connection",
+    TIMEOUT: "timeout",
+    LOGIN: "login",
+    BUSY: "busy",
+    LOCAL: "local",
+}
+"""How a row failed, by the exit code that a single call would have ended with."""
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """What the command line asks for."""
+
+    endpoint: str | None
+    plan: PlanOptions
+    source: str
+    form: Format | None
+    output: str
+    files: str | None
+    limit: int
+    rate: float | None
+    """Calls begun in a second, at most."""
+    retry: Retry
+    timeout: float | None
+    """Seconds for each row."""
+    give_up: int
+    """After how many failed rows in a row to stop; 0 for never."""
+    resume: bool
+    retry_failed: bool
+    moved: bool
+    quiet: bool
+    as_json: bool
+
+
+async def map_rows(connection: Connection, options: MapOptions) -> int:
+    """Call the endpoint for each row; return the exit code.
+
+    Being cancelled cancels the calls under way, on the server too; what is finished is kept.
+
+    Raises:
+        CommandError: The options make no sense, or the input or output can't be used.
+        TriojobError: The app can't be reached.
+        OSError: A file can't be written.
+    """
+    rows = Rows(options.source, options.form)
+    # More calls than that wait inside the client.
+    streams = options.limit if options.limit > _USUAL_STREAMS else None
+    async with connection.open(max_streams=streams) as client:
+        endpoint = client.endpoint(options.endpoint)
+        plan = Plan(endpoint._info, options.plan)
+        if rows.columns is not None:
+            plan.check_columns(rows.columns)
+            _tell_unused(plan.unused(rows.columns), options)
+        if endpoint._info.stateful:
+            _tell(f"{endpoint.name} keeps State: one row is called after the other", options)
+        made_by = {"url": client.src, "endpoint": endpoint.name}
+        sink = _open_sink(options, made_by)
+        try:
+            return await _Run(options, rows, plan, endpoint, sink).run()
+        finally:
+            sink.close()
+
+
+_USUAL_STREAMS = 256
+
+
+def _open_sink(options: MapOptions, made_by: Mapping[str, str]) -> Ledger | _Pipe:
+    if options.output == "-":
+        return _Pipe()
+    return Ledger(
+        options.output,
+        made_by,
+        may_differ=("url",) if options.moved else (),
+        resume=options.resume,
+        retry_failed=options.retry_failed,
+    )
+
+
+class _Pipe:
+    """Standard output in the place of a file: nothing to go on with."""
+
+    def __init__(self) -> None:
+        self.finished = Finished()
+        self._stdout = Stdout()
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._stdout.write_now(encode_line(to_json(record)))
+
+    async def keep_synced(self) -> None:
+        await trio.sleep_forever()
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class _CountedRetry(Retry):
+    """A policy that counts how many attempts it has allowed."""
+
+    def pause(
+        self, error: BaseException, attempt: int, elapsed: float, chance: float
+    ) -> float | None:
+        seconds = super().pause(error, attempt, elapsed, chance)
+        if seconds is not None:
+            self.__dict__["attempts_made"] = attempt + 1
+        return seconds
+
+    @property
+    def made(self) -> int:
+        """How many attempts there have been."""
+        made: int = self.__dict__.get("attempts_made", 1)
+        return made
+
+
+class _Outcome:
+    """What becomes of one row."""
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+        self.kind: str | None = None
+        """``"ok"`` or how it failed; None while that is not known."""
+        self.result: Any = None
+        self.error: dict[str, str] | None = None
+        self.seconds = 0.0
+        self._began = trio.current_time()
+
+    def succeed(self, result: Any) -> None:
+        """It went well."""
+        self.kind, self.result = "ok", result
+        self.seconds = trio.current_time() - self._began
+
+    def fail(self, kind: str, error: BaseException, words: str | None = None) -> None:
+        """It went wrong."""
+        self.kind = kind
+        self.error = {"class": type(error).__name__, "message": words or words_for(error)}
+        self.seconds = trio.current_time() - self._began
+
+
+class _Run:
+    """One run: the workers, what they share, and how it ends."""
+
+    def __init__(
+        self,
+        options: MapOptions,
+        rows: Rows,
+        plan: Plan,
+        endpoint: Endpoint,
+        sink: Ledger | _Pipe,
+    ) -> None:
+        self._options = options
+        self._plan = plan
+        self._endpoint = endpoint
+        self._sink = sink
+        self._source = _Source(rows, plan, sink.finished, options)
+        self._progress = Progress(
+            before=sink.finished.rows.count,
+            estimate=lambda: rows.estimate(self._source.read),
+            quiet=options.quiet,
+        )
+        self._failed_in_a_row = 0
+        self._last_code = 0
+
+    async def run(self) -> int:
+        """Run to the end of the input; return the exit code."""
+        async with trio.open_nursery() as background:
+            background.start_soon(self._sink.keep_synced)
+            background.start_soon(self._progress.show)
+            async with trio.open_nursery() as workers:
+                for _ in range(self._options.limit):
+                    workers.start_soon(self._work)
+            background.cancel_scope.cancel(reason="all rows are done")
+        return self._end()
+
+    def _end(self) -> int:
+        self._summarize()
+        if self._source.failure is not None:
+            raise self._source.failure
+        if self._gave_up:
+            raise CommandError(
+                f"stopped, as {self._failed_in_a_row} rows in a row have failed (--give-up); "
+                f"to go on, and call those that failed again: "
+                f"{resume_command('--retry-failed')}",
+                self._last_code,
+            )
+        return APP_ERROR if self._progress.failed + self._sink.finished.failed else 0
+
+    @property
+    def _gave_up(self) -> bool:
+        return 0 < self._options.give_up <= self._failed_in_a_row
+
+    def _summarize(self) -> None:
+        progress, before = self._progress, self._sink.finished
+        if self._options.as_json:
+            write_json(
+                {
+                    "ok": progress.ok,
+                    "failed": progress.failed,
+                    "before": before.rows.count,
+                    "failed_before": before.failed,
+                    "seconds": round(progress.seconds, 3),
+                }
+            )
+        elif not self._options.quiet:
+            click.echo(progress.summary(before.rows.count, before.failed), err=True)
+
+    async def _work(self) -> None:
+        while not self._gave_up and (row := await self._source.next()) is not None:
+            await self._call(row)
+
+    async def _call(self, row: Row) -> None:
+        outcome = _Outcome(row)
+        retry = _CountedRetry(**{f.name: getattr(self._options.retry, f.name) for f in _RETRY})
+        try:
+            with trio.move_on_after(self._options.timeout or float("inf")) as limit:
+                await self._attempt(outcome, retry)
+            if limit.cancelled_caught and outcome.kind is None:
+                words = f"{self._endpoint.name} took longer than {self._options.timeout:g} s"
+                outcome.fail("timeout", trio.TooSlowError(), words)
+        finally:
+            # Also when all is being cancelled: what was finished by then is finished.
+            if outcome.kind is not None:
+                self._write(outcome, retry.made)
+
+    async def _attempt(self, outcome: _Outcome, retry: Retry) -> None:
+        """Make the call and note how it ended; a cancelled one has not ended."""
+        try:
+            arguments = self._plan.arguments(outcome.row)
+        except ValueError as exc:
+            outcome.fail("bad_row", exc)
+            return
+        # A group for each row: cancelling the row is cancelling the group, and so the call.
+        async with JobGroup(history=0, retry=retry) as group:
+            try:
+                job = group.submit(self._endpoint, **arguments)
+            except (TypeError, ValueError, OSError) as exc:
+                is_login = code_of(exc) == LOGIN
+                outcome.fail("login" if is_login else "bad_row", exc)
+                return
+            job.on_result(lambda ended: self._settle(outcome, ended))
+            await job.wait()
+            if outcome.kind is None:
+                await self._settle_later(outcome, job)
+
+    def _settle(self, outcome: _Outcome, job: Job[Any]) -> None:
+        """Note at once how a call ended, unless that takes more: files, or who cancelled it."""
+        error = job.exception()
+        if error is None:
+            result = job.outcome.unwrap() if job.outcome is not None else None
+            if self._options.files is None or not files_in(result):
+                outcome.succeed(as_data(result))
+        elif not isinstance(error, JobCancelled):
+            self._fail(outcome, error)
+
+    def _fail(self, outcome: _Outcome, error: BaseException) -> None:
+        code = code_of(error)
+        if code is None:
+            raise error
+        outcome.fail(_KINDS[code], error)
+
+    async def _settle_later(self, outcome: _Outcome, job: Job[Any]) -> None:
+        error = job.exception()
+        if error is not None:
+            # Not by us: else this task would have been cancelled too.
+            outcome.fail("cancelled", error)
+            return
+        assert self._options.files is not None
+        result = await job.result()
+        folder = Path(self._options.files) / f"row-{outcome.row.index}"
+        saver = Saver(folder, overwrite=True)
+        try:
+            await saver.save(result, final=True)
+        except TriojobError as exc:
+            self._fail(outcome, exc)
+        else:
+            outcome.succeed(as_data(result, saver.saved))
+
+    def _write(self, outcome: _Outcome, attempts: int) -> None:
+        row = outcome.row
+        record: dict[str, Any] = {"row": row.index}
+        if self._plan.has_key:
+            record["key"] = self._plan.key(row)
+        record["outcome"] = outcome.kind
+        if outcome.error is None:
+            record["result"] = outcome.result
+        else:
+            record["error"] = outcome.error
+        record["attempts"] = attempts
+        record["seconds"] = round(outcome.seconds, 6)
+        record["input"] = self._plan.digest(row)
+        self._sink.write(record)
+        is_ok = outcome.kind == "ok"
+        self._progress.add(ok=is_ok)
+        self._failed_in_a_row = 0 if is_ok else self._failed_in_a_row + 1
+        if not is_ok:
+            self._last_code = next(
+                (code for code, kind in _KINDS.items() if kind == outcome.kind), APP_ERROR
+            )
+
+
+_RETRY = fields(Retry)
+
+
+class _Source:
+    """Hands out the rows that are not finished yet, at the rate that is asked for.
+
+    Of a resumed run the finished rows are compared with the input, block by block, before any row
+    of a block is handed out.
+    """
+
+    def __init__(self, rows: Rows, plan: Plan, finished: Finished, options: MapOptions) -> None:
+        self.read = 0
+        """How many rows have been read."""
+        self.failure: CommandError | None = None
+        """Why the input ended early, or None."""
+        self._rows = rows
+        self._plan = plan
+        self._finished = finished
+        self._options = options
+        self._turn = trio.Lock()
+        self._ready: deque[Row] = deque()
+        self._block: list[Row] = []
+        self._pause = 0.0 if options.rate is None else 1 / options.rate
+        self._next_start = 0.0
+        self._ended = False
+        self._told = rows.columns is not None
+
+    async def next(self) -> Row | None:
+        """Return the next row when its time has come; None at the end of the input."""
+        async with self._turn:
+            while not self._ready and not self._ended:
+                try:
+                    await self._fill()
+                except CommandError as exc:
+                    # What is under way goes on to its end.
+                    self.failure, self._ended = exc, True
+            if not self._ready:
+                return None
+            if self._pause:
+                await trio.sleep_until(self._next_start)
+                self._next_start = max(self._next_start, trio.current_time()) + self._pause
+            return self._ready.popleft()
+
+    async def _fill(self) -> None:
+        batch = await self._rows.next_batch()
+        for row in batch:
+            self.read += 1
+            self._tell_unused(row)
+            block = row.index // BLOCK
+            if self._block and self._block[0].index // BLOCK != block:
+                self._pass_on()
+            if block in self._finished.sums:
+                self._block.append(row)
+            else:
+                self._ready.append(row)
+        if not batch:
+            self._ended = True
+            self._pass_on()
+            last = (self.read - 1) // BLOCK
+            if any(block > last for block in self._finished.sums):
+                raise self._is_other_input(f"it has more rows than the {self.read:,} of the input")
+
+    def _pass_on(self) -> None:
+        """Compare the finished rows of a block with what its output was made of."""
+        block, self._block = self._block, []
+        if not block:
+            return
+        finished = [row for row in block if row.index in self._finished.rows]
+        number = block[0].index // BLOCK
+        if not self._finished.has_digests(number, [self._plan.digest(row) for row in finished]):
+            raise self._is_other_input(
+                f"rows {block[0].index} to {block[-1].index} were made of other values"
+            )
+        self._ready.extend(row for row in block if row.index not in self._finished.rows)
+
+    def _is_other_input(self, words: str) -> CommandError:
+        return CommandError(
+            f"{self._options.output} can't be resumed with this input: {words}; "
+            "give the input, the columns and the constants that it was made with"
+        )
+
+    def _tell_unused(self, row: Row) -> None:
+        """Say once which members of the first row go nowhere."""
+        if not self._told and row.error is None:
+            self._told = True
+            _tell_unused(self._plan.unused(row.values), self._options)
+
+
+def _tell(words: str, options: MapOptions) -> None:
+    if not options.quiet:
+        click.echo(printable(words), err=True)
+
+
+def _tell_unused(columns: Sequence[str], options: MapOptions) -> None:
+    if columns:
+        _tell(f"columns not used: {', '.join(columns)}", options)
+
+
+def resume_command(*more: str) -> str:
+    """Return the command that goes on with what this process has begun."""
+    kept = [word for word in without_secrets(sys.argv[1:]) if word not in _ONCE]
+    return shlex.join(["triojob", *kept, "--resume", *more])
+
+
+_ONCE = ("--resume", "--retry-failed")
+
+
+def stopped(options: MapOptions) -> str:
+    """Return what to say after Ctrl-C."""
+    if options.output == "-":
+        return "Stopped."
+    if options.source == "-":
+        return "Stopped. With the same rows on standard input, this goes on: " + resume_command()
+    return f"Stopped. This goes on: {resume_command()}"
+
+
+def make_retry(attempts: int, *, idempotent: bool) -> Retry:
+    """Return how rows are called again."""
+    return replace(Retry(), attempts=attempts, timeout=None, wait_max=30.0, idempotent=idempotent)

@@ -1,0 +1,154 @@
+"""How a row of input becomes the arguments of a call; no I/O."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from triojob import handle_file
+
+from ..gradio._config import EndpointInfo
+from ..gradio._parameters import Parameter
+from .arguments import Stdin, from_text, read_arguments, unknown_parameter
+from .ending import CommandError
+from .ledger import digest_of
+from .rows import Row
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What the command line says of columns."""
+
+    constants: Sequence[str]
+    """Arguments that are the same for each row, as typed."""
+    columns: Sequence[str]
+    """Renamed ones: ``parameter=column``."""
+    file_columns: Sequence[str]
+    """Those that hold paths or URLs of files."""
+    key: str | None
+    """The one that goes into the output with each row."""
+
+
+class Plan:
+    """Which column goes to which parameter of an endpoint.
+
+    Raises:
+        CommandError: The options name what isn't there, or contradict each other.
+    """
+
+    def __init__(self, info: EndpointInfo, options: PlanOptions) -> None:
+        self._info = info
+        self._options = options
+        self._constants = read_arguments(info, options.constants, Stdin())
+        renamed: dict[str, str] = {}
+        names = [parameter.name for parameter in info.parameters]
+        for pair in options.columns:
+            name, equals, column = pair.partition("=")
+            if not equals:
+                raise CommandError(f"--column is PARAMETER=COLUMN, unlike {pair!r}")
+            if name not in names:
+                raise CommandError(f"--column: {unknown_parameter(info, name)}")
+            if name in self._constants:
+                raise CommandError(f"{name} is given as a constant and by --column")
+            renamed[name] = column
+        self._renamed = renamed
+        self._columns: list[tuple[Parameter, str]] = [
+            (parameter, renamed.get(parameter.name, parameter.name))
+            for parameter in info.parameters
+            if parameter.name not in self._constants
+        ]
+        self._file_columns = frozenset(options.file_columns)
+        used = {column for _, column in self._columns}
+        for column in sorted(self._file_columns - used):
+            raise CommandError(f"--file-column: no parameter takes the column {column!r}")
+        for parameter, column in self._columns:
+            if parameter.takes_files and parameter.required and column not in self._file_columns:
+                raise CommandError(
+                    f"{parameter.name} of {info.name} takes files: say --file-column {column} "
+                    "if that column has the paths or URLs of files to upload"
+                )
+
+    def check_columns(self, columns: Iterable[str]) -> None:
+        """Refuse an input that lacks what a call needs.
+
+        Raises:
+            CommandError: It does.
+        """
+        there = list(columns)
+        for parameter, column in self._columns:
+            if column not in there and (parameter.required or parameter.name in self._renamed):
+                near = difflib.get_close_matches(column, there, 1, 0.5)
+                hint = f"; is it {near[0]!r}?" if near else ""
+                raise CommandError(
+                    f"the input has no column {column!r} for {parameter.name} of "
+                    f"{self._info.name}{hint} Say --column {parameter.name}=COLUMN, or give "
+                    f"{parameter.name}=value for all rows; there are {', '.join(there)}"
+                )
+        if self._options.key is not None and self._options.key not in there:
+            raise CommandError(f"--key: the input has no column {self._options.key!r}")
+
+    def unused(self, columns: Iterable[str]) -> list[str]:
+        """Return the columns that go nowhere."""
+        used = {column for _, column in self._columns} | {self._options.key}
+        return [column for column in columns if column not in used]
+
+    def digest(self, row: Row) -> str:
+        """Return what stands for all that a row's call is made of."""
+        values = {
+            parameter.name: row.values[column]
+            for parameter, column in self._columns
+            if column in row.values
+        }
+        constants = sorted(self._options.constants)
+        return digest_of({"values": values, "constants": constants, "error": row.error})
+
+    def key(self, row: Row) -> Any:
+        """Return what names the row in the output, or None."""
+        return None if self._options.key is None else row.values.get(self._options.key)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether rows have a key."""
+        return self._options.key is not None
+
+    def arguments(self, row: Row) -> dict[str, Any]:
+        """Return the arguments of a row's call.
+
+        Raises:
+            ValueError: The row is broken, or a value makes no sense; the message says which.
+        """
+        if row.error is not None:
+            raise ValueError(row.error)
+        arguments = dict(self._constants)
+        for parameter, column in self._columns:
+            if column in row.values:
+                value = row.values[column]
+                if column in self._file_columns:
+                    value = _as_file(parameter, column, value)
+                elif row.is_text:
+                    if not value and parameter.kind != "string":
+                        continue  # an empty cell: the parameter's default
+                    value = _read(parameter, column, value)
+                arguments[parameter.name] = value
+            elif parameter.name in self._renamed:
+                raise ValueError(f"the row has no {column!r}")
+        return arguments
+
+
+def _read(parameter: Parameter, column: str, text: str) -> Any:
+    try:
+        return from_text(parameter, text)
+    except ValueError as exc:
+        raise ValueError(f"column {column!r}: {exc}") from None
+
+
+def _as_file(parameter: Parameter, column: str, value: Any) -> Any:
+    if value is None or value == "":
+        return None
+    paths = value if isinstance(value, list) else [value]
+    if not all(isinstance(path, str) for path in paths):
+        raise ValueError(f"column {column!r}: a path or URL is a text")
+    files = [handle_file(path) for path in paths]
+    return files if parameter.kind == "array" else files[0]

@@ -1,0 +1,215 @@
+"""Rows of input, read as they are needed: lines of JSON, CSV or Parquet, never a whole file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeAlias
+
+import trio
+
+from triojob import MissingExtra
+
+from ..gradio._wire import is_object
+from .ending import LOCAL, CommandError
+
+Format: TypeAlias = Literal["jsonl", "csv", "tsv", "parquet"]
+
+_BY_SUFFIX: dict[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
+_BATCH = 256
+_BATCH_SECONDS = 0.01
+"""Rows are handed over in batches: a thread for each row would cost more than the reading."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of input."""
+
+    index: int
+    """Its number, from 0; empty lines don't count."""
+    values: dict[str, Any]
+    """By column; empty if the row is broken."""
+    is_text: bool
+    """Whether the values are texts, as those of a CSV are."""
+    error: str | None = None
+    """What is wrong with it, or None."""
+
+
+class Rows:
+    """The rows of a file, or of standard input.
+
+    Args:
+        path: The file, or ``"-"``.
+        form: The format; None to go by the file's suffix.
+
+    Raises:
+        CommandError: It can't be read, or its format is not known.
+        MissingExtra: It takes a library that is not installed.
+    """
+
+    def __init__(self, path: str, form: Format | None) -> None:
+        self.path = path
+        self.columns: list[str] | None = None
+        """The names of the columns, where the file says them before its rows."""
+        self.total: int | None = None
+        """How many rows there are, where the file says so."""
+        self._is_stdin = path == "-"
+        self._read = 0
+        self._size: int | None = None
+        if form is None:
+            form = "jsonl" if self._is_stdin else _BY_SUFFIX.get(Path(path).suffix.lower())
+        if form is None:
+            raise CommandError(
+                f"--input {path}: say with --format whether it is jsonl, csv, tsv or parquet"
+            )
+        try:
+            self._iterator = self._open(form)
+        except OSError as exc:
+            raise CommandError(f"--input: {exc.strerror or exc}: {path!r}", LOCAL) from None
+
+    def _open(self, form: Format) -> Iterator[Row]:
+        if form == "parquet":
+            return self._open_parquet()
+        # Standard input by a file object of our own: Python locks its own one when it ends, which
+        # a thread that waits for a line would keep it from.
+        file = open(0 if self._is_stdin else self.path, "rb", closefd=not self._is_stdin)  # noqa: SIM115 - read to the end of the process
+        if not self._is_stdin:
+            self._size = os.fstat(file.fileno()).st_size
+        if form == "jsonl":
+            return self._read_jsonl(file)
+        rows = self._read_csv(file, "\t" if form == "tsv" else ",")
+        # The head is read now, so that what it lacks is said before anything is called.
+        next(rows, None)
+        return rows
+
+    @property
+    def share(self) -> float | None:
+        """How much of the input has been read, 0 to 1, or None if its size is not known."""
+        return None if not self._size else min(1.0, self._read / self._size)
+
+    async def next_batch(self) -> list[Row]:
+        """Return the next rows; none at the end.
+
+        Raises:
+            CommandError: From here on it can't be read.
+
+        Being cancelled while it waits for standard input loses nothing that was returned.
+        """
+        return await trio.to_thread.run_sync(self._next_batch, abandon_on_cancel=True)
+
+    def _next_batch(self) -> list[Row]:
+        batch: list[Row] = []
+        # What waits at a pipe for its next line holds nothing back.
+        most = 1 if self._is_stdin else _BATCH
+        until = time.monotonic() + _BATCH_SECONDS
+        try:
+            for row in self._iterator:
+                batch.append(row)
+                if len(batch) >= most or time.monotonic() > until:
+                    break
+        except OSError as exc:
+            raise CommandError(f"--input: {exc.strerror or exc}: {self.path!r}", LOCAL) from None
+        return batch
+
+    def _lines(self, file: BinaryIO) -> Generator[bytes, None, None]:
+        for line in file:
+            self._read += len(line)
+            yield line
+
+    def _read_jsonl(self, file: BinaryIO) -> Generator[Row, None, None]:
+        index = 0
+        for line in self._lines(file):
+            if line.strip():
+                yield self._json_row(index, line)
+                index += 1
+
+    @staticmethod
+    def _json_row(index: int, line: bytes) -> Row:
+        try:
+            values = json.loads(line.decode("utf-8-sig" if index == 0 else "utf-8"))
+        except (ValueError, RecursionError) as exc:
+            return Row(index, {}, is_text=False, error=f"the line is no JSON: {exc}")
+        if not is_object(values):
+            return Row(index, {}, is_text=False, error='the line is no JSON object, {"name": ...}')
+        return Row(index, values, is_text=False)
+
+    def _read_csv(self, file: BinaryIO, delimiter: str) -> Generator[Any, None, None]:
+        """Yield the rows, after a None once the head has been read."""
+        csv.field_size_limit(2**31 - 1)
+        reader = csv.reader(self._decoded(file), delimiter=delimiter, strict=True)
+        try:
+            columns = next(reader, [])
+            if len(set(columns)) < len(columns):
+                raise CommandError(f"--input {self.path}: two columns have the same name")
+            self.columns = columns
+            yield None
+            index = 0
+            for cells in reader:
+                if not cells:
+                    continue
+                if len(cells) == len(columns):
+                    values = dict(zip(columns, cells, strict=True))
+                    yield Row(index, values, is_text=True)
+                else:
+                    wrong = f"the row has {len(cells)} cells, and the head has {len(columns)}"
+                    yield Row(index, {}, is_text=True, error=wrong)
+                index += 1
+        except csv.Error as exc:
+            # Where the quotes are wrong, nobody knows where the next row begins.
+            raise CommandError(
+                f"--input {self.path}: line {reader.line_num} is no CSV: {exc}"
+            ) from None
+
+    def _decoded(self, file: BinaryIO) -> Generator[str, None, None]:
+        for number, line in enumerate(self._lines(file), 1):
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError:
+                raise CommandError(f"--input {self.path}: line {number} is no UTF-8") from None
+
+    def _open_parquet(self) -> Iterator[Row]:
+        if self._is_stdin:
+            raise CommandError("--input -: Parquet is read from a file only, not from a pipe")
+        try:
+            from pyarrow import ArrowException, parquet
+        except ImportError:
+            raise MissingExtra(
+                "reading Parquet needs pyarrow, which is not installed; "
+                "get it with: pip install 'triojob[parquet]'"
+            ) from None
+        try:
+            file = parquet.ParquetFile(self.path)
+        except ArrowException as exc:
+            raise CommandError(f"--input {self.path}: this is no Parquet: {exc}") from None
+        self.columns = list(file.schema_arrow.names)
+        self.total = file.metadata.num_rows
+        return self._read_parquet(file, ArrowException)
+
+    def _read_parquet(self, file: Any, failure: type[Exception]) -> Generator[Row, None, None]:
+        index = 0
+        try:
+            for batch in file.iter_batches(batch_size=_BATCH):
+                for values in batch.to_pylist():
+                    yield Row(index, values, is_text=False)
+                    index += 1
+        except failure as exc:
+            raise CommandError(f"--input {self.path}: after row {index}: {exc}") from None
+
+    def estimate(self, read: int) -> int | None:
+        """Return how many rows there may be, after ``read`` of them, or None if unknown."""
+        if self.total is not None:
+            return self.total
+        share = self.share
+        return round(read / share) if share and read else None
+
