@@ -81,14 +81,21 @@ def info(
     With ENDPOINT only that one, and the example for Python is a whole script.
     """
     main = partial(
-        run_info, connection, endpoint, all_endpoints=all_endpoints, as_json=as_json, timeout=timeout
+        run_info,
+        connection,
+        endpoint,
+        all_endpoints=all_endpoints,
+        as_json=as_json,
+        timeout=timeout,
     )
     _exit(run_command(main, as_json=as_json))
 
 
 @cli.command()
 @_url_argument
-@click.argument("words", nargs=-1, metavar="[ENDPOINT] [NAME=VALUE]...", shell_complete=complete_arguments)
+@click.argument(
+    "words", nargs=-1, metavar="[ENDPOINT] [NAME=VALUE]...", shell_complete=complete_arguments
+)
 @click.option(
     "--files",
     metavar="DIR",
@@ -96,7 +103,9 @@ def info(
     "standard output, and nothing else.  Without it, outputs have their URLs.",
 )
 @click.option(
-    "--json", "as_json", is_flag=True,
+    "--json",
+    "as_json",
+    is_flag=True,
     help='Lines of JSON: {"output": ...} for each output, then {"result": ...} or {"error": ...}.',
 )
 @click.option("-q", "--quiet", is_flag=True, help="No status and no log lines of the app.")
@@ -258,6 +267,8 @@ def map_command(
     )
     if options.output == "-" and options.resume:
         raise CommandError("--resume needs an --output that is a file")
+    if options.output == "-" and options.as_json:
+        raise CommandError("--json and --output - would both write to standard output")
     if (options.retry_failed or options.moved) and not options.resume:
         raise CommandError("--retry-failed and --moved go with --resume")
     main = partial(map_rows, connection, options)

@@ -29,8 +29,7 @@ _OPTIONS = (
         "--auth",
         envvar="TRIOJOB_AUTH",
         metavar="USER[:PASSWORD]",
-        help="Log in.  Without a password you are asked for it; "
-        f"{_SECRET}  [env: TRIOJOB_AUTH]",
+        help=f"Log in.  Without a password you are asked for it; {_SECRET}  [env: TRIOJOB_AUTH]",
     ),
     click.option(
         "--token",
@@ -55,9 +54,7 @@ _OPTIONS = (
     ),
     click.option("--ca", metavar="FILE", help="Trust the certificates in this file (PEM)."),
     click.option("--insecure", is_flag=True, help="Don't verify the server's certificate."),
-    click.option(
-        "-v", "--verbose", is_flag=True, help="Log to standard error what triojob does."
-    ),
+    click.option("-v", "--verbose", is_flag=True, help="Log to standard error what triojob does."),
 )
 
 

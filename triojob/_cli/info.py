@@ -177,13 +177,18 @@ def _row(parameter: dict[str, Any]) -> tuple[str, ...]:
     elif parameter["minimum"] is not None or parameter["maximum"] is not None:
         low, high = parameter["minimum"], parameter["maximum"]
         allowed = " ".join(
-            [*([] if low is None else [f"from {low:g}"]), *([] if high is None else [f"to {high:g}"])]
+            [
+                *([] if low is None else [f"from {low:g}"]),
+                *([] if high is None else [f"to {high:g}"]),
+            ]
         )
     return parameter["name"], parameter["type"], default, allowed
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, terminal: bool) -> Table:
-    table = Table(box=box.ROUNDED if terminal else None, pad_edge=terminal, padding=(0, 2 - terminal))
+    table = Table(
+        box=box.ROUNDED if terminal else None, pad_edge=terminal, padding=(0, 2 - terminal)
+    )
     for place, name in enumerate(head):
         table.add_column(name, no_wrap=not terminal or place == 0, overflow="fold")
     for row in rows:

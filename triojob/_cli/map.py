@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -82,23 +83,20 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
         TriojobError: The app can't be reached.
         OSError: A file can't be written.
     """
-    rows = Rows(options.source, options.form)
-    # More calls than that wait inside the client.
-    streams = options.limit if options.limit > _USUAL_STREAMS else None
-    async with connection.open(max_streams=streams) as client:
-        endpoint = client.endpoint(options.endpoint)
-        plan = Plan(endpoint._info, options.plan)
-        if rows.columns is not None:
-            plan.check_columns(rows.columns)
-            _tell_unused(plan.unused(rows.columns), options)
-        if endpoint._info.stateful:
-            _tell(f"{endpoint.name} keeps State: one row is called after the other", options)
-        made_by = {"url": client.src, "endpoint": endpoint.name}
-        sink = _open_sink(options, made_by)
-        try:
-            return await _Run(options, rows, plan, endpoint, sink).run()
-        finally:
-            sink.close()
+    with closing(Rows(options.source, options.form)) as rows:
+        # More calls than that wait inside the client.
+        streams = options.limit if options.limit > _USUAL_STREAMS else None
+        async with connection.open(max_streams=streams) as client:
+            endpoint = client.endpoint(options.endpoint)
+            plan = Plan(endpoint._info, options.plan)
+            if rows.columns is not None:
+                plan.check_columns(rows.columns)
+                _tell_unused(plan.unused(rows.columns), options)
+            if endpoint._info.stateful:
+                _tell(f"{endpoint.name} keeps State: one row is called after the other", options)
+            made_by = {"url": client.src, "endpoint": endpoint.name}
+            with closing(_open_sink(options, made_by)) as sink:
+                return await _Run(options, rows, plan, endpoint, sink).run()
 
 
 _USUAL_STREAMS = 256

@@ -63,12 +63,6 @@ class Plan:
         used = {column for _, column in self._columns}
         for column in sorted(self._file_columns - used):
             raise CommandError(f"--file-column: no parameter takes the column {column!r}")
-        for parameter, column in self._columns:
-            if parameter.takes_files and parameter.required and column not in self._file_columns:
-                raise CommandError(
-                    f"{parameter.name} of {info.name} takes files: say --file-column {column} "
-                    "if that column has the paths or URLs of files to upload"
-                )
 
     def check_columns(self, columns: Iterable[str]) -> None:
         """Refuse an input that lacks what a call needs.
@@ -88,6 +82,10 @@ class Plan:
                 )
         if self._options.key is not None and self._options.key not in there:
             raise CommandError(f"--key: the input has no column {self._options.key!r}")
+
+        for parameter, column in self._columns:
+            if column in there and parameter.takes_files and column not in self._file_columns:
+                raise CommandError(_not_marked(parameter, column))
 
     def unused(self, columns: Iterable[str]) -> list[str]:
         """Return the columns that go nowhere."""
@@ -127,6 +125,8 @@ class Plan:
                 value = row.values[column]
                 if column in self._file_columns:
                     value = _as_file(parameter, column, value)
+                elif parameter.takes_files and value and isinstance(value, str):
+                    raise ValueError(_not_marked(parameter, column))
                 elif row.is_text:
                     if not value and parameter.kind != "string":
                         continue  # an empty cell: the parameter's default
@@ -135,6 +135,13 @@ class Plan:
             elif parameter.name in self._renamed:
                 raise ValueError(f"the row has no {column!r}")
         return arguments
+
+
+def _not_marked(parameter: Parameter, column: str) -> str:
+    return (
+        f"{parameter.name} takes files: say --file-column {column} "
+        "if that column has the paths or URLs of files to upload"
+    )
 
 
 def _read(parameter: Parameter, column: str, text: str) -> Any:

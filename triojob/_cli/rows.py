@@ -67,6 +67,8 @@ class Rows:
         self._is_stdin = path == "-"
         self._read = 0
         self._size: int | None = None
+        self._file: BinaryIO | None = None
+        self._failure: CommandError | None = None
         if form is None:
             form = "jsonl" if self._is_stdin else _BY_SUFFIX.get(Path(path).suffix.lower())
         if form is None:
@@ -83,15 +85,25 @@ class Rows:
             return self._open_parquet()
         # Standard input by a file object of our own: Python locks its own one when it ends, which
         # a thread that waits for a line would keep it from.
-        file = open(0 if self._is_stdin else self.path, "rb", closefd=not self._is_stdin)  # noqa: SIM115 - read to the end of the process
+        file = open(0 if self._is_stdin else self.path, "rb", closefd=not self._is_stdin)  # noqa: SIM115 - see `close`
         if not self._is_stdin:
+            self._file = file
             self._size = os.fstat(file.fileno()).st_size
         if form == "jsonl":
             return self._read_jsonl(file)
         rows = self._read_csv(file, "\t" if form == "tsv" else ",")
         # The head is read now, so that what it lacks is said before anything is called.
-        next(rows, None)
+        try:
+            next(rows, None)
+        except CommandError:
+            self.close()
+            raise
         return rows
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
 
     @property
     def share(self) -> float | None:
@@ -106,7 +118,7 @@ class Rows:
 
         Being cancelled while it waits for standard input loses nothing that was returned.
         """
-        return await trio.to_thread.run_sync(self._next_batch, abandon_on_cancel=True)
+        return await trio.to_thread.run_sync(self._next_batch, abandon_on_cancel=self._is_stdin)
 
     def _next_batch(self) -> list[Row]:
         batch: list[Row] = []
@@ -114,12 +126,19 @@ class Rows:
         most = 1 if self._is_stdin else _BATCH
         until = time.monotonic() + _BATCH_SECONDS
         try:
-            for row in self._iterator:
-                batch.append(row)
-                if len(batch) >= most or time.monotonic() > until:
-                    break
+            if self._failure is None:
+                for row in self._iterator:
+                    batch.append(row)
+                    if len(batch) >= most or time.monotonic() > until:
+                        break
         except OSError as exc:
-            raise CommandError(f"--input: {exc.strerror or exc}: {self.path!r}", LOCAL) from None
+            words = f"--input: {exc.strerror or exc}: {self.path!r}"
+            self._failure = CommandError(words, LOCAL)
+        except CommandError as exc:
+            self._failure = exc
+        # What came before the failure is good.
+        if self._failure is not None and not batch:
+            raise self._failure
         return batch
 
     def _lines(self, file: BinaryIO) -> Generator[bytes, None, None]:
@@ -189,8 +208,10 @@ class Rows:
                 "get it with: pip install 'triojob[parquet]'"
             ) from None
         try:
-            file = parquet.ParquetFile(self.path)
+            self._file = open(self.path, "rb")  # noqa: SIM115 - see `close`
+            file = parquet.ParquetFile(self._file)
         except ArrowException as exc:
+            self.close()
             raise CommandError(f"--input {self.path}: this is no Parquet: {exc}") from None
         self.columns = list(file.schema_arrow.names)
         self.total = file.metadata.num_rows
@@ -212,4 +233,3 @@ class Rows:
             return self.total
         share = self.share
         return round(read / share) if share and read else None
-

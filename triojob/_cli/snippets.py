@@ -101,7 +101,7 @@ def _typed(parameter: Parameter, value: Any) -> str:
 def _in_python(parameter: Parameter, value: Any) -> str:
     if value is not None:
         return _quoted(value) if isinstance(value, str) else repr(value)
-    file = f"handle_file({_FILE!r})"
+    file = f"handle_file({_quoted(_FILE)})"
     return f"[{file}]" if parameter.kind == "array" else file
 
 

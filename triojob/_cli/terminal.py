@@ -85,9 +85,7 @@ class Stdout:
         Being cancelled while the reader takes its time leaves a part of them written.
         """
         if data:
-            await trio.to_thread.run_sync(
-                write_all, self._descriptor, data, abandon_on_cancel=True
-            )
+            await trio.to_thread.run_sync(write_all, self._descriptor, data, abandon_on_cancel=True)
 
     def write_now(self, data: bytes) -> None:
         """Write bytes as they are, and wait for a reader who takes its time.

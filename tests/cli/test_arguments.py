@@ -1,0 +1,175 @@
+"""Arguments as they are typed, by what the app says of its parameters."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers import description as d
+from tests.servers.description import App
+from triojob import FileInput
+from triojob._cli.arguments import Stdin, read_arguments
+from triojob._cli.connecting import without_secrets
+from triojob._cli.ending import LOCAL, USAGE, CommandError
+from triojob.gradio._config import AppInfo, EndpointInfo
+
+KINDS = {
+    "text": d.textbox("text"),
+    "n": d.number("n"),
+    "flag": d.checkbox("flag"),
+    "color": d.dropdown("color", ["red", "blue"]),
+    "picks": d.checkboxgroup("picks", ["one", "two"]),
+    "value": d.json_value("value"),
+    "file": d.file("file"),
+    "files": d.file("files", multiple=True),
+}
+
+
+@pytest.fixture
+def info() -> EndpointInfo:
+    app = App()
+    app.add("run", inputs=KINDS.values(), optional=KINDS)
+    config = app.config("http://app/")
+    return AppInfo(config, app.info(all_endpoints=True)).find("/run", None)
+
+
+def parse(info: EndpointInfo, *typed: str) -> dict[str, Any]:
+    return read_arguments(info, typed, Stdin())
+
+
+@pytest.mark.parametrize(
+    "typed, value",
+    [
+        ("text=hello", "hello"),
+        ("text=", ""),
+        ("text=5", "5"),
+        ("text=a=b:=c", "a=b:=c"),
+        ("text= two words ", " two words "),
+        ("text=@@me", "@me"),
+        ('text:="5"', "5"),
+        ("text:=5", 5),
+        ("text:=null", None),
+        ("n=5", 5),
+        ("n=-0.5", -0.5),
+        ("n=1e3", 1000.0),
+        ("flag=true", True),
+        ("flag=No", False),
+        ("flag=1", True),
+        ("color=red", "red"),
+        ("color=green", "green"),  # refused when the call is made, with the choices
+        ("picks=one", ["one"]),
+        ('picks=["one", "two"]', ["one", "two"]),
+        ("picks:=[]", []),
+        ("value=5", 5),
+        ("value=null", None),
+        ("value=plain", "plain"),
+        ('value={"a": [1]}', {"a": [1]}),
+    ],
+)
+def test_a_text_becomes_what_the_parameter_takes(
+    info: EndpointInfo, typed: str, value: Any
+) -> None:
+    (found,) = parse(info, typed).values()
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_a_list_takes_several_arguments_of_its_name(info: EndpointInfo) -> None:
+    assert parse(info, "picks=one", "n=1", "picks=two") == {"picks": ["one", "two"], "n": 1}
+
+
+@pytest.mark.parametrize(
+    "typed, wrong",
+    [
+        (["hello"], "write arguments as name=value or name:=json, unlike 'hello'"),
+        (["=hello"], "write arguments as name=value or name:=json, unlike '=hello'"),
+        (["txt=x"], "but not 'txt'; did you mean 'text'?"),
+        (["zzz=x"], "/run takes text, n, flag, color, picks, value, file, files, but not 'zzz'"),
+        (["text=a", "text=b"], "text is given twice"),
+        (["picks:=1", "picks:=1"], "picks is given twice"),
+        (["n=five"], "n of /run: 'five' is no number"),
+        (["n="], "n of /run: '' is no number"),
+        (["n=nan"], "n of /run: Out of range float values are not JSON compliant"),
+        (["flag=maybe"], "flag of /run: write true or false, not 'maybe'"),
+        (["n:=x"], "n of /run: what follows := is no JSON"),
+        (["value={x"], "value of /run: this is no JSON"),
+        (["file=a.txt"], "file of /run takes a file: file=@a.txt"),
+        (["text=@-", "value=@-"], "only one argument can be @-, standard input"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    info: EndpointInfo, typed: list[str], wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_stdin(monkeypatch, b"x")
+    with pytest.raises(CommandError, match=re.escape(wrong)) as caught:
+        parse(info, *typed)
+    assert caught.value.exit_code == USAGE
+
+
+def give_stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+# --- Files ---
+
+
+def test_a_path_is_a_file_where_the_parameter_takes_files(info: EndpointInfo) -> None:
+    values = parse(info, "file=@a/b.txt", "files=@c.txt", "files=@http://host/d.txt")
+    assert isinstance(values["file"], FileInput)
+    assert values["file"].path == "a/b.txt"
+    assert [file.name for file in values["files"]] == ["c.txt", "d.txt"]
+
+
+def test_elsewhere_it_is_the_text_in_the_file(info: EndpointInfo, tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes("\ufefftwo\r\nlines\n".encode())
+    assert parse(info, f"text=@{path}") == {"text": "two\r\nlines\n"}
+    path.write_text("5\n")
+    assert parse(info, f"n=@{path}", f"value=@{path}") == {"n": 5, "value": 5}
+
+
+def test_standard_input_is_a_text_or_a_file(
+    info: EndpointInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_stdin(monkeypatch, b"from\x00a pipe\n")
+    assert parse(info, "text=@-") == {"text": "from\x00a pipe\n"}
+    give_stdin(monkeypatch, b"\xff\x00")
+    (file,) = parse(info, "file=@-").values()
+    assert file.source == b"\xff\x00"
+
+
+def test_a_file_that_can_not_be_read(info: EndpointInfo, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"No such file or directory: '.*gone'") as caught:
+        parse(info, f"text=@{tmp_path / 'gone'}")
+    assert caught.value.exit_code == LOCAL
+    path = tmp_path / "binary"
+    path.write_bytes(b"\xff")
+    with pytest.raises(CommandError, match="is no UTF-8 text"):
+        parse(info, f"text=@{path}")
+    path.write_bytes(b"five")
+    with pytest.raises(CommandError, match="binary': 'five' is no number"):
+        parse(info, f"n=@{path}")
+
+
+# --- Secrets ---
+
+
+@pytest.mark.parametrize(
+    "typed, shown",
+    [
+        (["--auth", "ada:secret", "x"], ["--auth", "ada", "x"]),
+        (["--auth=ada:secret"], ["--auth=ada"]),
+        (["--auth", "@file"], ["--auth", "@file"]),
+        (["--token", "secret", "y"], ["--token", "...", "y"]),
+        (["--oauth-token=secret"], ["--oauth-token=..."]),
+        (["--token", "saved"], ["--token", "saved"]),
+        (["--header", "X-Key: secret"], ["--header", "X-Key: ..."]),
+        (["--header", "secret"], ["--header", "..."]),
+        (["text=--auth", "kept"], ["text=--auth", "kept"]),
+    ],
+)
+def test_a_command_is_shown_without_its_secrets(typed: list[str], shown: list[str]) -> None:
+    assert without_secrets(typed) == shown

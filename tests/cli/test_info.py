@@ -1,0 +1,231 @@
+"""`triojob info`, the examples that it gives to paste, and completion at a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import trio
+
+from tests.cli.support import COMMAND, SECONDS, connection, environment, run
+from tests.servers import description as d
+from tests.servers.scripted import ScriptedServer
+from triojob import Client, EndpointNotFound
+from triojob._cli.app import cli
+from triojob._cli.arguments import Stdin, read_arguments
+from triojob._cli.completion import complete_arguments, script_for
+from triojob._cli.info import info
+
+
+def serve(server: ScriptedServer) -> None:
+    server.app.add(
+        "draw",
+        inputs=[
+            d.textbox("view"),
+            d.slider("rows", 1, 9, 3),
+            d.dropdown("color", ["red", "blue"], "red"),
+            d.file("photo"),
+            d.file("more", multiple=True),
+            d.state(0),
+        ],
+        outputs=[d.file("picture"), d.state(0)],
+        generator=True,
+        description="Draws a \x1b[31mpicture.\nIn rows.",
+        oauth_token="optional",
+    )
+    server.app.add("quiet", visibility="undocumented")
+    server.app.add("no_input")
+
+
+async def described(
+    server: ScriptedServer, capfd: Any, name: str | None = None, **more: Any
+) -> Any:
+    options: dict[str, Any] = {"all_endpoints": False, "as_json": False, "timeout": None, **more}
+    assert await info(connection(server.url), name, **options) == 0
+    printed = capfd.readouterr().out
+    return json.loads(printed) if options["as_json"] else printed
+
+
+async def test_for_people(scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]) -> None:
+    serve(scripted)
+    printed = await described(scripted, capfd)
+    lines = printed.splitlines()
+    assert lines[0] == f"scripted at {scripted.url}/ (Gradio 6.31.0, sse_v3)"
+    for line in (
+        "  Draws a \\x1b[31mpicture.",
+        "  yields outputs as they come",
+        "  keeps State by session",
+        "  may act with your Hugging Face token: --oauth-token",
+    ):
+        assert line in lines
+    cells = [line.split() for line in lines]
+    assert ["rows", "float", "3", "from", "1", "to", "9"] in cells
+    assert ["color", "Literal['red',", "'blue']", '"red"', "red,", "blue"] in cells
+    assert ["picture", "filepath", "File"] in cells
+    assert "/no_input" in lines
+    assert "/quiet" not in lines
+    assert "undocumented" in await described(scripted, capfd, all_endpoints=True)
+
+
+async def test_of_one_endpoint_the_example_is_a_script(
+    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    serve(scripted)
+    printed = await described(scripted, capfd, "no_input")
+    assert "/draw" not in printed
+    assert "    async with Client(" in printed
+    with pytest.raises(EndpointNotFound, match="did you mean '/draw'"):
+        await info(
+            connection(scripted.url), "/drwa", all_endpoints=False, as_json=False, timeout=None
+        )
+
+
+async def test_for_machines(scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]) -> None:
+    serve(scripted)
+    found = await described(scripted, capfd, as_json=True)
+    assert (found["gradio"], found["protocol"], found["title"]) == ("6.31.0", "sse_v3", "scripted")
+    draw, no_input = found["endpoints"]
+    assert (draw["name"], no_input["name"]) == ("/draw", "/no_input")
+    assert draw["streams"] is draw["stateful"] is True
+    assert [p["name"] for p in draw["parameters"]] == ["view", "rows", "color", "photo", "more"]
+    assert draw["parameters"][1] == {
+        "name": "rows",
+        "label": "rows",
+        "component": "Slider",
+        "type": "float",
+        "kind": "number",
+        "required": False,
+        "default": 3,
+        "choices": None,
+        "minimum": 1,
+        "maximum": 9,
+        "takes_files": False,
+    }
+    assert draw["parameters"][2]["choices"] == ["red", "blue"]
+    assert [p["takes_files"] for p in draw["parameters"]] == [False, False, False, True, True]
+    assert draw["returns"] == [{"label": "picture", "component": "File", "type": "filepath"}]
+    shell = shlex.split(draw["examples"]["shell"])
+    assert shell[:4] == ["triojob", "call", scripted.url, "/draw"]
+    assert shell[5:] == ["photo=@path/to/file", "more=@path/to/file"]
+    assert '[handle_file("path/to/file")]' in draw["examples"]["python"]
+
+
+@pytest.mark.real
+async def test_the_examples_work_on_a_real_app(
+    gradio_url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await info(connection(gradio_url), None, all_endpoints=False, as_json=True, timeout=None)
+    found = json.loads(capfd.readouterr().out)
+    by_name = {endpoint["name"]: endpoint["examples"] for endpoint in found["endpoints"]}
+    (tmp_path / "path" / "to").mkdir(parents=True)
+    (tmp_path / "path" / "to" / "file").write_text("content")
+    for name in ("/defaults", "/upper_file"):
+        words = shlex.split(by_name[name]["shell"])
+        script = [sys.executable, "-W", "error", "-c", by_name[name]["python"]]
+        for command in ([*COMMAND, *words[1:]], script):
+            with trio.fail_after(SECONDS):
+                done = await trio.run_process(
+                    command,
+                    cwd=tmp_path,
+                    capture_stdout=True,
+                    capture_stderr=True,
+                    env=environment(),
+                )
+            assert done.stdout
+
+
+@pytest.mark.real
+async def test_every_example_for_the_shell_fits_its_endpoint(
+    gradio_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await info(connection(gradio_url), None, all_endpoints=True, as_json=True, timeout=None)
+    found = json.loads(capfd.readouterr().out)
+    async with Client(gradio_url) as client:
+        for described in found["endpoints"]:
+            words = shlex.split(described["examples"]["shell"])
+            endpoint = client.endpoint(words[3])._info
+            values = read_arguments(endpoint, words[4:], Stdin())
+            encoded = [v for v in values.values() if "FileInput" not in repr(v)]
+            if len(encoded) == len(values):
+                endpoint.encode((), values, validate=True)
+
+
+# --- Completion ---
+
+
+def complete(url: str, *typed: str, incomplete: str = "", **options: Any) -> list[str]:
+    context = click.Context(cli, info_name="call")
+    context.params = {"url": url, "words": typed, **options}
+    items = complete_arguments(context, click.Argument(["words"], nargs=-1), incomplete)
+    return [item.value for item in items]
+
+
+@pytest.mark.parametrize(
+    "typed, incomplete, wanted",
+    [
+        ([], "", ["/draw", "/no_input"]),
+        ([], "/n", ["/no_input"]),
+        ([], "dr", ["/draw"]),
+        (["/draw"], "", ["view=", "rows=", "color=", "photo=", "more="]),
+        (["/draw", "rows:=2", "view=x"], "", ["color=", "photo=", "more="]),
+        (["draw"], "ro", ["rows="]),
+        (["/unknown"], "", []),
+    ],
+)
+async def test_endpoints_and_parameters_are_completed(
+    scripted: ScriptedServer, typed: list[str], incomplete: str, wanted: list[str]
+) -> None:
+    serve(scripted)
+
+    def ask() -> list[str]:
+        return complete(scripted.url, *typed, incomplete=incomplete)
+
+    assert await trio.to_thread.run_sync(ask) == wanted
+
+
+def test_what_goes_wrong_completes_to_nothing() -> None:
+    assert complete("http://127.0.0.1:9") == []
+    assert complete("no url") == []
+    assert complete("") == []
+    # A password would have to be asked for.
+    assert complete("http://127.0.0.1:9", auth="ada") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_there_is_a_script_for_each_shell(shell: str) -> None:
+    assert "_TRIOJOB_COMPLETE" in script_for(cli, shell)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+async def test_bash_completes(scripted: ScriptedServer, tmp_path: Path) -> None:
+    serve(scripted)
+    command = tmp_path / "triojob"
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    command.chmod(0o755)
+    script = f"""
+        eval "$(triojob completion bash)"
+        COMP_WORDS=(triojob call {scripted.url} /d) COMP_CWORD=3
+        _triojob_completion triojob
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    with trio.fail_after(SECONDS):
+        done = await trio.run_process(
+            ["bash", "--norc", "-c", script],
+            capture_stdout=True,
+            env=environment(PATH=path),
+        )
+    assert done.stdout.decode().split() == ["/draw"]
+
+
+async def test_help_has_the_exit_codes() -> None:
+    done = await run("--help")
+    assert done.code == 0
+    assert "130  Ctrl-C" in done.stdout

@@ -1,0 +1,428 @@
+"""`triojob map`: what becomes of rows, and how a run ends; `test_map_killed.py` kills it."""
+
+from __future__ import annotations
+
+import json
+import random
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from click.testing import CliRunner
+
+from tests.cli.support import (
+    SECONDS,
+    connection,
+    needs_signals,
+    read,
+    read_lines,
+    run,
+    started,
+    write_rows,
+)
+from tests.files.support import file_data
+from tests.servers.description import file, json_value, number, state
+from tests.servers.faults import Answer, Lose
+from tests.servers.scripted import Event, GradioError, ScriptedServer
+from triojob._cli.app import cli
+from triojob._cli.ending import CommandError
+from triojob._cli.ledger import Finished
+from triojob._cli.map import MapOptions, _Source, make_retry, map_rows
+from triojob._cli.plan import Plan, PlanOptions
+from triojob._cli.rows import Rows
+from triojob.gradio._config import AppInfo
+
+
+def map_options(source: Path, output: Path, *constants: str, **changes: Any) -> MapOptions:
+    plan = {name: changes.pop(name, ()) for name in ("columns", "file_columns") if name in changes}
+    values: dict[str, Any] = {
+        "endpoint": "/work",
+        "plan": PlanOptions(
+            constants,
+            plan.get("columns", ()),
+            plan.get("file_columns", ()),
+            changes.pop("key", None),
+        ),
+        "source": str(source),
+        "form": None,
+        "output": str(output),
+        "files": None,
+        "limit": 8,
+        "rate": None,
+        "retry": make_retry(1, idempotent=False),
+        "timeout": None,
+        "give_up": 0,
+        "resume": False,
+        "retry_failed": False,
+        "moved": False,
+        "quiet": True,
+        "as_json": False,
+    }
+    return MapOptions(**{**values, **changes})
+
+
+class Work:
+    """An app that counts its calls, and fails those whose text says so."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self.calls: list[str] = []
+        self.at_once = self.most = 0
+
+        @server.app.endpoint(inputs=["text", number("n", 1)])
+        async def work(event: Event) -> None:
+            text = event.data[0]
+            self.calls.append(text)
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+            try:
+                await trio.sleep(0.001)
+                if text == "fail":
+                    raise GradioError("no")
+                if text == "hang":
+                    await trio.sleep_forever()
+            finally:
+                self.at_once -= 1
+            await event.completed([f"{text} {event.data[1]}"])
+
+
+@pytest.fixture
+def work(scripted: ScriptedServer) -> Work:
+    return Work(scripted)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_rows(tmp_path / "in.jsonl", [{"text": f"t{n}", "id": n} for n in range(30)])
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "out.jsonl"
+
+
+def by_row(path: Path) -> dict[int, Any]:
+    records = read_lines(path)
+    found = {record["row"]: record for record in records}
+    assert len(found) == len(records)
+    return found
+
+
+# --- Rows ---
+
+
+async def test_each_row_has_a_line(
+    scripted: ScriptedServer, work: Work, source: Path, output: Path
+) -> None:
+    options = map_options(source, output, "n=5", key="id", limit=4)
+    assert await map_rows(connection(scripted.url), options) == 0
+    records = by_row(output)
+    assert sorted(records) == list(range(30))
+    seconds = records[7].pop("seconds")
+    assert 0 < seconds < SECONDS
+    digest = records[7].pop("input")
+    assert len(digest) == 16
+    assert records[7] == {"row": 7, "key": 7, "outcome": "ok", "result": "t7 5", "attempts": 1}
+    assert len(work.calls) == 30
+    assert work.most <= 4
+
+
+async def test_each_row_keeps_its_own_outcome(
+    scripted: ScriptedServer, work: Work, tmp_path: Path, output: Path
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("text,n\nok,2\nfail,1\nhang,1\nok,two\nok\nlast,3\n")
+    assert await map_rows(connection(scripted.url), map_options(source, output, timeout=2.0)) == 1
+    records = by_row(output)
+    assert [records[n]["outcome"] for n in range(6)] == [
+        "ok",
+        "app_error",
+        "timeout",
+        "bad_row",
+        "bad_row",
+        "ok",
+    ]
+    assert records[1]["error"] == {"class": "AppError", "message": "no"}
+    assert records[2]["error"]["message"] == "/work took longer than 2 s"
+    assert records[3]["error"]["message"] == "column 'n': 'two' is no number"
+    assert "result" not in records[1]
+    # A row that makes no sense is not called, and one that took too long is cancelled there too.
+    assert sorted(work.calls) == ["fail", "hang", "last", "ok"]
+    assert work.at_once == 0
+
+
+@pytest.mark.parametrize(
+    "fault, kind", [(Answer(429), "busy"), (Answer(401), "login"), (Lose(), "connection")]
+)
+async def test_a_row_that_never_reached_the_app(
+    scripted: ScriptedServer, work: Work, source: Path, output: Path, fault: Any, kind: str
+) -> None:
+    scripted.fault("POST", "/queue/join", fault, times=1)
+    assert await map_rows(connection(scripted.url), map_options(source, output)) == 1
+    assert sorted(record["outcome"] for record in read_lines(output)) == [kind] + ["ok"] * 29
+
+
+async def test_a_row_that_was_never_begun_is_called_again(
+    scripted: ScriptedServer, work: Work, source: Path, output: Path
+) -> None:
+    scripted.fault("POST", "/queue/join", Answer(429), times=2)
+    options = map_options(source, output, limit=1, retry=make_retry(5, idempotent=False))
+    assert await map_rows(connection(scripted.url), options) == 0
+    assert [record["attempts"] for record in read_lines(output)] == [3] + [1] * 29
+
+
+async def test_columns_of_other_names(
+    scripted: ScriptedServer, work: Work, source: Path, output: Path
+) -> None:
+    options = map_options(source, output, columns=["n=id"])
+    assert await map_rows(connection(scripted.url), options) == 0
+    assert by_row(output)[9]["result"] == "t9 9"
+
+
+async def test_files_go_up_and_come_down(
+    scripted: ScriptedServer, tmp_path: Path, output: Path
+) -> None:
+    @scripted.app.endpoint("work", inputs=[file("photo")], outputs=[json_value("out")])
+    async def work(event: Event) -> None:
+        await event.completed([file_data(event.data[0]["path"])])
+
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text(f"this is {name}")
+    source = tmp_path / "in.csv"
+    source.write_text(f"photo\n{tmp_path}/a.txt\n{tmp_path}/b.txt\n{tmp_path}/gone.txt\n")
+    folder = tmp_path / "files"
+    options = map_options(source, output, file_columns=["photo"], files=str(folder))
+    assert await map_rows(connection(scripted.url), options) == 1
+    records = by_row(output)
+    assert records[1]["result"] == str(folder / "row-1" / "b.txt")
+    assert (folder / "row-1" / "b.txt").read_text() == "this is b"
+    assert records[2]["outcome"] == "bad_row"
+    assert "gone.txt" in records[2]["error"]["message"]
+
+
+async def test_rows_of_a_session_with_state_are_called_one_by_one(
+    scripted: ScriptedServer, source: Path, output: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scripted.app.add("work", inputs=["text", state()], outputs=["out", state()])
+    options = map_options(source, output, quiet=False)
+    assert await map_rows(connection(scripted.url), options) == 0
+    told = capfd.readouterr().err
+    assert "columns not used: id" in told
+    assert "/work keeps State: one row is called after the other" in told
+    assert "30 rows: 30 ok, 0 failed, in 0:00:" in told
+
+
+# --- Going on ---
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_run_that_is_cancelled_goes_on(
+    scripted: ScriptedServer, work: Work, source: Path, output: Path, seed: int
+) -> None:
+    """At any moment: what is in the output is not called again, and nothing is missing."""
+    chance = random.Random(seed)
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+
+            async def cancel_at_some_row() -> None:
+                until = chance.randrange(1, 25)
+                while len(work.calls) < until:
+                    await trio.sleep(0)
+                for _ in range(chance.randrange(30)):
+                    await trio.sleep(0)
+                scope.cancel()
+
+            nursery.start_soon(cancel_at_some_row)
+            await map_rows(connection(scripted.url), map_options(source, output))
+    finished = by_row(output)
+    calls = len(work.calls)
+    options = map_options(source, output, resume=True)
+    assert await map_rows(connection(scripted.url), options) == 0
+    assert sorted(by_row(output)) == list(range(30))
+    again = set(work.calls[calls:])
+    assert not again & {f"t{row}" for row in finished}
+    assert len(work.calls) - calls == 30 - len(finished)
+
+
+async def test_failed_rows_are_called_again_if_told(
+    scripted: ScriptedServer, work: Work, tmp_path: Path, output: Path
+) -> None:
+    source = write_rows(tmp_path / "in.jsonl", [{"text": "a"}, {"text": "b"}])
+    scripted.fault("POST", "/queue/join", Answer(429), times=1)
+    assert await map_rows(connection(scripted.url), map_options(source, output, limit=1)) == 1
+    options = map_options(source, output, resume=True)
+    assert await map_rows(connection(scripted.url), options) == 1
+    assert work.calls == ["b"]
+    options = map_options(source, output, resume=True, retry_failed=True)
+    assert await map_rows(connection(scripted.url), options) == 0
+    assert work.calls == ["b", "a"]
+    assert [record["row"] for record in read_lines(output)] == [1, 0]
+
+
+@pytest.mark.parametrize("which", ["first", "last", "fewer", "constant", "column"])
+async def test_other_input_is_refused_before_a_call(
+    scripted: ScriptedServer, work: Work, source: Path, output: Path, which: str
+) -> None:
+    assert await map_rows(connection(scripted.url), map_options(source, output)) == 0
+    rows = [json.loads(line) for line in source.read_text().splitlines()]
+    options = map_options(source, output, resume=True)
+    if which == "first":
+        rows[0]["text"] = "other"
+    elif which == "last":
+        rows[-1]["text"] = "other"
+    elif which == "fewer":
+        del rows[-1]
+    elif which == "constant":
+        options = map_options(source, output, "n=2", resume=True)
+    else:
+        options = map_options(source, output, columns=["n=id"], resume=True)
+    write_rows(source, [*rows, {"text": "new"}] if which != "fewer" else rows)
+    with pytest.raises(CommandError, match="can't be resumed with this input: rows 0 to .. were"):
+        try:
+            await map_rows(connection(scripted.url), options)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+    assert len(work.calls) == 30
+
+
+async def test_input_that_has_grown_goes_on(
+    scripted: ScriptedServer, work: Work, source: Path, output: Path
+) -> None:
+    assert await map_rows(connection(scripted.url), map_options(source, output)) == 0
+    with source.open("a") as file:
+        file.write('{"text": "new"}\n')
+    options = map_options(source, output, resume=True)
+    assert await map_rows(connection(scripted.url), options) == 0
+    assert work.calls[30:] == ["new"]
+
+
+# --- How it ends ---
+
+
+async def test_it_gives_up_when_nothing_works(
+    scripted: ScriptedServer, work: Work, source: Path, output: Path
+) -> None:
+    scripted.fault("POST", "/queue/join", Answer(429))
+    with pytest.raises(CommandError, match=r"stopped, as \d+ rows in a row have failed") as caught:
+        await map_rows(connection(scripted.url), map_options(source, output, give_up=5, limit=2))
+    assert caught.value.exit_code == 6
+    assert 5 <= len(read_lines(output)) <= 6
+
+
+async def test_where_the_input_is_broken_what_came_before_is_kept(
+    scripted: ScriptedServer, work: Work, tmp_path: Path, output: Path
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_bytes(b"text\na\nb\n\xff\n")
+    with pytest.raises(CommandError, match="line 4 is no UTF-8"):
+        await map_rows(connection(scripted.url), map_options(source, output))
+    assert sorted(work.calls) == ["a", "b"]
+    assert sorted(by_row(output)) == [0, 1]
+
+
+async def test_no_more_calls_begin_in_a_second_than_told(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, source: Path, output: Path
+) -> None:
+    """By the mock clock: the rate is kept, and not only on the average."""
+    times: list[float] = []
+    options = map_options(source, output, rate=10.0)
+    memory_app.app.add("work", inputs=["text"])
+    app = AppInfo(memory_app.app.config("http://a/"), memory_app.app.info(all_endpoints=True))
+    rows = Rows(str(source), None)
+    plan = Plan(app.find("/work", None), options.plan)
+    handed_out = _Source(rows, plan, Finished(), options)
+    while await handed_out.next() is not None:
+        times.append(trio.current_time())
+    rows.close()
+    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    assert len(times) == 30
+    assert min(gaps) == pytest.approx(0.1)
+
+
+# --- As a process ---
+
+
+async def test_as_a_process_it_tells_machines_how_it_went(
+    scripted: ScriptedServer, work: Work, output: Path
+) -> None:
+    rows = b'{"text": "a"}\n{"text": "fail"}\n'
+    words = ("map", scripted.url, "work", "--input", "-", "--output", output, "--json")
+    done = await run(*words, stdin=rows)
+    assert done.code == 1
+    (summary,) = done.lines
+    assert {**summary, "seconds": 0} == {
+        "ok": 1,
+        "failed": 1,
+        "before": 0,
+        "failed_before": 0,
+        "seconds": 0,
+    }
+    done = await run(*words, "--resume", stdin=rows)
+    assert (done.code, done.lines[0]["before"], done.lines[0]["failed_before"]) == (1, 2, 1)
+    assert sorted(work.calls) == ["a", "fail"]
+
+
+async def test_lines_of_results_may_go_to_standard_output(
+    scripted: ScriptedServer, work: Work, source: Path
+) -> None:
+    done = await run("map", scripted.url, "/work", "--input", source, "--output", "-")
+    assert done.code == 0
+    assert sorted(record["row"] for record in done.lines) == list(range(30))
+
+
+@needs_signals
+@pytest.mark.parametrize("number", [2, 15])
+async def test_a_signal_ends_it_in_order_and_it_says_how_to_go_on(
+    scripted: ScriptedServer, tmp_path: Path, output: Path, number: int
+) -> None:
+    begun = 0
+    waiting, ended = trio.Event(), 0
+
+    @scripted.app.endpoint(inputs=["text"])
+    async def work(event: Event) -> None:
+        nonlocal begun, ended
+        if event.data[0] == "quick":
+            await event.completed(["done"])
+            return
+        begun += 1
+        if begun == 2:
+            waiting.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            ended += 1
+
+    rows = [{"text": "quick"}, {"text": "slow"}, {"text": "slow"}]
+    source = write_rows(tmp_path / "in rows.jsonl", rows)
+    words = ["map", scripted.url, "/work", "--input", str(source), "--output", str(output)]
+    async with started(*words, "--header", "X-Key: s3cret", "--limit", "3") as process:
+        await waiting.wait()
+        while not read_lines(output):  # noqa: ASYNC110 - nobody tells us of a file
+            await trio.sleep(0.01)
+        process.send_signal(number)
+        told = await read(process.stderr)
+        assert await process.wait() == 128 + number
+    command = ["triojob", *words, "--header", "X-Key: ...", "--limit", "3", "--resume"]
+    assert told.splitlines()[-1] == f"Stopped. This goes on: {shlex.join(command)}"
+    assert [record["row"] for record in read_lines(output)] == [0]
+    # The app was told, before the process ended.
+    assert ended == 2
+
+
+@pytest.mark.parametrize(
+    "more, wrong",
+    [
+        (["--output", "-", "--resume"], "--resume needs an --output that is a file"),
+        (["--output", "-", "--json"], "would both write to standard output"),
+        (["--output", "out", "--retry-failed"], "--retry-failed and --moved go with --resume"),
+        (["--output", "out", "--limit", "0"], "0 is not in the range"),
+        (["--output", "out", "--rate", "0"], "0 is not in the range"),
+        ([], "Missing option '--output'"),
+    ],
+)
+def test_options_that_make_no_sense(source: Path, more: list[str], wrong: str) -> None:
+    words = ["map", "http://127.0.0.1:9", "/work", "--input", str(source), *more]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 2
+    assert wrong in done.output
