@@ -18,6 +18,9 @@ import trio
 from triojob._cli.call import CallOptions
 from triojob._cli.connecting import Connection
 
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
+
 # Only here to end a test that hangs.
 SECONDS = 100
 COMMAND = (sys.executable, "-m", "triojob")
@@ -103,3 +106,10 @@ def read_lines(path: Path) -> list[Any]:
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def leaf(error: BaseException) -> BaseException:
+    """Return the one exception that groups are around."""
+    while isinstance(error, BaseExceptionGroup):
+        (error,) = error.exceptions
+    return error

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.cli.support import call_options, connection, needs_signals, read, run, started
+from tests.cli.support import call_options, connection, leaf, needs_signals, read, run, started
 from tests.files.support import file_data
 from tests.servers.description import file, json_value, number
 from tests.servers.faults import Answer
@@ -157,9 +157,9 @@ async def test_files_go_to_standard_output_as_they_are(
     await call(connection(scripted.url), call_options("/give", files="-"))
     assert capfdbinary.readouterr().out == b"\x00\xff\n1\x00\xff\n12"
     scripted.app.add("text", inputs=["text"])
-    with pytest.raises(BaseException) as caught:  # noqa: PT011, B017 - in groups
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - in groups
         await call(connection(scripted.url), call_options("/text", "text=a", files="-"))
-    assert "the result holds no file" in str(_leaf(caught.value))
+    assert "the result holds no file" in str(leaf(caught.value))
 
 
 async def test_without_a_folder_files_stay_with_the_app(
@@ -184,12 +184,6 @@ async def test_a_file_is_uploaded(scripted: ScriptedServer, tmp_path: Path) -> N
 # --- Failures ---
 
 
-def _leaf(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 @pytest.mark.parametrize(
     "words, kind, code, wrong",
     [
@@ -209,9 +203,9 @@ async def test_a_call_that_fails(
     async def fail(event: Event) -> None:
         raise GradioError("boom")
 
-    with pytest.raises(BaseException) as caught:  # noqa: PT011, B017 - in groups
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - in groups
         await call(connection(scripted.url), call_options(*words))
-    error = _leaf(caught.value)
+    error = leaf(caught.value)
     assert isinstance(error, kind)
     assert wrong in str(error)
     assert code_of(error) == code
@@ -228,9 +222,9 @@ async def test_no_connection() -> None:
 async def test_a_server_that_refuses_for_now_is_told_apart(scripted: ScriptedServer) -> None:
     scripted.app.add("echo", inputs=["text"])
     scripted.fault("POST", "/queue/join", Answer(429))
-    with pytest.raises(BaseException) as caught:  # noqa: PT011, B017 - in groups
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - in groups
         await call(connection(scripted.url), call_options("/echo", "text=a"))
-    assert code_of(_leaf(caught.value)) == 6
+    assert code_of(leaf(caught.value)) == 6
 
 
 async def test_a_timeout_cancels_the_call_on_the_server_too(
@@ -247,10 +241,10 @@ async def test_a_timeout_cancels_the_call_on_the_server_too(
             ended.set()
 
     # So long that the call has begun, whatever the machine does.
-    with pytest.raises(BaseException) as caught:  # noqa: PT011, B017 - in groups
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - in groups
         await call(connection(scripted.url), call_options("/slow", timeout=2.0))
-    assert str(_leaf(caught.value)) == "/slow took longer than 2 s (--timeout)"
-    assert code_of(_leaf(caught.value)) == 4
+    assert str(leaf(caught.value)) == "/slow took longer than 2 s (--timeout)"
+    assert code_of(leaf(caught.value)) == 4
     assert begun.is_set()
     await ended.wait()
 

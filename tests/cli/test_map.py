@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import random
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 from click.testing import CliRunner
 
 from tests.cli.support import (
     SECONDS,
     connection,
+    leaf,
     needs_signals,
     read,
     read_lines,
@@ -228,9 +231,9 @@ async def test_a_run_that_is_cancelled_goes_on(
             async def cancel_at_some_row() -> None:
                 until = chance.randrange(1, 25)
                 while len(work.calls) < until:
-                    await trio.sleep(0)
+                    await trio.lowlevel.checkpoint()
                 for _ in range(chance.randrange(30)):
-                    await trio.sleep(0)
+                    await trio.lowlevel.checkpoint()
                 scope.cancel()
 
             nursery.start_soon(cancel_at_some_row)
@@ -278,11 +281,10 @@ async def test_other_input_is_refused_before_a_call(
     else:
         options = map_options(source, output, columns=["n=id"], resume=True)
     write_rows(source, [*rows, {"text": "new"}] if which != "fewer" else rows)
-    with pytest.raises(CommandError, match="can't be resumed with this input: rows 0 to .. were"):
-        try:
-            await map_rows(connection(scripted.url), options)
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - in groups
+        await map_rows(connection(scripted.url), options)
+    wrong = "can't be resumed with this input: rows 0 to"
+    assert wrong in str(leaf(caught.value))
     assert len(work.calls) == 30
 
 
@@ -335,7 +337,7 @@ async def test_no_more_calls_begin_in_a_second_than_told(
     while await handed_out.next() is not None:
         times.append(trio.current_time())
     rows.close()
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     assert len(times) == 30
     assert min(gaps) == pytest.approx(0.1)
 

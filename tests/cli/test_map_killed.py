@@ -22,7 +22,6 @@ async def test_killed_twenty_times_it_loses_no_row_and_repeats_no_finished_one(
 ) -> None:
     seed = random.randrange(2**32)
     chance = random.Random(seed)
-    print(f"the seed is {seed}")
     calls: Counter[int] = Counter()
     came = trio.Condition()
 
@@ -49,7 +48,7 @@ async def test_killed_twenty_times_it_loses_no_row_and_repeats_no_finished_one(
             process.kill()
         kills += 1
         # What was finished before this run was left alone.
-        assert not [n for n in finished if calls[n] != before[n]]
+        assert not [n for n in finished if calls[n] != before[n]], f"with seed {seed}"
     finished = {record["row"] for record in read_lines(output)}
     before = Counter(calls)
     done = await run(*command, "--resume")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from contextlib import closing
 from pathlib import Path
@@ -118,7 +118,7 @@ async def test_parquet(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "in.parquet"
-    day = datetime.date(2026, 1, 2)
+    day = dt.date(2026, 1, 2)
     table = pyarrow.table({"text": ["a", None] * 300, "n": [1.5] * 600, "day": [day] * 600})
     parquet.write_table(table, path)
     rows = Rows(str(path), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ async def call(connection: Connection, options: CallOptions) -> int:
         async with connection.open() as client:
             endpoint = client.endpoint(options.endpoint)
             values = read_arguments(endpoint._info, options.arguments, Stdin())
-            with StatusLine(quiet=options.quiet) as status:
+            with closing(StatusLine(quiet=options.quiet)) as status:
                 async with JobGroup() as group:
                     try:
                         job = group.submit(endpoint, **values)
@@ -66,16 +67,17 @@ async def _show(job: Job[Any], options: CallOptions, status: StatusLine) -> None
         await _copy_files(await job.result(), stdout)
         return
     saver = None if options.files is None else Saver(Path(options.files), overwrite=False)
+    saved = None if saver is None else saver.saved
     printer: _Lines | _Text = _Lines(stdout) if options.as_json else _Text(stdout)
     async for output in job:
         if saver is not None:
             await saver.save(output, final=False)
         status.stop_for(stdout)
-        await printer.output(as_data(output, saver and saver.saved))
+        await printer.output(as_data(output, saved))
     result = await job.result()
     if saver is not None:
         await saver.save(result, final=True)
-    await printer.end(as_data(result, saver and saver.saved))
+    await printer.end(as_data(result, saved))
 
 
 async def _copy_files(result: Any, stdout: Stdout) -> None:
@@ -144,6 +146,7 @@ class StatusLine:
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
+            self._live.start()
 
     async def follow(self, job: Job[Any]) -> None:
         """Show where a job is, and what the app logs, until it ends."""
@@ -162,21 +165,13 @@ class StatusLine:
     def stop_for(self, stdout: Stdout) -> None:
         """Leave a terminal to the outputs, if that is where they go."""
         if stdout.is_terminal:
-            self.stop()
+            self.close()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Take the line away."""
         if self._live is not None:
             self._live.stop()
             self._live = None
-
-    def __enter__(self) -> StatusLine:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.stop()
 
 
 def _words_for(status: StatusUpdate) -> str:

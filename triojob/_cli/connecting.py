@@ -179,7 +179,7 @@ def connects(command: Callable[..., Any]) -> Callable[..., Any]:
         )
         return command(connection, **rest)
 
-    decorated: Any = wrapper
+    decorated: Callable[..., Any] = wrapper
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated

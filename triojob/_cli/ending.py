@@ -57,7 +57,8 @@ class CommandError(click.ClickException):
 
     def __init__(self, message: str, exit_code: int = USAGE) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        # Click declares it as that of the class, and reads it from the exception.
+        self.__dict__["exit_code"] = exit_code
 
 
 def code_of(error: BaseException) -> int | None:
@@ -95,7 +96,7 @@ def run(
         code, number = trio.run(_until_signal, main)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except BaseException as raised:  # noqa: BLE001 - what is no failure of a command goes on
+    except BaseException as raised:
         # Of several failures at once the first is the cause of the rest.
         errors = _leaves(raised)
         error = next((item for item in errors if code_of(item) is not None), raised)

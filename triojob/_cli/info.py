@@ -162,8 +162,10 @@ def _notes(endpoint: dict[str, Any]) -> list[str]:
     }
     found = [words for key, words in notes.items() if endpoint[key]]
     if endpoint["oauth_token"] is not None:
-        words = "acts" if endpoint["oauth_token"] == "required" else "may act"
-        found.append(f"{words} with your Hugging Face token: --oauth-token")
+        needs = endpoint["oauth_token"] == "required"  # noqa: S105 - no secret
+        found.append(
+            f"{'acts' if needs else 'may act'} with your Hugging Face token: --oauth-token"
+        )
     if endpoint["visibility"] != "public":
         found.append(endpoint["visibility"])
     return found

@@ -1,12 +1,12 @@
 """The output of ``triojob map``: a line for each finished row, and what it takes to go on from it.
 
 The file is only ever appended to, a whole line by one write, so a process that is killed leaves at
-most one torn line at its end, and no line that was written gets lost.  Every second, and at the end,
-the file is also synced to the disk: when the whole machine stops, what is lost are rows of its last
-second, and what half of a line may be left is dropped.
+most one torn line at its end, and no line that was written gets lost.  Every second, and at the
+end, the file is also synced to the disk: when the whole machine stops, rows of its last second may
+be lost, and what half of a line is left is dropped.
 
-A second file beside it, ``<output>.triojob``, says what the rows were made by.  It is locked while a
-process writes, and the lock goes with the process, however that ends.
+A second file beside it, ``<output>.triojob``, says what the rows were made by.  It is locked while
+a process writes, and the lock goes with the process, however that ends.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Ledger:
                 )
 
     def _read(self, *, retry_failed: bool) -> None:
-        """Read which rows there are; drop what is torn, and failed ones if they are to be retried."""
+        """Read which rows there are; drop what is torn, and what is to be called again."""
         kept: BinaryIO | None = None
         scratch = self.path.with_name(f"{self.path.name}.new")
         try:

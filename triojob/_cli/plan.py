@@ -11,6 +11,7 @@ from triojob import handle_file
 
 from ..gradio._config import EndpointInfo
 from ..gradio._parameters import Parameter
+from ..gradio._wire import is_list
 from .arguments import Stdin, from_text, read_arguments, unknown_parameter
 from .ending import CommandError
 from .ledger import digest_of
@@ -154,7 +155,7 @@ def _read(parameter: Parameter, column: str, text: str) -> Any:
 def _as_file(parameter: Parameter, column: str, value: Any) -> Any:
     if value is None or value == "":
         return None
-    paths = value if isinstance(value, list) else [value]
+    paths = value if is_list(value) else [value]
     if not all(isinstance(path, str) for path in paths):
         raise ValueError(f"column {column!r}: a path or URL is a text")
     files = [handle_file(path) for path in paths]

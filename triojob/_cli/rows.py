@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 import time
@@ -168,7 +169,7 @@ class Rows:
         csv.field_size_limit(2**31 - 1)
         reader = csv.reader(self._decoded(file), delimiter=delimiter, strict=True)
         try:
-            columns = next(reader, [])
+            columns = next(reader, list[str]())
             if len(set(columns)) < len(columns):
                 raise CommandError(f"--input {self.path}: two columns have the same name")
             self.columns = columns
@@ -201,21 +202,23 @@ class Rows:
         if self._is_stdin:
             raise CommandError("--input -: Parquet is read from a file only, not from a pipe")
         try:
-            from pyarrow import ArrowException, parquet
+            # Not by an import statement: it has no types.
+            failure: type[Exception] = importlib.import_module("pyarrow").ArrowException
+            parquet: Any = importlib.import_module("pyarrow.parquet")
         except ImportError:
             raise MissingExtra(
                 "reading Parquet needs pyarrow, which is not installed; "
                 "get it with: pip install 'triojob[parquet]'"
             ) from None
         try:
-            self._file = open(self.path, "rb")  # noqa: SIM115 - see `close`
-            file = parquet.ParquetFile(self._file)
-        except ArrowException as exc:
+            self._file = Path(self.path).open("rb")  # noqa: SIM115 - see `close`
+            file: Any = parquet.ParquetFile(self._file)
+        except failure as exc:
             self.close()
             raise CommandError(f"--input {self.path}: this is no Parquet: {exc}") from None
         self.columns = list(file.schema_arrow.names)
         self.total = file.metadata.num_rows
-        return self._read_parquet(file, ArrowException)
+        return self._read_parquet(file, failure)
 
     def _read_parquet(self, file: Any, failure: type[Exception]) -> Generator[Row, None, None]:
         index = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..gradio._config import EndpointInfo
 from ..gradio._parameters import Parameter
-from ..gradio._wire import Json, is_object
+from ..gradio._wire import Json, is_list, is_object
 
 _FILE = "path/to/file"
 _PLACEHOLDERS: dict[str | None, Any] = {
@@ -65,7 +65,7 @@ def _example(parameter: Parameter, described: Json) -> Any:
         return None
     suggested = _suggestion(parameter, described)
     for value in (suggested, *(parameter.choices or ()), _PLACEHOLDERS.get(parameter.kind)):
-        wanted = [value] if parameter.kind == "array" and not isinstance(value, list) else value
+        wanted = [value] if parameter.kind == "array" and not is_list(value) else value
         if wanted is not None and _is_allowed(parameter, wanted):
             return wanted
     return parameter.minimum if parameter.minimum is not None else "text"

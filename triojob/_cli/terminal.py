@@ -48,7 +48,7 @@ def encode_line(text: str) -> bytes:
     return (text + "\n").encode("utf-8", "backslashreplace")
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | bytearray) -> None:
     """Write all of ``data``.
 
     Raises:
@@ -76,7 +76,7 @@ class Stdout:
         self.is_terminal = sys.stdout.isatty()
         self._descriptor = sys.stdout.fileno()
 
-    async def write_bytes(self, data: bytes) -> None:
+    async def write_bytes(self, data: bytes | bytearray) -> None:
         """Write bytes as they are.
 
         Raises:
