@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shlex
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +30,8 @@ from tests.servers.faults import Answer, Lose
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob._cli.app import cli
 from triojob._cli.ending import CommandError
-from triojob._cli.ledger import Finished
-from triojob._cli.map import MapOptions, _Source, make_retry, map_rows
-from triojob._cli.plan import Plan, PlanOptions
-from triojob._cli.rows import Rows
-from triojob.gradio._config import AppInfo
+from triojob._cli.map import MapOptions, make_retry, map_rows
+from triojob._cli.plan import PlanOptions
 
 
 def map_options(source: Path, output: Path, *constants: str, **changes: Any) -> MapOptions:
@@ -321,25 +317,6 @@ async def test_where_the_input_is_broken_what_came_before_is_kept(
         await map_rows(connection(scripted.url), map_options(source, output))
     assert sorted(work.calls) == ["a", "b"]
     assert sorted(by_row(output)) == [0, 1]
-
-
-async def test_no_more_calls_begin_in_a_second_than_told(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, source: Path, output: Path
-) -> None:
-    """By the mock clock: the rate is kept, and not only on the average."""
-    times: list[float] = []
-    options = map_options(source, output, rate=10.0)
-    memory_app.app.add("work", inputs=["text"])
-    app = AppInfo(memory_app.app.config("http://a/"), memory_app.app.info(all_endpoints=True))
-    rows = Rows(str(source), None)
-    plan = Plan(app.find("/work", None), options.plan)
-    handed_out = _Source(rows, plan, Finished(), options)
-    while await handed_out.next() is not None:
-        times.append(trio.current_time())
-    rows.close()
-    gaps = [after - before for before, after in pairwise(times)]
-    assert len(times) == 30
-    assert min(gaps) == pytest.approx(0.1)
 
 
 # --- As a process ---

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
@@ -29,11 +28,12 @@ from .ending import (
     code_of,
     words_for,
 )
-from .ledger import BLOCK, Finished, Ledger
+from .ledger import Finished, Ledger
 from .outputs import Saver, as_data, files_in
 from .plan import Plan, PlanOptions
 from .progress import Progress
 from .rows import Format, Row, Rows
+from .source import Source
 from .terminal import Stdout, encode_line, printable, to_json, write_json
 
 _KINDS = {
@@ -189,7 +189,14 @@ class _Run:
         self._plan = plan
         self._endpoint = endpoint
         self._sink = sink
-        self._source = _Source(rows, plan, sink.finished, options)
+        self._source = Source(
+            rows,
+            plan,
+            sink.finished,
+            output=options.output,
+            rate=options.rate,
+            on_columns=lambda columns: _tell_unused(plan.unused(columns), options),
+        )
         self._progress = Progress(
             before=sink.finished.rows.count,
             estimate=lambda: rows.estimate(self._source.read),
@@ -336,91 +343,6 @@ class _Run:
 
 
 _RETRY = fields(Retry)
-
-
-class _Source:
-    """Hands out the rows that are not finished yet, at the rate that is asked for.
-
-    Of a resumed run the finished rows are compared with the input, block by block, before any row
-    of a block is handed out.
-    """
-
-    def __init__(self, rows: Rows, plan: Plan, finished: Finished, options: MapOptions) -> None:
-        self.read = 0
-        """How many rows have been read."""
-        self.failure: CommandError | None = None
-        """Why the input ended early, or None."""
-        self._rows = rows
-        self._plan = plan
-        self._finished = finished
-        self._options = options
-        self._turn = trio.Lock()
-        self._ready: deque[Row] = deque()
-        self._block: list[Row] = []
-        self._pause = 0.0 if options.rate is None else 1 / options.rate
-        self._next_start = 0.0
-        self._ended = False
-        self._told = rows.columns is not None
-
-    async def next(self) -> Row | None:
-        """Return the next row when its time has come; None at the end of the input."""
-        async with self._turn:
-            while not self._ready and not self._ended:
-                try:
-                    await self._fill()
-                except CommandError as exc:
-                    # What is under way goes on to its end.
-                    self.failure, self._ended = exc, True
-            if not self._ready:
-                return None
-            if self._pause:
-                await trio.sleep_until(self._next_start)
-                self._next_start = max(self._next_start, trio.current_time()) + self._pause
-            return self._ready.popleft()
-
-    async def _fill(self) -> None:
-        batch = await self._rows.next_batch()
-        for row in batch:
-            self.read += 1
-            self._tell_unused(row)
-            block = row.index // BLOCK
-            if self._block and self._block[0].index // BLOCK != block:
-                self._pass_on()
-            if block in self._finished.sums:
-                self._block.append(row)
-            else:
-                self._ready.append(row)
-        if not batch:
-            self._ended = True
-            self._pass_on()
-            last = (self.read - 1) // BLOCK
-            if any(block > last for block in self._finished.sums):
-                raise self._is_other_input(f"it has more rows than the {self.read:,} of the input")
-
-    def _pass_on(self) -> None:
-        """Compare the finished rows of a block with what its output was made of."""
-        block, self._block = self._block, []
-        if not block:
-            return
-        finished = [row for row in block if row.index in self._finished.rows]
-        number = block[0].index // BLOCK
-        if not self._finished.has_digests(number, [self._plan.digest(row) for row in finished]):
-            raise self._is_other_input(
-                f"rows {block[0].index} to {block[-1].index} were made of other values"
-            )
-        self._ready.extend(row for row in block if row.index not in self._finished.rows)
-
-    def _is_other_input(self, words: str) -> CommandError:
-        return CommandError(
-            f"{self._options.output} can't be resumed with this input: {words}; "
-            "give the input, the columns and the constants that it was made with"
-        )
-
-    def _tell_unused(self, row: Row) -> None:
-        """Say once which members of the first row go nowhere."""
-        if not self._told and row.error is None:
-            self._told = True
-            _tell_unused(self._plan.unused(row.values), self._options)
 
 
 def _tell(words: str, options: MapOptions) -> None:
