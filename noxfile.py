@@ -87,6 +87,15 @@ def fire(session: nox.Session) -> None:
 
 
 @nox.session
+def kills(session: nox.Session) -> None:
+    """Run tests/cli/test_map_killed.py with 200 kills."""
+    install_wheel(session)
+    arguments = pytest_arguments(session, "tests/cli/test_map_killed.py")
+    options = ("-o", "faulthandler_timeout=1000")
+    session.run("python", "-m", "pytest", *options, *arguments, env={"TRIOJOB_KILLS": "200"})
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the whole test suite under branch coverage, subprocesses too; fail below the bound."""
     install_wheel(session)

@@ -383,7 +383,9 @@ async def test_a_signal_ends_it_in_order_and_it_says_how_to_go_on(
         told = await read(process.stderr)
         assert await process.wait() == 128 + number
     command = ["triojob", *words, "--header", "X-Key: ...", "--limit", "3", "--resume"]
-    assert told.splitlines()[-1] == f"Stopped. This goes on: {shlex.join(command)}"
+    summary, advice = told.splitlines()[-2:]
+    assert summary.startswith("1 row: 1 ok, 0 failed, in ")
+    assert advice == f"Stopped. This goes on: {shlex.join(command)}"
     assert [record["row"] for record in read_lines(output)] == [0]
     # The app was told, before the process ended.
     assert ended == 2

@@ -200,6 +200,7 @@ class _Run:
         self._progress = Progress(
             before=sink.finished.rows.count,
             estimate=lambda: rows.estimate(self._source.read),
+            is_exact=rows.total is not None,
             quiet=options.quiet,
         )
         self._failed_in_a_row = 0
@@ -207,17 +208,20 @@ class _Run:
 
     async def run(self) -> int:
         """Run to the end of the input; return the exit code."""
-        async with trio.open_nursery() as background:
-            background.start_soon(self._sink.keep_synced)
-            background.start_soon(self._progress.show)
-            async with trio.open_nursery() as workers:
-                for _ in range(self._options.limit):
-                    workers.start_soon(self._work)
-            background.cancel_scope.cancel(reason="all rows are done")
+        try:
+            async with trio.open_nursery() as background:
+                background.start_soon(self._sink.keep_synced)
+                background.start_soon(self._progress.show)
+                async with trio.open_nursery() as workers:
+                    for _ in range(self._options.limit):
+                        workers.start_soon(self._work)
+                background.cancel_scope.cancel(reason="all rows are done")
+        finally:
+            # Also when it is stopped: how far it has come.
+            self._summarize()
         return self._end()
 
     def _end(self) -> int:
-        self._summarize()
         if self._source.failure is not None:
             raise self._source.failure
         if self._gave_up:

@@ -27,16 +27,23 @@ class Progress:
     Args:
         before: How many rows were there already.
         estimate: Returns how many rows there are in all, or None if nobody knows.
+        is_exact: Whether that is no guess.
         quiet: Tell nothing.
     """
 
     def __init__(
-        self, *, before: int, estimate: Callable[[], int | None], quiet: bool = False
+        self,
+        *,
+        before: int,
+        estimate: Callable[[], int | None],
+        is_exact: bool,
+        quiet: bool = False,
     ) -> None:
         self.ok = 0
         self.failed = 0
         self._before = before
         self._estimate = estimate
+        self._of = "of" if is_exact else "of about"
         self._quiet = quiet
         self._began = time.monotonic()
         self._samples: deque[tuple[float, int]] = deque([(self._began, 0)])
@@ -65,7 +72,7 @@ class Progress:
             before: How many rows were there already.
             failed_before: How many of those had failed.
         """
-        words = [f"{self.done:,} rows: {self.ok:,} ok, {self.failed:,} failed"]
+        words = [f"{_rows(self.done)}: {self.ok:,} ok, {self.failed:,} failed"]
         if before:
             failed = f" ({failed_before:,} of them failed)" if failed_before else ""
             words.append(f"{before:,} were there before{failed}")
@@ -106,7 +113,7 @@ class Progress:
     def _words(self) -> str:
         done, total = self._before + self.done, self._estimate()
         rate = self._rate()
-        words = [f"{done:,} of {total:,} rows" if total is not None else f"{done:,} rows"]
+        words = [_rows(done) if total is None else f"{done:,} {self._of} {_rows(total)}"]
         words += [f"{rate:.1f}/s"]
         words += [f"{self.failed:,} failed"] if self.failed else []
         if total is not None and rate > 0:
@@ -120,6 +127,10 @@ class Progress:
             self._samples.popleft()
         then, count = self._samples[0]
         return (self.done - count) / (now - then) if now > then else 0.0
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _duration(seconds: float) -> str:
