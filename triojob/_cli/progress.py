@@ -77,7 +77,7 @@ class Progress:
             failed = f" ({failed_before:,} of them failed)" if failed_before else ""
             words.append(f"{before:,} were there before{failed}")
         rate = self.done / self.seconds if self.seconds else 0.0
-        words.append(f"in {_duration(self.seconds)} ({rate:.1f}/s)")
+        words.append(f"in {_exactly(self.seconds)} ({rate:.1f}/s)")
         return ", ".join(words)
 
     async def show(self) -> None:
@@ -131,6 +131,10 @@ class Progress:
 
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _exactly(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else _duration(seconds)
 
 
 def _duration(seconds: float) -> str:
