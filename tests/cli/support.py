@@ -63,12 +63,14 @@ async def run(*words: str | Path, stdin: bytes = b"", env: Mapping[str, str] | N
 
 
 @asynccontextmanager
-async def started(*words: str | Path) -> AsyncIterator[trio.Process]:
+async def started(
+    *words: str | Path, stdin: int = subprocess.DEVNULL
+) -> AsyncIterator[trio.Process]:
     """Start a command, whose output goes to pipes; it is gone afterwards."""
     with trio.fail_after(SECONDS):
         process = await trio.lowlevel.open_process(
             [*COMMAND, *map(str, words)],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(),

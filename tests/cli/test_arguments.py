@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from tests.servers import description as d
 from tests.servers.description import App
 from triojob import FileInput
-from triojob._cli.arguments import Stdin, read_arguments
+from triojob._cli.arguments import read_arguments, read_stdin
 from triojob._cli.connecting import without_secrets
 from triojob._cli.ending import LOCAL, USAGE, CommandError
 from triojob.gradio._config import AppInfo, EndpointInfo
@@ -38,7 +37,7 @@ def info() -> EndpointInfo:
 
 
 def parse(info: EndpointInfo, *typed: str) -> dict[str, Any]:
-    return read_arguments(info, typed, Stdin())
+    return read_arguments(info, typed, None)
 
 
 @pytest.mark.parametrize(
@@ -97,20 +96,12 @@ def test_a_list_takes_several_arguments_of_its_name(info: EndpointInfo) -> None:
         (["n:=x"], "n of /run: what follows := is no JSON"),
         (["value={x"], "value of /run: this is no JSON"),
         (["file=a.txt"], "file of /run takes a file: file=@a.txt"),
-        (["text=@-", "value=@-"], "only one argument can be @-, standard input"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
-    info: EndpointInfo, typed: list[str], wrong: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    give_stdin(monkeypatch, b"x")
+def test_what_makes_no_sense_is_refused(info: EndpointInfo, typed: list[str], wrong: str) -> None:
     with pytest.raises(CommandError, match=re.escape(wrong)) as caught:
         parse(info, *typed)
     assert caught.value.exit_code == USAGE
-
-
-def give_stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
 
 
 # --- Files ---
@@ -131,14 +122,16 @@ def test_elsewhere_it_is_the_text_in_the_file(info: EndpointInfo, tmp_path: Path
     assert parse(info, f"n=@{path}", f"value=@{path}") == {"n": 5, "value": 5}
 
 
-def test_standard_input_is_a_text_or_a_file(
-    info: EndpointInfo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    give_stdin(monkeypatch, b"from\x00a pipe\n")
-    assert parse(info, "text=@-") == {"text": "from\x00a pipe\n"}
-    give_stdin(monkeypatch, b"\xff\x00")
-    (file,) = parse(info, "file=@-").values()
+def test_standard_input_is_a_text_or_a_file(info: EndpointInfo) -> None:
+    assert read_arguments(info, ["text=@-"], b"from\x00a pipe\n") == {"text": "from\x00a pipe\n"}
+    (file,) = read_arguments(info, ["file=@-"], b"\xff\x00").values()
     assert file.source == b"\xff\x00"
+
+
+async def test_standard_input_is_read_for_one_argument_only() -> None:
+    assert await read_stdin(["text=a", "n:=@-"]) is None
+    with pytest.raises(CommandError, match="only one argument can be @-, standard input"):
+        await read_stdin(["text=@-", "value=@-"])
 
 
 def test_a_file_that_can_not_be_read(info: EndpointInfo, tmp_path: Path) -> None:

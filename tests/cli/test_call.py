@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -308,6 +309,24 @@ async def test_a_signal_cancels_the_call_on_the_server_too(
         assert await read(process.stderr) == "Cancelled.\n"
         assert await process.wait() == 128 + number
     await ended.wait()
+
+
+@needs_signals
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("call", "http://127.0.0.1:9", "/x", "text=@-"),
+        ("map", "http://127.0.0.1:9", "/x", "--input", "-", "--format", "csv", "--output", "-"),
+    ],
+)
+async def test_a_signal_ends_the_wait_for_standard_input(words: tuple[str, ...]) -> None:
+    async with started(*words, "--verbose", stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        # It takes from the pipe what is more than that has room for, and so it reads.
+        await process.stdin.send_all(b"x" * 2**20)
+        process.send_signal(2)
+        assert (await read(process.stderr)).splitlines()[-1] in ("Cancelled.", "Stopped.")
+        assert await process.wait() == 130
 
 
 @needs_signals

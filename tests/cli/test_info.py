@@ -19,7 +19,7 @@ from tests.servers import description as d
 from tests.servers.scripted import ScriptedServer
 from triojob import Client, EndpointNotFound
 from triojob._cli.app import cli
-from triojob._cli.arguments import Stdin, read_arguments
+from triojob._cli.arguments import read_arguments
 from triojob._cli.completion import complete_arguments, script_for
 from triojob._cli.info import info
 
@@ -151,7 +151,7 @@ async def test_every_example_for_the_shell_fits_its_endpoint(
         for described in found["endpoints"]:
             words = shlex.split(described["examples"]["shell"])
             endpoint = client.endpoint(words[3])._info
-            values = read_arguments(endpoint, words[4:], Stdin())
+            values = read_arguments(endpoint, words[4:], None)
             encoded = [v for v in values.values() if "FileInput" not in repr(v)]
             if len(encoded) == len(values):
                 endpoint.encode((), values, validate=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,28 @@ async def test_it_is_synced_while_it_is_open(
         assert synced == 1
         nursery.cancel_scope.cancel()
     ledger.close()
+
+
+def test_after_a_write_that_fails_there_is_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line after half of a line would be garbage in the midst."""
+    path = tmp_path / "out.jsonl"
+    ledger = Ledger(str(path), MADE_BY)
+    ledger.write(record(0))
+
+    def fail(descriptor: int, data: bytes) -> None:
+        os.write(descriptor, data[:7])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("triojob._cli.ledger.write_all", fail)
+        with pytest.raises(OSError, match=r"No space left on device: .*out\.jsonl"):
+            ledger.write(record(1))
+    with pytest.raises(OSError, match=r"No space left on device: .*out\.jsonl"):
+        ledger.write(record(2))
+    ledger.close()
+    assert reopened(path).rows.count == 1
 
 
 # --- Refused ---

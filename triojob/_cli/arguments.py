@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import difflib
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import trio
 
 from triojob import handle_file
 
@@ -46,26 +47,33 @@ class Argument:
         return cls(name, text, is_json)
 
 
-class Stdin:
-    """Standard input, which one argument may take."""
+async def read_stdin(typed: Sequence[str]) -> bytes | None:
+    """Return all of standard input, if one of the arguments takes it.
 
-    def __init__(self) -> None:
-        self._taken = False
+    Being cancelled ends the waiting.
 
-    def read(self) -> bytes:
-        """Return all of it.
-
-        Raises:
-            CommandError: It was taken before.
-        """
-        if self._taken:
-            raise CommandError("only one argument can be @-, standard input")
-        self._taken = True
-        return sys.stdin.buffer.read()
+    Raises:
+        CommandError: Several arguments take it.
+    """
+    takers = [word for word in typed if word.partition("=")[2] == "@-" and ":=" not in word]
+    if not takers:
+        return None
+    if len(takers) > 1:
+        raise CommandError("only one argument can be @-, standard input")
+    return await trio.to_thread.run_sync(_read_all, abandon_on_cancel=True)
 
 
-def read_arguments(info: EndpointInfo, typed: Sequence[str], stdin: Stdin) -> dict[str, Any]:
+def _read_all() -> bytes:
+    # By a file object of our own: Python locks its own one when it ends, which a thread that
+    # still waits would keep it from.
+    return open(0, "rb", closefd=False).read()
+
+
+def read_arguments(info: EndpointInfo, typed: Sequence[str], stdin: bytes | None) -> dict[str, Any]:
     """Return the values of a call by parameter; a list takes several arguments of one name.
+
+    Args:
+        stdin: What `read_stdin` returned.
 
     Raises:
         CommandError: An argument makes no sense, or a file can't be read.
@@ -94,7 +102,9 @@ def unknown_parameter(info: EndpointInfo, name: str) -> str:
     return f"{info.name} takes {', '.join(names) or 'nothing'}, but not {name!r}{hint}"
 
 
-def _value_of(info: EndpointInfo, parameter: Parameter, argument: Argument, stdin: Stdin) -> Any:
+def _value_of(
+    info: EndpointInfo, parameter: Parameter, argument: Argument, stdin: bytes | None
+) -> Any:
     where = f"{argument.name} of {info.name}"
     if argument.is_json:
         try:
@@ -114,12 +124,12 @@ def _value_of(info: EndpointInfo, parameter: Parameter, argument: Argument, stdi
         raise CommandError(f"{where}: {exc}") from None
 
 
-def _from_file(parameter: Parameter, path: str, where: str, stdin: Stdin) -> Any:
+def _from_file(parameter: Parameter, path: str, where: str, stdin: bytes | None) -> Any:
     if parameter.takes_files:
-        file = handle_file(stdin.read(), "stdin") if path == "-" else handle_file(path)
+        file = handle_file(stdin or b"", "stdin") if path == "-" else handle_file(path)
         return [file] if parameter.kind == "array" else file
     try:
-        data = stdin.read() if path == "-" else Path(path).read_bytes()
+        data = (stdin or b"") if path == "-" else Path(path).read_bytes()
         text = data.decode("utf-8-sig")
     except OSError as exc:
         raise CommandError(f"{where}: {exc.strerror}: {path!r}", LOCAL) from None

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from triojob import Job, JobGroup, LogMessage, Status, StatusUpdate
 
-from .arguments import Stdin, read_arguments
+from .arguments import read_arguments, read_stdin
 from .connecting import Connection, time_limit
 from .demo_stage import describe
 from .ending import CommandError
@@ -45,10 +45,11 @@ async def call(connection: Connection, options: CallOptions) -> int:
         OSError: A file can't be written.
     """
     what = options.endpoint or "the call"
+    stdin = await read_stdin(options.arguments)
     with time_limit(options.timeout, what):
         async with connection.open() as client:
             endpoint = client.endpoint(options.endpoint)
-            values = read_arguments(endpoint._info, options.arguments, Stdin())
+            values = read_arguments(endpoint._info, options.arguments, stdin)
             with closing(StatusLine(quiet=options.quiet)) as status:
                 async with JobGroup() as group:
                     try:

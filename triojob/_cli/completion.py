@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 from triojob import TriojobError
 
 from ..gradio._config import AppInfo
-from .connecting import Connection
+from .connecting import Connection, read_login
 from .ending import CommandError
 
 SECONDS = 2.0
@@ -65,19 +65,18 @@ def _first_line(text: str) -> str:
 def _ask(context: click.Context) -> AppInfo | None:
     options = context.params
     url = options.get("url")
-    auth = options.get("auth")
-    if not url or (auth and ":" not in auth and not auth.startswith("@")):
-        return None  # a password would have to be asked for
-    connection = Connection(
-        url,
-        auth,
-        options.get("token"),
-        options.get("oauth_token"),
-        options.get("headers") or (),
-        options.get("ca"),
-        insecure=bool(options.get("insecure")),
-    )
+    if not url:
+        return None
     with contextlib.suppress(TriojobError, CommandError, OSError):
+        connection = Connection(
+            url,
+            read_login(options.get("auth"), ask=False),
+            options.get("token"),
+            options.get("oauth_token"),
+            options.get("headers") or (),
+            options.get("ca"),
+            insecure=bool(options.get("insecure")),
+        )
         return trio.run(_describe, connection)
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import signal
 import ssl
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
@@ -63,7 +64,7 @@ class Connection:
     """Where an app is, and how to get in."""
 
     url: str
-    auth: str | None = field(default=None, repr=False)
+    login: tuple[str, str] | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     oauth_token: str | None = field(default=None, repr=False)
     headers: tuple[str, ...] = field(default=(), repr=False)
@@ -87,7 +88,7 @@ class Connection:
         try:
             client = Client(
                 self.url,
-                auth=self._login(),
+                auth=self.login,
                 token=_token(self.token),
                 oauth_token=_secret("--oauth-token", self.oauth_token),
                 headers=dict(self._headers()),
@@ -100,16 +101,6 @@ class Connection:
             raise CommandError(str(exc)) from None
         async with client:
             yield client
-
-    def _login(self) -> tuple[str, str] | None:
-        if not self.auth:
-            return None
-        user, colon, password = _secret("--auth", self.auth).partition(":")
-        if not user:
-            raise CommandError("--auth is USER, USER:PASSWORD or @FILE")
-        if not colon:
-            password = click.prompt(f"Password of {user}", hide_input=True, err=True)
-        return user, password
 
     def _headers(self) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
@@ -174,8 +165,18 @@ def connects(command: Callable[..., Any]) -> Callable[..., Any]:
         verbose: bool,
         **rest: Any,
     ) -> Any:
+        # Asked for before Trio runs, which would keep Ctrl-C from the prompt.
+        try:
+            login = read_login(auth, ask=True)
+        except click.Abort:
+            if not sys.stdin.isatty():
+                raise CommandError(
+                    "--auth USER asks for a password, and nobody is there to type it: "
+                    "use TRIOJOB_AUTH or --auth @FILE"
+                ) from None
+            click.get_current_context().exit(128 + signal.SIGINT)
         connection = Connection(
-            url, auth, token, oauth_token, headers, ca, insecure=insecure, verbose=verbose
+            url, login, token, oauth_token, headers, ca, insecure=insecure, verbose=verbose
         )
         return command(connection, **rest)
 
@@ -183,6 +184,29 @@ def connects(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+def read_login(given: str | None, *, ask: bool) -> tuple[str, str] | None:
+    """Return user name and password, or None if there are none.
+
+    Args:
+        given: What ``--auth`` has.
+        ask: Whether to ask for a password that is missing; else there is no login.
+
+    Raises:
+        CommandError: It makes no sense.
+        Abort: Ctrl-C at the prompt.
+    """
+    if not given:
+        return None
+    user, colon, password = _secret("--auth", given).partition(":")
+    if not user:
+        raise CommandError("--auth is USER, USER:PASSWORD or @FILE")
+    if not colon:
+        if not ask:
+            return None
+        password = click.prompt(f"Password of {user}", hide_input=True, err=True)
+    return user, password
 
 
 def _secret(option: str, given: str | None) -> Any:

@@ -109,6 +109,9 @@ class Ledger:
         OSError: It can't be read or written.
     """
 
+    is_screen = False
+    """Whether it is a terminal that people look at."""
+
     def __init__(
         self,
         path: str,
@@ -124,6 +127,7 @@ class Ledger:
         self.finished = Finished()
         self._notes = self.path.with_name(f"{self.path.name}.triojob")
         self._unsynced = False
+        self._failure: OSError | None = None
         self._output = -1
         if self._has_rows() and not self._notes.exists():
             # Leave no file of ours beside one that is none.
@@ -221,9 +225,16 @@ class Ledger:
         """Append the line of a finished row, which the system has when this returns.
 
         Raises:
-            OSError: It can't be written; what was written of it is dropped by a resume.
+            OSError: It can't be written, nor can anything after that: what was written of it has
+                to stay the last, for a resume to drop it.
         """
-        write_all(self._output, encode_line(to_json(record)))
+        if self._failure is None:
+            try:
+                write_all(self._output, encode_line(to_json(record)))
+            except OSError as exc:
+                self._failure = exc
+        if self._failure is not None:
+            raise OSError(self._failure.errno, self._failure.strerror, str(self.path))
         self._unsynced = True
 
     async def keep_synced(self) -> None:

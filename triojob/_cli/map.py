@@ -15,6 +15,7 @@ import trio
 
 from triojob import Endpoint, Job, JobCancelled, JobGroup, Retry, TriojobError
 
+from .arguments import read_stdin
 from .connecting import Connection, without_secrets
 from .ending import (
     APP_ERROR,
@@ -32,7 +33,7 @@ from .ledger import Finished, Ledger
 from .outputs import Saver, as_data, files_in
 from .plan import Plan, PlanOptions
 from .progress import Progress
-from .rows import Format, Row, Rows
+from .rows import Format, Row, Rows, open_rows
 from .source import Source
 from .terminal import Stdout, encode_line, printable, to_json, write_json
 
@@ -83,19 +84,21 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
         TriojobError: The app can't be reached.
         OSError: A file can't be written.
     """
-    with closing(Rows(options.source, options.form)) as rows:
+    stdin = await read_stdin(options.plan.constants)
+    with closing(await open_rows(options.source, options.form)) as rows:
         # More calls than that wait inside the client.
         streams = options.limit if options.limit > _USUAL_STREAMS else None
         async with connection.open(max_streams=streams) as client:
             endpoint = client.endpoint(options.endpoint)
-            plan = Plan(endpoint._info, options.plan)
+            plan = Plan(endpoint._info, options.plan, stdin)
             if rows.columns is not None:
                 plan.check_columns(rows.columns)
                 _tell_unused(plan.unused(rows.columns), options)
             if endpoint._info.stateful:
                 _tell(f"{endpoint.name} keeps State: one row is called after the other", options)
             made_by = {"url": client.src, "endpoint": endpoint.name}
-            with closing(_open_sink(options, made_by)) as sink:
+            # In a thread: it reads an output that is there.
+            with closing(await trio.to_thread.run_sync(_open_sink, options, made_by)) as sink:
                 return await _Run(options, rows, plan, endpoint, sink).run()
 
 
@@ -120,6 +123,7 @@ class _Pipe:
     def __init__(self) -> None:
         self.finished = Finished()
         self._stdout = Stdout()
+        self.is_screen = self._stdout.is_terminal
 
     def write(self, record: Mapping[str, Any]) -> None:
         self._stdout.write_now(encode_line(to_json(record)))
@@ -201,7 +205,7 @@ class _Run:
             before=sink.finished.rows.count,
             estimate=lambda: rows.estimate(self._source.read),
             is_exact=rows.total is not None,
-            quiet=options.quiet,
+            quiet=options.quiet or sink.is_screen,
         )
         self._failed_in_a_row = 0
         self._last_code = 0

@@ -12,7 +12,7 @@ from triojob import handle_file
 from ..gradio._config import EndpointInfo
 from ..gradio._parameters import Parameter
 from ..gradio._wire import is_list
-from .arguments import Stdin, from_text, read_arguments, unknown_parameter
+from .arguments import from_text, read_arguments, unknown_parameter
 from .ending import CommandError
 from .ledger import digest_of
 from .rows import Row
@@ -35,14 +35,19 @@ class PlanOptions:
 class Plan:
     """Which column goes to which parameter of an endpoint.
 
+    Args:
+        stdin: What `read_stdin` returned for the constants.
+
     Raises:
         CommandError: The options name what isn't there, or contradict each other.
     """
 
-    def __init__(self, info: EndpointInfo, options: PlanOptions) -> None:
+    def __init__(
+        self, info: EndpointInfo, options: PlanOptions, stdin: bytes | None = None
+    ) -> None:
         self._info = info
         self._options = options
-        self._constants = read_arguments(info, options.constants, Stdin())
+        self._constants = read_arguments(info, options.constants, stdin)
         renamed: dict[str, str] = {}
         names = [parameter.name for parameter in info.parameters]
         for pair in options.columns:

@@ -47,6 +47,14 @@ class Row:
     """What is wrong with it, or None."""
 
 
+async def open_rows(path: str, form: Format | None) -> Rows:
+    """Return the rows of a file, or of standard input; see `Rows`.
+
+    Being cancelled ends the waiting for the first line of standard input.
+    """
+    return await trio.to_thread.run_sync(Rows, path, form, abandon_on_cancel=path == "-")
+
+
 class Rows:
     """The rows of a file, or of standard input.
 
