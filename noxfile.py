@@ -118,7 +118,7 @@ def lowest(session: nox.Session) -> None:
     session.run(
         *("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-deps"),
         *("--resolution=lowest-direct", f"--python-version={session.python}"),
-        *("--extra=cli", "--extra=otel", "--extra=spaces"),
+        *("--extra=cli", "--extra=otel", "--extra=parquet", "--extra=spaces"),
         *("--output-file", str(pins), str(PYPROJECT)),
     )
     session.log("the oldest: %s", ", ".join(pins.read_text().split()))
