@@ -24,6 +24,12 @@ if sys.version_info < (3, 11):
 # Only here to end a test that hangs.
 SECONDS = 100
 COMMAND = (sys.executable, "-m", "triojob")
+# Runs a program in a terminal: its own stdin and stdout are the keyboard and the screen.
+IN_TERMINAL = (
+    sys.executable,
+    "-c",
+    "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))",
+)
 needs_signals = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs POSIX signals")
 
 

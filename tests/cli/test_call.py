@@ -320,7 +320,7 @@ async def test_a_signal_cancels_the_call_on_the_server_too(
     ],
 )
 async def test_a_signal_ends_the_wait_for_standard_input(words: tuple[str, ...]) -> None:
-    async with started(*words, "--verbose", stdin=subprocess.PIPE) as process:
+    async with started(*words, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         # It takes from the pipe what is more than that has room for, and so it reads.
         await process.stdin.send_all(b"x" * 2**20)

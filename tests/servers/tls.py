@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
 import trustme
 
@@ -18,6 +19,10 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert(name).configure_cert(context)
         return context
+
+    def write(self, path: Path) -> None:
+        """Write its certificate to a file."""
+        self._authority.cert_pem.write_to_path(str(path))
 
     def client(self) -> ssl.SSLContext:
         """Make the settings of a client that knows the authority."""

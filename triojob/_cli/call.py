@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from triojob import Job, JobGroup, LogMessage, Status, StatusUpdate
+from triojob import Job, JobGroup, LogMessage, StatusUpdate
 
+from .._live._picture import describe, progress
+from .._live._text import one_line
 from .arguments import read_arguments, read_stdin
 from .connecting import Connection, time_limit
-from .demo_stage import describe
 from .ending import CommandError
 from .outputs import Saver, as_data, as_text, files_in
 from .terminal import Stdout, printable
@@ -155,7 +156,7 @@ class StatusLine:
             if isinstance(update, LogMessage):
                 self._tell(update)
             elif isinstance(update, StatusUpdate) and self._live is not None:
-                self._live.update(Text(printable(_words_for(update))), refresh=True)
+                self._live.update(Text(_words_for(update)), refresh=True)
 
     def _tell(self, log: LogMessage) -> None:
         if not self._quiet:
@@ -176,12 +177,6 @@ class StatusLine:
 
 
 def _words_for(status: StatusUpdate) -> str:
-    words = "starting" if status.code is Status.STARTING else describe(status)[0]
-    for unit in status.progress_data or ():
-        if unit.progress is not None:
-            words += f"  {unit.progress:.0%}"
-        elif unit.index is not None:
-            words += f"  {unit.index:g}" + (f"/{unit.length:g}" if unit.length else "")
-            words += f" {unit.unit or ''}"
-        words += f" {unit.desc or ''}"
-    return words
+    words = [describe(status)[0], progress(status, 0)[1]]
+    words += [one_line(unit.desc) for unit in status.progress_data or () if unit.desc]
+    return "  ".join(filter(None, words))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Callable
-from datetime import timedelta
 
 import click
 import trio
@@ -15,10 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from .._live._pace import Pace, duration, per_second
+
 FRAME_SECONDS = 0.1
 LINE_SECONDS = 10.0
-_WINDOW_SECONDS = 30.0
-"""The rate is that of the last half minute, so that it follows what the app does."""
 
 
 class Progress:
@@ -41,12 +38,11 @@ class Progress:
     ) -> None:
         self.ok = 0
         self.failed = 0
-        self._before = before
+        self._pace = Pace(trio.current_time())
+        self._pace.credit(before)
         self._estimate = estimate
         self._of = "of" if is_exact else "of about"
         self._quiet = quiet
-        self._began = time.monotonic()
-        self._samples: deque[tuple[float, int]] = deque([(self._began, 0)])
 
     @property
     def done(self) -> int:
@@ -56,10 +52,11 @@ class Progress:
     @property
     def seconds(self) -> float:
         """For how long it has been going on."""
-        return time.monotonic() - self._began
+        return trio.current_time() - self._pace.began
 
     def add(self, *, ok: bool) -> None:
         """Count a row."""
+        self._pace.count(trio.current_time())
         if ok:
             self.ok += 1
         else:
@@ -76,8 +73,8 @@ class Progress:
         if before:
             failed = f" ({failed_before:,} of them failed)" if failed_before else ""
             words.append(f"{before:,} were there before{failed}")
-        rate = self.done / self.seconds if self.seconds else 0.0
-        words.append(f"in {_exactly(self.seconds)} ({rate:.1f}/s)")
+        rate = f" ({per_second(self.done / self.seconds)})" if self.done and self.seconds else ""
+        words.append(f"in {duration(self.seconds)}{rate}")
         return ", ".join(words)
 
     async def show(self) -> None:
@@ -89,10 +86,9 @@ class Progress:
             while True:
                 await trio.sleep(LINE_SECONDS)
                 click.echo(self._words(), err=True)
-        # `auto_refresh` would be a thread.
         live = Live(
             console=console,
-            auto_refresh=False,
+            auto_refresh=False,  # which would be a thread
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -105,37 +101,20 @@ class Progress:
     def _bar(self) -> Table:
         total = self._estimate()
         table = Table.grid(padding=(0, 1))
-        done = self._before + self.done
-        bar = ProgressBar(total=total, completed=done, width=24, pulse=total is None)
+        bar = ProgressBar(total=total, completed=self._pace.done, width=24, pulse=total is None)
         table.add_row(bar, Text(self._words()))
         return table
 
     def _words(self) -> str:
-        done, total = self._before + self.done, self._estimate()
-        rate = self._rate()
+        now, done = trio.current_time(), self._pace.done
+        self._pace.total = total = self._estimate()
+        rate, eta = self._pace.rate(now), self._pace.eta(now)
         words = [_rows(done) if total is None else f"{done:,} {self._of} {_rows(total)}"]
-        words += [f"{rate:.1f}/s"]
+        words += [] if rate is None else [per_second(rate)]
         words += [f"{self.failed:,} failed"] if self.failed else []
-        if total is not None and rate > 0:
-            words.append(f"ETA {_duration(max(0, total - done) / rate)}")
+        words += [] if eta is None else [f"ETA {duration(eta)}"]
         return ", ".join(words)
-
-    def _rate(self) -> float:
-        now = time.monotonic()
-        self._samples.append((now, self.done))
-        while self._samples[1][0] < now - _WINDOW_SECONDS:
-            self._samples.popleft()
-        then, count = self._samples[0]
-        return (self.done - count) / (now - then) if now > then else 0.0
 
 
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _exactly(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else _duration(seconds)
-
-
-def _duration(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
