@@ -13,6 +13,7 @@ from typing import Any
 import click
 import trio
 
+import triojob
 from triojob import Endpoint, Job, JobCancelled, JobGroup, Retry, TriojobError
 
 from .arguments import read_stdin
@@ -198,7 +199,6 @@ class _Run:
             plan,
             sink.finished,
             output=options.output,
-            rate=options.rate,
             on_columns=lambda columns: _tell_unused(plan.unused(columns), options),
         )
         self._progress = Progress(
@@ -212,22 +212,29 @@ class _Run:
 
     async def run(self) -> int:
         """Run to the end of the input; return the exit code."""
+        failure: CommandError | None = None
+        limit, rate = self._options.limit, self._options.rate
         try:
             async with trio.open_nursery() as background:
                 background.start_soon(self._sink.keep_synced)
                 background.start_soon(self._progress.show)
-                async with trio.open_nursery() as workers:
-                    for _ in range(self._options.limit):
-                        workers.start_soon(self._work)
+                calls = triojob.map(self._call, self._source, limit=limit, rate=rate, ordered=False)
+                async with calls as ended:
+                    try:
+                        async for _ in ended:
+                            # Each row has written its own line, at the moment it was finished.
+                            self._source.stopped = self._gave_up
+                    except CommandError as exc:
+                        failure = exc
                 background.cancel_scope.cancel(reason="all rows are done")
         finally:
             # Also when it is stopped: how far it has come.
             self._summarize()
+        if failure is not None:
+            raise failure
         return self._end()
 
     def _end(self) -> int:
-        if self._source.failure is not None:
-            raise self._source.failure
         if self._gave_up:
             raise CommandError(
                 f"stopped, as {self._failed_in_a_row} rows in a row have failed (--give-up); "
@@ -255,10 +262,6 @@ class _Run:
             )
         elif not self._options.quiet:
             click.echo(progress.summary(before.rows.count, before.failed), err=True)
-
-    async def _work(self) -> None:
-        while not self._gave_up and (row := await self._source.next()) is not None:
-            await self._call(row)
 
     async def _call(self, row: Row) -> None:
         outcome = _Outcome(row)

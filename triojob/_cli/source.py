@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-import trio
-
 from .ending import CommandError
 from .ledger import BLOCK, Finished
 from .plan import Plan
@@ -14,7 +12,7 @@ from .rows import Row, Rows
 
 
 class Source:
-    """Hands out the rows that are not finished yet, at the rate that is asked for.
+    """Iterates over the rows that are not finished yet.
 
     Of a resumed run the finished rows are compared with the input, block by block, before any row
     of a block is handed out.
@@ -22,7 +20,6 @@ class Source:
     Args:
         finished: The rows to leave out.
         output: Where those are, for people.
-        rate: How many rows to hand out in a second at most, evenly apart; None for no bound.
         on_columns: Called once with the names of the columns, if only the rows tell them.
     """
 
@@ -33,13 +30,12 @@ class Source:
         finished: Finished,
         *,
         output: str,
-        rate: float | None,
         on_columns: Callable[[Iterable[str]], object],
     ) -> None:
         self.read = 0
         """How many rows have been read."""
-        self.failure: CommandError | None = None
-        """Why the input ended early, or None."""
+        self.stopped = False
+        """Whether to hand out no more."""
         self._rows = rows
         self._plan = plan
         self._finished = finished
@@ -47,28 +43,25 @@ class Source:
         self._on_columns: Callable[[Iterable[str]], object] | None = on_columns
         if rows.columns is not None:
             self._on_columns = None
-        self._turn = trio.Lock()
         self._ready: deque[Row] = deque()
         self._block: list[Row] = []
-        self._pause = 0.0 if rate is None else 1 / rate
-        self._next_start = 0.0
         self._ended = False
 
-    async def next(self) -> Row | None:
-        """Return the next row when its time has come; None at the end of the input."""
-        async with self._turn:
-            while not self._ready and not self._ended:
-                try:
-                    await self._fill()
-                except CommandError as exc:
-                    # What is under way goes on to its end.
-                    self.failure, self._ended = exc, True
-            if not self._ready:
-                return None
-            if self._pause:
-                await trio.sleep_until(self._next_start)
-                self._next_start = max(self._next_start, trio.current_time()) + self._pause
-            return self._ready.popleft()
+    def __aiter__(self) -> Source:
+        return self
+
+    async def __anext__(self) -> Row:
+        """Return the next row.
+
+        Raises:
+            StopAsyncIteration: That was the last one, or it was stopped.
+            CommandError: The input is broken from here on, or another one.
+        """
+        while not (self._ready or self._ended or self.stopped):
+            await self._fill()
+        if self.stopped or not self._ready:
+            raise StopAsyncIteration
+        return self._ready.popleft()
 
     async def _fill(self) -> None:
         batch = await self._rows.next_batch()
