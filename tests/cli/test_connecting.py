@@ -101,7 +101,11 @@ async def test_a_space_by_its_name(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().err == ""
 
 
-def test_nobody_to_ask_for_a_password() -> None:
+def test_nobody_to_ask_for_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    def prompt(_text: str, **_options: Any) -> str:
+        raise click.Abort  # as at the end of standard input
+
+    monkeypatch.setattr(click, "prompt", prompt)
     done = CliRunner().invoke(cli, ["info", "http://127.0.0.1:9", "--auth", "ada"])
     assert done.exit_code == 2
     assert "use TRIOJOB_AUTH or --auth @FILE" in done.output
