@@ -212,6 +212,16 @@ async def test_rows_of_a_session_with_state_are_called_one_by_one(
     assert "30 rows: 30 ok, 0 failed, in " in told
 
 
+async def test_a_first_row_that_lacks_a_column_stops_it_before_a_call(
+    scripted: ScriptedServer, work: Work, tmp_path: Path, output: Path
+) -> None:
+    source = write_rows(tmp_path / "in.jsonl", [{"txt": "a"}, {"text": "b"}])
+    with pytest.raises(CommandError, match=r"no column 'text' for text of /work \(is it 'txt'\?\)"):
+        await map_rows(connection(scripted.url), map_options(source, output))
+    assert not work.calls
+    assert not read_lines(output)
+
+
 # --- Going on ---
 
 
@@ -302,7 +312,9 @@ async def test_it_gives_up_when_nothing_works(
     scripted: ScriptedServer, work: Work, source: Path, output: Path
 ) -> None:
     scripted.fault("POST", "/queue/join", Answer(429))
-    with pytest.raises(CommandError, match=r"stopped, as \d+ rows in a row have failed") as caught:
+    with pytest.raises(
+        CommandError, match=r"stopped, as \d+ rows in a row .* by TooMany"
+    ) as caught:
         await map_rows(connection(scripted.url), map_options(source, output, give_up=5, limit=2))
     assert caught.value.exit_code == 6
     assert 5 <= len(read_lines(output)) <= 6

@@ -236,7 +236,7 @@ def test_options_that_make_no_sense(
 
 def test_what_an_input_lacks_is_said_before_anything_is_called() -> None:
     plan().check_columns(["text"])
-    with pytest.raises(CommandError, match=r"no column 'text' for text of /run; is it 'txt'\?"):
+    with pytest.raises(CommandError, match=r"no column 'text' for text of /run \(is it 'txt'\?\)"):
         plan().check_columns(["txt"])
     with pytest.raises(CommandError, match="no column 'prompt' for text"):
         plan(columns=["text=prompt"]).check_columns(["text"])

@@ -237,6 +237,9 @@ class Ledger:
             raise OSError(self._failure.errno, self._failure.strerror, str(self.path))
         self._unsynced = True
 
+    async def flush(self) -> None:
+        """Return at once: what was written is out of this process."""
+
     async def keep_synced(self) -> None:
         """Sync to the disk every second, until cancelled."""
         while True:

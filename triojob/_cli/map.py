@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,7 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
             endpoint = client.endpoint(options.endpoint)
             plan = Plan(endpoint._info, options.plan, stdin)
             if rows.columns is not None:
-                plan.check_columns(rows.columns)
-                _tell_unused(plan.unused(rows.columns), options)
+                _check_columns(plan, rows.columns, options)
             if endpoint._info.stateful:
                 _tell(f"{endpoint.name} keeps State: one row is called after the other", options)
             made_by = {"url": client.src, "endpoint": endpoint.name}
@@ -125,34 +124,42 @@ class _Pipe:
         self.finished = Finished()
         self._stdout = Stdout()
         self.is_screen = self._stdout.is_terminal
+        self._pending = b""
+        self._turn = trio.Lock()
 
     def write(self, record: Mapping[str, Any]) -> None:
-        self._stdout.write_now(encode_line(to_json(record)))
+        """Take the line of a finished row."""
+        self._pending += encode_line(to_json(record))
+
+    async def flush(self) -> None:
+        """Wait until the reader has what was taken."""
+        async with self._turn:
+            data, self._pending = self._pending, b""
+            await self._stdout.write_bytes(data)
 
     async def keep_synced(self) -> None:
+        """Do nothing until cancelled."""
         await trio.sleep_forever()
 
     def close(self) -> None:
-        pass
+        """Leave it open: it is not ours."""
 
 
 @dataclass(frozen=True)
 class _CountedRetry(Retry):
-    """A policy that counts how many attempts it has allowed."""
+    """A policy for one row that counts the attempts."""
+
+    made: int = field(default=1, init=False)
+    """How many there have been."""
 
     def pause(
         self, error: BaseException, attempt: int, elapsed: float, chance: float
     ) -> float | None:
+        """Return for how long to wait; count the attempt after that."""
         seconds = super().pause(error, attempt, elapsed, chance)
         if seconds is not None:
-            self.__dict__["attempts_made"] = attempt + 1
+            object.__setattr__(self, "made", attempt + 1)
         return seconds
-
-    @property
-    def made(self) -> int:
-        """How many attempts there have been."""
-        made: int = self.__dict__.get("attempts_made", 1)
-        return made
 
 
 class _Outcome:
@@ -180,7 +187,7 @@ class _Outcome:
 
 
 class _Run:
-    """One run: the workers, what they share, and how it ends."""
+    """One run: the calls of its rows, what they share, and how it ends."""
 
     def __init__(
         self,
@@ -199,7 +206,7 @@ class _Run:
             plan,
             sink.finished,
             output=options.output,
-            on_columns=lambda columns: _tell_unused(plan.unused(columns), options),
+            on_columns=lambda columns: _check_columns(plan, columns, options),
         )
         self._progress = Progress(
             before=sink.finished.rows.count,
@@ -209,6 +216,7 @@ class _Run:
         )
         self._failed_in_a_row = 0
         self._last_code = 0
+        self._last_error = ""
 
     async def run(self) -> int:
         """Run to the end of the input; return the exit code."""
@@ -229,7 +237,8 @@ class _Run:
                 background.cancel_scope.cancel(reason="all rows are done")
         finally:
             # Also when it is stopped: how far it has come.
-            self._summarize()
+            if failure is None or self._progress.done:
+                self._summarize()
         if failure is not None:
             raise failure
         return self._end()
@@ -237,8 +246,8 @@ class _Run:
     def _end(self) -> int:
         if self._gave_up:
             raise CommandError(
-                f"stopped, as {self._failed_in_a_row} rows in a row have failed (--give-up); "
-                f"to go on, and call those that failed again: "
+                f"stopped, as {self._failed_in_a_row} rows in a row have failed (--give-up), "
+                f"the last by {self._last_error}; this goes on and calls them again: "
                 f"{resume_command('--retry-failed')}",
                 self._last_code,
             )
@@ -265,7 +274,7 @@ class _Run:
 
     async def _call(self, row: Row) -> None:
         outcome = _Outcome(row)
-        retry = _CountedRetry(**{f.name: getattr(self._options.retry, f.name) for f in _RETRY})
+        retry = _CountedRetry(**asdict(self._options.retry))
         try:
             with trio.move_on_after(self._options.timeout or float("inf")) as limit:
                 await self._attempt(outcome, retry)
@@ -276,6 +285,7 @@ class _Run:
             # Also when all is being cancelled: what was finished by then is finished.
             if outcome.kind is not None:
                 self._write(outcome, retry.made)
+        await self._sink.flush()
 
     async def _attempt(self, outcome: _Outcome, retry: Retry) -> None:
         """Make the call and note how it ended; a cancelled one has not ended."""
@@ -347,13 +357,11 @@ class _Run:
         is_ok = outcome.kind == "ok"
         self._progress.add(ok=is_ok)
         self._failed_in_a_row = 0 if is_ok else self._failed_in_a_row + 1
-        if not is_ok:
+        if outcome.error is not None:
+            self._last_error = ": ".join(outcome.error.values())
             self._last_code = next(
                 (code for code, kind in _KINDS.items() if kind == outcome.kind), APP_ERROR
             )
-
-
-_RETRY = fields(Retry)
 
 
 def _tell(words: str, options: MapOptions) -> None:
@@ -361,9 +369,12 @@ def _tell(words: str, options: MapOptions) -> None:
         click.echo(printable(words), err=True)
 
 
-def _tell_unused(columns: Sequence[str], options: MapOptions) -> None:
-    if columns:
-        _tell(f"columns not used: {', '.join(columns)}", options)
+def _check_columns(plan: Plan, columns: Iterable[str], options: MapOptions) -> None:
+    """Refuse an input that lacks a column, and say which ones go nowhere."""
+    plan.check_columns(columns)
+    unused = plan.unused(columns)
+    if unused:
+        _tell(f"columns not used: {', '.join(unused)}", options)
 
 
 def resume_command(*more: str) -> str:

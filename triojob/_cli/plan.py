@@ -80,11 +80,11 @@ class Plan:
         for parameter, column in self._columns:
             if column not in there and (parameter.required or parameter.name in self._renamed):
                 near = difflib.get_close_matches(column, there, 1, 0.5)
-                hint = f"; is it {near[0]!r}?" if near else ""
+                hint = f" (is it {near[0]!r}?)" if near else ""
                 raise CommandError(
                     f"the input has no column {column!r} for {parameter.name} of "
-                    f"{self._info.name}{hint} Say --column {parameter.name}=COLUMN, or give "
-                    f"{parameter.name}=value for all rows; there are {', '.join(there)}"
+                    f"{self._info.name}{hint}: say --column {parameter.name}=COLUMN, or give "
+                    f"{parameter.name}=VALUE for all rows; there are {', '.join(there)}"
                 )
         if self._options.key is not None and self._options.key not in there:
             raise CommandError(f"--key: the input has no column {self._options.key!r}")

@@ -87,14 +87,6 @@ class Stdout:
         if data:
             await trio.to_thread.run_sync(write_all, self._descriptor, data, abandon_on_cancel=True)
 
-    def write_now(self, data: bytes) -> None:
-        """Write bytes as they are, and wait for a reader who takes its time.
-
-        Raises:
-            BrokenPipeError: Nobody reads them.
-        """
-        write_all(self._descriptor, data)
-
     async def write(self, text: str) -> None:
         """Write a text; on a terminal without what would control it."""
         shown = printable(text) if self.is_terminal else text
