@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.servers import description as d
-from tests.servers.description import App
 from triojob import FileInput
 from triojob._cli.arguments import read_arguments, read_stdin
 from triojob._cli.connecting import without_secrets
 from triojob._cli.ending import LOCAL, USAGE, CommandError
 from triojob.gradio._config import AppInfo, EndpointInfo
+from triojob.testing import components as d
+from triojob.testing._description import App
 
 KINDS = {
     "text": d.textbox("text"),

@@ -13,12 +13,12 @@ import trio
 
 from tests.cli.support import call_options, connection, leaf, needs_signals, read, run, started
 from tests.files.support import file_data
-from tests.servers.description import file, json_value, number
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import AppError, ConnectionFailed, EndpointNotFound
 from triojob._cli.call import call
 from triojob._cli.ending import CommandError, code_of
+from triojob.testing.components import file, json_value, number
 
 
 async def output_of(

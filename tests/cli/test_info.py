@@ -15,13 +15,13 @@ import pytest
 import trio
 
 from tests.cli.support import COMMAND, SECONDS, connection, environment, run
-from tests.servers import description as d
 from tests.servers.scripted import ScriptedServer
 from triojob import Client, EndpointNotFound
 from triojob._cli.app import cli
 from triojob._cli.arguments import read_arguments
 from triojob._cli.completion import complete_arguments, script_for
 from triojob._cli.info import info
+from triojob.testing import components as d
 
 
 def serve(server: ScriptedServer) -> None:

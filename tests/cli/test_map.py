@@ -25,13 +25,13 @@ from tests.cli.support import (
     write_rows,
 )
 from tests.files.support import file_data
-from tests.servers.description import file, json_value, number, state
 from tests.servers.faults import Answer, Lose
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob._cli.app import cli
 from triojob._cli.ending import CommandError
 from triojob._cli.map import MapOptions, make_retry, map_rows
 from triojob._cli.plan import PlanOptions
+from triojob.testing.components import file, json_value, number, state
 
 
 def map_options(source: Path, output: Path, *constants: str, **changes: Any) -> MapOptions:

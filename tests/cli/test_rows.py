@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.servers import description as d
-from tests.servers.description import App
 from triojob import FileInput
 from triojob._cli.ending import LOCAL, CommandError
 from triojob._cli.plan import Plan, PlanOptions
 from triojob._cli.rows import Row, Rows
 from triojob.gradio._config import AppInfo
+from triojob.testing import components as d
+from triojob.testing._description import App
 
 
 async def all_rows(rows: Rows) -> list[Row]:

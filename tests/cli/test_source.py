@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tests.cli.support import write_rows
-from tests.servers.description import App
 from triojob._cli.ending import CommandError
 from triojob._cli.ledger import BLOCK, Finished
 from triojob._cli.plan import Plan, PlanOptions
 from triojob._cli.rows import Row, Rows
 from triojob._cli.source import Source
 from triojob.gradio._config import AppInfo
+from triojob.testing._description import App
 
 ROWS = 3 * BLOCK + 10
 
