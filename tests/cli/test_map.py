@@ -171,6 +171,29 @@ async def test_a_row_that_was_never_begun_is_called_again(
     assert [record["attempts"] for record in read_lines(output)] == [3] + [1] * 29
 
 
+async def test_an_output_of_nothing_but_depth_fails_its_row_only(
+    scripted: ScriptedServer, tmp_path: Path, output: Path
+) -> None:
+    @scripted.app.endpoint("work", inputs=["text"], outputs=[json_value("out")])
+    async def work(event: Event) -> None:
+        if event.data[0] == "flat":
+            await event.completed(["end"])
+            return
+        # By hand: the server could not write it either.
+        value = b"[" * 600 + b"]" * 600
+        message = b'{"msg": "process_completed", "success": true, "event_id": "%s", "output": '
+        message += b'{"data": [%s], "is_generating": false}}'
+        await event.raw(b"data: " + message % (event.event_id.encode(), value) + b"\n\n")
+        event.never_complete()
+
+    source = write_rows(tmp_path / "in.jsonl", [{"text": "deep"}, {"text": "flat"}])
+    await map_rows(connection(scripted.url), map_options(source, output))
+    records = by_row(output)
+    # How deep is too deep depends on the Python.
+    assert records[0]["outcome"] in ("ok", "connection")
+    assert records[1]["result"] == "end"
+
+
 async def test_columns_of_other_names(
     scripted: ScriptedServer, work: Work, source: Path, output: Path
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from triojob import PropertyUpdate
+from triojob import PropertyUpdate, ProtocolError
 from triojob._cli.outputs import as_data, as_text, files_in
 from triojob._cli.terminal import encode_line, printable, to_json
 
@@ -45,3 +45,15 @@ def test_for_people_a_text_is_itself() -> None:
     assert as_text("a\nb", pretty=True) == "a\nb"
     assert as_text([1], pretty=True) == "[\n  1\n]"
     assert as_text([1], pretty=False) == "[1]"
+
+
+def test_an_output_of_nothing_but_depth_is_refused() -> None:
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(ProtocolError, match="the output is nested too deep"):
+        as_data(value)
+    with pytest.raises(ProtocolError, match="the output is nested too deep"):
+        files_in(value)
+    while value:
+        value = value[0]  # taken apart here: no deep recursion at its end

@@ -312,8 +312,11 @@ class _Run:
         error = job.exception()
         if error is None:
             result = job.outcome.unwrap() if job.outcome is not None else None
-            if self._options.files is None or not files_in(result):
-                outcome.succeed(as_data(result))
+            try:
+                if self._options.files is None or not files_in(result):
+                    outcome.succeed(as_data(result))
+            except TriojobError as exc:
+                self._fail(outcome, exc)
         elif not isinstance(error, JobCancelled):
             self._fail(outcome, error)
 

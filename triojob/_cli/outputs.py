@@ -2,44 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
 import trio
 
-from triojob import File, PropertyUpdate
+from triojob import File, PropertyUpdate, ProtocolError
 
 from ..gradio._wire import is_list, is_object, is_tuple
 from .terminal import to_json
 
 
 def files_in(value: Any) -> list[File]:
-    """Return the files in an output, in order."""
+    """Return the files in an output, in order.
+
+    Raises:
+        ProtocolError: It is nested too deep to look through.
+    """
+    with _bounded():
+        return [*_files(value)]
+
+
+def _files(value: Any) -> Iterator[File]:
     if isinstance(value, File):
-        return [value]
-    if is_object(value):
-        return [file for item in value.values() for file in files_in(item)]
-    if is_list(value) or is_tuple(value):
-        return [file for item in value for file in files_in(item)]
-    return []
+        yield value
+    elif is_object(value):
+        for item in value.values():
+            yield from _files(item)
+    elif is_list(value) or is_tuple(value):
+        for item in value:
+            yield from _files(item)
 
 
-def as_data(value: Any, saved: dict[str, Path] | None = None) -> Any:
+def as_data(value: Any, saved: Mapping[str, Path] | None = None) -> Any:
     """Return an output as JSON has it: several values as a list, a file as its path or its URL.
 
     Args:
         saved: Where files were saved, by their path on the server.
+
+    Raises:
+        ProtocolError: It is nested too deep to be written.
     """
+    with _bounded():
+        return _data(value, saved or {})
+
+
+def _data(value: Any, saved: Mapping[str, Path]) -> Any:
     if isinstance(value, File):
-        path = (saved or {}).get(value.path)
+        path = saved.get(value.path)
         return value.url if path is None else str(path)
     if isinstance(value, PropertyUpdate):
-        return {"__type__": "update", **{name: as_data(item) for name, item in value.items()}}
+        return {"__type__": "update", **{name: _data(item, saved) for name, item in value.items()}}
     if is_object(value):
-        return {name: as_data(item, saved) for name, item in value.items()}
+        return {name: _data(item, saved) for name, item in value.items()}
     if is_list(value) or is_tuple(value):
-        return [as_data(item, saved) for item in value]
+        return [_data(item, saved) for item in value]
     return value
+
+
+@contextmanager
+def _bounded() -> Generator[None, None, None]:
+    """Have an app's nesting end one call, and not the command."""
+    try:
+        yield
+    except RecursionError:
+        raise ProtocolError("the output is nested too deep to be written as JSON") from None
 
 
 class Saver:
