@@ -116,10 +116,10 @@ def blocking(text: str) -> float:
 async def submitting(group: JobGroup, client: Client) -> None:
     assert_type(group.submit(length, "text"), Job[int])
     assert_type(group.submit(length, "text", scale=2), Job[int])
-    assert_type(group.submit(letters, "text"), Job[str])
-    assert_type(group.submit(numbers, 3), Job[int])
+    assert_type(group.submit(letters, "text"), Job[str, str])
+    assert_type(group.submit(numbers, 3), Job[int, int])
     assert_type(group.submit(Model().generate, "prompt"), Job[bytes])
-    assert_type(group.submit(Model().stream, prompt="prompt"), Job[bytes])
+    assert_type(group.submit(Model().stream, prompt="prompt"), Job[bytes, bytes])
     assert_type(group.submit(client.endpoint("/greet"), "Ada", loud=True), Job[Any])
     assert_type(group.submit(trio.sleep, 1), Job[None])
 

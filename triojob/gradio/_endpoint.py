@@ -8,12 +8,12 @@ import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, cast, final
+from typing import Any, Literal, TypeAlias, cast
 
 import trio
 from outcome import Error, Outcome
 
-from .._call import Call, Submittable
+from .._call import Call, P, Submittable, T_co
 from .._errors import GroupClosed, TriojobError, short_repr
 from .._group import JobGroup
 from .._instruments import Instrument
@@ -254,12 +254,13 @@ def _route(hub: Hub, info: EndpointInfo, via: Via | None) -> tuple[Via, StreamDr
     return chosen, driver
 
 
-@final
-class Endpoint(Submittable):
+class Endpoint(Submittable[P, T_co]):
     """One endpoint of an app: an async callable with the app's own parameters.
 
     ``await endpoint(...)`` calls it; ``group.submit(endpoint, ...)`` makes a job of a call.
     `inspect.signature` shows what it takes.  `Client.endpoint` makes it.
+    To type checkers it takes anything and returns `Any`, unless it is one of an app's typed
+    module, see `Client.stubs`: then it is ``Endpoint[P, T]``.
 
     Cancelling a call, by whatever scope, stops it on the server too.
     """
@@ -362,7 +363,9 @@ class Endpoint(Submittable):
         return self._info.encode(args, kwargs, validate=self._settings.validate, gaps=gaps)
 
     @asynccontextmanager
-    async def stream(self, /, *args: Any, **kwargs: Any) -> AsyncGenerator[InputStream, None]:
+    async def stream(
+        self, /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncGenerator[InputStream, None]:
         """Call an endpoint that takes inputs while its outputs come back: a microphone's, say.
 
         ``async with endpoint.stream(first) as stream``, then ``await stream.send(second)`` and so
@@ -385,7 +388,7 @@ class Endpoint(Submittable):
                     yield InputStream(job, feed, self._encode)
                     await feed.close()
 
-    def with_event_data(self, data: Any, trigger_id: int | None = None) -> Endpoint:
+    def with_event_data(self, data: Any, trigger_id: int | None = None) -> Endpoint[P, T_co]:
         """Return this endpoint with what a browser would say of the event that set it off.
 
         A function of the app that takes ``gr.EventData``, or a kind of it such as
@@ -403,7 +406,7 @@ class Endpoint(Submittable):
         encoded = encode_value(data, f"the event data for {self.name}")
         return self._with(trigger=Trigger(encoded, trigger_id))
 
-    def with_headers(self, headers: Mapping[str, str]) -> Endpoint:
+    def with_headers(self, headers: Mapping[str, str]) -> Endpoint[P, T_co]:
         """Return this endpoint with headers of its own, beside those of the client.
 
         They go with the one request that makes a call, whose headers a function of the app sees
@@ -415,7 +418,7 @@ class Endpoint(Submittable):
         check_headers("headers", headers)
         return self._with(headers={**self._headers, **headers})
 
-    def with_retry(self, retry: Retry) -> Endpoint:
+    def with_retry(self, retry: Retry) -> Endpoint[P, T_co]:
         """Return this endpoint with calls that are made again when they never started.
 
         A call with files uploads them again each time.  A call that has yielded outputs, or that
@@ -429,7 +432,7 @@ class Endpoint(Submittable):
         trigger: Trigger | None = None,
         headers: Mapping[str, str] | None = None,
         retry: Retry | None = None,
-    ) -> Endpoint:
+    ) -> Endpoint[P, T_co]:
         return Endpoint(
             self._hub,
             self._find,
@@ -440,7 +443,7 @@ class Endpoint(Submittable):
             retry=retry or self._retry,
         )
 
-    async def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T_co:
         """Call the endpoint; return its result: a tuple if it has several outputs.
 
         Raises:
@@ -463,7 +466,8 @@ class Endpoint(Submittable):
         follow_in_log(record)
         await record.run(call)
         try:
-            return record.unwrap()
+            result: T_co = record.unwrap()
+            return result
         finally:
             # The traceback of what is raised holds this frame, which must not hold the record.
             del record
