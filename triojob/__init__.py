@@ -21,6 +21,7 @@ from ._errors import (
     ConnectionFailed as ConnectionFailed,
     ConnectionLost as ConnectionLost,
     ConnectionTimeout as ConnectionTimeout,
+    EndpointMismatch as EndpointMismatch,
     EndpointNotFound as EndpointNotFound,
     FileTooLarge as FileTooLarge,
     GroupClosed as GroupClosed,

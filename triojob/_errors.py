@@ -11,6 +11,7 @@
     ├── MissingExtra (ImportError)                    a library that is optional is needed
     ├── InputClosed (trio.BrokenResourceError)        a stream of inputs has ended
     ├── EndpointNotFound (LookupError)
+    ├── EndpointMismatch (RuntimeError)               an endpoint is not what was said of it
     ├── ValidationError (ValueError)                  the app's validator refused the input
     ├── AuthenticationError (PermissionError)
     ├── FileTooLarge (ValueError)                     a file, for the app or for the settings here
@@ -151,6 +152,10 @@ class EndpointNotFound(TriojobError, LookupError):
         self.available = available
         self.nearest = nearest
         super().__init__(message)
+
+
+class EndpointMismatch(TriojobError, RuntimeError):
+    """An endpoint takes or returns other things than a typed module, or another replica, says."""
 
 
 class ValidationError(TriojobError, ValueError):

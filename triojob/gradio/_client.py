@@ -36,6 +36,7 @@ from ._restart import AppWatch
 from ._session import Hub, Session
 from ._space_host import Connecting, find_app, read_source, space_headers
 from ._spaces import SpaceStatus
+from ._stubs import FilesAs, write_module
 from ._tokens import find_token, make_token, oauth_token_for
 from ._view import describe_app
 
@@ -486,6 +487,32 @@ class Client(_Surface):
         app = self._opened()
         names = app.names(all_endpoints=all_endpoints)
         return describe_app(self._base, app, [app.find(name, None) for name in names])
+
+    def stubs(
+        self, class_name: str = "App", *, all_endpoints: bool = False, files: FilesAs | None = None
+    ) -> str:
+        """Return the text of a Python module with a typed method for each named endpoint.
+
+        It has a class whose instances take this client, or a session of it:
+        ``await App(client).translate("hello")``.  ``triojob stubs URL`` prints it.
+
+        Args:
+            class_name: What the class is called.
+            all_endpoints: Include those that the app does not show in its documentation.
+            files: What files in outputs are: ``"path"``, the path of a copy, or ``"handle"``,
+                a `File`.  None for what this client makes of them.
+
+        Raises:
+            ValueError: The class can't have this name, or ``files`` is something else.
+        """
+        app = self._opened()
+        return write_module(
+            app,
+            self._base,
+            class_name=class_name,
+            all_endpoints=all_endpoints,
+            files=files or ("handle" if self._folder is None else "path"),
+        )
 
     async def __aenter__(self) -> Client:
         if self._lifetime is not None:

@@ -6,6 +6,7 @@ import copy
 import difflib
 import inspect
 import keyword
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -343,6 +344,7 @@ def _parameters(
             not isinstance(name, str)
             or not name.isidentifier()
             or keyword.iskeyword(name)
+            or unicodedata.normalize("NFKC", name) != name  # no code could give it by name
             or name in taken
         ):
             name = f"param_{index}"

@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, cast
 
@@ -62,6 +62,8 @@ class Parameter:
     maximum: float | None
     takes_files: bool = False
     """Whether it, or each of its items, is a file."""
+    schema: Json = field(default_factory=dict, repr=False)
+    """Its JSON schema, as it came."""
 
     @classmethod
     def from_info(cls, name: str, place: int, item: Json, props: Any) -> Parameter:
@@ -89,8 +91,9 @@ class Parameter:
             else None,
             minimum=_number(settings.get("minimum")),
             maximum=_number(settings.get("maximum")),
-            takes_files=_is_file_schema(schema, schema)
-            or _is_file_schema(schema.get("items"), schema),
+            takes_files=is_file_schema(schema, schema)
+            or is_file_schema(schema.get("items"), schema),
+            schema=schema,
         )
 
     def as_python(self, *, after_optional: bool) -> inspect.Parameter:
@@ -144,6 +147,11 @@ class Parameter:
                     )
 
     @property
+    def contradictory(self) -> bool:
+        """Whether the app suggests what its own schema doesn't allow."""
+        return self.kind is None and self.schema.get("type") in tuple(_KINDS)
+
+    @property
     def bounds(self) -> str:
         """What its numbers are between, for people; empty for no bounds."""
         low = [] if self.minimum is None else [f"from {short_repr(self.minimum, 80)}"]
@@ -164,7 +172,7 @@ def _kind(schema: Json, *suggested: Any) -> str | None:
     return kind if all(isinstance(value, allowed) for value in suggested) else None
 
 
-def _is_file_schema(schema: Any, root: Json) -> bool:
+def is_file_schema(schema: Any, root: Json) -> bool:
     """Tell whether a schema is that of Gradio's ``FileData``, or of one of its kind.
 
     Args:
@@ -183,7 +191,7 @@ def _is_file_schema(schema: Any, root: Json) -> bool:
     # Gradio 3 allows for what its own client makes of a path, and for what that becomes.
     ways = schema.get("oneOf")
     if is_list(ways):
-        return any(_is_file_schema(way, root) for way in ways)
+        return any(is_file_schema(way, root) for way in ways)
     properties = schema.get("properties")
     return is_object(properties) and (
         {"path", "orig_name"} <= properties.keys() or {"name", "is_file"} <= properties.keys()

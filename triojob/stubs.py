@@ -1,0 +1,160 @@
+"""What the typed modules stand on that ``triojob stubs`` writes: methods that are endpoints."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import (
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    cast,
+    final,
+    overload,
+)
+
+from ._errors import EndpointMismatch, EndpointNotFound, shorten
+from .gradio._config import EndpointInfo
+from .gradio._endpoint import Endpoint
+from .gradio._schema_types import TypeWriter
+from .gradio._stubs import FilesAs, fingerprint, signature_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+DEFAULT: Any = ...
+"""Stands in a typed module for a default of the app's that is too long to be written there."""
+
+_ANEW = "make the module anew with `triojob stubs`, or pass check=False to go on all the same"
+
+
+class EndpointSource(Protocol):
+    """What endpoints are taken from: a client, a session or a pool."""
+
+    def endpoint(self, api_name: str | None = None) -> Endpoint:
+        """Return the endpoint of that name."""
+        ...
+
+
+@final
+class TypedEndpoint(Generic[P, T_co]):
+    """A method of a typed module: of an instance, it is the app's own `Endpoint`."""
+
+    def __init__(self, function: Callable[..., Any], api_name: str, fingerprint: str) -> None:
+        self.function = function
+        self.api_name = api_name
+        self.fingerprint = fingerprint
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, app: None, owner: type) -> TypedEndpoint[P, T_co]: ...
+
+    @overload
+    def __get__(self, app: TypedApp, owner: type | None = None) -> Endpoint[P, T_co]: ...
+
+    def __get__(
+        self, app: TypedApp | None, owner: type | None = None
+    ) -> TypedEndpoint[P, T_co] | Endpoint[P, T_co]:
+        if app is None:
+            return self
+        found = app._endpoints.get(self)
+        if found is None:
+            raise EndpointNotFound(f"the app has no endpoint {self.api_name!r} any more")
+        return cast("Endpoint[P, T_co]", found)
+
+    def difference(self, info: EndpointInfo) -> str | None:
+        """Tell how the app's endpoint is another one than this; None if it is not."""
+        if fingerprint(info) == self.fingerprint:
+            return None
+        here = list(inspect.signature(self.function).parameters.values())[1:]
+        there = {parameter.name: parameter for parameter in info.parameters}
+        changes = [f"has no {p.name!r} any more" for p in here if p.name not in there]
+        known = {parameter.name: parameter for parameter in here}
+        signature = signature_of(info, TypeWriter(set()))
+        for parameter, kind in signature.parameters:
+            own = known.get(parameter.name)
+            if own is None:
+                changes.append(f"takes {parameter.name!r} as well")
+            elif (own.default is own.empty) is not parameter.required:
+                now = "has to be given now" if parameter.required else "may be left out now"
+                changes.append(f"{parameter.name!r} {now}")
+            elif own.annotation != kind:
+                changes.append(f"{parameter.name!r} is {shorten(kind, 80)} now")
+        result = self.function.__annotations__.get("return")
+        if result != signature.result:
+            changes.append(f"returns {shorten(signature.result, 80)} now")
+        return f"{info.name}: {', '.join(changes[:5]) or 'what it takes or returns has changed'}"
+
+
+class TypedApp:
+    """The endpoints of one app, with their types: what ``triojob stubs`` writes derives from it.
+
+    Args:
+        source: A `Client` that is open, or a `ClientSession` or `ClientPool`.
+        check: Whether the app is to be what it was when the module was written.
+
+    Raises:
+        EndpointMismatch: The app has changed; the message says where.
+        GroupClosed: The client is not open.
+        ValueError: The client is one that downloads files, and the module is not, or the other
+            way round.
+    """
+
+    files: ClassVar[FilesAs] = "path"
+    """What files in outputs are: paths of copies, or `File` handles."""
+
+    def __init__(self, source: EndpointSource, *, check: bool = True) -> None:
+        self._endpoints: dict[TypedEndpoint[..., Any], Endpoint] = {}
+        differences: list[str] = []
+        for method in self._methods():
+            try:
+                endpoint = source.endpoint(method.api_name)
+            except EndpointNotFound:
+                differences.append(f"{method.api_name}: there is no such endpoint any more")
+                continue
+            self._endpoints[method] = endpoint
+            changed = method.difference(endpoint._info) if check else None
+            differences += [] if changed is None else [changed]
+        if differences and check:
+            name = f"{type(self).__module__}.{type(self).__qualname__}"
+            shown = "; ".join(differences[:10])
+            raise EndpointMismatch(f"the app is not what {name} says: {shown}; {_ANEW}")
+        self._check_files()
+
+    @classmethod
+    def _methods(cls) -> list[TypedEndpoint[..., Any]]:
+        found: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            found |= vars(base)
+        return [value for value in found.values() if isinstance(value, TypedEndpoint)]
+
+    def _check_files(self) -> None:
+        for endpoint in self._endpoints.values():
+            given: FilesAs = "path" if endpoint._settings.outputs.folder else "handle"
+            if given != self.files:
+                raise ValueError(
+                    f"{type(self).__qualname__} is for a client that gives each file as a "
+                    f"{self.files}, and this one gives a {given}: change its download_files=, or "
+                    f"make the module with --files {given}"
+                )
+
+
+def endpoint(
+    api_name: str, fingerprint: str
+) -> Callable[[Callable[Concatenate[Any, P], Awaitable[T]]], TypedEndpoint[P, T]]:
+    """Make a method of a typed module the app's endpoint; the method is only its signature.
+
+    Args:
+        fingerprint: What `triojob stubs` made of the endpoint's types; another one means that
+            the app has changed.
+    """
+
+    def decorate(function: Callable[Concatenate[Any, P], Awaitable[T]]) -> TypedEndpoint[P, T]:
+        return TypedEndpoint(function, api_name, fingerprint)
+
+    return decorate
