@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import (
@@ -83,12 +84,17 @@ class TypedEndpoint(Generic[P, T_co]):
             elif (own.default is own.empty) is not parameter.required:
                 now = "has to be given now" if parameter.required else "may be left out now"
                 changes.append(f"{parameter.name!r} {now}")
-            elif own.annotation != kind:
+            elif own.annotation != _normal(kind):
                 changes.append(f"{parameter.name!r} is {shorten(kind, 80)} now")
         result = self.function.__annotations__.get("return")
-        if result != signature.result:
+        if result != _normal(signature.result):
             changes.append(f"returns {shorten(signature.result, 80)} now")
         return f"{info.name}: {', '.join(changes[:5]) or 'what it takes or returns has changed'}"
+
+
+def _normal(kind: str) -> str:
+    """Return a type as Python keeps it, where it keeps annotations as text."""
+    return ast.unparse(ast.parse(kind, mode="eval"))
 
 
 class TypedApp:

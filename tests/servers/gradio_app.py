@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -680,7 +680,8 @@ def exit_with_stdin() -> None:
     os._exit(0)
 
 
-def main() -> None:
+def main(build: Callable[[], gr.Blocks] = build) -> None:
+    """Serve an app, as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     parser.add_argument(

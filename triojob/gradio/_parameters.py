@@ -62,6 +62,8 @@ class Parameter:
     maximum: float | None
     takes_files: bool = False
     """Whether it, or each of its items, is a file."""
+    takes_others: bool = False
+    """Whether it takes other values than those that its schema lists as choices."""
     schema: Json = field(default_factory=dict, repr=False)
     """Its JSON schema, as it came."""
 
@@ -74,6 +76,7 @@ class Parameter:
         kind = _kind(schema, item.get("parameter_default"), item.get("example_input"))
         listed = schema.get("items") if kind == "array" else schema
         choices = listed.get("enum") if is_object(listed) else None
+        takes_others = bool(settings.get("allow_custom_value"))
         python_type = item.get("python_type")
         words = python_type.get("type") if is_object(python_type) else None
         return cls(
@@ -86,9 +89,8 @@ class Parameter:
             default=item.get("parameter_default"),
             kind=kind,
             # /info lists the choices of a dropdown that takes others just the same.
-            choices=tuple(choices)
-            if is_list(choices) and not settings.get("allow_custom_value")
-            else None,
+            choices=tuple(choices) if is_list(choices) and not takes_others else None,
+            takes_others=takes_others,
             minimum=_number(settings.get("minimum")),
             maximum=_number(settings.get("maximum")),
             takes_files=is_file_schema(schema, schema)

@@ -66,7 +66,7 @@ def identifier(text: str, otherwise: str) -> str:
         name = "_" + name
     # Once more: putting characters together may have made others of them.
     name = unicodedata.normalize("NFKC", name)
-    return name + "_" if keyword.iskeyword(name) or keyword.issoftkeyword(name) else name
+    return name + "_" if keyword.iskeyword(name) else name
 
 
 def free_name(name: str, taken: set[str]) -> str:

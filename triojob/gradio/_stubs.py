@@ -85,7 +85,7 @@ def _output(item: dict[str, Any], writer: TypeWriter, *, streams: bool) -> str:
 def _input(parameter: Parameter, writer: TypeWriter) -> str:
     if parameter.contradictory:
         return "Any"
-    kind = writer.write(parameter.schema, "in", choices=parameter.choices is not None)
+    kind = writer.write(parameter.schema, "in", choices=not parameter.takes_others)
     none = ["None"] if parameter.default is None and not parameter.required else []
     return union([kind, *none])
 
@@ -148,7 +148,7 @@ def write_module(
     head = f"class {class_name}(TypedApp):"
     doc = "\n".join(_docstring([_CLASS_DOC], "    "))
     parts = [
-        "\n".join([*_docstring(about, ""), "# ruff: noqa"]),
+        "\n".join(_docstring(about, "")),
         "from __future__ import annotations",
         "\n".join(_imports(names)),
         *("\n" + found.write(name) for name, found in writer.dictionaries.items()),

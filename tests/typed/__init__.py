@@ -1,0 +1,1 @@
+"""Typed modules that `triojob stubs` wrote, and code that uses them, for type checkers."""
