@@ -33,6 +33,7 @@ from triojob import (
     ConnectionLost,
     ConnectionTimeout,
     Endpoint,
+    EndpointMismatch,
     EndpointNotFound,
     File,
     FileInput,
@@ -261,6 +262,14 @@ def covariant(job: Job[bool]) -> Job[int]:
     return job
 
 
+async def two_types(job: Job[int, str]) -> Job[int]:
+    assert_type(await job.result(), int)
+    assert_type(job.outputs(), list[str])
+    assert_type(aiter(job), OutputIterator[str])
+    job.on_output(str.upper)
+    return job
+
+
 async def reading(job: Job[str]) -> None:
     assert_type(job.outputs(), list[Any])
     assert_type(aiter(job), OutputIterator[Any])
@@ -348,6 +357,7 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         assert_type(client.jobs, tuple[Job[Any], ...])
         assert_type(client.cancel_scope, trio.CancelScope)
         assert_type(client.view_api(), str)
+        assert_type(client.stubs("App", all_endpoints=True, files="handle"), str)
         assert_type(client.view_api(all_endpoints=True), str)
 
         assert_type(await client.predict("Ada", api_name="/greet"), Any)
@@ -582,6 +592,8 @@ async def failing(job: Job[int]) -> int:
     except EndpointNotFound as exc:
         assert_type(exc.available, tuple[str, ...])
         assert_type(exc.nearest, str | None)
+    except EndpointMismatch:
+        pass
     except ValidationError as exc:
         assert_type(exc.errors, dict[str, str])
         assert_type(exc.endpoint, str)
