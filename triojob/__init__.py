@@ -30,6 +30,7 @@ from ._errors import (
     JobNotDone as JobNotDone,
     JobTimeout as JobTimeout,
     MissingExtra as MissingExtra,
+    NoReplica as NoReplica,
     ProtocolError as ProtocolError,
     QueueFull as QueueFull,
     ServerRestarted as ServerRestarted,
@@ -73,6 +74,11 @@ from .gradio._endpoint import Endpoint as Endpoint
 from .gradio._file_handle import File as File
 from .gradio._file_inputs import FileInput as FileInput, handle_file as handle_file
 from .gradio._input import InputStream as InputStream
+from .gradio._pool import (
+    ClientPool as ClientPool,
+    PoolStatistics as PoolStatistics,
+    ReplicaStatistics as ReplicaStatistics,
+)
 from .gradio._properties import PropertyUpdate as PropertyUpdate
 from .gradio._spaces import SpaceStatus as SpaceStatus
 

@@ -22,6 +22,7 @@
     │   └── UnexpectedResponse                        an HTTP answer that can't be
     └── ConnectionLost (ConnectionError)
         ├── ConnectionFailed                          no connection was made: nothing was sent
+        │   └── NoReplica                             none of a pool's apps took the call
         ├── ConnectionTimeout (TimeoutError)          a phase took longer than `Timeouts` allows
         ├── ServerRestarted                           State is gone: nothing was sent
         └── ServerStopped                             the server says that it is going away
@@ -235,6 +236,18 @@ class ConnectionLost(TriojobError, ConnectionError):
 
 class ConnectionFailed(ConnectionLost):
     """No connection could be made; the server never saw the request."""
+
+
+class NoReplica(ConnectionFailed):
+    """No replica of a pool took the call, or could be opened; none has started it.
+
+    Attributes:
+        failures: What each of them failed with: a dict of the replica's source to the exception.
+    """
+
+    def __init__(self, message: str, *, failures: Mapping[str, TriojobError] | None = None) -> None:
+        self.failures: dict[str, TriojobError] = dict(failures or {})
+        super().__init__(message)
 
 
 class ConnectionTimeout(ConnectionLost, TimeoutError):

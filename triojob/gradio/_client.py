@@ -80,8 +80,8 @@ class ClientStatistics:
     """Those of `Client.submit`."""
 
 
-class _Surface(ABC):
-    """What clients and sessions have in common: endpoints, and a group of their own."""
+class Surface(ABC):
+    """What clients, sessions and pools have in common: endpoints, and a group of their own."""
 
     @abstractmethod
     def endpoint(
@@ -142,7 +142,7 @@ class _Surface(ABC):
 
 
 @final
-class ClientSession(_Surface):
+class ClientSession(Surface):
     """A session of its own, with its own ``gr.State``; `Client.session` opens it.
 
     Any number of calls may be under way in it, over one event stream.
@@ -175,7 +175,7 @@ class ClientSession(_Surface):
 
 
 @final
-class Client(_Surface):
+class Client(Surface):
     """A Gradio app: ``async with Client(url) as client``.
 
     Entering finds out what the app offers; leaving waits for the jobs of `submit`.

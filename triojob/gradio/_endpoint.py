@@ -56,12 +56,13 @@ class CallSettings:
     """Told of the jobs of streams of inputs."""
 
 
-class _RemoteCall(Call):
+class RemoteCall(Call):
     """A call of an endpoint whose arguments are checked and encoded.
 
     Args:
         request: The call, but for the files, which are ``gaps`` in its data.
         feed: Where further inputs come from, for a function that takes a stream of them.
+        on_status: Called with each status that the server tells.
     """
 
     def __init__(
@@ -76,7 +77,9 @@ class _RemoteCall(Call):
         gaps: Gaps | None,
         feed: InputFeed | None,
         retry: Retry | None,
+        on_status: Callable[[StatusUpdate], object] | None,
     ) -> None:
+        self._on_status = on_status
         self.name = info.name
         self.url = hub.http.base
         self.retry = retry
@@ -92,7 +95,7 @@ class _RemoteCall(Call):
         self._driver = driver
         self._request = request
         self._gaps = gaps
-        self._yielded = False
+        self.yielded: bool = False
         """Whether the last attempt has come to an output."""
 
     async def run(self, record: JobRecord) -> Outcome[Any]:
@@ -107,7 +110,7 @@ class _RemoteCall(Call):
             except TriojobError as exc:
                 result = Error(exc)
             seconds: float | None = None
-            if isinstance(result, Error) and not (record.cancelled or self._yielded):
+            if isinstance(result, Error) and not (record.cancelled or self.yielded):
                 elapsed = trio.current_time() - start
                 seconds = self._pause(retry, record, result.error, attempt, elapsed)
             if seconds is None:
@@ -171,6 +174,7 @@ class _RemoteCall(Call):
             check_headers("headers", headers)
             request = replace(request, headers=headers)
         stage = FileStage(record.reporter, self._settings.outputs, info.name)
+        stage.on_status = self._on_status
         translator = EventTranslator(
             info.name,
             number=record.number,
@@ -191,7 +195,7 @@ class _RemoteCall(Call):
                 record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
             return await self._receive(record, stage)
         finally:
-            self._yielded = stage.yielded
+            self.yielded = stage.yielded
             if not translator.finished:
                 delivery.abandon()
 
@@ -330,10 +334,29 @@ class Endpoint(Submittable[P, T_co]):
             self._look_up()
         if self._session is not None and self._session.ended:
             raise GroupClosed(f"the session that {self.name} is pinned to has ended")
-        info = self._info
+        return self._call(*self._prepare(args, kwargs), feed=feed)
+
+    def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, Gaps]:
+        """Check and encode the arguments of a call; return them and the files among them."""
         gaps = Gaps()
         data = self._encode(args, kwargs, gaps)
         check_files(gaps, self.name, self._settings.max_file_size)
+        return data, gaps
+
+    def _call(
+        self,
+        data: str,
+        gaps: Gaps,
+        *,
+        feed: InputFeed | None = None,
+        on_status: Callable[[StatusUpdate], object] | None = None,
+    ) -> RemoteCall:
+        """Return a call with arguments that are encoded.
+
+        Args:
+            on_status: Called with each status that the server tells.
+        """
+        info = self._info
         request = CallRequest(
             info.name,
             info.fn_index,
@@ -345,7 +368,7 @@ class Endpoint(Submittable[P, T_co]):
             trigger=self._trigger,
             headers=self._headers,
         )
-        return _RemoteCall(
+        return RemoteCall(
             self._hub,
             info,
             self._session,
@@ -355,6 +378,7 @@ class Endpoint(Submittable[P, T_co]):
             gaps=gaps if gaps.parameters else None,
             feed=feed,
             retry=self._retry,
+            on_status=on_status,
         )
 
     def _encode(

@@ -83,7 +83,7 @@ class FileStage(Reporter):
     """
 
     __slots__ = ("_files", "_has_files", "_name", "_news", "_out", "_over", "_shown", "_state",
-                 "_waiting")  # fmt: skip
+                 "_waiting", "on_status")  # fmt: skip
 
     def __init__(self, reporter: Reporter, files: OutputFiles, name: str) -> None:
         super().__init__()
@@ -97,10 +97,14 @@ class FileStage(Reporter):
         self._waiting: list[_Step] = []
         self._news: trio.lowlevel.ParkingLot | None = None
         self._over = False
+        self.on_status: Callable[[StatusUpdate], object] | None = None
+        """Called with each status."""
 
     def _put(self, message: Message) -> bool:
         if self._over:
             return False
+        if self.on_status is not None and isinstance(message, StatusUpdate):
+            self.on_status(message)
         if not self._waiting and self._has_none(message):
             return self._out._put(message)
         step = self._look_at(message)

@@ -217,6 +217,11 @@ class Hub:
         self._calls.pop(scope, None)
         self._left.unpark_all()
 
+    async def wait_idle(self) -> None:
+        """Wait until no call is under way."""
+        while self._calls:
+            await self._left.park()
+
     async def aclose(self) -> None:
         """End all calls, those in groups that outlive the client too; return when they have.
 
@@ -226,8 +231,7 @@ class Hub:
         for scope in self._calls:
             self._cancel(scope)
         with trio.CancelScope(shield=True):
-            while self._calls:
-                await self._left.park()
+            await self.wait_idle()
         for delivery in self.joins:
             assert delivery.join_scope is not None
             delivery.join_scope.deadline = trio.current_time() + self.timeouts.goodbye

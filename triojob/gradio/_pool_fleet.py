@@ -1,0 +1,187 @@
+"""The replicas of a pool: each with its client, and how they are together."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Mapping
+
+import trio
+
+from .._errors import NoReplica, TriojobError
+from .._job import JobRecord
+from ._client import Client
+from ._pool_choice import Candidate, Health, choose
+
+logger = logging.getLogger("triojob")
+
+
+class Replica:
+    """One replica: its client while it is open, and how it is.
+
+    Args:
+        make: Makes a client of it, which can be opened once.
+    """
+
+    def __init__(self, source: str, make: Callable[[str], Client]) -> None:
+        self.source: str = source
+        self.health: Health = Health()
+        self.client: Client | None = None
+        """None while it is not open, or is not to be used any more."""
+        self.sent: int = 0
+        """How many calls have gone to it."""
+        self.failure: TriojobError | None = None
+        """Why it could not be opened."""
+        self.settled: trio.Event = trio.Event()
+        """Set when it has been opened, or could not be."""
+        self.gone: trio.Event = trio.Event()
+        self._leaving = trio.Event()
+        self._scope = trio.CancelScope()
+        self._make = make
+        self._next: Client | None = make(source)  # here, where what makes no sense can be raised
+
+    @property
+    def client_now(self) -> Client:
+        """The client of a replica that is open."""
+        assert self.client is not None
+        return self.client
+
+    @property
+    def under_way(self) -> int:
+        """How many calls are under way there, of sessions too."""
+        hub = None if self.client is None else self.client._hub
+        return 0 if hub is None else hub.under_way
+
+    async def wait_idle(self) -> None:
+        """Wait until no call is under way there."""
+        if self.client is not None and self.client._hub is not None:
+            await self.client._hub.wait_idle()
+
+    def leave(self) -> None:
+        """Let it be closed; end the attempts to open it."""
+        self._leaving.set()
+        if self.client is None:
+            self._scope.cancel(reason="the pool does without it")
+        self.client = None
+
+    async def serve(self) -> None:
+        """Keep it open until it is to leave; try again if it can't be opened."""
+        try:
+            with self._scope:
+                while not self._leaving.is_set():
+                    client, self._next = self._next or self._make(self.source), None
+                    await self._serve(client)
+        finally:
+            self.client = None
+            self.gone.set()
+
+    async def _serve(self, client: Client) -> None:
+        epoch, opened = self.health.send(), False
+        try:
+            async with client:
+                opened = True
+                self.health.answered(epoch)
+                self.client, self.failure = client, None
+                self.settled.set()
+                await self._leaving.wait()
+        except TriojobError as exc:
+            if opened:
+                raise
+            self.failure = exc
+        if not opened:
+            await self._rest(epoch)
+
+    async def _rest(self, epoch: int) -> None:
+        """Wait before the next attempt to open it."""
+        assert self.failure is not None
+        now = trio.current_time()
+        self.health.failed(epoch, self.failure, now, random.random())  # noqa: S311 - no secret
+        seconds = max(0, self.health.rest_until - now)
+        self.settled.set()
+        logger.warning(
+            "%s can't be opened, so the pool goes on without it for %.1f s: %s: %s",
+            self.source,
+            seconds,
+            type(self.failure).__name__,
+            self.failure,
+        )
+        await trio.sleep(seconds)
+
+
+class Fleet:
+    """The replicas of one pool."""
+
+    def __init__(self, sources: Iterable[str], make: Callable[[str], Client]) -> None:
+        self.replicas: list[Replica] = [Replica(source, make) for source in sources]
+        self.failovers: int = 0
+        """How often a call went on to another replica."""
+        self.closed: bool = False
+        self._turn = 0
+        self._pauses: set[trio.CancelScope] = set()
+
+    def open_clients(self) -> list[Client]:
+        """Return the clients that can be used."""
+        return [replica.client for replica in self.replicas if replica.client is not None]
+
+    def choose(self, tried: set[Replica]) -> Replica | None:
+        """Return the replica to get a call, of those that were not tried; None if there is none."""
+        candidates = [
+            None
+            if replica.client is None or replica in tried
+            else Candidate(replica.health, replica.under_way)
+            for replica in self.replicas
+        ]
+        place = choose(candidates, self._turn, trio.current_time())
+        if place is None:
+            return None
+        self._turn = (place + 1) % len(candidates)
+        return self.replicas[place]
+
+    def choose_one(self) -> Replica:
+        """Return the replica for a session.
+
+        Raises:
+            NoReplica: None is open.
+        """
+        replica = self.choose(set())
+        if replica is None:
+            raise self.no_replica("no replica of the pool is open")
+        return replica
+
+    def no_replica(
+        self, what: str, failures: Mapping[str, TriojobError] | None = None
+    ) -> NoReplica:
+        """Return the error that tells of what each replica failed with."""
+        all_failures = {
+            replica.source: replica.failure
+            for replica in self.replicas
+            if replica.failure is not None
+        }
+        all_failures |= failures or {}
+        shown = [
+            f"{source}: {type(error).__name__}: {error}" for source, error in all_failures.items()
+        ]
+        return NoReplica(
+            ": ".join([what, *(["; ".join(shown)] * bool(shown))]), failures=all_failures
+        )
+
+    async def pause(self, seconds: float, record: JobRecord) -> bool:
+        """Wait before a call is tried again; return False if the pool ends meanwhile."""
+        with trio.CancelScope() as scope:
+            if self.closed:
+                scope.cancel(reason="the pool was closed")
+            self._pauses.add(scope)
+            try:
+                with trio.move_on_after(seconds):
+                    await record.receive()
+            finally:
+                self._pauses.discard(scope)
+        return not scope.cancelled_caught
+
+    def close(self) -> None:
+        """End all of it: the clients end the calls that are under way."""
+        self.closed = True
+        for scope in self._pauses:
+            scope.cancel(reason="the pool was closed")
+        for replica in self.replicas:
+            replica.leave()
