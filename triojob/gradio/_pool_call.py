@@ -18,6 +18,7 @@ from .._errors import (
     EndpointNotFound,
     GroupClosed,
     JobCancelled,
+    ServerRestarted,
     TriojobError,
 )
 from .._job import JobRecord
@@ -74,6 +75,8 @@ class PoolEndpoint(Endpoint[P, T_co]):
         self._headers = headers or {}
         self._retry = retry
         self._on: WeakKeyDictionary[Client, Endpoint] = WeakKeyDictionary()
+        self._others: WeakKeyDictionary[Client, tuple[int, EndpointMismatch]] = WeakKeyDictionary()
+        """Those that have another endpoint, since how many starts of the app."""
         self._shape: object = None
         found = self._find_everywhere()
         # Arguments are checked and encoded by this one, whichever replica the call goes to.
@@ -118,22 +121,26 @@ class PoolEndpoint(Endpoint[P, T_co]):
             EndpointNotFound: It has none of that name.
             EndpointMismatch: It is another one there.
         """
+        assert client._hub is not None
+        restarts = client._hub.watch.restarts
         endpoint = self._on.get(client)
-        if endpoint is None:
-            endpoint = self._ask(client)._with(trigger=self._trigger, headers=self._headers)
-        elif endpoint._restarts != endpoint._hub.watch.restarts:
-            endpoint._look_up()
-        else:
+        if endpoint is not None and endpoint._restarts == restarts:
             return endpoint
+        since, known = self._others.get(client, (-1, None))
+        if known is not None and since == restarts:
+            raise known
+        endpoint = self._ask(client)._with(trigger=self._trigger, headers=self._headers)
         shape = shape_of(endpoint._info)
         if self._shape is None:
             self._shape = shape
         elif shape != self._shape:
-            self._on.pop(client, None)
-            raise EndpointMismatch(
+            known = EndpointMismatch(
                 f"the replicas of the pool disagree: {endpoint.name} at {client.src} does not "
                 "take or return what the others do; give each group of equal replicas a pool"
             )
+            self._others[client] = (restarts, known)
+            logger.warning("%s gets no calls: %s", client.src, known)
+            raise known
         self._on[client] = endpoint
         return endpoint
 
@@ -166,6 +173,13 @@ class PoolEndpoint(Endpoint[P, T_co]):
             headers=self._headers if headers is None else headers,
             retry=retry or self._retry,
         )
+
+
+def _never_started(error: TriojobError) -> bool:
+    """Tell whether a replica that failed like this has started nothing."""
+    # An app that was started anew refuses what was meant for it before: nothing was sent.
+    never = isinstance(error, ServerRestarted) or _is_no_call(error)
+    return never or _FAILOVER.may_repeat(error, stateful=False)
 
 
 def _is_no_call(error: TriojobError) -> bool:
@@ -215,28 +229,26 @@ class _PoolCall(Call):
             try:
                 endpoint = self._endpoint._of(replica.client_now)
             except (EndpointMismatch, EndpointNotFound) as exc:
-                logger.warning("%s: a call goes to no replica like this: %s", self.name, exc)
                 failures[replica.source] = exc
                 continue
-            if failures:
+            if not all(map(_is_no_call, failures.values())):
                 self._fleet.failovers += 1
                 record.reporter.status(StatusUpdate(Status.STARTING))
             result, yielded = await self._send(record, replica, endpoint)
             error = result.error if isinstance(result, Error) else None
             if not isinstance(error, TriojobError) or record.cancelled or yielded:
                 return result, False
-            if not (self.retry or _FAILOVER).may_repeat(error, stateful=False):
+            if not (_never_started(error) or self._may_repeat(error)):
                 return result, False
             failures[replica.source] = error
             logger.info("%s: %s failed (%s)", self.name, replica.source, type(error).__name__)
         return self._none_left(failures)
 
+    def _may_repeat(self, error: TriojobError) -> bool:
+        return self.retry is not None and self.retry.may_repeat(error, stateful=False)
+
     def _none_left(self, failures: dict[str, TriojobError]) -> tuple[Outcome[Any], bool]:
-        begun = [
-            error
-            for error in failures.values()
-            if not _FAILOVER.may_repeat(error, stateful=False) and not _is_no_call(error)
-        ]
+        begun = [error for error in failures.values() if not _never_started(error)]
         if begun:
             # By an idempotent retry: it can't be said of this call that nothing was started.
             return Error(begun[-1]), True

@@ -88,8 +88,11 @@ class Health:
 
     def queued(self, now: float) -> float:
         """Return about how many calls of others wait there."""
-        age = now - self._queued_at
-        return self._queued * 0.5 ** (age / _HALF_LIFE) if self._queued else 0.0
+        if not self._queued:
+            return 0.0
+        left: float = self._queued * 0.5 ** ((now - self._queued_at) / _HALF_LIFE)
+        # Less than half a call is none, so that its replica takes turns again.
+        return left if left >= 0.5 else 0.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,334 @@
+"""What becomes of calls when a replica fails: those that never started go to another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.pool.support import FULL, JOIN, TOO_MANY, Replicas, replicas
+from tests.servers.faults import Answer, Cut, Fault, Lose
+from tests.servers.scripted import Event
+from triojob import (
+    ConnectionFailed,
+    ConnectionLost,
+    EndpointMismatch,
+    JobCancelled,
+    JobGroup,
+    NoReplica,
+    QueueFull,
+    Retry,
+    Status,
+    StatusUpdate,
+    TooManyRequests,
+    UnexpectedResponse,
+)
+
+
+@pytest.fixture
+async def three() -> AsyncIterator[Replicas]:
+    async with replicas(3) as found:
+        yield found
+
+
+@pytest.mark.parametrize("fault", [FULL, TOO_MANY])
+async def test_what_was_refused_goes_to_another(
+    autojump_clock: MockClock, three: Replicas, fault: Fault
+):
+    three[0].fault(*JOIN, fault)
+    async with three.pool() as pool:
+        for number in range(4):
+            assert await pool.predict(str(number), api_name="/echo") == str(number)
+        assert len(three[0].joins) == 1  # since then it is left alone
+        assert pool.statistics().failovers == 1
+        replica = pool.statistics().replicas[0]
+        assert isinstance(replica.failure, (QueueFull, TooManyRequests))
+        assert replica.resting > 0
+    assert three.counts == [0, 2, 2]
+
+
+async def test_what_a_dead_server_never_got_goes_to_another(
+    autojump_clock: MockClock, three: Replicas
+):
+    async with three.pool() as pool:
+        three[0].die()
+        assert [await pool.predict(str(n), api_name="/echo") for n in range(4)] == list("0123")
+        assert isinstance(pool.statistics().replicas[0].failure, ConnectionFailed)
+    assert three.counts == [0, 2, 2]
+
+
+@pytest.mark.parametrize("handled", [True, False])
+async def test_what_may_have_started_goes_to_no_other(
+    autojump_clock: MockClock, three: Replicas, handled: bool
+):
+    three[0].fault(*JOIN, Lose(handled=handled), times=1)
+    async with three.pool() as pool:
+        with pytest.raises(ConnectionLost) as caught:
+            await pool.predict("a", api_name="/echo")
+        assert not isinstance(caught.value, ConnectionFailed)
+        assert pool.statistics().failovers == 0
+    assert sum(three.counts) == int(handled)
+
+
+async def test_a_gateway_that_gave_up_may_have_started_it(
+    autojump_clock: MockClock, three: Replicas
+):
+    three[0].fault(*JOIN, Answer(502, "bad gateway"), times=1)
+    async with three.pool() as pool:
+        with pytest.raises(UnexpectedResponse):
+            await pool.predict("a", api_name="/echo")
+    assert three.counts == [0, 0, 0]
+
+
+async def test_idempotent_calls_go_to_another_whatever_broke(
+    autojump_clock: MockClock, three: Replicas
+):
+    three[0].fault(*JOIN, Lose(handled=True), times=1)
+    three[1].fault(*JOIN, Answer(502, "bad gateway"), times=1)
+    async with three.pool() as pool, JobGroup(retry=Retry(idempotent=True)) as group:
+        job = group.submit(pool.endpoint("/echo"), "a")
+        assert await job.result() == "a"
+        assert pool.statistics().failovers == 2
+    assert three.counts == [1, 0, 1]
+
+
+async def test_a_stream_that_broke_after_an_output_is_never_begun_anew(
+    autojump_clock: MockClock, three: Replicas
+):
+    async def count(event: Event) -> None:
+        await event.generating(["0"])
+        await trio.sleep(1)
+        event.server.kill_connections()
+        await trio.sleep(1)
+
+    for server in three.servers:
+        server.app.endpoint(generator=True)(count)
+    async with three.pool() as pool, JobGroup(retry=Retry(idempotent=True)) as group:
+        job = group.submit(pool.endpoint("/count"))
+        with pytest.raises(ConnectionLost):
+            await job.result()
+        assert job.outputs() == ["0"]
+        assert pool.statistics().failovers == 0
+
+
+async def test_if_none_takes_it_the_error_tells_of_each(autojump_clock: MockClock, three: Replicas):
+    three[0].fault(*JOIN, FULL)
+    three[1].fault(*JOIN, TOO_MANY)
+    async with three.pool() as pool:
+        three[2].die()
+        with pytest.raises(NoReplica) as caught:
+            await pool.predict("a", api_name="/echo")
+    failures = caught.value.failures
+    assert {url: type(error) for url, error in failures.items()} == {
+        three.urls[0]: QueueFull,
+        three.urls[1]: TooManyRequests,
+        three.urls[2]: ConnectionFailed,
+    }
+    for url, error in failures.items():
+        assert f"{url}: {type(error).__name__}: {error}" in str(caught.value)
+    assert three.counts == [0, 0, 0]
+
+
+async def test_a_retry_begins_again_with_all_of_them(autojump_clock: MockClock, three: Replicas):
+    for server in three.servers:
+        server.fault(*JOIN, FULL, times=2)
+    async with three.pool() as pool:
+        patient = Retry(wait_initial=1, wait_jitter=0)
+        start = trio.current_time()
+        echo = pool.endpoint("/echo").with_retry(patient)
+        assert await echo("a") == "a"
+        assert trio.current_time() - start == 1 + 2
+    assert sum(three.counts) == 1
+
+
+async def test_after_the_last_attempt_the_error_still_tells_of_each(
+    autojump_clock: MockClock, three: Replicas
+):
+    for server in three.servers:
+        server.fault(*JOIN, FULL)
+    async with three.pool() as pool:
+        with pytest.raises(NoReplica, match="QueueFull"):
+            await pool.endpoint("/echo").with_retry(Retry(attempts=2))("a")
+    assert [len(server.joins) for server in three.servers] == [2, 2, 2]
+
+
+async def test_what_began_and_then_found_no_other_says_that_it_may_have_begun(
+    autojump_clock: MockClock, three: Replicas
+):
+    async with three.pool() as pool:
+        three[1].die()
+        three[2].die()
+        three[0].fault(*JOIN, Lose(handled=True))
+        with pytest.raises(ConnectionLost) as caught:
+            await pool.endpoint("/echo").with_retry(Retry(attempts=1, idempotent=True))("a")
+        assert not isinstance(caught.value, ConnectionFailed)
+
+
+async def test_the_status_shows_each_replica(autojump_clock: MockClock, three: Replicas):
+    three[0].fault(*JOIN, FULL)
+    async with three.pool() as pool:
+        job = pool.submit("a", api_name="/echo")
+        codes = [u.code async for u in job.updates() if isinstance(u, StatusUpdate)]
+    assert codes == [
+        Status.STARTING,
+        Status.JOINING_QUEUE,
+        Status.QUEUE_FULL,
+        Status.STARTING,
+        Status.JOINING_QUEUE,
+        Status.IN_QUEUE,
+        Status.PROCESSING,
+        Status.FINISHED,
+    ]
+
+
+async def test_one_that_comes_back_is_used_again(autojump_clock: MockClock, three: Replicas):
+    async with three.pool() as pool:
+        three[0].die()
+        for number in range(3):
+            await pool.predict(str(number), api_name="/echo")
+        three[0].restart()
+        await trio.sleep(5)
+        for number in range(6):
+            await pool.predict(str(number), api_name="/echo")
+        assert three.counts[0] == 2
+        assert pool.statistics().replicas[0].failure is None
+
+
+async def test_after_its_rest_only_one_call_tries_it(autojump_clock: MockClock, three: Replicas):
+    three[0].fault(*JOIN, FULL)
+    async with three.pool() as pool:
+        await pool.predict("a", api_name="/echo")
+        await trio.sleep(5)
+        async with JobGroup() as group:
+            for number in range(30):
+                group.submit(pool.endpoint("/echo"), str(number))
+        joined = [len(server.joins) for server in three.servers]
+        assert joined[0] == 2
+        assert pool.statistics().failovers == 2
+    assert three.counts[0] == 0
+    assert sum(three.counts) == 31
+
+
+async def test_many_calls_that_fail_together_are_one_failure(
+    autojump_clock: MockClock, three: Replicas
+):
+    async with three.pool() as pool, JobGroup() as group:
+        jobs = [group.submit(pool.endpoint("/slow"), "50") for _ in range(60)]
+        await trio.sleep(1)
+        three[0].die()
+        await wait_all_tasks_blocked()
+        assert 0 < pool.statistics().replicas[0].resting <= 1
+        ends = Counter[Any]()
+        for job in jobs:
+            await job.wait()
+            ends[type(job.exception())] += 1
+    assert ends == {type(None): 40, ConnectionLost: 20}
+
+
+async def test_each_call_has_one_outcome_whatever_dies_when(
+    autojump_clock: MockClock, three: Replicas
+):
+    async with three.pool() as pool, JobGroup(limit=20) as group:
+        jobs = [group.submit(pool.endpoint("/slow"), str(1 + n / 1000)) for n in range(200)]
+        await trio.sleep(2.5)
+        three[1].die()
+        ends = Counter[Any]()
+        for job in jobs:
+            await job.wait()
+            ends[type(job.exception())] += 1
+    assert sum(ends.values()) == 200
+    assert set(ends) == {type(None), ConnectionLost}
+    started = Counter(text for url in three.urls for text in three.seen[url])
+    assert max(started.values()) == 1  # none was started twice
+    assert len(started) == 200
+    assert ends[ConnectionLost] <= 7
+
+
+async def test_a_replica_that_was_started_anew_as_another_app_gets_no_calls(
+    autojump_clock: MockClock, three: Replicas, caplog: pytest.LogCaptureFixture
+):
+    async with three.pool() as pool:
+        echo = pool.endpoint("/echo")
+        three[0].die()
+        await echo("a")
+        script = three[0].app.endpoints[0].script
+        three[0].app.endpoints.clear()
+        three[0].app.endpoint(name="echo", inputs=["x"], parameter_names=("x",))(script)
+        three[0].restart()
+        await trio.sleep(5)
+        for number in range(9):
+            assert await echo(str(number)) == str(number)
+        await trio.sleep(5)
+        for number in range(9):
+            assert await echo(str(number)) == str(number)
+        assert three[0].joins == []
+        assert "http://r0.test/ gets no calls" in caplog.text
+
+
+async def test_if_all_have_become_another_app_the_error_says_so(
+    autojump_clock: MockClock, three: Replicas
+):
+    async with three.pool() as pool:
+        echo = pool.endpoint("/echo")
+        for server in three.servers:
+            server.die()
+        with pytest.raises(NoReplica):
+            await echo("a")
+        for server in three.servers:
+            script = server.app.endpoints[0].script
+            server.app.endpoints.clear()
+            server.app.endpoint(name="echo", inputs=["x"], parameter_names=("x",))(script)
+            server.restart()
+        with pytest.raises(NoReplica, match="has changed"):
+            await echo("a")
+        with pytest.raises(EndpointMismatch, match="does not take or return"):
+            await echo("a")
+        assert await pool.endpoint("/echo")(x="a") == "a"
+
+
+async def test_a_session_stays_with_its_replica_and_fails_with_it(
+    autojump_clock: MockClock, three: Replicas
+):
+    async with three.pool() as pool:
+        async with pool.session() as session:
+            assert await session.predict("a", api_name="/echo") == "a"
+            three[0].die()
+            with pytest.raises(ConnectionFailed):
+                await session.predict("a", api_name="/echo")
+        assert await pool.predict("b", api_name="/echo") == "b"
+
+
+async def test_a_pool_that_ends_ends_the_pauses_too(autojump_clock: MockClock, three: Replicas):
+    for server in three.servers:
+        server.fault(*JOIN, FULL)
+    async with JobGroup(retry=Retry(attempts=None, timeout=None)) as group:
+        async with three.pool() as pool:
+            job = group.submit(pool.endpoint("/echo"), "a")
+            await trio.sleep(100)
+        with pytest.raises(JobCancelled, match="the pool was closed"):
+            await job.result()
+
+
+async def test_a_broken_stream_sends_the_replica_to_rest(
+    autojump_clock: MockClock, three: Replicas
+):
+    three[0].fault("GET", "/queue/data", Cut(0), times=1)
+    async with three.pool() as pool:
+        with pytest.raises(ConnectionLost):
+            await pool.predict("a", api_name="/echo")
+        assert pool.statistics().replicas[0].resting > 0
+        assert await pool.predict("b", api_name="/echo") == "b"
+    assert three.counts[1:] == [1, 0]
+
+
+def test_the_error_crosses_process_borders():
+    import pickle
+
+    error = NoReplica("none", failures={"http://a": QueueFull("full")})
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), list(again.failures)) == ("none", ["http://a"])
+    assert isinstance(again, ConnectionFailed)
