@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 from outcome import Error, Outcome, Value
@@ -25,16 +25,7 @@ if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
 if TYPE_CHECKING:
-    from typing_extensions import ParamSpec as _ParamSpec, TypeVar as _TypeVar
-
     from ._job import JobRecord
-
-    # Of what only a server describes, nothing is known here.
-    P = _ParamSpec("P", default=...)
-    T_co = _TypeVar("T_co", covariant=True, default=Any)
-else:
-    P = ParamSpec("P")
-    T_co = TypeVar("T_co", covariant=True)
 
 
 class Call(ABC):
@@ -59,11 +50,8 @@ class Call(ABC):
         """Let go of what a call holds, whether it ran or not."""
 
 
-class Submittable(ABC, Generic[P, T_co]):
-    """An async callable that checks its arguments when it is submitted, such as an endpoint.
-
-    Its outputs have the type of its result.
-    """
+class Submittable(ABC):
+    """An async callable that checks its arguments when it is submitted, such as an endpoint."""
 
     @abstractmethod
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:

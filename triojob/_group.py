@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast, final, overload
 import trio
 from outcome import Error
 
-from ._call import Call, Submittable, bind
+from ._call import Call, bind
 from ._errors import GroupClosed, parts
 from ._instruments import Following, GroupStatistics, Instrument
 from ._job import Job, JobRecord
@@ -141,14 +141,11 @@ class JobGroup:
             raise GroupClosed("enter the group first: async with JobGroup() as group")
         return self._nursery
 
-    # A generator's call is not awaitable, so no type matches both the second and the third.
-    @overload
-    def submit(self, fn: Submittable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Job[T, T]: ...
-
+    # A generator's call is not awaitable, so no type matches both overloads.
     @overload
     def submit(
         self, fn: Callable[P, AsyncIterator[T]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Job[T, T]: ...
+    ) -> Job[T]: ...
 
     @overload
     def submit(
@@ -156,7 +153,7 @@ class JobGroup:
     ) -> Job[T]: ...
 
     @trio.lowlevel.enable_ki_protection
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Job[Any]:
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job[Any]:
         """Start ``fn(*args, **kwargs)`` as a job of this group; return it at once.
 
         Args:

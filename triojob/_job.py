@@ -32,14 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar as _TypeVar
-
-    # The type of the outputs.  A plain async function may report outputs of any type; of a
-    # generator or an endpoint they have the type of its result.
-    O_co = _TypeVar("O_co", covariant=True, default=Any)
-else:
-    O_co = TypeVar("O_co", covariant=True)
 Listener = Callable[[Any], object]
 Kind = Literal["status", "output", "result"]
 """What one can listen to."""
@@ -497,26 +489,21 @@ class UpdateIterator:
 
 
 @final
-class Job(Generic[T_co, O_co]):
+class Job(Generic[T_co]):
     """A call that runs in a `JobGroup`; `JobGroup.submit` and `Client.submit` make it.
 
     All it does is to read what was recorded, and to ask for cancellation.
     Any number of tasks may wait for a job and iterate over it, early or late; each sees
     everything, in order.
 
-    ``Job[str]`` has a result of that type, and outputs of any; ``Job[str, str]`` says both.
+    ``Job[T]`` has a result of the type T and outputs of that type, as those of an endpoint and of
+    a generator are; what a plain function reports may be anything, whatever a type checker takes
+    it for.
     """
 
     __slots__ = ("__weakref__", "_record")
 
     _record: JobRecord
-
-    if not TYPE_CHECKING:
-
-        def __class_getitem__(cls, types: Any) -> Any:
-            """Take one type as well: before Python 3.13 no type variable has a default."""
-            both = types if isinstance(types, tuple) else (types, Any)
-            return super().__class_getitem__(both)
 
     def __init__(self) -> None:
         raise TypeError("a Job is made by submit(), never directly")
@@ -586,7 +573,7 @@ class Job(Generic[T_co, O_co]):
         """Return a snapshot of how far the job is."""
         return self._record.status
 
-    def outputs(self) -> list[O_co]:
+    def outputs(self) -> list[T_co]:
         """Return the outputs so far, those that ``history=`` keeps.
 
         Each is a tuple where the endpoint has several outputs.
@@ -637,7 +624,7 @@ class Job(Generic[T_co, O_co]):
             # The traceback of what is raised holds this frame, which must not hold the job.
             del self, record
 
-    def __aiter__(self) -> OutputIterator[O_co]:
+    def __aiter__(self) -> OutputIterator[T_co]:
         """Iterate over the outputs: those that were, then those that come.
 
         The loop ends with the job: silently if it ended well, by raising its failure or
@@ -675,11 +662,11 @@ class Job(Generic[T_co, O_co]):
         """
         self._record.listen("status", _plain(listener))
 
-    def on_output(self, listener: Callable[[O_co], object]) -> None:
+    def on_output(self, listener: Callable[[T_co], object]) -> None:
         """Call ``listener(output)`` for each output from now on; see `on_status`."""
         self._record.listen("output", _plain(listener))
 
-    def on_result(self, listener: Callable[[Job[T_co, O_co]], object]) -> None:
+    def on_result(self, listener: Callable[[Job[T_co]], object]) -> None:
         """Call ``listener(job)`` once, when the job has ended, however it ended; see `on_status`.
 
         On a job that has ended it is called here and now, and what it raises is raised here.

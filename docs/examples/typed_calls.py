@@ -21,7 +21,7 @@ async def main(folder: Path) -> None:
         print(await app.add(2, b=3))  # a tuple[float, float]
 
         async with JobGroup() as group:
-            job = group.submit(app.tokens, 3, delay=0)  # a Job[str, str]
+            job = group.submit(app.tokens, 3, delay=0)  # a Job[str]
             async for text in job:
                 print(text)
 

@@ -50,7 +50,7 @@ async def calls(client: Client, session: ClientSession) -> None:
 async def jobs(client: Client, group: JobGroup) -> Job[str]:
     app = App(client)
     job = group.submit(app.tokens, 3, delay=0.1)
-    assert_type(job, Job[str, str])
+    assert_type(job, Job[str])
     assert_type(await job.result(), str)
     assert_type(job.outputs(), list[str])
     assert_type(aiter(job), OutputIterator[str])
@@ -80,8 +80,8 @@ async def components(client: Client, group: JobGroup) -> None:
     # A talk goes to the app and comes back, and to it again.
     _, talk = await app.chat("hi", [{"role": "user", "content": [{"text": "before"}]}])
     assert_type(talk, list[Message])
-    # Where a signature holds Any, mypy takes what `submit` returns for Any, too: say what it is.
-    job: Job[tuple[str, list[Message]]] = group.submit(app.chat, "and", talk)
+    job = group.submit(app.chat, "and", talk)
+    assert_type(job, Job[tuple[str, list[Message]]])
     assert_type(await job.result(), tuple[str, list[Message]])
     for part in talk[0]["content"]:
         if part["type"] == "text":

@@ -8,12 +8,12 @@ import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 import trio
 from outcome import Error, Outcome
 
-from .._call import Call, P, Submittable, T_co
+from .._call import Call, Submittable
 from .._errors import GroupClosed, TriojobError, short_repr
 from .._group import JobGroup
 from .._instruments import Instrument
@@ -33,6 +33,17 @@ from ._parameters import encode_value
 from ._session import Delivery, Hub, Session
 from ._uploads import check_files, upload_files
 from ._wire import Trigger
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec as _ParamSpec, TypeVar as _TypeVar
+
+    # What only a server describes may be anything.  For type checkers only: at run time Python
+    # has such defaults from 3.13 on.
+    P = _ParamSpec("P", default=...)
+    T_co = _TypeVar("T_co", covariant=True, default=Any)
+else:
+    P = ParamSpec("P")
+    T_co = TypeVar("T_co", covariant=True)
 
 Via: TypeAlias = Literal["queue", "run", "call"]
 """A way that calls take."""
@@ -258,7 +269,7 @@ def _route(hub: Hub, info: EndpointInfo, via: Via | None) -> tuple[Via, StreamDr
     return chosen, driver
 
 
-class Endpoint(Submittable[P, T_co]):
+class Endpoint(Submittable, Generic[P, T_co]):
     """One endpoint of an app: an async callable with the app's own parameters.
 
     ``await endpoint(...)`` calls it; ``group.submit(endpoint, ...)`` makes a job of a call.

@@ -12,12 +12,11 @@ from weakref import WeakKeyDictionary
 import trio
 from outcome import Error, Outcome
 
-from .._call import Call, P, T_co
+from .._call import Call
 from .._errors import (
     EndpointMismatch,
     EndpointNotFound,
     GroupClosed,
-    JobCancelled,
     ServerRestarted,
     TriojobError,
 )
@@ -26,7 +25,7 @@ from .._messages import Status, StatusUpdate
 from .._retry import Retry
 from ._client import Client
 from ._config import EndpointInfo
-from ._endpoint import Endpoint
+from ._endpoint import Endpoint, P, T_co
 from ._file_inputs import Gaps
 from ._input import InputStream
 from ._pool_choice import is_trouble
@@ -211,10 +210,7 @@ class _PoolCall(Call):
             if seconds is None:
                 return result
             record.reporter.status(StatusUpdate(Status.STARTING))
-            if not await self._fleet.pause(seconds, record):
-                record.cancelled = True
-                error = JobCancelled(f"{self.name} was cancelled", reason="the pool was closed")
-                return Error(error)
+            await self._fleet.pause(seconds, record)
 
     async def _try_each(self, record: JobRecord) -> tuple[Outcome[Any], bool]:
         """Try one replica after the other, while nothing has been started.
@@ -273,6 +269,7 @@ class _PoolCall(Call):
             if status.queue_size is not None:
                 health.told(status.queue_size, replica.under_way, trio.current_time())
 
+        record.url = replica.client_now.src
         call = endpoint._call(self._data, self._gaps, on_status=told)
         result: Outcome[Any]
         try:

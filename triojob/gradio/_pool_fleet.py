@@ -15,6 +15,8 @@ from ._pool_choice import Candidate, Health, choose
 
 logger = logging.getLogger("triojob")
 
+_CLOSED = "the pool was closed"
+
 
 class Replica:
     """One replica: its client while it is open, and how it is.
@@ -117,7 +119,7 @@ class Fleet:
         """How often a call went on to another replica."""
         self.closed: bool = False
         self._turn = 0
-        self._pauses: set[trio.CancelScope] = set()
+        self._pausing: dict[trio.CancelScope, JobRecord] = {}
 
     def open_clients(self) -> list[Client]:
         """Return the clients that can be used."""
@@ -165,23 +167,30 @@ class Fleet:
             ": ".join([what, *(["; ".join(shown)] * bool(shown))]), failures=all_failures
         )
 
-    async def pause(self, seconds: float, record: JobRecord) -> bool:
-        """Wait before a call is tried again; return False if the pool ends meanwhile."""
-        with trio.CancelScope() as scope:
-            if self.closed:
-                scope.cancel(reason="the pool was closed")
-            self._pauses.add(scope)
-            try:
-                with trio.move_on_after(seconds):
-                    await record.receive()
-            finally:
-                self._pauses.discard(scope)
-        return not scope.cancelled_caught
+    async def pause(self, seconds: float, record: JobRecord) -> None:
+        """Wait before a call is tried again; the end of the pool cancels the call meanwhile."""
+        scope = record.scope
+        self._pausing[scope] = record
+        if self.closed:
+            self._cancel(scope)
+        try:
+            with trio.move_on_after(seconds):
+                await record.receive()
+        finally:
+            del self._pausing[scope]
+
+    def _cancel(self, scope: trio.CancelScope) -> None:
+        self._note_reason(scope)
+        scope.cancel(reason=_CLOSED)
+
+    def _note_reason(self, scope: trio.CancelScope) -> None:
+        # A frame of its own, as none that cancels may hold a job; see `JobRecord.to_cancel`.
+        self._pausing[scope].to_cancel(_CLOSED)
 
     def close(self) -> None:
         """End all of it: the clients end the calls that are under way."""
         self.closed = True
-        for scope in self._pauses:
-            scope.cancel(reason="the pool was closed")
+        for scope in self._pausing:
+            self._cancel(scope)
         for replica in self.replicas:
             replica.leave()
