@@ -27,6 +27,7 @@ from triojob import (
     AppError,
     AuthenticationError,
     Client,
+    ClientPool,
     ClientSession,
     ClientStatistics,
     ConnectionFailed,
@@ -51,13 +52,16 @@ from triojob import (
     JobTimeout,
     LogMessage,
     MissingExtra,
+    NoReplica,
     OutputIterator,
     OutputUpdate,
+    PoolStatistics,
     ProgressUnit,
     PropertyUpdate,
     ProtocolError,
     QueueFull,
     RenderUpdate,
+    ReplicaStatistics,
     ResultIterator,
     Retry,
     ServerRestarted,
@@ -525,6 +529,43 @@ async def watching(client: Client) -> None:
         assert_type(nothing, None)
 
 
+# --- Several replicas ---
+
+
+async def pooling(auth: tuple[str, str]) -> None:
+    async with ClientPool(["http://one", "http://two"]) as pool, JobGroup() as group:
+        assert_type(pool, ClientPool)
+        assert_type(pool.sources, tuple[str, ...])
+        assert_type(pool.closed, bool)
+        assert_type(pool.jobs, tuple[Job[Any], ...])
+        assert_type(await pool.predict("Ada", api_name="/greet"), Any)
+        assert_type(pool.submit("Ada", api_name="/greet"), Job[Any])
+        assert_type(pool.endpoint("/greet", via="queue"), Endpoint)
+        assert_type(group.submit(pool.endpoint("/greet"), "Ada"), Job[Any])
+        assert_type(await pool.add("http://three"), None)
+        assert_type(await pool.remove("http://three"), None)
+        async with pool.session(limit=2, history=0) as session:
+            assert_type(session, ClientSession)
+        statistics = pool.statistics()
+        assert_type(statistics, PoolStatistics)
+        assert_type(statistics.failovers, int)
+        assert_type(statistics.jobs, GroupStatistics)
+        for replica in statistics.replicas:
+            assert_type(replica, ReplicaStatistics)
+            assert_type(replica.source, str)
+            assert_type(replica.open, bool)
+            assert_type(replica.sent + replica.under_way, int)
+            assert_type(replica.queued + replica.resting, float)
+            assert_type(replica.failure, TriojobError | None)
+    ClientPool(
+        iter(["http://one"]),
+        lambda url: Client(url, auth=auth),
+        require_all=True,
+        limit=4,
+        history=10,
+    )
+
+
 # --- The bridge ---
 
 
@@ -586,6 +627,8 @@ async def failing(job: Job[int]) -> int:
         assert_type(exc.nearest, str | None)
     except EndpointMismatch:
         pass
+    except NoReplica as exc:
+        assert_type(exc.failures, dict[str, TriojobError])
     except ValidationError as exc:
         assert_type(exc.errors, dict[str, str])
         assert_type(exc.endpoint, str)

@@ -105,6 +105,8 @@ def build() -> gr.Blocks:
         endpoint(tell, gr.Number(3, label="n"), out)
         endpoint(late, [gr.Textbox("first", label="first"), gr.Textbox(label="second")], out)
         endpoint(chat, [text, gr.Chatbot(label="chat")], [text, gr.Chatbot(label="chat")])
+        count, kept = gr.Number(label="count"), gr.State(0)
+        endpoint(lambda n: (n + 1, n + 1), kept, [kept, count], "bump")
         endpoint(lambda: None, None, None, "nothing")
         for name in ("class", "list", "str", "match", "chat/v2", "chat-v2", "2d", "_private"):
             endpoint(same, text, out, name)

@@ -1,4 +1,4 @@
-"""Typed modules of real apps: those in `tests/typed`, which type checkers check, used here."""
+"""Typed modules of real apps; the one in `tests/typed` is what type checkers check."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def components_url(_gradio_env: dict[str, str]) -> Iterator[str]:
     server.terminate()
 
 
-def kept(name: str) -> str:
-    return (TYPED / f"{name}.py").read_text(encoding="utf-8")
+def kept() -> str:
+    return (TYPED / "components.py").read_text(encoding="utf-8")
 
 
 async def now(url: str) -> str:
@@ -37,15 +37,11 @@ async def now(url: str) -> str:
 
 @pytest.mark.real
 async def test_the_module_of_all_components_is_what_the_type_checkers_see(components_url):
-    assert await now(components_url) == kept("components")
-
-
-async def test_the_module_of_the_tests_app_is_what_the_type_checkers_see(gradio_url):
-    assert await now(gradio_url) == kept("app")
+    assert await now(components_url) == kept()
 
 
 async def test_the_methods_of_the_tests_app_can_be_called(gradio_url, tmp_path):
-    with loaded(kept("app")) as module:
+    with loaded(await now(gradio_url)) as module:
         async with opened(gradio_url) as client, JobGroup() as group:
             app: Any = module.App(client)
             assert await app.greet("Ada") == "Hello Ada!"
@@ -62,13 +58,14 @@ async def test_the_methods_of_the_tests_app_can_be_called(gradio_url, tmp_path):
 
 @pytest.mark.real
 async def test_the_methods_of_all_components_can_be_called(components_url):
-    with loaded(kept("components")) as module:
+    with loaded(kept()) as module:
         async with opened(components_url) as client:
             app: Any = module.App(client)
             assert await app.translate("a", "日本語", formal=True) == "日本語:a!"
             assert await app.choose() == ("['x'] a 300", 1)
             assert await app.late(second="!") == "first!"
             assert await app.class_("a") == "a"
+            assert [await app.bump(), await app.bump()] == [1, 2]
             empty, talk = await app.chat("hi", [])
             assert (empty, [said["role"] for said in talk]) == ("", ["user", "assistant"])
             _, talk = await app.chat("more", talk)

@@ -1,1 +1,1 @@
-"""Typed modules that `triojob stubs` wrote, and code that uses them, for type checkers."""
+"""A typed module that `triojob stubs` wrote, and code that uses it, for type checkers."""

@@ -735,6 +735,15 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
+    @endpoint("/bump", "ad518673bc5231f0")
+    async def bump(self) -> float:
+        """Call /bump.
+
+        Returns:
+            count (Number).
+        """
+        raise NotImplementedError
+
     @endpoint("/nothing", "a840b3dcfebf7a79")
     async def nothing(self) -> tuple[()]:
         """Call /nothing."""

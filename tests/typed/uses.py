@@ -1,8 +1,8 @@
-"""Good and bad uses of typed modules, for type checkers only: this file is never run.
+"""Good and bad uses of a typed module, for type checkers only: this file is never run.
 
 `nox -s types` checks it with mypy and basedpyright, both strict; they refuse a `type: ignore` that
 nothing needs, so each bad use here is one that they do see.
-`tests/stubs/test_real.py` shows that `app.py` and `components.py` are what apps get today.
+`tests/stubs/test_real.py` shows that `components.py` is what its app gets today.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing_extensions import assert_type
 
 from triojob import (
     Client,
+    ClientPool,
     ClientSession,
     Endpoint,
     InputStream,
@@ -23,9 +24,8 @@ from triojob import (
     handle_file,
 )
 
-from .app import App
 from .components import (
-    App as Components,
+    App,
     LabelData,
     Message,
     MultimodalDataInput,
@@ -33,36 +33,36 @@ from .components import (
 )
 
 
-async def calls(client: Client, session: ClientSession) -> None:
+async def calls(client: Client, session: ClientSession, pool: ClientPool) -> None:
     app = App(client)
-    assert_type(await app.greet("Ada"), str)
-    assert_type(await app.greet(name="Ada"), str)
-    assert_type(await app.add(1, 2.5), tuple[float, float])
-    assert_type(await app.no_output("x"), tuple[()])
+    assert_type(await app.class_("Ada"), str)
+    assert_type(await app.class_(value="Ada"), str)
+    assert_type(await app.nothing(), tuple[()])
     assert_type(await App(session).bump(), float)
-    assert_type(await App(client, check=False).echo([1, {"a": None}]), Any)
-    assert_type(app.greet.name, str)
-    assert_type(await app.greet.with_retry(Retry()).with_headers({"a": "b"})("Ada"), str)
-    async with app.shout.stream("a", key="b") as stream:
+    assert_type(await App(pool).class_("Ada"), str)
+    assert_type(await App(client, check=False).same_json([1, {"a": None}]), Any)
+    assert_type(app.class_.name, str)
+    assert_type(await app.class_.with_retry(Retry()).with_headers({"a": "b"})("Ada"), str)
+    async with app.tell.stream(1) as stream:
         assert_type(stream, InputStream)
 
 
 async def jobs(client: Client, group: JobGroup) -> Job[str]:
     app = App(client)
-    job = group.submit(app.tokens, 3, delay=0.1)
+    job = group.submit(app.tell, 3)
     assert_type(job, Job[str])
     assert_type(await job.result(), str)
     assert_type(job.outputs(), list[str])
     assert_type(aiter(job), OutputIterator[str])
     async for text in job:
         assert_type(text, str)
-    either: Endpoint = app.greet
+    either: Endpoint = app.class_
     assert_type(await either(1, 2, 3), Any)
     return job
 
 
 async def components(client: Client, group: JobGroup) -> None:
-    app = Components(client)
+    app = App(client)
     assert_type(await app.translate("hello", target="日本語", formal=True), str)
     assert_type(await app.choose(), tuple[str, float])
     assert_type(await app.choose(2, ["x", "y"], "anything"), tuple[str, float])
@@ -89,7 +89,7 @@ async def components(client: Client, group: JobGroup) -> None:
 
 
 async def refused(client: Client, group: JobGroup) -> None:
-    app = Components(client)
+    app = App(client)
     await app.translate(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await app.translate("a", "en")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await app.translate("a", targt="fr")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
@@ -105,4 +105,4 @@ async def refused(client: Client, group: JobGroup) -> None:
     del text
     async for output in group.submit(app.tell, 3):
         output.upper(1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    Components("http://127.0.0.1:7860")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    App("http://127.0.0.1:7860")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

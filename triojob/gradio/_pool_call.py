@@ -21,6 +21,7 @@ from .._errors import (
     TriojobError,
 )
 from .._job import JobRecord
+from .._logs import log_job
 from .._messages import Status, StatusUpdate
 from .._retry import Retry
 from ._client import Client
@@ -237,7 +238,14 @@ class _PoolCall(Call):
             if not (_never_started(error) or self._may_repeat(error)):
                 return result, False
             failures[replica.source] = error
-            logger.info("%s: %s failed (%s)", self.name, replica.source, type(error).__name__)
+            log_job(
+                logging.INFO,
+                record.number,
+                self.name,
+                "%s has not taken the call (%s)",
+                replica.source,
+                type(error).__name__,
+            )
         return self._none_left(failures)
 
     def _may_repeat(self, error: TriojobError) -> bool:

@@ -100,7 +100,8 @@ class Replica:
         self.health.failed(epoch, self.failure, now, random.random())  # noqa: S311 - no secret
         seconds = max(0, self.health.rest_until - now)
         self.settled.set()
-        logger.warning(
+        logger.log(
+            logging.WARNING if self.health.failures == 1 else logging.INFO,
             "%s can't be opened, so the pool goes on without it for %.1f s: %s: %s",
             self.source,
             seconds,

@@ -1,0 +1,31 @@
+import logging
+import sys
+
+import trio
+
+from triojob import ClientPool, JobGroup
+
+URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+# Here it is one app by two names, and one that is down; yours are on three machines.
+URLS = [URL, URL.replace("127.0.0.1", "localhost"), "http://127.0.0.1:9"]
+logging.getLogger("triojob").setLevel(logging.ERROR)  # or it would say that one is down
+
+
+async def main() -> None:
+    async with ClientPool(URLS) as pool, JobGroup(limit=32) as group:
+        greet = pool.endpoint("/greet")
+        jobs = [group.submit(greet, str(number)) for number in range(100)]
+        print({await job.result() for job in jobs} == {f"Hello {n}!" for n in range(100)})
+
+        for replica in pool.statistics().replicas:
+            kind = type(replica.failure).__name__ if replica.failure else "fine"
+            print("open" if replica.open else "down", replica.sent > 20, kind)
+
+
+trio.run(main)
+
+# prints:
+# > True
+# > open True fine
+# > open True fine
+# > down False ConnectionFailed
