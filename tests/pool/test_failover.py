@@ -266,7 +266,7 @@ async def test_a_replica_that_was_started_anew_as_another_app_gets_no_calls(
         for number in range(9):
             assert await echo(str(number)) == str(number)
         assert three[0].joins == []
-        assert "http://r0.test/ gets no calls" in caplog.text
+        assert "http://r0.test/ gets no calls of /echo" in caplog.text
 
 
 async def test_if_all_have_become_another_app_the_error_says_so(

@@ -11,5 +11,8 @@ code, ``terminal.py`` writes, ``arguments.py`` reads what was typed, ``outputs.p
 
 ``demo.py`` starts ``demo_app.py``, a Gradio app, in a process of its own, and then plays
 ``demo_acts.py``, which is the file to read for how triojob is used.
+``app.py`` has the commands; ``stubs.py`` is the one that writes typed modules.
+``demo.py`` runs the demo: it starts ``demo_app.py``, a Gradio app, in a process of its own, and
+then plays ``demo_acts.py``, which is the file to read for how triojob is used.
 ``demo_stage.py`` is what the acts show themselves on.
 """

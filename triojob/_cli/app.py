@@ -35,6 +35,7 @@ def _timeout_option(what: str) -> Callable[..., Any]:
 
 def _exit(code: int) -> NoReturn:
     click.get_current_context().exit(code)
+from .stubs import stubs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -332,3 +333,6 @@ def demo(context: click.Context, jobs: int, limit: int, port: int, *, plain: boo
         # Before Trio ran, or a second time.
         code = 130
     context.exit(code)
+
+
+cli.add_command(stubs)

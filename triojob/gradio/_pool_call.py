@@ -139,7 +139,11 @@ class PoolEndpoint(Endpoint[P, T_co]):
                 "take or return what the others do; give each group of equal replicas a pool"
             )
             self._others[client] = (restarts, known)
-            logger.warning("%s gets no calls: %s", client.src, known)
+            logger.warning(
+                "%s gets no calls of %s, which is another endpoint there",
+                client.src,
+                endpoint.name,
+            )
             raise known
         self._on[client] = endpoint
         return endpoint

@@ -102,11 +102,10 @@ class Replica:
         self.settled.set()
         logger.log(
             logging.WARNING if self.health.failures == 1 else logging.INFO,
-            "%s can't be opened, so the pool goes on without it for %.1f s: %s: %s",
+            "%s can't be opened (%s), so the pool goes on without it for %.1f s",
             self.source,
-            seconds,
             type(self.failure).__name__,
-            self.failure,
+            seconds,
         )
         await trio.sleep(seconds)
 
