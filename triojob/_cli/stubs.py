@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -85,6 +86,6 @@ def stubs(
             )
     elif output is None:
         # Bytes, as a module is UTF-8 whatever the terminal is.
-        click.get_binary_stream("stdout").write(text.encode())
+        sys.stdout.buffer.write(text.encode())
     else:
         output.write_bytes(text.encode())
