@@ -10,7 +10,6 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.pool.support import Replicas, replicas
-from tests.servers.description import file, state
 from tests.servers.scripted import Event, GradioError
 from tests.stubs.support import loaded
 from triojob import (
@@ -24,6 +23,7 @@ from triojob import (
     JobGroup,
     handle_file,
 )
+from triojob.testing.components import file, state
 
 ESTIMATION = {"msg": "estimation", "rank": 0, "queue_size": 40, "rank_eta": None}
 

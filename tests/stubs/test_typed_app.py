@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from tests.servers.description import Component, checkbox, dropdown, file, textbox
 from tests.servers.scripted import Event, ScriptedServer
 from tests.stubs.support import loaded
 from triojob import Client, Endpoint, EndpointMismatch, EndpointNotFound, GroupClosed, JobGroup
+from triojob.testing.components import Component, checkbox, dropdown, file, textbox
 
 
 def opened(server: ScriptedServer, **options: Any) -> Client:
@@ -31,7 +31,7 @@ async def written(server: ScriptedServer, **options: Any) -> str:
 
 
 async def test_a_method_is_the_apps_own_endpoint(autojump_clock: MockClock, memory_app):
-    add(memory_app, "join", ["text", checkbox("loud", False)], parameter_names=("text", "loud"))
+    add(memory_app, "join", ["text", checkbox("loud", value=False)], parameter_names=("text", "loud"))
     with loaded(await written(memory_app)) as module:
         async with opened(memory_app) as client, JobGroup() as group:
             app = module.App(client)

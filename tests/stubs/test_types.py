@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.servers.description import FILE_SCHEMA
 from tests.stubs.support import app, described, header, output, parameter, signature, write
+from triojob.testing.components import FILE_SCHEMA
 
 PAIR = {"prefixItems": [{"type": "string"}, {"type": "integer"}], "type": "array"}
 TREE = {
