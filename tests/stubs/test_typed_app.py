@@ -31,7 +31,12 @@ async def written(server: ScriptedServer, **options: Any) -> str:
 
 
 async def test_a_method_is_the_apps_own_endpoint(autojump_clock: MockClock, memory_app):
-    add(memory_app, "join", ["text", checkbox("loud", value=False)], parameter_names=("text", "loud"))
+    add(
+        memory_app,
+        "join",
+        ["text", checkbox("loud", value=False)],
+        parameter_names=("text", "loud"),
+    )
     with loaded(await written(memory_app)) as module:
         async with opened(memory_app) as client, JobGroup() as group:
             app = module.App(client)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.stubs.support import app, described, header, output, parameter, signature, write
+from triojob.gradio._config import AppInfo
 from triojob.testing.components import FILE_SCHEMA
 
+TRACES = Path(__file__).parent.parent / "servers" / "traces"
 PAIR = {"prefixItems": [{"type": "string"}, {"type": "integer"}], "type": "array"}
 TREE = {
     "$defs": {
@@ -173,3 +178,17 @@ def test_a_schema_that_is_too_deep_or_too_large_is_any():
     assert len(signature(parameter(schema=wide))) < 10**6
     endless = {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}] * 2}}, "$ref": "#/$defs/a"}
     assert signature(returns=[output(endless)]) == "(self) -> Any"
+
+
+@pytest.mark.parametrize("folder", sorted(TRACES.glob("*")), ids=lambda folder: folder.name)
+def test_apps_of_every_era_have_modules(folder: Path):
+    config, info = (
+        json.loads((folder / name).read_text(encoding="utf-8"))
+        for name in ("config.json", "info.json")
+    )
+    text = write(AppInfo(config, info), all_endpoints=True)
+    assert re.fullmatch(r"\(self, \w+: str\) -> str", header(text, "greet"))
+    assert re.fullmatch(r"\(self, \w+: FileInput\) -> str", header(text, "upper_file"))
+    assert re.fullmatch(
+        r"\(self, \w+: float, \w+: float\) -> tuple\[float, float\]", header(text, "add")
+    )

@@ -83,7 +83,8 @@ def _output(item: dict[str, Any], writer: TypeWriter, *, streams: bool) -> str:
 
 
 def _input(parameter: Parameter, writer: TypeWriter) -> str:
-    if parameter.contradictory:
+    # Of a file, some releases suggest the URL of one.
+    if parameter.contradictory and not parameter.takes_files:
         return "Any"
     kind = writer.write(parameter.schema, "in", choices=not parameter.takes_others)
     none = ["None"] if parameter.default is None and not parameter.required else []
