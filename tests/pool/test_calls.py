@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.pool.support import Replicas, replicas
+from tests.pool.support import FULL, JOIN, Replicas, replicas
 from tests.servers.scripted import Event, GradioError
 from tests.stubs.support import loaded
 from triojob import (
@@ -24,6 +25,9 @@ from triojob import (
     handle_file,
 )
 from triojob.testing.components import file, state
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
 
 ESTIMATION = {"msg": "estimation", "rank": 0, "queue_size": 40, "rank_eta": None}
 
@@ -168,6 +172,37 @@ async def test_files_go_to_the_replica_of_the_call(autojump_clock: MockClock, th
     uploads = [sum(p.endswith("/upload") for p in server.paths()) for server in three.servers]
     joins = [len(server.joins) for server in three.servers]
     assert uploads == joins == [1, 1, 0]
+
+
+async def test_files_are_uploaded_to_the_next_replica_too(
+    autojump_clock: MockClock, three: Replicas
+):
+    async def size(event: Event) -> None:
+        await event.completed([event.data[0]["path"]])
+
+    for server in three.servers:
+        server.app.endpoint(inputs=[file("file")], outputs=["text"])(size)
+    three[0].fault(*JOIN, FULL)
+    async with three.pool() as pool:
+        path = await pool.predict(handle_file(b"words", name="a.txt"), api_name="/size")
+    uploads = [sum(p.endswith("/upload") for p in server.paths()) for server in three.servers]
+    assert uploads == [1, 1, 0]
+    assert path.endswith("a.txt")
+
+
+async def test_a_failure_that_nobody_has_seen_is_raised_at_the_end(
+    autojump_clock: MockClock, three: Replicas
+):
+    async def fail(event: Event) -> None:
+        raise GradioError("boom")
+
+    for server in three.servers:
+        server.app.endpoint()(fail)
+    with pytest.raises(ExceptionGroup) as caught:
+        async with three.pool() as pool:
+            pool.submit(api_name="/fail")
+    (error,) = caught.value.exceptions
+    assert isinstance(error, AppError)
 
 
 async def test_an_endpoint_with_state_needs_a_session(autojump_clock: MockClock, three: Replicas):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -332,3 +334,23 @@ def test_the_error_crosses_process_borders():
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), list(again.failures)) == ("none", ["http://a"])
     assert isinstance(again, ConnectionFailed)
+
+
+async def test_a_call_that_none_took_leaves_no_cycle(autojump_clock: MockClock, three: Replicas):
+    async with three.pool() as pool, JobGroup() as group:
+        echo = pool.endpoint("/echo")
+        for server in three.servers:
+            server.die()
+        gc.collect()
+        gc.disable()
+        try:
+            job = group.submit(echo, "a")
+            await job.wait()
+            error = job.exception()
+            assert isinstance(error, NoReplica)
+            gone = weakref.ref(error)
+            del job, error
+            await wait_all_tasks_blocked()
+            assert gone() is None
+        finally:
+            gc.enable()

@@ -29,7 +29,7 @@ from ._config import EndpointInfo
 from ._endpoint import Endpoint, P, T_co
 from ._file_inputs import Gaps
 from ._input import InputStream
-from ._pool_choice import is_trouble
+from ._pool_choice import is_trouble, without_frames
 from ._pool_fleet import Fleet, Replica
 from ._stubs import fingerprint
 from ._wire import Trigger
@@ -75,9 +75,10 @@ class PoolEndpoint(Endpoint[P, T_co]):
         self._headers = headers or {}
         self._retry = retry
         self._on: WeakKeyDictionary[Client, Endpoint] = WeakKeyDictionary()
-        self._others: WeakKeyDictionary[Client, tuple[int, EndpointMismatch]] = WeakKeyDictionary()
+        self._others: WeakKeyDictionary[Client, int] = WeakKeyDictionary()
         """Those that have another endpoint, since how many starts of the app."""
         self._shape: object = None
+        self._name = ""
         found = self._find_everywhere()
         # Arguments are checked and encoded by this one, whichever replica the call goes to.
         self._first = found
@@ -126,27 +127,28 @@ class PoolEndpoint(Endpoint[P, T_co]):
         endpoint = self._on.get(client)
         if endpoint is not None and endpoint._restarts == restarts:
             return endpoint
-        since, known = self._others.get(client, (-1, None))
-        if known is not None and since == restarts:
-            raise known
+        if self._others.get(client) == restarts:
+            raise self._mismatch(client)
         endpoint = self._ask(client)._with(trigger=self._trigger, headers=self._headers)
         shape = shape_of(endpoint._info)
         if self._shape is None:
-            self._shape = shape
+            self._shape, self._name = shape, endpoint.name
         elif shape != self._shape:
-            known = EndpointMismatch(
-                f"the replicas of the pool disagree: {endpoint.name} at {client.src} does not "
-                "take or return what the others do; give each group of equal replicas a pool"
-            )
-            self._others[client] = (restarts, known)
+            self._others[client] = restarts
             logger.warning(
                 "%s gets no calls of %s, which is another endpoint there",
                 client.src,
                 endpoint.name,
             )
-            raise known
+            raise self._mismatch(client)
         self._on[client] = endpoint
         return endpoint
+
+    def _mismatch(self, client: Client) -> EndpointMismatch:
+        return EndpointMismatch(
+            f"the replicas of the pool disagree: {self._name} at {client.src} does not take or "
+            "return what the others do; give each group of equal replicas a pool"
+        )
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
         """Check and encode the arguments of a call; nothing is sent."""
@@ -230,7 +232,7 @@ class _PoolCall(Call):
             try:
                 endpoint = self._endpoint._of(replica.client_now)
             except (EndpointMismatch, EndpointNotFound) as exc:
-                failures[replica.source] = exc
+                failures[replica.source] = without_frames(exc)
                 continue
             if not all(map(_is_no_call, failures.values())):
                 self._fleet.failovers += 1
@@ -241,7 +243,7 @@ class _PoolCall(Call):
                 return result, False
             if not (_never_started(error) or self._may_repeat(error)):
                 return result, False
-            failures[replica.source] = error
+            failures[replica.source] = without_frames(error)
             log_job(
                 logging.INFO,
                 record.number,
@@ -287,7 +289,7 @@ class _PoolCall(Call):
         try:
             result = await call.run(record)
         except TriojobError as exc:
-            result = Error(exc)
+            result = Error(exc.with_traceback(None))  # its frames hold the job
         finally:
             health.gave_up(epoch)
             call.discard()

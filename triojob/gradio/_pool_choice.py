@@ -5,6 +5,7 @@ All times are seconds on one clock, which the caller reads.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,13 @@ def is_trouble(error: BaseException) -> bool:
     if isinstance(error, UnexpectedResponse):
         return error.status >= 500
     return isinstance(error, (ConnectionLost, QueueFull, TooManyRequests))
+
+
+def without_frames(error: TriojobError) -> TriojobError:
+    """Return a copy to be kept: the frames of an exception's traceback hold the job it ended."""
+    kept = copy.copy(error)
+    kept.__cause__ = error.__cause__
+    return kept
 
 
 @dataclass
@@ -76,7 +84,7 @@ class Health:
             return
         self.epoch += 1
         self.failures += 1
-        self.on_trial, self.last_failure = False, error
+        self.on_trial, self.last_failure = False, without_frames(error)
         self._queued = 0
         seconds = REST.pause(error, self.failures, 0, chance)
         assert seconds is not None  # it has no bound

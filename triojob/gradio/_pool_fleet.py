@@ -11,7 +11,7 @@ import trio
 from .._errors import NoReplica, TriojobError
 from .._job import JobRecord
 from ._client import Client
-from ._pool_choice import Candidate, Health, choose
+from ._pool_choice import Candidate, Health, choose, without_frames
 
 logger = logging.getLogger("triojob")
 
@@ -66,6 +66,7 @@ class Replica:
             self._scope.cancel(reason="the pool does without it")
         self.client = None
 
+    @trio.lowlevel.enable_ki_protection
     async def serve(self) -> None:
         """Keep it open until it is to leave; try again if it can't be opened."""
         try:
@@ -89,7 +90,7 @@ class Replica:
         except TriojobError as exc:
             if opened:
                 raise
-            self.failure = exc
+            self.failure = without_frames(exc)
         if not opened:
             await self._rest(epoch)
 
