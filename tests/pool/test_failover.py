@@ -341,6 +341,8 @@ async def test_a_call_that_none_took_leaves_no_cycle(autojump_clock: MockClock, 
         echo = pool.endpoint("/echo")
         for server in three.servers:
             server.die()
+        with pytest.raises(NoReplica):
+            await echo("a")  # from now on a call looks first whether the app is there
         gc.collect()
         gc.disable()
         try:
