@@ -59,7 +59,7 @@ async def test_a_file_is_written_whole_or_not_at_all(scripted: ScriptedServer, t
     file.write_text("old")
     scripted.refusing = True
     code, _, errors = await stubs("http://127.0.0.1:9", "-o", str(file))
-    assert (code, file.read_text()) == (1, "old")
+    assert (code, file.read_text()) == (3, "old")
     assert errors.startswith("Error: no connection to http://127.0.0.1:9/")
     scripted.refusing = False
     assert await stubs(scripted.url, "-o", str(file)) == (0, "", "")
@@ -81,13 +81,13 @@ async def test_an_app_with_a_login_is_logged_in_to(scripted: ScriptedServer):
     add_endpoints(scripted)
     scripted.app.auth = AUTH
     code, text, errors = await stubs(scripted.url)
-    assert (code, text) == (1, "")
+    assert (code, text) == (5, "")
     assert "login" in errors
     code, text, _ = await stubs(scripted.url, TRIOJOB_AUTH=":".join(AUTH))
     assert code == 0
     assert AUTH[1] not in text
     code, _, errors = await stubs(scripted.url, "--auth", "ada:wr0ng")
-    assert code == 1
+    assert code == 5
     assert "wr0ng" not in errors
     assert (await stubs(scripted.url, "--auth", "ada"))[0] == 2
 
@@ -95,6 +95,6 @@ async def test_an_app_with_a_login_is_logged_in_to(scripted: ScriptedServer):
 async def test_a_class_that_can_t_be_called_so_is_refused(scripted: ScriptedServer):
     code, _, errors = await stubs(scripted.url, "--class-name", "a b")
     assert (code, errors) == (
-        1,
+        2,
         "Error: a class can't be called 'a b' here; give another class_name\n",
     )

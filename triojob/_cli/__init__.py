@@ -1,7 +1,8 @@
 """The command line: a surface, which calls apps by the public names of triojob.
 
 ``app.py`` has the commands and their options.
-Each command has a file: ``info.py``, ``call.py``, ``map.py``, ``completion.py``, ``demo.py``.
+Each command has a file: ``info.py``, ``call.py``, ``map.py``, ``stubs.py``, ``completion.py`` and
+``demo.py``.
 
 What they share: ``connecting.py`` makes the client, ``ending.py`` turns what happens into an exit
 code, ``terminal.py`` writes, ``arguments.py`` reads what was typed, ``outputs.py`` what came back.
@@ -11,8 +12,5 @@ code, ``terminal.py`` writes, ``arguments.py`` reads what was typed, ``outputs.p
 
 ``demo.py`` starts ``demo_app.py``, a Gradio app, in a process of its own, and then plays
 ``demo_acts.py``, which is the file to read for how triojob is used.
-``app.py`` has the commands; ``stubs.py`` is the one that writes typed modules.
-``demo.py`` runs the demo: it starts ``demo_app.py``, a Gradio app, in a process of its own, and
-then plays ``demo_acts.py``, which is the file to read for how triojob is used.
 ``demo_stage.py`` is what the acts show themselves on.
 """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, Literal, NoReturn
 
 import click
 
@@ -19,6 +20,7 @@ from .ending import CommandError, run as run_command
 from .info import info as run_info
 from .map import MapOptions, make_retry, map_rows, stopped
 from .plan import PlanOptions
+from .stubs import stubs as run_stubs
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For machines: JSON.")
 _url_argument = click.argument("url", metavar="URL")
@@ -35,7 +37,6 @@ def _timeout_option(what: str) -> Callable[..., Any]:
 
 def _exit(code: int) -> NoReturn:
     click.get_current_context().exit(code)
-from .stubs import stubs
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -335,4 +336,57 @@ def demo(context: click.Context, jobs: int, limit: int, port: int, *, plain: boo
     context.exit(code)
 
 
-cli.add_command(stubs)
+@cli.command()
+@_url_argument
+@click.option(
+    "--class-name", default="App", show_default=True, metavar="NAME", help="What it is called."
+)
+@click.option("--all", "all_endpoints", is_flag=True, help="Undocumented endpoints too.")
+@click.option(
+    "--files",
+    type=click.Choice(["path", "handle"]),
+    default="path",
+    show_default=True,
+    help="What files in results are: paths of copies, or handles, for download_files=False.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file, and only once all of it is there.  [default: standard output]",
+)
+@click.option(
+    "--check",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Write nothing; fail with exit code 1 if this file is not what would be written.",
+)
+@_timeout_option("for the app's description")
+@connects
+def stubs(
+    connection: Connection,
+    timeout: float | None,
+    *,
+    class_name: str,
+    all_endpoints: bool,
+    files: Literal["path", "handle"],
+    output: Path | None,
+    check: Path | None,
+) -> None:
+    """Write a typed Python module for an app.
+
+    For example: triojob stubs http://127.0.0.1:7860 -o my_app.py
+
+    The module has a class with a method for each endpoint, which type checkers and editors
+    understand: await App(client).greet("Ada").
+    """
+    main = partial(
+        run_stubs,
+        connection,
+        class_name=class_name,
+        all_endpoints=all_endpoints,
+        files=files,
+        output=output,
+        check=check,
+        timeout=timeout,
+    )
+    _exit(run_command(main))

@@ -174,18 +174,18 @@ def _kind(schema: Json, *suggested: Any) -> str | None:
     return kind if all(isinstance(value, allowed) for value in suggested) else None
 
 
-def is_file_schema(schema: Any, root: Json) -> bool:
+def is_file_schema(schema: Any, root: Json | None = None) -> bool:
     """Tell whether a schema is that of Gradio's ``FileData``, or of one of its kind.
 
     Args:
-        root: The schema around it, which has its definitions.
+        root: The schema around it, which has its definitions; None for itself.
     """
     if not is_object(schema):
         return False
     reference = schema.get("$ref")
     if isinstance(reference, str):
         # As pydantic writes it, for the items of a list.
-        definitions = root.get("$defs")
+        definitions = (schema if root is None else root).get("$defs")
         name = reference.removeprefix("#/$defs/")
         schema = definitions.get(name) if is_object(definitions) else None
         if not is_object(schema):
