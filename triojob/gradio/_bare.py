@@ -1,16 +1,49 @@
-"""Hiding the nurseries inside a context manager."""
+"""What is entered once and has nurseries inside, of which nobody sees anything."""
 
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
+from typing import TypeVar
 
 import trio
 
-from .._errors import leaves, parts
+from .._errors import GroupClosed, leaves, parts
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
+
+
+Entered = TypeVar("Entered", bound="EnteredOnce")
+
+
+class EnteredOnce(ABC):
+    """An async context manager that is made of `_live`, and lives once."""
+
+    _lifetime: AbstractAsyncContextManager[None] | None = None
+
+    @abstractmethod
+    def _live(self) -> AbstractAsyncContextManager[None]:
+        """Return what to enter and to leave."""
+
+    async def __aenter__(self: Entered) -> Entered:  # noqa: PYI019 - not in the typing of 3.10
+        if self._lifetime is not None:
+            name = type(self).__name__
+            raise GroupClosed(f"a {name} can be entered only once; make another one")
+        self._lifetime = self._live()
+        await self._lifetime.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        assert self._lifetime is not None
+        return await self._lifetime.__aexit__(exc_type, exc, traceback)
 
 
 class BareBody:

@@ -7,11 +7,10 @@ import os
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, final
 
 import trio
@@ -21,7 +20,7 @@ from .._group import JobGroup
 from .._instruments import GroupStatistics, Instrument
 from .._job import Job
 from .._settings import Timeouts
-from ._bare import BareBody
+from ._bare import BareBody, EnteredOnce
 from ._config import AppInfo, EndpointInfo
 from ._discovery import discover, is_login
 from ._downloads import Folder
@@ -175,7 +174,7 @@ class ClientSession(Surface):
 
 
 @final
-class Client(Surface):
+class Client(Surface, EnteredOnce):
     """A Gradio app: ``async with Client(url) as client``.
 
     Entering finds out what the app offers; leaving waits for the jobs of `submit`.
@@ -318,7 +317,6 @@ class Client(Surface):
         self._session_groups: list[JobGroup] = []
         self._session_watchers: list[Callable[[JobGroup], object]] = []
         """Told of the group of each session that is opened, to look on."""
-        self._lifetime: AbstractAsyncContextManager[None] | None = None
         self._hub: Hub | None = None
         self._session: Session | None = None
 
@@ -513,22 +511,6 @@ class Client(Surface):
             all_endpoints=all_endpoints,
             files=files or ("handle" if self._folder is None else "path"),
         )
-
-    async def __aenter__(self) -> Client:
-        if self._lifetime is not None:
-            raise GroupClosed("a Client can be entered only once; make another one")
-        self._lifetime = self._live()
-        await self._lifetime.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        assert self._lifetime is not None
-        return await self._lifetime.__aexit__(exc_type, exc, traceback)
 
     @asynccontextmanager
     async def _live(self) -> AsyncGenerator[None, None]:

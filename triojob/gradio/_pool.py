@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import final
 
 import trio
@@ -13,7 +12,7 @@ import trio
 from .._errors import GroupClosed, TriojobError
 from .._group import JobGroup
 from .._instruments import GroupStatistics
-from ._bare import BareBody
+from ._bare import BareBody, EnteredOnce
 from ._client import Client, ClientSession, Surface
 from ._endpoint import Endpoint, Via
 from ._pool_call import PoolEndpoint
@@ -53,7 +52,7 @@ class PoolStatistics:
 
 
 @final
-class ClientPool(Surface):
+class ClientPool(Surface, EnteredOnce):
     """Several replicas of one app, used as one: ``async with ClientPool([url, url]) as pool``.
 
     A call goes to the replica that has the least to do: the fewest calls of this pool under way,
@@ -96,7 +95,6 @@ class ClientPool(Surface):
         self._fleet = Fleet(found, client)
         self._require_all = require_all
         self._group = JobGroup(limit=limit, history=history)
-        self._lifetime: AbstractAsyncContextManager[None] | None = None
         self._nursery: trio.Nursery | None = None
 
     @property
@@ -230,22 +228,6 @@ class ClientPool(Surface):
         )
 
     # Its life.
-
-    async def __aenter__(self) -> ClientPool:
-        if self._lifetime is not None:
-            raise GroupClosed("a ClientPool can be entered only once; make another one")
-        self._lifetime = self._live()
-        await self._lifetime.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        assert self._lifetime is not None
-        return await self._lifetime.__aexit__(exc_type, exc, traceback)
 
     @asynccontextmanager
     async def _live(self) -> AsyncGenerator[None, None]:
