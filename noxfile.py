@@ -296,6 +296,22 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def mutation(session: nox.Session) -> None:
+    """Put small mistakes into the core, one at a time, and see that the tests notice them.
+
+    After ``--``: names of files such as ``_group.py``, or ``--help``.
+    """
+    install_wheel(session, *EXTRAS["mutation"])
+    script = ROOT / "tests" / "mutation" / "run.py"
+    page = ROOT / "docs" / "reliability" / "mutation-figures.md"
+    # A run of all modules writes the figures.
+    options = session.posargs or ("--write", str(page))
+    session.chdir(scratch(session, "elsewhere"))
+    session.run("python", "-c", CHECK_ORIGIN)
+    session.run("python", str(script), *options)
+
+
+@nox.session
 def changelog(session: nox.Session) -> None:
     """Show the next release's entries; a misnamed fragment is an error."""
     session.install("towncrier>=24.8")

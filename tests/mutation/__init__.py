@@ -1,0 +1,1 @@
+"""Mutation testing of the core: see `run.py`, and docs/reliability/mutation.md."""

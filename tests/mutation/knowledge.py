@@ -1,0 +1,135 @@
+"""Keeps what is known of mutants between runs, and compares it with the list of explanations."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.mutation.mutants import Mutant
+from tests.mutation.trying import Baseline, Verdict
+
+SURVIVORS = Path(__file__).with_name("survivors.toml")
+STATUSES = ("killed", "timeout", "survived")
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """Return a hash of what is in these files, and in all Python files of these folders."""
+    digest = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else (path,):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+class Knowledge:
+    """What earlier runs found out about one module.
+
+    A kill holds as long as the module is what it was: tests are added more often than taken away.
+    A survivor meets the tests again when they have changed.
+    """
+
+    def __init__(self, folder: Path, file: str, package: Path, tests: list[Path]) -> None:
+        folder.mkdir(exist_ok=True)
+        stem = file.replace("/", "-").removesuffix(".py")
+        self._module = fingerprint([package.parent / file])
+        self._tests = fingerprint(tests)
+        self._all = fingerprint([package, *tests])
+        self._baseline = folder / f"{stem}.baseline.json"
+        self._verdicts = folder / f"{stem}.jsonl"
+        self._known: dict[tuple[str, str, str, str], Verdict] = {}
+        if self._verdicts.exists():
+            for line in self._verdicts.read_text(encoding="utf-8").splitlines():
+                self._recall(json.loads(line))
+
+    def _recall(self, entry: dict[str, object]) -> None:
+        verdict = Verdict(**entry["verdict"])  # type: ignore[arg-type]
+        holds = verdict.status != "survived" or entry["tests"] == self._tests
+        if entry["module"] == self._module and holds:
+            self._known[tuple(entry["key"])] = verdict  # type: ignore[arg-type, index]
+
+    def verdict(self, mutant: Mutant) -> Verdict | None:
+        """Return what became of the mutant, if that is known."""
+        return self._known.get(mutant.key)
+
+    def keep(self, mutant: Mutant, verdict: Verdict) -> None:
+        """Write down what became of the mutant."""
+        self._known[mutant.key] = verdict
+        entry = {
+            "key": mutant.key,
+            "module": self._module,
+            "tests": self._tests,
+            "verdict": asdict(verdict),
+        }
+        with self._verdicts.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(entry) + "\n")
+
+    def baseline(self) -> Baseline | None:
+        """Return what the tests do without a mutant, if that is known."""
+        if not self._baseline.exists():
+            return None
+        kept = json.loads(self._baseline.read_text(encoding="utf-8"))
+        if kept["all"] != self._all:
+            return None
+        lines = {
+            file: {int(line): tests for line, tests in by_line.items()}
+            for file, by_line in kept["lines"].items()
+        }
+        return Baseline(kept["seconds"], lines)
+
+    def keep_baseline(self, baseline: Baseline) -> None:
+        """Write down what the tests do without a mutant."""
+        kept = {"all": self._all, **asdict(baseline)}
+        self._baseline.write_text(json.dumps(kept), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How the mutants of one module fared."""
+
+    file: str
+    counts: Counter[str]
+    complaints: list[str]
+
+
+def summarize(file: str, mutants: list[Mutant], knowledge: Knowledge) -> Summary:
+    """Count, and compare the survivors with the list."""
+    explained = {
+        (entry["file"], entry["in"], entry["was"], now)
+        for entry in tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))["survivor"]
+        if entry["file"] == file
+        for now in entry["now"]
+    }
+    counts: Counter[str] = Counter()
+    complaints = []
+    survivors = set()
+    for mutant in mutants:
+        verdict = knowledge.verdict(mutant)
+        assert verdict is not None
+        counts[verdict.status] += 1
+        if verdict.status == "survived":
+            survivors.add(mutant.key)
+            if mutant.key not in explained:
+                complaints.append(f"survived: {' | '.join(mutant.key)}")
+    complaints += [f"no survivor: {' | '.join(key)}" for key in sorted(explained - survivors)]
+    return Summary(file, counts, complaints)
+
+
+def table(summaries: list[Summary]) -> list[str]:
+    """Return the figures as a table in Markdown."""
+    total: Counter[str] = Counter()
+    for summary in summaries:
+        total += summary.counts
+    rows = [
+        "| module | mutants | killed | timeout | survived | score |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for name, counts in [*((f"`{s.file}`", s.counts) for s in summaries), ("all", total)]:
+        numbers = " | ".join(str(counts[status]) for status in STATUSES)
+        score = (counts["killed"] + counts["timeout"]) / max(1, counts.total())
+        rows.append(f"| {name} | {counts.total()} | {numbers} | {score:.1%} |")
+    return rows

@@ -1,0 +1,109 @@
+"""Mutation testing: which mistakes in the core would the tests notice?
+
+``python run.py [OPTION...] [FILE...]``; see ``nox -s mutation``.
+What is known already is kept in ``.mutation``, so that a run that was stopped goes on where it was:
+verdicts on a module as it is now, those on survivors only as long as the tests are as they were.
+
+Fails if a mutant survives that ``survivors.toml`` doesn't explain, or if that explains one that
+doesn't survive any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import pytest
+
+import triojob
+from tests.mutation.knowledge import Knowledge, Summary, summarize, table
+from tests.mutation.mutants import mutants_of
+from tests.mutation.targets import LEFT_OUT, TARGETS
+from tests.mutation.trying import Trier
+
+PACKAGE = Path(triojob.__file__).resolve().parent
+
+
+def main() -> int:
+    options = parse()
+    wanted = tuple(options.files)
+    files = [file for file in TARGETS if not wanted or file.endswith(wanted)]
+    summaries: list[Summary] = []
+
+    def judge(trier: Trier) -> None:
+        summaries.extend(judge_file(trier, file, options) for file in files)
+
+    paths = {path for file in files for path in paths_of(file)}
+    status = pytest.main(
+        [
+            *("-q", "-s", "--no-header", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=0"),
+            *("--config-file", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)),
+            *("--basetemp", str(ROOT / ".mutation" / "tmp"), *map(str, sorted(paths))),
+        ],
+        plugins=[Trier(judge, LEFT_OUT)],
+    )
+    if status != pytest.ExitCode.OK:
+        return int(status)
+    complaints = [line for summary in summaries for line in summary.complaints]
+    print(*table(summaries), *complaints, sep="\n")
+    if options.write is not None:
+        options.write.write_text("\n".join(table(summaries)) + "\n", encoding="utf-8")
+    return 1 if complaints else 0
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("files", nargs="*", metavar="FILE", help="such as _group.py; else all")
+    parser.add_argument(
+        "--most",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="how much of its tests a mutant meets, the fastest first (%(default)s)",
+    )
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write the figures there")
+    return parser.parse_args()
+
+
+def paths_of(file: str) -> list[Path]:
+    """Return the files and folders of a module's tests."""
+    return sorted(path for pattern in TARGETS[file] for path in ROOT.glob(pattern))
+
+
+def judge_file(trier: Trier, file: str, options: argparse.Namespace) -> Summary:
+    """Try those mutants of a module of which nothing is known yet."""
+    mutants = mutants_of(file, PACKAGE.parent / file)
+    tests = trier.tests_in(paths_of(file))
+    knowledge = Knowledge(ROOT / ".mutation", file, PACKAGE, paths_of(file))
+    left = [mutant for mutant in mutants if knowledge.verdict(mutant) is None]
+    if left:
+        baseline = knowledge.baseline() or trier.measure(PACKAGE, tests)
+        knowledge.keep_baseline(baseline)
+        control = trier.judge(None, baseline.within(set(tests), options.most), baseline)
+        if control.status != "survived":
+            raise pytest.UsageError(f"without a mutant, in another order: {control}")
+    killers: dict[str, list[str]] = {}
+    for count, mutant in enumerate(left, 1):
+        chosen = baseline.tests_for(mutant, options.most)
+        # What noticed the last mistakes in a function is likely to notice the next one.
+        likely = killers.setdefault(mutant.function, [])
+        chosen.sort(key=lambda test: likely.index(test) if test in likely else len(likely))
+        verdict = trier.judge(mutant, chosen, baseline)
+        if verdict.test in chosen:
+            likely[:] = [verdict.test, *(test for test in likely if test != verdict.test)]
+        knowledge.keep(mutant, verdict)
+        if verdict.status == "killed":
+            print(".", end="", flush=True)
+        else:
+            print(f"\n{file} {count}/{len(left)} {verdict.status} ({verdict.seconds:.1f} s, "
+                  f"{verdict.tests} tests): {mutant.function}: {mutant.was} => {mutant.now}",
+                  flush=True)
+    return summarize(file, mutants, knowledge)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

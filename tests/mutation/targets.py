@@ -1,0 +1,43 @@
+"""Which modules are mutated, and which tests are to notice it.
+
+The tests are the fast and deterministic ones that are about the module; of those, a mutant meets
+the ones that run its line.  None starts a process or a real server.
+"""
+
+from __future__ import annotations
+
+CORE = ("tests/core",)
+EDITS = (
+    "tests/wire/test_edits.py",
+    "tests/wire/test_growing_text.py",
+    "tests/client/test_hostile_edits.py",
+)
+SESSIONS = (
+    "tests/client/test_cancel_*.py",
+    "tests/client/test_faults_*.py",
+    "tests/client/test_lanes*.py",
+    "tests/client/test_sessions_*.py",
+    "tests/client/test_opening_lifecycle.py",
+    "tests/client/test_options_timeouts.py",
+    "tests/client/test_statistics.py",
+    "tests/streams/test_heartbeat.py",
+    "tests/streams/test_render.py",
+    "tests/streams/test_restart.py",
+)
+
+TARGETS: dict[str, tuple[str, ...]] = {
+    "triojob/gradio/_edits.py": EDITS,
+    "triojob/_group.py": CORE,
+    "triojob/_job.py": CORE,
+    "triojob/_turns.py": CORE,
+    "triojob/_timeline.py": CORE,
+    "triojob/_reporter.py": CORE,
+    "triojob/gradio/_session.py": SESSIONS,
+}
+
+LEFT_OUT = ("gradio_itself", "[httpx")
+"""In the names of tests that are not used here.
+
+The first import Gradio, which takes seconds in each mutant's process.  The second are done again
+over the connections that clients make themselves.
+"""
