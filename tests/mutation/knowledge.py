@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import tomllib
 
 from tests.mutation.mutants import Mutant
 from tests.mutation.trying import Baseline, Verdict

@@ -114,9 +114,7 @@ class _Finder(cst.CSTVisitor):
         if self._in_function or _is_constant(node):
             for old, new in _mutations(node):
                 span = self.get_metadata(PositionProvider, old)
-                self.places.append(
-                    _Place(old, new, span, ".".join(self._names), self._lines[-1])
-                )
+                self.places.append(_Place(old, new, span, ".".join(self._names), self._lines[-1]))
         if isinstance(node, (cst.FunctionDef, cst.ClassDef, cst.AnnAssign, cst.Call, cst.Assign)):
             self._visit_parts(node)
             return False
@@ -143,10 +141,9 @@ class _Finder(cst.CSTVisitor):
             parts = (node.body,)
         elif isinstance(node, (cst.AnnAssign, cst.Assign)):
             parts = (node.value,) if self._in_function else ()
-        elif isinstance(node, cst.Call):
-            if not m.matches(node.func, m.Attribute(value=m.Name("logger"))):
-                values = [arg.value for arg in node.args if not _is_for_people(arg)]
-                parts = (node.func, *(values[1:] if m.matches(node.func, _CAST) else values))
+        elif isinstance(node, cst.Call) and not m.matches(node.func, _LOGGING):
+            values = [arg.value for arg in node.args if not _is_for_people(arg)]
+            parts = (node.func, *(values[1:] if m.matches(node.func, _CAST) else values))
         for part in parts:
             if part is not None:
                 part.visit(self)
@@ -161,7 +158,8 @@ class _Finder(cst.CSTVisitor):
 
 
 _CAST = m.Name("cast")
-_ONLY_FOR_TYPES = m.Name("TYPE_CHECKING") | m.Comparison(left=m.Attribute(attr=m.Name("version_info")))
+_LOGGING = m.Attribute(value=m.Name("logger"))
+_BEFORE_TESTS = m.Name("TYPE_CHECKING") | m.Comparison(m.Attribute(attr=m.Name("version_info")))
 
 
 def _left_out(node: cst.CSTNode) -> bool:
@@ -170,7 +168,7 @@ def _left_out(node: cst.CSTNode) -> bool:
             m.matches(decorator.decorator, m.Name("overload")) for decorator in node.decorators
         )
     if isinstance(node, cst.If):
-        return m.matches(node.test, _ONLY_FOR_TYPES)
+        return m.matches(node.test, _BEFORE_TESTS)
     if isinstance(node, cst.Expr):
         return isinstance(node.value, (cst.BaseString, cst.Ellipsis))
     return isinstance(
@@ -213,9 +211,7 @@ def _mutations(node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, cst.CSTNode]]:
 
 
 def _without_arguments(call: cst.Call) -> Iterator[cst.CSTNode]:
-    if m.matches(call.func, m.Name("isinstance") | m.Name("len") | _CAST):
-        return
-    if m.matches(call.func, m.Attribute(value=m.Name("logger"))):
+    if m.matches(call.func, m.Name("isinstance") | m.Name("len") | _CAST | _LOGGING):
         return
     for changed in operator_arg_removal(call):
         new = cst.ensure_type(changed, cst.Call).args
@@ -241,4 +237,3 @@ def _own_mutations(node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, cst.CSTNode
             yield node.test, cst.Name(always)
     elif isinstance(node, cst.While) and not m.matches(node.test, m.Name("True")):
         yield node.test, cst.Name("False")
-

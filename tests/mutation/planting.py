@@ -29,7 +29,7 @@ def plant(module: ModuleType, source: str) -> None:
     aside.__dict__.update(
         __file__=module.__file__, __package__=module.__package__, __spec__=module.__spec__
     )
-    exec(compile(source, module.__file__, "exec", dont_inherit=True), aside.__dict__)  # noqa: S102
+    exec(compile(source, module.__file__, "exec", dont_inherit=True), aside.__dict__)
     changes = sum(_replace(*pair) for pair in _pairs(module, aside, module.__name__))
     for name, new in vars(aside).items():
         if isinstance(new, (int, float)) and getattr(module, name) != new:

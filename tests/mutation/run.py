@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+# At the end: the triojob that is tried is the installed one.
+sys.path.append(str(ROOT))
 
 import pytest
 
@@ -99,9 +100,11 @@ def judge_file(trier: Trier, file: str, options: argparse.Namespace) -> Summary:
         if verdict.status == "killed":
             print(".", end="", flush=True)
         else:
-            print(f"\n{file} {count}/{len(left)} {verdict.status} ({verdict.seconds:.1f} s, "
-                  f"{verdict.tests} tests): {mutant.function}: {mutant.was} => {mutant.now}",
-                  flush=True)
+            print(
+                f"\n{file} {count}/{len(left)} {verdict.status} ({verdict.seconds:.1f} s, "
+                f"{verdict.tests} tests): {mutant.function}: {mutant.was} => {mutant.now}",
+                flush=True,
+            )
     return summarize(file, mutants, knowledge)
 
 

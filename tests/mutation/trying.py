@@ -265,4 +265,3 @@ class Trier:
 
 def _module(file: str) -> ModuleType:
     return importlib.import_module(file.removesuffix(".py").replace("/", "."))
-
