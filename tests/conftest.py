@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.servers.scripted import ScriptedServer, open_server
 from triojob import testing
@@ -18,10 +21,33 @@ REAL_FIXTURES = frozenset({"gradio_url", "start_gradio", "era", "rig"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the real server."""
+    """Mark what uses the real server, and let no test end by a stray cancellation."""
     for item in items:
         if REAL_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real)
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.obj = ended_by_itself(item.obj)
+
+
+def ended_by_itself(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Make a test fail that is left by a `trio.Cancelled` which no scope in it has caught.
+
+    pytest-trio would let it pass: it cancels what is around the test when that has ended.
+    """
+
+    @functools.wraps(test)
+    async def run(*args: object, **kwargs: object) -> None:
+        ended = False
+        with trio.CancelScope() as scope:
+            try:
+                await test(*args, **kwargs)
+                ended = True
+            finally:
+                # Catches cancellations, in groups too, and nothing else.
+                scope.cancel()
+        assert ended, "a cancellation came out of the test"
+
+    return run
 
 
 class GradioProcess(testing.GradioProcess):
