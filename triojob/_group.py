@@ -167,8 +167,6 @@ class JobGroup:
             GroupClosed: The group was not entered, or has ended.
         """
         self._entered()
-        if self._closed:
-            raise self._over()
         return self._start(bind(fn, args, kwargs))
 
     @trio.lowlevel.enable_ki_protection
@@ -275,14 +273,14 @@ class JobGroup:
             swallowed: bool = await self._manager.__aexit__(exc_type, exc, traceback)
         except BaseException as error:  # noqa: BLE001 - it is raised on, by itself or in a group
             await self._let_watchers_run()
-            raised = self._with_failures(error)
+            failures = self._with_failures(error)
             try:
-                if raised is None or raised is error:
+                if failures is None:
                     raise
-                raise raised from None
+                raise failures from None
             finally:
                 # The traceback of what is raised holds this frame, which must not hold it.
-                del raised, error
+                del failures, error
         finally:
             del exc, traceback
         await self._let_watchers_run()
@@ -301,7 +299,7 @@ class JobGroup:
             await trio.lowlevel.cancel_shielded_checkpoint()
 
     def _with_failures(self, raised: BaseException | None) -> BaseException | None:
-        """Return ``raised`` joined with the failures that are to be raised."""
+        """Return ``raised`` joined with the failures that are to be raised; None if none are."""
         seen = _leaves(raised)
         failures: list[BaseException] = []
         unseen = [cast("Error", record.outcome).error for record in self._jobs]
@@ -312,7 +310,7 @@ class JobGroup:
         for record in tuple(self._jobs):
             self._forget(record)
         if not failures:
-            return raised
+            return None
         if raised is not None:
             failures[:0] = parts(raised) or (raised,)
         return BaseExceptionGroup("unhandled errors in a JobGroup", failures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+import outcome
 import pytest
 import trio
 import trio.testing
@@ -25,6 +26,15 @@ async def test_an_empty_group_ends_at_once() -> None:
         pass
     assert group.closed
     assert group.jobs == ()
+
+
+async def test_a_group_tells_whether_it_has_ended_and_which_run_it_lives_in() -> None:
+    group = JobGroup()
+    assert group.closed is False
+    async with group:
+        assert group.closed is False
+        assert group.trio_token is trio.lowlevel.current_trio_token()
+    assert group.closed is True
 
 
 async def test_jobs_submitted_while_the_group_ends_are_waited_for(
@@ -94,6 +104,18 @@ async def test_the_cancel_scope_cancels_body_and_jobs() -> None:
     assert job.cancelled
     with pytest.raises(JobCancelled):
         await job.result()
+
+
+async def test_the_program_goes_on_after_a_group_that_its_body_has_cancelled() -> None:
+    async def run() -> str:
+        async with JobGroup() as group:
+            group.cancel_scope.cancel()
+            await trio.sleep_forever()
+        return "after the group"
+
+    # Caught, as a test that is left by a cancellation says nothing.
+    result = await outcome.acapture(run)
+    assert result == outcome.Value("after the group")
 
 
 async def test_a_job_submitted_to_a_cancelled_group_never_starts() -> None:

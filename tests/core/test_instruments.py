@@ -241,3 +241,17 @@ async def test_statistics_say_what_is_waited_for_and_where(
         group.cancel_scope.cancel()
     counts = group.statistics()
     assert (counts.limited, counts.queued, counts.ranks, counts.oldest) == (0, 0, {}, None)
+
+
+async def test_statistics_count_each_job_once_by_how_it_ended():
+    async with JobGroup() as group:
+        jobs = [group.submit(fn) for fn in (talks, fails, trio.sleep_forever) for _ in range(3)]
+        for job in jobs[6:]:
+            job.cancel()
+        for job in jobs:
+            await job.wait()
+        counts = group.statistics()
+        assert (counts.succeeded, counts.failed, counts.cancelled, counts.unseen) == (3, 3, 3, 3)
+        assert (counts.submitted, counts.running) == (9, 0)
+        for job in jobs[3:6]:
+            job.exception()
