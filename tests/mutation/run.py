@@ -79,7 +79,8 @@ def judge_file(trier: Trier, file: str, options: argparse.Namespace) -> Summary:
     """Try those mutants of a module of which nothing is known yet."""
     mutants = mutants_of(file, PACKAGE.parent / file)
     tests = trier.tests_in(paths_of(file))
-    knowledge = Knowledge(ROOT / ".mutation", file, PACKAGE, paths_of(file))
+    used = [*paths_of(file), ROOT / "tests" / "conftest.py", ROOT / "tests" / "servers"]
+    knowledge = Knowledge(ROOT / ".mutation", file, PACKAGE, used)
     left = [mutant for mutant in mutants if knowledge.verdict(mutant) is None]
     if left:
         baseline = knowledge.baseline() or trier.measure(PACKAGE, tests)

@@ -27,7 +27,7 @@ SESSIONS = (
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "triojob/gradio/_edits.py": EDITS,
-    "triojob/_group.py": CORE,
+    "triojob/_group.py": (*CORE, "tests/client/test_retry.py"),
     "triojob/_job.py": CORE,
     "triojob/_turns.py": CORE,
     "triojob/_timeline.py": CORE,
