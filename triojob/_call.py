@@ -122,7 +122,7 @@ class _LocalCall(Call):
     async def _outcome(self, record: JobRecord) -> Outcome[Any]:
         reporter = record.reporter
         # Listeners are none of the function's code, and can't report for it.
-        reporter.on_put = functools.partial(copy_context().run, record.take)
+        reporter.on_put = functools.partial(record.take, copy_context())
         token = current_reporter.set(reporter)
         try:
             value = await self._evaluate(reporter)

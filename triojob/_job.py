@@ -10,6 +10,7 @@ import inspect
 import itertools
 import sys
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -188,18 +189,25 @@ class JobRecord:
             self.note(message)
 
     @trio.lowlevel.enable_ki_protection
-    def take(self) -> None:
+    def take(self, context: Context) -> None:
         """Record one message of the channel; for calls that run in the job's own task.
 
         A listener may report while it is told of something; that comes after what it is told of.
+
+        Args:
+            context: What listeners are called in.
         """
         self._untaken += 1
-        if self._untaken == 1:
-            while self._untaken:
-                self.note(self.reporter.receiver.receive_nowait())
-                self.reporter.unread -= 1
-                self._untaken -= 1
-            self._tell()
+        if self._untaken == 1:  # no context can be entered twice
+            context.run(self._take_all)
+
+    @trio.lowlevel.enable_ki_protection
+    def _take_all(self) -> None:
+        while self._untaken:
+            self.note(self.reporter.receiver.receive_nowait())
+            self.reporter.unread -= 1
+            self._untaken -= 1
+        self._tell()
 
     def note(self, message: Message) -> None:
         """Record one message."""

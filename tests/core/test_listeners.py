@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 from typing import Any
 
@@ -171,6 +172,19 @@ async def test_a_listener_that_raises_fails_the_group(
     assert sibling.cancelled
 
 
+async def test_a_listener_that_raises_is_not_called_again() -> None:
+    calls: list[object] = []
+
+    def listener(status: object) -> None:
+        calls.append(status)
+        raise Boom
+
+    with pytest.RaisesGroup(Boom):
+        async with JobGroup() as group:
+            group.submit(count, 3).on_status(listener)
+    assert len(calls) == 1
+
+
 async def test_a_listener_that_raises_at_the_end_leaves_the_result_alone() -> None:
     def listener(_: object) -> None:
         raise Boom
@@ -286,6 +300,29 @@ async def test_what_is_no_plain_function_is_refused(kind: str, listener: Any) ->
         job = group.submit(succeed)
         with pytest.raises(TypeError, match="a listener is a plain function"):
             add(job, kind, listener)
+
+
+async def test_all_hear_in_order_though_one_of_them_reports() -> None:
+    """A listener may have kept the context of the function, and report as it."""
+    inside: list[contextvars.Context] = []
+    heard: list[int | None] = []
+
+    async def work() -> None:
+        inside.append(contextvars.copy_context())
+        report.status(Status.IN_QUEUE, rank=2)
+        await trio.lowlevel.checkpoint()
+
+    def go_on(status: StatusUpdate) -> None:
+        if status.rank:
+            inside[0].run(report.status, Status.IN_QUEUE, rank=status.rank - 1)
+
+    async with JobGroup() as group:
+        job = group.submit(work)
+        job.on_status(go_on)
+        job.on_status(lambda status: heard.append(status.rank))
+        await job.wait()
+        assert job.status().code is Status.FINISHED
+    assert heard == [None, 2, 1, 0, None]
 
 
 async def test_listeners_run_in_the_jobs_own_task() -> None:
