@@ -100,6 +100,33 @@ async def test_it_is_not_lost_when_it_comes_as_the_job_is_cancelled(
 
 
 @KINDS
+@pytest.mark.parametrize("where", ["job", "group", "around"])
+async def test_it_is_not_lost_when_it_comes_along_with_cancellations(
+    kind: type[BaseException], where: str
+) -> None:
+    async def raise_when_cancelled() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise kind
+
+    async def work() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            nursery.start_soon(raise_when_cancelled)
+
+    with pytest.RaisesGroup(kind, flatten_subgroups=True), trio.CancelScope() as around:
+        async with JobGroup() as group:
+            job = group.submit(work)
+            await trio.testing.wait_all_tasks_blocked()
+            if where == "job":
+                job.cancel()
+            else:
+                (group.cancel_scope if where == "group" else around).cancel()
+    assert job.cancelled
+
+
+@KINDS
 async def test_it_goes_through_in_a_group_with_others(kind: type[BaseException]) -> None:
     async def raise_kind() -> None:
         raise kind
@@ -164,3 +191,18 @@ async def test_from_a_listener_it_ends_the_job_and_wakes_everybody(
                     shielded.start_soon(iterate, job)
             outside.cancel_scope.cancel()
     assert job.done
+
+
+@KINDS
+async def test_from_a_listener_it_is_why_the_job_is_gone(kind: type[BaseException]) -> None:
+    def listener(_: object) -> None:
+        raise kind
+
+    with trio.CancelScope(), pytest.RaisesGroup(kind, flatten_subgroups=True):
+        async with JobGroup() as group:
+            job = group.submit(trio.sleep_forever)
+            job.on_status(listener)
+    error = job.exception()
+    assert isinstance(error, JobCancelled)
+    assert isinstance(error.__cause__, kind)
+    assert error.reason is None

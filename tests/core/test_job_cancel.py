@@ -86,6 +86,23 @@ async def test_without_a_reason_there_is_none() -> None:
     assert error.reason is None
 
 
+@pytest.mark.parametrize("where", ["group", "around"])
+async def test_a_cancellation_from_around_brings_its_reason(where: str) -> None:
+    with trio.CancelScope() as around:
+        async with JobGroup() as group:
+            job = group.submit(trio.sleep_forever)
+            of_its_own = group.submit(trio.sleep_forever)
+            await trio.testing.wait_all_tasks_blocked()
+            of_its_own.cancel("no need")
+            (group.cancel_scope if where == "group" else around).cancel(reason="closing time")
+    error, other = job.exception(), of_its_own.exception()
+    assert isinstance(error, JobCancelled)
+    assert error.reason == "closing time"
+    assert error.__cause__ is None
+    assert isinstance(other, JobCancelled)
+    assert other.reason == "no need"
+
+
 async def test_the_reason_reaches_the_function() -> None:
     reasons: list[str] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import math
+import traceback
 from typing import Any
 
 import pytest
@@ -55,6 +56,22 @@ async def test_the_result_can_be_had_many_times() -> None:
         job = group.submit(succeed)
         assert await job.result() == await job.result() == "value"
     assert await job.result() == "value"
+
+
+async def test_the_traceback_of_a_failure_leads_into_the_function_each_time() -> None:
+    async with JobGroup() as group:
+        job = group.submit(fail)
+        depths = []
+        for _ in range(3):
+            with pytest.raises(Boom) as caught:
+                await job.result()
+            names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+            assert names[-1] == "fail"
+            depths.append(len(names))
+        error = job.exception()
+    assert len(set(depths)) == 1, "no frames of earlier raises are left"
+    assert error is not None
+    assert traceback.extract_tb(error.__traceback__)[-1].name == "fail"
 
 
 async def test_wait_raises_nothing_of_the_jobs() -> None:
