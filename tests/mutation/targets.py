@@ -7,6 +7,14 @@ the ones that run its line.  None starts a process or a real server.
 from __future__ import annotations
 
 CORE = ("tests/core",)
+STREAMED = (
+    "tests/client/test_cancel_moments.py",
+    "tests/client/test_endpoints_calls.py",
+    "tests/client/test_messages_*.py",
+    "tests/client/test_retry.py",
+    "tests/streams/test_render.py",
+)
+"""Jobs whose messages come through the channel."""
 EDITS = (
     "tests/wire/test_edits.py",
     "tests/wire/test_growing_text.py",
@@ -28,10 +36,10 @@ SESSIONS = (
 TARGETS: dict[str, tuple[str, ...]] = {
     "triojob/gradio/_edits.py": EDITS,
     "triojob/_group.py": (*CORE, "tests/client/test_retry.py"),
-    "triojob/_job.py": CORE,
+    "triojob/_job.py": (*CORE, *STREAMED),
     "triojob/_turns.py": CORE,
-    "triojob/_timeline.py": CORE,
-    "triojob/_reporter.py": CORE,
+    "triojob/_timeline.py": (*CORE, *STREAMED),
+    "triojob/_reporter.py": (*CORE, *STREAMED),
     "triojob/gradio/_session.py": SESSIONS,
 }
 
