@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from triojob import JobGroup, Status
+from triojob import Job, JobGroup, Status
 
 from .support import ROUNDS, Boom, fail, sleep, succeed
 
@@ -134,6 +134,39 @@ async def test_a_waiting_job_can_be_cancelled_and_never_starts(
         await third.result()
     assert second.cancelled
     assert started == ["first", "third"]
+
+
+async def test_who_is_cancelled_in_the_line_gives_no_slot_to_others(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    gauge = Gauge()
+    async with JobGroup(limit=2) as group:
+        for _ in range(2):
+            group.submit(gauge.work)
+        waiting = [group.submit(gauge.work) for _ in range(3)]
+        for _ in range(6):
+            group.submit(gauge.work)
+        await trio.testing.wait_all_tasks_blocked()
+        for job in waiting:
+            job.cancel()
+    assert gauge.peak == 2
+
+
+async def test_who_waits_for_a_job_hears_of_its_end_before_the_next_one_starts() -> None:
+    async def wait(job: Job[str], news: list[str]) -> None:
+        await job.wait()
+        news.append("the first has ended")
+
+    async def start(news: list[str]) -> None:
+        news.append("the second starts")
+
+    for _ in range(ROUNDS):
+        news: list[str] = []
+        async with trio.open_nursery() as nursery, JobGroup(limit=1) as group:
+            first = group.submit(succeed)
+            group.submit(start, news)
+            nursery.start_soon(wait, first, news)
+        assert news == ["the first has ended", "the second starts"]
 
 
 async def test_a_job_cancelled_as_its_turn_comes_never_starts() -> None:

@@ -37,7 +37,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "triojob/gradio/_edits.py": EDITS,
     "triojob/_group.py": (*CORE, "tests/client/test_retry.py"),
     "triojob/_job.py": (*CORE, *STREAMED),
-    "triojob/_turns.py": CORE,
+    "triojob/_turns.py": (
+        *CORE,
+        "tests/client/test_lanes*.py",
+        "tests/client/test_sessions_state.py",
+    ),
     "triojob/_timeline.py": (*CORE, *STREAMED),
     "triojob/_reporter.py": (*CORE, *STREAMED),
     "triojob/gradio/_session.py": SESSIONS,
