@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import tomllib
 
@@ -31,11 +32,14 @@ class Knowledge:
     """What earlier runs found out about one module.
 
     A kill holds as long as the module is what it was: tests are added more often than taken away.
-    A survivor meets the tests again when they have changed.
+    A survivor meets the tests again when they have changed, or when it may meet more of them.
     """
 
-    def __init__(self, folder: Path, file: str, package: Path, tests: list[Path]) -> None:
+    def __init__(
+        self, folder: Path, file: str, package: Path, tests: list[Path], most: float
+    ) -> None:
         folder.mkdir(exist_ok=True)
+        self._most = most
         stem = file.replace("/", "-").removesuffix(".py")
         self._module = fingerprint([package.parent / file])
         self._tests = fingerprint(tests)
@@ -47,11 +51,13 @@ class Knowledge:
             for line in self._verdicts.read_text(encoding="utf-8").splitlines():
                 self._recall(json.loads(line))
 
-    def _recall(self, entry: dict[str, object]) -> None:
-        verdict = Verdict(**entry["verdict"])  # type: ignore[arg-type]
-        holds = verdict.status != "survived" or entry["tests"] == self._tests
+    def _recall(self, entry: dict[str, Any]) -> None:
+        verdict = Verdict(**entry["verdict"])
+        holds = verdict.status != "survived" or (
+            entry["tests"] == self._tests and entry.get("most", 0) >= self._most
+        )
         if entry["module"] == self._module and holds:
-            self._known[tuple(entry["key"])] = verdict  # type: ignore[arg-type, index]
+            self._known[tuple(entry["key"])] = verdict
 
     def verdict(self, mutant: Mutant) -> Verdict | None:
         """Return what became of the mutant, if that is known."""
@@ -64,6 +70,7 @@ class Knowledge:
             "key": mutant.key,
             "module": self._module,
             "tests": self._tests,
+            "most": self._most,
             "verdict": asdict(verdict),
         }
         with self._verdicts.open("a", encoding="utf-8") as log:
@@ -99,8 +106,8 @@ class Summary:
 
 def summarize(file: str, mutants: list[Mutant], knowledge: Knowledge) -> Summary:
     """Count, and compare the survivors with the list."""
-    explained = {
-        (entry["file"], entry["in"], entry["was"], now)
+    explained: dict[tuple[str, str, str, str], dict[str, Any]] = {
+        (entry["file"], entry["in"], entry["was"], now): entry
         for entry in tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))["survivor"]
         if entry["file"] == file
         for now in entry["now"]
@@ -116,7 +123,11 @@ def summarize(file: str, mutants: list[Mutant], knowledge: Knowledge) -> Summary
             survivors.add(mutant.key)
             if mutant.key not in explained:
                 complaints.append(f"survived: {' | '.join(mutant.key)}")
-    complaints += [f"no survivor: {' | '.join(key)}" for key in sorted(explained - survivors)]
+    complaints += [
+        f"no survivor: {' | '.join(key)}"
+        for key, entry in explained.items()
+        if key not in survivors and not entry.get("some_pythons", False)
+    ]
     return Summary(file, counts, complaints)
 
 

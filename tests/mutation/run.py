@@ -62,7 +62,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--most",
         type=float,
-        default=20.0,
+        default=60.0,
         metavar="SECONDS",
         help="how much of its tests a mutant meets, the fastest first (%(default)s)",
     )
@@ -80,7 +80,7 @@ def judge_file(trier: Trier, file: str, options: argparse.Namespace) -> Summary:
     mutants = mutants_of(file, PACKAGE.parent / file)
     tests = trier.tests_in(paths_of(file))
     used = [*paths_of(file), ROOT / "tests" / "conftest.py", ROOT / "tests" / "servers"]
-    knowledge = Knowledge(ROOT / ".mutation", file, PACKAGE, used)
+    knowledge = Knowledge(ROOT / ".mutation", file, PACKAGE, used, options.most)
     left = [mutant for mutant in mutants if knowledge.verdict(mutant) is None]
     if left:
         baseline = knowledge.baseline() or trier.measure(PACKAGE, tests)
