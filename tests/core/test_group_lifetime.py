@@ -11,7 +11,7 @@ import trio.testing
 
 from triojob import GroupClosed, Job, JobCancelled, JobGroup, Status
 
-from .support import Boom, sleep, succeed, tasks_living
+from .support import Boom, fail, sleep, succeed, tasks_living
 
 
 async def test_leaving_the_block_waits_for_the_jobs(autojump_clock: trio.testing.MockClock) -> None:
@@ -153,6 +153,8 @@ async def test_submitting_before_the_start_is_refused() -> None:
         group.submit(succeed)
     with pytest.raises(GroupClosed, match="enter the group first"):
         _ = group.cancel_scope
+    with pytest.raises(GroupClosed, match="enter the group first"):
+        _ = group.trio_token
     assert not group.closed
 
 
@@ -254,3 +256,18 @@ async def test_an_outer_group_may_be_used_from_an_inner_one(
             await trio.sleep_forever()
         assert not job.done
     assert await job.result() == "value"
+
+
+async def test_a_job_is_kept_until_somebody_has_seen_its_failure() -> None:
+    async with JobGroup() as group:
+        good, bad = group.submit(succeed), group.submit(fail)
+        assert good._record.kept
+        await good.wait()
+        await bad.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        assert group.jobs == (bad,)
+        # By this the bridge tells whether a failure would get lost in another thread.
+        assert (good._record.kept, bad._record.kept) == (False, True)
+        bad.exception()
+        assert bad._record.kept is False
+    assert group.jobs == ()
