@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from triojob import Job, JobCancelled, JobGroup
+from triojob import Job, JobCancelled, JobGroup, Status, StatusUpdate
 
 from .support import BaseExceptionGroup, Boom, fail, leaves
 
@@ -124,6 +124,8 @@ async def test_it_is_not_lost_when_it_comes_along_with_cancellations(
             else:
                 (group.cancel_scope if where == "group" else around).cancel()
     assert job.cancelled
+    ends = [update async for update in job.updates() if isinstance(update, StatusUpdate)][2:]
+    assert [update.code for update in ends] == [Status.CANCELLED], "it has ended once"
 
 
 @KINDS
