@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 import trio.testing
+from outcome import Value
 
 from triojob import JobCancelled, JobGroup, Status, report
+from triojob._messages import WholeOutput
+from triojob._reporter import Reporter
 
-from .support import Boom, appending, count, fail, succeed
+from .support import Boom, Scripted, appending, count, fail, succeed
 
 
 async def test_a_job_cancelled_before_it_starts_never_starts() -> None:
@@ -169,6 +172,29 @@ async def test_a_failure_that_came_as_the_cancel_came_is_not_lost() -> None:
                 await raised.wait()
                 job.cancel()
         assert not job.cancelled
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_what_was_sent_as_the_cancellation_came_is_part_of_the_job(ended: bool) -> None:
+    reporters: list[Reporter] = []
+
+    async def produce(reporter: Reporter) -> None:
+        reporters.append(reporter)
+        await trio.sleep_forever()
+
+    async with JobGroup() as group:
+        job = group.submit(Scripted(produce))
+        await trio.testing.wait_all_tasks_blocked()
+        job.cancel()
+        reporters[0].output(WholeOutput("just before"))
+        if ended:
+            reporters[0].finish(Value("the end"))
+        await job.wait()
+    assert job.outputs() == ["just before"]
+    if ended:
+        assert job.outcome == Value("the end")
+    else:
+        assert job.cancelled
 
 
 async def test_a_function_that_swallows_the_cancellation_gives_its_value() -> None:

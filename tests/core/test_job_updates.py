@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from outcome import Value
 
 from triojob import (
     Job,
@@ -19,9 +20,12 @@ from triojob import (
     UpdateIterator,
     report,
 )
+from triojob._messages import WholeOutput
+from triojob._reporter import Reporter
 
 from .support import (
     Boom,
+    Scripted,
     appending,
     collect,
     count,
@@ -215,3 +219,22 @@ async def test_messages_sent_in_the_clean_up_of_a_cancelled_job_are_seen() -> No
         job.cancel()
         expected = ["STARTING", "PROCESSING", "cleaning up", "CANCELLED"]
         assert await short_updates(job) == expected
+
+
+async def test_what_was_sent_at_once_is_seen_at_once() -> None:
+    """However much comes in one piece of a stream, whoever waits is woken once."""
+
+    async def produce(reporter: Reporter) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(5):
+            reporter.output(WholeOutput(number))
+        await trio.testing.wait_all_tasks_blocked()
+        reporter.finish(Value("end"))
+
+    async with JobGroup() as group:
+        job = group.submit(Scripted(produce))
+        async for first in job:
+            assert first == 0
+            assert job.outputs() == [0, 1, 2, 3, 4]
+            break
+        await job.wait()

@@ -12,6 +12,7 @@ STREAMED = (
     "tests/client/test_endpoints_calls.py",
     "tests/client/test_messages_*.py",
     "tests/client/test_retry.py",
+    "tests/files/test_downloads.py",
     "tests/streams/test_render.py",
 )
 """Jobs whose messages come through the channel."""
