@@ -281,6 +281,10 @@ async def async_generator_function(_: object) -> Any:
     yield
 
 
+def generator_function(_: object) -> Any:
+    yield
+
+
 @KINDS
 @pytest.mark.parametrize(
     "listener",
@@ -290,10 +294,11 @@ async def async_generator_function(_: object) -> Any:
         AsyncCallable(),
         AsyncCallable().__call__,
         async_generator_function,
+        generator_function,
         None,
         3,
     ],
-    ids=["function", "partial", "callable", "method", "generator", "none", "int"],
+    ids=["function", "partial", "callable", "method", "generator", "plain", "none", "int"],
 )
 async def test_what_is_no_plain_function_is_refused(kind: str, listener: Any) -> None:
     async with JobGroup() as group:
