@@ -28,10 +28,14 @@ def fingerprint(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
+def text_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class Knowledge:
     """What earlier runs found out about one module.
 
-    A kill holds as long as the module is what it was: tests are added more often than taken away.
+    A kill holds as long as the function is what it was: tests are added more often than taken away.
     A survivor meets the tests again when they have changed, or when it may meet more of them.
     """
 
@@ -41,12 +45,11 @@ class Knowledge:
         folder.mkdir(exist_ok=True)
         self._most = most
         stem = file.replace("/", "-").removesuffix(".py")
-        self._module = fingerprint([package.parent / file])
         self._tests = fingerprint(tests)
         self._all = fingerprint([package, *tests])
         self._baseline = folder / f"{stem}.baseline.json"
         self._verdicts = folder / f"{stem}.jsonl"
-        self._known: dict[tuple[str, str, str, str], Verdict] = {}
+        self._known: dict[tuple[str, ...], Verdict] = {}
         if self._verdicts.exists():
             for line in self._verdicts.read_text(encoding="utf-8").splitlines():
                 self._recall(json.loads(line))
@@ -56,19 +59,20 @@ class Knowledge:
         holds = verdict.status != "survived" or (
             entry["tests"] == self._tests and entry.get("most", 0) >= self._most
         )
-        if entry["module"] == self._module and holds:
-            self._known[tuple(entry["key"])] = verdict
+        if holds:
+            self._known[(*entry["key"], entry["body"])] = verdict
 
     def verdict(self, mutant: Mutant) -> Verdict | None:
         """Return what became of the mutant, if that is known."""
-        return self._known.get(mutant.key)
+        return self._known.get((*mutant.key, text_hash(mutant.body)))
 
     def keep(self, mutant: Mutant, verdict: Verdict) -> None:
         """Write down what became of the mutant."""
-        self._known[mutant.key] = verdict
+        body = text_hash(mutant.body)
+        self._known[(*mutant.key, body)] = verdict
         entry = {
             "key": mutant.key,
-            "module": self._module,
+            "body": body,
             "tests": self._tests,
             "most": self._most,
             "verdict": asdict(verdict),

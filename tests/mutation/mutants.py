@@ -35,6 +35,8 @@ class Mutant:
     """The qualified name; empty for the module."""
     was: str
     now: str
+    body: str
+    """The text of the function as it is."""
     lines: tuple[int, ...]
     """Those of the statement, or of the head of a compound one."""
     source: str
@@ -47,19 +49,22 @@ class Mutant:
 
 def mutants_of(file: str, path: Path) -> list[Mutant]:
     """Return the mutants of a module, in order."""
-    wrapper = MetadataWrapper(cst.parse_module(path.read_text(encoding="utf-8")))
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines(keepends=True)
+    wrapper = MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)
     finder = _Finder()
     wrapper.visit(finder)
     found: dict[tuple[str, str, str, str], Mutant] = {}
     for place in finder.places:
-        was, now, source = _replaced(wrapper.module, place)
+        was, now, source = _replaced(wrapper.module, lines, place)
         if was != now:
-            mutant = Mutant(file, place.function, was, now, place.lines, source)
+            body = "".join(lines[place.body.start.line - 1 : place.body.end.line])
+            mutant = Mutant(file, place.function, was, now, body, place.lines, source)
             found.setdefault(mutant.key, mutant)
     return list(found.values())
 
 
-def _replaced(module: cst.Module, place: _Place) -> tuple[str, str, str]:
+def _replaced(module: cst.Module, lines: list[str], place: _Place) -> tuple[str, str, str]:
     """Return the lines of what is changed, before and after, and the whole module after."""
     new = place.new
     parentheses = getattr(new, "lpar", ())
@@ -68,7 +73,6 @@ def _replaced(module: cst.Module, place: _Place) -> tuple[str, str, str]:
     ):
         # They stay: a node's span doesn't count them.
         new = new.with_changes(lpar=[], rpar=[])
-    lines = module.code.splitlines(keepends=True)
     first, last = place.span.start, place.span.end
     head = lines[first.line - 1][: first.column]
     tail = lines[last.line - 1][last.column :]
@@ -86,6 +90,7 @@ class _Place:
     new: cst.CSTNode
     span: CodeRange
     function: str
+    body: CodeRange
     lines: tuple[int, ...]
 
 
@@ -98,7 +103,7 @@ class _Finder(cst.CSTVisitor):
         super().__init__()
         self.places: list[_Place] = []
         self._names: list[str] = []
-        self._in_function = 0
+        self._functions: list[cst.FunctionDef] = []
         self._lines: list[tuple[int, ...]] = [()]
 
     # Where it is.
@@ -108,17 +113,20 @@ class _Finder(cst.CSTVisitor):
             return False
         if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
             self._names.append(node.name.value)
-            self._in_function += isinstance(node, cst.FunctionDef)
+        if isinstance(node, cst.FunctionDef):
+            self._functions.append(node)
         if isinstance(node, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
             self._lines.append(self._lines_of(node))
-        if self._in_function or _is_constant(node):
+        if self._functions or _is_constant(node):
             for old, new in _mutations(node):
                 span = self.get_metadata(PositionProvider, old)
-                self.places.append(_Place(old, new, span, ".".join(self._names), self._lines[-1]))
+                body = self.get_metadata(PositionProvider, (*self._functions, node)[0])
+                function = ".".join(self._names)
+                self.places.append(_Place(old, new, span, function, body, self._lines[-1]))
         if isinstance(node, (cst.FunctionDef, cst.ClassDef, cst.AnnAssign, cst.Call, cst.Assign)):
             self._visit_parts(node)
             return False
-        return self._in_function > 0 or isinstance(
+        return bool(self._functions) or isinstance(
             node, (cst.Module, cst.SimpleStatementLine, cst.IndentedBlock, cst.Param)
         )
 
@@ -129,7 +137,8 @@ class _Finder(cst.CSTVisitor):
             self._lines.pop()
         if isinstance(original_node, (cst.FunctionDef, cst.ClassDef)):
             self._names.pop()
-            self._in_function -= isinstance(original_node, cst.FunctionDef)
+        if isinstance(original_node, cst.FunctionDef):
+            self._functions.pop()
 
     def _visit_parts(self, node: cst.CSTNode) -> None:
         """Go on with those parts of the node that may be mutated."""
@@ -140,7 +149,7 @@ class _Finder(cst.CSTVisitor):
         elif isinstance(node, cst.ClassDef):
             parts = (node.body,)
         elif isinstance(node, (cst.AnnAssign, cst.Assign)):
-            parts = (node.value,) if self._in_function else ()
+            parts = (node.value,) if self._functions else ()
         elif isinstance(node, cst.Call) and not m.matches(node.func, _LOGGING):
             values = [arg.value for arg in node.args if not _is_for_people(arg)]
             parts = (node.func, *(values[1:] if m.matches(node.func, _CAST) else values))

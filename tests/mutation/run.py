@@ -2,7 +2,7 @@
 
 ``python run.py [OPTION...] [FILE...]``; see ``nox -s mutation``.
 What is known already is kept in ``.mutation``, so that a run that was stopped goes on where it was:
-verdicts on a module as it is now, those on survivors only as long as the tests are as they were.
+verdicts on a function as it is now, those on survivors only as long as the tests are as they were.
 
 Fails if a mutant survives that ``survivors.toml`` doesn't explain, or if that explains one that
 doesn't survive any more.
