@@ -6,7 +6,16 @@ the ones that run its line.  None starts a process or a real server.
 
 from __future__ import annotations
 
-CORE = ("tests/core",)
+CORE = (
+    "tests/core/test_checkpoints.py",
+    "tests/core/test_group_*.py",
+    "tests/core/test_instruments.py",
+    "tests/core/test_job_*.py",
+    "tests/core/test_listeners.py",
+    "tests/core/test_references.py",
+    "tests/core/test_report.py",
+    "tests/core/test_turns.py",
+)
 STREAMED = (
     "tests/client/test_cancel_moments.py",
     "tests/client/test_endpoints_calls.py",

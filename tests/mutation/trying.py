@@ -157,6 +157,8 @@ class Trier:
             null = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1, 2):
                 os.dup2(null, descriptor)
+            # A shell that starts something in the background has it ignore Ctrl-C.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             work()
             code = 0
         except BaseException as exc:  # noqa: BLE001 - the fork ends here, whatever it was
