@@ -23,6 +23,9 @@ async def test_calls_and_streams_are_counted_while_they_are_under_way(
             for _ in range(3):
                 group.submit(client.endpoint("/hang"), "x")
             own = client.submit("x", api_name="/hang")
+            assert own.url is not None
+            assert own.url.rstrip("/") == memory_app.url.rstrip("/")
+            assert group.submit(trio.sleep, 0).url is None
             await wait_all_tasks_blocked()
             counts = client.statistics()
             assert (counts.calls, counts.streams, counts.max_streams) == (4, 2, 2)

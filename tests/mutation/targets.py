@@ -45,7 +45,7 @@ SESSIONS = (
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "triojob/gradio/_edits.py": EDITS,
-    "triojob/_group.py": (*CORE, "tests/client/test_retry.py"),
+    "triojob/_group.py": (*CORE, "tests/client/test_retry.py", "tests/client/test_statistics.py"),
     "triojob/_job.py": (*CORE, *STREAMED),
     "triojob/_turns.py": (
         *CORE,
