@@ -23,6 +23,10 @@ from triojob import (
     StatusUpdate,
     report,
 )
+from triojob._messages import WholeOutput, now
+from triojob._reporter import Reporter
+
+from .support import Scripted
 
 
 class Diary(Instrument):
@@ -255,3 +259,19 @@ async def test_statistics_count_each_job_once_by_how_it_ended():
         assert (counts.submitted, counts.running) == (9, 0)
         for job in jobs[3:6]:
             job.exception()
+
+
+async def test_a_job_was_last_heard_of_at_its_last_output():
+    first = now() + timedelta(hours=1)
+    last = first + timedelta(hours=1)
+
+    async def produce(reporter: Reporter) -> None:
+        reporter.output(WholeOutput("a", first))
+        reporter.output(WholeOutput("b", last))
+        await trio.sleep_forever()
+
+    async with JobGroup() as group:
+        job = group.submit(Scripted(produce))
+        await wait_all_tasks_blocked()
+        assert job._record.heard == last
+        job.cancel()

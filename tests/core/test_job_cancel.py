@@ -106,6 +106,17 @@ async def test_a_cancellation_from_around_brings_its_reason(where: str) -> None:
     assert other.reason == "no need"
 
 
+async def test_the_jobs_own_reason_comes_before_that_of_its_group() -> None:
+    async with JobGroup() as group:
+        job = group.submit(trio.sleep_forever)
+        await trio.testing.wait_all_tasks_blocked()
+        group.cancel_scope.cancel(reason="closing time")
+        job.cancel("no need")
+    error = job.exception()
+    assert isinstance(error, JobCancelled)
+    assert error.reason == "no need"
+
+
 async def test_the_reason_reaches_the_function() -> None:
     reasons: list[str] = []
 
