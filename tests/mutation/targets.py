@@ -26,7 +26,7 @@ STREAMED = (
 )
 """Jobs whose messages come through the channel."""
 EDITS = (
-    "tests/wire/test_edits.py",
+    "tests/wire/test_edits*.py",
     "tests/wire/test_growing_text.py",
     "tests/client/test_hostile_edits.py",
 )
