@@ -46,8 +46,9 @@ class Knowledge:
         self._most = most
         stem = file.replace("/", "-").removesuffix(".py")
         self._tests = fingerprint(tests)
-        self._all = fingerprint([package, *tests])
-        self._baseline = folder / f"{stem}.baseline.json"
+        everything = fingerprint([package, *tests])
+        # Modules with the same tests share it.
+        self._baseline = folder / f"baseline-{everything[:16]}.json"
         self._verdicts = folder / f"{stem}.jsonl"
         self._known: dict[tuple[str, ...], Verdict] = {}
         if self._verdicts.exists():
@@ -85,8 +86,6 @@ class Knowledge:
         if not self._baseline.exists():
             return None
         kept = json.loads(self._baseline.read_text(encoding="utf-8"))
-        if kept["all"] != self._all:
-            return None
         lines = {
             file: {int(line): tests for line, tests in by_line.items()}
             for file, by_line in kept["lines"].items()
@@ -95,8 +94,7 @@ class Knowledge:
 
     def keep_baseline(self, baseline: Baseline) -> None:
         """Write down what the tests do without a mutant."""
-        kept = {"all": self._all, **asdict(baseline)}
-        self._baseline.write_text(json.dumps(kept), encoding="utf-8")
+        self._baseline.write_text(json.dumps(asdict(baseline)), encoding="utf-8")
 
 
 @dataclass(frozen=True)

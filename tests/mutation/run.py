@@ -62,7 +62,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--most",
         type=float,
-        default=60.0,
+        default=15.0,
         metavar="SECONDS",
         help="how much of its tests a mutant meets, the fastest first (%(default)s)",
     )
