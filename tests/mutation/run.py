@@ -23,7 +23,7 @@ import pytest
 import triojob
 from tests.mutation.knowledge import Knowledge, Summary, summarize, table
 from tests.mutation.mutants import mutants_of
-from tests.mutation.targets import LEFT_OUT, TARGETS
+from tests.mutation.targets import LEFT_OUT, TARGETS, UNFINISHED
 from tests.mutation.trying import Trier
 
 PACKAGE = Path(triojob.__file__).resolve().parent
@@ -32,7 +32,7 @@ PACKAGE = Path(triojob.__file__).resolve().parent
 def main() -> int:
     options = parse()
     wanted = tuple(options.files)
-    files = [file for file in TARGETS if not wanted or file.endswith(wanted)]
+    files = [f for f in TARGETS if (f.endswith(wanted) if wanted else f not in UNFINISHED)]
     summaries: list[Summary] = []
 
     def judge(trier: Trier) -> None:
@@ -58,7 +58,12 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("files", nargs="*", metavar="FILE", help="such as _group.py; else all")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="such as _group.py; else all that were looked through",
+    )
     parser.add_argument(
         "--most",
         type=float,
