@@ -169,19 +169,22 @@ class Trier:
     # Around it.
 
     def measure(self, package: Path, tests: list[str]) -> Baseline:
-        """Run these tests once: what they take, and which lines each of them runs."""
+        """Run these tests twice: what they take, and which lines each of them runs."""
         baseline = Baseline()
 
         def work() -> None:
+            for test in tests:
+                started = time.perf_counter()
+                self._run([test])
+                self._say("took", test, time.perf_counter() - started)
+            # Once more, as this makes some of them many times as slow.
             cov = coverage.Coverage(
                 data_file=None, config_file=False, include=[f"{package}/*"], messages=False
             )
             cov.start()
             for test in tests:
                 cov.switch_context(test)
-                started = time.perf_counter()
                 self._run([test])
-                self._say("took", test, time.perf_counter() - started)
             cov.stop()
             data = cov.get_data()
             for file in data.measured_files():
