@@ -151,3 +151,14 @@ def test_a_key_is_deleted_once() -> None:
         apply_edits({"a": 1, "b": 2}, [["delete", ["a"], None]] * 2)
     with pytest.raises(EditError, match="triple"):
         apply_edits([1, 2], [["delete", [0], None], ["delete", [0]]])
+
+
+@pytest.mark.parametrize("path", [[3], ["a", 3]])
+def test_deletions_in_a_row_move_nothing_that_is_deleted_next(
+    monkeypatch: pytest.MonkeyPatch, path: list[Any]
+) -> None:
+    monkeypatch.setattr(_edits, "MOST_MOVED", 0)
+    long = CountedList(range(100))
+    made = apply_edits(long if len(path) == 1 else {"a": long}, [["delete", path, None]] * 97)
+    assert made == ([0, 1, 2] if len(path) == 1 else {"a": [0, 1, 2]})
+    assert CountedList.moved == 0
