@@ -182,7 +182,11 @@ class RemoteCall(Call):
         if record.follow is not None:
             headers = dict(request.headers)
             record.follow("job_sending", headers)
-            check_headers("headers", headers)
+            try:
+                check_headers("headers", headers)
+            except ValueError:
+                session._rest()  # nothing rides on it: its place is another call's
+                raise
             request = replace(request, headers=headers)
         stage = FileStage(record.reporter, self._settings.outputs, info.name)
         stage.on_status = self._on_status

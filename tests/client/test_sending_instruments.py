@@ -1,0 +1,52 @@
+"""`Instrument.job_sending`: what it may put into the headers of a call, and what it may not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.servers.scripted import ScriptedServer
+from triojob import Instrument, Job
+
+from .opening_support import add_functions, new_client
+
+
+class Sends(Instrument):
+    """Puts a header into each call."""
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def job_sending(self, job: Job[Any], headers: dict[str, str]) -> None:
+        headers["x-job"] = f"{self.value}{job.name}"
+
+
+async def test_its_headers_go_with_the_call(memory_app: ScriptedServer) -> None:
+    add_functions(memory_app)
+    async with new_client(memory_app, instruments=[Sends("of ")]) as client:
+        assert await client.submit("a", api_name="/echo").result() == "a"
+    (join,) = (said for said in memory_app.requests if said.path.endswith("/queue/join"))
+    assert join.headers["x-job"] == "of /echo"
+
+
+@pytest.mark.parametrize("session", [False, True])
+async def test_a_header_that_can_t_be_fails_its_call_and_takes_no_others_place(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, session: bool
+) -> None:
+    add_functions(memory_app)
+    bad = Sends("\n")
+    async with new_client(memory_app, instruments=[bad], max_streams=1) as client:
+        surface: Any = client
+        async with client.session() as own:
+            if session:
+                surface = own
+            for _ in range(3):
+                with pytest.raises(ValueError, match="'x-job' has a line end"):
+                    await surface.submit("a", api_name="/echo").result()
+            bad.value = ""
+            with trio.fail_after(10):
+                assert await surface.submit("b", api_name="/echo").result() == "b"
+    assert memory_app.paths().count("POST /queue/join") == 1
