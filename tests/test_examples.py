@@ -20,7 +20,15 @@ from tests.sync.differences import DIFFERENCES
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
+TESTED_ELSEWHERE = {
+    "service.py": "tests/real/test_service.py",
+    "notebook_sync.ipy": "tests/real/test_notebooks.py",
+    "notebook_trio.ipy": "tests/real/test_notebooks.py",
+}
+"""Examples that are no scripts which end, and what runs them."""
+EXAMPLES = sorted(
+    path for path in (DOCS / "examples").glob("*.py") if path.name not in TESTED_ELSEWHERE
+)
 PACKAGE = Path(triojob.__file__).parent
 PAGES = sorted(DOCS.glob("*.md"))
 
@@ -95,7 +103,13 @@ def test_each_example_is_on_a_page():
             re.MULTILINE,
         )
     }
-    assert shown == {example.name for example in EXAMPLES}
+    assert shown == {example.name for example in EXAMPLES} | TESTED_ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("name, test", TESTED_ELSEWHERE.items(), ids=TESTED_ELSEWHERE)
+def test_each_example_that_is_no_script_has_a_test_of_its_own(name, test):
+    assert (DOCS / "examples" / name).is_file()
+    assert Path(name).stem in (ROOT / test).read_text(encoding="utf-8")
 
 
 def test_all_code_on_the_pages_is_in_files():

@@ -26,6 +26,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["GRADIO_SSR_MODE"] = "False"
 
 import gradio as gr
+from PIL import Image, ImageOps
 from starlette.middleware import Middleware
 
 HOST = "127.0.0.1"
@@ -215,6 +216,11 @@ def upper_file(path: str) -> str:
     return str(result)
 
 
+def mirror(image: Image.Image) -> Image.Image:
+    """Turn an image left to right."""
+    return ImageOps.mirror(image)
+
+
 def join_files(paths: list[str] | None) -> list[str]:
     """Hand several files back, in order."""
     return list(paths or [])
@@ -268,6 +274,18 @@ def chat(message: str, n: float, delay: float) -> Iterator[list[dict[str, str]]]
         time.sleep(delay)
         history[-1]["content"] += f"tok{i} "
         yield history
+
+
+def converse(message: str, history: list[dict[str, Any]]) -> Iterator[str]:
+    """Answer word by word, as a chatbot: `gr.ChatInterface` keeps the history by session."""
+    answer = f"You said {message!r} after {len(history)} messages."
+    if "everything" in message:
+        answer += " And so on." * 100
+    said = ""
+    for word in answer.split():
+        time.sleep(_STEP)
+        said = f"{said} {word}".lstrip()
+        yield said
 
 
 def two_streams(n: float) -> Iterator[tuple[str, str]]:
@@ -360,6 +378,21 @@ def progress_generator(n: float, progress: gr.Progress = gr.Progress()) -> Itera
         progress(i / n, desc=f"step {i}")
         time.sleep(_STEP)
         yield f"part {i}"
+
+
+def typeset(
+    pages: float, delay: float, key: str, progress: gr.Progress = gr.Progress()
+) -> Iterator[str]:
+    """Set page after page, and tell of the progress."""
+    _note(key, started=1)
+    try:
+        for i in range(int(pages)):
+            progress((i, int(pages)), desc="setting", unit="pages")
+            time.sleep(delay)
+            yield f"page {i + 1}"
+        _note(key, finished=1)
+    finally:
+        _note(key, closed=1)
 
 
 def logs() -> str:
@@ -608,6 +641,7 @@ def build() -> gr.Blocks:
         endpoint(progress_tqdm, n, out)
         endpoint(progress_nested, n, out)
         endpoint(progress_generator, n, out)
+        endpoint(typeset, [n, delay, key], out)
         endpoint(logs, None, out)
 
         endpoint(bump, state, [state, counter])
@@ -653,6 +687,9 @@ def build() -> gr.Blocks:
             camera.stream(
                 fn, inputs, outputs, time_limit=20, concurrency_limit=None, api_name=fn.__name__
             )
+
+        endpoint(mirror, gr.Image(type="pil"), gr.Image(type="pil", format="png"))
+        gr.ChatInterface(converse, api_name="converse")
 
         @gr.render(inputs=n, triggers=[gr.Button("render").click])
         def boxes(count: float) -> None:

@@ -1,0 +1,52 @@
+import sys
+import tempfile
+from pathlib import Path
+
+import trio
+from PIL import Image
+
+import triojob
+from triojob import Client, handle_file
+
+URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+
+
+def make_pictures(folder: Path) -> None:
+    """Make three pictures, half red and half blue, and one file that is no picture."""
+    for number in range(3):
+        picture = Image.new("RGB", (64, 32), "red")
+        picture.paste("blue", (32, 0, 64, 32))
+        picture.save(folder / f"{number}.png")
+    (folder / "broken.png").write_text("no picture")
+
+
+async def main(folder: Path) -> None:
+    make_pictures(folder)
+    results = folder / "results"
+    results.mkdir()
+    async with Client(URL, download_files=folder / "downloads") as client:
+        mirror = client.endpoint("/mirror")
+
+        async def mirror_file(source: Path) -> Path:
+            """Send a picture; keep what comes back under the name of the source."""
+            downloaded = await mirror(handle_file(source))
+            return Path(await trio.Path(downloaded).rename(results / source.name))
+
+        sources = sorted(folder.glob("*.png"))  # any iterable: a million files need no list
+        async with triojob.map(mirror_file, sources, limit=8, pairs=True) as mirrored:
+            async for source, job in mirrored:
+                if job.exception() is None:
+                    left = Image.open(await job.result()).getpixel((0, 0))
+                    print(source.name, "now has", left, "at its left")
+                else:
+                    print(source.name, "failed:", type(job.exception()).__name__)
+
+
+with tempfile.TemporaryDirectory() as name:
+    trio.run(main, Path(name))
+
+# prints:
+# > 0.png now has (0, 0, 255) at its left
+# > 1.png now has (0, 0, 255) at its left
+# > 2.png now has (0, 0, 255) at its left
+# > broken.png failed: AppError

@@ -1,0 +1,77 @@
+"""A web service that has a Gradio app do something, and tells of it as server-sent events.
+
+``hypercorn --worker-class trio service:service`` runs it, with the app's URL in ``GRADIO_URL``.
+"""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from triojob import Client, Endpoint, Job, JobGroup, LogMessage, OutputUpdate, StatusUpdate
+
+URL = os.environ.get("GRADIO_URL", "http://127.0.0.1:7860")
+
+
+@asynccontextmanager
+async def open_client(service: FastAPI) -> AsyncIterator[None]:
+    """Keep one client for all requests, as long as the service runs."""
+    async with Client(URL) as client:
+        service.state.client = client
+        yield
+
+
+service = FastAPI(lifespan=open_client)
+
+
+@service.get("/typeset")
+async def typeset(request: Request, pages: int, key: str) -> Response:
+    """Have pages set, and tell what becomes of it."""
+    return JobResponse(request.app.state.client.endpoint("/typeset"), pages, 0.1, key)
+
+
+class JobResponse(Response):
+    """A response that makes a call and tells of it; the call can't outlive it."""
+
+    def __init__(self, endpoint: Endpoint, *arguments: Any) -> None:
+        super().__init__()
+        self.endpoint, self.arguments = endpoint, arguments
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with JobGroup() as group:
+            job = group.submit(self.endpoint, *self.arguments)
+            async with aclosing(tell(job)) as events:
+                respond = StreamingResponse(
+                    events,
+                    media_type="text/event-stream",
+                    headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+                )
+                await respond(scope, receive, send)  # returns early if the reader hangs up
+            job.cancel("the reader has hung up")  # which changes nothing if it has ended
+
+
+async def tell(job: Job[Any]) -> AsyncIterator[str]:
+    """Give what happens to a job, as server-sent events."""
+    async for update in job.updates():
+        match update:
+            case StatusUpdate():
+                done = [(unit.index, unit.length) for unit in update.progress_data or ()]
+                yield event("status", code=update.code.name, rank=update.rank, progress=done)
+            case OutputUpdate():
+                yield event("output", value=update.output)
+            case LogMessage():
+                yield event("log", text=update.log)
+    failure = job.exception()  # to ask is to see it: the group won't raise it any more
+    if failure is None:
+        yield event("result", value=await job.result())
+    else:
+        yield event("failure", kind=type(failure).__name__)
+
+
+def event(name: str, **data: Any) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
