@@ -265,9 +265,9 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def notebook(session: nox.Session) -> None:
-    """Show the live view in a cell of a notebook, in a kernel of its own."""
+    """Run the notebooks of the documentation, and the live view in one, in real kernels."""
     install_wheel(session, "ipykernel>=6.29", "nbclient>=0.10")
-    arguments = pytest_arguments(session, "tests/live/test_notebook.py")
+    arguments = pytest_arguments(session, "tests/notebook")
     session.run("python", "-m", "pytest", *arguments)
 
 

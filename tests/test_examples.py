@@ -22,8 +22,8 @@ README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 TESTED_ELSEWHERE = {
     "service.py": "tests/real/test_service.py",
-    "notebook_sync.ipy": "tests/real/test_notebooks.py",
-    "notebook_trio.ipy": "tests/real/test_notebooks.py",
+    "notebook_sync.ipy": "tests/notebook/test_pages.py",
+    "notebook_trio.ipy": "tests/notebook/test_pages.py",
 }
 """Examples that are no scripts which end, and what runs them."""
 EXAMPLES = sorted(

@@ -1,0 +1,96 @@
+"""What docs/comparison.md says of anyio's TaskHandle and of aioresult, each beside a JobGroup.
+
+Of gradio_client, tests/sync/differences.py says it.
+"""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+import trio
+from aioresult import ResultCapture, wait_any
+
+from triojob import JobGroup
+
+
+async def fail() -> None:
+    raise ValueError("kaput")
+
+
+async def succeed() -> str:
+    await trio.sleep(1)
+    return "well"
+
+
+async def test_with_anyio_a_failure_ends_the_group_whether_or_not_it_was_seen(autojump_clock):
+    with pytest.RaisesGroup(ValueError):
+        async with anyio.create_task_group() as group:
+            other = group.create_task(succeed())
+            failing = group.create_task(fail())
+            with anyio.CancelScope(shield=True):
+                await failing.wait()
+            assert isinstance(failing.exception, ValueError)
+    assert other.status is anyio.TaskHandle.Status.CANCELLED
+
+
+async def test_with_triojob_a_failure_that_was_seen_ends_nothing(autojump_clock):
+    async with JobGroup() as group:
+        other = group.submit(succeed)
+        failing = group.submit(fail)
+        await failing.wait()
+        assert isinstance(failing.exception(), ValueError)
+    assert await other.result() == "well"
+
+
+async def test_with_anyio_awaiting_a_failed_task_raises_an_exception_of_its_own(autojump_clock):
+    with pytest.RaisesGroup(ValueError):
+        async with anyio.create_task_group() as group:
+            failing = group.create_task(fail())
+    with pytest.raises(anyio.TaskFailed) as caught:
+        await failing
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+async def test_with_anyio_one_task_can_be_cancelled(autojump_clock):
+    async with anyio.create_task_group() as group:
+        unwanted = group.create_task(trio.sleep_forever())
+        wanted = group.create_task(succeed())
+        unwanted.cancel()
+        assert await wanted == "well"
+    with pytest.raises(anyio.TaskCancelled):
+        await unwanted
+
+
+async def test_with_aioresult_a_failure_ends_the_nursery_by_default(autojump_clock):
+    with pytest.RaisesGroup(ValueError):
+        async with trio.open_nursery() as nursery:
+            failing = ResultCapture.start_soon(nursery, fail)
+            await trio.sleep_forever()
+    assert isinstance(failing.exception(), ValueError)
+
+
+async def test_with_aioresult_a_failure_that_is_suppressed_may_get_lost(autojump_clock):
+    async with trio.open_nursery() as nursery:
+        ResultCapture.start_soon(nursery, fail, suppress_exception=True)
+
+
+async def test_with_triojob_no_failure_gets_lost(autojump_clock):
+    with pytest.RaisesGroup(ValueError):
+        async with JobGroup() as group:
+            group.submit(fail)
+
+
+async def test_with_aioresult_one_task_is_not_cancelled_but_by_a_scope_of_yours(autojump_clock):
+    scope = trio.CancelScope()
+
+    async def scoped() -> None:
+        with scope:
+            await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        unwanted = ResultCapture.start_soon(nursery, scoped)
+        wanted = ResultCapture.start_soon(nursery, succeed)
+        assert not hasattr(unwanted, "cancel")
+        scope.cancel()
+        assert await wait_any([wanted]) is wanted
+    assert wanted.result() == "well"
