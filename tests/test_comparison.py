@@ -17,6 +17,10 @@ async def fail() -> None:
     raise ValueError("kaput")
 
 
+async def wait_for_ever() -> None:
+    await trio.sleep_forever()
+
+
 async def succeed() -> str:
     await trio.sleep(1)
     return "well"
@@ -53,7 +57,7 @@ async def test_with_anyio_awaiting_a_failed_task_raises_an_exception_of_its_own(
 
 async def test_with_anyio_one_task_can_be_cancelled(autojump_clock):
     async with anyio.create_task_group() as group:
-        unwanted = group.create_task(trio.sleep_forever())
+        unwanted = group.create_task(wait_for_ever())
         wanted = group.create_task(succeed())
         unwanted.cancel()
         assert await wanted == "well"

@@ -28,7 +28,8 @@ async def stop_when_clicked(button: trio.Event, job: Job[str]) -> None:
 
 
 async def main() -> None:
-    async with Client(URL) as client, client.session() as chat:  # a session is a conversation
+    # A session is a conversation.
+    async with Client(URL) as client, client.session() as chat:
         await show(chat.submit("Hello", api_name="/converse"))
         await show(chat.submit("Again", api_name="/converse"))
 

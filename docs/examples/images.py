@@ -1,5 +1,6 @@
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import trio
@@ -20,11 +21,9 @@ def make_pictures(folder: Path) -> None:
     (folder / "broken.png").write_text("no picture")
 
 
-async def main(folder: Path) -> None:
-    make_pictures(folder)
-    results = folder / "results"
-    results.mkdir()
-    async with Client(URL, download_files=folder / "downloads") as client:
+async def main(sources: Iterable[Path], results: Path) -> None:
+    await trio.Path(results).mkdir()
+    async with Client(URL, download_files=results / "downloads") as client:
         mirror = client.endpoint("/mirror")
 
         async def mirror_file(source: Path) -> Path:
@@ -32,7 +31,6 @@ async def main(folder: Path) -> None:
             downloaded = await mirror(handle_file(source))
             return Path(await trio.Path(downloaded).rename(results / source.name))
 
-        sources = sorted(folder.glob("*.png"))  # any iterable: a million files need no list
         async with triojob.map(mirror_file, sources, limit=8, pairs=True) as mirrored:
             async for source, job in mirrored:
                 if job.exception() is None:
@@ -43,7 +41,10 @@ async def main(folder: Path) -> None:
 
 
 with tempfile.TemporaryDirectory() as name:
-    trio.run(main, Path(name))
+    folder = Path(name)
+    make_pictures(folder)
+    # Any iterable will do, and is taken as there is room: a million files need no list.
+    trio.run(main, sorted(folder.glob("*.png")), folder / "results")
 
 # prints:
 # > 0.png now has (0, 0, 255) at its left
