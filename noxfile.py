@@ -137,9 +137,11 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types with two checkers, and that all of the public interface has them."""
-    session.install(".[bench,demo,otel,spaces,ws,types]")
+    session.install(".[bench,test,types]")
     for version in (SUPPORTED[0], SUPPORTED[-1]):
         session.run("mypy", "--strict", f"--python-version={version}", *session.posargs)
+    # What an endpoint returns is Any: in an example, an annotation says what it is.
+    session.run("mypy", "--no-warn-return-any", "docs/examples")
     session.run("basedpyright", "--warnings", *session.posargs)
     session.run("basedpyright", "--verifytypes", "triojob", "--ignoreexternal")
 

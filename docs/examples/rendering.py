@@ -1,4 +1,5 @@
 import sys
+from typing import Any
 
 import trio
 
@@ -11,13 +12,13 @@ async def main() -> None:
     async with Client(URL) as client, client.session() as session:
         # In the app: @gr.render(inputs=n, ...), which makes n text boxes and their functions.
         job = session.submit(2, api_name="/apply")
+        made: list[dict[str, Any]] = []
         async for update in job.updates():
             if isinstance(update, RenderUpdate):
-                functions = [function["api_name"] for function in update.config["dependencies"]]
-                number = update.config["dependencies"][0]["id"]
-                print(functions)
+                made = update.config["dependencies"]
+        print([function["api_name"] for function in made])
 
-        say = session.endpoint(fn_index=number)
+        say = session.endpoint(fn_index=made[0]["id"])
         print(await say("hello"))
         print(await session.predict("hello", api_name="/say_1"))
 

@@ -1,11 +1,11 @@
-"""A web service that has a Gradio app do something, and tells of it as server-sent events.
+"""A web service that has a Gradio app do something, and tells of it as it goes on.
 
-``hypercorn --worker-class trio service:service`` runs it, with the app's URL in ``GRADIO_URL``.
+``hypercorn --worker-class trio service:service``, with the app's URL in ``GRADIO_URL``.
 """
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -55,17 +55,17 @@ class JobResponse(Response):
             job.cancel("the reader has hung up")  # which changes nothing if it has ended
 
 
-async def tell(job: Job[Any]) -> AsyncIterator[str]:
+async def tell(job: Job[Any]) -> AsyncGenerator[str, None]:
     """Give what happens to a job, as server-sent events."""
     async for update in job.updates():
         match update:
             case StatusUpdate():
                 done = [(unit.index, unit.length) for unit in update.progress_data or ()]
-                yield event("status", code=update.code.name, rank=update.rank, progress=done)
+                yield event("status", code=update.code.name, progress=done)
             case OutputUpdate():
                 yield event("output", value=update.output)
             case LogMessage():
-                yield event("log", text=update.log)
+                yield event("log", text=update.text)
     failure = job.exception()  # to ask is to see it: the group won't raise it any more
     if failure is None:
         yield event("result", value=await job.result())

@@ -10,11 +10,12 @@ Translate = Callable[[str], Awaitable[str]]
 
 # The code to be tested: it is handed an endpoint, and asks no more of it than to be called.
 async def translate_all(translate: Translate, texts: list[str]) -> list[str]:
+    replies: list[str] = []
     async with JobGroup(limit=4) as group:
-        jobs = [group.submit(translate, text) for text in texts]
-        for job in jobs:
+        for job in [group.submit(translate, text) for text in texts]:
             await job.wait()
-        return ["?" if job.exception() else await job.result() for job in jobs]
+            replies.append("?" if job.exception() else await job.result())
+    return replies
 
 
 # In its test, an async function stands for the endpoint.

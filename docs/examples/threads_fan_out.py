@@ -7,6 +7,7 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 with Client(URL, verbose=False) as client:
     names = ("Ada", "Grace", "Edsger")
+    jobs: dict[concurrent.futures.Future[str], str]
     jobs = {client.submit(name, api_name="/greet"): name for name in names}
     replies = {jobs[job]: job.result() for job in concurrent.futures.as_completed(jobs)}
     print([replies[name] for name in names])

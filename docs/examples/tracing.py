@@ -35,7 +35,7 @@ async def main() -> None:
 
 trio.run(main)
 
-spans = sorted(exporter.get_finished_spans(), key=lambda span: span.start_time)
+spans = sorted(exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
 
 
 def show(parent: int | None, indent: str = "") -> None:

@@ -88,6 +88,11 @@ async def test_a_service_tells_of_a_job_and_cancels_it_when_the_reader_hangs_up(
     assert [statuses[0]["code"], statuses[-1]["code"]] == ["STARTING", "FINISHED"]
     assert [[1, 3]] in [status["progress"] for status in statuses]
 
+    assert ("log", {"text": "all pages are set"}) in told
+
+    told = await trio.to_thread.run_sync(lambda: read(service, pages=0, key=whole))
+    assert told[-1] == ("failure", {"kind": "AppError"})
+
     await trio.to_thread.run_sync(lambda: read(service, pages=1000, key=left, until="output"))
     async with opened(gradio_url) as client:
         assert "finished" not in await probe_until(client, left, closed=1)

@@ -384,12 +384,15 @@ def typeset(
     pages: float, delay: float, key: str, progress: gr.Progress = gr.Progress()
 ) -> Iterator[str]:
     """Set page after page, and tell of the progress."""
+    if pages < 1:
+        raise gr.Error("no pages", print_exception=False)
     _note(key, started=1)
     try:
         for i in range(int(pages)):
             progress((i, int(pages)), desc="setting", unit="pages")
             time.sleep(delay)
             yield f"page {i + 1}"
+        gr.Info("all pages are set")
         _note(key, finished=1)
     finally:
         _note(key, closed=1)
