@@ -1,16 +1,38 @@
 """What docs/comparison.md says of anyio's TaskHandle and of aioresult, each beside a JobGroup.
 
-Of gradio_client, tests/sync/differences.py says it.
+Of gradio_client, the tests of tests/sync/differences.py show it.
 """
 
 from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
 
 import anyio
 import pytest
 import trio
 from aioresult import ResultCapture, wait_any
 
+from tests.sync.differences import DIFFERENCES
 from triojob import JobGroup
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+
+
+def test_the_page_is_about_the_versions_that_are_measured():
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    package = json.loads((ROOT / "benchmarks/rivals/node/package.json").read_text("utf-8"))
+    (python,) = re.findall(r'"gradio_client==(.+)"', project)
+    assert f" gradio_client {python}," in PAGE
+    assert f" @gradio/client {package['dependencies']['@gradio/client']}," in PAGE
+
+
+def test_the_differences_that_the_page_names_are_shown_by_tests():
+    named = re.findall(r"\(`([a-z0-9-]+)`\)", PAGE)
+    assert len(named) >= 3
+    assert set(named) <= {difference.id for difference in DIFFERENCES}
 
 
 async def fail() -> None:
