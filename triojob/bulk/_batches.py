@@ -1,0 +1,190 @@
+"""The batches that engines hand out: columns to plain values, and new columns into a copy.
+
+NumPy, pandas and pyarrow are never imported: who made a batch of theirs has done that.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, final
+
+from .._errors import short_repr
+
+
+class Batch(ABC):
+    """A table of rows, of whatever kind; it is never changed."""
+
+    names: tuple[str, ...]
+    """Its columns."""
+    length: int
+    """How many rows it has."""
+
+    @abstractmethod
+    def values(self, name: str) -> list[Any]:
+        """Return a column as values that JSON has, as far as it holds such; None for missing ones.
+
+        Raises:
+            TypeError: It holds times, which JSON has no form for.
+        """
+
+    def misfits(self, values: list[Any]) -> dict[int, str]:
+        """Return which values can't stand in one column with the others, and why, by row."""
+        return {}
+
+    @abstractmethod
+    def with_columns(self, columns: Mapping[str, list[Any]], texts: Mapping[str, list[Any]]) -> Any:
+        """Return a batch of the same kind with further columns, in place of those of their names.
+
+        Args:
+            columns: Those with values of any kind.
+            texts: Those with text only, or None.
+        """
+
+
+@final
+class ColumnsBatch(Batch):
+    """A dict of columns: NumPy arrays, or lists."""
+
+    def __init__(self, batch: Mapping[str, Any]) -> None:
+        self._batch = batch
+        self.names = tuple(batch)
+        lengths = {name: len(column) for name, column in batch.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the columns of a batch must be of one length, not {lengths}")
+        self.length = next(iter(lengths.values()), 0)
+
+    def values(self, name: str) -> list[Any]:
+        column = self._batch[name]
+        _refuse_times(name, column)
+        return [_plain(value) for value in _listed(column)]
+
+    def with_columns(self, columns: Mapping[str, list[Any]], texts: Mapping[str, list[Any]]) -> Any:
+        new = {**columns, **texts}
+        arrays = [column for column in self._batch.values() if hasattr(column, "dtype")]
+        if arrays:
+            new = {name: _object_array(type(arrays[0]), values) for name, values in new.items()}
+        return {**self._batch, **new}
+
+
+@final
+class PandasBatch(Batch):
+    """A pandas DataFrame."""
+
+    def __init__(self, batch: Any) -> None:
+        self._batch = batch
+        self.names = tuple(batch.columns)
+        self.length = len(batch)
+
+    def values(self, name: str) -> list[Any]:
+        column = self._batch[name]
+        _refuse_times(name, column)
+        there = column.notna()
+        return [
+            _plain(value) if known else None
+            for value, known in zip(column.tolist(), there.tolist(), strict=True)
+        ]
+
+    def with_columns(self, columns: Mapping[str, list[Any]], texts: Mapping[str, list[Any]]) -> Any:
+        series = sys.modules["pandas"].Series
+        # Objects, whatever they are: each partition of a table must have the same types.
+        return self._batch.assign(
+            **{
+                name: series(values, index=self._batch.index, dtype=object)
+                for name, values in {**columns, **texts}.items()
+            }
+        )
+
+
+@final
+class ArrowBatch(Batch):
+    """A pyarrow Table."""
+
+    def __init__(self, batch: Any) -> None:
+        self._batch = batch
+        self._arrow: Any = sys.modules["pyarrow"]
+        self.names = tuple(batch.column_names)
+        self.length = batch.num_rows
+
+    def values(self, name: str) -> list[Any]:
+        column = self._batch.column(name)
+        if self._arrow.types.is_temporal(column.type):
+            raise TypeError(_TIMES.format(name))
+        return [_plain(value) for value in column.to_pylist()]
+
+    def misfits(self, values: list[Any]) -> dict[int, str]:
+        with suppress(self._arrow.ArrowException):
+            self._arrow.array(values)
+            return {}
+        kind = None
+        found: dict[int, str] = {}
+        for row, value in enumerate(values):
+            try:
+                scalar = self._arrow.scalar(value, type=kind)
+                if kind is None and value is not None:
+                    kind = scalar.type
+            except self._arrow.ArrowException as exc:
+                found[row] = f"{type(exc).__name__}: {exc}"
+        return found
+
+    def with_columns(self, columns: Mapping[str, list[Any]], texts: Mapping[str, list[Any]]) -> Any:
+        table = self._batch
+        new = {name: self._arrow.array(values) for name, values in columns.items()}
+        kind = self._arrow.string()
+        new |= {name: self._arrow.array(values, type=kind) for name, values in texts.items()}
+        for name, column in new.items():
+            if name in self.names:
+                table = table.set_column(table.column_names.index(name), name, column)
+            else:
+                table = table.append_column(name, column)
+        return table
+
+
+def read_batch(batch: Any) -> Batch:
+    """Return how a batch is read.
+
+    Raises:
+        TypeError: It is of no kind that is known.
+        ValueError: Its columns are of several lengths.
+    """
+    if isinstance(batch, Mapping):
+        return ColumnsBatch(batch)  # pyright: ignore[reportUnknownArgumentType] - checked there
+    for base in type(batch).__mro__:
+        library = base.__module__.partition(".")[0]
+        if (library, base.__name__) == ("pandas", "DataFrame"):
+            return PandasBatch(batch)
+        if (library, base.__name__) == ("pyarrow", "Table"):
+            return ArrowBatch(batch)
+    raise TypeError(
+        "a batch is a dict of arrays or lists, a pandas DataFrame or a pyarrow Table, "
+        f"not {short_repr(batch)}"
+    )
+
+
+_TIMES = "column {!r} holds times, which JSON doesn't have: make text of them first"
+
+
+def _refuse_times(name: str, column: Any) -> None:
+    # NumPy's would become numbers of nanoseconds, without a word.
+    if getattr(getattr(column, "dtype", None), "kind", "") in ("m", "M"):
+        raise TypeError(_TIMES.format(name))
+
+
+def _listed(column: Any) -> list[Any]:
+    return column.tolist() if hasattr(column, "tolist") else list(column)
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell without NumPy: numbers of Python, lists; None for NaN, as it means no value."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN
+
+
+def _object_array(array_type: Any, values: list[Any]) -> Any:
+    array = array_type((len(values),), dtype=object)
+    for row, value in enumerate(values):
+        array[row] = value  # one by one: of lists, NumPy would make another dimension
+    return array

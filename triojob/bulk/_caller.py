@@ -1,0 +1,267 @@
+"""The callable that engines take."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+from .._retry import Retry
+from ..gradio._client import Client
+from ..gradio._endpoint import Endpoint
+from ..gradio._file_inputs import handle_file
+from ..sync._portal import shared_portal
+from ._batches import Batch, read_batch
+from ._calls import Answer, Row, Settings, close_app, open_app, parameters_of
+
+B = TypeVar("B")
+
+_RETRY = Retry()
+
+
+class BatchCaller:
+    """Calls an endpoint for each row of a batch: ``caller(batch)`` returns it with the results.
+
+    A batch is a dict of NumPy arrays or lists, a pandas DataFrame or a pyarrow Table; what comes
+    back is a new one of the same kind, with a column of results and one of errors: None where the
+    call went well, else the class and message of its exception.
+
+    It can be pickled, so it goes where an engine's workers are.  Only its settings travel: each
+    process opens a client at the first batch with rows, which all copies of this object there
+    share, in any number of threads, and which is closed when the process ends.
+
+    A row is called at least once: an engine that loses a worker hands its batch to another one,
+    and the calls that the lost one has made are made again.
+
+    Args:
+        url: The app, as for `triojob.Client`.
+        api_name: The endpoint's name; None for the only one there is.
+        inputs: Which column each parameter takes its values from.  None: each parameter from the
+            column of its own name, where there is one.
+        constants: Values for other parameters, the same for each row.
+        files: Parameters whose columns hold paths or URLs of files, which are sent as files.
+            A path is one on the worker's machine.
+        output: The column for results; or a name for each output of an endpoint that has several.
+        error: The column for errors.
+        errors: ``"column"``, or ``"raise"`` to raise the exception of the first row that failed;
+            the batch's other calls are cancelled then.
+        convert: A function that makes of each result what stands in its column, such as
+            `json.dumps`, for engines whose columns have one type.  If it raises, the row failed.
+        key: A column whose values are sent as header ``Idempotency-Key`` of their rows' calls,
+            by which an app that looks at it can tell a call that is made again.
+        skip_answered: Whether the batch may have the result columns already; then only rows
+            without a result are called.
+        limit: How many calls run at once in a process, for all copies together.
+        retry: When the calls, and the opening, are made again; None for never.
+        timeout: Seconds that a row's call may take, all attempts included, once it has its turn;
+            it is cancelled then, on the server too, and its error is a `trio.TooSlowError`.
+            None for no bound.
+        client_options: What else `triojob.Client` takes, such as ``auth`` or ``token``.  They are
+            pickled with the rest, so give no ``http_client`` or the like.
+
+    Raises:
+        TypeError, ValueError: An argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_name: str | None = None,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        constants: Mapping[str, Any] | None = None,
+        files: Iterable[str] = (),
+        output: str | Sequence[str] = "result",
+        error: str = "error",
+        errors: Literal["column", "raise"] = "column",
+        convert: Callable[[Any], Any] | None = None,
+        key: str | None = None,
+        skip_answered: bool = False,
+        limit: int = 32,
+        retry: Retry | None = _RETRY,
+        timeout: float | None = None,
+        client_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise ValueError(f"limit must be a whole number from 1 up, not {limit!r}")
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be more than 0 seconds, or None, not {timeout!r}")
+        if errors not in ("column", "raise"):
+            raise ValueError(f'errors is "column" or "raise", not {errors!r}')
+        outputs = (output,) if isinstance(output, str) else tuple(output)
+        if not outputs or len({*outputs, error}) != len(outputs) + 1:
+            raise ValueError("the columns in output= and error= must have names of their own")
+        both = sorted({*(inputs or ())} & {*(constants or ())})
+        if both:
+            raise ValueError(f"{both[0]!r} is in inputs and in constants: give it once")
+        client = Client(url, **(client_options or {}))  # which refuses what makes no sense
+        self._settings = Settings(
+            key=uuid.uuid4().hex,
+            url=url,
+            src=client.src,
+            api_name=api_name,
+            inputs=None if inputs is None else dict(inputs),
+            constants=dict(constants or {}),
+            files=frozenset(files),
+            outputs=outputs,
+            several=not isinstance(output, str),
+            error=error,
+            errors=errors,
+            convert=convert,
+            key_column=key,
+            skip_answered=skip_answered,
+            limit=limit,
+            retry=retry,
+            timeout=timeout,
+            client_options=dict(client_options or {}),
+        )
+
+    def __call__(self, batch: B) -> B:
+        """Call the endpoint for each row; return a new batch with results and errors.
+
+        A batch without rows makes no call and opens nothing.
+        If the wait is cut short, by Ctrl-C or by a cancellation, the calls are cancelled, on the
+        server too.
+
+        Raises:
+            TypeError, ValueError: The batch or the settings are wrong, so that every row would
+                fail; no call was made.
+            TriojobError: The app can't be opened, so no call was made.
+            Exception: What a call raised, with ``errors="raise"``.
+        """
+        settings = self._settings
+        table = read_batch(batch)
+        found = self._found(table)
+        todo = [row for row, values in enumerate(found) if all(v is None for v in values)]
+        errors: list[str | None] = [None] * table.length
+        if todo:
+            portal = shared_portal()
+            app, endpoint = portal.call(open_app, portal, settings)
+            rows = self._rows(table, endpoint)
+            answers = portal.call(app.answer, endpoint, [rows[row] for row in todo])
+            for row, answer in zip(todo, answers, strict=True):
+                self._place(answer, row, found, errors)
+        return self._filled(table, found, errors)
+
+    def in_pandas(self, batches: Iterable[B]) -> Iterator[B]:
+        """Call the endpoint for each row of each batch, as Spark's ``mapInPandas`` wants it."""
+        for batch in batches:
+            yield self(batch)
+
+    def close(self) -> None:
+        """Close this process's client, for all copies; calls under way end with an error.
+
+        The end of the process does so too.  A batch that comes later opens another client.
+        """
+        portal = shared_portal()
+        portal.call(close_app, portal, self._settings.key)
+
+    def __repr__(self) -> str:
+        # No options, which may hold a token, and nothing of the URL but where the app is.
+        name = self._settings.api_name
+        return f"<BatchCaller of {name or 'the only endpoint'} at {self._settings.src}>"
+
+    # A batch, step by step.
+
+    def _found(self, table: Batch) -> list[list[Any]]:
+        """Return the results that are there already, for each row."""
+        settings = self._settings
+        there = [name for name in (*settings.outputs, settings.error) if name in table.names]
+        if there and not settings.skip_answered:
+            raise ValueError(
+                f"the batch has a column {there[0]!r} already: choose another name by output= or "
+                "error=, or give skip_answered=True to call only rows without a result"
+            )
+        columns = [
+            table.values(name) if name in table.names else [None] * table.length
+            for name in settings.outputs
+        ]
+        return [list(values) for values in zip(*columns, strict=True)]
+
+    def _rows(self, table: Batch, endpoint: Endpoint) -> list[Row]:
+        """Return the call of each row.
+
+        Raises:
+            TypeError, ValueError: A column or a parameter is missing.
+        """
+        settings = self._settings
+        parameters = parameters_of(endpoint)
+        inputs = settings.inputs
+        if inputs is None:
+            inputs = {
+                parameter.name: parameter.name
+                for parameter in parameters
+                if parameter.name in table.names and parameter.name not in settings.constants
+            }
+        wanted = [*inputs.values(), *([] if settings.key_column is None else [settings.key_column])]
+        missing = [name for name in wanted if name not in table.names]
+        if missing:
+            raise ValueError(
+                f"the batch has no column {missing[0]!r}; "
+                f"it has {', '.join(map(repr, table.names)) or 'none'}"
+            )
+        for parameter in parameters:
+            if parameter.required and parameter.name not in {*inputs, *settings.constants}:
+                raise TypeError(
+                    f"{endpoint.name} needs {parameter.name!r}: name its column in inputs= or "
+                    "give it in constants="
+                )
+        columns = {name: table.values(column) for name, column in inputs.items()}
+        keys = None if settings.key_column is None else table.values(settings.key_column)
+        return [
+            self._row(
+                {name: values[row] for name, values in columns.items()},
+                () if keys is None else (keys[row],),
+            )
+            for row in range(table.length)
+        ]
+
+    def _row(self, arguments: dict[str, Any], key: tuple[Any, ...]) -> Row:
+        settings = self._settings
+        try:
+            for name in settings.files & arguments.keys():
+                if arguments[name] is not None:
+                    arguments[name] = handle_file(arguments[name])
+            if None in key:
+                raise ValueError(f"it has no key in the column {settings.key_column!r}")
+        except Exception as exc:  # noqa: BLE001 - it is the row's, and no other's
+            return Row({}, {}, refused=exc)
+        headers = {"Idempotency-Key": str(value) for value in key}
+        return Row({**settings.constants, **arguments}, headers)
+
+    def _place(
+        self, answer: Answer, row: int, found: list[list[Any]], errors: list[str | None]
+    ) -> None:
+        """Put an answer where its row has results and an error."""
+        settings = self._settings
+        failure = answer.failure
+        if failure is None:
+            values = answer.result if settings.several else (answer.result,)
+            try:
+                convert = settings.convert
+                found[row] = [value if convert is None else convert(value) for value in values]
+            except Exception as exc:
+                if settings.errors == "raise":
+                    raise
+                failure = exc
+        if failure is not None:
+            errors[row] = told(failure)
+
+    def _filled(self, table: Batch, found: list[list[Any]], errors: list[str | None]) -> Any:
+        settings = self._settings
+        columns = {
+            name: [values[place] for values in found]
+            for place, name in enumerate(settings.outputs)
+        }
+        for name, values in columns.items():
+            for row, why in table.misfits(values).items():
+                failure = TypeError(f"its {name} can't stand in a column with the others: {why}")
+                if settings.errors == "raise":
+                    raise failure
+                values[row], errors[row] = None, told(failure)
+        return table.with_columns(columns, {settings.error: errors})
+
+
+def told(failure: Exception) -> str:
+    """Return what the column of errors says of a failure."""
+    return f"{type(failure).__name__}: {failure}"

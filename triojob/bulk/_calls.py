@@ -1,0 +1,226 @@
+"""What a batch caller has in the Trio run of its process: one open client, and its calls.
+
+All of it is touched by the Trio thread only, so it needs no locks; and a forked child, which has
+another portal, starts with nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
+
+import trio
+
+from .._errors import TriojobError
+from .._map import map as map_jobs
+from .._retry import Retry
+from ..gradio._client import Client
+from ..gradio._endpoint import Endpoint
+from ..gradio._parameters import Parameter
+from ..sync._portal import Portal
+
+logger = logging.getLogger("triojob")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a batch caller is, and all that is pickled of it."""
+
+    key: str
+    """The same for all copies of one caller, which share a client in each process."""
+    url: str = field(repr=False)
+    src: str
+    """The URL as it may be shown."""
+    api_name: str | None
+    inputs: Mapping[str, str] | None
+    constants: Mapping[str, Any] = field(repr=False)
+    files: frozenset[str]
+    outputs: tuple[str, ...]
+    """The names of the columns."""
+    several: bool
+    """Whether each output of the endpoint has a column of its own."""
+    error: str
+    errors: Literal["column", "raise"]
+    convert: Callable[[Any], Any] | None
+    key_column: str | None
+    skip_answered: bool
+    limit: int
+    retry: Retry | None
+    timeout: float | None
+    client_options: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One call that is to be made."""
+
+    arguments: Mapping[str, Any]
+    headers: Mapping[str, str]
+    refused: Exception | None = None
+    """Why it can't be made."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call came to."""
+
+    result: Any = None
+    failure: Exception | None = None
+
+
+class OpenApp:
+    """An app that stays open from a caller's first batch in a process to the end of that."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._endpoint: Endpoint | None = None
+        self._opening = trio.Lock()
+        self._closing = trio.Event()
+        self._room = trio.CapacityLimiter(settings.limit)
+        """Across the batches that threads of this process have under way at once."""
+
+    async def endpoint(self, nursery: trio.Nursery) -> Endpoint:
+        """Return the endpoint, of a client that a task of ``nursery`` keeps open."""
+        async with self._opening:
+            return self._endpoint or await self._open(nursery)
+
+    async def _open(self, nursery: trio.Nursery) -> Endpoint:
+        retry = self._settings.retry
+        start, attempt = trio.current_time(), 0
+        while True:
+            attempt += 1
+            try:
+                endpoint: Endpoint = await nursery.start(self._live)
+            except TriojobError as exc:
+                # Asking an app what it offers changes nothing there.
+                harmless = None if retry is None else replace(retry, idempotent=True)
+                if harmless is None or not harmless.may_repeat(exc, stateful=False):
+                    raise
+                elapsed = trio.current_time() - start
+                pause = harmless.pause(exc, attempt, elapsed, random.random())  # noqa: S311 - no secret
+                if pause is None:
+                    raise
+            else:
+                return endpoint
+            await trio.sleep(pause)
+
+    async def _live(self, *, task_status: trio.TaskStatus[Endpoint]) -> None:
+        settings = self._settings
+        try:
+            async with Client(settings.url, **settings.client_options) as client:
+                endpoint = client.endpoint(settings.api_name)
+                _check(settings, endpoint)
+                if settings.retry is not None:
+                    endpoint = endpoint.with_retry(settings.retry)
+                self._endpoint = endpoint
+                task_status.started(endpoint)
+                await self._closing.wait()
+        except Exception:
+            if self._endpoint is None:
+                raise
+            # The calls under way have failed by it; the next batch opens another client.
+            logger.exception("the client of a batch caller broke")
+        finally:
+            self._endpoint = None
+
+    def close(self) -> None:
+        """Have the client end soon, and with it the calls that are under way."""
+        self._closing.set()
+
+    async def answer(self, endpoint: Endpoint, rows: Sequence[Row]) -> list[Answer]:
+        """Make the calls, and return what each came to, in the order of the rows.
+
+        Raises:
+            Exception: That of the first row that failed, where failures are to be raised; the
+                calls after it are cancelled.
+
+        Being cancelled cancels the calls, on the server too.
+        """
+        answers: list[Answer] = []
+        call = partial(self._call, endpoint)
+        failure: Exception | None = None
+        async with map_jobs(call, rows, limit=self._settings.limit) as results:
+            async for answer in results:
+                failure = answer.failure
+                if failure is not None and self._settings.errors == "raise":
+                    break
+                answers.append(answer)
+                failure = None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure, answers
+        return answers
+
+    async def _call(self, endpoint: Endpoint, row: Row) -> Answer:
+        if row.refused is not None:
+            return Answer(failure=row.refused)
+        seconds = self._settings.timeout
+        async with self._room:
+            with trio.move_on_after(math.inf if seconds is None else seconds):
+                try:
+                    if row.headers:
+                        endpoint = endpoint.with_headers(row.headers)
+                    return Answer(await endpoint(**row.arguments))
+                except Exception as exc:  # noqa: BLE001 - it is the row's, and no other's
+                    return Answer(failure=exc)
+        return Answer(
+            failure=trio.TooSlowError(
+                f"{endpoint.name} took more than {seconds:g} seconds and was cancelled; "
+                "give timeout= more"
+            )
+        )
+
+
+def _check(settings: Settings, endpoint: Endpoint) -> None:
+    """Refuse what would fail for every row."""
+    names = [parameter.name for parameter in parameters_of(endpoint)]
+    asked = [*(settings.inputs or ()), *settings.constants, *settings.files]
+    strangers = sorted({name for name in asked if name not in names})
+    if strangers:
+        raise TypeError(
+            f"{endpoint.name} has no parameter {', '.join(map(repr, strangers))}; "
+            f"it has {', '.join(map(repr, names)) or 'none'}"
+        )
+    outputs = len(endpoint._info.shown_outputs)
+    if settings.several and len(settings.outputs) != outputs:
+        raise ValueError(
+            f"{endpoint.name} has {outputs} outputs, and output= names {len(settings.outputs)}"
+        )
+
+
+def parameters_of(endpoint: Endpoint) -> tuple[Parameter, ...]:
+    """Return what an endpoint takes."""
+    return endpoint._info.parameters
+
+
+_apps: weakref.WeakKeyDictionary[Portal, dict[str, OpenApp]] = weakref.WeakKeyDictionary()
+
+
+async def open_app(portal: Portal, settings: Settings) -> tuple[OpenApp, Endpoint]:
+    """Return the app that all copies of a caller share in the run behind ``portal``, open.
+
+    Raises:
+        TriojobError: It can't be opened.
+        TypeError, ValueError: The settings don't fit the endpoint.
+    """
+    apps = _apps.setdefault(portal, {})
+    app = apps.get(settings.key)
+    if app is None:
+        app = apps[settings.key] = OpenApp(settings)
+    assert portal._nursery is not None
+    return app, await app.endpoint(portal._nursery)
+
+
+async def close_app(portal: Portal, key: str) -> None:
+    """Close that app, if it is open; the next batch opens it again."""
+    app = _apps.get(portal, {}).pop(key, None)
+    if app is not None:
+        app.close()
