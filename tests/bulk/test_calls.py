@@ -1,0 +1,213 @@
+"""The calls of a batch: what becomes of each row."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+import trio
+
+from tests.bulk.support import BulkServer
+from tests.sync.threads_support import Watched, wait_for
+from triojob import AppError, ConnectionFailed, EndpointNotFound, Retry
+from triojob.bulk import BatchCaller
+
+NO_PAUSE = Retry(wait_initial=0, wait_jitter=0)
+
+
+def test_each_row_has_its_result_and_a_row_that_fails_has_its_error(server: BulkServer):
+    caller = BatchCaller(server.url, "/divide")
+    batch = {"a": [1, 2, 3, 4], "b": [1, 0, None, 2], "other": "wxyz"}
+    assert caller(batch) == {
+        **batch,
+        "result": [1, None, None, 2],
+        "error": [None, "AppError: b is 0", "AppError: b is missing", None],
+    }
+    assert list(batch) == ["a", "b", "other"]  # it is left as it was
+
+
+def test_a_row_that_cannot_be_sent_is_an_error_and_not_sent(server: BulkServer):
+    caller = BatchCaller(server.url, "/greet")
+    done = caller({"name": ["Ada", b"bytes"]})
+    assert done["result"] == ["Hello Ada!", None]
+    assert done["error"][1].startswith("TypeError: ")
+    assert len(server.joins()) == 1
+
+
+def test_a_failure_is_raised_if_that_is_asked_for_and_the_other_calls_are_cancelled(
+    server: BulkServer,
+):
+    caller = BatchCaller(server.url, "/held", errors="raise", limit=2)
+    thread = Watched(caller, {"text": ["first", b"bytes", "third", "fourth"]})
+    wait_for(lambda: server.held)
+    server.open_gate()
+    with pytest.raises(TypeError, match="takes text, not b'bytes'"):
+        thread.get()
+    server.until(lambda server: not server.running)
+    assert not server.calls["fourth"]
+
+
+def test_what_an_app_raises_is_raised_as_it_is(server: BulkServer):
+    caller = BatchCaller(server.url, "/divide", errors="raise")
+    with pytest.raises(AppError, match="b is 0") as caught:
+        caller({"a": [1, 1], "b": [1, 0]})
+    assert caught.value.endpoint == "/divide"
+
+
+def test_no_more_calls_run_at_once_than_the_limit_allows(server: BulkServer):
+    texts = [f"text {n}" for n in range(12)]
+    thread = Watched(BatchCaller(server.url, "/held", limit=3), {"text": texts})
+    wait_for(lambda: server.held == 3)
+    server.open_gate()
+    assert thread.get()["result"] == [text.upper() for text in texts]
+    assert server.most == 3
+    assert server.calls == Counter(texts)
+
+
+def test_a_call_that_takes_too_long_is_cancelled_on_the_server_and_loses_no_other(
+    server: BulkServer,
+):
+    caller = BatchCaller(server.url, "/held", timeout=0.05)
+    done = caller({"text": ["a", "b"]})
+    assert done["result"] == [None, None]
+    assert set(done["error"]) == {
+        "TooSlowError: /held took more than 0.05 seconds and was cancelled; give timeout= more"
+    }
+    server.until(lambda server: len(server.cancels) == 2 and not server.running)
+
+
+def test_calls_that_never_started_are_made_again(server: BulkServer):
+    server.refuse("POST", "/queue/join", 429, times=2)
+    done = BatchCaller(server.url, "/greet", retry=NO_PAUSE)({"name": ["Ada", "Grace"]})
+    assert done["result"] == ["Hello Ada!", "Hello Grace!"]
+    assert len(server.joins()) == 4
+
+
+def test_without_retry_such_a_call_is_an_error(server: BulkServer):
+    server.refuse("POST", "/queue/join", 429, times=1)
+    done = BatchCaller(server.url, "/greet", retry=None)({"name": ["Ada", "Grace"]})
+    assert sorted(error is None for error in done["error"]) == [False, True]
+
+
+def test_the_opening_is_made_again_as_calls_are(server: BulkServer):
+    server.refuse("GET", "/config", 503, times=2)
+    done = BatchCaller(server.url, "/greet", retry=NO_PAUSE)({"name": ["Ada"]})
+    assert done["result"] == ["Hello Ada!"]
+
+
+@pytest.mark.parametrize("retry", [None, Retry(attempts=2, wait_initial=0, wait_jitter=0)])
+def test_an_app_that_cannot_be_opened_is_raised_as_no_row_is_to_blame(retry):
+    caller = BatchCaller("http://127.0.0.1:9", "/greet", retry=retry)
+    with pytest.raises(ConnectionFailed):
+        caller({"name": ["Ada"]})
+
+
+def test_an_endpoint_that_is_not_there_is_raised(server: BulkServer):
+    with pytest.raises(EndpointNotFound, match="'/greet'"):
+        BatchCaller(server.url, "/greeting")({"name": ["Ada"]})
+
+
+def test_a_batch_without_rows_opens_nothing():
+    caller = BatchCaller("http://127.0.0.1:9", "/greet", retry=None)
+    assert caller({"name": []}) == {"name": [], "result": [], "error": []}
+
+
+def test_columns_and_constants_go_to_the_parameters_that_they_are_named_for(server: BulkServer):
+    caller = BatchCaller(server.url, "/divide", inputs={"a": "total"}, constants={"b": 2})
+    assert caller({"total": [2, 3], "b": ["not", "this"]})["result"] == [1, 1.5]
+
+
+def test_a_constant_goes_before_a_column_of_its_name(server: BulkServer):
+    caller = BatchCaller(server.url, "/divide", constants={"b": 2})
+    assert caller({"a": [2], "b": [1]})["result"] == [1]
+
+
+@pytest.mark.parametrize(
+    "options, batch, message",
+    [
+        ({"inputs": {"x": "a"}}, {"a": [1]}, "/divide has no parameter 'x'; it has 'a', 'b'"),
+        ({"constants": {"y": 1}}, {"a": [1]}, "no parameter 'y'"),
+        ({"files": ["z"]}, {"a": [1]}, "no parameter 'z'"),
+        ({"inputs": {"a": "n"}}, {"a": [1]}, "no column 'n'; it has 'a'"),
+        ({"key": "id"}, {"a": [1], "b": [1]}, "no column 'id'; it has 'a', 'b'"),
+        ({"output": ["one", "two"]}, {"a": [1], "b": [1]}, "1 outputs, and output= names 2"),
+        ({}, {"a": [1], "b": [1], "result": [1]}, "a column 'result' already"),
+        ({}, {"a": [1], "b": [1], "error": [1]}, "a column 'error' already"),
+    ],
+)
+def test_what_would_fail_for_every_row_is_raised_before_any_call(
+    server: BulkServer, options, batch, message
+):
+    with pytest.raises((TypeError, ValueError), match=message):
+        BatchCaller(server.url, "/divide", **options)(batch)
+    assert server.joins() == []
+
+
+def test_a_parameter_without_a_value_is_named(server: BulkServer):
+    caller = BatchCaller(server.url, "/greet")
+    with pytest.raises(TypeError, match="/greet needs 'name': name its column in inputs="):
+        caller({"other": ["Ada"]})
+
+
+def test_outputs_of_an_endpoint_get_a_column_each(server: BulkServer):
+    caller = BatchCaller(server.url, "/measure", output=["upper", "length"])
+    done = caller({"text": ["abc", b""]})
+    assert list(done) == ["text", "upper", "length", "error"]
+    assert (done["upper"], done["length"]) == (["ABC", None], [3, None])
+    assert [error is None for error in done["error"]] == [True, False]
+    assert BatchCaller(server.url, "/measure")({"text": ["abc"]})["result"] == [("ABC", 3)]
+
+
+def test_results_are_converted_and_one_that_cannot_be_is_an_error(server: BulkServer):
+    batch = {"text": ["fine", "odd"]}
+    caller = BatchCaller(server.url, "/odd", convert=json.dumps)
+    assert caller(batch)["result"] == ['"fine"', '{"n": 1}']
+    done = BatchCaller(server.url, "/odd", convert=str.upper)(batch)
+    assert done["result"] == ["FINE", None]
+    assert done["error"][1].startswith("TypeError: ")
+    with pytest.raises(TypeError):
+        BatchCaller(server.url, "/odd", convert=str.upper, errors="raise")(batch)
+
+
+def test_a_key_goes_with_each_call_as_a_header(server: BulkServer):
+    caller = BatchCaller(server.url, "/greet", key="id")
+    done = caller({"name": ["Ada", "Grace", "Edsger", "Barbara"], "id": [7, "x", None, "é"]})
+    assert done["result"] == ["Hello Ada!", "Hello Grace!", None, None]
+    assert done["error"][2] == "ValueError: it has no key in the column 'id'"
+    assert done["error"][3].startswith("ValueError: headers: 'Idempotency-Key'")
+    assert sorted(join.headers["idempotency-key"] for join in server.joins()) == ["7", "x"]
+
+
+def test_only_rows_without_a_result_are_called_if_that_is_asked_for(server: BulkServer):
+    caller = BatchCaller(server.url, "/divide", skip_answered=True)
+    first = caller({"a": [1, 4], "b": [1, 0]})
+    assert first["result"] == [1, None]
+    second = caller({**first, "b": [9, 2]})
+    assert second == {"a": [1, 4], "b": [9, 2], "result": [1, 2], "error": [None, None]}
+    assert len(server.joins()) == 3
+
+
+def test_paths_in_a_column_are_sent_as_files(server: BulkServer, tmp_path):
+    path = tmp_path / "picture.txt"
+    path.write_text("content", encoding="utf-8")
+    caller = BatchCaller(server.url, "/size", files=["file"])
+    done = caller({"file": [str(path), str(tmp_path / "none.txt"), None]})
+    assert done["result"] == [7, None, 0]
+    assert done["error"][1].startswith("FileNotFoundError: ")
+
+
+async def test_cancelling_the_wait_cancels_the_calls_on_the_server_too(server: BulkServer):
+    caller = BatchCaller(server.url, "/held")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, caller, {"text": ["a", "b"]})
+        await trio.to_thread.run_sync(wait_for, lambda: server.held == 2)
+        nursery.cancel_scope.cancel()
+    await trio.to_thread.run_sync(
+        server.until, lambda server: len(server.cancels) == 2 and not server.running
+    )
+
+
+async def test_the_trio_thread_is_not_blocked(server: BulkServer):
+    with pytest.raises(RuntimeError, match="trio.to_thread.run_sync"):
+        BatchCaller(server.url, "/greet")({"name": ["Ada"]})
