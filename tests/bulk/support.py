@@ -19,12 +19,12 @@ class BulkServer(ServerThread):
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         """How often `/held` was called, by its text."""
-        self.held = 0
-        """How many calls of it wait."""
+        self.passing = 0
+        """How many calls of it are answered at once, before the others wait."""
+        self.waiting: list[str] = []
+        """The texts of the calls of it that wait."""
         self.most = 0
         """How many waited at most."""
-        self.keys: list[str] = []
-        """The headers Idempotency-Key that came."""
         super().__init__()
         self.call(self._add)
 
@@ -43,14 +43,16 @@ class BulkServer(ServerThread):
 
         @app.endpoint(inputs=["text"])
         async def held(event: Event) -> None:
-            self.calls[event.data[0]] += 1
-            self.held += 1
-            self.most = max(self.most, self.held)
-            try:
-                await self.gate.wait()
-            finally:
-                self.held -= 1
-            await event.completed([event.data[0].upper()])
+            (text,) = event.data
+            self.calls[text] += 1
+            if self.calls.total() > self.passing:
+                self.waiting.append(text)
+                self.most = max(self.most, self.held)
+                try:
+                    await self.gate.wait()
+                finally:
+                    self.waiting.remove(text)
+            await event.completed([text.upper()])
 
         @app.endpoint(inputs=["text"], outputs=["upper", number("length")])
         async def measure(event: Event) -> None:
@@ -66,6 +68,11 @@ class BulkServer(ServerThread):
         async def odd(event: Event) -> None:
             text = event.data[0]
             await event.completed([{"n": 1} if text == "odd" else text])
+
+    @property
+    def held(self) -> int:
+        """How many calls of `/held` wait."""
+        return len(self.waiting)
 
     def open_gate(self) -> None:
         """Let the calls of `/held` end, those to come too."""

@@ -102,9 +102,13 @@ def add_endpoints(server: ScriptedServer) -> None:
         await event.completed([event.data[1]])
 
 
-def wait_for(condition: Callable[[], Any], told: Callable[[], object] = lambda: "") -> None:
+def wait_for(
+    condition: Callable[[], Any],
+    told: Callable[[], object] = lambda: "",
+    seconds: float = SECONDS,
+) -> None:
     """Poll until ``condition()`` holds, for what has no way to tell."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"that never came to be: {told()}"
         time.sleep(0.01)
