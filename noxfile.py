@@ -274,6 +274,17 @@ def notebook(session: nox.Session) -> None:
 
 
 @nox.session
+def engines(session: nox.Session) -> None:
+    """Run bulk jobs on real engines: Ray, Dask and Spark, which wants a Java; kill workers."""
+    tools = ("dask[dataframe,distributed]>=2026.1", "psutil>=7", "pyspark>=4.1")
+    install_wheel(session, *tools, extra="test,ray")
+    # They start clusters of processes, and take their time for that.
+    options = ("-s", "-o", "faulthandler_timeout=900")
+    arguments = pytest_arguments(session, "tests/engines")
+    session.run("python", "-m", "pytest", *options, *arguments)
+
+
+@nox.session
 def model(session: nox.Session) -> None:
     """Run the model of groups, jobs and faults for 100,000 steps, and say how many of each kind."""
     install_wheel(session)

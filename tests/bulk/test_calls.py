@@ -209,5 +209,5 @@ async def test_cancelling_the_wait_cancels_the_calls_on_the_server_too(server: B
 
 
 async def test_the_trio_thread_is_not_blocked(server: BulkServer):
-    with pytest.raises(RuntimeError, match="trio.to_thread.run_sync"):
+    with pytest.raises(RuntimeError, match=r"trio\.to_thread\.run_sync"):
         BatchCaller(server.url, "/greet")({"name": ["Ada"]})

@@ -115,17 +115,17 @@ class ArrowBatch(Batch):
         return [_plain(value) for value in column.to_pylist()]
 
     def misfits(self, values: list[Any]) -> dict[int, str]:
-        with suppress(self._arrow.ArrowException):
-            self._arrow.array(values)
+        arrow = self._arrow
+        with suppress(arrow.ArrowException):
+            arrow.array(values)
             return {}
-        kind = None
         found: dict[int, str] = {}
+        common = arrow.schema([])
         for row, value in enumerate(values):
             try:
-                scalar = self._arrow.scalar(value, type=kind)
-                if kind is None and value is not None:
-                    kind = scalar.type
-            except self._arrow.ArrowException as exc:
+                own = arrow.schema([("value", arrow.infer_type([value]))])
+                common = arrow.unify_schemas([common, own], promote_options="permissive")
+            except arrow.ArrowException as exc:
                 found[row] = f"{type(exc).__name__}: {exc}"
         return found
 

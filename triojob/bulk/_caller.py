@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from .._retry import Retry
 from ..gradio._client import Client
@@ -82,7 +82,7 @@ class BatchCaller:
         timeout: float | None = None,
         client_options: Mapping[str, Any] | None = None,
     ) -> None:
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        if type(cast("object", limit)) is not int or limit < 1:
             raise ValueError(f"limit must be a whole number from 1 up, not {limit!r}")
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout must be more than 0 seconds, or None, not {timeout!r}")
@@ -141,7 +141,7 @@ class BatchCaller:
             answers = portal.call(app.answer, endpoint, [rows[row] for row in todo])
             for row, answer in zip(todo, answers, strict=True):
                 self._place(answer, row, found, errors)
-        return self._filled(table, found, errors)
+        return cast("B", self._filled(table, found, errors))
 
     def in_pandas(self, batches: Iterable[B]) -> Iterator[B]:
         """Call the endpoint for each row of each batch, as Spark's ``mapInPandas`` wants it."""
@@ -207,26 +207,27 @@ class BatchCaller:
                     "give it in constants="
                 )
         columns = {name: table.values(column) for name, column in inputs.items()}
-        keys = None if settings.key_column is None else table.values(settings.key_column)
+        keys = [None] * table.length
+        if settings.key_column is not None:
+            keys = table.values(settings.key_column)
         return [
-            self._row(
-                {name: values[row] for name, values in columns.items()},
-                () if keys is None else (keys[row],),
-            )
+            self._row({name: values[row] for name, values in columns.items()}, keys[row])
             for row in range(table.length)
         ]
 
-    def _row(self, arguments: dict[str, Any], key: tuple[Any, ...]) -> Row:
+    def _row(self, arguments: dict[str, Any], key: Any) -> Row:
         settings = self._settings
+        headers: dict[str, str] = {}
         try:
             for name in settings.files & arguments.keys():
                 if arguments[name] is not None:
                     arguments[name] = handle_file(arguments[name])
-            if None in key:
-                raise ValueError(f"it has no key in the column {settings.key_column!r}")
+            if settings.key_column is not None:
+                if key is None:
+                    raise ValueError(f"it has no key in the column {settings.key_column!r}")
+                headers["Idempotency-Key"] = str(key)
         except Exception as exc:  # noqa: BLE001 - it is the row's, and no other's
             return Row({}, {}, refused=exc)
-        headers = {"Idempotency-Key": str(value) for value in key}
         return Row({**settings.constants, **arguments}, headers)
 
     def _place(
@@ -250,12 +251,14 @@ class BatchCaller:
     def _filled(self, table: Batch, found: list[list[Any]], errors: list[str | None]) -> Any:
         settings = self._settings
         columns = {
-            name: [values[place] for values in found]
-            for place, name in enumerate(settings.outputs)
+            name: [values[place] for values in found] for place, name in enumerate(settings.outputs)
         }
         for name, values in columns.items():
             for row, why in table.misfits(values).items():
-                failure = TypeError(f"its {name} can't stand in a column with the others: {why}")
+                failure = TypeError(
+                    f"its {name} can't stand in a column with the others, as convert=json.dumps "
+                    f"would have it do: {why}"
+                )
                 if settings.errors == "raise":
                     raise failure
                 values[row], errors[row] = None, told(failure)
