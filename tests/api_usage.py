@@ -11,7 +11,7 @@ import io
 import os
 import queue
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,7 @@ from triojob import (
     report,
     sync,
 )
+from triojob.bulk import BatchCaller
 from triojob.opentelemetry import OpenTelemetry
 from triojob.testing import Call, GradioProcess, ScriptedApp, StartGradio, components, run_gradio
 
@@ -604,6 +605,30 @@ async def in_trio(group: JobGroup) -> None:
     async with sync.open_portal() as portal:
         assert_type(portal.closed, bool)
         assert_type(await trio.to_thread.run_sync(in_a_thread), Any)
+
+
+def in_bulk(batches: list[dict[str, list[str]]]) -> None:
+    caller = BatchCaller(
+        "http://127.0.0.1:7860",
+        "/greet",
+        inputs={"name": "person"},
+        constants={"loud": True},
+        files=["portrait"],
+        output=["greeting", "length"],
+        error="why_not",
+        errors="raise",
+        convert=str,
+        key="id",
+        skip_answered=True,
+        limit=8,
+        retry=Retry(attempts=3),
+        timeout=60,
+        client_options={"auth": ("user", "password")},
+    )
+    assert_type(caller(batches[0]), dict[str, list[str]])
+    assert_type(caller.in_pandas(batches), Iterator[dict[str, list[str]]])
+    caller.close()
+    BatchCaller("http://127.0.0.1:7860", retry=None)
 
 
 # --- Failures ---

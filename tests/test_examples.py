@@ -103,7 +103,9 @@ def test_each_example_is_on_a_page():
             re.MULTILINE,
         )
     }
-    assert shown == {example.name for example in EXAMPLES} | TESTED_ELSEWHERE.keys()
+    # Those are run by tests/engines/test_examples.py.
+    engines = {f"engines/{path.name}" for path in (DOCS / "examples" / "engines").glob("*.py")}
+    assert shown == {example.name for example in EXAMPLES} | TESTED_ELSEWHERE.keys() | engines
 
 
 @pytest.mark.parametrize("name, test", TESTED_ELSEWHERE.items(), ids=TESTED_ELSEWHERE)

@@ -7,10 +7,10 @@ from typing import Any
 
 import trio
 
-from tests.servers.description import file, json_value, number
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError
 from tests.sync.threads_support import ServerThread
+from triojob.testing.components import file, json_value, number
 
 
 class BulkServer(ServerThread):
