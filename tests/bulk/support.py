@@ -21,6 +21,8 @@ class BulkServer(ServerThread):
         """How often `/held` was called, by its text."""
         self.passing = 0
         """How many calls of it are answered at once, before the others wait."""
+        self.slow: str | None = None
+        """The one text that its calls wait with; None for any."""
         self.waiting: list[str] = []
         """The texts of the calls of it that wait."""
         self.most = 0
@@ -45,7 +47,7 @@ class BulkServer(ServerThread):
         async def held(event: Event) -> None:
             (text,) = event.data
             self.calls[text] += 1
-            if self.calls.total() > self.passing:
+            if self.calls.total() > self.passing and self.slow in (None, text):
                 self.waiting.append(text)
                 self.most = max(self.most, self.held)
                 try:

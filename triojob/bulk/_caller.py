@@ -28,7 +28,8 @@ class BatchCaller:
 
     It can be pickled, so it goes where an engine's workers are.  Only its settings travel: each
     process opens a client at the first batch with rows, which all copies of this object there
-    share, in any number of threads, and which is closed when the process ends.
+    share, in any number of threads, and which is closed when the process ends.  Another object,
+    with whatever settings, has another client.
 
     A row is called at least once: an engine that loses a worker hands its batch to another one,
     and the calls that the lost one has made are made again.
@@ -40,10 +41,10 @@ class BatchCaller:
             column of its own name, where there is one.
         constants: Values for other parameters, the same for each row.
         files: Parameters whose columns hold paths or URLs of files, which are sent as files.
-            A path is one on the worker's machine.
+            A path is one on the worker's machine.  One name, or several.
         output: The column for results; or a name for each output of an endpoint that has several.
         error: The column for errors.
-        errors: ``"column"``, or ``"raise"`` to raise the exception of the first row that failed;
+        errors: ``"column"``, or ``"raise"`` to raise the exception of the first call that failed;
             the batch's other calls are cancelled then.
         convert: A function that makes of each result what stands in its column, such as
             `json.dumps`, for engines whose columns have one type.  If it raises, the row failed.
@@ -70,7 +71,7 @@ class BatchCaller:
         *,
         inputs: Mapping[str, str] | None = None,
         constants: Mapping[str, Any] | None = None,
-        files: Iterable[str] = (),
+        files: str | Iterable[str] = (),
         output: str | Sequence[str] = "result",
         error: str = "error",
         errors: Literal["column", "raise"] = "column",
@@ -102,7 +103,7 @@ class BatchCaller:
             api_name=api_name,
             inputs=None if inputs is None else dict(inputs),
             constants=dict(constants or {}),
-            files=frozenset(files),
+            files=frozenset([files] if isinstance(files, str) else files),
             outputs=outputs,
             several=not isinstance(output, str),
             error=error,

@@ -137,46 +137,50 @@ class OpenApp:
         """Make the calls, and return what each came to, in the order of the rows.
 
         Raises:
-            Exception: That of the first row that failed, where failures are to be raised; the
-                calls after it are cancelled.
+            Exception: That of the first call that failed, where failures are to be raised; the
+                others are cancelled.
 
         Being cancelled cancels the calls, on the server too.
         """
-        answers: list[Answer] = []
+        answers = await self._answers(endpoint, rows)
+        if self._settings.errors == "raise":
+            failure = next((answer.failure for answer in answers.values() if answer.failure), None)
+            if failure is not None:
+                try:
+                    raise failure
+                finally:
+                    # The traceback holds this frame, which must not hold the exception.
+                    del failure, answers
+        return [answers[place] for place in range(len(rows))]
+
+    async def _answers(self, endpoint: Endpoint, rows: Sequence[Row]) -> dict[int, Answer]:
+        """Return the answers by the places of their rows: all, or up to the failure to raise."""
+        answers: dict[int, Answer] = {}
         call = partial(self._call, endpoint)
-        failure: Exception | None = None
-        async with map_jobs(call, rows, limit=self._settings.limit) as results:
-            async for answer in results:
-                failure = answer.failure
-                if failure is not None and self._settings.errors == "raise":
+        limit = self._settings.limit
+        # As they end: in order, a slow one would hold up those that are to begin.
+        async with map_jobs(call, enumerate(rows), limit=limit, ordered=False) as results:
+            async for place, answer in results:
+                answers[place] = answer
+                if answer.failure is not None and self._settings.errors == "raise":
                     break
-                answers.append(answer)
-                failure = None
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                del failure, answers
         return answers
 
-    async def _call(self, endpoint: Endpoint, row: Row) -> Answer:
+    async def _call(self, endpoint: Endpoint, numbered: tuple[int, Row]) -> tuple[int, Answer]:
+        place, row = numbered
         if row.refused is not None:
-            return Answer(failure=row.refused)
-        seconds = self._settings.timeout
+            return place, Answer(failure=row.refused)
+        seconds = math.inf if self._settings.timeout is None else self._settings.timeout
         async with self._room:
-            with trio.move_on_after(math.inf if seconds is None else seconds):
+            with trio.move_on_after(seconds):
                 try:
                     if row.headers:
                         endpoint = endpoint.with_headers(row.headers)
-                    return Answer(await endpoint(**row.arguments))
+                    return place, Answer(await endpoint(**row.arguments))
                 except Exception as exc:  # noqa: BLE001 - it is the row's, and no other's
-                    return Answer(failure=exc)
-        return Answer(
-            failure=trio.TooSlowError(
-                f"{endpoint.name} took more than {seconds:g} seconds and was cancelled; "
-                "give timeout= more"
-            )
-        )
+                    return place, Answer(failure=exc)
+        late = f"{endpoint.name} took more than {seconds:g} seconds and was cancelled"
+        return place, Answer(failure=trio.TooSlowError(f"{late}; give timeout= more"))
 
 
 def _check(settings: Settings, endpoint: Endpoint) -> None:
