@@ -276,7 +276,7 @@ def notebook(session: nox.Session) -> None:
 @nox.session
 def engines(session: nox.Session) -> None:
     """Run bulk jobs on real engines: Ray, Dask and Spark, which wants a Java; kill workers."""
-    tools = ("dask[dataframe,distributed]>=2026.1", "psutil>=7", "pyspark>=4.1")
+    tools = ("dask[dataframe,distributed]>=2025", "psutil>=7", "pyspark>=4")
     install_wheel(session, *tools, extra="test,ray")
     # They start clusters of processes, and take their time for that.
     options = ("-s", "-o", "faulthandler_timeout=900")
