@@ -92,11 +92,12 @@ class OpenApp:
 
     async def _open(self, nursery: trio.Nursery) -> Endpoint:
         retry = self._settings.retry
+        name = f"<client of batches for {self._settings.src}>"
         start, attempt = trio.current_time(), 0
         while True:
             attempt += 1
             try:
-                endpoint: Endpoint = await nursery.start(self._live)
+                endpoint: Endpoint = await nursery.start(self._live, name=name)
             except TriojobError as exc:
                 # Asking an app what it offers changes nothing there.
                 harmless = None if retry is None else replace(retry, idempotent=True)
