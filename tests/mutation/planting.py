@@ -32,7 +32,8 @@ def plant(module: ModuleType, source: str) -> None:
     exec(compile(source, module.__file__, "exec", dont_inherit=True), aside.__dict__)
     changes = sum(_replace(*pair) for pair in _pairs(module, aside, module.__name__))
     for name, new in vars(aside).items():
-        if isinstance(new, (int, float)) and getattr(module, name) != new:
+        live = getattr(module, name)
+        if isinstance(live, (int, float)) and live != new:
             setattr(module, name, new)
             changes += 1
     if not changes:
@@ -47,7 +48,7 @@ def _pairs(old: Any, new: Any, module: str) -> Iterator[tuple[Any, str, Any, Any
             if there.__module__ == module:
                 yield from _pairs(here, there, module)
             continue
-        for part in ("", "__func__", "fget", "fset"):
+        for part in ("", "__func__", "__wrapped__", "fget", "fset"):
             live = getattr(here, part, None) if part else here
             other = getattr(there, part, None) if part else there
             if isinstance(live, FunctionType) and isinstance(other, FunctionType):

@@ -11,6 +11,7 @@ doesn't survive any more.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
@@ -87,10 +88,15 @@ def judge_file(trier: Trier, file: str, options: argparse.Namespace) -> Summary:
     used = [*paths_of(file), ROOT / "tests" / "conftest.py", ROOT / "tests" / "servers"]
     knowledge = Knowledge(ROOT / ".mutation", file, PACKAGE, used, options.most)
     left = [mutant for mutant in mutants if knowledge.verdict(mutant) is None]
+    print(f"\n{file}: {len(left)} of {len(mutants)} mutants are to be tried", flush=True)
     if left:
-        baseline = knowledge.baseline() or trier.measure(PACKAGE, tests)
-        knowledge.keep_baseline(baseline)
-        control = trier.judge(None, baseline.within(set(tests), options.most), baseline)
+        baseline = knowledge.baseline()
+        if baseline is None:
+            print(f"{len(tests)} tests run twice without any first", flush=True)
+            baseline = trier.measure(PACKAGE, tests)
+            knowledge.keep_baseline(baseline)
+        gc.freeze()  # else each fork would copy what is known of the tests
+        control = trier.judge(None, baseline.within(set(baseline.seconds), options.most), baseline)
         if control.status != "survived":
             raise pytest.UsageError(f"without a mutant, in another order: {control}")
     killers: dict[str, list[str]] = {}

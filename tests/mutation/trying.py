@@ -33,6 +33,9 @@ from tests.mutation.planting import NotPlantedError, plant
 PATIENCE = 6.0
 """Seconds that a test may take in any case before it counts as one that hangs."""
 
+SLOW = 3.0
+"""Seconds that a test may take; the few that take more are not used."""
+
 MEMORY = 2 << 30
 """Bytes that a mutant may take beyond what there is before it."""
 
@@ -173,16 +176,20 @@ class Trier:
         baseline = Baseline()
 
         def work() -> None:
+            usable = []
             for test in tests:
                 started = time.perf_counter()
                 self._run([test])
-                self._say("took", test, time.perf_counter() - started)
+                seconds = time.perf_counter() - started
+                if seconds <= SLOW:
+                    usable.append(test)
+                    self._say("took", test, seconds)
             # Once more, as this makes some of them many times as slow.
             cov = coverage.Coverage(
                 data_file=None, config_file=False, include=[f"{package}/*"], messages=False
             )
             cov.start()
-            for test in tests:
+            for test in usable:
                 cov.switch_context(test)
                 self._run([test])
             cov.stop()

@@ -162,3 +162,12 @@ def test_deletions_in_a_row_move_nothing_that_is_deleted_next(
     made = apply_edits(long if len(path) == 1 else {"a": long}, [["delete", path, None]] * 97)
     assert made == ([0, 1, 2] if len(path) == 1 else {"a": [0, 1, 2]})
     assert CountedList.moved == 0
+
+
+def test_an_item_that_is_put_in_moves_those_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    behind = ["add", [1], "new"]
+    monkeypatch.setattr(_edits, "MOST_MOVED", 2)
+    assert apply_edits([0, 1, 2], [behind, ["add", [4], 3]]) == [0, "new", 1, 2, 3]
+    monkeypatch.setattr(_edits, "MOST_MOVED", 1)
+    with pytest.raises(EditError, match="move more than 1 items"):
+        apply_edits([0, 1, 2], [behind])
