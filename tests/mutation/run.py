@@ -93,7 +93,7 @@ def judge_file(trier: Trier, file: str, options: argparse.Namespace) -> Summary:
         baseline = knowledge.baseline()
         if baseline is None:
             print(f"{len(tests)} tests run twice without any first", flush=True)
-            baseline = trier.measure(PACKAGE, tests)
+            baseline = trier.measure(TARGETS, PACKAGE, tests)
             knowledge.keep_baseline(baseline)
         gc.freeze()  # else each fork would copy what is known of the tests
         control = trier.judge(None, baseline.within(set(baseline.seconds), options.most), baseline)

@@ -17,6 +17,7 @@ import select
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +64,7 @@ class Baseline:
     """For each file, the tests that run each line."""
 
     def tests_for(self, mutant: Mutant, most: float) -> list[str]:
-        """Return the tests that run the mutant's lines, the fastest first, ``most`` seconds in all.
+        """Return tests that run the mutant's lines, see `within`.
 
         Code that runs at import has all tests.
         """
@@ -74,9 +75,19 @@ class Baseline:
         return self.within(chosen - {""}, most)
 
     def within(self, chosen: set[str], most: float) -> list[str]:
-        """Return the fastest of these tests, ``most`` seconds in all, but at least one."""
+        """Return the fastest of these tests, ``most`` seconds in all, but at least one.
+
+        Of each function the fastest comes first; what it does with other parameters comes after
+        all of those, as they notice much the same.
+        """
         tests, total = [], 0.0
+        ranks: dict[str, tuple[int, float]] = {}
+        seen: Counter[str] = Counter()
         for test in sorted(chosen, key=lambda test: (self.seconds[test], test)):
+            function = test.partition("[")[0]
+            ranks[test] = seen[function], self.seconds[test]
+            seen[function] += 1
+        for test in sorted(ranks, key=ranks.__getitem__):
             total += self.seconds[test]
             if total > most and tests:
                 break
@@ -171,8 +182,8 @@ class Trier:
 
     # Around it.
 
-    def measure(self, package: Path, tests: list[str]) -> Baseline:
-        """Run these tests twice: what they take, and which lines each of them runs."""
+    def measure(self, files: Iterable[str], package: Path, tests: list[str]) -> Baseline:
+        """Run these tests twice: what they take, and which lines of the files each of them runs."""
         baseline = Baseline()
 
         def work() -> None:
@@ -185,8 +196,9 @@ class Trier:
                     usable.append(test)
                     self._say("took", test, seconds)
             # Once more, as this makes some of them many times as slow.
+            paths = [str(package.parent / file) for file in files]
             cov = coverage.Coverage(
-                data_file=None, config_file=False, include=[f"{package}/*"], messages=False
+                data_file=None, config_file=False, include=paths, messages=False
             )
             cov.start()
             for test in usable:
