@@ -38,7 +38,7 @@ class Mutant:
     body: str
     """The text of the function as it is."""
     lines: tuple[int, ...]
-    """Those of the statement, or of the head of a compound one."""
+    """Those of the statement, or of the head of a compound one; for a default, of the function."""
     source: str
     """The whole module."""
 
@@ -161,7 +161,9 @@ class _Finder(cst.CSTVisitor):
         span = self.get_metadata(PositionProvider, node)
         end = span.end.line
         body = getattr(node, "body", None)
-        if isinstance(node, cst.BaseCompoundStatement) and isinstance(body, cst.CSTNode):
+        if isinstance(node, cst.FunctionDef):
+            pass  # its head is run at import; what has a mutated default is the whole of it
+        elif isinstance(node, cst.BaseCompoundStatement) and isinstance(body, cst.CSTNode):
             end = max(span.start.line, self.get_metadata(PositionProvider, body).start.line - 1)
         return tuple(range(span.start.line, end + 1))
 

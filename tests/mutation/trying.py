@@ -225,7 +225,12 @@ class Trier:
         return baseline
 
     def judge(self, mutant: Mutant | None, tests: list[str], baseline: Baseline) -> Verdict:
-        """Run the tests with a mutant until one of them fails; None for the program as it is."""
+        """Run the tests with a mutant until one of them fails; None for the program as it is.
+
+        A mutant that no test runs has survived.
+        """
+        if not tests:
+            return Verdict("survived")
 
         def work() -> None:
             with contextlib.suppress(ValueError, OSError):
