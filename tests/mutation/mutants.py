@@ -161,9 +161,11 @@ class _Finder(cst.CSTVisitor):
         span = self.get_metadata(PositionProvider, node)
         end = span.end.line
         body = getattr(node, "body", None)
-        if isinstance(node, cst.FunctionDef):
-            pass  # its head is run at import; what has a mutated default is the whole of it
-        elif isinstance(node, cst.BaseCompoundStatement) and isinstance(body, cst.CSTNode):
+        # The head of a function is run at import: a default is one of all its lines.
+        headed = isinstance(node, cst.BaseCompoundStatement) and not isinstance(
+            node, cst.FunctionDef
+        )
+        if headed and isinstance(body, cst.CSTNode):
             end = max(span.start.line, self.get_metadata(PositionProvider, body).start.line - 1)
         return tuple(range(span.start.line, end + 1))
 

@@ -34,6 +34,7 @@ SESSIONS = (
     "tests/client/test_cancel_deaf.py",
     "tests/client/test_cancel_goodbye.py",
     "tests/client/test_cancel_in_sessions.py",
+    "tests/client/test_cancel_old_queues.py",
     "tests/client/test_cancel_opening_and_closing.py",
     "tests/client/test_cancel_siblings.py",
     "tests/client/test_cancel_steps.py",
