@@ -235,6 +235,22 @@ async def test_calls_from_around_it_end_with_it(
     assert_told(memory_app, sent(memory_app))
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_it_ends_the_calls_before_anything_else(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, cancelled: bool
+) -> None:
+    add_functions(memory_app, trio.Event())
+    async with opened(memory_app, max_streams=1) as client, JobGroup() as group:
+        jobs = [group.submit(client.endpoint("/held"), MINE) for _ in range(3)]
+        await wait_all_tasks_blocked()
+        assert client._hub is not None
+        with trio.CancelScope() as scope:
+            if cancelled:
+                scope.cancel()
+            await client._hub.aclose()
+        assert all(job.done for job in jobs)
+
+
 async def test_a_session_is_cancelled_while_it_waits_for_its_jobs(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
 ) -> None:

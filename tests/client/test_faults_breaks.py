@@ -174,6 +174,8 @@ async def test_each_job_on_a_broken_stream_has_an_error_of_its_own_that_names_it
         assert len({id(error) for error in errors}) == 3
         for job, error in zip(jobs, errors, strict=True):
             assert job.name in str(error)
+        [cause] = {error.__cause__ for error in errors}
+        assert type(cause) is ConnectionLost
 
 
 async def test_a_group_raises_as_many_failures_as_jobs_were_lost(
@@ -213,6 +215,7 @@ async def test_a_call_that_is_being_sent_while_the_stream_breaks_is_lost_too(
             [error] = await failures([sent])
         assert type(error) is ConnectionLost
         assert "/echo" in str(error)
+        assert "broke while the call was being sent" in str(error)
         # The server is told, in the session in which the call was made.
         await wait_all_tasks_blocked()
         [cancel] = memory_app.cancels
@@ -235,3 +238,5 @@ async def test_a_stream_that_breaks_while_nobody_rides_on_it_fails_nobody(
         assert memory_app.open_streams == 1
         memory_app.kill_connections()
         await calls.assert_goes_on()
+        # Of the session, the server has kept what it had.
+        assert len(set(hashes(memory_app)[: calls.count + 1])) == 1

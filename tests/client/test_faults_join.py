@@ -106,7 +106,7 @@ async def test_a_refused_call_fails_with_what_the_answer_says(
         for error in await failures(calls.start("x", api_name="/echo")):
             assert type(error) is kind
             assert {name: getattr(error, name) for name in attributes} == attributes
-            assert "/echo" in str(error)
+            assert str(error).count("/echo") == 1
             assert "secret" not in str(error)
             assert len(str(error)) < 500
         assert trio.current_time() == now
@@ -114,6 +114,9 @@ async def test_a_refused_call_fails_with_what_the_answer_says(
         # Nobody followed a redirect.
         assert {host for host, _ in memory_app.network.connects} == {"scripted.test"}
         await calls.assert_goes_on()
+        # What a proxy says of a call may be wrong: the app behind it may have it.
+        unsure = kind is UnexpectedResponse and answer.status >= 500
+        assert len(memory_app.cancels) == (1 if unsure else 0)
 
 
 @pytest.mark.parametrize(
@@ -218,9 +221,9 @@ async def test_an_acceptance_that_names_the_event_of_another_call_harms_not_the_
         await event.completed(["The end"])
         with trio.fail_after(10):
             assert await first.result() == "The end"
-            # What it gets is the server's business; that it ends is ours.
-            await second.wait()
-            second.exception()
+            [error] = await failures([second])
+            assert type(error) is ProtocolError
+            assert "the name of another call's" in str(error)
 
 
 @pytest.mark.parametrize("ride", RIDES)

@@ -15,7 +15,7 @@ from tests.client.faults_support import (
     riding,
 )
 from tests.client.sessions_support import ROUNDS, Streams, hashes
-from tests.servers.faults import Delay, Hold, HoldFrame
+from tests.servers.faults import Answer, Delay, Hold, HoldFrame
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import AppError, ConnectionLost, JobGroup, OutputUpdate, Status, StatusUpdate
 from triojob.testing.components import number
@@ -275,4 +275,14 @@ async def test_what_is_said_of_nobody_while_a_call_is_being_sent_is_forgotten(
             u.output for u in [u async for u in job.updates()] if isinstance(u, OutputUpdate)
         ]
         assert outputs == ["x"]
+        # What came before, or when nothing was being sent, is not for one that is named so later.
+        memory_app.post(hashes(memory_app)[0], completion("late", "wrong"))
+        await wait_all_tasks_blocked()
+        for name in ("late", "nobody 0"):
+            memory_app.fault("POST", "/queue/join", Answer(200, {"event_id": name}), times=1)
+            named = session.submit("x", api_name="/echo")
+            await wait_all_tasks_blocked()
+            assert not named.done
+            memory_app.post(hashes(memory_app)[0], completion(name, "right"))
+            assert await named.result() == "right"
         other.cancel()

@@ -104,6 +104,9 @@ async def test_a_busy_session_says_which_job_each_line_is_about(
         for text, step in zip(steps, ("submitted", "started", "sent", ""), strict=True):
             assert text.startswith(step)
         assert any(text.startswith("POST") for text in texts)
+        assert not any("/queue/data" in text for text in texts)
+        [named] = {text for text in texts if text.startswith("sent")}
+        assert named in {f"sent as event {event_id[:8]}..." for event_id in scripted.events}
     ends = [text for texts in by_job.values() for text in texts if " after " in text]
     assert sum(text.startswith("succeeded") for text in ends) == 12
     assert sum(text.endswith("AppError") for text in ends) == 2
@@ -111,6 +114,7 @@ async def test_a_busy_session_says_which_job_each_line_is_about(
     warnings = [record for record in said(caplog) if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert vars(warnings[0])["endpoint"] == "/hang"
+    assert "answered 500" in warnings[0].getMessage()
 
 
 async def test_tasks_say_which_job_they_work_for(

@@ -25,6 +25,8 @@ from triojob import (
     JobGroup,
     ProtocolError,
     QueueFull,
+    Status,
+    StatusUpdate,
     Timeouts,
 )
 
@@ -292,7 +294,35 @@ async def test_generators_of_one_session_take_turns() -> None:
             jobs = [session.submit(3, api_name="/count") for _ in range(5)]
             assert [await job.result() for job in jobs] == ["2"] * 5
             assert most == 1
+            jobs = [session.submit("x", api_name="/greet") for _ in range(5)]
+            assert [await job.result() for job in jobs] == ["2"] * 5
+            assert most > 1  # what is no generator has no run to keep
+            most = 0
             async with JobGroup() as group:
                 for _ in range(5):
                     group.submit(client.endpoint("/count"), 3)
             assert most > 1  # lanes are sessions of their own
+
+
+async def test_generators_that_wait_for_their_turn_end_with_their_session() -> None:
+    talk = Talk()
+    peer = SocketPeer("3.50.2")
+    peer.script = lambda socket: talk.start(socket, 6)
+    with trio.fail_after(SECONDS):
+        async with (
+            peer.serving(),
+            Client(peer.url, transport=peer) as client,
+            JobGroup() as group,
+        ):
+            async with client.session() as session:
+                jobs = [group.submit(session.endpoint("/count"), 3) for _ in range(3)]
+                while talk.steps < 6:  # noqa: ASYNC110 - the server is another task
+                    await trio.sleep(0.01)
+            for number, job in enumerate(jobs):
+                with pytest.raises(JobCancelled, match="its session has ended"):
+                    await job.result()
+                told = [update async for update in job.updates()]
+                codes = {update.code for update in told if isinstance(update, StatusUpdate)}
+                assert (Status.JOINING_QUEUE in codes) == (number == 0)
+            assert len(peer.handshakes) == 1
+            await assert_idle(client)

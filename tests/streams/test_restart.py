@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.servers.faults import Answer, Lose
+from tests.servers.faults import Answer, Fault, Lose
 from tests.servers.scripted import Event, ScriptedServer
 from tests.streams.support import add_counter, add_sleeper, opened, sessions, until
 from triojob import (
@@ -18,6 +18,7 @@ from triojob import (
     EndpointNotFound,
     JobGroup,
     ServerRestarted,
+    TriojobError,
 )
 
 Clock = trio.testing.MockClock
@@ -110,6 +111,39 @@ async def break_a_call(client: Client, server: ScriptedServer) -> None:
     server.fault("GET", "/queue/data", Lose(), times=1)
     with pytest.raises(ConnectionLost):
         await client.predict("x", api_name="/echo")
+
+
+async def test_session_without_state_has_lost_nothing(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_counter(memory_app)
+    memory_app.app.add("echo", inputs=["text"])
+    async with opened(memory_app) as client, client.session() as session:
+        assert await session.predict("x", api_name="/echo") == "x"
+        await restart(memory_app)
+        assert await session.predict(api_name="/bump") == 1
+        assert lookups(memory_app) == 1
+
+
+@pytest.mark.parametrize(
+    "fault, looks",
+    [
+        (Lose(), 1),
+        (Answer(404, {"detail": "Not Found"}), 1),
+        (Answer(401, {"detail": "Not authenticated"}), 1),
+        (Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."}), 0),
+    ],
+)
+async def test_call_that_failed_as_if_the_app_were_another_has_the_next_one_look(
+    fault: Fault, looks: int, memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    memory_app.app.add("echo", inputs=["text"])
+    async with opened(memory_app) as client:
+        memory_app.fault("POST", "/queue/join", fault, times=1)
+        with pytest.raises(TriojobError):
+            await client.predict("x", api_name="/echo")
+        assert await client.predict("x", api_name="/echo") == "x"
+        assert lookups(memory_app) == looks
 
 
 async def test_endpoints_that_are_held_follow_the_app(
