@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
+import httpx
 import pytest
 import trio
+import trio.testing
 
-from tests.drivers.peer import SECONDS, Peer
+from tests.drivers.peer import SECONDS, Peer, reply
 from triojob import (
     AppError,
     Client,
@@ -94,6 +97,121 @@ async def test_run_that_goes_wrong(
             await job.result()
         await trio.testing.wait_all_tasks_blocked()
         assert f" 0/{client.max_streams} streams" in repr(client)
+
+
+# --- What calls have of their client ---
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_run_takes_its_session_again_unless_it_was_cancelled_there(
+    cancelled: bool, autojump_clock: Any
+) -> None:
+    peer = Peer("4.31.5")
+    peer.says("/run/count", {"data": ["0"]})
+    with trio.fail_after(SECONDS):
+        async with Client(peer.url, transport=peer) as client, JobGroup() as group:
+            count = client.endpoint("/count", via="run")
+            assert await count(3) == "0"
+            if cancelled:
+                peer.hangs("/run/count")
+            job = group.submit(count, 3)
+            await peer.asked("/run/count", 2)
+            if cancelled:
+                job.cancel()
+                peer.says("/run/count", {"data": ["0"]})
+            await job.wait()
+            assert await count(3) == "0"
+    first, second, third = (body["session_hash"] for body in peer.bodies["/run/count"])
+    assert first == second
+    assert (third != first) == cancelled
+
+
+async def test_run_waits_for_a_place_in_the_budget(autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    under_way = most = 0
+
+    async def answer(_peer: Peer, _body: Any) -> Any:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await trio.sleep(1)
+        under_way -= 1
+        return reply({"data": ["0"]})
+
+    peer.answers["/run/count"] = answer
+    with trio.fail_after(SECONDS):
+        async with (
+            Client(peer.url, transport=peer, max_streams=2) as client,
+            client.session() as session,
+            JobGroup() as group,
+        ):
+            for surface in (client, session, client, session, client, session):
+                group.submit(surface.endpoint("/count", via="run"), 3)
+            await trio.testing.wait_all_tasks_blocked()
+            assert client.statistics().streams == 2
+    assert len(peer.bodies["/run/count"]) == 6
+    assert most == 2
+
+
+async def test_what_waits_for_a_place_ends_with_its_session(autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.hangs("/run/count")
+    with trio.fail_after(SECONDS):
+        async with (
+            Client(peer.url, transport=peer, max_streams=1) as client,
+            JobGroup() as group,
+        ):
+            async with client.session() as session:
+                count = session.endpoint("/count", via="run")
+                jobs = [group.submit(count, 3) for _ in range(3)]
+                await peer.asked("/run/count")
+                await trio.testing.wait_all_tasks_blocked()
+            for job in jobs:
+                with pytest.raises(JobCancelled, match="its session has ended"):
+                    await job.result()
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(peer.bodies["/run/count"]) == 1
+            assert client.statistics().streams == 0
+            peer.says("/run/count", {"data": ["0"]})
+            assert await client.endpoint("/count", via="run")(3) == "0"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_lost_run_has_the_next_one_look_whether_the_app_is_another(
+    lost: bool, autojump_clock: Any
+) -> None:
+    async def lose(_peer: Peer, _body: Any) -> Any:
+        raise httpx.ReadError("reset by peer")
+
+    peer = Peer("4.31.5")
+    with trio.fail_after(SECONDS):
+        async with Client(peer.url, transport=peer) as client:
+            count = client.endpoint("/count", via="run")
+            if lost:
+                peer.answers["/run/count"] = lose
+            else:
+                peer.says("/run/count", {"data": 3})
+            with pytest.raises(ConnectionLost if lost else ProtocolError):
+                await count(3)
+            peer.says("/run/count", {"data": ["0"]})
+            assert await count(3) == "0"
+    assert len(peer.bodies.get("/app_id", [])) == lost
+
+
+async def test_what_is_logged_of_a_run_is_of_its_job(
+    autojump_clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    peer = Peer("4.31.5")
+    peer.says("/run/count", {"data": ["0"]})
+    async with called(peer, "run") as (_, job):
+        assert await job.result() == "0"
+    start = f"#{job.number} /count: "
+    lines = [record for record in caplog.records if record.getMessage().startswith(start)]
+    assert {vars(record)["job"] for record in lines} == {job.number}
+    texts = [record.getMessage().removeprefix(start) for record in lines]
+    assert "sent on a connection of its own" in texts
+    assert any(text.startswith("POST") and "/run/count" in text for text in texts)
 
 
 # --- /call ---
