@@ -211,7 +211,6 @@ async def test_what_is_logged_of_a_run_is_of_its_job(
     assert {vars(record)["job"] for record in lines} == {job.number}
     texts = [record.getMessage().removeprefix(start) for record in lines]
     assert "sent on a connection of its own" in texts
-    assert any(text.startswith("POST") and "/run/count" in text for text in texts)
 
 
 # --- /call ---
