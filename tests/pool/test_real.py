@@ -56,6 +56,12 @@ async def test_of_300_calls_each_has_one_outcome_though_a_replica_is_killed(
             before = [replica.sent for replica in pool.statistics().replicas]
             await trio.to_thread.run_sync(killed.kill)
             ends = {key: await end_of(job) for key, job in jobs.items()}
+            more = 0
+            while not pool.statistics().failovers:
+                # What was lost there first has the dead one rest, perhaps for longer than all the
+                # others take; then it is tried again.
+                await slow(0.01, new_key("more"))
+                more += 1
             statistics = pool.statistics()
         # Each call has ended, and once: what was lost had been sent to the one that was killed.
         lost = [key for key, end in ends.items() if end is not None]
@@ -70,7 +76,8 @@ async def test_of_300_calls_each_has_one_outcome_though_a_replica_is_killed(
     # What the dead one never got went to the others.
     assert statistics.failovers >= 1
     assert isinstance(statistics.replicas[1].failure, (ConnectionFailed, ConnectionLost))
-    assert sum(replica.sent for replica in statistics.replicas) == CALLS + statistics.failovers
+    sent = sum(replica.sent for replica in statistics.replicas)
+    assert sent == CALLS + more + statistics.failovers
 
     # The load was spread: over all three, and then over the two that were left.  Not evenly, as
     # the one that this machine gives the most time gets the most calls.
