@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import cache
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import h11
 import trio
@@ -81,8 +81,23 @@ class Wire(ABC):
         """Close it at once, without a word to the server."""
 
 
-class PlainWire(Wire):
-    """A socket.
+S = TypeVar("S", socket.socket, trio.socket.SocketType)
+
+
+class SocketWire(Wire, Generic[S]):
+    """A socket of the system, however its bytes are sent and received."""
+
+    _socket: S
+
+    def is_stale(self) -> bool:
+        return _is_readable(self._socket.fileno())
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class PlainWire(SocketWire[socket.socket]):
+    """A socket without TLS.
 
     `trio.SocketStream` would let other tasks run at each call, before or after it; here a request
     goes out at once if the system takes it, and only what has to wait does.
@@ -118,14 +133,8 @@ class PlainWire(Wire):
             except OSError as exc:
                 raise trio.BrokenResourceError(str(exc)) from exc
 
-    def is_stale(self) -> bool:
-        return _is_readable(self._socket.fileno())
 
-    def close(self) -> None:
-        self._socket.close()
-
-
-class SecureWire(Wire):
+class SecureWire(SocketWire[trio.socket.SocketType]):
     """A socket with TLS."""
 
     def __init__(
@@ -139,12 +148,6 @@ class SecureWire(Wire):
 
     async def receive_some(self) -> bytes | bytearray:
         return await self._stream.receive_some()
-
-    def is_stale(self) -> bool:
-        return _is_readable(self._socket.fileno())
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 def _is_readable(fileno: int) -> bool:
@@ -236,23 +239,23 @@ class _Connection:
 
     async def receive(self) -> None:
         """Wait for what the server says next."""
-        try:
-            data = await self.wire.receive_some()
-        except trio.BrokenResourceError as exc:
-            raise Broken(str(exc)) from exc
+        data = await self._receive_some()
         if not data and self.http.their_state is h11.SEND_RESPONSE:
             raise Broken("the server hung up without an answer")
-        self.http.receive_data(bytes(data))
+        self.http.receive_data(data)
 
     async def receive_coded(self) -> bytes:
         """Wait for more of a body that h11 does not read; return it."""
-        try:
-            data = await self.wire.receive_some()
-        except trio.BrokenResourceError as exc:
-            raise Broken(str(exc)) from exc
+        data = await self._receive_some()
         if not data:
             raise Broken("the server hung up in the middle of its answer")
-        return bytes(data)
+        return data
+
+    async def _receive_some(self) -> bytes:
+        try:
+            return bytes(await self.wire.receive_some())
+        except trio.BrokenResourceError as exc:
+            raise Broken(str(exc)) from exc
 
     def can_go_on(self, chunks: ChunkedDecoder | None) -> bool:
         """Make it ready for the next request; return whether that can be.

@@ -127,12 +127,8 @@ class RemoteCall(Call):
             if seconds is None:
                 return result
             record.reporter.status(StatusUpdate(Status.STARTING))
-            self._hub.enter(record.scope, record)
-            try:
-                with trio.move_on_after(seconds):
-                    await record.receive()
-            finally:
-                self._hub.left(record.scope)
+            with self._hub.call(record.scope, record), trio.move_on_after(seconds):
+                await record.receive()
 
     def _pause(
         self,

@@ -181,12 +181,9 @@ class Fleet:
             del self._pausing[scope]
 
     def _cancel(self, scope: trio.CancelScope) -> None:
-        self._note_reason(scope)
-        scope.cancel(reason=_CLOSED)
-
-    def _note_reason(self, scope: trio.CancelScope) -> None:
-        # A frame of its own, as none that cancels may hold a job; see `JobRecord.to_cancel`.
+        # Without a name for the record, as no frame that cancels may hold a job; see there.
         self._pausing[scope].to_cancel(_CLOSED)
+        scope.cancel(reason=_CLOSED)
 
     def close(self) -> None:
         """End all of it: the clients end the calls that are under way."""

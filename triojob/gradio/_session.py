@@ -178,9 +178,11 @@ class Hub:
         """When the server let a goodbye go unanswered, if it has answered none since."""
 
     @contextmanager
-    def call(self, scope: trio.CancelScope) -> Generator[None, None, None]:
-        """See to it that the client's end cancels ``scope``, the one around a call."""
-        self.enter(scope)
+    def call(
+        self, scope: trio.CancelScope, record: JobRecord | None = None
+    ) -> Generator[None, None, None]:
+        """See to it, while in the block, that the client's end cancels ``scope``; see `enter`."""
+        self.enter(scope, record)
         try:
             yield
         finally:
@@ -696,7 +698,6 @@ class Session:
         if (
             function.calls
             and not function.telling
-            and next(iter(function.calls)).abandoned
             and all(call.abandoned and call.event_id is not None for call in function.calls)
         ):
             function.telling = True
