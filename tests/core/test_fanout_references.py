@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import weakref
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -18,17 +16,10 @@ from triojob import JobGroup, as_completed, first_completed, gather, race
 
 from .support import ROUNDS, BaseExceptionGroup, Boom, Thing
 
-pytestmark = pytest.mark.skipif(
-    sys.implementation.name != "cpython", reason="needs reference counting"
-)
-
-
-@pytest.fixture(autouse=True)
-def _no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
+pytestmark = [
+    pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs reference counting"),
+    pytest.mark.usefixtures("no_collector"),
+]
 
 
 class Things:

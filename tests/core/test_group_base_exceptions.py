@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -16,6 +18,14 @@ class Quit(BaseException):
 
 
 KINDS = pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, Quit])
+
+
+def cancel(where: str, job: Job[Any], group: JobGroup, around: trio.CancelScope) -> None:
+    """Cancel the job itself, its group, or what is around that."""
+    if where == "job":
+        job.cancel()
+    else:
+        (group.cancel_scope if where == "group" else around).cancel()
 
 
 @KINDS
@@ -92,10 +102,7 @@ async def test_it_is_not_lost_when_it_comes_as_the_job_is_cancelled(
         async with JobGroup() as group:
             job = group.submit(work)
             await trio.testing.wait_all_tasks_blocked()
-            if where == "job":
-                job.cancel()
-            else:
-                (group.cancel_scope if where == "group" else around).cancel()
+            cancel(where, job, group, around)
     assert job.cancelled
 
 
@@ -119,10 +126,7 @@ async def test_it_is_not_lost_when_it_comes_along_with_cancellations(
         async with JobGroup() as group:
             job = group.submit(work)
             await trio.testing.wait_all_tasks_blocked()
-            if where == "job":
-                job.cancel()
-            else:
-                (group.cancel_scope if where == "group" else around).cancel()
+            cancel(where, job, group, around)
     assert job.cancelled
     ends = [update async for update in job.updates() if isinstance(update, StatusUpdate)][2:]
     assert [update.code for update in ends] == [Status.CANCELLED], "it has ended once"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,17 +15,10 @@ from triojob import Job, JobCancelled, JobGroup, JobTimeout, report
 
 from .support import BaseExceptionGroup, Boom, Thing, count, fail, sleep, succeed
 
-pytestmark = pytest.mark.skipif(
-    sys.implementation.name != "cpython", reason="needs reference counting"
-)
-
-
-@pytest.fixture(autouse=True)
-def _no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
+pytestmark = [
+    pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs reference counting"),
+    pytest.mark.usefixtures("no_collector"),
+]
 
 
 class Watched:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.pool.support import FULL, JOIN, TOO_MANY, Replicas, replicas
+from tests.pool.support import FULL, JOIN, TOO_MANY, Replicas
 from tests.servers.faults import Answer, Cut, Fault, Lose
 from tests.servers.scripted import Event
 from triojob import (
@@ -29,12 +28,6 @@ from triojob import (
     TooManyRequests,
     UnexpectedResponse,
 )
-
-
-@pytest.fixture
-async def three() -> AsyncIterator[Replicas]:
-    async with replicas(3) as found:
-        yield found
 
 
 @pytest.mark.parametrize("fault", [FULL, TOO_MANY])

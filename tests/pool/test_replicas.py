@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -21,12 +19,6 @@ from triojob import (
     JobGroup,
     NoReplica,
 )
-
-
-@pytest.fixture
-async def three() -> AsyncIterator[Replicas]:
-    async with replicas(3) as found:
-        yield found
 
 
 def open_ones(pool: ClientPool) -> list[bool]:

@@ -31,15 +31,7 @@ def portal() -> Iterator[Portal]:
         yield portal
 
 
-@pytest.fixture
-def _no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 def test_a_client_that_is_dropped_closes_its_connections(
     own_server: ServerThread, portal: Portal
 ) -> None:
@@ -184,7 +176,7 @@ def call_back(client: Client, watched: Watched) -> None:
     job.result()
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("use", [finish, stream, fail, cancel, wait_too_short, call_back])
 def test_a_job_dies_with_its_last_name(own_server: ServerThread, portal: Portal, use: Any) -> None:
     client = Client(own_server.url, portal=portal)
@@ -193,7 +185,7 @@ def test_a_job_dies_with_its_last_name(own_server: ServerThread, portal: Portal,
     watched.all_dead()
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 def test_what_a_call_by_a_portal_raises_dies(portal: Portal) -> None:
     watched = Watched()
 
@@ -222,7 +214,7 @@ def test_raising_a_failure_again_does_not_lengthen_its_traceback(
     assert len(lengths) == 1
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 def test_a_client_that_could_not_be_opened_dies(scripted_url: str, portal: Portal) -> None:
     watched = Watched()
 
