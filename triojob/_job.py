@@ -308,6 +308,7 @@ class JobRecord:
         return end
 
     def _tell(self) -> None:
+        self.timeline.trim()
         if self._news is not None:
             self._news.unpark_all()
         for watcher in tuple(self.watchers):

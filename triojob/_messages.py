@@ -158,6 +158,10 @@ class OutputUpdate:
     time: datetime = field(default_factory=now, compare=False)
 
 
+UNKNOWN: Any = object()
+"""Stands for the state after an output that doesn't tell it by itself."""
+
+
 class Output(Protocol):
     """One output as the channel carries it: what to do to the state before it, not the value.
 
@@ -168,6 +172,11 @@ class Output(Protocol):
     @property
     def time(self) -> datetime:
         """When it was received."""
+        ...
+
+    @property
+    def known_state(self) -> Any:
+        """The state after this output if no other one is needed to tell, else `UNKNOWN`."""
         ...
 
     def advance(self, state: Any, /) -> Any:
@@ -183,6 +192,10 @@ class WholeOutput:
 
     value: Any
     time: datetime = field(default_factory=now, compare=False)
+
+    @property
+    def known_state(self) -> Any:
+        return self.value
 
     def advance(self, _state: Any, /) -> Any:
         return self.value

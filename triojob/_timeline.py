@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from ._messages import LogMessage, Output, OutputUpdate, RenderUpdate, StatusUpdate
+from ._messages import UNKNOWN, LogMessage, Output, OutputUpdate, RenderUpdate, StatusUpdate
 
 T = TypeVar("T")
 
@@ -42,15 +42,20 @@ class Tape(Generic[T]):
 
     def append(self, item: T) -> None:
         self._items.append(item)
-        # Trimming each time would make every append cost O(keep).
-        if self._keep is not None and len(self._items) > 2 * self._keep + 16:
-            surplus = len(self._items) - self._keep
-            self._trimming(self._items[:surplus])
-            del self._items[:surplus]
-            self._first += surplus
 
-    def _trimming(self, items: list[T]) -> None:
-        """Hook: ``items`` are about to go."""
+    def trim(self) -> None:
+        """Let go of what needs not be kept, or of nothing yet if it is little.
+
+        Trimming each time would make every append cost O(keep).
+        """
+        if self._keep is not None and len(self._items) > 2 * self._keep + 16:
+            start = self.start
+            self._trimming(start)
+            del self._items[: start - self._first]
+            self._first = start
+
+    def _trimming(self, start: int) -> None:
+        """Hook: the items before the position ``start`` are about to go."""
 
 
 class OutputTape(Tape[tuple[Output, int]]):
@@ -64,14 +69,19 @@ class OutputTape(Tape[tuple[Output, int]]):
         self._base: Any = None
         """The state before ``_items[0]``."""
 
-    def _trimming(self, items: list[tuple[Output, int]]) -> None:
-        for output, _ in items:
-            self._base = output.advance(self._base)
+    def _trimming(self, start: int) -> None:
+        self._base = self.state_before(start)
 
     def state_before(self, position: int) -> Any:
         """Return the state that the output at ``position`` starts from."""
-        state = self._base
-        for output, _ in self._items[: position - self._first]:
+        items = self._items[: position - self._first]
+        begin, state = 0, self._base
+        for place in range(len(items) - 1, -1, -1):
+            known = items[place][0].known_state
+            if known is not UNKNOWN:
+                begin, state = place + 1, known
+                break
+        for output, _ in items[begin:]:
             state = output.advance(state)
         return state
 
@@ -90,6 +100,14 @@ class Timeline:
 
     def add_notice(self, notice: Notice) -> None:
         self.notices.append(notice)
+
+    def trim(self) -> None:
+        """Let go of what needs not be kept; for the end of a batch.
+
+        There the state is at hand that the last output starts from; see `Output.known_state`.
+        """
+        self.outputs.trim()
+        self.notices.trim()
 
 
 class OutputCursor:

@@ -14,7 +14,7 @@ from outcome import Outcome, Value
 from triojob import Job
 from triojob._call import Call, Submittable
 from triojob._job import JobRecord
-from triojob._messages import now
+from triojob._messages import UNKNOWN, now
 from triojob._reporter import Reporter
 
 if sys.version_info < (3, 11):
@@ -100,6 +100,8 @@ class Appended:
 
     item: Any
     time: datetime = field(default_factory=now, compare=False)
+
+    known_state = UNKNOWN
 
     def advance(self, state: Any, /) -> Any:
         return (*(state or ()), self.item)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from triojob._reporter import Reporter
+from triojob._timeline import OutputCursor, Timeline
 from triojob.gradio._edits import GrowingText, apply_edits, grow_text, settled
-from triojob.gradio._event import EditedData, FullData
+from triojob.gradio._event import EditedData, EventTranslator, FullData, apply_data_edits
 
 APPEND = "append"
 
@@ -102,3 +104,36 @@ def test_outputs_show_text_whoever_looks_and_when() -> None:
         ("ef", {"n": 2}),
     ]
     assert all(type(text) is str for text, _ in shown)
+
+
+def test_who_keeps_the_last_output_only_applies_no_edits_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    applied = 0
+    original = apply_data_edits
+
+    def count(data: list[Any], edits: list[Any]) -> list[Any]:
+        nonlocal applied
+        applied += 1
+        return original(data, edits)
+
+    monkeypatch.setattr("triojob.gradio._event.apply_data_edits", count)
+    timeline = Timeline(1)
+    reporter = Reporter()
+    translator = EventTranslator(
+        "f", streams=True, edits=True, present=lambda data: data[0], reporter=reporter
+    )
+    for batch in range(3):
+        for step in range(100):
+            data = [f"{batch}.{step} "] if not batch and not step else [[[APPEND, [], "x"]]]
+            translator.feed({"msg": "process_generating", "output": {"data": data}})
+        while reporter.unread:
+            reporter.unread -= 1
+            message = reporter.receiver.receive_nowait()
+            if isinstance(message, (FullData, EditedData)):
+                timeline.add_output(message)
+        timeline.trim()
+        cursor = OutputCursor(timeline.outputs)
+        assert list(cursor.take_all()) == ["0.0 " + "x" * (100 * batch + 99)]
+        assert cursor.missed == 100 * batch + 99
+    assert applied == 299

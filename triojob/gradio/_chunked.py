@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 _HEAD = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\n]*)?[ \t]*")
+_PLAIN_HEAD = re.compile(rb"([0-9A-Fa-f]{1,20})\r\n")
 _LARGEST_LINE = 16 * 1024
 """Bytes that the line above a chunk may have, and all trailers together."""
 
@@ -51,6 +52,8 @@ class ChunkedDecoder:
                 place += len(piece)
                 self._left -= len(piece)
                 continue
+            if self._left is None and not self._in_trailers:
+                place = _take_whole(data, place, body)
             # A line: the end of a chunk, the beginning of one, or a trailer.
             end = data.find(b"\r\n", place)
             if end < 0:
@@ -85,3 +88,15 @@ class ChunkedDecoder:
             size = int(head[1], 16)
             self._in_trailers = size == 0
             self._left = size or None
+
+
+def _take_whole(data: bytes, place: int, body: list[bytes]) -> int:
+    """Take the chunks that are there to their ends, as most are; return the place after them."""
+    while head := _PLAIN_HEAD.match(data, place):
+        begin = head.end()
+        end = begin + int(head[1], 16)
+        if begin == end or data[end : end + 2] != b"\r\n":
+            break
+        body.append(data[begin:end])
+        place = end + 2
+    return place

@@ -121,6 +121,11 @@ def _deletes(edit: Any, path: list[Any]) -> bool:
     )
 
 
+# As in `is_list` and `is_object`, but without a call: this is the inmost of all loops.
+_LIST: type[Any] = list
+_CONTAINERS: tuple[type[Any], ...] = (list, dict)
+
+
 @final
 class _Work:
     """What one call of `apply_edits` has made by now."""
@@ -145,16 +150,17 @@ class _Work:
             if action == "append":
                 return self._joined(root, value)
             raise EditError(f"{action!r:.50} needs a path")
-        root = node = self._private(root)
-        last = len(path) - 1
-        for place in range(last):
-            key = path[place]
+        owned = self._owned
+        if id(root) not in owned:
+            root = self._copy(root)
+        node = root
+        for key in path[:-1]:
             _check_key(node, key)
             child = node[key]
-            if id(child) not in self._owned:
-                child = node[key] = self._private(child)
+            if id(child) not in owned:
+                child = node[key] = self._copy(child)
             node = child
-        self._change(node, action, path[last], value, times)
+        self._change(node, action, path[-1], value, times)
         return root
 
     def finish(self, root: Any) -> Any:
@@ -167,21 +173,16 @@ class _Work:
         return settled(root)
 
     def _change(self, node: Any, action: Any, key: Any, value: Any, times: int) -> None:
-        if action == "add":
-            _check_key(node, key, beyond=1)
-            if is_list(node):
-                self._move(len(node) - key)
-                node.insert(key, value)
-            else:
-                node[key] = value
-            return
-        _check_key(node, key)
-        if action == "replace":
-            node[key] = value
-        elif action == "append":
+        _check_key(node, key, beyond=action == "add")
+        if action == "append":  # first, as most do that
             node[key] = joined = self._joined(node[key], value)
             if isinstance(joined, GrowingText):
                 self._growing[id(node)] = node
+        elif action == "replace" or (action == "add" and is_object(node)):
+            node[key] = value
+        elif action == "add":
+            self._move(len(node) - key)
+            node.insert(key, value)
         elif action == "delete":
             self._delete(node, key, times)
         else:
@@ -202,30 +203,29 @@ class _Work:
         if self._moved > MOST_MOVED:
             raise EditError(f"the edits move more than {MOST_MOVED:,} items of lists")
 
-    def _private(self, container: Any) -> Any:
-        if id(container) in self._owned:
-            return container
-        if is_list(container) or is_object(container):
-            copy = container.copy()
-            self._owned[id(copy)] = copy
-            return copy
-        raise EditError(f"a path leads into a {type(settled(container)).__name__}")
+    def _copy(self, container: Any) -> Any:
+        """Return a copy that is nobody else's."""
+        if not isinstance(container, _CONTAINERS):
+            raise EditError(f"a path leads into a {type(settled(container)).__name__}")
+        copy = container.copy()
+        self._owned[id(copy)] = copy
+        return copy
 
     def _joined(self, text: Any, more: Any) -> str | GrowingText:
-        if not (isinstance(text, (str, GrowingText)) and isinstance(more, str)):
-            raise EditError("only text can be appended to text")
-        if isinstance(text, GrowingText):
+        if isinstance(text, str) and isinstance(more, str):
+            if id(text) in self._owned:  # it grew before: joining it each time would be quadratic
+                return GrowingText(text).grown(more)
+            joined = text + more
+            self._owned[id(joined)] = joined
+            return joined
+        if isinstance(text, GrowingText) and isinstance(more, str):
             return text.grown(more)
-        if id(text) in self._owned:  # it grew before: joining it each time would be quadratic
-            return GrowingText(text).grown(more)
-        joined = text + more
-        self._owned[id(joined)] = joined
-        return joined
+        raise EditError("only text can be appended to text")
 
 
-def _check_key(container: Any, key: Any, beyond: int = 0) -> None:
-    """Check that ``key`` is in ``container``; for an addition (``beyond`` 1) that it may be."""
-    if is_list(container):
+def _check_key(container: Any, key: Any, *, beyond: bool = False) -> None:
+    """Check that ``key`` is in ``container``; for an addition (``beyond``) that it may be."""
+    if isinstance(container, _LIST):
         # A negative index would be valid Python; here it is a sign that the server miscounted.
         if type(key) is int and 0 <= key < len(container) + beyond:
             return

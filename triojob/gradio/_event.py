@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from outcome import Error, Value
 
 from .._errors import JobCancelled, ProtocolError, QueueFull, short_repr, shorten
 from .._logs import log_job
-from .._messages import RenderUpdate, Status, StatusUpdate, now
+from .._messages import UNKNOWN, RenderUpdate, Status, StatusUpdate, now
 from .._reporter import Reporter
 from . import _wire
 from ._edits import EditError, apply_edits, grow_text, settled
@@ -30,6 +31,10 @@ class FullData:
     present: Present
     time: datetime = field(default_factory=now)
 
+    @property
+    def known_state(self) -> list[Any]:
+        return self.data
+
     def advance(self, _state: Any, /) -> list[Any]:
         return self.data
 
@@ -45,10 +50,19 @@ class EditedData:
     present: Present
     time: datetime = field(default_factory=now)
     after: list[Any] | None = field(default=None, repr=False)
-    """The state after it, while it is the last one: who keeps up need not apply the edits again."""
+    """The state after it, while it is one of the last two.
+
+    Who keeps up need not apply the edits again, nor who keeps the last output only, and so needs
+    the state before that one.
+    """
+
+    @property
+    def known_state(self) -> Any:
+        after = self.after  # another thread may be reading as it goes
+        return UNKNOWN if after is None else after
 
     def advance(self, state: Any, /) -> list[Any]:
-        after = self.after  # another thread may be reading as it goes
+        after = self.after
         return apply_data_edits(state, self.edits) if after is None else after
 
     def show(self, state: Any, /) -> Any:
@@ -66,10 +80,9 @@ def apply_data_edits(data: list[Any], edits: list[Any]) -> list[Any]:
     """
     if len(edits) < len(data):
         raise EditError("a component has no list of edits")
-    padded = [*data, *[None] * (len(edits) - len(data))]
     return [
         grow_text(value, edit) or apply_edits(settled(value), edit)
-        for value, edit in zip(padded, edits, strict=True)
+        for value, edit in zip_longest(data, edits)
     ]
 
 
@@ -93,6 +106,7 @@ class EventTranslator:
         "_edits",
         "_in_step",
         "_last",
+        "_last_but_one",
         "_name",
         "_number",
         "_present",
@@ -128,6 +142,8 @@ class EventTranslator:
         """The data of the last output, rebuilt from its edits."""
         self._last: EditedData | None = None
         """The last output, if it came as edits."""
+        self._last_but_one: EditedData | None = None
+        """The one before it, if both came as edits."""
         self._in_step = True
         self.started: bool = False
         """Whether any message has come."""
@@ -190,7 +206,7 @@ class EventTranslator:
 
     def _output(self, data: list[Any], *, whole: bool) -> None:
         if whole or self._data is None:
-            self._let_go()
+            self._follow_on(None)
             self._data = data
             self._present(data)  # what can't be shown ends the event here, not in a reader
             self._reporter.output(FullData(data, self._present))
@@ -203,14 +219,15 @@ class EventTranslator:
                 self._in_step = False
                 self._log("out of step until the completion: %s", exc)
             else:
-                self._let_go()
-                self._last = EditedData(data, self._present, after=self._data)
-                self._reporter.output(self._last)
+                output = EditedData(data, self._present, after=self._data)
+                self._follow_on(output)
+                self._reporter.output(output)
 
-    def _let_go(self) -> None:
-        """Let the last output forget its state: there is a newer one."""
-        if self._last is not None:
-            self._last.after = None
+    def _follow_on(self, output: EditedData | None) -> None:
+        """Let all but the last two outputs forget their states; None is one that came whole."""
+        if self._last_but_one is not None:
+            self._last_but_one.after = None
+        self._last_but_one, self._last = self._last, output
 
     def _take_render(self, message: Json) -> None:
         config = _wire.output_of(message).get("render_config")

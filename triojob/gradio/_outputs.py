@@ -51,6 +51,10 @@ class _OutputWithFiles:
     def time(self) -> datetime:
         return self.output.time
 
+    @property
+    def known_state(self) -> Any:
+        return self.output.known_state
+
     def advance(self, state: Any, /) -> Any:
         return self.output.advance(state)
 

@@ -55,26 +55,26 @@ class EventDecoder:
             return
         start, searched = 0, self._searched
         while (end := lines.find(b"\n", searched)) >= 0:
+            if (
+                not self._size
+                and lines.startswith(b"data: ", start)
+                and lines.startswith(b"\n", end + 1)
+            ):
+                # This line is all of an event, as Gradio's are.
+                if end + 1 - start > self._max_size:
+                    raise self._too_large(lines[start:end])
+                data = bytes(lines[start + 6 : end])
+                start = searched = end + 2
+                self.kind = ""
+                yield data
+                continue
             line = bytes(lines[start:end])
             start = searched = end + 1
             if line:
                 self._take(line)
-                continue
-            self._size = 0
-            kind, self._kind = self._kind, b""
-            data = self._data
-            if data:
-                event = data[0] if len(data) == 1 else b"\n".join(data)
-                data.clear()
-                self.kind = kind.decode("utf-8", "replace") if kind else ""
+            elif (event := self._whole()) is not None:
                 yield event
-        if lines is buffer:
-            del buffer[:start]
-        else:
-            buffer += lines[start:]
-        self._searched = len(buffer)
-        if self._size + len(buffer) > self._max_size:
-            raise self._too_large(buffer)
+        self._keep(lines, start)
 
     def _with_simple_ends(self, chunk: bytes) -> bytes:
         """Return the chunk with line feeds for all line ends."""
@@ -94,6 +94,16 @@ class EventDecoder:
             del buffer[: len(_MARK)]
         return True
 
+    def _keep(self, lines: bytes | bytearray, start: int) -> None:
+        """Keep the beginning of a line that has no end yet."""
+        if lines is self._buffer:
+            del self._buffer[:start]
+        else:
+            self._buffer += lines[start:]
+        self._searched = len(self._buffer)
+        if self._size + len(self._buffer) > self._max_size:
+            raise self._too_large(self._buffer)
+
     def _take(self, line: bytes) -> None:
         self._size += len(line) + 1
         if self._size > self._max_size:
@@ -104,6 +114,17 @@ class EventDecoder:
             self._data.append(value.removeprefix(b" "))
         elif field == b"event":
             self._kind = value.removeprefix(b" ")
+
+    def _whole(self) -> bytes | None:
+        """Return the data of the event whose last line has come, if there is any."""
+        self._size = 0
+        kind, self._kind = self._kind, b""
+        if not self._data:
+            return None
+        event = b"\n".join(self._data)
+        self._data.clear()
+        self.kind = kind.decode("utf-8", "replace")
+        return event
 
     def _too_large(self, shown: bytes | bytearray) -> ProtocolError:
         return ProtocolError(

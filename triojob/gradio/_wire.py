@@ -14,8 +14,7 @@ from .._errors import AppError, ProtocolError, short_repr, shorten
 from .._messages import LogMessage, ProgressUnit
 
 Json = dict[str, Any]
-_decode = json.JSONDecoder().decode
-"""What `json.loads` comes to after some questions."""
+_decoder = json.JSONDecoder()
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,13 @@ def decode_json(data: bytes, what: str) -> Any:
     """
     try:
         # By itself json would guess other encodings, and let surrogates through.
-        return _decode(str(data, "utf-8"))
+        text = str(data, "utf-8")
+        try:
+            value, end = _decoder.raw_decode(text)
+        except ValueError:
+            value, end = None, -1
+        # White space around the value is rare, so that it isn't looked for each time.
+        return value if end == len(text) else _decoder.decode(text)
     except (ValueError, RecursionError) as exc:
         raise ProtocolError(f"{what} is not JSON ({type(exc).__name__}): {shorten(data)}") from None
 
