@@ -20,6 +20,7 @@ from .._group import JobGroup
 from .._instruments import GroupStatistics, Instrument
 from .._job import Job
 from .._settings import Timeouts
+from ._addresses import check_headers
 from ._bare import BareBody, EnteredOnce
 from ._config import AppInfo, EndpointInfo
 from ._discovery import discover, is_login
@@ -29,7 +30,7 @@ from ._endpoint import CallSettings, Endpoint, Via
 from ._file_data import file_rule
 from ._file_handle import FileSource
 from ._heartbeat import open_heartbeats
-from ._http import HTTP, REQUESTS, TRANSFERS, HTTPClient, HTTPTransport, check_headers
+from ._http import HTTP, REQUESTS, TRANSFERS, HTTPClient, HTTPTransport
 from ._outputs import OutputFiles
 from ._restart import AppWatch
 from ._session import Hub, Session

@@ -17,7 +17,7 @@ from .._errors import (
     UnexpectedResponse,
     shorten,
 )
-from ._http import parse_url
+from ._addresses import parse_url
 from ._spaces import hub_url, is_space_id, space_of_page
 from ._tokens import find_token
 

@@ -21,12 +21,12 @@ from .._job import Job, JobRecord
 from .._logs import follow_in_log, log_job
 from .._messages import Status, StatusUpdate
 from .._retry import Retry
+from ._addresses import check_headers
 from ._bare import BareBody
 from ._config import EndpointInfo
 from ._drivers import CallDriver, CallRequest, StreamDriver
 from ._event import EventTranslator
 from ._file_inputs import Gaps
-from ._http import check_headers
 from ._input import InputFeed, InputStream
 from ._outputs import FileStage, OutputFiles
 from ._parameters import encode_value

@@ -13,12 +13,13 @@ from typing import final
 import trio
 
 from .._errors import GroupClosed, UnexpectedResponse
+from ._addresses import same_origin
 from ._downloads import Budget, download, new_file
 from ._drivers import refusal
 from ._file_data import FileData
 from ._file_names import safe_name
 from ._hls import Playlist, parse_playlist
-from ._http import HTTP, same_origin
+from ._http import HTTP
 from ._http_files import Download, file_url, open_file
 
 _POLL = 0.5

@@ -15,7 +15,8 @@ from typing import final
 import trio
 
 from .._errors import ConnectionLost, TriojobError
-from ._http import HTTP, Response, quoted
+from ._addresses import quoted
+from ._http import HTTP, Response
 
 logger = logging.getLogger("triojob")
 

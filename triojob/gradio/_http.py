@@ -1,4 +1,4 @@
-"""The only importer of httpx: requests, event streams, and the limiters in front of the pool.
+"""Requests, event streams, and the limiters in front of the pool.
 
 There are two ways to the app.  Calls go over connections of our own (`_connections`), which cost a
 third of httpx's.  Where those would not be right (a proxy, a client or a transport of the
@@ -15,41 +15,28 @@ click and rich wherever they are installed, and ``import triojob`` should not.
 from __future__ import annotations
 
 import logging
-import re
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import trio
 
 from .._errors import (
-    ConnectionFailed,
     ConnectionLost,
-    ConnectionTimeout,
     ProtocolError,
     TriojobError,
-    UnexpectedResponse,
     shorten,
 )
 from .._logs import current_call
 from .._settings import Timeouts
 from .._version import __version__
-from ._connections import (
-    Answer,
-    Connections,
-    NotConnected,
-    Reading,
-    TimedOut,
-    Wire,
-    WireError,
-    connect,
-)
+from ._addresses import public_part, without_session
+from ._connections import Answer, Connections, Reading, Wire, connect
 from ._direct import Headers, Heads, bypasses_proxies, is_framed_by_caller, is_plain
+from ._httpx import HttpxAnswer, WholeBody, body_stream, keep_sessions_out_of_the_log
+from ._network_errors import MappedErrors
 from ._sse import EventDecoder
 
 if TYPE_CHECKING:
@@ -57,6 +44,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("triojob.http")
 
+Reply: TypeAlias = Answer | HttpxAnswer
 HTTPClient: TypeAlias = "httpx.AsyncClient"
 """What ``Client(http_client=)`` takes."""
 HTTPTransport: TypeAlias = "httpx.AsyncBaseTransport"
@@ -87,28 +75,6 @@ class Response:
     retry_after: str | None
     location: str | None
     body: bytes
-
-
-def parse_url(url: str) -> str:
-    """Return the base of an app's URL, with a slash at its end.
-
-    Raises:
-        ValueError: It is not an absolute http or https URL.
-    """
-    import httpx
-
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError):
-        raise ValueError(f"not a URL: {public_part(str(url))!r}") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ValueError(
-            f"the URL of an app starts with http:// or https://, unlike {public_part(str(url))!r}"
-        )
-    if parsed.userinfo:
-        raise ValueError("the URL holds a user name or password; pass auth=(user, password)")
-    base = str(parsed.copy_with(query=None, fragment=None))
-    return base if base.endswith("/") else base + "/"
 
 
 class HTTP:
@@ -142,7 +108,7 @@ class HTTP:
     ) -> None:
         import httpx
 
-        _keep_sessions_out_of_the_log()
+        keep_sessions_out_of_the_log()
         self.prefix = ""
         self._base = base
         self._verify = verify
@@ -245,7 +211,7 @@ class HTTP:
         )
         # httpx sends a body by an async generator, which it leaves lying about when cancelled.
         body = request.read()
-        request.stream = _byte_stream()(lambda: _Whole(body))
+        request.stream = body_stream()(lambda: WholeBody(body))
         return request
 
     def _timeout(self, read: float | None) -> httpx.Timeout:
@@ -254,6 +220,10 @@ class HTTP:
 
         # No bound on the wait for the pool: nothing waits there.
         return httpx.Timeout(connect=times.connect, write=times.write, read=read, pool=None)
+
+    def mapped_errors(self, what: str, timed_out: str) -> MappedErrors:
+        """Raise errors of ours for those of the network, while in the context."""
+        return MappedErrors(self._base, self.timeouts, what, timed_out)
 
     async def request(
         self,
@@ -304,7 +274,7 @@ class HTTP:
         elif form is not None:
             own |= {"content-type": "application/x-www-form-urlencoded"}
             body = urlencode(form).encode()
-        with self._mapped_errors(what, f"no answer within {self.timeouts.response} s"):
+        with self.mapped_errors(what, f"no answer within {self.timeouts.response} s"):
             read = None if endless else self.timeouts.response
             answer = await self._send(method, self._url(path, root=root), own, body, read)
             return await self._answer(what, answer, broken_from=500)
@@ -331,7 +301,6 @@ class HTTP:
                     raise
                 return answer
         request = self._build(method, url, own, content=body, timeout=self._timeout(read))
-        request.stream = _one_piece(request.content)
         return HttpxAnswer(await self._client.send(request, stream=True, follow_redirects=False))
 
     async def exchange(
@@ -350,7 +319,7 @@ class HTTP:
         """
         request = self._build(method, url, headers, timeout=self._timeout(self.timeouts.response))
         if body is not None:
-            request.stream = _byte_stream()(lambda: body)
+            request.stream = body_stream()(lambda: body)
         return await self._client.send(request, stream=True, follow_redirects=False)
 
     async def _answer(self, what: str, answer: Reply, *, broken_from: int) -> Response:
@@ -398,9 +367,7 @@ class HTTP:
             ProtocolError: An event is too large.
         """
         what = what or f"GET {path.partition('?')[0]}"
-        with self._mapped_errors(
-            what, f"the event stream was silent for {self.timeouts.silence} s"
-        ):
+        with self.mapped_errors(what, f"the event stream was silent for {self.timeouts.silence} s"):
             answer = await self._send(
                 "GET", self._url(path), _LISTENING, None, self.timeouts.silence
             )
@@ -486,7 +453,7 @@ class HTTP:
     def _note(self, method: str, url: str, answer: Answer) -> None:
         """Log a request, and put the cookies of its answer where those of httpx's own are."""
         if logger.isEnabledFor(logging.DEBUG):
-            shown = _SESSION_IN_PATH.sub(r"\1...", public_part(url))
+            shown = without_session(public_part(url))
             number, name = current_call.get() or (None, None)
             whose = "" if number is None else f"#{number} {name}: "
             logger.debug(
@@ -504,162 +471,6 @@ class HTTP:
             response = httpx.Response(answer.status, headers=answer.headers, request=request)
             self._client.cookies.extract_cookies(response)
 
-    def _mapped_errors(self, what: str, timed_out: str) -> _MappedErrors:
-        """Map httpx's errors to ours; no message of ours holds a query, header or cookie."""
-        return _MappedErrors(self, what, timed_out)
-
-    def _ours(self, exc: BaseException, what: str, timed_out: str) -> TriojobError | None:
-        """Return the error of ours to raise from ``exc``; None if that is not of the network."""
-        import httpx
-
-        where = f"{self._base} ({what})"
-        if isinstance(exc, WireError):
-            return self._mapped(exc, where, timed_out)
-        if isinstance(exc, httpx.ConnectTimeout):
-            return self._mapped(TimedOut("connect"), where, timed_out)
-        if isinstance(exc, (httpx.ConnectError, httpx.UnsupportedProtocol)):
-            return ConnectionFailed(f"no connection to {where}: {_words(exc)}")
-        if isinstance(exc, httpx.ReadTimeout):
-            return self._mapped(TimedOut("read"), where, timed_out)
-        if isinstance(exc, httpx.WriteTimeout):
-            return self._mapped(TimedOut("write"), where, timed_out)
-        if isinstance(exc, httpx.HTTPStatusError):
-            # A hook of the caller's own client raises it; its words hold the URL with its query,
-            # and so would a traceback that showed it as the cause.
-            status = exc.response.status_code
-            error = UnexpectedResponse(f"{where}: the server answered {status}", status=status)
-            error.__suppress_context__ = True
-            return error
-        if isinstance(exc, (httpx.InvalidURL, UnicodeError)):
-            # httpx looks at where a redirect leads, though it is not to follow it.
-            return ProtocolError(f"{where}: the server redirects to no address: {exc}")
-        if isinstance(exc, httpx.HTTPError):
-            return ConnectionLost(f"lost the connection to {where}: {_words(exc)}")
-        return None
-
-    def _mapped(self, error: WireError, where: str, timed_out: str) -> TriojobError:
-        if isinstance(error, NotConnected):
-            return ConnectionFailed(f"no connection to {where}: {_words(error)}")
-        if not isinstance(error, TimedOut):
-            return ConnectionLost(f"lost the connection to {where}: {_words(error)}")
-        if error.phase == "connect":
-            return ConnectionFailed(f"no connection to {where} within {self.timeouts.connect} s")
-        if error.phase == "write":
-            return ConnectionTimeout(
-                f"{where}: the server took nothing for {self.timeouts.write} s"
-            )
-        return ConnectionTimeout(f"{where}: {timed_out}")
-
-
-class _MappedErrors:
-    """Raises an error of ours for one of the network; a class as there are so many of these."""
-
-    __slots__ = ("_http", "_timed_out", "_what")
-
-    def __init__(self, http: HTTP, what: str, timed_out: str) -> None:
-        self._http = http
-        self._what = what
-        self._timed_out = timed_out
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, exc: BaseException | None, _traceback: object) -> None:
-        if exc is not None:
-            error = self._http._ours(exc, self._what, self._timed_out)
-            if error is not None:
-                try:
-                    raise error from (None if error.__suppress_context__ else exc)
-                finally:
-                    del self, exc, error
-
-
-class HttpxAnswer:
-    """An answer of httpx's, with the methods of `Answer`."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self.status: int = response.status_code
-
-    def header(self, name: str) -> str | None:
-        """Return the value of a header, or None."""
-        value: str | None = self._response.headers.get(name)
-        return value
-
-    async def read(self, take: Callable[[bytes, Reading], None]) -> None:
-        """Call ``take`` with each piece of the body; see `Answer.read`.
-
-        The loop is left by its end or by a cancellation only.  Left otherwise, it would leave
-        httpx's nested async generators unfinished, for the garbage collector to find.
-        """
-        response, reading = self._response, Reading()
-        error: TriojobError | None = None
-        with trio.CancelScope() as scope:
-            # A hook or a transport of the caller's may have read it all already.
-            read = response.is_stream_consumed
-            async for chunk in response.aiter_bytes() if read else response.aiter_raw():
-                if error is not None or reading.stopped:
-                    continue
-                try:
-                    take(chunk, reading)
-                except TriojobError as exc:
-                    error = exc
-                scope.deadline = reading.until
-                if error is not None or reading.stopped:
-                    scope.cancel()
-        if error is not None:
-            raise error
-
-    def never_again(self) -> None:
-        """See to it that the connection is not used again.
-
-        A socket that was shut down is one that httpcore finds readable, and so drops; a closed
-        one it could not even ask.
-        """
-        stream = self._response.extensions.get("network_stream")
-        sock = None if stream is None else stream.get_extra_info("socket")
-        if sock is not None:
-            with suppress(OSError):  # the peer was faster
-                sock.shutdown(socket.SHUT_RDWR)
-
-    async def aclose(self) -> None:
-        """Close it; never waits for the server."""
-        await self._response.aclose()
-
-
-Reply: TypeAlias = Answer | HttpxAnswer
-
-
-@cache
-def _byte_stream() -> type[Any]:
-    """Return the class of bodies, made of a function that starts one anew."""
-    import httpx
-
-    class ByteStream(httpx.AsyncByteStream):
-        def __init__(self, start: Callable[[], AsyncIterator[bytes]]) -> None:
-            self._start = start
-
-        def __aiter__(self) -> AsyncIterator[bytes]:
-            return self._start()
-
-    return ByteStream
-
-
-class _Whole:
-    """Iterates over a body in one piece."""
-
-    def __init__(self, body: bytes) -> None:
-        self._left: bytes | None = body
-
-    def __aiter__(self) -> _Whole:
-        return self
-
-    async def __anext__(self) -> bytes:
-        body, self._left = self._left, None
-        if body is None:
-            raise StopAsyncIteration
-        return body
-
 
 def _refuse_compressed(answer: Reply) -> None:
     encoding = answer.header("content-encoding")
@@ -667,43 +478,6 @@ def _refuse_compressed(answer: Reply) -> None:
         raise ProtocolError(
             f"the server compressed its answer ({shorten(encoding, 40)}); it was asked not to"
         )
-
-
-def _one_piece(content: bytes) -> httpx.AsyncByteStream:
-    """Make a request's body that is no async generator.
-
-    httpx's own is one, and is left unfinished where the connection breaks before the body is sent.
-    """
-    import httpx
-
-    class OnePiece(httpx.AsyncByteStream):
-        def __init__(self) -> None:
-            self._pieces = iter((content,))
-
-        def __aiter__(self) -> OnePiece:
-            return self
-
-        async def __anext__(self) -> bytes:
-            for piece in self._pieces:
-                return piece
-            raise StopAsyncIteration
-
-    return OnePiece()
-
-
-def same_origin(url: str, other: str) -> bool:
-    """Tell whether two URLs have scheme, host and port in common, and no user name in them."""
-    import httpx
-
-    try:
-        parsed = [httpx.URL(url), httpx.URL(other)]
-    except httpx.InvalidURL:
-        return False
-    one, two = (
-        (given.scheme, given.host, given.port or {"http": 80, "https": 443}.get(given.scheme))
-        for given in parsed
-    )
-    return one == two and not any(given.userinfo for given in parsed)
 
 
 def _response(answer: Reply, body: bytes) -> Response:
@@ -714,74 +488,6 @@ def _response(answer: Reply, body: bytes) -> Response:
         answer.header("location"),
         body,
     )
-
-
-def _words(exc: BaseException) -> str:
-    # Of a failed TLS handshake only the innermost cause has any.
-    cause: BaseException | None = exc
-    while cause is not None:
-        if str(cause):
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
-    return type(exc).__name__
-
-
-def public_part(url: str) -> str:
-    """Return a URL without what may be a secret: user, password, query and fragment."""
-    shown = re.split(r"[?#]", url, maxsplit=1)[0]
-    scheme, separator, rest = shown.rpartition("//")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
-
-
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-def check_headers(option: str, headers: Mapping[str, str] | None) -> None:
-    """Refuse headers or cookies that no request can carry; the message shows no value.
-
-    Raises:
-        ValueError: A name or value has characters that a header can't have.
-    """
-    for name, value in (headers or {}).items():
-        if option == "headers" and not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{option}: {name!r} is no name that a header can have")
-        for text in (name, value):
-            if not text.isascii() or re.search(r"[\x00\r\n]", text):
-                raise ValueError(
-                    f"{option}: {name!r} has a line end, or what else no header can have"
-                )
-
-
-class _WithoutSessions(logging.Filter):
-    """Takes the session hash, which is a secret, out of the URLs that httpx logs."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        import httpx
-
-        def public(arg: object) -> object:
-            if not isinstance(arg, httpx.URL):
-                return arg
-            if b"session_hash=" in arg.query:
-                arg = arg.copy_with(query=None)
-            return arg.copy_with(path=_SESSION_IN_PATH.sub(r"\1...", arg.path))
-
-        if isinstance(record.args, tuple):
-            record.args = tuple(map(public, record.args))
-        return True
-
-
-# The event of a `/call` is its session too.
-_SESSION_IN_PATH = re.compile(r"(/heartbeat/|/call/[^/]+/)[^/]+$")
-_WITHOUT_SESSIONS = _WithoutSessions()
-
-
-def _keep_sessions_out_of_the_log() -> None:
-    logging.getLogger("httpx").addFilter(_WITHOUT_SESSIONS)  # adding it twice does nothing
-
-
-def quoted(text: str) -> str:
-    """Return ``text`` as it stands in a query."""
-    return quote(text, safe="")
 
 
 def is_json(response: Response) -> bool:

@@ -18,7 +18,8 @@ import trio
 
 from .._errors import ConnectionFailed, InputClosed, TriojobError, UnexpectedResponse, shorten
 from .._job import Job, OutputIterator
-from ._http import HTTP, Response, quoted
+from ._addresses import quoted
+from ._http import HTTP, Response
 from ._session import Delivery
 
 

@@ -22,7 +22,8 @@ from .._errors import (
     UnexpectedResponse,
 )
 from .._settings import Timeouts
-from ._http import HTTP, HTTPClient, HTTPTransport, is_json, parse_url
+from ._addresses import parse_url
+from ._http import HTTP, HTTPClient, HTTPTransport, is_json
 from ._spaces import (
     Runtime,
     SpaceStatus,

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..._errors import ProtocolError, TriojobError, shorten
-from .._http import HTTP, Response, quoted
+from .._addresses import quoted
+from .._http import HTTP, Response
 from .._wire import Json, decode_json, decode_object, is_list, is_object
 from ._base import CallDriver, Conversation
 from ._refusals import refusal

@@ -19,7 +19,8 @@ from ..._errors import (
     ValidationError,
     shorten,
 )
-from .._http import Response, public_part
+from .._addresses import public_part
+from .._http import Response
 from .._wire import decode_object, is_list, is_object
 
 

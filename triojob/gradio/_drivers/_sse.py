@@ -12,7 +12,8 @@ from __future__ import annotations
 import trio
 
 from ..._errors import ProtocolError, TriojobError, short_repr
-from .._http import HTTP, Response, quoted
+from .._addresses import quoted
+from .._http import HTTP, Response
 from .._wire import decode_message
 from ._base import CallDriver, Conversation
 from ._refusals import refusal

@@ -20,7 +20,8 @@ from ..._errors import (
     UnexpectedResponse,
     shorten,
 )
-from .._http import HTTP, Response, quoted
+from .._addresses import quoted
+from .._http import HTTP, Response
 from .._wire import Json, decode_message, decode_object
 from ._base import CallRequest, StreamDriver
 from ._refusals import refusal

@@ -1,0 +1,84 @@
+"""What requests are addressed and headed with: checked, compared, and shown without secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+
+def parse_url(url: str) -> str:
+    """Return the base of an app's URL, with a slash at its end.
+
+    Raises:
+        ValueError: It is not an absolute http or https URL.
+    """
+    import httpx
+
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError):
+        raise ValueError(f"not a URL: {public_part(str(url))!r}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError(
+            f"the URL of an app starts with http:// or https://, unlike {public_part(str(url))!r}"
+        )
+    if parsed.userinfo:
+        raise ValueError("the URL holds a user name or password; pass auth=(user, password)")
+    base = str(parsed.copy_with(query=None, fragment=None))
+    return base if base.endswith("/") else base + "/"
+
+
+def same_origin(url: str, other: str) -> bool:
+    """Tell whether two URLs have scheme, host and port in common, and no user name in them."""
+    import httpx
+
+    try:
+        parsed = [httpx.URL(url), httpx.URL(other)]
+    except httpx.InvalidURL:
+        return False
+    one, two = (
+        (given.scheme, given.host, given.port or {"http": 80, "https": 443}.get(given.scheme))
+        for given in parsed
+    )
+    return one == two and not any(given.userinfo for given in parsed)
+
+
+def public_part(url: str) -> str:
+    """Return a URL without what may be a secret: user, password, query and fragment."""
+    shown = re.split(r"[?#]", url, maxsplit=1)[0]
+    scheme, separator, rest = shown.rpartition("//")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+# The event of a `/call` is its session too.
+_SESSION_IN_PATH = re.compile(r"(/heartbeat/|/call/[^/]+/)[^/]+$")
+
+
+def without_session(path: str) -> str:
+    """Return the path of a URL without the session hash, which is a secret."""
+    return _SESSION_IN_PATH.sub(r"\1...", path)
+
+
+def quoted(text: str) -> str:
+    """Return ``text`` as it stands in a query."""
+    return quote(text, safe="")
+
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def check_headers(option: str, headers: Mapping[str, str] | None) -> None:
+    """Refuse headers or cookies that no request can carry; the message shows no value.
+
+    Raises:
+        ValueError: A name or value has characters that a header can't have.
+    """
+    for name, value in (headers or {}).items():
+        if option == "headers" and not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{option}: {name!r} is no name that a header can have")
+        for text in (name, value):
+            if not text.isascii() or re.search(r"[\x00\r\n]", text):
+                raise ValueError(
+                    f"{option}: {name!r} has a line end, or what else no header can have"
+                )

@@ -1,0 +1,129 @@
+"""What httpx is given and gives: bodies, answers, and lines of its log."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from .._errors import TriojobError
+from ._addresses import without_session
+from ._connections import Reading
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class HttpxAnswer:
+    """An answer of httpx's, with the methods of `Answer`."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.status: int = response.status_code
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header, or None."""
+        value: str | None = self._response.headers.get(name)
+        return value
+
+    async def read(self, take: Callable[[bytes, Reading], None]) -> None:
+        """Call ``take`` with each piece of the body; see `Answer.read`.
+
+        The loop is left by its end or by a cancellation only.  Left otherwise, it would leave
+        httpx's nested async generators unfinished, for the garbage collector to find.
+        """
+        response, reading = self._response, Reading()
+        error: TriojobError | None = None
+        with trio.CancelScope() as scope:
+            # A hook or a transport of the caller's may have read it all already.
+            read = response.is_stream_consumed
+            async for chunk in response.aiter_bytes() if read else response.aiter_raw():
+                if error is not None or reading.stopped:
+                    continue
+                try:
+                    take(chunk, reading)
+                except TriojobError as exc:
+                    error = exc
+                scope.deadline = reading.until
+                if error is not None or reading.stopped:
+                    scope.cancel()
+        if error is not None:
+            raise error
+
+    def never_again(self) -> None:
+        """See to it that the connection is not used again.
+
+        A socket that was shut down is one that httpcore finds readable, and so drops; a closed
+        one it could not even ask.
+        """
+        stream = self._response.extensions.get("network_stream")
+        sock = None if stream is None else stream.get_extra_info("socket")
+        if sock is not None:
+            with suppress(OSError):  # the peer was faster
+                sock.shutdown(socket.SHUT_RDWR)
+
+    async def aclose(self) -> None:
+        """Close it; never waits for the server."""
+        await self._response.aclose()
+
+
+@cache
+def body_stream() -> type[Any]:
+    """Return the class of bodies, made of a function that starts one anew."""
+    import httpx
+
+    class ByteStream(httpx.AsyncByteStream):
+        def __init__(self, start: Callable[[], AsyncIterator[bytes]]) -> None:
+            self._start = start
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self._start()
+
+    return ByteStream
+
+
+class WholeBody:
+    """Iterates over a body in one piece."""
+
+    def __init__(self, body: bytes) -> None:
+        self._left: bytes | None = body
+
+    def __aiter__(self) -> WholeBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        body, self._left = self._left, None
+        if body is None:
+            raise StopAsyncIteration
+        return body
+
+
+class _WithoutSessions(logging.Filter):
+    """Takes the session hash, which is a secret, out of the URLs that httpx logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        import httpx
+
+        def public(arg: object) -> object:
+            if not isinstance(arg, httpx.URL):
+                return arg
+            if b"session_hash=" in arg.query:
+                arg = arg.copy_with(query=None)
+            return arg.copy_with(path=without_session(arg.path))
+
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(public, record.args))
+        return True
+
+
+_WITHOUT_SESSIONS = _WithoutSessions()
+
+
+def keep_sessions_out_of_the_log() -> None:
+    """Have httpx's own log show no session hash."""
+    logging.getLogger("httpx").addFilter(_WITHOUT_SESSIONS)  # adding it twice does nothing

@@ -1,0 +1,97 @@
+"""What the network raises, as exceptions of ours; their words hold no query, header or cookie."""
+
+from __future__ import annotations
+
+from .._errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    ProtocolError,
+    TriojobError,
+    UnexpectedResponse,
+)
+from .._settings import Timeouts
+from ._connections import NotConnected, TimedOut, WireError
+
+
+class MappedErrors:
+    """A context that raises an error of ours for one of the network.
+
+    A class and no generator, as there are so many of these.
+
+    Args:
+        base: The URL of the app.
+        what: What errors call the request.
+        timed_out: What they say if no answer came in time.
+    """
+
+    __slots__ = ("_base", "_timed_out", "_timeouts", "_what")
+
+    def __init__(self, base: str, timeouts: Timeouts, what: str, timed_out: str) -> None:
+        self._base = base
+        self._timeouts = timeouts
+        self._what = what
+        self._timed_out = timed_out
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, exc: BaseException | None, _traceback: object) -> None:
+        if exc is not None:
+            error = self._ours(exc)
+            if error is not None:
+                try:
+                    raise error from (None if error.__suppress_context__ else exc)
+                finally:
+                    del self, exc, error
+
+    def _ours(self, exc: BaseException) -> TriojobError | None:
+        """Return the error of ours to raise from ``exc``; None if that is not of the network."""
+        import httpx
+
+        where = f"{self._base} ({self._what})"
+        if isinstance(exc, WireError):
+            return self._of_wire(exc, where)
+        if isinstance(exc, httpx.ConnectTimeout):
+            return self._of_wire(TimedOut("connect"), where)
+        if isinstance(exc, (httpx.ConnectError, httpx.UnsupportedProtocol)):
+            return ConnectionFailed(f"no connection to {where}: {_words(exc)}")
+        if isinstance(exc, httpx.ReadTimeout):
+            return self._of_wire(TimedOut("read"), where)
+        if isinstance(exc, httpx.WriteTimeout):
+            return self._of_wire(TimedOut("write"), where)
+        if isinstance(exc, httpx.HTTPStatusError):
+            # A hook of the caller's own client raises it; its words hold the URL with its query,
+            # and so would a traceback that showed it as the cause.
+            status = exc.response.status_code
+            error = UnexpectedResponse(f"{where}: the server answered {status}", status=status)
+            error.__suppress_context__ = True
+            return error
+        if isinstance(exc, (httpx.InvalidURL, UnicodeError)):
+            # httpx looks at where a redirect leads, though it is not to follow it.
+            return ProtocolError(f"{where}: the server redirects to no address: {exc}")
+        if isinstance(exc, httpx.HTTPError):
+            return ConnectionLost(f"lost the connection to {where}: {_words(exc)}")
+        return None
+
+    def _of_wire(self, error: WireError, where: str) -> TriojobError:
+        times = self._timeouts
+        if isinstance(error, NotConnected):
+            return ConnectionFailed(f"no connection to {where}: {_words(error)}")
+        if not isinstance(error, TimedOut):
+            return ConnectionLost(f"lost the connection to {where}: {_words(error)}")
+        if error.phase == "connect":
+            return ConnectionFailed(f"no connection to {where} within {times.connect} s")
+        if error.phase == "write":
+            return ConnectionTimeout(f"{where}: the server took nothing for {times.write} s")
+        return ConnectionTimeout(f"{where}: {self._timed_out}")
+
+
+def _words(exc: BaseException) -> str:
+    # Of a failed TLS handshake only the innermost cause has any.
+    cause: BaseException | None = exc
+    while cause is not None:
+        if str(cause):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return type(exc).__name__
