@@ -67,7 +67,6 @@ from ._version import __version__ as __version__
 from .gradio._client import (
     Client as Client,
     ClientSession as ClientSession,
-    ClientStatistics as ClientStatistics,
 )
 from .gradio._duplicate import duplicate as duplicate
 from .gradio._endpoint import Endpoint as Endpoint
@@ -81,6 +80,7 @@ from .gradio._pool import (
 )
 from .gradio._properties import PropertyUpdate as PropertyUpdate
 from .gradio._spaces import SpaceStatus as SpaceStatus
+from .gradio._statistics import ClientStatistics as ClientStatistics
 
 # Objects show the module that users import them from.
 for _object in tuple(globals().values()):

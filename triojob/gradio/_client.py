@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 import os
 import ssl
-from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -17,8 +15,7 @@ import trio
 
 from .._errors import GroupClosed
 from .._group import JobGroup
-from .._instruments import GroupStatistics, Instrument
-from .._job import Job
+from .._instruments import Instrument
 from .._settings import Timeouts
 from ._addresses import check_headers
 from ._bare import BareBody, EnteredOnce
@@ -36,109 +33,15 @@ from ._restart import AppWatch
 from ._session import Hub, Session
 from ._space_host import Connecting, find_app, read_source, space_headers
 from ._spaces import SpaceStatus
+from ._statistics import ClientStatistics, count
 from ._stubs import FilesAs, write_module
+from ._surface import Surface
 from ._tokens import find_token, make_token, oauth_token_for
 from ._view import describe_app
 
 _DEFAULT_STREAMS = 256
 _OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS, _OWN_CLIENT_HEARTBEATS = 32, 4, 4
 """For a caller's own httpx client: with the short requests, what httpx's default pool has."""
-
-
-@dataclass(frozen=True)
-class ClientStatistics:
-    """What a client has under way, at one moment."""
-
-    calls: int
-    """Those that have not ended, jobs or not, in whatever group."""
-    streams: int
-    """Event streams that are open, or about to be."""
-    max_streams: int
-    waiting_for_stream: int
-    """Calls that wait for one of those."""
-    waiting_for_turn: int
-    """Calls of functions with State that wait for the one before in the client's own session."""
-    requests: int
-    """Short requests, such as those that start a call."""
-    max_requests: int
-    waiting_for_request: int
-    """Calls and other requests that wait until they may be one of those."""
-    joining: int
-    """Calls that were sent, and that the app has yet to take or to refuse."""
-    transfers: int
-    """Files, up and down."""
-    max_transfers: int
-    waiting_for_transfer: int
-    """Files that wait for others to be through."""
-    heartbeats: int
-    """Sessions that are kept alive."""
-    goodbyes: int
-    """Requests that tell of a cancellation."""
-    waiting_for_goodbye: int
-    """Cancellations that the app has yet to be told of, as it is slow to answer others."""
-    jobs: GroupStatistics
-    """Those of `Client.submit`."""
-
-
-class Surface(ABC):
-    """What clients, sessions and pools have in common: endpoints, and a group of their own."""
-
-    @abstractmethod
-    def endpoint(
-        self,
-        api_name: str | None = None,
-        *,
-        fn_index: int | None = None,
-        via: Via | None = None,
-    ) -> Endpoint:
-        """Return one endpoint of the app; see `Client.endpoint`."""
-
-    @abstractmethod
-    def _own_group(self) -> JobGroup: ...
-
-    def _groups(self) -> tuple[JobGroup, ...]:
-        """Return the groups whose jobs are this object's."""
-        return (self._own_group(),)
-
-    @property
-    def jobs(self) -> tuple[Job[Any], ...]:
-        """The jobs of this group that wait or run, and those whose failure nobody has seen."""
-        return self._own_group().jobs
-
-    def submit(
-        self,
-        /,
-        *args: Any,
-        api_name: str | None = None,
-        fn_index: int | None = None,
-        **kwargs: Any,
-    ) -> Job[Any]:
-        """Start a call of an endpoint as a job; return it at once.
-
-        The job lives in this object's own group: leaving its ``async with`` waits for it.
-
-        Args:
-            api_name, fn_index: Which endpoint; see `endpoint`.
-
-        Raises:
-            EndpointNotFound: There is no such endpoint.
-            TypeError, ValueError: An argument is wrong or missing.
-            FileNotFoundError: There is no file where `handle_file` says.
-            GroupClosed: This is not open.
-        """
-        endpoint = self.endpoint(api_name, fn_index=fn_index)
-        return self._own_group().submit(endpoint, *args, **kwargs)
-
-    async def predict(
-        self,
-        /,
-        *args: Any,
-        api_name: str | None = None,
-        fn_index: int | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Call an endpoint and return its result; see `endpoint` and `Endpoint.__call__`."""
-        return await self.endpoint(api_name, fn_index=fn_index)(*args, **kwargs)
 
 
 @final
@@ -457,25 +360,7 @@ class Client(Surface, EnteredOnce):
         self._opened()
         assert self._hub is not None
         assert self._session is not None
-        http = self._hub.http
-        return ClientStatistics(
-            calls=self._hub.under_way,
-            streams=int(http.streams.borrowed_tokens),
-            max_streams=self.max_streams,
-            waiting_for_stream=self._hub.waiting,
-            waiting_for_turn=self._session.waiting,
-            requests=int(http.requests.borrowed_tokens),
-            max_requests=int(http.requests.total_tokens),
-            waiting_for_request=http.requests.statistics().tasks_waiting,
-            joining=len(self._hub.joins),
-            transfers=int(http.transfers.borrowed_tokens),
-            max_transfers=int(http.transfers.total_tokens),
-            waiting_for_transfer=http.transfers.statistics().tasks_waiting,
-            heartbeats=int(http.heartbeats.borrowed_tokens),
-            goodbyes=int(http.goodbyes.borrowed_tokens),
-            waiting_for_goodbye=self._hub.parting.statistics().tasks_waiting,
-            jobs=self._group.statistics(),
-        )
+        return count(self._hub, self._session, self._group)
 
     def view_api(self, *, all_endpoints: bool = False) -> str:
         """Return a description of the app's endpoints, for people.

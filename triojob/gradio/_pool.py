@@ -13,10 +13,11 @@ from .._errors import GroupClosed, TriojobError
 from .._group import JobGroup
 from .._instruments import GroupStatistics
 from ._bare import BareBody, EnteredOnce
-from ._client import Client, ClientSession, Surface
+from ._client import Client, ClientSession
 from ._endpoint import Endpoint, Via
 from ._pool_call import PoolEndpoint
 from ._pool_fleet import Fleet, Replica
+from ._surface import Surface
 
 
 @dataclass(frozen=True)
