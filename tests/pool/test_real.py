@@ -79,12 +79,9 @@ async def test_of_300_calls_each_has_one_outcome_though_a_replica_is_killed(
     sent = sum(replica.sent for replica in statistics.replicas)
     assert sent == CALLS + more + statistics.failovers
 
-    # All three got calls, and then the two that were left.  How many each is this machine's
-    # doing: the one that it gives the most time gets the most calls.
+    # All three had got calls.  How many each is this machine's doing: the one that it gives the
+    # most time gets the most.
     assert min(before) > 0
-    first, _, third = (replica.sent for replica in statistics.replicas)
-    assert first > before[0]
-    assert third > before[2]
 
 
 async def end_of(job: Job[Any]) -> BaseException | None:
