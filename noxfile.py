@@ -70,9 +70,11 @@ if not where.is_relative_to(pathlib.Path(sysconfig.get_path("purelib")).resolve(
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the whole test suite on the built wheel."""
+    """Run the whole test suite on the built wheel, in a process a core, but in four at most."""
     install_wheel(session)
-    session.run("python", "-m", "pytest", *pytest_arguments(session))
+    # A file's tests stay together, and with them the real server that they share.
+    spread = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+    session.run("python", "-m", "pytest", *spread, *pytest_arguments(session))
 
 
 @nox.session
