@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import trio
 import trio.testing
 
-from triojob.gradio._connections import Connections, Reading, Wire
+from triojob.gradio._connections import Connections, Reading
+from triojob.gradio._wires import Wire
 
 SECONDS = 5.0
 """How long a phase of a request may take here."""

@@ -6,7 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from triojob.gradio._connections import Broken, Reading, TimedOut
+from triojob.gradio._connections import Reading
+from triojob.gradio._wires import Broken, TimedOut
 
 from .support import CHUNKED, PLAIN, REQUEST, SECONDS, Peer, ask
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from triojob.gradio._connections import Broken
+from triojob.gradio._wires import Broken
 
 from .support import CHUNKED, KEEPALIVE, PLAIN, REQUEST, Peer, ask
 

@@ -12,7 +12,8 @@ import pytest
 import trio
 
 from tests.servers.tls import Authority
-from triojob.gradio._connections import Broken, Connections, NotConnected, TimedOut, Wire, connect
+from triojob.gradio._connections import Connections
+from triojob.gradio._wires import Broken, NotConnected, TimedOut, Wire, connect
 
 from .support import PLAIN, ask
 

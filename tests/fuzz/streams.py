@@ -26,10 +26,11 @@ from triojob._messages import Finished
 from triojob._reporter import Reporter
 from triojob.gradio import _wire
 from triojob.gradio._config import EndpointInfo
-from triojob.gradio._connections import Broken, Connections, Wire, WireError
+from triojob.gradio._connections import Connections
 from triojob.gradio._event import EventTranslator
 from triojob.gradio._properties import PropertyUpdate
 from triojob.gradio._sse import EventDecoder
+from triojob.gradio._wires import Broken, Wire, WireError
 
 
 def sse(data: bytes) -> None:

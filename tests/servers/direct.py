@@ -11,8 +11,8 @@ import httpx
 import pytest
 import trio
 
-from triojob.gradio._connections import NotConnected, TimedOut, Wire
 from triojob.gradio._http import HTTP
+from triojob.gradio._wires import NotConnected, TimedOut, Wire
 from triojob.testing._network import MemoryNetwork
 
 

@@ -1,7 +1,8 @@
-"""HTTP/1.1 connections of our own: h11 over Trio's streams, and a pool of those that are idle.
+"""HTTP/1.1 connections of our own, and a pool of those that are idle.
 
 A call is two small requests.  By httpx and httpcore most of their cost is what those do around
 h11, for any client of any server; here is what one client of one server needs, and no more.
+h11 reads the answers that are not plain.
 
 Nothing waits in the pool: it makes a connection whenever none is idle, and the limiters in front
 of it bound how many there are.  A request is sent once, whatever becomes of it.
@@ -10,187 +11,19 @@ of it bound how many there are.  A request is sent once, whatever becomes of it.
 from __future__ import annotations
 
 import math
-import select
-import socket
-import ssl
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import cache
-from typing import Generic, Literal, TypeVar
 
 import h11
 import trio
 
-from ._chunked import ChunkedDecoder
-
-Phase = Literal["connect", "write", "read"]
+from ._plain_answers import BodyDecoder, PlainHead, plain_head
+from ._wires import Broken, TimedOut, Wire
 
 _LARGEST_HEAD = 100 * 1024
 """Bytes that the head of an answer may have, as in httpcore."""
-_PIECE = 64 * 1024
-"""Bytes to take from a socket at once, at most."""
-
-
-class WireError(Exception):
-    """The network failed, or the server sent what is no HTTP."""
-
-
-class NotConnected(WireError):
-    """There is no connection: the server never heard of the request."""
-
-
-class TimedOut(WireError):
-    """The server took longer than it may in one phase of a request."""
-
-    def __init__(self, phase: Phase) -> None:
-        super().__init__(phase)
-        self.phase: Phase = phase
-
-
-class Broken(WireError):
-    """The connection broke, or what came through it can't be."""
-
-
-class Wire(ABC):
-    """The bytes of one connection."""
-
-    def send_now(self, data: bytes | memoryview) -> int:
-        """Send what can be sent without waiting; return how many bytes that were.
-
-        Raises:
-            trio.BrokenResourceError: The connection broke.
-        """
-        return 0
-
-    @abstractmethod
-    async def send_all(self, data: bytes) -> None:
-        """Send; raise `trio.BrokenResourceError` if the connection broke."""
-
-    @abstractmethod
-    async def receive_some(self) -> bytes | bytearray:
-        """Return what comes, nothing at the end; raise `trio.BrokenResourceError` if it broke."""
-
-    @abstractmethod
-    def is_stale(self) -> bool:
-        """Tell whether an idle connection can't be used: it was closed, or speaks unasked."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close it at once, without a word to the server."""
-
-
-S = TypeVar("S", socket.socket, trio.socket.SocketType)
-
-
-class SocketWire(Wire, Generic[S]):
-    """A socket of the system, however its bytes are sent and received."""
-
-    _socket: S
-
-    def is_stale(self) -> bool:
-        return _is_readable(self._socket.fileno())
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-class PlainWire(SocketWire[socket.socket]):
-    """A socket without TLS.
-
-    `trio.SocketStream` would let other tasks run at each call, before or after it; here a request
-    goes out at once if the system takes it, and only what has to wait does.
-    """
-
-    def __init__(self, transport: trio.SocketStream) -> None:
-        self._socket = socket.socket(fileno=transport.socket.detach())
-        self._socket.setblocking(False)
-
-    def send_now(self, data: bytes | memoryview) -> int:
-        try:
-            return self._socket.send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        except OSError as exc:
-            raise trio.BrokenResourceError(str(exc)) from exc
-
-    async def send_all(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            await trio.lowlevel.wait_writable(self._socket)
-            left = left[self.send_now(left) :]
-
-    async def receive_some(self) -> bytes:
-        # A server that never pauses must not keep other tasks waiting; and while those run it says
-        # more, which costs less to take at once than to wait for.
-        await trio.lowlevel.checkpoint()
-        while True:
-            try:
-                return self._socket.recv(_PIECE)
-            except (BlockingIOError, InterruptedError):
-                await trio.lowlevel.wait_readable(self._socket)
-            except OSError as exc:
-                raise trio.BrokenResourceError(str(exc)) from exc
-
-
-class SecureWire(SocketWire[trio.socket.SocketType]):
-    """A socket with TLS."""
-
-    def __init__(
-        self, transport: trio.SocketStream, stream: trio.SSLStream[trio.SocketStream]
-    ) -> None:
-        self._socket = transport.socket
-        self._stream = stream
-
-    async def send_all(self, data: bytes) -> None:
-        await self._stream.send_all(data)
-
-    async def receive_some(self) -> bytes | bytearray:
-        return await self._stream.receive_some()
-
-
-def _is_readable(fileno: int) -> bool:
-    if fileno < 0:
-        return True
-    if not hasattr(select, "poll"):  # Windows, where select takes any number of a file
-        return bool(select.select([fileno], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(fileno, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-async def connect(host: str, port: int, tls: ssl.SSLContext | None, seconds: float | None) -> Wire:
-    """Connect to a server.
-
-    Args:
-        tls: Its settings, or None for a plain connection.
-        seconds: How long connecting may take, and then the TLS handshake.
-
-    Raises:
-        NotConnected: The server can't be reached, or its certificate is not trusted.
-        TimedOut: It took too long.
-    """
-    limit = math.inf if seconds is None else seconds
-    try:
-        with trio.fail_after(limit):
-            transport = await trio.open_tcp_stream(host, port)
-        if tls is None:
-            return PlainWire(transport)
-        secure = trio.SSLStream(transport, tls, server_hostname=host, https_compatible=True)
-        done = False
-        try:
-            with trio.fail_after(limit):
-                await secure.do_handshake()
-            done = True
-        finally:
-            if not done:
-                transport.socket.close()
-    except trio.TooSlowError as exc:
-        raise TimedOut("connect") from exc
-    except (OSError, trio.BrokenResourceError) as exc:
-        raise NotConnected(str(exc)) from exc
-    return SecureWire(transport, secure)
 
 
 class _Connection:
@@ -200,15 +33,9 @@ class _Connection:
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self.http = _new_http()
+        self.http: h11.Connection | None = None
+        """What reads the answer, if that is not plain."""
         self.expires = math.inf
-
-    def event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
-        """Return what the server has said next, `h11.NEED_DATA` if there is nothing yet."""
-        try:
-            return self.http.next_event()
-        except h11.RemoteProtocolError as exc:
-            raise Broken(str(exc)) from exc
 
     async def send(self, data: bytes, seconds: float | None) -> None:
         """Send a request; whether the server takes it shows in what it says.
@@ -227,58 +54,62 @@ class _Connection:
             if scope.cancelled_caught:
                 raise TimedOut("write")
 
-    async def head(self, scope: trio.CancelScope, silence: float) -> h11.Response:
+    async def head(
+        self, method: str, scope: trio.CancelScope, silence: float
+    ) -> PlainHead | h11.Response:
         """Wait for the head of the answer, with a new deadline for ``scope`` at each word."""
+        self.http = None
+        data = await self.receive()
+        if method != "HEAD":
+            plain = plain_head(data)
+            if plain is not None:
+                return plain
+        http = self.http = _new_http(method)
         while True:
-            await self.receive()
-            while isinstance(event := self.event(), h11.InformationalResponse):
+            if not data and http.their_state is h11.SEND_RESPONSE:
+                raise Broken("the server hung up without an answer")
+            http.receive_data(data)
+            while isinstance(event := next_event(http), h11.InformationalResponse):
                 pass
             if isinstance(event, h11.Response):
                 return event
             scope.deadline = trio.current_time() + silence
+            data = await self.receive()
 
-    async def receive(self) -> None:
-        """Wait for what the server says next."""
-        data = await self._receive_some()
-        if not data and self.http.their_state is h11.SEND_RESPONSE:
-            raise Broken("the server hung up without an answer")
-        self.http.receive_data(data)
-
-    async def receive_coded(self) -> bytes:
-        """Wait for more of a body that h11 does not read; return it."""
-        data = await self._receive_some()
-        if not data:
-            raise Broken("the server hung up in the middle of its answer")
-        return data
-
-    async def _receive_some(self) -> bytes:
+    async def receive(self) -> bytes:
+        """Wait for what the server says next; return it, nothing if it hung up."""
         try:
             return bytes(await self.wire.receive_some())
         except trio.BrokenResourceError as exc:
             raise Broken(str(exc)) from exc
 
-    def can_go_on(self, chunks: ChunkedDecoder | None) -> bool:
-        """Make it ready for the next request; return whether that can be.
+    def can_go_on(self, body: BodyDecoder | None) -> bool:
+        """Return whether it is ready for the next request, after an answer that has ended.
 
         Args:
-            chunks: What has read the body to its end, if that was not h11.
+            body: What decoded the body, if the answer was plain.
         """
+        if body is not None:
+            return not body.rest  # it would be taken for the answer to the next request
         http = self.http
-        if chunks is not None:
-            if http.our_state is not h11.DONE or chunks.rest:
-                return False
-            self.http = _new_http()
-            return True
-        if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
-            return False
-        if http.trailing_data != (b"", False):
-            return False  # it would be taken for the answer to the next request
-        http.start_next_cycle()
-        return True
+        assert http is not None
+        return http.their_state is h11.DONE and http.trailing_data == (b"", False)
 
 
-def _new_http() -> h11.Connection:
-    return h11.Connection(h11.CLIENT, max_incomplete_event_size=_LARGEST_HEAD)
+def next_event(http: h11.Connection) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
+    """Return what the server has said next, `h11.NEED_DATA` if there is nothing yet."""
+    try:
+        return http.next_event()
+    except h11.RemoteProtocolError as exc:
+        raise Broken(str(exc)) from exc
+
+
+def _new_http(method: str) -> h11.Connection:
+    """Return what reads the answer to a request that was sent."""
+    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LARGEST_HEAD)
+    http.send(_stand_in(method))
+    http.send(h11.EndOfMessage())
+    return http
 
 
 @cache
@@ -288,9 +119,6 @@ def _stand_in(method: str) -> h11.Request:
     How the answer is framed depends on the method alone.
     """
     return h11.Request(method=method, target="/", headers=[("host", "app")])
-
-
-_END = h11.EndOfMessage()
 
 
 class Reading:
@@ -314,12 +142,21 @@ class Reading:
 class Answer:
     """An answer whose head has come; close it, read to its end or not."""
 
-    __slots__ = ("_chunks", "_connection", "_give_back", "_over", "_silence", "headers", "status")
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_give_back",
+        "_over",
+        "_rest",
+        "_silence",
+        "headers",
+        "status",
+    )
 
     def __init__(
         self,
         connection: _Connection,
-        head: h11.Response,
+        head: PlainHead | h11.Response,
         silence: float,
         give_back: Callable[[_Connection], None],
     ) -> None:
@@ -327,15 +164,20 @@ class Answer:
         self._silence = silence
         self._give_back = give_back
         self._over = False
-        self.status: int = head.status_code
-        # Not by iterating over h11's headers, which takes ten times as long.
-        self.headers: list[tuple[bytes, bytes]] = [
-            (name.lower(), value) for name, value in head.headers.raw_items()
-        ]
+        self._rest = b""
+        """What came of the body with the head, if the answer is plain."""
+        self._body: BodyDecoder | None = None
+        """What decodes the body, if the answer is plain."""
+        self.status: int
+        self.headers: list[tuple[bytes, bytes]]
         """Their names are in lower case."""
-        # As h11 says how it is framed: no other coding passes it.
-        chunked = head.status_code == 200 and self.header("transfer-encoding") is not None
-        self._chunks = ChunkedDecoder() if chunked else None
+        if isinstance(head, PlainHead):
+            self.status, self.headers = head.status, head.headers
+            self._body, self._rest = head.body, head.rest
+        else:
+            self.status = head.status_code
+            # Not by iterating over h11's headers, which takes ten times as long.
+            self.headers = [(name.lower(), value) for name, value in head.headers.raw_items()]
 
     def header(self, name: str) -> str | None:
         """Return the value of a header, or None; ``name`` is in lower case."""
@@ -353,40 +195,51 @@ class Answer:
         """
         connection = self._connection
         assert connection is not None
-        reading, chunks = Reading(), self._chunks
-        if chunks is None:
-            done = self._take_what_came(connection, take, reading)
-        else:
-            begun = connection.http.trailing_data[0]
-            done = self._take_chunks(begun, chunks, take, reading)
-        if done:
+        reading = Reading()
+        begun, self._rest = self._rest, b""
+        if self._take_body(connection, begun, take, reading):
             return
         with trio.CancelScope() as scope:
             while True:
                 scope.deadline = min(trio.current_time() + self._silence, reading.until)
-                if chunks is None:
-                    await connection.receive()
-                    done = self._take_what_came(connection, take, reading)
-                else:
-                    data = await connection.receive_coded()
-                    done = self._take_chunks(data, chunks, take, reading)
-                if done:
+                data = await connection.receive()
+                if connection.http is not None:
+                    connection.http.receive_data(data)
+                elif not data:
+                    raise Broken("the server hung up in the middle of its answer")
+                if self._take_body(connection, data, take, reading):
                     return
         if trio.current_time() < reading.until:
             raise TimedOut("read")
 
-    def _take_what_came(
+    def _take_body(
         self,
         connection: _Connection,
+        data: bytes,
         take: Callable[[bytes, Reading], None],
         reading: Reading,
     ) -> bool:
-        """Return whether that was all, or enough."""
+        """Take what came; return whether that was all, or enough."""
+        body = self._body
+        if body is None:
+            assert connection.http is not None
+            return self._take_events(connection.http, take, reading)
+        piece = body.feed(data)
+        if piece:
+            take(piece, reading)
+        if body.error is not None and not reading.stopped:
+            raise Broken(body.error)
+        self._over = body.over
+        return self._over or reading.stopped
+
+    def _take_events(
+        self, http: h11.Connection, take: Callable[[bytes, Reading], None], reading: Reading
+    ) -> bool:
         pieces: list[bytes | bytearray] = []
         error: Broken | None = None
         while True:
             try:
-                event = connection.event()
+                event = next_event(http)
             except Broken as exc:
                 error = exc
                 break
@@ -401,22 +254,6 @@ class Answer:
             raise error
         return self._over or reading.stopped
 
-    def _take_chunks(
-        self,
-        data: bytes,
-        chunks: ChunkedDecoder,
-        take: Callable[[bytes, Reading], None],
-        reading: Reading,
-    ) -> bool:
-        """Return whether that was all, or enough."""
-        body = chunks.feed(data)
-        if body:
-            take(body, reading)
-        if chunks.error is not None and not reading.stopped:
-            raise Broken(chunks.error)
-        self._over = chunks.over
-        return self._over or reading.stopped
-
     def never_again(self) -> None:
         """See to it that the connection is not used again."""
         self._over = False
@@ -426,7 +263,7 @@ class Answer:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._over and connection.can_go_on(self._chunks):
+        if self._over and connection.can_go_on(self._body):
             self._give_back(connection)
         else:
             connection.wire.close()
@@ -472,11 +309,9 @@ class Connections:
         silence = math.inf if read is None else read
         answer: Answer | None = None
         try:
-            connection.http.send(_stand_in(method))
-            connection.http.send(_END)
             await connection.send(data, write)
             with trio.CancelScope(deadline=trio.current_time() + silence) as scope:
-                head = await connection.head(scope, silence)
+                head = await connection.head(method, scope, silence)
                 answer = Answer(connection, head, silence, self._give_back)
             if answer is None:
                 raise TimedOut("read")

@@ -33,11 +33,12 @@ from .._logs import current_call
 from .._settings import Timeouts
 from .._version import __version__
 from ._addresses import public_part, without_session
-from ._connections import Answer, Connections, Reading, Wire, connect
+from ._connections import Answer, Connections, Reading
 from ._direct import Headers, Heads, bypasses_proxies, is_framed_by_caller, is_plain
 from ._httpx import HttpxAnswer, WholeBody, body_stream, keep_sessions_out_of_the_log
 from ._network_errors import MappedErrors
 from ._sse import EventDecoder
+from ._wires import Wire, connect
 
 if TYPE_CHECKING:
     import httpx

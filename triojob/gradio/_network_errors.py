@@ -11,7 +11,7 @@ from .._errors import (
     UnexpectedResponse,
 )
 from .._settings import Timeouts
-from ._connections import NotConnected, TimedOut, WireError
+from ._wires import NotConnected, TimedOut, WireError
 
 
 class MappedErrors:
