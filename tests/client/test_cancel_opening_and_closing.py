@@ -198,6 +198,20 @@ async def test_a_goodbye_that_nobody_answers_is_bounded_under_a_cancellation_too
         assert trio.current_time() == 1 + GOODBYE
 
 
+async def test_a_call_from_around_that_is_never_named_is_bounded_under_a_cancellation_too(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
+) -> None:
+    add_functions(memory_app, trio.Event())
+    memory_app.fault("POST", "/queue/join", Hold(NEVER, handled=False))
+    async with nothing_left(memory_app), JobGroup() as group:
+        with trio.move_on_after(1):
+            async with new_client(memory_app) as client:
+                job = group.submit(client.endpoint("/held"), MINE)
+                await trio.sleep_forever()
+        assert job.done
+        assert trio.current_time() == 1 + GOODBYE
+
+
 @pytest.mark.parametrize("seconds", [1, GOODBYE - 1])
 async def test_it_waits_for_the_name_of_a_cancelled_call(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, seconds: float

@@ -180,7 +180,7 @@ UNEXPECTED = [
     ('"message": "out of memory"', ConnectionLost, "out of memory"),
     ('"message": null', ConnectionLost, "no reason given"),
     ('"message": 5, "session_not_found": 0', ConnectionLost, "5"),
-    ('"message": {"a": ["stopped"]}', ConnectionLost, "stopped"),
+    ('"message": {"a": ["stopped"]}', ServerStopped, "stopped"),
     ('"message": "' + "x" * 10_000 + '"', ConnectionLost, "xxx"),
 ]
 
@@ -201,7 +201,7 @@ async def test_an_unexpected_error_is_everybodys_on_the_stream(
         data = f'data: {{"msg": "unexpected_error", "event_id": null, {fields}}}\n\n'
         memory_app.inject(hashes(memory_app)[0], data.encode())
         for error in await failures(jobs):
-            assert isinstance(error, kind)
+            assert type(error) is kind
             assert words in str(error)
             assert len(str(error)) < 400
         await calls.assert_goes_on()

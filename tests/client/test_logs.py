@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.servers.direct import go_direct
 from tests.servers.faults import Answer, Hold
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import AppError, Client, JobGroup
@@ -115,6 +116,26 @@ async def test_a_busy_session_says_which_job_each_line_is_about(
     assert len(warnings) == 1
     assert vars(warnings[0])["endpoint"] == "/hang"
     assert "answered 500" in warnings[0].getMessage()
+
+
+async def test_a_request_on_a_connection_of_its_own_is_its_jobs(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go_direct(monkeypatch)
+    caplog.set_level(logging.DEBUG)
+    add_functions(memory_app)
+    memory_app.fault("POST", "/run/echo", Answer(200, {"data": ["x"]}))
+    transport = memory_app.transport()
+    async with Client(memory_app.url, transport=transport) as client, JobGroup() as group:
+        echo = client.endpoint("/echo", via="run")
+        jobs = [group.submit(echo, "x") for _ in range(2)]
+    lines = {record.getMessage(): vars(record) for record in said(caplog)}
+    for job in jobs:
+        line = lines[f"#{job.number} /echo: POST {memory_app.url}/gradio_api/run/echo: status 200"]
+        assert (line["job"], line["endpoint"]) == (job.number, "/echo")
 
 
 async def test_tasks_say_which_job_they_work_for(

@@ -185,6 +185,9 @@ async def test_a_job_that_waits_for_a_stream_ends_with_its_session(
             assert job.done
             with pytest.raises(JobCancelled, match="its session has ended"):
                 await job.result()
+            # Nor does it say that it was sent.
+            codes = [getattr(update, "code", None) async for update in job.updates()]
+            assert codes == [Status.STARTING, Status.CANCELLED]
     assert len(hashes(memory_app)) == 1
 
 

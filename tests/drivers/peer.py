@@ -72,7 +72,7 @@ class Peer(httpx.AsyncBaseTransport):
 
     def __init__(self, version: str) -> None:
         folder = TRACES / version
-        self._described = {
+        self.described: dict[str, Any] = {
             "/config": json.loads((folder / "config.json").read_text(encoding="utf-8")),
             "/info": json.loads((folder / "info.json").read_text(encoding="utf-8")),
         }
@@ -84,8 +84,8 @@ class Peer(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
-        if path in self._described:
-            return reply(self._described[path])
+        if path in self.described:
+            return reply(self.described[path])
         await request.aread()
         body = json.loads(request.content) if request.content else dict(request.url.params)
         self.bodies.setdefault(path, []).append(body)

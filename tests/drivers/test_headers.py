@@ -81,7 +81,7 @@ async def test_by_the_queue(version: str, autojump_clock: Any) -> None:
     peer = _Seeing(version)
     prefix = "/gradio_api" if version == "6.31.0" else ""
     if prefix:
-        peer._described[prefix + "/info"] = peer._described["/info"]
+        peer.described[prefix + "/info"] = peer.described["/info"]
     peer.says(prefix + "/queue/join", {"event_id": "e1"})
 
     async def talk() -> None:

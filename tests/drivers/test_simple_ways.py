@@ -15,13 +15,18 @@ import trio.testing
 from tests.drivers.peer import SECONDS, Peer, reply
 from triojob import (
     AppError,
+    AuthenticationError,
     Client,
     ConnectionLost,
     Job,
     JobCancelled,
     JobGroup,
     ProtocolError,
+    ServerRestarted,
+    Status,
+    TooManyRequests,
     TriojobError,
+    UnexpectedResponse,
 )
 
 CALL = "/call/count"
@@ -166,9 +171,11 @@ async def test_what_waits_for_a_place_ends_with_its_session(autojump_clock: Any)
                 jobs = [group.submit(count, 3) for _ in range(3)]
                 await peer.asked("/run/count")
                 await trio.testing.wait_all_tasks_blocked()
-            for job in jobs:
+            for number, job in enumerate(jobs):
                 with pytest.raises(JobCancelled, match="its session has ended"):
                     await job.result()
+                codes = [getattr(update, "code", None) async for update in job.updates()]
+                assert (Status.JOINING_QUEUE in codes) == (number == 0)
             await trio.testing.wait_all_tasks_blocked()
             assert len(peer.bodies["/run/count"]) == 1
             assert client.statistics().streams == 0
@@ -176,26 +183,61 @@ async def test_what_waits_for_a_place_ends_with_its_session(autojump_clock: Any)
             assert await client.endpoint("/count", via="run")(3) == "0"
 
 
-@pytest.mark.parametrize("lost", [False, True])
-async def test_a_lost_run_has_the_next_one_look_whether_the_app_is_another(
-    lost: bool, autojump_clock: Any
-) -> None:
-    async def lose(_peer: Peer, _body: Any) -> Any:
-        raise httpx.ReadError("reset by peer")
+async def lose(_peer: Peer, _body: Any) -> Any:
+    raise httpx.ReadError("reset by peer")
 
+
+@pytest.mark.parametrize(
+    "status, value, error, looks",
+    [
+        pytest.param(None, None, ConnectionLost, 1, id="lost"),
+        (404, {"detail": "Not Found"}, UnexpectedResponse, 1),
+        (401, {"detail": "Not authenticated"}, AuthenticationError, 1),
+        (429, {"detail": "slow down"}, TooManyRequests, 0),
+        (500, {"error": "boom"}, AppError, 0),
+        (200, {"data": 3}, ProtocolError, 0),
+    ],
+)
+async def test_a_run_that_failed_as_if_the_app_were_another_has_the_next_one_look(
+    status: int | None, value: Any, error: type[Exception], looks: int, autojump_clock: Any
+) -> None:
     peer = Peer("4.31.5")
     with trio.fail_after(SECONDS):
         async with Client(peer.url, transport=peer) as client:
             count = client.endpoint("/count", via="run")
-            if lost:
+            if status is None:
                 peer.answers["/run/count"] = lose
             else:
-                peer.says("/run/count", {"data": 3})
-            with pytest.raises(ConnectionLost if lost else ProtocolError):
+                peer.says("/run/count", value, status=status)
+            with pytest.raises(error):
                 await count(3)
             peer.says("/run/count", {"data": ["0"]})
             assert await count(3) == "0"
-    assert len(peer.bodies.get("/app_id", [])) == lost
+    assert len(peer.bodies.get("/app_id", [])) == looks
+
+
+async def test_a_run_that_was_meant_for_the_app_before_leaves_its_place_to_the_next(
+    autojump_clock: Any,
+) -> None:
+    peer = Peer("4.31.5")
+    peer.says("/run/bump", {"data": [None, 1]})
+    with trio.fail_after(SECONDS):
+        async with Client(peer.url, transport=peer, max_streams=1) as client:
+            bump = client.endpoint("/bump", via="run")
+            assert await bump() == 1
+            peer.answers["/run/bump"] = lose
+            with pytest.raises(ConnectionLost):
+                await bump()
+            peer.says("/run/bump", {"data": [None, 1]})
+            peer.says("/app_id", {"app_id": 2})
+            peer.described["/config"]["app_id"] = 2
+            with pytest.raises(ServerRestarted, match="State"):
+                await bump()
+            assert len(peer.bodies["/run/bump"]) == 2
+            assert client.statistics().streams == 0
+            # Calls with State are made one at a time, so this one has both its place and its turn.
+            assert await bump() == 1
+            assert client.statistics().joining == 0
 
 
 async def test_what_is_logged_of_a_run_is_of_its_job(
@@ -214,6 +256,19 @@ async def test_what_is_logged_of_a_run_is_of_its_job(
 
 
 # --- /call ---
+
+
+async def test_call_that_ends_well_is_not_cancelled(autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.says(CALL, {"event_id": "e1"})
+    stream = peer.streams(EVENTS)
+    stream.raw(b'event: complete\ndata: ["0"]\n\n')
+    stream.end()
+    async with called(peer, "call") as (client, job):
+        assert await job.result() == "0"
+        await trio.testing.wait_all_tasks_blocked()
+        assert client.statistics().joining == client.statistics().streams == 0
+    assert set(peer.bodies) == {CALL, EVENTS}
 
 
 async def test_call_cancelled_before_it_has_a_name(autojump_clock: Any) -> None:

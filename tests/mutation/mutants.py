@@ -17,7 +17,7 @@ Arguments by position are made None but not left out, which is a `TypeError` nea
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import libcst as cst
@@ -34,6 +34,7 @@ class Mutant:
     function: str
     """The qualified name; empty for the module."""
     was: str
+    """Followed by "(again)" where the function has the same line before."""
     now: str
     body: str
     """The text of the function as it is."""
@@ -60,7 +61,8 @@ def mutants_of(file: str, path: Path) -> list[Mutant]:
         if was != now:
             body = "".join(lines[place.body.start.line - 1 : place.body.end.line])
             mutant = Mutant(file, place.function, was, now, body, place.lines, source)
-            found.setdefault(mutant.key, mutant)
+            while found.setdefault(mutant.key, mutant).source != source:
+                mutant = replace(mutant, was=f"{mutant.was} (again)")
     return list(found.values())
 
 

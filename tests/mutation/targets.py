@@ -53,6 +53,7 @@ SESSIONS = (
     "tests/client/test_logs.py",
     "tests/client/test_opening_lifecycle.py",
     "tests/client/test_options_timeouts.py",
+    "tests/client/test_retry.py",
     "tests/client/test_sessions_*.py",
     "tests/client/test_statistics.py",
     "tests/drivers/test_*.py",
@@ -60,6 +61,7 @@ SESSIONS = (
     "tests/streams/test_heartbeat.py",
     "tests/streams/test_render.py",
     "tests/streams/test_restart.py",
+    "tests/sync/test_session_hash.py",
 )
 
 TARGETS: dict[str, tuple[str, ...]] = {

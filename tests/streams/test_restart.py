@@ -52,6 +52,8 @@ async def test_session_hears_that_its_state_is_gone(
             assert [await each.predict(api_name="/bump") for _ in range(2)] == [1, 2]
         assert lookups(memory_app) == 1
         assert caplog.text.count("started anew") == 1
+        # What was refused here keeps no request from others.
+        assert client.statistics().requests == 0
         # A session that is opened afterwards has lost nothing.
         async with client.session() as later:
             assert await later.predict(api_name="/bump") == 1

@@ -501,7 +501,7 @@ class Session:
                 if not translator.finished:
                     raise ConnectionLost(f"the server hung up without finishing {delivery.name}")
         except TriojobError as exc:
-            if isinstance(exc, ConnectionLost):
+            if _suggests_restart(exc):
                 self._hub.watch.doubt()
             translator.fail(exc)
         finally:
@@ -560,14 +560,12 @@ class Session:
                     self._read, self._reader, driver, name="<event stream>"
                 )
             self._tell_if_possible(delivery.fn_index)
-        self._rest()
 
     async def _not_joined(self, delivery: Delivery, error: TriojobError | None) -> None:
         if error is not None:
             named = delivery.name in str(error)
             delivery.translator.fail(error if named else _own(error, delivery.name))
-        if isinstance(error, (ConnectionLost, UnexpectedResponse, AuthenticationError)):
-            # As when the server that is there now knows neither the function nor the login.
+        if _suggests_restart(error):
             self._hub.watch.doubt()
         function = self._functions[delivery.fn_index]
         unsure = error is None or _may_be_queued(error)
@@ -767,6 +765,12 @@ class Session:
                 call.log(logging.WARNING, silence, seconds)
         finally:
             hub.parting.release_on_behalf_of(call)
+
+
+def _suggests_restart(error: TriojobError | None) -> bool:
+    """Tell whether a call may have failed so because the app was started anew."""
+    # The one that is there now may know neither the function nor the login.
+    return isinstance(error, (ConnectionLost, UnexpectedResponse, AuthenticationError))
 
 
 def _may_be_queued(error: TriojobError) -> bool:
