@@ -57,8 +57,6 @@ class Turns:
 
         If that is cancelled, it has left the line.
         """
-        if self._free == math.inf:
-            return
         self._admit()
         event = self._waiting.get(number)
         if event is not None:
