@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.core.support import BaseExceptionGroup, fail, sleep, succeed
 from triojob import Instrument, Job, JobGroup
+from triojob._group import follow
 from triojob._logs import JobLog, log_job
 
 
@@ -139,6 +140,16 @@ async def test_a_level_that_changes_meanwhile_harms_nothing(
         late.cancel()
     assert lines_of(early, caplog) == []
     assert [line.partition(" ")[0] for line in lines_of(late, caplog)] == ["submitted", "started"]
+
+
+async def test_who_follows_a_job_later_leaves_its_log_as_it_was(
+    autojump_clock: MockClock, log: pytest.LogCaptureFixture
+) -> None:
+    async with JobGroup() as group:
+        job = group.submit(sleep, 3)
+        await trio.sleep(1)
+        follow(group, Instrument())
+    assert lines_of(job, log) == ["submitted", "started after 0.000 s", "succeeded after 3.000 s"]
 
 
 async def test_the_log_lets_go_of_a_job_that_has_ended(log: pytest.LogCaptureFixture) -> None:

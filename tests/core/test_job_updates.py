@@ -238,3 +238,20 @@ async def test_what_was_sent_at_once_is_seen_at_once() -> None:
             assert job.outputs() == [0, 1, 2, 3, 4]
             break
         await job.wait()
+
+
+async def test_who_rings_for_other_threads_is_called_when_what_came_is_recorded() -> None:
+    rings: list[tuple[list[Any], bool]] = []
+
+    async def produce(reporter: Reporter) -> None:
+        for batch in ("ab", "c"):
+            for value in batch:
+                reporter.output(WholeOutput(value))
+            await trio.testing.wait_all_tasks_blocked()
+        reporter.finish(Value("end"))
+
+    async with JobGroup() as group:
+        job = group.submit(Scripted(produce))
+        job._record.watchers.append(lambda: rings.append((job.outputs(), job.done)))
+    news = dict.fromkeys((tuple(outputs), done) for outputs, done in rings if outputs)
+    assert list(news) == [(("a", "b"), False), (("a", "b", "c"), False), (("a", "b", "c"), True)]

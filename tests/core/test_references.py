@@ -11,7 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from triojob import Job, JobCancelled, JobGroup, JobTimeout, report
+from triojob import Instrument, Job, JobCancelled, JobGroup, JobTimeout, report
+from triojob._group import follow
 
 from .support import BaseExceptionGroup, Boom, Thing, count, fail, sleep, succeed
 
@@ -292,6 +293,21 @@ async def test_listeners_die_though_one_of_them_raised() -> None:
                 job = group.submit(succeed)
                 watched.watch(job)
                 job.on_result(watched.watch(Listener(job)))
+
+    await run()
+    await settle()
+    assert watched.alive == []
+
+
+async def test_a_failed_job_dies_though_somebody_follows_its_group_since() -> None:
+    watched = Watched()
+
+    async def run() -> None:
+        with pytest.RaisesGroup(Boom):
+            async with JobGroup() as group:
+                job = watched.watch(group.submit(fail))
+                await job.wait()
+                follow(group, Instrument())
 
     await run()
     await settle()
