@@ -22,9 +22,21 @@ STREAMED = (
     "tests/client/test_messages_*.py",
     "tests/client/test_retry.py",
     "tests/files/test_downloads.py",
+    "tests/files/test_uploads.py",
     "tests/streams/test_render.py",
 )
-"""Jobs whose messages come through the channel."""
+"""Jobs whose messages come through the channel, and calls that raise before there are any."""
+JOBS = (
+    *CORE,
+    *STREAMED,
+    "tests/client/test_statistics.py",
+    "tests/core/test_as_completed.py",
+)
+WATCHED = (
+    "tests/live/test_picture.py",
+    "tests/live/test_view.py",
+)
+"""Groups that somebody follows who was not there from the start."""
 EDITS = (
     "tests/wire/test_edits*.py",
     "tests/wire/test_growing_text.py",
@@ -66,15 +78,20 @@ SESSIONS = (
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "triojob/gradio/_edits.py": EDITS,
-    "triojob/_group.py": (*CORE, "tests/client/test_retry.py", "tests/client/test_statistics.py"),
-    "triojob/_job.py": (*CORE, *STREAMED),
+    "triojob/_group.py": (
+        *CORE,
+        *WATCHED,
+        "tests/client/test_retry.py",
+        "tests/client/test_statistics.py",
+    ),
+    "triojob/_job.py": JOBS,
     "triojob/_turns.py": (
         *CORE,
         "tests/client/test_lanes*.py",
         "tests/client/test_sessions_state.py",
     ),
-    "triojob/_timeline.py": (*CORE, *STREAMED),
-    "triojob/_reporter.py": (*CORE, *STREAMED),
+    "triojob/_timeline.py": JOBS,
+    "triojob/_reporter.py": JOBS,
     "triojob/gradio/_session.py": SESSIONS,
 }
 
