@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -76,7 +75,7 @@ async def test_failures_are_shown_and_stay_unseen(autojump_clock: MockClock):
 
 
 async def test_jobs_that_were_there_before_are_shown_too(autojump_clock: MockClock):
-    with suppress(BaseExceptionGroup):
+    with pytest.RaisesGroup(ValueError):
         async with JobGroup(limit=2) as group:
             await group.submit(trio.sleep, 1).wait()
             group.submit(fails)
@@ -107,7 +106,7 @@ async def test_of_a_thousand_jobs_those_that_run_and_the_last_failures_are_shown
         if number in (3, 5, 11):
             raise ValueError(str(number))
 
-    with suppress(BaseExceptionGroup):
+    with pytest.RaisesGroup(*[ValueError] * 3):
         async with JobGroup(limit=10) as group:
             seen = Seen(group, total=1000)
             for number in range(1000):
