@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import trio
 import trio.testing
-from outcome import Value
+from outcome import Error, Value
 
 from triojob import JobCancelled, JobGroup, Status, report
 from triojob._messages import Aside, WholeOutput
@@ -207,6 +207,21 @@ async def test_what_was_sent_as_the_cancellation_came_is_part_of_the_job(ended: 
         assert job.outcome == Value("the end")
     else:
         assert job.cancelled
+
+
+async def test_a_call_that_ends_by_being_cancelled_elsewhere_is_no_failure() -> None:
+    async def produce(reporter: Reporter) -> None:
+        reporter.finish(Error(JobCancelled("by the server")), cancelled=True)
+
+    async def produce_all(reporter: Reporter) -> None:
+        reporter.finish(Value("all"))
+
+    async with JobGroup(fail_fast=True) as group:
+        job, other = group.submit(Scripted(produce)), group.submit(Scripted(produce_all))
+    assert job.cancelled is True
+    assert job.status().code is Status.CANCELLED
+    assert other.cancelled is False
+    assert other.status().code is Status.FINISHED
 
 
 async def test_a_function_that_swallows_the_cancellation_gives_its_value() -> None:
