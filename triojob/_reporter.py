@@ -31,8 +31,7 @@ current_reporter: ContextVar[Reporter] = ContextVar("triojob.current_reporter")
 class Reporter:
     """The producer's end of one job's memory channel.
 
-    Sending never blocks and never fails: a job that has ended drops what still comes,
-    as the job's channel has no reader any more.
+    Sending never blocks and never fails: a job that has ended drops what still comes.
     The channel is opened when somebody needs it: most functions say nothing of themselves.
     """
 
@@ -67,19 +66,15 @@ class Reporter:
             while self.unread:
                 rest.append(self._receive.receive_nowait())
                 self.unread -= 1
-            self._receive.close()
         return rest
 
     def _put(self, message: Message) -> bool:
+        if self._closed:
+            return False
         if self._send is None:
-            if self._closed:
-                return False
             _ = self.receiver
             assert self._send is not None
-        try:
-            self._send.send_nowait(message)
-        except trio.BrokenResourceError:
-            return False
+        self._send.send_nowait(message)
         self.unread += 1
         if self.on_put is not None:
             self.on_put()

@@ -46,9 +46,11 @@ FORMS = [
     (((3, 10), "epoch"), {"unit": "epochs"}, [ProgressUnit(3, 10, "epochs", None, "epoch")]),
     (([3, 10],), {}, [ProgressUnit(3, 10)]),
     ((3,), {"total": 10}, [ProgressUnit(3, 10)]),
+    ((3, "epoch"), {"total": 10}, [ProgressUnit(3, 10, desc="epoch")]),
     ((300,), {"total": 1000, "unit": "bytes"}, [ProgressUnit(300, 1000, "bytes")]),
     ((ProgressUnit(1, 2),), {}, [ProgressUnit(1, 2)]),
     ((ProgressUnit(1, 2), "now"), {}, [ProgressUnit(1, 2, desc="now")]),
+    ((ProgressUnit(1, 2, desc="now"),), {}, [ProgressUnit(1, 2, desc="now")]),
     (([ProgressUnit(1, 2)],), {}, [ProgressUnit(1, 2)]),
     (((ProgressUnit(1, 2), ProgressUnit(3, 4)),), {}, [ProgressUnit(1, 2), ProgressUnit(3, 4)]),
     (
@@ -242,6 +244,26 @@ async def test_after_the_jobs_end_it_says_so() -> None:
         async with JobGroup() as group:
             job = group.submit(work)
     assert job.outputs() == [None]
+
+
+async def test_after_the_end_of_a_job_that_has_reported_it_says_so_too() -> None:
+    ended = trio.Event()
+
+    async def late() -> None:
+        await ended.wait()
+        with pytest.raises(RuntimeError, match="the job that this reports for has ended"):
+            report.output("late")
+
+    async with trio.open_nursery() as nursery:
+
+        async def work() -> None:
+            report.output("in time")
+            nursery.start_soon(late)
+
+        async with JobGroup() as group:
+            job = group.submit(work)
+        ended.set()
+    assert job.outputs() == ["in time"]
 
 
 async def test_a_thread_of_the_job_reports_in_order() -> None:
