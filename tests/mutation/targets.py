@@ -95,17 +95,6 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "triojob/gradio/_session.py": SESSIONS,
 }
 
-UNFINISHED = frozenset(
-    {
-        "triojob/gradio/_edits.py",
-        "triojob/_turns.py",
-        "triojob/_timeline.py",
-        "triojob/_reporter.py",
-        "triojob/gradio/_session.py",
-    }
-)
-"""Their survivors have yet to be looked at, so these are tried only if they are named."""
-
 LEFT_OUT = ("gradio_itself", "[httpx")
 """In the names of tests that are not used here.
 
