@@ -13,29 +13,30 @@ from triojob import Client
 from triojob.testing.components import json_value
 
 HOSTILE: dict[str, Any] = {
-    "a path of a hundred thousand steps": ["replace", [0] * 100_000, 1],
-    "a path of keys that are not there": ["replace", ["a"] * 1000, 1],
-    "a place far beyond the end": ["add", [2**70], 1],
-    "a place before the beginning": ["delete", [-1], None],
-    "a place that is no number": ["replace", [1.5], 1],
-    "a place that is true": ["replace", [True], 1],
-    "an action of a megabyte": ["x" * 2**20, [0], 1],
-    "an attribute of Python's": ["replace", ["__class__"], 1],
-    "text into a number": ["append", [0], "x"],
-    "a path through text": ["replace", [1, 0, 0], 1],
-    "no triple": ["replace"],
-    "a path that is text": ["replace", "0", 1],
+    "a path of a hundred thousand steps": [["replace", [0] * 100_000, 1]],
+    "a path of keys that are not there": [["replace", ["a"] * 1000, 1]],
+    "a place far beyond the end": [["add", [2**70], 1]],
+    "a place before the beginning": [["delete", [-1], None]],
+    "a place that is no number": [["replace", [1.5], 1]],
+    "a place that is true": [["replace", [True], 1]],
+    "an action of a megabyte": [["x" * 2**20, [0], 1]],
+    "an attribute of Python's": [["replace", ["__class__"], 1]],
+    "text into a number": [["append", [0], "x"]],
+    "a path through text": [["replace", [1, 0, 0], 1]],
+    "no triple": [["replace"]],
+    "a path that is text": [["replace", "0", 1]],
+    "a path through text that has grown": [["append", [1], "x"], ["replace", [1, "x"], 1]],
 }
 
 
-@pytest.mark.parametrize("edit", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("sent", HOSTILE.values(), ids=HOSTILE)
 async def test_an_edit_that_can_not_be_harms_nothing(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, edit: Any
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, sent: Any
 ) -> None:
     @memory_app.app.endpoint(outputs=[json_value("out")], generator=True)
     async def edits(event: Event) -> None:
         await event.generating_raw([[1, "text"]])
-        await event.generating_raw([[edit]])
+        await event.generating_raw([sent])
         await event.generating_raw([[["replace", [0], 2]]])
         await event.completed([["the end"]])
 

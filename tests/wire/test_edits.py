@@ -284,6 +284,14 @@ MALFORMED: list[tuple[Any, Any]] = [
     ({"a": 1}, [["replace", [{}, 0], 1]]),
     ({"0": 1}, [["replace", [0], 1]]),
     ({"a": {}}, [["replace", ["a", "b"], 1]]),
+    # where the path leads, once an edit has been there
+    ("a", [["append", [], "b"], ["replace", ["a"], 1]]),
+    (["a"], [["append", [0], "b"], ["replace", [0, "a"], 1]]),
+    (["a"], [["append", [0], "b"], ["add", [0, "a"], 1]]),
+    (["a"], [["append", [0], "b"], ["delete", [0, "a"], None]]),
+    (["a"], [["append", [0], "b"], ["append", [0, "a"], "c"]]),
+    (["a"], [["append", [0], "b"], ["replace", [0, "a", "b"], 1]]),
+    (["a"], [["append", [0], "b"], ["append", [0], "c"], ["replace", [0, "a"], 1]]),
 ]
 
 

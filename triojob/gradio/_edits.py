@@ -130,14 +130,16 @@ _CONTAINERS: tuple[type[Any], ...] = (list, dict)
 class _Work:
     """What one call of `apply_edits` has made by now."""
 
-    __slots__ = ("_growing", "_moved", "_owned")
+    __slots__ = ("_growing", "_grown", "_moved", "_owned")
 
     def __init__(self) -> None:
         self._owned: dict[int, Any] = {}
-        """By identity, what was copied: it is nobody else's yet, so one copy each is enough.
+        """By identity, the copies: they are nobody else's yet, so one copy each is enough.
 
         All stay alive here, so that no identity is used twice.
         """
+        self._grown: dict[int, str] = {}
+        """By identity, the texts that grew once; they stay alive as well."""
         self._growing: dict[int, Any] = {}
         """By identity, the containers in which there may be a `GrowingText`."""
         self._moved = 0
@@ -213,10 +215,10 @@ class _Work:
 
     def _joined(self, text: Any, more: Any) -> str | GrowingText:
         if isinstance(text, str) and isinstance(more, str):
-            if id(text) in self._owned:  # it grew before: joining it each time would be quadratic
+            if id(text) in self._grown:  # joining it each time would be quadratic
                 return GrowingText(text).grown(more)
             joined = text + more
-            self._owned[id(joined)] = joined
+            self._grown[id(joined)] = joined
             return joined
         if isinstance(text, GrowingText) and isinstance(more, str):
             return text.grown(more)
