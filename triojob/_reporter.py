@@ -62,10 +62,9 @@ class Reporter:
         """Listen no more; return what was sent and not yet received."""
         self._closed = True
         rest: list[Message] = []
-        if self._receive is not None:
-            while self.unread:
-                rest.append(self._receive.receive_nowait())
-                self.unread -= 1
+        while self.unread:
+            rest.append(self.receiver.receive_nowait())
+            self.unread -= 1
         return rest
 
     def _put(self, message: Message) -> bool:

@@ -31,6 +31,7 @@ JOBS = (
     *STREAMED,
     "tests/client/test_statistics.py",
     "tests/core/test_as_completed.py",
+    "tests/wire/test_growing_text.py",
 )
 WATCHED = (
     "tests/live/test_picture.py",
