@@ -117,6 +117,7 @@ async def test_repr_tells_what_was_dropped() -> None:
 async def test_memory_is_bounded_by_history() -> None:
     async def stream(n: int) -> object:
         for number in range(n):
+            report.log("like the one before")
             yield bytearray(number % 7)
 
     async with JobGroup(history=10) as group:
