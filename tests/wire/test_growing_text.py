@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from triojob._reporter import Reporter
 from triojob._timeline import OutputCursor, Timeline
-from triojob.gradio._edits import GrowingText, apply_edits, grow_text, settled
+from triojob.gradio._edits import EditError, GrowingText, apply_edits, grow_text, settled
 from triojob.gradio._event import EditedData, EventTranslator, FullData, apply_data_edits
 
 APPEND = "append"
@@ -104,6 +104,19 @@ def test_outputs_show_text_whoever_looks_and_when() -> None:
         ("ef", {"n": 2}),
     ]
     assert all(type(text) is str for text, _ in shown)
+
+
+def test_text_that_grows_is_not_taken_for_what_was_copied_and_is_gone() -> None:
+    """Many lists are copied and replaced: text gets their place in memory, if that is free."""
+    count = 200
+    root = [[[n] for n in range(count)], ["x" * 100] * count]
+    edits: list[Any] = [["replace", [0, n, 0], None] for n in range(count)]
+    edits.append(["replace", [0], None])
+    edits += [[APPEND, [1, n], more] for more in "ab" for n in range(count)]
+    made = apply_edits(root, edits)
+    assert made == [None, ["x" * 100 + "ab"] * count]
+    with pytest.raises(EditError, match="into a str"):
+        apply_edits(root, [*edits, ["replace", [1, 0, "x"], None]])
 
 
 def test_who_keeps_the_last_output_only_applies_no_edits_again(

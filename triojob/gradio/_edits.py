@@ -138,8 +138,8 @@ class _Work:
 
         All stay alive here, so that no identity is used twice.
         """
-        self._grown: dict[int, str] = {}
-        """By identity, the texts that grew once; they stay alive as well."""
+        self._grown: set[int] = set()
+        """The identities of texts that grew once; if one is used twice, only time is lost."""
         self._growing: dict[int, Any] = {}
         """By identity, the containers in which there may be a `GrowingText`."""
         self._moved = 0
@@ -218,7 +218,7 @@ class _Work:
             if id(text) in self._grown:  # joining it each time would be quadratic
                 return GrowingText(text).grown(more)
             joined = text + more
-            self._grown[id(joined)] = joined
+            self._grown.add(id(joined))
             return joined
         if isinstance(text, GrowingText) and isinstance(more, str):
             return text.grown(more)
