@@ -120,7 +120,8 @@ async def test_of_a_thousand_jobs_those_that_run_and_the_last_failures_are_shown
             # With less room, the failures leave at least half of it to those that run.
             lines = seen.lines(height=8)
             assert [line.split()[2] for line in lines[:-2]] == ["failed"] * 3 + ["running"] * 3
-            assert [line.rpartition(" ")[2] for line in lines[:3]] == ["3", "5", "11"]
+            *first, last = (line.rpartition(" ")[2] for line in lines[:3])
+            assert (sorted(first), last) == (["3", "5"], "11")  # 3 and 5 failed at one moment
             assert seen.lines(height=2) == seen.lines()[-2:]
             assert len(seen.lines(height=1)) == 1
 
