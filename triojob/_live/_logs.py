@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
-Handler = logging.StreamHandler[Any]
+# In quotes, as Python 3.10 has no such type when it runs.
+Handler: TypeAlias = "logging.StreamHandler[Any]"
 
 
 class LogStreams:
