@@ -24,6 +24,8 @@ def test_its_repr_tells_no_secret():
     )
     assert repr(caller) == "<BatchCaller of /greet at http://127.0.0.1:7860/app/>"
     assert SECRET not in repr(vars(caller))
+    several = BatchCaller([f"http://x?key={SECRET}", "http://y"], "/greet")
+    assert repr(several) == "<BatchCaller of /greet at http://x/, http://y/>"
     assert repr(BatchCaller("http://x")) == "<BatchCaller of the only endpoint at http://x/>"
 
 
@@ -42,6 +44,9 @@ def test_its_repr_tells_no_secret():
         ({"client_options": {"auth": "ada"}}, "auth must be"),
         ({"client_options": {"speed": 1}}, "speed"),
         ({"url": "ftp://x"}, "starts with http"),
+        ({"url": ["http://x", "ftp://x"]}, "starts with http"),
+        ({"url": ["http://x", "http://x"]}, "each of them once"),
+        ({"url": []}, "needs replicas"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_once(options, error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections import Counter
 
 import pytest
@@ -25,6 +26,22 @@ def test_each_row_has_its_result_and_a_row_that_fails_has_its_error(server: Bulk
         "error": [None, "AppError: b is 0", "AppError: b is missing", None],
     }
     assert list(batch) == ["a", "b", "other"]  # it is left as it was
+
+
+def test_rows_go_to_several_replicas_and_not_to_one_that_is_gone(server: BulkServer):
+    others = [BulkServer(), BulkServer()]
+    try:
+        caller = BatchCaller([server.url, *(each.url for each in others)], "/greet")
+        names = [f"{n}" for n in range(30)]
+        assert caller({"name": names})["result"] == [f"Hello {name}!" for name in names]
+        assert all(each.joins() for each in (server, *others))
+        others.pop().close()
+        copied = pickle.loads(pickle.dumps(caller))
+        assert copied({"name": names})["error"] == [None] * 30
+        assert len(server.joins()) + len(others[0].joins()) > 30
+    finally:
+        for each in others:
+            each.close()
 
 
 def test_a_row_that_cannot_be_sent_is_an_error_and_not_sent(server: BulkServer):

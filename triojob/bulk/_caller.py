@@ -12,7 +12,15 @@ from ..gradio._endpoint import Endpoint
 from ..gradio._file_inputs import handle_file
 from ..sync._portal import shared_portal
 from ._batches import Batch, read_batch
-from ._calls import Answer, Row, Settings, close_app, open_app, parameters_of
+from ._calls import (
+    Answer,
+    Row,
+    Settings,
+    close_app,
+    make_client,
+    open_app,
+    parameters_of,
+)
 
 B = TypeVar("B")
 
@@ -35,7 +43,8 @@ class BatchCaller:
     and the calls that the lost one has made are made again.
 
     Args:
-        url: The app, as for `triojob.Client`.
+        url: The app, as for `triojob.Client`; or several replicas of one, as for
+            `triojob.ClientPool`: each call goes to the one that has the least to do.
         api_name: The endpoint's name; None for the only one there is.
         inputs: Which column each parameter takes its values from.  None: each parameter from the
             column of its own name, where there is one.
@@ -66,7 +75,7 @@ class BatchCaller:
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         api_name: str | None = None,
         *,
         inputs: Mapping[str, str] | None = None,
@@ -95,11 +104,13 @@ class BatchCaller:
         both = sorted({*(inputs or ())} & {*(constants or ())})
         if both:
             raise ValueError(f"{both[0]!r} is in inputs and in constants: give it once")
-        client = Client(url, **(client_options or {}))  # which refuses what makes no sense
+        urls = (url,) if isinstance(url, str) else tuple(url)
+        options = dict(client_options or {})
+        make_client(urls, options)  # which refuses what makes no sense
         self._settings = Settings(
             key=uuid.uuid4().hex,
-            url=url,
-            src=client.src,
+            urls=urls,
+            src=", ".join(Client(each, **options).src for each in urls),
             api_name=api_name,
             inputs=None if inputs is None else dict(inputs),
             constants=dict(constants or {}),
@@ -114,7 +125,7 @@ class BatchCaller:
             limit=limit,
             retry=retry,
             timeout=timeout,
-            client_options=dict(client_options or {}),
+            client_options=options,
         )
 
     def __call__(self, batch: B) -> B:

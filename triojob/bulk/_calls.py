@@ -23,6 +23,7 @@ from .._retry import Retry
 from ..gradio._client import Client
 from ..gradio._endpoint import Endpoint
 from ..gradio._parameters import Parameter
+from ..gradio._pool import ClientPool
 from ..sync._portal import Portal
 
 logger = logging.getLogger("triojob")
@@ -34,9 +35,9 @@ class Settings:
 
     key: str
     """The same for all copies of one caller, which share a client in each process."""
-    url: str = field(repr=False)
+    urls: tuple[str, ...] = field(repr=False)
     src: str
-    """The URL as it may be shown."""
+    """The URLs as they may be shown."""
     api_name: str | None
     inputs: Mapping[str, str] | None
     constants: Mapping[str, Any] = field(repr=False)
@@ -54,6 +55,19 @@ class Settings:
     retry: Retry | None
     timeout: float | None
     client_options: Mapping[str, Any] = field(repr=False)
+
+
+def make_client(urls: Sequence[str], options: Mapping[str, Any]) -> Client | ClientPool:
+    """Return a client of the app, or of its replicas, that is still to be opened.
+
+    Raises:
+        TypeError, ValueError: The URLs or the options make no sense.
+    """
+
+    def make(url: str) -> Client:
+        return Client(url, **options)
+
+    return make(urls[0]) if len(urls) == 1 else ClientPool(urls, make)
 
 
 @dataclass(frozen=True)
@@ -114,7 +128,7 @@ class OpenApp:
     async def _live(self, *, task_status: trio.TaskStatus[Endpoint]) -> None:
         settings = self._settings
         try:
-            async with Client(settings.url, **settings.client_options) as client:
+            async with make_client(settings.urls, settings.client_options) as client:
                 endpoint = client.endpoint(settings.api_name)
                 _check(settings, endpoint)
                 if settings.retry is not None:
