@@ -23,10 +23,21 @@ REUSABLE = {
         b"HTTP/1.1 302 Found\r\nlocation: /b\r\ncontent-length: 0\r\n\r\n",
         (302, b""),
     ),
+    "chunked_error": (CHUNKED.replace(b"200", b"404"), (404, b"hello")),
+    "kept": (PLAIN.replace(b"\r\n", b"\r\nConnection: keep-alive\r\n", 1), (200, b"hello")),
+    "not_only_ascii": (PLAIN.replace(b"\r\n", b"\r\nx: \xe9\r\n", 1), (200, b"hello")),
+    "chunked_not_only_ascii": (
+        CHUNKED.replace(b"\r\n", b"\r\nx: \xe9\r\n", 1),
+        (200, b"hello"),
+    ),
     "no_reason": (b"HTTP/1.1 200\r\ncontent-length: 5\r\n\r\nhello", (200, b"hello")),
 }
 CLOSING = {
     "close": (b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi", b"hi"),
+    "close_chunked": (
+        CHUNKED.replace(b"\r\n", b"\r\nconnection: close\r\n", 1),
+        b"hello",
+    ),
     "to_the_end": (b"HTTP/1.1 200 OK\r\n\r\nhi", b"hi"),
     "old": (b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nhi", b"hi"),
     "old_to_the_end": (b"HTTP/1.0 200 OK\r\n\r\nhi", b"hi"),
@@ -77,6 +88,18 @@ async def test_an_answer_after_which_the_connection_ends(
         assert await ask(connections) == (200, body)
         assert peer.open == 0
     assert len(peer.lines) == 2
+
+
+@pytest.mark.parametrize("pieces", [None, 1])
+async def test_trailers_with_other_line_ends_are_refused_however_they_come(
+    peer: Peer, pieces: int | None
+) -> None:
+    """Fuzzing found this: h11 takes those, and the way in which a head comes must not matter."""
+    peer.answers = [CHUNKED.replace(b"x-trailer: 1\r\n\r\n", b"x:\n\r\n")]
+    peer.pieces = pieces
+    peer.hangs_up = True
+    with pytest.raises(Broken):
+        await ask(peer.connections())
 
 
 @pytest.mark.parametrize("kind", IMPOSSIBLE)

@@ -131,6 +131,7 @@ def test_the_answers_of_servers_are_plain(whole: bytes, line: bytes) -> None:
         SIZED.replace(b": 5", b": -5"),
         SIZED.replace(OK, OK + b"x: \xe9\r\n"),
         b" " + SIZED,
+        CHUNKED.replace(b"200", b"404"),
     ],
 )
 def test_what_is_not_plain_or_not_whole_is_left_to_h11(data: bytes) -> None:

@@ -19,6 +19,7 @@ from functools import cache
 import h11
 import trio
 
+from ._chunked import ChunkedDecoder
 from ._plain_answers import BodyDecoder, PlainHead, plain_head
 from ._wires import Broken, TimedOut, Wire
 
@@ -87,11 +88,14 @@ class _Connection:
         """Return whether it is ready for the next request, after an answer that has ended.
 
         Args:
-            body: What decoded the body, if the answer was plain.
+            body: What decoded the body, if that was not h11.
         """
-        if body is not None:
-            return not body.rest  # it would be taken for the answer to the next request
         http = self.http
+        if http is not None and http.our_state is not h11.DONE:
+            return False  # the server will close it
+        # What came after the answer would be taken for the one to the next request.
+        if body is not None:
+            return not body.rest
         assert http is not None
         return http.their_state is h11.DONE and http.trailing_data == (b"", False)
 
@@ -165,9 +169,9 @@ class Answer:
         self._give_back = give_back
         self._over = False
         self._rest = b""
-        """What came of the body with the head, if the answer is plain."""
+        """What came of the body with the head, if that is not for h11 to decode."""
         self._body: BodyDecoder | None = None
-        """What decodes the body, if the answer is plain."""
+        """What decodes the body, if that is not h11."""
         self.status: int
         self.headers: list[tuple[bytes, bytes]]
         """Their names are in lower case."""
@@ -178,6 +182,10 @@ class Answer:
             self.status = head.status_code
             # Not by iterating over h11's headers, which takes ten times as long.
             self.headers = [(name.lower(), value) for name, value in head.headers.raw_items()]
+            if head.status_code == 200 and self.header("transfer-encoding") is not None:
+                # h11 lets no other coding pass, and makes an event of each chunk.
+                assert connection.http is not None
+                self._body, self._rest = ChunkedDecoder(), connection.http.trailing_data[0]
 
     def header(self, name: str) -> str | None:
         """Return the value of a header, or None; ``name`` is in lower case."""
@@ -203,7 +211,8 @@ class Answer:
             while True:
                 scope.deadline = min(trio.current_time() + self._silence, reading.until)
                 data = await connection.receive()
-                if connection.http is not None:
+                if self._body is None:
+                    assert connection.http is not None
                     connection.http.receive_data(data)
                 elif not data:
                     raise Broken("the server hung up in the middle of its answer")

@@ -76,6 +76,7 @@ def plain_head(data: bytes) -> PlainHead | None:
     headers: list[tuple[bytes, bytes]] = []
     framing: list[bytes] = []
     body: BodyDecoder | None = None
+    status = int(match[1])
     for name, value in _FIELD.findall(match[2]):
         name = name.lower()  # noqa: PLW2901
         headers.append((name, value))
@@ -83,11 +84,12 @@ def plain_head(data: bytes) -> PlainHead | None:
             framing.append(value)
             body = SizedDecoder(int(value)) if _SIZE.fullmatch(value) else None
         elif name == b"transfer-encoding":
+            # Streams have status 200.  h11 takes line ends that `ChunkedDecoder` does not, so that
+            # what is decoded by which must not depend on the pieces in which the head came.
             framing.append(value)
-            body = ChunkedDecoder() if value == b"chunked" else None
+            body = ChunkedDecoder() if value == b"chunked" and status == 200 else None
         elif name == b"connection" and value.lower() != b"keep-alive":
             return None
-    status = int(match[1])
     if body is None or len(framing) != 1 or status in _WITHOUT_BODY:
         return None
     return PlainHead(status, headers, body, data[match.end() :])
