@@ -239,7 +239,10 @@ async def _crowd(era: Era, cell: Cell) -> AsyncIterator[None]:
             jobs.append(others.submit(ENDLESS, TICK, key, api_name="/ticker_async"))
 
             async def is_there(job: Job[Any] = jobs[-1]) -> bool:
-                return job.status().rank is not None or bool(await probe(watcher, keys[0]))
+                # The first one runs, and so has left its place in the queue to the next.
+                return bool(await probe(watcher, keys[0])) and (
+                    job is jobs[0] or job.status().rank is not None
+                )
 
             await eventually(is_there, "the queue was not filled")
         yield
