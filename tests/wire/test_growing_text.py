@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -150,3 +151,22 @@ def test_who_keeps_the_last_output_only_applies_no_edits_again(
         assert list(cursor.take_all()) == ["0.0 " + "x" * (100 * batch + 99)]
         assert cursor.missed == 100 * batch + 99
     assert applied == 299
+
+
+def test_outputs_of_a_stream_share_their_paths_and_the_names_of_actions() -> None:
+    """Each output that is kept takes two fifths less memory so."""
+    reporter = Reporter()
+    translator = EventTranslator(
+        "f", streams=True, edits=True, present=lambda data: data[0], reporter=reporter
+    )
+    chat = [{"text": "a"}, {"text": "b"}]
+    steps = [[chat], *([[[APPEND, [place, "text"], "x"]]] for place in (0, 0, 1, 1, 0))]
+    for data in steps:
+        sent = json.loads(json.dumps({"msg": "process_generating", "output": {"data": data}}))
+        translator.feed(sent)
+    outputs = [message for message in reporter.close() if isinstance(message, EditedData)]
+    assert [output.edits for output in outputs] == steps[1:]
+    paths = [output.edits[0][0][1] for output in outputs]
+    assert paths[0] is paths[1]
+    assert paths[2] is paths[3]
+    assert len({id(output.edits[0][0][0]) for output in outputs}) == 1

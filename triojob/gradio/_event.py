@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
+from sys import intern
 from typing import Any
 
 from outcome import Error, Value
@@ -86,6 +87,25 @@ def apply_data_edits(data: list[Any], edits: list[Any]) -> list[Any]:
     ]
 
 
+def share_parts(edits: list[Any], path: list[Any]) -> list[Any]:
+    """Have edits that have been applied share what they have in common; return their last path.
+
+    Outputs are kept as their edits, and those of a stream mostly differ in nothing but a text.
+
+    Args:
+        path: That of an edit before, which those of the same path take over.
+    """
+    for component in edits:
+        for edit in component:
+            edit[0] = intern(edit[0])
+            # What is equal is the same: of those that can be applied, no key is True or 1.0.
+            if edit[1] == path:
+                edit[1] = path
+            else:
+                path = edit[1]
+    return path
+
+
 class EventTranslator:
     """Follows one event from its first message to its last.
 
@@ -109,6 +129,7 @@ class EventTranslator:
         "_last_but_one",
         "_name",
         "_number",
+        "_path",
         "_present",
         "_rendered",
         "_reporter",
@@ -145,6 +166,8 @@ class EventTranslator:
         self._last_but_one: EditedData | None = None
         """The one before it, if both came as edits."""
         self._in_step = True
+        self._path: list[Any] = []
+        """That of the last edit."""
         self.started: bool = False
         """Whether any message has come."""
         self.running: bool = False
@@ -219,6 +242,7 @@ class EventTranslator:
                 self._in_step = False
                 self._log("out of step until the completion: %s", exc)
             else:
+                self._path = share_parts(data, self._path)
                 output = EditedData(data, self._present, after=self._data)
                 self._follow_on(output)
                 self._reporter.output(output)
