@@ -30,6 +30,11 @@ class BulkServer(ServerThread):
         super().__init__()
         self.call(self._add)
 
+    def openings(self) -> int:
+        """Return how often a client has asked what the app offers."""
+        requests = self.call(lambda: list(self.server.requests))
+        return sum(request.path.endswith("config") for request in requests)
+
     def _add(self) -> None:
         app = self.server.app
         self.gate = trio.Event()

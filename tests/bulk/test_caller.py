@@ -65,7 +65,7 @@ def test_copies_share_one_client_and_one_limit_in_a_process(server: BulkServer):
     for n, thread in enumerate(threads):
         assert thread.get()["result"] == [f"{n} {i}" for i in range(4)]
     assert server.most == 3
-    assert openings(server) == 1
+    assert server.openings() == 1
 
 
 def test_it_can_be_pickled_after_it_was_used(server: BulkServer):
@@ -88,7 +88,7 @@ def test_closing_ends_the_client_and_the_next_batch_opens_another(server: BulkSe
     assert error.startswith(("JobCancelled: ", "GroupClosed: "))
     server.open_gate()
     assert caller({"text": ["b"]})["result"] == ["B"]
-    assert openings(server) == 2
+    assert server.openings() == 2
 
 
 def test_batches_of_an_iterator_come_back_one_by_one(server: BulkServer):
@@ -116,7 +116,7 @@ if __name__ == "__main__":
 """
     assert Script(tmp_path, code, server.url).end() == (0, "good", "")
     assert len(server.joins()) == 40
-    assert openings(server) in (1, 2)  # the other process may have found nothing left to do
+    assert server.openings() in (1, 2)  # the other process may have found nothing left to do
 
 
 @pytest.mark.skipif(not HAS_FORK, reason="there is no fork here")
@@ -137,7 +137,7 @@ assert caller({"name": ["Edsger"]})["result"] == ["Hello Edsger!"]
 print("good")
 """
     assert Script(tmp_path, code, server.url).end() == (0, "good", "")
-    assert openings(server) == 2
+    assert server.openings() == 2
 
 
 def test_importing_it_imports_no_engine_and_no_table(tmp_path):
@@ -146,9 +146,3 @@ import sys, triojob.bulk
 print(sorted({"ray", "dask", "pyspark", "pandas", "numpy", "pyarrow"} & set(sys.modules)))
 """
     assert Script(tmp_path, code).end() == (0, "[]", "")
-
-
-def openings(server: BulkServer) -> int:
-    """Return how often a client has asked what the app offers."""
-    requests = server.call(lambda: list(server.server.requests))
-    return sum(request.path.endswith("config") for request in requests)

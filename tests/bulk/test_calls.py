@@ -11,7 +11,14 @@ import trio
 
 from tests.bulk.support import BulkServer
 from tests.sync.threads_support import Watched, wait_for
-from triojob import AppError, ConnectionFailed, EndpointNotFound, Retry
+from triojob import (
+    AppError,
+    AuthenticationError,
+    ConnectionFailed,
+    EndpointNotFound,
+    NoReplica,
+    Retry,
+)
 from triojob.bulk import BatchCaller
 
 NO_PAUSE = Retry(wait_initial=0, wait_jitter=0)
@@ -42,6 +49,20 @@ def test_rows_go_to_several_replicas_and_not_to_one_that_is_gone(server: BulkSer
     finally:
         for each in others:
             each.close()
+
+
+def test_replicas_that_will_never_open_are_not_tried_again(server: BulkServer):
+    other = BulkServer()
+    try:
+        for each in (server, other):
+            each.server.app.auth = ("ada", "secret")
+        caller = BatchCaller([server.url, other.url], "/greet", retry=NO_PAUSE)
+        with pytest.raises(NoReplica) as caught:
+            caller({"name": ["Ada"]})
+        assert {type(error) for error in caught.value.failures.values()} == {AuthenticationError}
+        assert server.openings() == other.openings() == 1
+    finally:
+        other.close()
 
 
 def test_a_row_that_cannot_be_sent_is_an_error_and_not_sent(server: BulkServer):

@@ -47,8 +47,9 @@ def work(monkeypatch: pytest.MonkeyPatch) -> None:
     original = GrowingText.__str__
 
     def counted(text: GrowingText) -> str:
-        if text._count:
-            CountedText.copied += len(text._head) + sum(map(len, text._parts))
+        head, parts, count = text._state
+        if count:
+            CountedText.copied += len(head) + sum(map(len, parts))
         return original(text)
 
     monkeypatch.setattr(GrowingText, "__str__", counted)

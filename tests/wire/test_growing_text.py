@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -77,7 +80,8 @@ def test_a_long_stream_joins_its_text_few_times(monkeypatch: pytest.MonkeyPatch)
         text = GrowingText("")
         for _ in range(steps):
             text = text.grown("word ")
-        assert len(text._parts) <= 513 + len(text._head) // 64
+        head, parts, _ = text._state
+        assert len(parts) <= 513 + len(head) // 64
         assert joined <= 40 * 5 * steps
         assert str(text) == "word " * steps
 
@@ -170,3 +174,42 @@ def test_outputs_of_a_stream_share_their_paths_and_the_names_of_actions() -> Non
     assert paths[0] is paths[1]
     assert paths[2] is paths[3]
     assert len({id(output.edits[0][0][0]) for output in outputs}) == 1
+
+
+def grow_with_another_between(
+    text: GrowingText, line: int, other: Callable[[GrowingText], Any]
+) -> tuple[GrowingText, int]:
+    """Let ``other`` have the text at a line of `GrowingText.grown`; return also how many ran."""
+    passed = 0
+    before = sys.gettrace()
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal passed
+        if frame.f_code is not GrowingText.grown.__code__ or frame.f_locals["self"] is not text:
+            return None
+        if event == "line":
+            passed += 1
+            if passed == line:
+                sys.settrace(None)
+                other(text)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        return text.grown("d"), passed
+    finally:
+        sys.settrace(before)
+
+
+@pytest.mark.parametrize("other", [str, lambda text: text.grown("other")], ids=["look", "grow"])
+def test_another_thread_may_come_between_at_any_line(other: Callable[[GrowingText], Any]) -> None:
+    """As a thread that lists outputs does while more of them come."""
+    most = 0
+    for line in range(1, 20):
+        text = GrowingText("a").grown("b").grown("c")
+        grown, passed = grow_with_another_between(text, line, other)
+        assert str(grown) == "abcd"
+        assert str(grown.grown("e")) == "abcde"
+        assert str(text) == "abc"
+        most = max(most, passed)
+    assert most >= 5

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import trio
 
-from .._errors import TriojobError
+from .._errors import NoReplica, TriojobError
 from .._map import map as map_jobs
 from .._retry import Retry
 from ..gradio._client import Client
@@ -115,7 +115,12 @@ class OpenApp:
             except TriojobError as exc:
                 # Asking an app what it offers changes nothing there.
                 harmless = None if retry is None else replace(retry, idempotent=True)
-                if harmless is None or not harmless.may_repeat(exc, stateful=False):
+                causes = [exc]
+                if isinstance(exc, NoReplica) and exc.failures:
+                    causes = list(exc.failures.values())
+                if harmless is None or not any(
+                    harmless.may_repeat(cause, stateful=False) for cause in causes
+                ):
                     raise
                 elapsed = trio.current_time() - start
                 pause = harmless.pause(exc, attempt, elapsed, random.random())  # noqa: S311 - no secret

@@ -21,33 +21,37 @@ class GrowingText:
     """Text to which more is appended at the cost of what is appended, however long it is.
 
     One stays what it is, whatever grows from it; what grows from it shares its parts.
-    `str` gives the text.
+    `str` gives the text.  One thread may look at it, or let it grow too, while another does.
     """
 
-    __slots__ = ("_count", "_head", "_parts")
+    __slots__ = ("_state",)
 
     def __init__(self, head: str) -> None:
-        self._head = head
-        self._parts: list[str] = []
-        self._count = 0
-        """How many of ``_parts`` are this one's: the others belong to what grew from it."""
+        self._state: tuple[str, list[str], int] = (head, [], 0)
+        """How it begins, what follows, and how many of those parts are this one's.
+
+        The others belong to what grew from it.  Read and replaced at once, for other threads.
+        """
 
     def grown(self, more: str) -> GrowingText:
         """Return the text with ``more`` at its end."""
         # Joining now and then keeps the parts few, at a cost that is linear all the same: each
         # time the text is longer by a fixed share than the last time.
-        if len(self._parts) != self._count or self._count > 512 + len(self._head) // 64:
-            return GrowingText(str(self)).grown(more)
-        grown = GrowingText(self._head)
-        grown._parts, grown._count = self._parts, self._count + 1
-        self._parts.append(more)
-        return grown
+        head, parts, count = self._state
+        if len(parts) == count and count <= 512 + len(head) // 64:
+            parts.append(more)
+            if parts[count] is more:  # or another thread came first
+                grown = GrowingText(head)
+                grown._state = (head, parts, count + 1)
+                return grown
+        return GrowingText(str(self)).grown(more)
 
     def __str__(self) -> str:
-        if self._count:
-            self._head = "".join((self._head, *self._parts[: self._count]))
-            self._parts, self._count = [], 0
-        return self._head
+        head, parts, count = self._state
+        if count:
+            head = "".join((head, *parts[:count]))
+            self._state = (head, [], 0)
+        return head
 
 
 def grow_text(text: Any, edits: Any) -> GrowingText | None:
