@@ -41,7 +41,7 @@ class GrowingText:
         if len(parts) == count and count <= 512 + len(head) // 64:
             parts.append(more)
             if parts[count] is more:  # or another thread came first
-                grown = GrowingText(head)
+                grown = object.__new__(GrowingText)
                 grown._state = (head, parts, count + 1)
                 return grown
         return GrowingText(str(self)).grown(more)
