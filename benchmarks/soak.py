@@ -44,7 +44,7 @@ from triojob import (
 from ._servers import ROOT, running
 
 WORKERS = 48
-TIMES = Timeouts(connect=10, write=10, response=10, silence=10, goodbye=3)
+TIMES = Timeouts(connect=10, write=10, read=10, stream_idle=10, cancel=3)
 """A request that meets silence waits so long; the others go on meanwhile."""
 DOCS = ROOT / "docs" / "reliability"
 MIB = 2**20
@@ -257,8 +257,8 @@ async def soak(
         assert made is not None
         # By then calls that were cancelled as they were sent have an answer or have waited for it,
         # the goodbyes are over, and the streams that lingered are closed.
-        assert TIMES.response is not None
-        await trio.sleep(TIMES.response + TIMES.goodbye + 3)
+        assert TIMES.read is not None
+        await trio.sleep(TIMES.read + TIMES.cancel + 3)
         shown = repr(client)
         if f"0/{client.max_streams} streams" not in shown or "0 jobs" not in shown:
             made.wrong.append(f"left: {shown}")

@@ -398,7 +398,7 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         headers={"x-header": "value"},
         cookies={"cookie": "value"},
         verify=context,
-        timeouts=Timeouts(connect=5, write=None, response=30.5, silence=None, goodbye=1),
+        timeouts=Timeouts(connect=5, write=None, read=30.5, stream_idle=None, cancel=1),
         max_streams=10,
         max_message_size=2**20,
         validate=False,

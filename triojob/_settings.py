@@ -21,19 +21,19 @@ class Timeouts:
     """Making a connection, TLS included."""
     write: float | None = 30
     """Sending a part of a request."""
-    response: float | None = 120
+    read: float | None = 120
     """Until an answer begins, and between its parts.  Apps run validators within it."""
-    silence: float | None = 60
+    stream_idle: float | None = 60
     """Between two signs of life on an open event stream; Gradio gives one every 15 s."""
-    goodbye: float = 5
+    cancel: float = 5
     """Telling the server of a cancellation, in the background; the job has ended by then."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is None and field.name != "goodbye":
+            if value is None and field.name != "cancel":
                 continue
-            endless = field.name == "goodbye" and value == math.inf
+            endless = field.name == "cancel" and value == math.inf
             if endless or not isinstance(value, (int, float)) or not value >= 0:
                 raise ValueError(
                     f"Timeouts.{field.name} must be a number of seconds, not {value!r}"

@@ -4,7 +4,7 @@ from triojob import Client, ConnectionFailed, ConnectionLost, Timeouts
 
 
 async def main() -> None:
-    timeouts = Timeouts(connect=2, response=30)
+    timeouts = Timeouts(connect=2, read=30)
     try:
         async with Client("http://127.0.0.1:1", timeouts=timeouts):
             print("somebody serves on port 1")

@@ -68,7 +68,7 @@ async def clean_client(
 async def assert_idle(client: Client, server: ScriptedServer) -> None:
     """Show that no stream, request or task is there any more, once the goodbyes are over."""
     # The longest that can be under way: a held cancellation, whose call was never answered.
-    await trio.sleep(TIMES.response + TIMES.goodbye + 5)
+    await trio.sleep(TIMES.read + TIMES.cancel + 5)
     await trio.testing.wait_all_tasks_blocked()
     assert f"0 jobs, 0/{client.max_streams} streams" in repr(client)
     assert server.open_streams == 0

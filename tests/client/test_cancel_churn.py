@@ -237,7 +237,7 @@ async def test_all_places_are_left_after_much_cancelling_on_sockets(
     times = [0, 0.002, 0.004, 0.008]
     with trio.fail_after(110):
         # On a busy machine a goodbye takes as long as it takes.
-        timeouts = Timeouts(goodbye=100)
+        timeouts = Timeouts(cancel=100)
         async with Client(scripted.url, max_streams=STREAMS, timeouts=timeouts) as client:
             await fill_all_places(scripted, client, settle)
             await churn(client, random.Random(1), times)

@@ -23,7 +23,7 @@ from .cancelling_support import (
     sent,
 )
 
-GOODBYE = Timeouts().goodbye
+GOODBYE = Timeouts().cancel
 
 
 def says_yes(server: ScriptedServer) -> None:
@@ -167,7 +167,7 @@ async def test_how_long_a_goodbye_may_take_is_a_setting(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, goodbye: float
 ) -> None:
     add_functions(memory_app, trio.Event())
-    timeouts = Timeouts(goodbye=goodbye)
+    timeouts = Timeouts(cancel=goodbye)
     async with nothing_left(memory_app):
         async with deaf_client(memory_app, timeouts=timeouts) as client:
             client.submit(MINE, api_name="/held")

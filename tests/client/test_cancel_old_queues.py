@@ -22,7 +22,7 @@ async def test_its_stream_is_closed_a_while_before_the_server_is_told(
     end = trio.Event()
     add_functions(memory_app, end)
     memory_app.app.version = "6.13.1"
-    async with opened(memory_app, timeouts=Timeouts(goodbye=goodbye)) as client:
+    async with opened(memory_app, timeouts=Timeouts(cancel=goodbye)) as client:
         running = client.submit(OTHER, api_name="/queued")
         await wait_all_tasks_blocked()
         waiting = client.submit(MINE, api_name="/queued")

@@ -26,7 +26,7 @@ from .cancelling_support import (
     sent,
 )
 
-GOODBYE = Timeouts().goodbye
+GOODBYE = Timeouts().cancel
 NEVER = trio.Event()
 PASSWORD = ("ann", "secret")
 

@@ -69,7 +69,7 @@ async def test_a_damaged_answer_ends_its_call(
         now = trio.current_time()
         errors = await failures(calls.start(api_name="/story"))
         assert kinds(errors) == {kind}
-        assert trio.current_time() <= now + TIMES.response + 1
+        assert trio.current_time() <= now + TIMES.read + 1
         assert len(memory_app.joins) == calls.count
         wire.broken = False
         await calls.assert_goes_on(stream_may_stay=ride == "session")
@@ -93,7 +93,7 @@ async def test_a_call_that_was_accepted_though_the_answer_did_not_say_so_is_stop
     async with clean_client(memory_app) as client:
         [error] = await failures([client.submit(api_name="/story")])
         assert isinstance(error, ProtocolError)
-        await trio.sleep(TIMES.goodbye)
+        await trio.sleep(TIMES.cancel)
         [event] = memory_app.events.values()
         assert event.state == "cancelled"
         assert len(memory_app.joins) == 1

@@ -24,7 +24,7 @@ from triojob.testing._description import App
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
-LONGEST = TIMES.response + TIMES.silence + TIMES.goodbye + 100
+LONGEST = TIMES.read + TIMES.stream_idle + TIMES.cancel + 100
 """Seconds that one call may take: an answer that never comes, a stream that falls silent."""
 
 

@@ -94,7 +94,7 @@ async def test_a_goodbye_that_fails_fails_nothing_else(
         jobs = await calls.under_way()
         memory_app.fault("POST", "/cancel", fault)
         await cancel_all(jobs)
-        await trio.sleep(calls.count * TIMES.goodbye + 1)
+        await trio.sleep(calls.count * TIMES.cancel + 1)
         # Of a session they go out one after the other: not again into silence.
         heard = ride == "lane" or not isinstance(fault, (Silence, Delay))
         asked = memory_app.paths().count("POST /cancel")
@@ -129,7 +129,7 @@ async def test_a_goodbye_that_is_answered_at_all_is_over(
         jobs = await calls.under_way()
         memory_app.fault("POST", "/cancel", fault)
         await cancel_all(jobs)
-        await trio.sleep(calls.count * TIMES.goodbye)
+        await trio.sleep(calls.count * TIMES.cancel)
         assert caplog.messages == []
         memory_app.clear_faults()
         await calls.assert_goes_on(stream_may_stay=ride == "session")
@@ -160,7 +160,7 @@ async def test_a_damaged_answer_to_a_goodbye_holds_nobody_up(
     wire = Wire(memory_app, "POST /cancel", damage)
     async with riding(memory_app, ride, max_message_size=50_000) as calls:
         await cancel_all(await calls.under_way())
-        await trio.sleep(calls.count * TIMES.goodbye + 1)
+        await trio.sleep(calls.count * TIMES.cancel + 1)
         assert len(caplog.messages) == calls.count
         wire.broken = False
         await calls.assert_goes_on()
@@ -176,11 +176,11 @@ async def test_a_goodbye_that_was_not_found_once_is_no_reason_to_say_no_other(
         jobs = await calls.under_way()
         memory_app.fault("POST", "/cancel", Answer(404, PAGE), times=calls.count)
         await cancel_all(jobs)
-        await trio.sleep(calls.count * TIMES.goodbye + 1)
+        await trio.sleep(calls.count * TIMES.cancel + 1)
         job = calls.surface.submit(api_name="/story")
         await wait_all_tasks_blocked()
         await cancel_all([job])
-        await trio.sleep(TIMES.goodbye)
+        await trio.sleep(TIMES.cancel)
         assert list(memory_app.events.values())[-1].state == "cancelled"
 
 
@@ -218,7 +218,7 @@ async def test_a_call_of_the_same_function_waits_until_the_goodbye_is_over(
         async for output in next_one:
             assert output == "Once"
             break
-        assert trio.current_time() == pytest.approx(now + TIMES.goodbye)
+        assert trio.current_time() == pytest.approx(now + TIMES.cancel)
         next_one.cancel()
 
 
@@ -240,7 +240,7 @@ async def test_leaving_the_client_waits_for_its_goodbyes_and_not_for_ever(
                 job.cancel()
     # Goodbyes of lanes go out side by side, those of one session one after the other, until one
     # meets silence.
-    assert trio.current_time() <= now + TIMES.goodbye + 0.1
+    assert trio.current_time() <= now + TIMES.cancel + 0.1
     heard = ride == "lane" or isinstance(fault, Lose)
     assert memory_app.paths().count("POST /cancel") == (3 if heard else 1)
     await wait_all_tasks_blocked()

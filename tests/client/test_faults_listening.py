@@ -225,7 +225,7 @@ async def test_a_damaged_stream_fails_all_that_wait_for_it(
     async with riding(memory_app, ride, max_message_size=50_000) as calls:
         now = trio.current_time()
         assert kinds(await failures(calls.start(api_name="/story"))) == {kind}
-        assert trio.current_time() <= now + TIMES.silence
+        assert trio.current_time() <= now + TIMES.stream_idle
         assert len(memory_app.joins) == calls.count
         wire.broken = False
         await calls.assert_goes_on()

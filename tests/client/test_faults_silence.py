@@ -38,7 +38,7 @@ async def test_a_stream_that_stalls_is_given_up_after_the_time_for_silence(
         now = trio.current_time()
         memory_app.fault("GET", "/queue/data", Stall(size), times=1)
         errors = await failures(calls.start(api_name="/story"))
-        assert trio.current_time() == pytest.approx(now + TIMES.silence)
+        assert trio.current_time() == pytest.approx(now + TIMES.stream_idle)
         assert kinds(errors) == {ConnectionTimeout}
         assert all("silent for 60 s" in str(error) for error in errors)
         assert len(memory_app.joins) == calls.count
@@ -56,7 +56,7 @@ async def test_a_stream_that_never_begins_is_given_up_after_the_time_for_silence
         now = trio.current_time()
         memory_app.fault("GET", "/queue/data", Silence(handled=handled), times=1)
         assert kinds(await failures(calls.start(api_name="/story"))) == {ConnectionTimeout}
-        assert trio.current_time() == pytest.approx(now + TIMES.silence)
+        assert trio.current_time() == pytest.approx(now + TIMES.stream_idle)
         assert len(memory_app.joins) == calls.count
         await calls.assert_goes_on()
 
@@ -96,7 +96,7 @@ async def test_an_answer_to_a_call_that_takes_too_long_is_not_waited_for(
         now = trio.current_time()
         memory_app.fault("POST", "/queue/join", fault, times=calls.count)
         errors = await failures(calls.start("x", api_name="/echo"))
-        assert trio.current_time() == pytest.approx(now + TIMES.response)
+        assert trio.current_time() == pytest.approx(now + TIMES.read)
         assert kinds(errors) == {ConnectionTimeout}
         assert all("POST /queue/join" in str(error) for error in errors)
         assert len(memory_app.joins) == calls.count
@@ -167,7 +167,7 @@ async def test_without_a_time_for_silence_a_stalled_stream_is_listened_to_for_ev
     memory_app: ScriptedServer, autojump_clock: MockClock
 ) -> None:
     add_endpoints(memory_app)
-    times = Timeouts(silence=None)
+    times = Timeouts(stream_idle=None)
     async with clean_client(memory_app, bound=10**6, timeouts=times) as client:
         memory_app.fault("GET", "/queue/data", Stall(200), times=1)
         job = client.submit(api_name="/story")
@@ -233,5 +233,5 @@ async def test_leaving_a_client_of_a_silent_server_takes_no_longer_than_a_goodby
                 scope.cancel()
         await wait_all_tasks_blocked()
     assert all(job.cancelled for job in jobs)
-    assert now + TIMES.goodbye <= trio.current_time() <= now + 4 * TIMES.goodbye
+    assert now + TIMES.cancel <= trio.current_time() <= now + 4 * TIMES.cancel
     assert memory_app.open_connections == 0

@@ -24,22 +24,22 @@ pytestmark = pytest.mark.usefixtures("either_way")
 
 Clock = trio.testing.MockClock
 
-SLOW = Timeouts(connect=3, write=5, response=7, silence=20, goodbye=11)
+SLOW = Timeouts(connect=3, write=5, read=7, stream_idle=20, cancel=11)
 
 
 def test_the_bounds_that_hold_if_nothing_is_said() -> None:
-    assert Timeouts() == Timeouts(connect=10, write=30, response=120, silence=60, goodbye=5)
+    assert Timeouts() == Timeouts(connect=10, write=30, read=120, stream_idle=60, cancel=5)
 
 
-def test_none_is_no_bound_but_for_the_goodbye() -> None:
-    timeouts = Timeouts(connect=None, write=None, response=None, silence=None)
-    assert (timeouts.connect, timeouts.write, timeouts.response, timeouts.silence) == (None,) * 4
-    with pytest.raises(ValueError, match=r"Timeouts\.goodbye"):
-        Timeouts(goodbye=None)  # type: ignore[arg-type]
+def test_none_is_no_bound_but_for_cancel() -> None:
+    timeouts = Timeouts(connect=None, write=None, read=None, stream_idle=None)
+    assert (timeouts.connect, timeouts.write, timeouts.read, timeouts.stream_idle) == (None,) * 4
+    with pytest.raises(ValueError, match=r"Timeouts\.cancel"):
+        Timeouts(cancel=None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [-1, -0.001, float("nan"), float("-inf"), "5", [5], object()])
-@pytest.mark.parametrize("phase", ["connect", "write", "response", "silence", "goodbye"])
+@pytest.mark.parametrize("phase", ["connect", "write", "read", "stream_idle", "cancel"])
 def test_what_is_no_time_is_refused(phase: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"Timeouts\.{phase} must be a number of seconds"):
         Timeouts(**{phase: value})
@@ -47,8 +47,8 @@ def test_what_is_no_time_is_refused(phase: str, value: Any) -> None:
 
 def test_the_goodbye_always_has_a_bound() -> None:
     """It is shielded: without one, nothing could end it."""
-    with pytest.raises(ValueError, match=r"Timeouts\.goodbye"):
-        Timeouts(goodbye=float("inf"))
+    with pytest.raises(ValueError, match=r"Timeouts\.cancel"):
+        Timeouts(cancel=float("inf"))
 
 
 @pytest.mark.parametrize("value", [0, 0.5, 3, float("inf"), True])
@@ -168,7 +168,7 @@ async def test_a_call_that_the_server_does_not_take(
 
 
 @pytest.mark.parametrize("path", ["/config", "/info"])
-@pytest.mark.parametrize("timeouts, seconds", [(None, 120), (Timeouts(response=7), 7)])
+@pytest.mark.parametrize("timeouts, seconds", [(None, 120), (Timeouts(read=7), 7)])
 async def test_an_app_that_does_not_answer(
     memory_app: ScriptedServer,
     autojump_clock: Clock,
@@ -207,7 +207,7 @@ async def test_a_slow_app_is_waited_for(
     delay = 10_000 if response is None else 100
     for method, path in ("GET", "/config"), ("GET", "/info"), ("POST", "/queue/join"):
         memory_app.fault(method, path, Delay(delay))
-    timeouts = Timeouts(response=response, silence=None)
+    timeouts = Timeouts(read=response, stream_idle=None)
     async with new_client(memory_app, timeouts=timeouts) as client:
         assert await client.predict("a", api_name="/echo") == "a"
     assert trio.current_time() == pytest.approx(3 * delay, abs=0.1)
@@ -217,7 +217,7 @@ async def test_a_slow_app_is_waited_for(
 
 
 @pytest.mark.parametrize(
-    "timeouts, seconds", [(None, 60), (Timeouts(silence=20), 20), (Timeouts(silence=4), 4)]
+    "timeouts, seconds", [(None, 60), (Timeouts(stream_idle=20), 20), (Timeouts(stream_idle=4), 4)]
 )
 async def test_an_event_stream_that_falls_silent(
     memory_app: ScriptedServer, autojump_clock: Clock, timeouts: Timeouts | None, seconds: float
@@ -270,7 +270,7 @@ async def test_silence_may_last_if_it_may(
 ) -> None:
     memory_app.app.heartbeat_interval = float("inf")
     add_sleeper(memory_app)
-    async with new_client(memory_app, timeouts=Timeouts(silence=None)) as client:
+    async with new_client(memory_app, timeouts=Timeouts(stream_idle=None)) as client:
         assert await client.predict(100_000, api_name="/sleep") == 100_000
 
 
@@ -278,7 +278,7 @@ async def test_silence_may_last_if_it_may(
 
 
 @pytest.mark.parametrize(
-    "timeouts, seconds", [(None, 5), (Timeouts(goodbye=11), 11), (Timeouts(goodbye=0), 0)]
+    "timeouts, seconds", [(None, 5), (Timeouts(cancel=11), 11), (Timeouts(cancel=0), 0)]
 )
 async def test_a_server_that_is_deaf_to_a_cancellation(
     memory_app: ScriptedServer,
@@ -313,7 +313,7 @@ async def test_a_call_that_is_not_answered_does_not_hold_up_the_end(
     memory_app.fault("POST", "/queue/join", Silence())
     memory_app.fault("POST", "/cancel", Silence())
     async with nothing_left_over(memory_app):
-        async with new_client(memory_app, timeouts=Timeouts(goodbye=11)) as client:
+        async with new_client(memory_app, timeouts=Timeouts(cancel=11)) as client:
             client.submit("a", api_name="/echo")
             await trio.sleep(1)
             client.cancel_scope.cancel()

@@ -101,7 +101,7 @@ async def test_no_error_shows_it(
 ) -> None:
     add_sleeper(memory_app)
     memory_app.fault(method, path, fault)
-    async with opened(memory_app, timeouts=Timeouts(goodbye=1)) as client:
+    async with opened(memory_app, timeouts=Timeouts(cancel=1)) as client:
         with pytest.raises(TriojobError) as caught:
             await client.predict(1, api_name="/sleep")
     error: BaseException | None = caught.value

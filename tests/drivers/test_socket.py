@@ -238,7 +238,7 @@ async def test_a_server_that_leaves_the_connection_open() -> None:
         held.append(socket)
         await trio.sleep_forever()
 
-    async with called(script, timeouts=Timeouts(goodbye=0.1)) as (_, client, job):
+    async with called(script, timeouts=Timeouts(cancel=0.1)) as (_, client, job):
         assert await job.result() == "2"
         await assert_idle(client)
     assert len(held) == 1
@@ -246,7 +246,7 @@ async def test_a_server_that_leaves_the_connection_open() -> None:
 
 async def test_a_silent_server_that_answers_pings() -> None:
     talk = Talk()
-    timeouts = Timeouts(silence=0.02)
+    timeouts = Timeouts(stream_idle=0.02)
     async with called(lambda socket: talk.start(socket, 6), timeouts=timeouts) as (_, _, job):
         # Some silences, each of which ends in a ping.
         await trio.sleep(0.2)
@@ -262,7 +262,7 @@ async def test_a_silent_server_that_answers_no_ping() -> None:
         await socket.send_message('{"msg": "send_hash"}')
         await trio.sleep_forever()
 
-    async with called(script, timeouts=Timeouts(silence=0.05, response=0.05)) as (_, client, job):
+    async with called(script, timeouts=Timeouts(stream_idle=0.05, read=0.05)) as (_, client, job):
         with pytest.raises(ConnectionTimeout):
             await job.result()
         await assert_idle(client)

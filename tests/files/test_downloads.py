@@ -279,7 +279,7 @@ async def test_a_silent_server_is_waited_for_as_long_as_the_timeouts_say(
     app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     app.fault("GET", f"/file={PATH}", Stall(1000), times=1)
-    async with opened(app, download_files=tmp_path, timeouts=Timeouts(response=7)) as client:
+    async with opened(app, download_files=tmp_path, timeouts=Timeouts(read=7)) as client:
         assert Path(await client.predict(api_name="/give")).read_bytes() == CONTENT
     assert ranges(app) == [None, "bytes=1000-"]
 

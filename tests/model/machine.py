@@ -72,7 +72,7 @@ class Model(RuleBasedStateMachine):
         self.world = world = World()
         self.run = Stepwise(world.around(), seed=seed)
         world.server.eager = eager
-        self._open("client", world.root, max_streams=streams, timeouts=Timeouts(response=30))
+        self._open("client", world.root, max_streams=streams, timeouts=Timeouts(read=30))
 
     # --- Scopes ---
 
@@ -91,7 +91,7 @@ class Model(RuleBasedStateMachine):
     def open_client(self, place: int, silence: float, streams: int, **options: Any) -> None:
         groups = [s for s in self.usable("group") if all(a.kind != "client" for a in s.chain)]
         around = pick([self.world.root, *groups], place)
-        timeouts = Timeouts(response=30, silence=silence)
+        timeouts = Timeouts(read=30, stream_idle=silence)
         self._open("client", around, max_streams=streams, timeouts=timeouts, **options)
 
     @precondition(lambda self: self.usable("client"))

@@ -21,7 +21,7 @@ SECONDS = 110
 
 # A server that has so much to do is slow in everything.
 PATIENT = Timeouts(
-    connect=SECONDS, write=SECONDS, response=SECONDS, silence=SECONDS, goodbye=SECONDS
+    connect=SECONDS, write=SECONDS, read=SECONDS, stream_idle=SECONDS, cancel=SECONDS
 )
 
 # By this header the app counts a client's event streams, see `gradio_app.py`.

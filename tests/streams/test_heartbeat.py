@@ -211,7 +211,7 @@ async def test_silent_one_is_opened_again(
 ) -> None:
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Silence(), times=1)
-    async with opened(memory_app, timeouts=Timeouts(silence=20)) as client:
+    async with opened(memory_app, timeouts=Timeouts(stream_idle=20)) as client:
         # The silent one holds up no call, and ends with the client.
         assert await client.predict(api_name="/bump") == 1
         assert trio.current_time() < 20
@@ -224,7 +224,7 @@ async def test_silent_one_does_not_hold_up_the_end(
 ) -> None:
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Silence(handled=False))
-    async with opened(memory_app, timeouts=Timeouts(silence=None, response=None)) as client:
+    async with opened(memory_app, timeouts=Timeouts(stream_idle=None, read=None)) as client:
         assert await client.predict(api_name="/bump") == 1
     assert trio.current_time() < 20
 

@@ -275,8 +275,8 @@ class HTTP:
         elif form is not None:
             own |= {"content-type": "application/x-www-form-urlencoded"}
             body = urlencode(form).encode()
-        with self.mapped_errors(what, f"no answer within {self.timeouts.response} s"):
-            read = None if endless else self.timeouts.response
+        with self.mapped_errors(what, f"no answer within {self.timeouts.read} s"):
+            read = None if endless else self.timeouts.read
             answer = await self._send(method, self._url(path, root=root), own, body, read)
             return await self._answer(what, answer, broken_from=500)
 
@@ -318,7 +318,7 @@ class HTTP:
             body: An object with ``__anext__``, and not an async generator: httpx leaves off in
                 the middle of it when it fails or is cancelled.  ``headers`` tells its length.
         """
-        request = self._build(method, url, headers, timeout=self._timeout(self.timeouts.response))
+        request = self._build(method, url, headers, timeout=self._timeout(self.timeouts.read))
         if body is not None:
             request.stream = body_stream()(lambda: body)
         return await self._client.send(request, stream=True, follow_redirects=False)
@@ -368,9 +368,11 @@ class HTTP:
             ProtocolError: An event is too large.
         """
         what = what or f"GET {path.partition('?')[0]}"
-        with self.mapped_errors(what, f"the event stream was silent for {self.timeouts.silence} s"):
+        with self.mapped_errors(
+            what, f"the event stream was silent for {self.timeouts.stream_idle} s"
+        ):
             answer = await self._send(
-                "GET", self._url(path), _LISTENING, None, self.timeouts.silence
+                "GET", self._url(path), _LISTENING, None, self.timeouts.stream_idle
             )
             try:
                 kind = answer.header("content-type") or ""

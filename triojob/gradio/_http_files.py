@@ -39,7 +39,7 @@ async def send_file(
         {"transfer-encoding": "chunked"} if length is None else {"content-length": str(length)}
     )
     what = f"POST {path}"
-    with http.mapped_errors(what, f"no answer within {http.timeouts.response} s"):
+    with http.mapped_errors(what, f"no answer within {http.timeouts.read} s"):
         headers = {"content-type": content_type, **framing}
         response = await http.exchange("POST", http._url(path), headers, parts)
         # A server that refuses may have answered before it read all of the body.
@@ -66,7 +66,7 @@ async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Downloa
 
     what = f"GET {url.removeprefix(http._base).partition('?')[0]}"
     try:
-        with http.mapped_errors(what, f"no answer within {http.timeouts.response} s"):
+        with http.mapped_errors(what, f"no answer within {http.timeouts.read} s"):
             # Ranges and sizes are of what is sent: let that be the file itself.
             wanted = {"accept-encoding": "identity", **headers}
             response = await http.exchange("GET", url, wanted)
@@ -111,7 +111,7 @@ class Download:
             ConnectionTimeout, ConnectionLost: The network failed, or the answer broke off.
         """
         http = self._http
-        with http.mapped_errors(self._what, f"nothing came for {http.timeouts.response} s"):
+        with http.mapped_errors(self._what, f"nothing came for {http.timeouts.read} s"):
             # By hand, as a loop that is left would leave httpx's nested generators unfinished.
             while True:
                 try:

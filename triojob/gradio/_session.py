@@ -236,7 +236,7 @@ class Hub:
             await self.wait_idle()
         for delivery in self.joins:
             assert delivery.join_scope is not None
-            delivery.join_scope.deadline = trio.current_time() + self.timeouts.goodbye
+            delivery.join_scope.deadline = trio.current_time() + self.timeouts.cancel
 
     async def wait_for_place(self, number: int) -> None:
         """Wait for a place in the budget of streams: the call with the lowest number is next."""
@@ -715,7 +715,7 @@ class Session:
             # Before Gradio 6.14 a cancellation leaves a waiting call in the queue.
             # What does take it out is that the session's stream breaks before.
             self._reader.cancel()
-            with trio.move_on_after(min(_NOTICE, self._hub.timeouts.goodbye), shield=True):
+            with trio.move_on_after(min(_NOTICE, self._hub.timeouts.cancel), shield=True):
                 await trio.sleep_forever()
         for call in calls:
             await self._post_cancel(call)
@@ -746,7 +746,7 @@ class Session:
         )
 
     async def _say_goodbye(self, call: Delivery, goodbye: Awaitable[None]) -> None:
-        hub, seconds, since = self._hub, self._hub.timeouts.goodbye, trio.current_time()
+        hub, seconds, since = self._hub, self._hub.timeouts.cancel, trio.current_time()
         with trio.CancelScope(shield=True):
             # However many wait here for their turn: a server that answers hears of each.
             await hub.parting.acquire_on_behalf_of(call)

@@ -408,9 +408,9 @@ def _timeouts(timeout: Any) -> Timeouts:
     return Timeouts(
         connect=times.connect,
         write=times.write,
-        response=times.read,
+        read=times.read,
         # A server is silent for 15 s at a time while all is well, so no bound may be below that.
-        silence=None if times.read is None else max(times.read, usual.silence or 0),
+        stream_idle=None if times.read is None else max(times.read, usual.stream_idle or 0),
     )
 
 

@@ -158,7 +158,7 @@ class CallSocket(CallDriver):
         answered: set[str] = set()
         while not conversation.ended():
             await self._answer(socket, conversation, answered)
-        with trio.move_on_after(self._http.timeouts.goodbye):
+        with trio.move_on_after(self._http.timeouts.cancel):
             await socket.aclose()
 
     async def _answer(
@@ -187,9 +187,9 @@ class CallSocket(CallDriver):
         """
         times = self._http.timeouts
         while True:
-            with trio.move_on_after(_seconds(times.silence)):
+            with trio.move_on_after(_seconds(times.stream_idle)):
                 return await socket.get_message()
-            with trio.move_on_after(_seconds(times.response)):
+            with trio.move_on_after(_seconds(times.read)):
                 await socket.ping()
                 continue
             raise ConnectionTimeout(f"{name}: the server has gone silent")
