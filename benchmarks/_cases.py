@@ -10,7 +10,7 @@ MIB = 2**20
 
 # Labels of clients, as reports show them.
 TRIOJOB, SESSION = "triojob", "triojob, one session"
-WIDE = "triojob, one session, max_requests=5000"
+WIDE = "triojob, one session, requests=5000"
 LIVE, LAST, EVERY = "triojob", "triojob, last only", "triojob, all kept"
 SYNC = "triojob.sync"
 GRADIO, GRADIO_WIDE = "gradio_client", "gradio_client, max_workers=1000"
@@ -61,7 +61,7 @@ class Case:
 PROGRAMS = {
     TRIOJOB: Rival(TRIOJOB, "triojob_client"),
     SESSION: Rival(SESSION, "triojob_client", {"session": True}),
-    WIDE: Rival(WIDE, "triojob_client", {"session": True, "max_requests": 5000}),
+    WIDE: Rival(WIDE, "triojob_client", {"session": True, "requests": 5000}),
     SYNC: Rival(SYNC, "triojob_sync"),
     GRADIO: Rival(GRADIO, "gradio_client_"),
     GRADIO_WIDE: Rival(GRADIO_WIDE, "gradio_client_", {"max_workers": 1000}),

@@ -260,7 +260,7 @@ async def soak(
         assert TIMES.read is not None
         await trio.sleep(TIMES.read + TIMES.cancel + 3)
         shown = repr(client)
-        if f"0/{client.max_streams} streams" not in shown or "0 jobs" not in shown:
+        if f"0/{client.limits.streams} streams" not in shown or "0 jobs" not in shown:
             made.wrong.append(f"left: {shown}")
     assert made is not None
     gc.collect()

@@ -50,6 +50,7 @@ from triojob import (
     JobIterator,
     JobNotDone,
     JobTimeout,
+    Limits,
     LogMessage,
     MissingExtra,
     NoReplica,
@@ -350,7 +351,7 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         assert_type(client.src, str)
         assert_type(client.version, str)
         assert_type(client.protocol, str)
-        assert_type(client.max_streams, int)
+        assert_type(client.limits.streams, int | None)
         assert_type(client.jobs, tuple[Job[Any], ...])
         assert_type(client.cancel_scope, trio.CancelScope)
         assert_type(client.view_api(), str)
@@ -399,8 +400,7 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         cookies={"cookie": "value"},
         verify=context,
         timeouts=Timeouts(connect=5, write=None, read=30.5, stream_idle=None, cancel=1),
-        max_streams=10,
-        max_message_size=2**20,
+        limits=Limits(streams=10, message_size=2**20),
         validate=False,
         limit=4,
         history=10,
@@ -445,9 +445,11 @@ async def files(client: Client, path: os.PathLike[str], file: File) -> None:
     async for part in file.follow():
         assert_type(part, bytes)
     Client(
-        "http://app", download_files=False, max_file_download=None, max_transfers=2, max_requests=9
+        "http://app",
+        download_files=False,
+        limits=Limits(download_size=None, transfers=2, requests=9),
     )
-    Client("http://app", download_files=path, max_file_download=2**20)
+    Client("http://app", download_files=path, limits=Limits(download_size=2**20))
     Client("http://app", download_files="folder")
 
 

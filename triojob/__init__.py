@@ -62,7 +62,7 @@ from ._messages import (
 from ._reporter import report as report
 from ._results import ResultIterator as ResultIterator
 from ._retry import Retry as Retry
-from ._settings import Timeouts as Timeouts
+from ._settings import Limits as Limits, Timeouts as Timeouts
 from ._version import __version__ as __version__
 from .gradio._client import (
     Client as Client,

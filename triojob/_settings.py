@@ -1,4 +1,4 @@
-"""Settings that are values of their own."""
+"""Settings that are values of their own: `Timeouts` and `Limits`."""
 
 from __future__ import annotations
 
@@ -37,4 +37,41 @@ class Timeouts:
             if endless or not isinstance(value, (int, float)) or not value >= 0:
                 raise ValueError(
                     f"Timeouts.{field.name} must be a number of seconds, not {value!r}"
+                )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a client does at once, and how much it takes from a server.
+
+    Raises:
+        ValueError: One is not a number, or under 1.
+    """
+
+    streams: int | None = None
+    """Event streams that are open at once.
+    None for 256, or fewer where the process may open fewer files; 32 over your own
+    ``http_client``."""
+    requests: int = 48
+    """Short requests that are in flight at once, those that make calls above all.
+    Each has a connection."""
+    transfers: int | None = None
+    """Files that are in flight at once, up and down together.
+    None for 8, or 4 over your own ``http_client``."""
+    message_size: int = 64 * 2**20
+    """Bytes of one message or response of the server."""
+    download_size: int | None = 4 * 2**30
+    """Bytes of files that one call downloads by itself, and of one file that a `File` downloads.
+    None for no bound: then a server can fill the disk."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None and field.default is None:
+                continue
+            if value is None and field.name == "download_size":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"Limits.{field.name} must be a whole number from 1 up, not {value!r}"
                 )

@@ -19,7 +19,7 @@ from typing import Any
 
 import trio
 
-from triojob import Client, ClientSession, File, Job, JobCancelled, JobGroup, handle_file
+from triojob import Client, ClientSession, File, Job, JobCancelled, JobGroup, Limits, handle_file
 
 from ._floor import in_trio
 from ._measure import Meter, ends_well, main
@@ -29,10 +29,10 @@ Result = dict[str, Any]
 
 @asynccontextmanager
 async def opened(
-    url: str, *, session: bool, **options: Any
+    url: str, *, session: bool, **limits: int
 ) -> AsyncGenerator[Client | ClientSession, None]:
     """Open a client, and a session of it if that is what is measured."""
-    async with Client(url, **options) as client:
+    async with Client(url, limits=Limits(**limits)) as client:
         if not session:
             yield client
             return
@@ -71,10 +71,10 @@ async def sequential(url: str, calls: int, *, session: bool = False) -> Result:
 
 
 async def many(
-    url: str, calls: int, *, fn: str = "echo", session: bool = False, **options: Any
+    url: str, calls: int, *, fn: str = "echo", session: bool = False, **limits: int
 ) -> Result:
     """Make all calls at once, as jobs."""
-    async with opened(url, session=session, **options) as client:
+    async with opened(url, session=session, **limits) as client:
         endpoint = client.endpoint(f"/{fn}")
         if fn == "echo":
             await endpoint("warm")

@@ -16,7 +16,7 @@ import trio.testing
 from tests.core.support import tasks_living
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import Client, ClientSession, Endpoint, Job, JobCancelled, JobGroup, Status
+from triojob import Client, ClientSession, Endpoint, Job, JobCancelled, JobGroup, Limits, Status
 from triojob.testing.components import state
 
 SECONDS = 100_000
@@ -39,13 +39,13 @@ MINE, OTHER = "mine", "other"
 
 
 def pool(
-    server: ScriptedServer, *, max_streams: int, keep_alive: bool = True
+    server: ScriptedServer, *, streams: int, keep_alive: bool = True
 ) -> httpx.AsyncHTTPTransport:
     """Make a transport whose pool has exactly as many places as triojob asks for.
 
     Its connections don't grow old: httpcore would judge that by the real clock.
     """
-    places = max_streams + SPARE
+    places = streams + SPARE
     limits = httpx.Limits(
         max_connections=places,
         max_keepalive_connections=places if keep_alive else 0,
@@ -55,11 +55,11 @@ def pool(
 
 
 def new_client(
-    server: ScriptedServer, *, max_streams: int = 100, keep_alive: bool = True, **options: Any
+    server: ScriptedServer, *, streams: int = 100, keep_alive: bool = True, **options: Any
 ) -> Client:
     """Make a client of a server in memory."""
-    transport = pool(server, max_streams=max_streams, keep_alive=keep_alive)
-    return Client(server.url, transport=transport, max_streams=max_streams, **options)
+    transport = pool(server, streams=streams, keep_alive=keep_alive)
+    return Client(server.url, transport=transport, limits=Limits(streams=streams), **options)
 
 
 @asynccontextmanager
@@ -89,7 +89,7 @@ async def assert_idle(server: ScriptedServer, client: Client) -> None:
     """Show that no place for a stream is taken any more, and that the client still works."""
     await server.settled()
     await trio.testing.wait_all_tasks_blocked()
-    assert f" 0/{client.max_streams} streams" in repr(client)
+    assert f" 0/{client.limits.streams} streams" in repr(client)
     assert await client.predict("again", api_name="/echo") == "again"
 
 

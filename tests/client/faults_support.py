@@ -70,7 +70,7 @@ async def assert_idle(client: Client, server: ScriptedServer) -> None:
     # The longest that can be under way: a held cancellation, whose call was never answered.
     await trio.sleep(TIMES.read + TIMES.cancel + 5)
     await trio.testing.wait_all_tasks_blocked()
-    assert f"0 jobs, 0/{client.max_streams} streams" in repr(client)
+    assert f"0 jobs, 0/{client.limits.streams} streams" in repr(client)
     assert server.open_streams == 0
     hub = client._hub
     assert hub is not None

@@ -18,7 +18,7 @@ import trio.testing
 
 from tests.servers.faults import Delay, Hold
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import Client, Timeouts
+from triojob import Client, Limits, Timeouts
 from triojob.testing.components import number
 
 from .cancelling_support import SHORT_REQUESTS, SPARE, nothing_left, pool
@@ -209,10 +209,10 @@ async def test_all_places_are_left_after_much_cancelling(
     add_functions(memory_app, trio.Event())
     # Of the same few lengths as the calls, so that ends and cancellations come together.
     times = [0, 1, 2, 3]
-    transport = CountingTransport(pool(memory_app, max_streams=STREAMS, keep_alive=keep_alive))
+    transport = CountingTransport(pool(memory_app, streams=STREAMS, keep_alive=keep_alive))
     async with (
         nothing_left(memory_app),
-        Client(memory_app.url, transport=transport, max_streams=STREAMS) as client,
+        Client(memory_app.url, transport=transport, limits=Limits(streams=STREAMS)) as client,
     ):
         await fill_all_places(memory_app, client, settle)
         for method, path in [("POST", "/queue/join"), ("GET", "/queue/data"), ("POST", "/cancel")]:
@@ -238,7 +238,9 @@ async def test_all_places_are_left_after_much_cancelling_on_sockets(
     with trio.fail_after(110):
         # On a busy machine a goodbye takes as long as it takes.
         timeouts = Timeouts(cancel=100)
-        async with Client(scripted.url, max_streams=STREAMS, timeouts=timeouts) as client:
+        async with Client(
+            scripted.url, limits=Limits(streams=STREAMS), timeouts=timeouts
+        ) as client:
             await fill_all_places(scripted, client, settle)
             await churn(client, random.Random(1), times)
             await fill_all_places(scripted, client, settle)

@@ -128,7 +128,10 @@ async def test_the_place_of_a_stream_is_free_again_after_a_goodbyes_time(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, deafness: Deafness
 ) -> None:
     add_functions(memory_app, trio.Event())
-    async with nothing_left(memory_app), deaf_client(memory_app, max_streams=1) as client:
+    async with (
+        nothing_left(memory_app),
+        deaf_client(memory_app, streams=1) as client,
+    ):
         job = client.submit(MINE, api_name="/ticks")
         await trio.sleep(0.5)
         deafness(memory_app)

@@ -44,7 +44,7 @@ def moment(
     return add
 
 
-@moment(Status.STARTING, None, None, max_streams=1)
+@moment(Status.STARTING, None, None, streams=1)
 async def waiting_for_a_stream(stage: Stage) -> None:
     await stage.occupy("/held")
 

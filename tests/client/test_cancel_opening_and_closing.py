@@ -254,7 +254,7 @@ async def test_it_ends_the_calls_before_anything_else(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, cancelled: bool
 ) -> None:
     add_functions(memory_app, trio.Event())
-    async with opened(memory_app, max_streams=1) as client, JobGroup() as group:
+    async with opened(memory_app, streams=1) as client, JobGroup() as group:
         jobs = [group.submit(client.endpoint("/held"), MINE) for _ in range(3)]
         await wait_all_tasks_blocked()
         assert client._hub is not None

@@ -177,7 +177,7 @@ def test_any_schedule_ends_each_call_once_and_cancels_no_other(
             server.eager = eager
             for (method, path), delay in latencies.items():
                 server.fault(method, path, Delay(delay, handled=delay % 2 == 0))
-            client = new_client(server, max_streams=max_streams, timeouts=Timeouts(cancel=1000))
+            client = new_client(server, streams=max_streams, timeouts=Timeouts(cancel=1000))
             async with nothing_left(server), client:
                 await run_schedule(server, client, schedule, ends)
                 await trio.sleep(100)  # goodbyes take their time, too

@@ -89,7 +89,7 @@ async def test_a_job_cancelled_at_any_step(
             await job.wait()
             await sibling.result()
             await check(app, job)
-            assert f" 0/{client.max_streams} streams" in repr(client)
+            assert f" 0/{client.limits.streams} streams" in repr(client)
 
 
 @each_surface
@@ -115,7 +115,7 @@ async def test_a_plain_call_cancelled_at_any_step(
             await app.settled()
             await wait_all_tasks_blocked()
             assert len(app.cancels) <= scope.cancelled_caught
-            assert f" 0/{client.max_streams} streams" in repr(client)
+            assert f" 0/{client.limits.streams} streams" in repr(client)
             app.cancels.clear()
 
 
@@ -133,7 +133,7 @@ async def test_a_session_that_ends_at_any_step_ends_the_calls_from_around_it(
                 for job in jobs:
                     await job.wait()
             await check(app, *jobs)
-            assert f" 0/{client.max_streams} streams" in repr(client)
+            assert f" 0/{client.limits.streams} streams" in repr(client)
 
 
 @pytest.mark.parametrize("api_name", ["/held", "/kept"])

@@ -26,6 +26,7 @@ from tests.servers.scripted import ScriptedServer
 from triojob import (
     ConnectionLost,
     ConnectionTimeout,
+    Limits,
     ProtocolError,
     TriojobError,
 )
@@ -65,7 +66,7 @@ async def test_a_damaged_answer_ends_its_call(
 ) -> None:
     add_endpoints(memory_app)
     wire = Wire(memory_app, "POST /queue/join", damage)
-    async with riding(memory_app, ride, max_message_size=50_000) as calls:
+    async with riding(memory_app, ride, limits=Limits(message_size=50_000)) as calls:
         now = trio.current_time()
         errors = await failures(calls.start(api_name="/story"))
         assert kinds(errors) == {kind}

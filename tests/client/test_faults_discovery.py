@@ -30,6 +30,7 @@ from triojob import (
     ConnectionLost,
     ConnectionTimeout,
     GroupClosed,
+    Limits,
     ProtocolError,
     ServerStopped,
     TooManyRequests,
@@ -224,7 +225,7 @@ async def test_a_description_that_makes_no_sense_is_a_protocol_error(
 ) -> None:
     options = set_up(memory_app, path)
     memory_app.fault("GET", path, answer)
-    error = await error_on_entering(memory_app, max_message_size=50_000, **options)
+    error = await error_on_entering(memory_app, limits=Limits(message_size=50_000), **options)
     assert type(error) is kind
     await assert_works(memory_app, **options)
 
@@ -300,7 +301,7 @@ async def test_a_damaged_answer_is_told_of(
     options = set_up(memory_app, path)
     wire = Wire(memory_app, f"{METHODS[path]} {path}", damage)
     now = trio.current_time()
-    error = await error_on_entering(memory_app, max_message_size=50_000, **options)
+    error = await error_on_entering(memory_app, limits=Limits(message_size=50_000), **options)
     assert type(error) is kind
     assert trio.current_time() <= now + TIMES.read
     wire.broken = False

@@ -16,7 +16,7 @@ from tests.client.faults_support import (
 )
 from tests.client.sessions_support import hashes
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import ConnectionLost, ProtocolError, ServerStopped
+from triojob import ConnectionLost, Limits, ProtocolError, ServerStopped
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -149,11 +149,11 @@ async def test_an_event_that_never_ends_is_given_up_where_it_is_too_large(
             sent += 1
             await trio.sleep(1)
 
-    async with riding(memory_app, ride, max_message_size=50_000) as calls:
+    async with riding(memory_app, ride, limits=Limits(message_size=50_000)) as calls:
         now = trio.current_time()
         errors = await failures([calls.surface.submit(api_name="/flood")])
         assert kinds(errors) == {ProtocolError}
-        assert "more than 50000 bytes (max_message_size=" in str(errors[0])
+        assert "more than 50000 bytes (Limits.message_size" in str(errors[0])
         assert len(str(errors[0])) < 400
         assert trio.current_time() <= now + 52
         await calls.assert_goes_on()
@@ -165,7 +165,7 @@ async def test_a_message_may_be_as_large_as_is_allowed(
     memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
 ) -> None:
     add_endpoints(memory_app)
-    async with riding(memory_app, ride, max_message_size=50_000) as calls:
+    async with riding(memory_app, ride, limits=Limits(message_size=50_000)) as calls:
         text = "x" * 49_000
         jobs = calls.start(text, api_name="/echo")
         assert [await job.result() for job in jobs] == [text] * calls.count

@@ -27,7 +27,7 @@ from tests.client.faults_support import (
 from tests.client.sessions_support import hashes
 from tests.servers.faults import Answer, Delay, Fault, Lose, Silence
 from tests.servers.scripted import ScriptedServer
-from triojob import Client, JobCancelled
+from triojob import Client, JobCancelled, Limits
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -158,7 +158,7 @@ async def test_a_damaged_answer_to_a_goodbye_holds_nobody_up(
 ) -> None:
     add_endpoints(memory_app)
     wire = Wire(memory_app, "POST /cancel", damage)
-    async with riding(memory_app, ride, max_message_size=50_000) as calls:
+    async with riding(memory_app, ride, limits=Limits(message_size=50_000)) as calls:
         await cancel_all(await calls.under_way())
         await trio.sleep(calls.count * TIMES.cancel + 1)
         assert len(caplog.messages) == calls.count

@@ -24,6 +24,7 @@ from triojob import (
     AuthenticationError,
     ConnectionFailed,
     ConnectionLost,
+    Limits,
     ProtocolError,
     QueueFull,
     ServerStopped,
@@ -290,7 +291,10 @@ async def test_a_session_with_an_event_of_no_name_keeps_no_place_from_others(
 ) -> None:
     # The server never closes the stream of such a session: the event stays pending there.
     add_endpoints(memory_app)
-    async with clean_client(memory_app, max_streams=1) as client, client.session() as session:
+    async with (
+        clean_client(memory_app, limits=Limits(streams=1)) as client,
+        client.session() as session,
+    ):
         memory_app.fault("POST", "/queue/join", Lose(), times=1)
         await failures([session.submit(api_name="/story")])
         assert await session.predict("x", api_name="/echo") == "x"

@@ -34,6 +34,7 @@ from triojob import (
     ConnectionFailed,
     ConnectionLost,
     ConnectionTimeout,
+    Limits,
     ProtocolError,
     QueueFull,
     ServerStopped,
@@ -222,7 +223,7 @@ async def test_a_damaged_stream_fails_all_that_wait_for_it(
 ) -> None:
     add_endpoints(memory_app)
     wire = Wire(memory_app, "GET /queue/data", damage)
-    async with riding(memory_app, ride, max_message_size=50_000) as calls:
+    async with riding(memory_app, ride, limits=Limits(message_size=50_000)) as calls:
         now = trio.current_time()
         assert kinds(await failures(calls.start(api_name="/story"))) == {kind}
         assert trio.current_time() <= now + TIMES.stream_idle

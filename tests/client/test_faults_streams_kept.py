@@ -10,6 +10,7 @@ from tests.client.faults_support import add_endpoints, clean_client, failures
 from tests.client.sessions_support import add_sleeper
 from tests.servers.faults import Answer, Hold, HoldFrame, Lose
 from tests.servers.scripted import ScriptedServer
+from triojob import Limits
 
 LINGER = 1.0
 FULL = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})
@@ -67,7 +68,10 @@ async def test_so_it_is_if_another_call_of_the_function_went_on(
 ) -> None:
     add_endpoints(memory_app)
     add_sleeper(memory_app)
-    async with clean_client(memory_app, max_streams=1) as client, client.session() as session:
+    async with (
+        clean_client(memory_app, limits=Limits(streams=1)) as client,
+        client.session() as session,
+    ):
         first = session.submit(5, api_name="/sleep")
         await wait_all_tasks_blocked()
         for fault in (Lose(), FULL):

@@ -14,6 +14,7 @@ from triojob import (
     Client,
     ConnectionLost,
     JobGroup,
+    Limits,
     ProtocolError,
     QueueFull,
     Status,
@@ -75,7 +76,7 @@ async def test_no_more_calls_seem_to_be_under_way_than_there_are_streams(
     memory_app: ScriptedServer,
 ) -> None:
     memory_app.app.add("echo", inputs=["a"])
-    async with opened(memory_app, max_streams=2) as client:
+    async with opened(memory_app, limits=Limits(streams=2)) as client:
         jobs = [client.submit("a", api_name="/echo") for _ in range(100)]
         while not all(job.done for job in jobs):
             codes = [job.status().code for job in jobs if not job.done]
@@ -157,7 +158,7 @@ async def test_a_refused_call_needs_no_stream_and_spoils_no_session(
     add_sleeper(memory_app)
     memory_app.fault("POST", "/queue/join", Answer(503, {"detail": "Queue is full."}), times=3)
     # With one place for a stream, one that was not given back would be missed.
-    async with opened(memory_app, max_streams=1) as client:
+    async with opened(memory_app, limits=Limits(streams=1)) as client:
         for _ in range(3):
             with pytest.raises(QueueFull):
                 await client.predict(1, api_name="/sleep")

@@ -1,4 +1,4 @@
-"""`max_streams`: calls over the budget of event streams wait on this side, visibly and in order."""
+"""`Limits.streams`: calls over the budget of streams wait on this side, visibly and in order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.client.sessions_support import (
 )
 from tests.servers.faults import Cut, Hold
 from tests.servers.scripted import ScriptedServer
-from triojob import ConnectionLost, Job, JobGroup
+from triojob import ConnectionLost, Job, JobGroup, Limits
 
 
 def codes(jobs: list[Job[Any]]) -> list[str]:
@@ -30,7 +30,7 @@ async def test_jobs_over_the_budget_are_starting_and_all_finish(
     autojump_clock: MockClock, memory_app: ScriptedServer
 ) -> None:
     add_sleeper(memory_app)
-    async with opened(memory_app, max_streams=3) as client:
+    async with opened(memory_app, limits=Limits(streams=3)) as client:
         jobs = [client.submit(n, api_name="/sleep") for n in range(1, 11)]
         await wait_all_tasks_blocked()
         assert sorted(codes(jobs)) == ["PROCESSING"] * 3 + ["STARTING"] * 7
@@ -45,7 +45,10 @@ async def test_plain_calls_keep_to_the_budget_too(
     autojump_clock: MockClock, memory_app: ScriptedServer
 ) -> None:
     add_sleeper(memory_app)
-    async with opened(memory_app, max_streams=2) as client, trio.open_nursery() as nursery:
+    async with (
+        opened(memory_app, limits=Limits(streams=2)) as client,
+        trio.open_nursery() as nursery,
+    ):
         for _ in range(7):
             nursery.start_soon(client.endpoint("/sleep"), 1)
     assert memory_app.max_open_streams == 2
@@ -58,7 +61,7 @@ async def test_jobs_over_the_budget_are_served_in_the_order_of_submission(
     add_sleeper(memory_app)
     for _ in range(ROUNDS):
         before = len(memory_app.joins)
-        async with opened(memory_app, max_streams=1) as client:
+        async with opened(memory_app, limits=Limits(streams=1)) as client:
             for number in range(4):
                 client.submit(number, api_name="/sleep")
         assert [join["data"] for join in memory_app.joins[before:]] == [[0], [1], [2], [3]]
@@ -68,7 +71,7 @@ async def test_jobs_submitted_one_after_the_other_are_served_in_that_order(
     autojump_clock: MockClock, memory_app: ScriptedServer
 ) -> None:
     add_sleeper(memory_app)
-    async with opened(memory_app, max_streams=1) as client:
+    async with opened(memory_app, limits=Limits(streams=1)) as client:
         for number in range(6):
             client.submit(number, api_name="/sleep")
             await wait_all_tasks_blocked()
@@ -79,7 +82,7 @@ async def test_one_that_is_cancelled_while_it_waits_frees_nothing(
     autojump_clock: MockClock, memory_app: ScriptedServer
 ) -> None:
     add_sleeper(memory_app)
-    async with opened(memory_app, max_streams=1) as client:
+    async with opened(memory_app, limits=Limits(streams=1)) as client:
         first = client.submit(100, api_name="/sleep")
         await wait_all_tasks_blocked()
         waiting = [client.submit(n, api_name="/sleep") for n in range(1, 6)]
@@ -104,7 +107,7 @@ async def test_one_that_is_cancelled_while_it_runs_gives_its_place_to_the_next(
     autojump_clock: MockClock, memory_app: ScriptedServer
 ) -> None:
     add_sleeper(memory_app)
-    async with opened(memory_app, max_streams=1) as client:
+    async with opened(memory_app, limits=Limits(streams=1)) as client:
         first = client.submit(10**9, api_name="/sleep")
         await wait_all_tasks_blocked()
         others = [client.submit(n, api_name="/sleep") for n in (1, 2)]
@@ -122,7 +125,7 @@ async def test_a_cancelled_call_holds_its_place_until_the_server_has_been_told(
     add_sleeper(memory_app)
     answer = trio.Event()
     memory_app.fault("POST", "/cancel", Hold(answer, handled=False))
-    async with opened(memory_app, max_streams=1) as client:
+    async with opened(memory_app, limits=Limits(streams=1)) as client:
         first = client.submit(10**9, api_name="/sleep")
         await wait_all_tasks_blocked()
         second = client.submit(1, api_name="/sleep")
@@ -142,7 +145,7 @@ async def test_a_broken_stream_gives_its_place_to_the_next(
 ) -> None:
     add_sleeper(memory_app)
     memory_app.fault("GET", "/queue/data", Cut(100), times=3)
-    async with opened(memory_app, max_streams=1) as client:
+    async with opened(memory_app, limits=Limits(streams=1)) as client:
         for _ in range(3):
             with pytest.raises(ConnectionLost):
                 await client.predict(1, api_name="/sleep")
@@ -153,7 +156,7 @@ async def test_the_calls_of_a_session_need_one_place(
     autojump_clock: MockClock, memory_app: ScriptedServer
 ) -> None:
     add_sleeper(memory_app)
-    async with opened(memory_app, max_streams=1) as client, client.session() as session:
+    async with opened(memory_app, limits=Limits(streams=1)) as client, client.session() as session:
         inside = [session.submit(n, api_name="/sleep") for n in (5, 6, 7)]
         await wait_all_tasks_blocked()
         assert codes(inside) == ["PROCESSING"] * 3
@@ -172,7 +175,7 @@ async def test_a_sessions_calls_wait_for_its_one_place(
 ) -> None:
     add_sleeper(memory_app)
     streams = Streams(memory_app)
-    async with opened(memory_app, max_streams=1) as client, client.session() as session:
+    async with opened(memory_app, limits=Limits(streams=1)) as client, client.session() as session:
         lane = client.submit(50, api_name="/sleep")
         await wait_all_tasks_blocked()
         inside = [session.submit(n, api_name="/sleep") for n in (5, 6, 7)]
@@ -191,7 +194,7 @@ async def test_the_clients_own_session_needs_a_place_too(
 ) -> None:
     add_sleeper(memory_app)
     add_notebook(memory_app, "note", "remark", seconds=5)
-    async with opened(memory_app, max_streams=1) as client:
+    async with opened(memory_app, limits=Limits(streams=1)) as client:
         stateful = [client.submit("a", api_name=name) for name in ("/note", "/remark")]
         await wait_all_tasks_blocked()
         lane = client.submit(1, api_name="/sleep")
@@ -207,7 +210,7 @@ async def test_limit_and_budget_go_together(
     autojump_clock: MockClock, memory_app: ScriptedServer, limit: int
 ) -> None:
     add_sleeper(memory_app)
-    async with opened(memory_app, max_streams=3) as client:
+    async with opened(memory_app, limits=Limits(streams=3)) as client:
         async with JobGroup(limit=limit) as group:
             jobs = [group.submit(client.endpoint("/sleep"), 1) for _ in range(10)]
             await wait_all_tasks_blocked()
@@ -220,7 +223,7 @@ async def test_the_wait_for_a_place_can_be_bounded_by_the_caller(
     autojump_clock: MockClock, memory_app: ScriptedServer
 ) -> None:
     add_sleeper(memory_app)
-    async with opened(memory_app, max_streams=1) as client:
+    async with opened(memory_app, limits=Limits(streams=1)) as client:
         first = client.submit(100, api_name="/sleep")
         await wait_all_tasks_blocked()
         with trio.move_on_after(5) as scope:

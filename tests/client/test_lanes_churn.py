@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from tests.client.sessions_support import Streams, add_notebook, add_sleeper, opened, quiet
 from tests.servers.faults import Cut
 from tests.servers.scripted import Event, GradioError, ScriptedServer
-from triojob import Client, ClientSession, ConnectionLost, Job, JobCancelled, JobGroup
+from triojob import Client, ClientSession, ConnectionLost, Job, JobCancelled, JobGroup, Limits
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -70,7 +70,7 @@ async def test_streams_are_one_to_a_session_and_within_the_budget(
 ) -> None:
     add_app(memory_app)
     streams = Streams(memory_app)
-    async with opened(memory_app, max_streams=BUDGET) as client:
+    async with opened(memory_app, limits=Limits(streams=BUDGET)) as client:
         jobs = await churn(client, seed)
         assert len(jobs) == CALLS
         assert not any(isinstance(job.exception(), ConnectionLost) for job in jobs)
@@ -96,7 +96,7 @@ async def test_so_they_are_when_streams_break(
     for _ in range(6):
         memory_app.fault("GET", "/queue/data", Cut(chance.randrange(600)), times=1)
         memory_app.fault("GET", "/queue/data", times=chance.randrange(1, 3))
-    async with opened(memory_app, max_streams=BUDGET) as client:
+    async with opened(memory_app, limits=Limits(streams=BUDGET)) as client:
         jobs = await churn(client, seed)
         lost = [job for job in jobs if isinstance(job.exception(), ConnectionLost)]
         assert 1 <= len(lost) < CALLS

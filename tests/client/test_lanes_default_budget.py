@@ -8,7 +8,7 @@ import sys
 import httpx
 import pytest
 
-from triojob import Client
+from triojob import Client, Limits
 
 resource = pytest.importorskip("resource", reason="a limit of descriptors is a thing of Unix")
 
@@ -22,22 +22,22 @@ def test_the_default_budget_leaves_descriptors_to_the_program(
     monkeypatch: pytest.MonkeyPatch, soft: int, streams: int
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, 10**6))
-    assert Client(URL).max_streams == streams
+    assert Client(URL).limits.streams == streams
 
 
 def test_where_descriptors_have_no_limit_the_budget_is_256(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
-    assert Client(URL).max_streams == 256
+    assert Client(URL).limits.streams == 256
 
 
 def test_where_there_is_no_such_limit_the_budget_is_256(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resource", None)
-    assert Client(URL).max_streams == 256
+    assert Client(URL).limits.streams == 256
 
 
 def test_the_budget_can_be_set_whatever_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (100, 100))
-    assert Client(URL, max_streams=1000).max_streams == 1000
+    assert Client(URL, limits=Limits(streams=1000)).limits.streams == 1000
 
 
 @pytest.mark.parametrize("soft, streams", [(10**6, 32), (150, 11)])
@@ -46,13 +46,13 @@ def test_for_ones_own_http_client_the_default_budget_is_smaller(
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, 10**6))
     client = Client(URL, http_client=httpx.AsyncClient())
-    assert client.max_streams == streams
+    assert client.limits.streams == streams
 
 
 @pytest.mark.parametrize("streams", [0, -1])
 def test_a_budget_of_nothing_is_refused(streams: int) -> None:
-    with pytest.raises(ValueError, match="max_streams must be 1 or more"):
-        Client(URL, max_streams=streams)
+    with pytest.raises(ValueError, match=r"Limits\.streams must be a whole number from 1 up"):
+        Client(URL, limits=Limits(streams=streams))
 
 
 def test_a_process_that_may_open_few_files_has_a_small_budget() -> None:
@@ -62,7 +62,7 @@ from triojob import Client
 
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (180, hard))
-print(Client({URL!r}).max_streams)
+print(Client({URL!r}).limits.streams)
 """
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

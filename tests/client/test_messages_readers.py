@@ -19,7 +19,7 @@ from tests.client.sessions_support import (
     story,
 )
 from tests.servers.scripted import Event, GradioError, ScriptedServer, frame
-from triojob import AppError, Job, JobCancelled, JobTimeout, Status
+from triojob import AppError, Job, JobCancelled, JobTimeout, Limits, Status
 from triojob.testing.components import number
 
 WORDS = ["a", "ab", "abc", "b", "bc"]
@@ -233,7 +233,7 @@ async def test_a_call_with_a_slow_reader_ends_on_the_server_on_time(
     autojump_clock: MockClock, memory_app: ScriptedServer
 ) -> None:
     add_speller(memory_app)
-    async with opened(memory_app, max_streams=1) as client:
+    async with opened(memory_app, limits=Limits(streams=1)) as client:
         job = client.submit("well", api_name="/spell")
         async for _ in job:
             # The other call needs the one place for a stream, which the first one gives back.

@@ -11,7 +11,7 @@ import trio.testing
 
 from tests.servers.faults import Hold, HoldFrame, Silence
 from tests.servers.scripted import ScriptedServer, open_server
-from triojob import Client, GroupClosed, JobCancelled, JobGroup
+from triojob import Client, GroupClosed, JobCancelled, JobGroup, Limits
 
 from .opening_support import (
     LOGIN,
@@ -70,7 +70,7 @@ async def test_making_a_client_does_nothing_yet(memory_app: ScriptedServer) -> N
     assert memory_app.network.connects == []
     assert client.jobs == ()
     assert client.src == "http://scripted.test/"
-    assert client.max_streams == 256
+    assert client.limits.streams == 256
 
 
 # --- While it is open ---
@@ -104,7 +104,7 @@ async def test_a_client_cannot_be_entered_again(memory_app: ScriptedServer) -> N
 
 async def test_the_repr_tells_the_state(memory_app: ScriptedServer) -> None:
     add_functions(memory_app)
-    client = new_client(memory_app, max_streams=3)
+    client = new_client(memory_app, limits=Limits(streams=3))
     assert repr(client) == "<Client http://scripted.test/ (not entered)>"
     async with client:
         assert repr(client) == "<Client http://scripted.test/ sse_v3 0 jobs, 0/3 streams>"

@@ -14,6 +14,7 @@ from triojob import (
     AuthenticationError,
     Client,
     GroupClosed,
+    Limits,
     ProtocolError,
     TooManyRequests,
     TriojobError,
@@ -113,8 +114,8 @@ async def test_an_answer_that_is_too_large_is_not_read_to_its_end(
 ) -> None:
     memory_app.fault("GET", "/config", Answer(200, b" " * 200_000, JSON))
     async with nothing_left_over(memory_app):
-        with pytest.raises(ProtocolError, match=r"more than 1000 bytes.*max_message_size="):
-            await must_not_open(new_client(memory_app, max_message_size=1000))
+        with pytest.raises(ProtocolError, match=r"more than 1000 bytes.*message_size"):
+            await must_not_open(new_client(memory_app, limits=Limits(message_size=1000)))
 
 
 async def test_a_client_that_could_not_be_opened_is_used_up(memory_app: ScriptedServer) -> None:

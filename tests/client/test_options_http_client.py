@@ -14,7 +14,7 @@ import trio.testing
 
 from tests.servers.faults import Answer, Delay
 from tests.servers.scripted import ScriptedServer, open_server
-from triojob import Client, JobGroup, TriojobError
+from triojob import Client, JobGroup, Limits, TriojobError
 
 from .opening_support import (
     EVERY_KIND,
@@ -185,9 +185,9 @@ async def test_an_own_client_has_fewer_streams_unless_it_is_told(
     """As many as fit into the pool that httpx makes if it isn't told."""
     add_sleeper(memory_app)
     async with own_client(memory_app) as own:
-        for options, most in ({}, 32), ({"max_streams": 50}, 50):
+        for options, most in ({}, 32), ({"limits": Limits(streams=50)}, 50):
             async with new_client(memory_app, http_client=own, **options) as client:
-                assert client.max_streams == most
+                assert client.limits.streams == most
                 async with JobGroup() as group:
                     sleep = client.endpoint("/sleep")
                     jobs = [group.submit(sleep, 10) for _ in range(60)]

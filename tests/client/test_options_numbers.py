@@ -10,7 +10,7 @@ import trio.testing
 
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import Client, JobGroup, ProtocolError
+from triojob import Client, JobGroup, Limits, ProtocolError
 
 from .opening_support import add_functions, new_client
 from .sessions_support import add_sleeper
@@ -21,12 +21,6 @@ URL = "http://app.test"
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"max_streams": 0}, "max_streams must be 1 or more, not 0"),
-        ({"max_streams": -5}, "max_streams must be 1 or more, not -5"),
-        ({"max_requests": 0}, "max_requests must be 1 or more, not 0"),
-        ({"max_transfers": 0}, "max_transfers must be 1 or more, not 0"),
-        ({"max_message_size": 0}, "max_message_size must be 1 byte or more, not 0"),
-        ({"max_message_size": -1}, "max_message_size must be 1 byte or more, not -1"),
         ({"limit": 0}, "limit must be a whole number from 1 up"),
         ({"limit": 1.5}, "limit must be a whole number from 1 up"),
         ({"limit": float("nan")}, "limit must be a whole number from 1 up"),
@@ -38,6 +32,15 @@ def test_a_number_that_makes_no_sense_is_refused_at_once(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         Client(URL, **options)
+
+
+@pytest.mark.parametrize(
+    "name", ["streams", "requests", "transfers", "message_size", "download_size"]
+)
+@pytest.mark.parametrize("number", [0, -5, 1.5, True, "9", float("inf")])
+def test_limits_are_whole_numbers_from_one_up(name: str, number: Any) -> None:
+    with pytest.raises(ValueError, match=rf"Limits\.{name} must be a whole number from 1 up"):
+        Limits(**{name: number})
 
 
 async def test_a_session_refuses_them_too(memory_app: ScriptedServer) -> None:
@@ -55,7 +58,7 @@ def test_options_go_by_name_only() -> None:
         Client(URL, proxies={})  # type: ignore[call-arg]
 
 
-# --- max_streams ---
+# --- Limits.streams ---
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])
@@ -63,8 +66,8 @@ async def test_no_more_streams_than_allowed_are_open_at_once(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, most: int
 ) -> None:
     add_sleeper(memory_app)
-    async with new_client(memory_app, max_streams=most) as client:
-        assert client.max_streams == most
+    async with new_client(memory_app, limits=Limits(streams=most)) as client:
+        assert client.limits.streams == most
         async with JobGroup() as group:
             sleep = client.endpoint("/sleep")
             jobs = [group.submit(sleep, 10) for _ in range(20)]
@@ -80,7 +83,7 @@ async def test_so_many_calls_are_on_their_way_to_the_server_at_once(
     add_functions(memory_app)
     memory_app.fault("POST", "/queue/join", Hold(answer, handled=False), times=100)
     async with (
-        new_client(memory_app, max_requests=most) as client,
+        new_client(memory_app, limits=Limits(requests=most)) as client,
         client.session() as session,
         JobGroup() as group,
     ):
@@ -102,7 +105,7 @@ async def test_the_pool_has_room_for_each_of_them(scripted: ScriptedServer) -> N
         await event.completed(["met"])
 
     with trio.fail_after(60):
-        async with Client(scripted.url, max_streams=30) as client, JobGroup() as group:
+        async with Client(scripted.url, limits=Limits(streams=30)) as client, JobGroup() as group:
             jobs = [group.submit(client.endpoint("/meet")) for _ in range(30)]
             while scripted.open_streams < 30:  # noqa: ASYNC110 - the server has no way to tell
                 await trio.sleep(0.01)
@@ -121,24 +124,24 @@ def test_a_process_that_may_open_few_files_has_fewer_streams(files: int, streams
         pytest.skip("this process may not open as many files")
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     try:
-        client, told = Client(URL), Client(URL, max_streams=500)
+        client, told = Client(URL), Client(URL, limits=Limits(streams=500))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert client.max_streams == streams
+    assert client.limits.streams == streams
     # Who says a number knows what the process may do.
-    assert told.max_streams == 500
+    assert told.limits.streams == 500
 
 
-# --- max_message_size ---
+# --- Limits.message_size ---
 
 
 async def test_an_answer_may_be_as_large_as_allowed_and_no_larger(
     memory_app: ScriptedServer,
 ) -> None:
     add_functions(memory_app)
-    async with new_client(memory_app, max_message_size=10_000) as client:
+    async with new_client(memory_app, limits=Limits(message_size=10_000)) as client:
         assert await client.predict("x" * 9000, api_name="/echo") == "x" * 9000
-        with pytest.raises(ProtocolError, match=r"more than 10000 bytes .max_message_size="):
+        with pytest.raises(ProtocolError, match=r"more than 10000 bytes .Limits.message_size"):
             await client.predict("x" * 10_000, api_name="/echo")
         # Only that call is lost.
         assert await client.predict("y", api_name="/echo") == "y"

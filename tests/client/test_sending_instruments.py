@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from tests.servers.scripted import ScriptedServer
-from triojob import Instrument, Job
+from triojob import Instrument, Job, Limits
 
 from .opening_support import add_functions, new_client
 
@@ -38,7 +38,7 @@ async def test_a_header_that_can_t_be_fails_its_call_and_takes_no_others_place(
 ) -> None:
     add_functions(memory_app)
     bad = Sends("\n")
-    async with new_client(memory_app, instruments=[bad], max_streams=1) as client:
+    async with new_client(memory_app, instruments=[bad], limits=Limits(streams=1)) as client:
         surface: Any = client
         async with client.session() as own:
             if session:

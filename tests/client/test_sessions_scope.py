@@ -17,6 +17,7 @@ from triojob import (
     GroupClosed,
     JobCancelled,
     JobGroup,
+    Limits,
     Status,
 )
 
@@ -172,7 +173,7 @@ async def test_a_job_that_waits_for_a_stream_ends_with_its_session(
     autojump_clock: MockClock, memory_app: ScriptedServer
 ) -> None:
     add_sleeper(memory_app)
-    async with opened(memory_app, max_streams=1) as client, JobGroup() as group:
+    async with opened(memory_app, limits=Limits(streams=1)) as client, JobGroup() as group:
         busy = client.submit(1000, api_name="/sleep")
         await wait_all_tasks_blocked()
         async with client.session() as session:

@@ -7,7 +7,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import Client, JobGroup, handle_file
+from triojob import Client, JobGroup, Limits, handle_file
 from triojob.testing.components import json_value, state
 
 
@@ -18,7 +18,9 @@ async def test_calls_and_streams_are_counted_while_they_are_under_way(
     async def hang(event: Event) -> None:
         await trio.sleep_forever()
 
-    async with Client(memory_app.url, transport=memory_app.transport(), max_streams=2) as client:
+    async with Client(
+        memory_app.url, transport=memory_app.transport(), limits=Limits(streams=2)
+    ) as client:
         async with JobGroup() as group:
             for _ in range(3):
                 group.submit(client.endpoint("/hang"), "x")
@@ -53,7 +55,9 @@ async def test_what_calls_wait_for_is_counted(
 
     answer = trio.Event()
     async with (
-        Client(memory_app.url, transport=memory_app.transport(), max_streams=60) as client,
+        Client(
+            memory_app.url, transport=memory_app.transport(), limits=Limits(streams=60)
+        ) as client,
         JobGroup() as group,
     ):
         for _ in range(3):
@@ -92,7 +96,9 @@ async def test_transfers_that_wait_for_others_are_counted(
 ) -> None:
     memory_app.app.add("echo", inputs=[json_value("a")])
     memory_app.fault("POST", "/upload", Hold(trio.Event()))
-    async with Client(memory_app.url, transport=memory_app.transport(), max_transfers=2) as client:
+    async with Client(
+        memory_app.url, transport=memory_app.transport(), limits=Limits(transfers=2)
+    ) as client:
         jobs = [
             client.submit([handle_file(b"x", name="x.txt") for _ in range(3)], api_name="/echo")
             for _ in range(2)

@@ -48,7 +48,7 @@ async def assert_ended(client: Client, job: Job[Any], stream: Stream) -> None:
         await job.result()
     await stream.closed.wait()
     await trio.testing.wait_all_tasks_blocked()
-    assert f" 0/{client.max_streams} streams" in repr(client)
+    assert f" 0/{client.limits.streams} streams" in repr(client)
 
 
 async def test_a_call(autojump_clock: Any) -> None:
@@ -78,7 +78,7 @@ async def test_cancelled_before_the_answer(autojump_clock: Any) -> None:
         with pytest.raises(JobCancelled):
             await job.result()
         await trio.testing.wait_all_tasks_blocked()
-        assert f" 0/{client.max_streams} streams" in repr(client)
+        assert f" 0/{client.limits.streams} streams" in repr(client)
     assert set(peer.bodies) == {"/queue/join"}
 
 
@@ -186,7 +186,7 @@ async def test_a_stream_that_breaks(autojump_clock: Any) -> None:
         with pytest.raises(ConnectionLost):
             await job.result()
         await trio.testing.wait_all_tasks_blocked()
-        assert f" 0/{client.max_streams} streams" in repr(client)
+        assert f" 0/{client.limits.streams} streams" in repr(client)
 
 
 async def test_a_server_that_never_completes(autojump_clock: Any) -> None:
@@ -248,4 +248,4 @@ async def test_a_refusal(path: str, autojump_clock: Any) -> None:
         with pytest.raises(TriojobError, match="403"):
             await job.result()
         await trio.testing.wait_all_tasks_blocked()
-        assert f" 0/{client.max_streams} streams" in repr(client)
+        assert f" 0/{client.limits.streams} streams" in repr(client)

@@ -70,7 +70,7 @@ async def test_a_cancelled_generator_is_reset(autojump_clock: Any) -> None:
                 await peer.asked("/reset", times)
                 await stream.closed.wait()
             await trio.testing.wait_all_tasks_blocked()
-            assert f" 0/{client.max_streams} streams" in repr(client)
+            assert f" 0/{client.limits.streams} streams" in repr(client)
     assert len(peer.bodies["/cancel"]) == 2
     assert peer.bodies["/reset"] == [{"event_id": "e1"}] * 2
 

@@ -21,6 +21,7 @@ from triojob import (
     Job,
     JobCancelled,
     JobGroup,
+    Limits,
     ProtocolError,
     ServerRestarted,
     Status,
@@ -46,7 +47,7 @@ async def assert_ended(client: Client, job: Job[Any]) -> None:
     with pytest.raises(JobCancelled):
         await job.result()
     await trio.testing.wait_all_tasks_blocked()
-    assert f" 0/{client.max_streams} streams" in repr(client)
+    assert f" 0/{client.limits.streams} streams" in repr(client)
 
 
 # --- /run ---
@@ -101,7 +102,7 @@ async def test_run_that_goes_wrong(
         with pytest.raises(error):
             await job.result()
         await trio.testing.wait_all_tasks_blocked()
-        assert f" 0/{client.max_streams} streams" in repr(client)
+        assert f" 0/{client.limits.streams} streams" in repr(client)
 
 
 # --- What calls have of their client ---
@@ -146,7 +147,7 @@ async def test_run_waits_for_a_place_in_the_budget(autojump_clock: Any) -> None:
     peer.answers["/run/count"] = answer
     with trio.fail_after(SECONDS):
         async with (
-            Client(peer.url, transport=peer, max_streams=2) as client,
+            Client(peer.url, transport=peer, limits=Limits(streams=2)) as client,
             client.session() as session,
             JobGroup() as group,
         ):
@@ -163,7 +164,7 @@ async def test_what_waits_for_a_place_ends_with_its_session(autojump_clock: Any)
     peer.hangs("/run/count")
     with trio.fail_after(SECONDS):
         async with (
-            Client(peer.url, transport=peer, max_streams=1) as client,
+            Client(peer.url, transport=peer, limits=Limits(streams=1)) as client,
             JobGroup() as group,
         ):
             async with client.session() as session:
@@ -222,7 +223,7 @@ async def test_a_run_that_was_meant_for_the_app_before_leaves_its_place_to_the_n
     peer = Peer("4.31.5")
     peer.says("/run/bump", {"data": [None, 1]})
     with trio.fail_after(SECONDS):
-        async with Client(peer.url, transport=peer, max_streams=1) as client:
+        async with Client(peer.url, transport=peer, limits=Limits(streams=1)) as client:
             bump = client.endpoint("/bump", via="run")
             assert await bump() == 1
             peer.answers["/run/bump"] = lose

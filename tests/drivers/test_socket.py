@@ -23,6 +23,7 @@ from triojob import (
     Job,
     JobCancelled,
     JobGroup,
+    Limits,
     ProtocolError,
     QueueFull,
     Status,
@@ -83,7 +84,7 @@ async def called(
 
 
 async def assert_idle(client: Client) -> None:
-    while f" 0/{client.max_streams} streams" not in repr(client):  # noqa: ASYNC110
+    while f" 0/{client.limits.streams} streams" not in repr(client):  # noqa: ASYNC110
         await trio.sleep(0.01)
 
 
@@ -222,7 +223,7 @@ async def test_a_message_that_is_too_large() -> None:
         await socket.get_message()
 
     # The description of the recorded app is smaller than that.
-    async with called(script, max_message_size=100_000) as (_, client, job):
+    async with called(script, limits=Limits(message_size=100_000)) as (_, client, job):
         with pytest.raises(ConnectionLost):
             await job.result()
         await assert_idle(client)

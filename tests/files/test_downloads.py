@@ -19,6 +19,7 @@ from triojob import (
     ConnectionLost,
     Job,
     JobCancelled,
+    Limits,
     OutputUpdate,
     Timeouts,
     UnexpectedResponse,
@@ -339,7 +340,7 @@ async def test_many_cancelled_downloads_lose_no_place_in_the_pool(
     app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
     app.fault("GET", f"/file={PATH}", Stall(1000), times=40)
-    async with opened(app, download_files=tmp_path, max_transfers=2) as client:
+    async with opened(app, download_files=tmp_path, limits=Limits(transfers=2)) as client:
         for _ in range(20):
             jobs = [client.submit(api_name="/give") for _ in range(2)]
             before = len(downloads(app))

@@ -11,7 +11,7 @@ import trio
 from tests.files.support import everything_in, file_data, opened, serve_files
 from tests.servers.faults import Cut, Stall
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import ConnectionLost, File, FileTooLarge, GroupClosed, UnexpectedResponse
+from triojob import ConnectionLost, File, FileTooLarge, GroupClosed, Limits, UnexpectedResponse
 from triojob.testing.components import json_value
 
 PATH = "/srv/tmp/abc/da ta.bin"
@@ -108,7 +108,7 @@ async def test_leaving_an_open_file_early_frees_its_place(
     app: ScriptedServer, autojump_clock: trio.testing.MockClock
 ) -> None:
     app.files[PATH] = CONTENT * 100
-    async with opened(app, download_files=False, max_transfers=1) as client:
+    async with opened(app, download_files=False, limits=Limits(transfers=1)) as client:
         file = await client.predict(api_name="/give")
         for _ in range(5):
             async with file.open() as stream:
@@ -145,7 +145,7 @@ async def test_a_stream_that_breaks_says_so_and_is_over(
 async def test_what_is_read_is_bounded(
     app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    async with opened(app, download_files=False, max_file_download=1000) as client:
+    async with opened(app, download_files=False, limits=Limits(download_size=1000)) as client:
         file = await client.predict(api_name="/give")
         with pytest.raises(FileTooLarge):
             await file.save(tmp_path)

@@ -11,7 +11,7 @@ import trio
 from tests.files.support import META, everything_in, file_data, opened, serve_files
 from tests.servers.faults import Answer, Split
 from tests.servers.scripted import Event, ScriptedServer, open_server
-from triojob import Client, File, FileTooLarge, ProtocolError, UnexpectedResponse
+from triojob import Client, File, FileTooLarge, Limits, ProtocolError, UnexpectedResponse
 from triojob.testing.components import json_value
 
 PATH = "/srv/tmp/abc/data.bin"
@@ -286,8 +286,8 @@ async def test_a_download_is_bounded_by_what_comes(
     app.files[PATH] = b"x" * 100_001
     serve_files(app, file_data(PATH, size=3))
     app.fault("GET", f"/file={PATH}", Split(5000))
-    async with opened(app, download_files=tmp_path, max_file_download=100_000) as client:
-        with pytest.raises(FileTooLarge, match=r"more than 100000 bytes.*max_file_download"):
+    async with opened(app, download_files=tmp_path, limits=Limits(download_size=100_000)) as client:
+        with pytest.raises(FileTooLarge, match=r"more than 100000 bytes.*download_size"):
             await client.predict(api_name="/give")
         app.files[PATH] = b"x" * 100_000
         assert Path(await client.predict(api_name="/give")).stat().st_size == 100_000
@@ -301,11 +301,11 @@ async def test_all_files_of_a_call_are_bounded_together(
     for value in values:
         app.files[value["path"]] = b"x" * 400
     serve_files(app, *values)
-    async with opened(app, download_files=tmp_path, max_file_download=1999) as client:
+    async with opened(app, download_files=tmp_path, limits=Limits(download_size=1999)) as client:
         with pytest.raises(FileTooLarge):
             await client.predict(api_name="/give")
     assert everything_in(tmp_path) == []
-    async with opened(app, download_files=tmp_path, max_file_download=2000) as client:
+    async with opened(app, download_files=tmp_path, limits=Limits(download_size=2000)) as client:
         assert len(await client.predict(api_name="/give")) == 5
 
 
@@ -349,6 +349,8 @@ async def test_an_endless_answer_to_an_upload_is_bounded(
 
     app.app.add("take", inputs=[json_value("value")])
     app.fault("POST", "/upload", Answer(200, b"[" + b" " * 100_000))
-    async with Client(app.url, transport=app.transport(), max_message_size=50_000) as client:
-        with pytest.raises(ProtocolError, match="max_message_size"):
+    async with Client(
+        app.url, transport=app.transport(), limits=Limits(message_size=50_000)
+    ) as client:
+        with pytest.raises(ProtocolError, match="message_size"):
             await client.predict(handle_file(b"x"), api_name="/take")

@@ -20,6 +20,7 @@ from triojob import (
     Job,
     JobCancelled,
     JobGroup,
+    Limits,
     ProgressUnit,
     ProtocolError,
     Status,
@@ -274,7 +275,7 @@ async def test_several_are_sent_at_once_but_not_too_many(
     gate = trio.Event()
     memory_app.fault("POST", "/upload", Hold(gate))
     files = [handle_file(b"%d" % place, name=f"{place}.bin") for place in range(10)]
-    async with opened(memory_app, max_transfers=3) as client:
+    async with opened(memory_app, limits=Limits(transfers=3)) as client:
         job = client.submit(None, files, api_name="/echo")
         await trio.testing.wait_all_tasks_blocked()
         assert len(uploads(memory_app)) == 3

@@ -252,7 +252,7 @@ async def check_no_slot_taken(world: World) -> None:
         if scope.kind != "client" or scope.ending or scope.thing is None:
             continue
         client = scope.client
-        assert f" 0/{client.max_streams} streams" in repr(client), f"{client!r} is idle"
+        assert f" 0/{client.limits.streams} streams" in repr(client), f"{client!r} is idle"
         for _ in range(2):
             plan = '["again", [], "return"]'
             assert (await client.predict(plan, api_name="/plain"))["token"] == "again"

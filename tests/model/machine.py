@@ -72,7 +72,7 @@ class Model(RuleBasedStateMachine):
         self.world = world = World()
         self.run = Stepwise(world.around(), seed=seed)
         world.server.eager = eager
-        self._open("client", world.root, max_streams=streams, timeouts=Timeouts(read=30))
+        self._open("client", world.root, streams=streams, timeouts=Timeouts(read=30))
 
     # --- Scopes ---
 
@@ -92,7 +92,7 @@ class Model(RuleBasedStateMachine):
         groups = [s for s in self.usable("group") if all(a.kind != "client" for a in s.chain)]
         around = pick([self.world.root, *groups], place)
         timeouts = Timeouts(read=30, stream_idle=silence)
-        self._open("client", around, max_streams=streams, timeouts=timeouts, **options)
+        self._open("client", around, streams=streams, timeouts=timeouts, **options)
 
     @precondition(lambda self: self.usable("client"))
     @rule(place=picks, limit=limits, history=histories)

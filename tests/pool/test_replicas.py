@@ -17,6 +17,7 @@ from triojob import (
     ConnectionLost,
     GroupClosed,
     JobGroup,
+    Limits,
     NoReplica,
 )
 
@@ -87,8 +88,8 @@ async def test_one_that_wants_another_login_is_left_out(autojump_clock: MockCloc
 
 
 async def test_what_makes_no_sense_is_refused_at_once(three: Replicas):
-    with pytest.raises(ValueError, match="max_streams"):
-        three.pool(lambda url: Client(url, max_streams=0))
+    with pytest.raises(ValueError, match=r"Limits\.streams"):
+        three.pool(lambda url: Client(url, limits=Limits(streams=0)))
 
 
 async def test_cancelling_the_opening_ends_it(autojump_clock: MockClock, three: Replicas):

@@ -88,7 +88,7 @@ async def promptly() -> AsyncIterator[None]:
 
 async def assert_idle(client: Client) -> None:
     """Show that no stream stays open once nothing needs it."""
-    streams = f"0/{client.max_streams} streams"
+    streams = f"0/{client.limits.streams} streams"
     with trio.move_on_after(SECONDS / 4):
         # A client has no way to wait for that.
         while streams not in repr(client):  # noqa: ASYNC110

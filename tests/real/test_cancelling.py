@@ -21,7 +21,7 @@ from tests.real.support import (
     reach,
     until,
 )
-from triojob import Client, GroupClosed, JobCancelled, JobGroup, Status
+from triojob import Client, GroupClosed, JobCancelled, JobGroup, Limits, Status
 
 GENERATORS = ["/ticker", "/ticker_async"]
 
@@ -409,7 +409,10 @@ async def test_churn_of_cancellations_leaves_nothing(gradio_url: str, in_session
     async with opened(gradio_url) as observer:
         key = new_key("churn")
         dice = random.Random(20)
-        async with Client(gradio_url, max_streams=10) as client, client.session() as session:
+        async with (
+            Client(gradio_url, limits=Limits(streams=10)) as client,
+            client.session() as session,
+        ):
             slow = (session if in_session else client).endpoint("/slow")
 
             async def worker() -> None:

@@ -12,7 +12,7 @@ import trio
 
 from tests.conftest import StartGradio
 from tests.real.support import opened
-from triojob import AppError, File, FileTooLarge, Job, handle_file
+from triojob import AppError, File, FileTooLarge, Job, Limits, handle_file
 
 MIB = 2**20
 
@@ -118,7 +118,7 @@ async def test_a_file_that_the_app_never_got_is_refused_by_it(gradio_url: str) -
 
 
 async def test_a_cancelled_upload_leaves_the_app_usable(gradio_url: str, tmp_path: Path) -> None:
-    async with opened(gradio_url, download_files=tmp_path, max_transfers=1) as client:
+    async with opened(gradio_url, download_files=tmp_path, limits=Limits(transfers=1)) as client:
         for _ in range(5):
             job = client.submit([handle_file(b"x" * (64 * MIB))], api_name="/join_files")
             async for update in job.updates():

@@ -13,7 +13,7 @@ import trio.testing
 
 from tests.core.support import tasks_living
 from tests.real.support import assert_idle, new_key, opened, probe, probe_until, until
-from triojob import Client, Job, JobCancelled, JobGroup, Timeouts
+from triojob import Client, Job, JobCancelled, JobGroup, Limits, Timeouts
 
 CALLS = 500
 SECONDS = 110
@@ -62,7 +62,7 @@ async def streams_of(url: str, key: str) -> dict[str, int]:
 async def test_jobs_in_lanes_with_the_budget_as_it_is(gradio_url: str) -> None:
     key = new_key("lanes")
     async with counted(gradio_url, key) as client:
-        assert client.max_streams == 256
+        assert client.limits.streams == 256
         sleep = client.endpoint("/parallel_sleep")
         async with JobGroup() as group:
             jobs = [group.submit(sleep, 0.2, f"value {i}") for i in range(CALLS)]
@@ -86,7 +86,7 @@ async def test_jobs_in_one_session(gradio_url: str) -> None:
 async def test_plain_calls_in_a_nursery(gradio_url: str) -> None:
     key = new_key("calls")
     results: dict[int, str] = {}
-    async with counted(gradio_url, key, max_streams=100) as client:
+    async with counted(gradio_url, key, limits=Limits(streams=100)) as client:
         sleep = client.endpoint("/parallel_sleep")
 
         async def call(number: int) -> None:
@@ -120,7 +120,7 @@ async def test_half_of_the_jobs_are_cancelled_and_the_others_never_hear_of_it(
     dice = random.Random(6)
     key, runs_of_victims = new_key("others"), new_key("victims")
     async with (
-        counted(gradio_url, key, max_streams=100) as client,
+        counted(gradio_url, key, limits=Limits(streams=100)) as client,
         client.session() as session,
     ):
         tick = (session if in_session else client).endpoint("/ticker_async")

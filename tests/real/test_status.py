@@ -8,7 +8,16 @@ import pytest
 import trio
 
 from tests.real.support import new_key, opened, reach
-from triojob import Job, JobGroup, LogMessage, OutputUpdate, ProgressUnit, Status, StatusUpdate
+from triojob import (
+    Job,
+    JobGroup,
+    Limits,
+    LogMessage,
+    OutputUpdate,
+    ProgressUnit,
+    Status,
+    StatusUpdate,
+)
 
 
 async def statuses(job: Job[Any]) -> list[StatusUpdate]:
@@ -188,7 +197,7 @@ async def test_limit_keeps_jobs_here(gradio_url: str) -> None:
 
 @pytest.mark.parametrize("max_streams", [1, 3])
 async def test_few_streams_make_jobs_wait_here(gradio_url: str, max_streams: int) -> None:
-    async with opened(gradio_url, max_streams=max_streams) as client:
+    async with opened(gradio_url, limits=Limits(streams=max_streams)) as client:
         jobs = [client.submit(0.1, str(i), api_name="/parallel_sleep") for i in range(8)]
         most = 0
         while not all(job.done for job in jobs):
@@ -202,7 +211,7 @@ async def test_few_streams_make_jobs_wait_here(gradio_url: str, max_streams: int
 
 async def test_one_stream_is_enough_for_a_session_beside_calls(gradio_url: str) -> None:
     """Neither waits for the other for ever: what holds the one stream gives it back."""
-    async with opened(gradio_url, max_streams=1) as client, client.session() as session:
+    async with opened(gradio_url, limits=Limits(streams=1)) as client, client.session() as session:
         for i in range(3):
             assert await client.predict(f"a{i}", api_name="/greet") == f"Hello a{i}!"
             assert await session.predict(f"b{i}", api_name="/greet") == f"Hello b{i}!"

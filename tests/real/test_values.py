@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.real.support import opened
-from triojob import EndpointNotFound, JobGroup, ProtocolError
+from triojob import EndpointNotFound, JobGroup, Limits, ProtocolError
 
 RAW_TEXT = "one\u2028two\u2029three\u0085four\x0bfive \U0001f600 caf\u00e9\r\nsix"
 
@@ -162,9 +162,9 @@ async def test_big_values_in_and_out(gradio_url: str) -> None:
 
 
 async def test_too_big_an_output_fails_its_job_only(gradio_url: str) -> None:
-    async with opened(gradio_url, max_message_size=500_000) as client:
+    async with opened(gradio_url, limits=Limits(message_size=500_000)) as client:
         beside = client.submit(0.3, "beside", api_name="/parallel_sleep")
-        with pytest.raises(ProtocolError, match="max_message_size"):
+        with pytest.raises(ProtocolError, match="message_size"):
             await client.predict(600_000, api_name="/big")
         assert await client.predict(100_000, api_name="/big") == "x" * 100_000
         assert await beside.result() == "beside"

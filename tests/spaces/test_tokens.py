@@ -18,6 +18,7 @@ from triojob import (
     AuthenticationError,
     Client,
     JobGroup,
+    Limits,
     Timeouts,
     TriojobError,
     UnexpectedResponse,
@@ -71,10 +72,8 @@ async def test_login_carries_it_too(origins: Origins, autojump_clock) -> None:
 async def test_websockets_of_old_spaces_carry_it_too() -> None:
     http = HTTP(
         "https://ada-story.hf.space/",
-        streams=1,
-        heartbeats=1,
         timeouts=Timeouts(),
-        max_message_size=1000,
+        limits=Limits(streams=1, transfers=1, message_size=1000),
         headers=space_headers(make_token(TOKEN, "token")),
     )
     headers = {name.lower(): value for name, value in http.own_headers({})}

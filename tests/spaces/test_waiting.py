@@ -16,6 +16,7 @@ from tests.spaces.support import SPACE, client_of
 from triojob import (
     ConnectionFailed,
     ConnectionLost,
+    Limits,
     ProtocolError,
     SpaceError,
     SpaceStatus,
@@ -228,7 +229,7 @@ async def test_only_the_arrival_of_a_waking_request_matters(
 ) -> None:
     origins.space.stages = ["SLEEPING", "RUNNING"]
     origins.host.fault("GET", "/", fault, times=1)
-    async with client_of(origins, max_message_size=100_000) as client:
+    async with client_of(origins, limits=Limits(message_size=100_000)) as client:
         assert await client.predict("Ada") == "Hello Ada!"
 
 

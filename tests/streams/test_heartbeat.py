@@ -21,7 +21,7 @@ from tests.streams.support import (
     sessions,
     until,
 )
-from triojob import ConnectionLost, Timeouts
+from triojob import ConnectionLost, Limits, Timeouts
 
 Clock = trio.testing.MockClock
 
@@ -250,7 +250,7 @@ async def test_sessions_beyond_the_places_wait_for_one(
     memory_app: ScriptedServer, autojump_clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     add_counter(memory_app)
-    async with opened(memory_app, max_streams=2) as client, client.session() as one:
+    async with opened(memory_app, limits=Limits(streams=2)) as client, client.session() as one:
         async with client.session() as two, client.session() as three:
             for session in (one, two, three):
                 assert await session.predict(api_name="/bump") == 1

@@ -154,7 +154,7 @@ def test_an_event_as_large_as_it_may_be() -> None:
 
 
 def test_an_event_that_is_too_large() -> None:
-    with pytest.raises(ProtocolError, match=r"more than 100 bytes .*max_message_size") as caught:
+    with pytest.raises(ProtocolError, match=r"more than 100 bytes .*message_size") as caught:
         decode([b"data: " + b"x" * 5000 + b"\n\n"], 100)
     assert len(str(caught.value)) < 500
 

@@ -14,7 +14,7 @@ import click
 import trio
 
 import triojob
-from triojob import Endpoint, Job, JobCancelled, JobGroup, Retry, TriojobError
+from triojob import Endpoint, Job, JobCancelled, JobGroup, Limits, Retry, TriojobError
 
 from .arguments import read_stdin
 from .connecting import Connection, without_secrets
@@ -89,7 +89,7 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
     with closing(await open_rows(options.source, options.form)) as rows:
         # More calls than that wait inside the client.
         streams = options.limit if options.limit > _USUAL_STREAMS else None
-        async with connection.open(max_streams=streams) as client:
+        async with connection.open(limits=Limits(streams=streams)) as client:
             endpoint = client.endpoint(options.endpoint)
             plan = Plan(endpoint._info, options.plan, stdin)
             if rows.columns is not None:

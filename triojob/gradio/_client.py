@@ -7,6 +7,7 @@ import os
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -16,7 +17,7 @@ import trio
 from .._errors import GroupClosed
 from .._group import JobGroup
 from .._instruments import Instrument
-from .._settings import Timeouts
+from .._settings import Limits, Timeouts
 from ._addresses import check_headers
 from ._bare import BareBody, EnteredOnce
 from ._config import AppInfo, EndpointInfo
@@ -27,7 +28,7 @@ from ._endpoint import CallSettings, Endpoint, Via
 from ._file_data import file_rule
 from ._file_handle import FileSource
 from ._heartbeat import open_heartbeats
-from ._http import HTTP, REQUESTS, TRANSFERS, HTTPClient, HTTPTransport
+from ._http import HTTP, HTTPClient, HTTPTransport
 from ._outputs import OutputFiles
 from ._restart import AppWatch
 from ._session import Hub, Session
@@ -39,7 +40,7 @@ from ._surface import Surface
 from ._tokens import find_token, make_token, oauth_token_for
 from ._view import describe_app
 
-_DEFAULT_STREAMS = 256
+_DEFAULT_STREAMS, _DEFAULT_TRANSFERS = 256, 8
 _OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS, _OWN_CLIENT_HEARTBEATS = 32, 4, 4
 """For a caller's own httpx client: with the short requests, what httpx's default pool has."""
 
@@ -92,22 +93,12 @@ class Client(Surface, EnteredOnce):
         cookies: Sent with each request to this app.
         verify: Whether to verify the server's TLS certificate, or the TLS settings to use.
         timeouts: How long each phase of talking to the server may take.
-        max_streams: How many event streams may be open at once, at most.  A call of a function
-            without ``gr.State`` has one to itself; more calls than that wait here, with status
-            STARTING.  None for 256, or fewer where the process may open fewer files.
-        max_message_size: How many bytes one message or answer of the server may have.
+        limits: How much the client does at once, and how much it takes from the server.
         download_files: What becomes of files in outputs.  True: each is downloaded before the
             output that shows it, which then has the path of the copy (`str`), in a folder that
             only this user may look into, among the system's temporary files.  A path: the same,
             under that folder.  False: outputs hold `File` objects, and nothing is downloaded by
             itself.  Downloaded files stay when the client ends.
-        max_file_download: How many bytes of files one call may download by itself, and how many
-            a file has at most that a `File` downloads.  None for no bound: then a server can fill
-            the disk.
-        max_requests: How many short requests may be under way at once, those that make calls
-            above all.  More let thousands of calls come to the app sooner; each has a connection.
-        max_transfers: How many files may be under way at once, up and down together.
-            None for 8, or 4 over your own ``http_client``.
         validate: Whether arguments are checked against the app's description before sending.
             False for apps that change what a component allows while they run.
         limit, history: As for `JobGroup`, for the client's own group.
@@ -123,7 +114,7 @@ class Client(Surface, EnteredOnce):
         on_wait: Called with a `SpaceStatus` at each look at a Space that is asleep or in the
             making, while entering waits for it, and at the wait's end.  It must not block.
         http_client: Your own ``httpx.AsyncClient``, which you close.  Its pool must have room for
-            ``max_streams`` (by default 32 here), ``max_transfers``, ``max_requests`` and 20
+            `Limits.streams` (by default 32 here), `Limits.transfers`, `Limits.requests` and 20
             connections more: waiting inside the pool of httpx loses connections when a wait is
             cancelled.
         transport: Your own ``httpx.AsyncBaseTransport``.
@@ -148,12 +139,8 @@ class Client(Surface, EnteredOnce):
         cookies: Mapping[str, str] | None = None,
         verify: bool | ssl.SSLContext = True,
         timeouts: Timeouts | None = None,
-        max_streams: int | None = None,
-        max_message_size: int = 64 * 2**20,
+        limits: Limits | None = None,
         download_files: bool | str | os.PathLike[str] = True,
-        max_file_download: int | None = 4 * 2**30,
-        max_requests: int = REQUESTS,
-        max_transfers: int | None = None,
         validate: bool = True,
         limit: float | None = None,
         history: int | None = None,
@@ -179,35 +166,16 @@ class Client(Surface, EnteredOnce):
         check_headers("cookies", cookies)
         if http_client is not None and (transport is not None or verify is not True):
             raise ValueError("transport= and verify= are settings of your own http_client")
-        if max_streams is None:
-            most = _DEFAULT_STREAMS if http_client is None else _OWN_CLIENT_STREAMS
-            max_streams = min(most, _affordable_streams())
-        if max_transfers is None:
-            max_transfers = TRANSFERS if http_client is None else _OWN_CLIENT_TRANSFERS
-        for option, most in (
-            ("max_streams", max_streams),
-            ("max_requests", max_requests),
-            ("max_transfers", max_transfers),
-        ):
-            if most < 1:
-                raise ValueError(f"{option} must be 1 or more, not {most}")
-        if max_message_size < 1:
-            raise ValueError(f"max_message_size must be 1 byte or more, not {max_message_size}")
-        if max_file_download is not None and max_file_download < 1:
-            raise ValueError(f"max_file_download must be 1 byte or more, not {max_file_download}")
-        self._max_file_download = math.inf if max_file_download is None else max_file_download
+        self._limits = _resolved(limits or Limits(), own_client=http_client is not None)
         self._folder: Folder | None = None
         if download_files is not False:
             self._folder = Folder(None if download_files is True else Path(download_files))
         self._settings: CallSettings | None = None
         self._timeouts = timeouts or Timeouts()
         self._http_options: dict[str, Any] = {
-            "streams": max_streams,
-            "requests": max_requests,
-            "transfers": max_transfers,
-            "heartbeats": max_streams if http_client is None else _OWN_CLIENT_HEARTBEATS,
+            "limits": self._limits,
+            "heartbeats": None if http_client is None else _OWN_CLIENT_HEARTBEATS,
             "timeouts": self._timeouts,
-            "max_message_size": max_message_size,
             "headers": headers,
             "cookies": cookies,
             "verify": verify,
@@ -230,10 +198,9 @@ class Client(Surface, EnteredOnce):
         return self._base
 
     @property
-    def max_streams(self) -> int:
-        """How many event streams may be open at once."""
-        streams: int = self._http_options["streams"]
-        return streams
+    def limits(self) -> Limits:
+        """The limits, with numbers where None let the client choose."""
+        return self._limits
 
     @property
     def version(self) -> str:
@@ -428,7 +395,7 @@ class Client(Surface, EnteredOnce):
                         validate=self._validate,
                         oauth_token=self._oauth_token_for,
                         outputs=OutputFiles(
-                            FileSource(http, self._max_file_download, hub.call),
+                            FileSource(http, self._limits.download_size or math.inf, hub.call),
                             file_rule(app.protocol),
                             self._folder,
                         ),
@@ -455,7 +422,7 @@ class Client(Surface, EnteredOnce):
         if self._source.space is not None:
             connecting = Connecting(
                 self._timeouts,
-                options["max_message_size"],
+                self._limits,
                 options["verify"],
                 options["transport"],
                 options["client"],
@@ -476,6 +443,18 @@ class Client(Surface, EnteredOnce):
             f"<Client {self._base} {self.protocol} {state}, "
             f"{streams.borrowed_tokens:g}/{streams.total_tokens:g} streams>"
         )
+
+
+def _resolved(limits: Limits, *, own_client: bool) -> Limits:
+    """Return the limits with a number in the place of each None that lets the client choose."""
+    streams, transfers = _DEFAULT_STREAMS, _DEFAULT_TRANSFERS
+    if own_client:
+        streams, transfers = _OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS
+    return replace(
+        limits,
+        streams=limits.streams or min(streams, _affordable_streams()),
+        transfers=limits.transfers or transfers,
+    )
 
 
 def _affordable_streams() -> int:

@@ -49,7 +49,7 @@ class Budget:
         """
         if count > self._left:
             raise FileTooLarge(
-                f"{what}: more than {self._size:g} bytes (max_file_download= sets the bound)"
+                f"{what}: more than {self._size:g} bytes (Limits.download_size sets the bound)"
             )
 
     def take(self, count: int, what: str) -> None:

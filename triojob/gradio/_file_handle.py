@@ -141,7 +141,7 @@ class File:
         Raises:
             FileExistsError: The folder has a file of that name.
             OSError: It can't be written.
-            FileTooLarge: It has more bytes than ``max_file_download`` of `Client`.
+            FileTooLarge: It has more bytes than `Limits.download_size`.
             UnexpectedResponse: The server does not hand it out.
             ConnectionLost: The network failed.
             GroupClosed: The client has been closed.
@@ -171,7 +171,7 @@ class File:
 
         The stream gives the bytes as they come, by ``async for chunk in stream`` or
         ``await stream.receive_some()``.  If the connection breaks it raises `ConnectionLost`.
-        An open stream takes one of the client's ``max_transfers`` places.
+        An open stream takes one of `Limits.transfers` places.
 
         Raises:
             UnexpectedResponse: The server does not hand it out.

@@ -30,7 +30,7 @@ from .._errors import (
     shorten,
 )
 from .._logs import current_call
-from .._settings import Timeouts
+from .._settings import Limits, Timeouts
 from .._version import __version__
 from ._addresses import public_part, without_session
 from ._connections import Answer, Connections, Reading
@@ -51,12 +51,8 @@ HTTPClient: TypeAlias = "httpx.AsyncClient"
 HTTPTransport: TypeAlias = "httpx.AsyncBaseTransport"
 """What ``Client(transport=)`` takes."""
 
-REQUESTS = 48
-"""How many short requests are under way at once, unless the client is told otherwise."""
 GOODBYES = 16
 """How many of the requests that tell of a cancellation are: never held up by the others."""
-TRANSFERS = 8
-"""How many files are under way at once, unless the client is told otherwise."""
 _KEEPALIVE = 1.0
 """Seconds; uvicorn closes idle connections after 5, and a request must not meet that.
 
@@ -83,11 +79,8 @@ class HTTP:
 
     Args:
         base: The app's URL with a slash at its end.
-        streams: How many event streams may be open at once.
-        requests: How many short requests may be under way at once.
-        transfers: How many files may be under way at once, in both directions together.
-        heartbeats: How many heartbeats of sessions may be.
-        max_message_size: How many bytes an answer or an event may have.
+        limits: As for `Client`, with a number for each None.
+        heartbeats: How many heartbeats of sessions may be open; None for as many as streams.
         client: The caller's own client, which stays theirs to close; or None to make one.
     """
 
@@ -95,12 +88,9 @@ class HTTP:
         self,
         base: str,
         *,
-        streams: int,
-        heartbeats: int,
+        limits: Limits,
         timeouts: Timeouts,
-        max_message_size: int,
-        requests: int = REQUESTS,
-        transfers: int = TRANSFERS,
+        heartbeats: int | None = None,
         headers: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
         verify: bool | ssl.SSLContext = True,
@@ -114,11 +104,15 @@ class HTTP:
         self._base = base
         self._verify = verify
         self.timeouts = timeouts
-        self.max_message_size = max_message_size
-        self.streams: trio.CapacityLimiter = trio.CapacityLimiter(streams)
-        self.transfers: trio.CapacityLimiter = trio.CapacityLimiter(transfers)
+        assert limits.streams is not None
+        assert limits.transfers is not None
+        if heartbeats is None:
+            heartbeats = limits.streams
+        self.max_message_size: int = limits.message_size
+        self.streams: trio.CapacityLimiter = trio.CapacityLimiter(limits.streams)
+        self.transfers: trio.CapacityLimiter = trio.CapacityLimiter(limits.transfers)
         self.heartbeats: trio.CapacityLimiter = trio.CapacityLimiter(heartbeats)
-        self.requests: trio.CapacityLimiter = trio.CapacityLimiter(requests)
+        self.requests: trio.CapacityLimiter = trio.CapacityLimiter(limits.requests)
         self.goodbyes: trio.CapacityLimiter = trio.CapacityLimiter(GOODBYES)
         self._owned = client is None
         self._connections: Connections | None = None
@@ -129,8 +123,8 @@ class HTTP:
         # With each request, and not in the client: one of the caller's own knows other hosts too.
         self._cookies = dict(cookies or {})
         if client is None:
-            places = streams + heartbeats + transfers + requests + GOODBYES
-            limits = httpx.Limits(
+            places = limits.streams + heartbeats + limits.transfers + limits.requests + GOODBYES
+            pool = httpx.Limits(
                 max_connections=places,
                 max_keepalive_connections=places,
                 keepalive_expiry=_KEEPALIVE,
@@ -144,7 +138,7 @@ class HTTP:
                 self._verify = verify = self.tls() or verify  # made once, for both ways
             client = httpx.AsyncClient(
                 verify=verify,
-                limits=limits,
+                limits=pool,
                 transport=transport,
                 headers={"user-agent": f"triojob/{__version__}"},
             )
@@ -340,7 +334,7 @@ class HTTP:
         if len(body) > self.max_message_size:
             raise ProtocolError(
                 f"the answer to {what} has more than {self.max_message_size} bytes "
-                "(max_message_size= sets the bound)"
+                "(Limits.message_size sets the bound)"
             )
         return _response(answer, body)
 

@@ -21,7 +21,7 @@ from .._errors import (
     TriojobError,
     UnexpectedResponse,
 )
-from .._settings import Timeouts
+from .._settings import Limits, Timeouts
 from ._addresses import parse_url
 from ._http import HTTP, HTTPClient, HTTPTransport, is_json
 from ._spaces import (
@@ -108,7 +108,7 @@ class Connecting:
     """How requests to the hub are made: as those to the app, less its headers and cookies."""
 
     timeouts: Timeouts
-    max_message_size: int
+    limits: Limits
     verify: bool | ssl.SSLContext
     transport: HTTPTransport | None
     client: HTTPClient | None
@@ -117,10 +117,8 @@ class Connecting:
         """Return what makes requests to ``base``."""
         return HTTP(
             base,
-            streams=1,
-            heartbeats=1,
+            limits=replace(self.limits, streams=1),
             timeouts=self.timeouts,
-            max_message_size=self.max_message_size,
             headers=headers,
             verify=self.verify,
             transport=self.transport,

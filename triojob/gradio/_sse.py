@@ -129,5 +129,5 @@ class EventDecoder:
     def _too_large(self, shown: bytes | bytearray) -> ProtocolError:
         return ProtocolError(
             f"the server sent an event of more than {self._max_size} bytes "
-            f"(max_message_size= sets the bound): {shorten(shown)}"
+            f"(Limits.message_size sets the bound): {shorten(shown)}"
         )
