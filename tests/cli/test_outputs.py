@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from triojob import PropertyUpdate, ProtocolError
+from triojob import File, PropertyUpdate, ProtocolError
 from triojob._cli.outputs import as_data, as_text, files_in
 from triojob._cli.terminal import encode_line, printable, to_json
+from triojob.gradio._file_data import FileData
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,13 @@ def test_a_property_update_is_shown_as_gradio_has_it() -> None:
     value = (PropertyUpdate({"visible": False}), {"a": [1]})
     assert as_data(value) == [{"__type__": "update", "visible": False}, {"a": [1]}]
     assert files_in(value) == []
+
+
+def test_files_of_a_property_update_are_found() -> None:
+    file = File(cast("Any", None), FileData("/srv/p.png"))
+    value = (PropertyUpdate({"samples": [[file]]}), {"a": 1})
+    assert files_in(value) == [file]
+    assert as_data(value, {"/srv/p.png": Path("p.png")})[0]["samples"] == [["p.png"]]
 
 
 def test_for_people_a_text_is_itself() -> None:

@@ -21,6 +21,7 @@ from triojob import (
     JobCancelled,
     Limits,
     OutputUpdate,
+    PropertyUpdate,
     Timeouts,
     UnexpectedResponse,
 )
@@ -106,13 +107,16 @@ async def test_files_are_found_in_nested_values_and_updates(
     gallery = [{"image": file_data("/srv/1"), "caption": "one"}, [file_data("/srv/2"), None]]
     update = {"__type__": "update", "label": "x", "value": file_data("/srv/3")}
     same = {"path": "/not/a/file", "again": file_data("/srv/1")}
-    serve_files(memory_app, gallery, update, same)
+    properties = {"__type__": "update", "samples": [[file_data("/srv/3")]]}
+    serve_files(memory_app, gallery, update, same, properties)
     async with opened(memory_app, download_files=tmp_path) as client:
-        shown, changed, other = await client.predict(api_name="/give")
+        shown, changed, other, samples = await client.predict(api_name="/give")
     assert [Path(shown[0]["image"]).read_bytes(), Path(shown[1][0]).read_bytes()] == [b"1", b"2"]
     assert shown[0]["caption"] == "one"
     assert Path(changed).read_bytes() == b"3"
     assert other == {"path": "/not/a/file", "again": shown[0]["image"]}
+    assert isinstance(samples, PropertyUpdate)
+    assert samples == {"samples": [[changed]]}
     assert len(downloads(memory_app)) == 3
 
 

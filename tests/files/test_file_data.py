@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 
 from tests.files.support import META, file_data
+from triojob import PropertyUpdate
 from triojob.gradio._file_data import (
     FileData,
     file_rule,
@@ -91,6 +93,22 @@ def test_replacing_shares_what_has_no_file() -> None:
     assert shown[0][0]["b"] is value[0][0]["b"]
     assert value[0][0]["a"] == file_data("/1")
     assert replace_files(file_data("/3"), find_files(file_data("/3"), read), lambda _: 1) == 1
+
+
+def test_files_in_property_updates_are_replaced() -> None:
+    read = file_rule("sse_v3")
+    update = PropertyUpdate({"samples": [[file_data("/1")]], "label": "kept"})
+    before = copy.deepcopy(update)
+
+    def local(value: Any) -> Any:
+        return replace_files(value, find_files(value, read), lambda file: f"local{file.path}")
+
+    alone, (_, together, file) = local(update), local(("text", update, file_data("/2")))
+    assert file == "local/2"
+    for shown in (alone, together):
+        assert isinstance(shown, PropertyUpdate)
+        assert shown == {"samples": [["local/1"]], "label": "kept"}
+    assert update == before
 
 
 def test_depth_does_not_matter() -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import trio
+from PIL import Image
 
 from tests.conftest import StartGradio
 from tests.real.support import opened
-from triojob import AppError, File, FileTooLarge, Job, Limits, handle_file
+from triojob import AppError, File, FileTooLarge, Job, Limits, PropertyUpdate, handle_file
 
 MIB = 2**20
 
@@ -26,6 +27,20 @@ async def test_a_file_goes_in_and_another_comes_out(gradio_url: str, tmp_path: P
         assert job.outputs() == [local]
     assert Path(local).read_text() == "SOME WORDS"
     assert Path(local).name == "upper.txt"
+
+
+async def test_files_in_property_updates(gradio_url: str, tmp_path: Path) -> None:
+    picture = tmp_path / "s.png"
+    Image.new("RGB", (4, 4)).save(picture)
+    marked = handle_file(picture)
+    async with opened(gradio_url, download_files=tmp_path) as client:
+        update = await client.predict(marked, api_name="/update_samples")
+    assert isinstance(update, PropertyUpdate)
+    assert Path(update["samples"][0][0]).read_bytes() == picture.read_bytes()
+    async with opened(gradio_url, download_files=False) as client:
+        update = await client.predict(marked, api_name="/update_samples")
+        saved = await update["samples"][0][0].save(tmp_path / "saved")
+    assert saved.read_bytes() == picture.read_bytes()
 
 
 async def test_many_files_of_all_kinds_come_back_as_they_went(

@@ -152,6 +152,11 @@ def update_props_only() -> Any:
     return gr.update(label="changed")
 
 
+def update_samples(path: str) -> Any:
+    """Return a property update with a file deep in it."""
+    return gr.Dataset(samples=[[path]])
+
+
 def big(size: float) -> str:
     return "x" * int(size)
 
@@ -612,6 +617,8 @@ def build() -> gr.Blocks:
         endpoint(odd_json, None, result)
         endpoint(upper_file, file_in, file_out)
         endpoint(join_files, files_in, files_out)
+        samples = gr.Dataset(components=[gr.Image(type="filepath")], samples=[], label="samples")
+        endpoint(update_samples, file_in, samples)
 
         kinds = [text, a, flag, choice, picks, gr.Radio(["x", "y"], label="radio")]
         kinds += [some_number, table, value, chatbot, gr.ColorPicker(label="color")]

@@ -115,6 +115,15 @@ def test_files_of_each_kind_of_component(pair: Pair, media: dict[str, Path]) -> 
     assert gallery[0]["image"][1:] == (media["image"].name, media["image"].read_bytes())
 
 
+def test_files_in_property_updates(pair: Pair, media: dict[str, Path]) -> None:
+    def call(client: AnyClient) -> Any:
+        return client.predict(sides(client).handle_file(media["image"]), api_name="/update_samples")
+
+    update = pair.same(call)
+    assert update["__type__"] == "update"
+    assert update["samples"] == [[("a file", media["image"].name, media["image"].read_bytes())]]
+
+
 def test_no_files(pair: Pair) -> None:
     call = ("/same_media", [None] * 5)
     assert pair.same(lambda client: client.predict(*call[1], api_name=call[0]))[:4] == (None,) * 4

@@ -28,7 +28,7 @@ def files_in(value: Any) -> list[File]:
 def _files(value: Any) -> Iterator[File]:
     if isinstance(value, File):
         yield value
-    elif is_object(value):
+    elif is_object(value) or isinstance(value, PropertyUpdate):
         for item in value.values():
             yield from _files(item)
     elif is_list(value) or is_tuple(value):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._edits import apply_edits
+from ._properties import PropertyUpdate
 from ._wire import Json, is_list, is_object, is_tuple
 
 _KEYS = frozenset({"path", "url", "size", "orig_name", "mime_type", "is_stream", "meta"})
@@ -103,6 +104,8 @@ def find_files(value: Any, read: ReadFile) -> list[Place]:
         item, step = waiting.pop()
         if is_tuple(item) or is_list(item):
             waiting.extend((inner, (step, index)) for index, inner in enumerate(item))
+        elif isinstance(item, PropertyUpdate):
+            waiting.extend((inner, (step, key)) for key, inner in item.items())
         elif is_object(item):
             file = read(item)
             if file is not None:
@@ -130,9 +133,18 @@ def replace_files(value: Any, places: list[Place], show: Callable[[FileData], An
     Only the containers on the way to a file are copied; all else is shared with ``value``.
     """
     edits = [["replace", path, show(file)] for path, file in places]
-    if is_tuple(value):
-        return tuple(apply_edits(list(value), edits))
-    return apply_edits(value, edits)
+    if not is_tuple(value):
+        return _replaced([value], [[action, [0, *path], new] for action, path, new in edits])[0]
+    return tuple(_replaced(list(value), edits))
+
+
+def _replaced(values: list[Any], edits: list[list[Any]]) -> list[Any]:
+    # Only a whole output of a component is a property update.
+    plain = [dict(value) if isinstance(value, PropertyUpdate) else value for value in values]
+    return [
+        PropertyUpdate(new) if isinstance(old, PropertyUpdate) else new
+        for old, new in zip(values, apply_edits(plain, edits), strict=True)
+    ]
 
 
 def may_change_files(edits: list[Any], read: ReadFile) -> bool:
