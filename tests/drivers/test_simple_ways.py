@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,13 +18,16 @@ from triojob import (
     AppError,
     AuthenticationError,
     Client,
+    ConnectionFailed,
     ConnectionLost,
     Job,
     JobCancelled,
     JobGroup,
     Limits,
     ProtocolError,
+    Retry,
     ServerRestarted,
+    ServerStopped,
     Status,
     TooManyRequests,
     TriojobError,
@@ -380,6 +384,53 @@ async def test_call_with_garbage(garbage: bytes, autojump_clock: Any) -> None:
     async with called(peer, "call") as (_, job):
         with pytest.raises(ProtocolError):
             await job.result()
+
+
+@pytest.mark.parametrize(
+    "event, error",
+    [
+        ({"error": "boom"}, AppError),
+        ({"error": None}, AppError),
+        (None, AppError),  # all that apps say before Gradio 6
+        ("404: Not Found", ConnectionLost),
+        ("out of memory", ConnectionLost),
+        ("", ConnectionLost),
+        ("Server stopped unexpectedly.", ServerStopped),
+        (3, AppError),
+    ],
+)
+async def test_call_that_fails(event: Any, error: type[Exception], autojump_clock: Any) -> None:
+    peer = Peer("4.31.5")
+    peer.says(CALL, {"event_id": "e1"})
+    stream = peer.streams(EVENTS)
+    stream.raw(f"event: error\ndata: {json.dumps(event)}\n\n".encode())
+    async with called(peer, "call") as (_, job):
+        with pytest.raises(error) as caught:
+            await job.result()
+    assert type(caught.value) is error
+    assert "/count" in str(caught.value) or event in ({"error": "boom"}, 3)
+
+
+async def refuse_connections(_peer: Peer, _body: Any) -> Any:
+    raise httpx.ConnectError("refused")
+
+
+@pytest.mark.parametrize("status", [None, 401, 404, 422, 429, 503])
+async def test_accepted_call_is_not_made_again(status: int | None, autojump_clock: Any) -> None:
+    """Whatever becomes of its event stream: the server may be running it."""
+    peer = Peer("4.31.5")
+    peer.says(CALL, {"event_id": "e1"})
+    if status is None:
+        peer.answers[EVENTS] = refuse_connections
+    else:
+        peer.says(EVENTS, {"detail": "the queue is full"}, status=status)
+    with trio.fail_after(SECONDS):
+        async with Client(peer.url, transport=peer) as client:
+            count = client.endpoint("/count", via="call").with_retry(Retry())
+            with pytest.raises(ConnectionLost if status is None else UnexpectedResponse) as caught:
+                await count(3)
+    assert not isinstance(caught.value, ConnectionFailed)
+    assert len(peer.bodies[CALL]) == 1
 
 
 @pytest.mark.parametrize("value", [{}, {"event_id": 3}, [], None])

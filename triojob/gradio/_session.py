@@ -26,7 +26,6 @@ from .._errors import (
     ServerStopped,
     TriojobError,
     UnexpectedResponse,
-    shorten,
 )
 from .._job import JobRecord
 from .._logs import current_call, log_job
@@ -39,6 +38,7 @@ from ._drivers import (
     Conversation,
     Drivers,
     StreamDriver,
+    stream_failure,
 )
 from ._event import EventTranslator
 from ._heartbeat import Heartbeats
@@ -618,7 +618,8 @@ class Session:
         event_id = message.get("event_id")
         if event_id is None:
             if message["msg"] == "unexpected_error":
-                raise _stream_error(message)
+                forgotten = bool(message.get("session_not_found"))
+                raise stream_failure("this session", message.get("message"), forgotten=forgotten)
             return
         delivery = self._deliveries.get(event_id)
         if delivery is None:
@@ -789,12 +790,3 @@ def _own(error: TriojobError, name: str) -> TriojobError:
     own.args = (f"{name}: {error}",)
     own.__cause__ = error
     return own
-
-
-def _stream_error(message: Json) -> ConnectionLost:
-    words = shorten(message.get("message") or "no reason given")
-    if message.get("session_not_found"):
-        return ConnectionLost("the server no longer knows this session")
-    if "stopped" in words.lower():
-        return ServerStopped(words)
-    return ConnectionLost(f"the server's event stream failed: {words}")

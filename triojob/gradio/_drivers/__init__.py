@@ -16,6 +16,7 @@ from ._base import (
     StreamDriver as StreamDriver,
 )
 from ._call import SimpleCall
+from ._listening import stream_failure as stream_failure
 from ._refusals import refusal as refusal
 from ._run import DirectCall
 from ._sse import CallStream

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._errors import ProtocolError, TriojobError, shorten
+from ..._errors import ProtocolError, shorten
 from .._addresses import quoted
-from .._http import HTTP, Response
+from .._http import HTTP
 from .._wire import Json, decode_json, decode_object, is_list, is_object
 from ._base import CallDriver, Conversation
+from ._listening import listen, stream_failure
 from ._refusals import refusal
 from ._stopping import cancel
 
@@ -44,15 +45,13 @@ class SimpleCall(CallDriver):
             return  # the answer was waited for as long as may be, and did not come
 
         def take(event: bytes, kind: str) -> bool:
-            message = _message(kind, decode_json(event, "an event of the call"))
+            message = _message(call.name, kind, decode_json(event, "an event of the call"))
             if message is not None:
                 conversation.deliver(message)
             return conversation.ended()
 
-        def refuse(response: Response) -> TriojobError:
-            return refusal(response, f"listening to {call.name}", call.name)
-
-        await self._http.listen(f"{path}/{quoted(conversation.event_id)}", take, refuse)
+        doing = f"listening to {call.name}"
+        await listen(self._http, f"{path}/{quoted(conversation.event_id)}", take, doing)
 
     async def part(self, conversation: Conversation, *, alone: bool) -> None:
         event_id = conversation.event_id
@@ -60,8 +59,13 @@ class SimpleCall(CallDriver):
             await cancel(self._http, event_id, conversation.call, event_id, alone=True)
 
 
-def _message(kind: str, value: Any) -> Json | None:
-    """Say an event of this API as the queue would."""
+def _message(name: str, kind: str, value: Any) -> Json | None:
+    """Say an event of this API as the queue would.
+
+    Raises:
+        ConnectionLost: The stream failed, and not the function.
+        ProtocolError: It is no event of this API.
+    """
     if kind == "generating" and is_list(value):
         return {"msg": "process_generating", "output": {"data": value}, "success": True}
     if kind == "complete" and (value is None or is_list(value)):
@@ -69,6 +73,11 @@ def _message(kind: str, value: Any) -> Json | None:
         output = {} if value is None else {"data": value}
         return {"msg": "process_completed", "output": output, "success": True}
     if kind == "error":
+        if isinstance(value, str):
+            # What a function raised is an object, or null before Gradio 6; a text is of the stream:
+            # in most cases, this server knows no such event.
+            what, forgotten = f"this call of {name}", value.startswith("404")
+            raise stream_failure(what, value, forgotten=forgotten)
         output = value if is_object(value) else {"error": value}
         return {"msg": "process_completed", "output": output, "success": False}
     if kind == "heartbeat":

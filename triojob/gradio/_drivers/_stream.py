@@ -10,20 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..._errors import (
-    AuthenticationError,
-    ConnectionFailed,
-    ConnectionLost,
-    ProtocolError,
-    TooManyRequests,
-    TriojobError,
-    UnexpectedResponse,
-    shorten,
-)
+from ..._errors import ProtocolError, shorten
 from .._addresses import quoted
-from .._http import HTTP, Response
+from .._http import HTTP
 from .._wire import Json, decode_message, decode_object
 from ._base import CallRequest, StreamDriver
+from ._listening import listen
 from ._refusals import refusal
 from ._stopping import cancel
 
@@ -64,19 +56,9 @@ class SessionStream(StreamDriver):
             deliver(message)
             return False
 
-        def refuse(response: Response) -> TriojobError:
-            error = refusal(response, "opening the event stream", "")
-            if isinstance(error, (AuthenticationError, TooManyRequests)):
-                # Those say that the server did nothing, but it has accepted the calls by now.
-                return UnexpectedResponse(str(error), status=response.status)
-            return error
-
         path = f"/queue/data?session_hash={quoted(session_hash)}"
-        try:
-            await self._http.listen(path, take, refuse, may_end=not self._says_end)
-        except ConnectionFailed as exc:
-            # The server never saw this request, but it did see the calls.
-            raise ConnectionLost(str(exc)) from exc
+        doing = "opening the event stream"
+        await listen(self._http, path, take, doing, may_end=not self._says_end)
 
     async def cancel(
         self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool

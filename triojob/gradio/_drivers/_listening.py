@@ -1,0 +1,68 @@
+"""Event streams of calls that the server has accepted, and what ends such a stream for all of them.
+
+Nothing that goes wrong from then on may say that the server did nothing: the call may be running.
+
+Wire source: gradio 4.20 to 6.31, ``routes.py`` (``queue_data_helper``), ``server_messages.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..._errors import (
+    AuthenticationError,
+    ConnectionFailed,
+    ConnectionLost,
+    ServerStopped,
+    TooManyRequests,
+    TriojobError,
+    UnexpectedResponse,
+    shorten,
+)
+from .._http import HTTP, Response
+from ._refusals import refusal
+
+
+async def listen(
+    http: HTTP,
+    path: str,
+    deliver: Callable[[bytes, str], bool],
+    doing: str,
+    *,
+    may_end: bool = False,
+) -> None:
+    """Open the event stream of accepted calls and read it to its end; see `HTTP.listen`.
+
+    Raises:
+        ConnectionLost: The network failed, or the stream ended before its last event.
+        UnexpectedResponse, ServerStopped: The server refused the stream.
+        ProtocolError: An event is too large.
+    """
+
+    def refuse(response: Response) -> TriojobError:
+        error = refusal(response, doing, "")
+        if isinstance(error, (AuthenticationError, TooManyRequests)):
+            return UnexpectedResponse(str(error), status=response.status)
+        return error
+
+    try:
+        await http.listen(path, deliver, refuse, may_end=may_end)
+    except ConnectionFailed as exc:
+        # The server never saw this request, but it did see the calls.
+        raise ConnectionLost(str(exc)) from exc
+
+
+def stream_failure(what: str, words: object, *, forgotten: bool) -> ConnectionLost:
+    """Return the error for an event that says that a stream failed.
+
+    Args:
+        what: Whose stream it is, for messages.
+        words: The server's own.
+        forgotten: Whether the server says that it knows nothing of what the stream is for.
+    """
+    if forgotten:
+        return ConnectionLost(f"the server no longer knows {what}")
+    said = shorten(words or "no reason given")
+    if "stopped" in said.lower():
+        return ServerStopped(f"the event stream of {what} ended: {said}")
+    return ConnectionLost(f"the event stream of {what} failed: {said}")
