@@ -124,6 +124,8 @@ async def test_nothing_is_overwritten_or_written_through_a_link(
         "http://scripted.test@evil.test/file",
         "HTTP://EVIL.test/file",
         "http://[bad/file",
+        "http://xn--/file",
+        "http://evil.test:99999999/file",
     ],
 )
 async def test_another_server_gets_no_request_at_all(

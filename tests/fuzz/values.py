@@ -15,7 +15,7 @@ from triojob import (
     ProtocolError,
 )
 from triojob.gradio import _file_data, _file_names
-from triojob.gradio._config import AppInfo, EndpointInfo
+from triojob.gradio._config import AppInfo, EndpointInfo, Render
 from triojob.gradio._edits import EditError, apply_edits
 from triojob.gradio._hls import parse_playlist
 from triojob.gradio._multipart import Multipart
@@ -106,7 +106,9 @@ def config(data: bytes) -> None:
     before = repr((description, info))
     try:
         app = AppInfo(description, info)
-        app = app.with_renders([item for item in renders if isinstance(item, dict)])
+        app = app.with_renders(
+            [Render.from_config(item) for item in renders if isinstance(item, dict)]
+        )
     except ProtocolError as error:
         check_error(error)
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 import trio.testing
 
 from tests.servers.faults import Cut
@@ -110,17 +111,30 @@ async def test_functions_are_gone_after_a_break(
 
 
 @pytest.mark.parametrize(
-    "config", [{}, {"components": 1, "dependencies": []}, {"components": [], "dependencies": [1]}]
+    "config",
+    [
+        {},
+        {"components": 1, "dependencies": []},
+        {"components": [], "dependencies": [1]},
+        *({"render_id": odd, "components": [], "dependencies": []} for odd in ([], {}, [[1]], 0.5)),
+    ],
 )
-async def test_odd_render_harms_no_job(
+async def test_odd_render_fails_only_its_own_call(
     config: dict[str, Any], memory_app: ScriptedServer, autojump_clock: Clock
 ) -> None:
     async def apply(event: Event) -> None:
         event.render_config = config
         await event.completed(["done"])
 
+    async def wait(event: Event) -> None:
+        await trio.sleep(10)
+        await event.completed(["waited"])
+
     memory_app.app.add("apply", apply)
+    memory_app.app.add("wait", wait)
     async with opened(memory_app) as client, client.session() as session:
-        assert await session.predict(api_name="/apply") == "done"
-        with pytest.raises(ProtocolError, match="rendered"):
-            session.endpoint("/apply")
+        sibling = session.submit(api_name="/wait")
+        with pytest.raises(ProtocolError, match=r"/apply: .* render"):
+            await session.predict(api_name="/apply")
+        assert await sibling.result() == "waited"
+        assert session.endpoint("/apply").name == "/apply"

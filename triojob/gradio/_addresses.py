@@ -17,9 +17,10 @@ def parse_url(url: str) -> str:
 
     try:
         parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError):
+        host = parsed.host
+    except (httpx.InvalidURL, ValueError, TypeError):
         raise ValueError(f"not a URL: {public_part(str(url))!r}") from None
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+    if parsed.scheme not in ("http", "https") or not host:
         raise ValueError(
             f"the URL of an app starts with http:// or https://, unlike {public_part(str(url))!r}"
         )
@@ -31,17 +32,23 @@ def parse_url(url: str) -> str:
 
 def same_origin(url: str, other: str) -> bool:
     """Tell whether two URLs have scheme, host and port in common, and no user name in them."""
+    origin = _origin(url)
+    return origin is not None and origin == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str, int | None] | None:
+    """Return scheme, host and port of a URL; None if it has a user name, or is no URL."""
     import httpx
 
     try:
-        parsed = [httpx.URL(url), httpx.URL(other)]
-    except httpx.InvalidURL:
-        return False
-    one, two = (
-        (given.scheme, given.host, given.port or {"http": 80, "https": 443}.get(given.scheme))
-        for given in parsed
-    )
-    return one == two and not any(given.userinfo for given in parsed)
+        given = httpx.URL(url)
+        # By idna, which reads the host, not all that httpx takes is a name.
+        host = given.host
+    except (httpx.InvalidURL, ValueError):
+        return None
+    if given.userinfo:
+        return None
+    return given.scheme, host, given.port or {"http": 80, "https": 443}.get(given.scheme)
 
 
 def public_part(url: str) -> str:

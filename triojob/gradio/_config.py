@@ -113,6 +113,34 @@ class EndpointInfo:
         return values[0] if len(values) == 1 else tuple(values)
 
 
+@dataclass(frozen=True)
+class Render:
+    """What one ``gr.render`` has made: functions and components of one session."""
+
+    render_id: int | str | None
+    """Which render it is: what it makes later takes the place of what it made before."""
+    components: list[Json]
+    dependencies: list[Json]
+
+    @classmethod
+    def from_config(cls, config: Json) -> Render:
+        """Read a ``render_config``, decoded.
+
+        Raises:
+            ProtocolError: It is not what Gradio sends.
+        """
+        render_id = config.get("render_id")
+        components, dependencies = config.get("components"), config.get("dependencies")
+        if not isinstance(render_id, (int, str, type(None))):
+            raise ProtocolError(f"the id of a render is {short_repr(render_id)}")
+        if not (are_objects(components) and are_objects(dependencies)):
+            raise ProtocolError(
+                "what the app has rendered lacks its functions or components; "
+                f"it has: {short_repr(sorted(config))}"
+            )
+        return cls(render_id, components, [item for item in dependencies if "id" in item])
+
+
 class AppInfo:
     """What an app says of itself.
 
@@ -172,26 +200,13 @@ class AppInfo:
                 if isinstance(name, str) and _visibility(dependency) != "private":
                     self._by_name.setdefault("/" + name, fn_index)
 
-    def with_renders(self, configs: Iterable[Json]) -> AppInfo:
-        """Return the app with what ``gr.render`` has made of it in one session.
-
-        Args:
-            configs: Each ``render_config``, decoded.
-
-        Raises:
-            ProtocolError: They are not what Gradio sends.
-        """
+    def with_renders(self, renders: Iterable[Render]) -> AppInfo:
+        """Return the app with what ``gr.render`` has made of it in one session."""
         app = copy.copy(self)
         app._components, app._dependencies = {**self._components}, {**self._dependencies}
         app._by_name, app._rendered = {**self._by_name}, set()
-        for config in configs:
-            components, dependencies = config.get("components"), config.get("dependencies")
-            if not (are_objects(components) and are_objects(dependencies)):
-                raise ProtocolError(
-                    "what the app has rendered lacks its functions or components; "
-                    f"it has: {short_repr(sorted(config))}"
-                )
-            app._add(components, [item for item in dependencies if "id" in item])
+        for render in renders:
+            app._add(render.components, render.dependencies)
         app._rendered = app._dependencies.keys() - self._dependencies.keys()
         return app
 

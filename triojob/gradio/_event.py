@@ -10,13 +10,14 @@ from itertools import zip_longest
 from sys import intern
 from typing import Any
 
-from outcome import Error, Value
+from outcome import Error, Outcome, Value
 
 from .._errors import JobCancelled, ProtocolError, QueueFull, short_repr, shorten
 from .._logs import log_job
-from .._messages import UNKNOWN, RenderUpdate, Status, StatusUpdate, now
+from .._messages import UNKNOWN, Output, RenderUpdate, Status, StatusUpdate, now
 from .._reporter import Reporter
 from . import _wire
+from ._containment import call_failure
 from ._edits import EditError, apply_edits, grow_text, settled
 from ._wire import Json
 
@@ -173,33 +174,41 @@ class EventTranslator:
         self.running: bool = False
         """Whether it has left the server's queue."""
         self.finished: bool = False
+        """Whether the outcome has been handed over."""
 
     def feed(self, message: Json) -> None:
-        """Take one message of this event; what can't be ends the event with `ProtocolError`."""
+        """Take one message of this event; an invalid one ends the event with `ProtocolError`.
+
+        Raises nothing: whatever `Exception` a message causes is this call's failure.
+        """
         self.started = True
         if self.finished:
             return
         try:
             self._feed(message)
-        except ProtocolError as exc:
-            named = self._name in str(exc)
-            self.fail(exc if named else ProtocolError(f"{self._name}: {exc}"))
+        except Exception as exc:  # noqa: BLE001 - it becomes the outcome
+            self.fail(call_failure(exc, self._name))
 
     def fail(self, error: Exception) -> None:
         """End the event with ``error``, unless it has ended."""
         if not self.finished:
-            self.finished = True
             if isinstance(error, QueueFull):
                 self._reporter.status(StatusUpdate(Status.QUEUE_FULL))
-            self._reporter.finish(Error(error))
+            self._finish(Error(error))
 
     def cancel(self, reason: str | None = None) -> None:
         """End the event as cancelled, not by its job, unless it has ended."""
         if not self.finished:
-            self.finished = True
             where = "" if reason else " on the server"
             error = JobCancelled(f"{self._name} was cancelled{where}", reason=reason)
-            self._reporter.finish(Error(error), cancelled=True)
+            self._finish(Error(error), cancelled=True)
+
+    def _finish(
+        self, result: Outcome[Any], *, output: Output | None = None, cancelled: bool = False
+    ) -> None:
+        """Hand over the outcome; the event has not ended before the reporter has it."""
+        self._reporter.finish(result, output=output, cancelled=cancelled)
+        self.finished = True
 
     def _feed(self, message: Json) -> None:
         kind = message["msg"]
@@ -280,8 +289,7 @@ class EventTranslator:
         elif not self._in_step or _differ(data, list(map(settled, self._data))):
             # The last yield is repeated in the completion, so this is news only if it differs.
             output = FullData(data, self._present)
-        self.finished = True
-        self._reporter.finish(Value(value), output=output)
+        self._finish(Value(value), output=output)
 
 
 def _status(message: Json) -> StatusUpdate | None:

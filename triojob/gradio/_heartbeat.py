@@ -16,6 +16,7 @@ import trio
 
 from .._errors import ConnectionLost, TriojobError
 from ._addresses import quoted
+from ._containment import call_failure
 from ._http import HTTP, Response
 
 logger = logging.getLogger("triojob")
@@ -111,8 +112,9 @@ class Heartbeats:
             except ConnectionLost as exc:
                 self._lost()
                 logger.debug("lost a heartbeat, which is opened again: %s", exc)
-            except TriojobError as exc:
-                logger.warning("a session goes on without its heartbeat: %s", exc)
+            except Exception as exc:  # noqa: BLE001 - no call waits for it, nor fails with it
+                error = call_failure(exc, "GET /heartbeat")
+                logger.warning("a session goes on without its heartbeat: %s", error)
                 return
             # Not all clients of a server that restarts shall come back at the same moment.
             jitter = random.uniform(0.5, 1)  # noqa: S311 - no secret

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, final
 
 import trio
@@ -19,6 +20,7 @@ import trio
 from .._errors import ConnectionFailed, InputClosed, TriojobError, UnexpectedResponse, shorten
 from .._job import Job, OutputIterator
 from ._addresses import quoted
+from ._containment import contained
 from ._http import HTTP, Response
 from ._session import Delivery
 
@@ -107,13 +109,15 @@ class InputFeed:
         done = trio.Event()
         errors: list[TriojobError] = []
 
+        def fail(error: TriojobError) -> None:
+            errors.append(error)
+            if not waiting:
+                self._log(logging.WARNING, "an input could not be sent: %s", error)
+
         async def post() -> None:
             try:
-                await self._request(path, body)
-            except TriojobError as exc:
-                errors.append(exc)
-                if not waiting:
-                    self._log(logging.WARNING, "an input could not be sent: %s", exc)
+                with contained(fail, self._name):
+                    await self._request(path, body)
             finally:
                 done.set()
 
@@ -147,11 +151,10 @@ class InputFeed:
 
     @trio.lowlevel.enable_ki_protection
     async def _close_quietly(self) -> None:
-        try:
+        # If that fails, it ends by itself, when the app has waited long enough.
+        fail = partial(self._log, logging.DEBUG, "its input could not be closed: %s")
+        with contained(fail, self._name):
             await self._request("/close", None)
-        except TriojobError as exc:
-            # Then it ends by itself, when the app has waited long enough.
-            self._log(logging.DEBUG, "its input could not be closed: %s", exc)
 
     def _task(self, what: str) -> str:
         number = "" if self._delivery is None else f"#{self._delivery.number} "

@@ -12,9 +12,9 @@ from typing import Any
 import trio
 from outcome import Error, Value
 
-from .._errors import TriojobError
 from .._messages import Aside, Finished, LogMessage, Message, Output, RenderUpdate, StatusUpdate
 from .._reporter import Reporter
+from ._containment import contained
 from ._downloads import Budget, Folder, download, new_file, remove
 from ._event import EditedData
 from ._file_data import FileData, Place, ReadFile, find_files, may_change_files, replace_files
@@ -175,25 +175,31 @@ class FileStage(Reporter):
         """Download what outputs wait for, and pass them on; runs until it is cancelled."""
         budget = Budget(self._files.source.max_size)
         self._news = trio.lowlevel.ParkingLot()
-        while True:
-            while not self._waiting:
-                await self._news.park()
-            step = self._waiting[0]
-            fresh: list[Path] = []
-            seen = False
+        with contained(self._fail, self._name):
             try:
-                await self._fetch(step.missing, budget, fresh)
-                self._pass(step)
-                seen = True
-            except (TriojobError, OSError) as exc:
-                self._over = True
-                self._out.finish(Error(exc))
-                return
-            finally:
-                if not seen:
-                    for path in fresh:
-                        remove(path)
-            del self._waiting[0]
+                while True:
+                    while not self._waiting:
+                        await self._news.park()
+                    await self._hand_on(self._waiting[0], budget)
+                    del self._waiting[0]
+            except OSError as exc:  # this machine's, as a rule: its disk is full, say
+                self._fail(exc)
+
+    async def _hand_on(self, step: _Step, budget: Budget) -> None:
+        fresh: list[Path] = []
+        seen = False
+        try:
+            await self._fetch(step.missing, budget, fresh)
+            self._pass(step)
+            seen = True
+        finally:
+            if not seen:
+                for path in fresh:
+                    remove(path)
+
+    def _fail(self, error: Exception) -> None:
+        self._out.finish(Error(error))
+        self._over = True
 
     async def _fetch(self, files: list[FileData], budget: Budget, fresh: list[Path]) -> None:
         # One of these may have come with an output before.

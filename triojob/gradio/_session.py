@@ -8,13 +8,12 @@ cancellation only when all that it would stop is cancelled anyway.
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import uuid
 from collections.abc import Awaitable, Generator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from functools import partial
 
 import trio
 
@@ -31,7 +30,8 @@ from .._job import JobRecord
 from .._logs import current_call, log_job
 from .._settings import Timeouts
 from .._turns import Turns
-from ._config import AppInfo, EndpointInfo
+from ._config import AppInfo, EndpointInfo, Render
+from ._containment import contained, own_error
 from ._drivers import (
     CallDriver,
     CallRequest,
@@ -301,7 +301,7 @@ class Session:
         self._joining = 0
         self._early: dict[str, list[Json]] = {}
         """Messages of events that the answer to ``/queue/join`` has not named yet."""
-        self._renders: dict[Any, Json] = {}
+        self._renders: dict[int | str | None, Render] = {}
         """What ``gr.render`` has made in this session: the last of each."""
         self._reader: trio.CancelScope | None = None
         self._opening = trio.Lock()
@@ -339,8 +339,13 @@ class Session:
         return app.with_renders(self._renders.values()) if self._renders else app
 
     def rendered(self, config: Json) -> None:
-        """Take up what the app has rendered: functions that only this session has."""
-        self._renders[config.get("render_id")] = config
+        """Take up what the app has rendered: functions that only this session has.
+
+        Raises:
+            ProtocolError: It is not what Gradio sends; the session stays as it was.
+        """
+        render = Render.from_config(config)
+        self._renders[render.render_id] = render
 
     def take_place(self, number: int) -> None:
         """Have the place in the budget that was waited for by the call with this number."""
@@ -495,15 +500,17 @@ class Session:
             hold=delivery.join_scope,
         )
         assert delivery.conversation_scope is not None
+
+        def fail(error: TriojobError) -> None:
+            if _suggests_restart(error):
+                self._hub.watch.doubt()
+            translator.fail(error)
+
         try:
-            with delivery.conversation_scope:
+            with contained(fail, delivery.name), delivery.conversation_scope:
                 await driver.converse(conversation)
                 if not translator.finished:
                     raise ConnectionLost(f"the server hung up without finishing {delivery.name}")
-        except TriojobError as exc:
-            if _suggests_restart(exc):
-                self._hub.watch.doubt()
-            translator.fail(exc)
         finally:
             self._hub.joins.discard(delivery)
             self._hub.give_place(delivery, delivery.number)
@@ -522,14 +529,12 @@ class Session:
     async def _join(self, delivery: Delivery, driver: StreamDriver) -> None:
         """Send a call and learn its event id, come what may: a cancellation is held until then."""
         event_id: str | None = None
-        error: TriojobError | None = None
+        errors: list[TriojobError] = []
         assert delivery.join_scope is not None
         current_call.set((delivery.number, delivery.name))
         try:
-            with delivery.join_scope:
+            with contained(errors.append, delivery.name), delivery.join_scope:
                 event_id = await driver.join(delivery.session_hash, delivery.request)
-        except TriojobError as exc:
-            error = exc
         finally:
             self._joining -= 1
             self._hub.joins.discard(delivery)
@@ -539,7 +544,7 @@ class Session:
         if not self._joining:
             self._early.clear()
         if event_id is None:
-            await self._not_joined(delivery, error)
+            await self._not_joined(delivery, errors.pop() if errors else None)
         elif delivery.session_hash != self._hash:
             # Meanwhile the stream broke, and the server has dropped or will drop all that it had.
             lost = "the session's event stream broke while the call was being sent"
@@ -563,8 +568,7 @@ class Session:
 
     async def _not_joined(self, delivery: Delivery, error: TriojobError | None) -> None:
         if error is not None:
-            named = delivery.name in str(error)
-            delivery.translator.fail(error if named else _own(error, delivery.name))
+            delivery.translator.fail(error)
         if _suggests_restart(error):
             self._hub.watch.doubt()
         function = self._functions[delivery.fn_index]
@@ -586,7 +590,7 @@ class Session:
     async def _read(self, scope: trio.CancelScope, driver: StreamDriver) -> None:
         current_call.set(None)  # this task was started for one call, and is there for all
         try:
-            with scope:
+            with contained(self._break, "reading the event stream"), scope:
                 while self._deliveries:
                     # Those that the server has named by now: this stream is sure to tell of them.
                     expected = set(self._deliveries)
@@ -595,8 +599,6 @@ class Session:
             if scope.cancelled_caught:
                 # The server has yet to notice, and will then drop what the session has.
                 self._last_use = self._last_use or self._lane
-        except TriojobError as exc:
-            self._break(exc)
         finally:
             self._reader = None
             self._rest()
@@ -646,7 +648,7 @@ class Session:
         self._early.clear()
         self._held_open = False
         for delivery in tuple(self._deliveries.values()):
-            delivery.translator.fail(_own(error, delivery.name))
+            delivery.translator.fail(own_error(error, delivery.name))
             self._settle(delivery)
 
     # Ending.
@@ -754,16 +756,15 @@ class Session:
         try:
             # While this one waited, or just before, others met with silence: it would, too.
             deaf = hub.deaf_since >= since
-            with trio.move_on_after(0 if deaf else seconds, shield=True) as scope:
-                await goodbye
-            deaf = scope.cancelled_caught
-            hub.deaf_since = trio.current_time() if deaf else -math.inf
-        except TriojobError as exc:
-            call.log(logging.WARNING, "the server could not be told of a cancellation: %s", exc)
-        else:
-            if deaf:
-                silence = "the server did not answer a cancellation within %g s"
-                call.log(logging.WARNING, silence, seconds)
+            failed = "the server could not be told of a cancellation: %s"
+            with contained(partial(call.log, logging.WARNING, failed), "cancelling"):
+                with trio.move_on_after(0 if deaf else seconds, shield=True) as scope:
+                    await goodbye
+                deaf = scope.cancelled_caught
+                hub.deaf_since = trio.current_time() if deaf else -math.inf
+                if deaf:
+                    silence = "the server did not answer a cancellation within %g s"
+                    call.log(logging.WARNING, silence, seconds)
         finally:
             hub.parting.release_on_behalf_of(call)
 
@@ -782,11 +783,3 @@ def _may_be_queued(error: TriojobError) -> bool:
     if isinstance(error, (ConnectionFailed, ServerStopped)):
         return False
     return isinstance(error, (ConnectionLost, ProtocolError))
-
-
-def _own(error: TriojobError, name: str) -> TriojobError:
-    """Return a copy of the error for one call: raised in several tasks, one would mix them up."""
-    own = copy.copy(error)
-    own.args = (f"{name}: {error}",)
-    own.__cause__ = error
-    return own

@@ -9,10 +9,13 @@ Wire sources: gradio 4.0, ``routes.py`` (``/queue/join``, ``/queue/data``), ``qu
 
 from __future__ import annotations
 
+import json
+
 import trio
 
 from ..._errors import ProtocolError, TriojobError, short_repr
 from .._addresses import quoted
+from .._containment import contained
 from .._http import HTTP, Response
 from .._wire import decode_message
 from ._base import CallDriver, Conversation
@@ -51,34 +54,34 @@ class CallStream(CallDriver):
 
         failure: TriojobError | None = None
 
-        async def send_data() -> None:
+        def fail(error: TriojobError) -> None:
+            # Out of the nursery by hand: what leaves it does so in a group.
             nonlocal failure
+            failure = failure or error
+            nursery.cancel_scope.cancel()
+
+        async def send_data() -> None:
             await asked.wait()
-            body = call.body(conversation.session_hash, event_id=f'"{conversation.event_id}"')
-            try:
+            with contained(fail, call.name):
                 response = await self._http.request(
                     "POST",
                     "/queue/data",
-                    json=body,
+                    json=call.body(
+                        conversation.session_hash, event_id=json.dumps(conversation.event_id)
+                    ),
                     headers=call.headers,
                     limiter=self._http.requests,
                 )
                 if response.status != 200:
                     raise refuse(response)
-            except TriojobError as exc:
-                failure = exc
-                nursery.cancel_scope.cancel()
 
         path = (
             f"/queue/join?fn_index={call.fn_index}&session_hash={quoted(conversation.session_hash)}"
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send_data)
-            try:
+            with contained(fail, call.name):
                 await self._http.listen(path, take, refuse, may_end=True)
-            except TriojobError as exc:
-                # Out of here by hand: what leaves a nursery does so in a group.
-                failure = exc
             nursery.cancel_scope.cancel()
         if failure is not None:
             raise failure
