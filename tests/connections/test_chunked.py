@@ -124,3 +124,21 @@ def test_neither_a_line_nor_trailers_may_go_on_for_ever(endless: bytes) -> None:
         fed += 13
         assert fed < 20_000
     assert decoder.error is not None
+
+
+@pytest.mark.parametrize("blank", [b" ", b"\t", b"x", b";"])
+@pytest.mark.parametrize("end", [b"\n\r\n", b"\r\n", b"\x00\r\n", b""])
+def test_long_lines_are_refused_before_they_are_read(blank: bytes, end: bytes) -> None:
+    """The time for such a line once grew with its square: 14 s for one of 64 KB."""
+    for start in (b"5;", b"5", b"0\r\nname: "):
+        for pieces in ([start + blank * 65_000 + end], [start, *[blank * 1000] * 65, end]):
+            assert ours(pieces)[3]
+
+
+@pytest.mark.parametrize("middle", [b"%s", b" %s", b";%s", b"; %s;"])
+def test_a_line_is_read_in_one_way_only(middle: bytes) -> None:
+    """Each line has nearly the largest size, and there are many: read twice, this never ends."""
+    for blanks in (b" " * 16_000, b" \t" * 8_000, b"; " * 8_000):
+        line = b"5" + middle % blanks
+        for _ in range(2_000):
+            assert ours([line + b"\n\r\n"])[3]

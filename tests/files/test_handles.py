@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ from tests.files.support import everything_in, file_data, opened, serve_files
 from tests.servers.faults import Cut, Stall
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import ConnectionLost, File, FileTooLarge, GroupClosed, Limits, UnexpectedResponse
+from triojob.gradio._http_files import Download
 from triojob.testing.components import json_value
 
 PATH = "/srv/tmp/abc/da ta.bin"
@@ -102,6 +104,35 @@ async def test_reading_without_saving(
             assert await stream.receive_some() == b""
         with pytest.raises(trio.ClosedResourceError):
             await stream.receive_some()
+
+
+class CountedBytes(bytes):
+    """Counts the bytes that are copied out of it and out of what was."""
+
+    copied = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        result = CountedBytes(super().__getitem__(key))
+        CountedBytes.copied += len(result)
+        return result
+
+
+@pytest.mark.parametrize("size", [10_000, 20_000])
+async def test_small_reads_copy_each_byte_once(
+    app: ScriptedServer, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def receive(_download: Download) -> bytes:
+        return CountedBytes(size)
+
+    async with opened(app, download_files=False) as client:
+        file = await client.predict(api_name="/give")
+        async with file.open() as stream:
+            monkeypatch.setattr(Download, "receive", receive)
+            CountedBytes.copied = 0
+            for _ in range(size):
+                assert await stream.receive_some(1) == b"\0"
+            monkeypatch.undo()
+    assert CountedBytes.copied <= size
 
 
 async def test_leaving_an_open_file_early_frees_its_place(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-_HEAD = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\n]*)?[ \t]*")
+# An extension takes all that is left, blanks too: a line can be read in one way only.
+_HEAD = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\n]*|[ \t]*)")
 _PLAIN_HEAD = re.compile(rb"([0-9A-Fa-f]{1,20})\r\n")
 _LARGEST_LINE = 16 * 1024
 """Bytes that the line above a chunk may have, and all trailers together."""
@@ -55,7 +56,7 @@ class ChunkedDecoder:
             if self._left is None and not self._in_trailers:
                 place = _take_whole(data, place, body)
             # A line: the end of a chunk, the beginning of one, or a trailer.
-            end = data.find(b"\r\n", place)
+            end = data.find(b"\r\n", place, place + _LARGEST_LINE)
             if end < 0:
                 self._check_line(data, place)
                 break
@@ -66,8 +67,9 @@ class ChunkedDecoder:
 
     def _check_line(self, data: bytes, place: int) -> None:
         """Refuse a line that has no end yet and can't come to a good one."""
-        size = len(data) - place
-        if size > _LARGEST_LINE or (self._left == 0 and data[place:] not in (b"", b"\r")):
+        if len(data) - place >= _LARGEST_LINE or (
+            self._left == 0 and data[place:] not in (b"", b"\r")
+        ):
             self.error = f"no line end where one should be: {data[place : place + 20]!r}"
 
     def _take_line(self, data: bytes, place: int, end: int) -> None:

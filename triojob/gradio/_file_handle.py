@@ -252,7 +252,9 @@ class FileStream(trio.abc.ReceiveStream):
         self._answer = answer
         self._what = what
         self._budget = Budget(source.max_size)
-        self._rest = b""
+        self._rest = memoryview(b"")
+        """What has come and is still to be returned; a view, as a piece of it costs no copy of
+        what remains."""
         self._closed = False
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -266,12 +268,13 @@ class FileStream(trio.abc.ReceiveStream):
             whole = False
             try:
                 with self._source.open_for(self._what):
-                    self._rest = await self._answer.receive()
+                    self._rest = memoryview(await self._answer.receive())
                 self._budget.take(len(self._rest), self._what)
                 whole = True
             finally:
                 self._closed = not whole
-        chunk, self._rest = self._rest[:max_bytes], self._rest[len(self._rest[:max_bytes]) :]
+        chunk = bytes(self._rest[:max_bytes])
+        self._rest = self._rest[len(chunk) :]
         return chunk
 
     async def aclose(self) -> None:
