@@ -109,3 +109,8 @@ def login_cookies_of(request: Request) -> set[str]:
 def shown(error: BaseException) -> str:
     """Return all that a user, a log or a bug report gets to see of an exception."""
     return "\n".join([str(error), repr(error), *traceback.format_exception(error)])
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """Return an exception and what it was raised from."""
+    return [error] if error.__cause__ is None else [error, *causes(error.__cause__)]

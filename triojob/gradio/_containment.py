@@ -27,7 +27,7 @@ def call_failure(error: Exception, name: str) -> TriojobError:
     first = leaves(error)[0]
     if isinstance(first, TriojobError):
         return first if name in str(first) else own_error(first, name)
-    failure = ProtocolError(f"{name}: the server sent invalid data: {short_repr(first)}")
+    failure = ProtocolError(f"{name}: talking to the server raised {short_repr(first)}")
     failure.__cause__ = error
     return failure
 

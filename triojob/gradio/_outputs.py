@@ -114,11 +114,11 @@ class FileStage(Reporter):
         step = self._look_at(message)
         if not self._waiting and not step.missing:
             return self._pass(step)
-        self._waiting.append(step)
         if self._news is not None:
             self._news.unpark_all()
-        elif len(self._waiting) == 1:
+        elif not self._waiting:
             self._out._put(Aside())  # the job's task starts `run`
+        self._waiting.append(step)
         return True
 
     def _has_none(self, message: Message) -> bool:
@@ -173,9 +173,9 @@ class FileStage(Reporter):
 
     async def run(self) -> None:
         """Download what outputs wait for, and pass them on; runs until it is cancelled."""
-        budget = Budget(self._files.source.max_size)
         self._news = trio.lowlevel.ParkingLot()
         with contained(self._fail, self._name):
+            budget = Budget(self._files.source.max_size)
             try:
                 while True:
                     while not self._waiting:
