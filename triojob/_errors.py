@@ -40,6 +40,7 @@ import queue
 import reprlib
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import trio
@@ -48,8 +49,22 @@ if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """An HTTP response that refused a request, for those who know such exceptions by it."""
+
+    status: int
+    text: str
+    """The beginning of the body."""
+    of_call: bool
+    """Whether the request was the one that makes a call."""
+
+
 class TriojobError(Exception):
     """The root of every exception that triojob defines."""
+
+    _refusal: Refusal | None = None
+    """The response that caused it, if one did."""
 
 
 class AppError(TriojobError, RuntimeError):

@@ -162,13 +162,14 @@ DIFFERENCES = (
     Difference(
         "httpx",
         "Exceptions of httpx are subclasses of them, in triojob.sync.exceptions",
-        "What caught httpx.ConnectError still does; ConnectionError and TriojobError do too.",
+        "What caught httpx.ConnectError or httpx.HTTPStatusError still does; ConnectionError and "
+        "TriojobError do too.  There is no request in them: its URL may hold the session's hash.",
     ),
     Difference(
         "more-words",
         "Some messages say more",
         "Which endpoint, which parameter, which file, after how many seconds; for missing files, "
-        "files too large, timeouts, logins and URLs that are no Gradio app.",
+        "files too large, timeouts, logins, refused requests and URLs that are no Gradio app.",
     ),
     Difference(
         "arguments-untouched",

@@ -20,7 +20,7 @@ import trio
 from .._errors import FileTooLarge, ProtocolError, shorten
 from .._messages import ProgressUnit, Status, StatusUpdate
 from .._reporter import Reporter
-from ._drivers import refusal
+from ._drivers import caused_by, refusal
 from ._file_inputs import FileInput, Gaps, file_json
 from ._http import HTTP
 from ._http_files import send_file
@@ -69,8 +69,8 @@ def check_files(gaps: Gaps, endpoint: str, max_file_size: int | None) -> None:
             gaps.sizes[file] = size
         if max_file_size is not None and size is not None and size > max_file_size:
             raise FileTooLarge(
-                f"{where}: {file.name!r} has {size} bytes, "
-                f"and the app takes files of up to {max_file_size} bytes"
+                f"{where}: {file.name!r} has {size} bytes, which exceeds the maximum file size of "
+                f"{max_file_size} bytes that the app takes"
             )
 
 
@@ -108,8 +108,8 @@ async def upload_files(
         FileTooLarge: The server takes no file of that size.
         OSError: A file can't be read any more.
         ValueError: A file changed its size while it was read.
-        ConnectionLost, AuthenticationError, TooManyRequests, ValidationError,
-        UnexpectedResponse, ProtocolError: As for a call.
+        ConnectionLost, AuthenticationError, TooManyRequests, UnexpectedResponse, ProtocolError: As
+            for a call.
     """
     values = {
         file: file_json(file, file.url, None, old_form=old_form)
@@ -134,11 +134,10 @@ async def upload_files(
             )
         doing = f"uploading {file.name!r} for {endpoint}"
         if response.status == 413:
-            raise FileTooLarge(
-                f"{doing}: the server takes no file of {parts.sent} bytes: {shorten(response.body)}"
-            )
+            words = f"{doing}: the server takes no file of {parts.sent} bytes"
+            raise caused_by(response, FileTooLarge(f"{words}: {shorten(response.body)}"))
         if response.status != 200:
-            raise refusal(response, doing, endpoint)
+            raise refusal(response, doing, "")
         path = _path_in(response.body, doing)
         values[file] = file_json(file, path, parts.sent, old_form=old_form)
 

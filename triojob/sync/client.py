@@ -124,7 +124,7 @@ class Client:
         except _errors.UnexpectedResponse as exc:
             raise _no_app(exc, connection.src) from exc.__cause__
         except _errors.TriojobError as exc:
-            raise translate(exc) from exc.__cause__
+            raise translate(exc, opening=True) from exc.__cause__
         except BaseException:
             # Cut short, maybe just as it was open.
             connection.leave(waiting=False)

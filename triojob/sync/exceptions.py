@@ -2,11 +2,13 @@
 
 Each derives from the one of triojob that it stands for, and from what a program that was written
 for gradio_client catches: `ValueError`, or the exception of httpx that it lets through.
+A failure of a job that an HTTP response caused is of one of these classes and is an
+`httpx.HTTPStatusError` too, with ``response``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 
@@ -78,17 +80,57 @@ class ServerStopped(_errors.ServerStopped, ValueError):
     """The server says that its queue has stopped."""
 
 
+class _Refused(_OfHTTPX, httpx.HTTPStatusError):
+    """A response that is none of success; it has the status and the beginning of the body."""
+
+    response: httpx.Response
+
+
+_Kind: TypeAlias = "type[Exception]"
+_of_both: dict[tuple[_Kind, _Kind], _Kind] = {}
+
+
+def _both(kind: _Kind, other: _Kind) -> _Kind:
+    """Return the subclass of two classes of exceptions, under the name of the first."""
+    found = _of_both.get((kind, other))
+    if found is not None:
+        return found
+
+    def reduce(error: Exception) -> object:
+        return _again, (kind, other, error.args, error.__dict__)
+
+    names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": reduce}
+    # Of several threads, one makes the class of all.
+    return _of_both.setdefault((kind, other), type(kind.__name__, (kind, other), names))
+
+
+def _again(kind: _Kind, other: _Kind, args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
+    error = _both(kind, other)(*args)
+    error.__dict__.update(state)
+    return error
+
+
+def _refused(kind: _Kind, refusal: _errors.Refusal | None) -> _Kind:
+    """Return the subclass of ``kind`` that is also what gradio_client raises for a response."""
+    if refusal is None or (refusal.of_call and refusal.status == 422):  # a validator's
+        return kind
+    busy = refusal.of_call and refusal.status == 503
+    other = QueueError if busy else _Refused
+    return kind if issubclass(kind, other) else _both(kind, other)
+
+
 _HIDDEN = (
     "The upstream Gradio app has raised an exception but has not enabled "
     "verbose error reporting. To enable, set show_error=True in launch()."
 )
-_WORDS: dict[type[Exception], str] = {
+_WORDS: dict[_Kind, str] = {
     QueueError: "Queue is full! Please try again.",
     TooManyRequestsError: "Too many requests to the API, please try again later.",
     ServerStopped: "Server stopped.",
 }
 _DETAILS = frozenset({"title", "duration", "visible", "print_exception"})
-_KINDS: tuple[tuple[type[Exception], type[Exception]], ...] = (
+_KINDS: tuple[tuple[_Kind, _Kind], ...] = (
+    (_errors.ValidationError, ValidationError),
     (_errors.AuthenticationError, AuthenticationError),
     (_errors.EndpointNotFound, EndpointNotFound),
     (_errors.SpaceError, SpaceError),
@@ -103,31 +145,47 @@ _KINDS: tuple[tuple[type[Exception], type[Exception]], ...] = (
 """The first that fits is taken."""
 
 
-def translate(error: Exception) -> Exception:
+def translate(error: Exception, *, opening: bool = False) -> Exception:
     """Return what synchronous code gets for an exception of triojob; others are left as they are.
 
     The words are gradio_client's where it has some of its own.
+
+    Args:
+        opening: Whether a client was being opened, where no exception of httpx tells of a response.
     """
-    new: Exception | None = None
+    if not isinstance(error, _errors.TriojobError):
+        return error
+    new: Exception
     if isinstance(error, _errors.AppError):
         new = _app_error(error)
-    elif isinstance(error, _errors.ValidationError):
-        lines = [f"- {name}: {message}" for name, message in error.errors.items()]
-        text = "\n".join([f"{len(lines)} parameter(s) failed validation:", *lines])
-        new = ValidationError(text, errors=error.errors, endpoint=error.endpoint)
     else:
-        for theirs, ours in _KINDS:
-            if isinstance(error, theirs):
-                new = ours(_WORDS.get(ours) or _words(error))
-                new.__dict__.update(error.__dict__)
-                break
-    if new is None:
-        return error
+        ours = next((ours for theirs, ours in _KINDS if isinstance(error, theirs)), type(error))
+        kind = ours if opening else _refused(ours, error._refusal)
+        if kind is type(error):
+            return error
+        words = _WORDS.get(ours) or _words(error)
+        response = _response(kind, error._refusal)
+        if response is not None:
+            # What programs look for in the words of an exception of httpx.
+            words = f"{words} ({response.status_code} {response.reason_phrase})"
+        new = kind(words)
+        new.__dict__.update(error.__dict__)
+        if response is not None:
+            new.__dict__["response"] = response
     new.__cause__ = error.__cause__
     return new.with_traceback(error.__traceback__)
 
 
+def _response(kind: _Kind, refusal: _errors.Refusal | None) -> httpx.Response | None:
+    if refusal is None or not issubclass(kind, _Refused):
+        return None
+    return httpx.Response(refusal.status, text=refusal.text)
+
+
 def _words(error: Exception) -> str:
+    if isinstance(error, _errors.ValidationError) and error.errors:
+        lines = [f"- {name}: {message}" for name, message in error.errors.items()]
+        return "\n".join([f"{len(lines)} parameter(s) failed validation:", *lines])
     if not isinstance(error, _errors.SpaceError):
         return str(error)
     if error.stage is None:

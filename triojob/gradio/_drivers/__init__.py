@@ -17,7 +17,7 @@ from ._base import (
 )
 from ._call import SimpleCall
 from ._listening import stream_failure as stream_failure
-from ._refusals import refusal as refusal
+from ._refusals import caused_by as caused_by, refusal as refusal
 from ._run import DirectCall
 from ._sse import CallStream
 from ._stream import SessionStream

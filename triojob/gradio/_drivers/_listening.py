@@ -20,7 +20,7 @@ from ..._errors import (
     shorten,
 )
 from .._http import HTTP, Response
-from ._refusals import refusal
+from ._refusals import caused_by, refusal
 
 
 async def listen(
@@ -42,7 +42,7 @@ async def listen(
     def refuse(response: Response) -> TriojobError:
         error = refusal(response, doing, "")
         if isinstance(error, (AuthenticationError, TooManyRequests)):
-            return UnexpectedResponse(str(error), status=response.status)
+            return caused_by(response, UnexpectedResponse(str(error), status=response.status))
         return error
 
     try:

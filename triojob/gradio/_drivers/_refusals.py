@@ -6,12 +6,13 @@ Wire sources: gradio 6.31, ``routes.py`` and ``queueing.py``; HTTP status codes.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from ..._errors import (
     AuthenticationError,
     ProtocolError,
     QueueFull,
+    Refusal,
     ServerStopped,
     TooManyRequests,
     TriojobError,
@@ -23,6 +24,11 @@ from .._addresses import public_part
 from .._http import Response
 from .._wire import decode_object, is_list, is_object
 
+E = TypeVar("E", bound=TriojobError)
+
+_MOST_TEXT = 2**16
+"""Characters of a body that an exception keeps."""
+
 
 def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
     """Make an error of an answer that is not 200.
@@ -31,6 +37,17 @@ def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
         endpoint: The endpoint that was called; empty for a request that is no call, of which
             nothing is queued or validated.
     """
+    return caused_by(response, _error(response, doing, endpoint), of_call=bool(endpoint))
+
+
+def caused_by(response: Response, error: E, *, of_call: bool = False) -> E:
+    """Note the response that caused an error, and return the error."""
+    text = response.body[: 4 * _MOST_TEXT].decode("utf-8", "replace")[:_MOST_TEXT]
+    error._refusal = Refusal(response.status, text, of_call)
+    return error
+
+
+def _error(response: Response, doing: str, endpoint: str) -> TriojobError:
     status = response.status
     detail: Any = None
     with suppress(ProtocolError):  # plain text or HTML is shown as it is
@@ -54,7 +71,9 @@ def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
         return _validation_error(detail, doing, endpoint)
     if status == 400 and endpoint and isinstance(detail, str):
         # What a validator raised, as text.
-        return ValidationError(f"{doing}: the app refused the input: {words}", endpoint=endpoint)
+        return ValidationError(
+            f"{doing}: the app refused the input: {shorten(detail, 1000)}", endpoint=endpoint
+        )
     if 300 <= status < 400:
         return UnexpectedResponse(
             f"{doing}: the server redirects (status {status}) to "
@@ -73,7 +92,7 @@ def _validation_error(detail: list[Any], doing: str, endpoint: str) -> Validatio
         # Of the app's validator, or of the server's own check of the request (pydantic).
         loc = item.get("loc")
         where = item.get("parameter_name") or ".".join(map(str, loc if is_list(loc) else ()))
-        errors[str(where or f"parameter {place}")] = str(item.get("message") or item.get("msg"))
+        errors[str(where or f"parameter_{place}")] = str(item.get("message", item.get("msg", "")))
     words = "; ".join(f"{name}: {message}" for name, message in errors.items())
     return ValidationError(
         f"{doing}: the app refused the input: {shorten(words or detail, 1000)}",
