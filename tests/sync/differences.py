@@ -62,6 +62,11 @@ DIFFERENCES = (
         "There the message that says so is looked up in a table that lacks it.",
     ),
     Difference(
+        "restarted",
+        "A call whose State was lost in a restart of the app is ServerRestarted, once",
+        "There it goes on from a new State without a word.",
+    ),
+    Difference(
         "failures-logged",
         "A failure that nobody asks for is logged",
         "Errors should never pass silently: when the job is dropped, its failure is logged.",

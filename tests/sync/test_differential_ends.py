@@ -17,6 +17,7 @@ import trio
 import triojob
 import triojob.sync
 from tests.servers.scripted import Event, ScriptedServer
+from tests.streams.support import add_counter, heartbeats
 from tests.sync.differences import shows
 from tests.sync.support import (
     SECONDS,
@@ -31,6 +32,7 @@ from tests.sync.support import (
     until,
     updates_of,
 )
+from triojob.testing.components import json_value
 
 
 def record_of(client: AnyClient, key: str, **expected: int) -> dict[str, Any]:
@@ -280,3 +282,64 @@ async def test_server_that_stops(scripted: ScriptedServer) -> None:
     assert isinstance(ours, triojob.sync.ServerStopped)
     assert isinstance(ours, ValueError)
     assert str(ours) == "Server stopped."
+
+
+def add_restarting(server: ScriptedServer) -> None:
+    """Add a function with State, so that clients notice a restart, and others without it."""
+    add_counter(server)
+
+    @server.app.endpoint(inputs=["name"])
+    async def greet(event: Event) -> None:
+        await event.completed([f"Hello {event.data[0]}!"])
+
+    @server.app.endpoint(inputs=[], outputs=[json_value("result")])
+    async def change(event: Event) -> None:
+        await event.completed([{"__type__": "update", "label": "changed"}])
+
+
+def restart(server: ScriptedServer, client: AnyClient) -> None:
+    """Start the app anew, and wait until the client has noticed, if it does."""
+    before = heartbeats(server)
+    trio.from_thread.run_sync(server.restart)
+    if isinstance(client, triojob.sync.Client):
+        until(lambda: len(heartbeats(server)) > len(before))
+
+
+def called(client: AnyClient, *args: Any, **options: Any) -> Any:
+    """Return what a call gives or raises, once its event stream has been closed."""
+    job = ended(client.submit(*args, **options))
+    if not isinstance(client, triojob.sync.Client):
+        until(lambda: client.streaming_future is None)  # or the next call might listen to it
+    return job.exception() or job.result()
+
+
+async def test_calls_go_on_after_a_restart(scripted: ScriptedServer) -> None:
+    add_restarting(scripted)
+
+    def call(client: AnyClient) -> list[Any]:
+        found = [called(client, api_name="/bump")]
+        for _ in range(2):
+            found += [called(client, "Ada", api_name="/greet"), called(client, api_name="/change")]
+            restart(scripted, client)
+        return found
+
+    theirs, ours = await trio.to_thread.run_sync(both_on, scripted.url, call)
+    assert ours == theirs
+    assert ours == [1, *["Hello Ada!", {"__type__": "update", "label": "changed"}] * 2]
+    assert "GET /app_id" in scripted.paths()
+
+
+@shows("restarted")
+async def test_state_that_is_lost_in_a_restart(scripted: ScriptedServer) -> None:
+    add_restarting(scripted)
+
+    def call(client: AnyClient) -> list[Any]:
+        counts = [called(client, api_name="/bump") for _ in range(2)]
+        restart(scripted, client)
+        return [*counts, *(called(client, api_name="/bump") for _ in range(2))]
+
+    theirs, ours = await trio.to_thread.run_sync(both_on, scripted.url, call)
+    assert theirs == [1, 2, 1, 2]
+    assert ours[:2] == [1, 2]
+    assert isinstance(ours[2], triojob.ServerRestarted)
+    assert ours[3] == 1

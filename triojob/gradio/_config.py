@@ -50,8 +50,6 @@ class EndpointInfo:
     """Whether the app has it called through its queue."""
     canceller: int | None = None
     """The number of a function of the app that cancels this one, or None."""
-    raw_updates: bool = False
-    """Whether property updates are shown as the server sends them."""
 
     @property
     def name(self) -> str:
@@ -93,10 +91,13 @@ class EndpointInfo:
             gaps=gaps,
         )
 
-    def present(self, data: list[Any]) -> Any:
+    def present(self, data: list[Any], *, raw_updates: bool = False) -> Any:
         """Return an output as users see it: hidden components dropped, one value bare.
 
         A property update is its value, or a `PropertyUpdate` where it has none.
+
+        Args:
+            raw_updates: Leave property updates as the server sends them.
 
         Raises:
             ProtocolError: The data has too few values.
@@ -108,7 +109,7 @@ class EndpointInfo:
                 f"{len(data)}: {short_repr(data)}"
             )
         values = [data[place] for place in shown]
-        if not self.raw_updates:
+        if not raw_updates:
             values = [unwrap(value) for value in values]
         return values[0] if len(values) == 1 else tuple(values)
 

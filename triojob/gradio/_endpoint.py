@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 import trio
@@ -63,6 +64,8 @@ class CallSettings:
     """How many bytes a file may have that the app takes, or None for any."""
     old_files: bool
     """Whether the app takes files as Gradio 3 does."""
+    raw_updates: bool = False
+    """Whether property updates are shown as the server sends them."""
     instruments: tuple[Instrument, ...] = ()
     """Told of the jobs of streams of inputs."""
 
@@ -191,7 +194,7 @@ class RemoteCall(Call):
             number=record.number,
             streams=info.streams,
             edits=self._driver.edits,
-            present=info.present,
+            present=partial(info.present, raw_updates=self._settings.raw_updates),
             reporter=stage,
             rendered=None if self._session is None else session.rendered,
             answered=None if feed is None else feed.answered,

@@ -209,14 +209,15 @@ class Connection:
         def find() -> tuple[EndpointInfo, Session | None]:
             app = session.app
             info = app.find(api_name, None) if api_name is not None else app.find(None, fn_index)
-            return replace(info, raw_updates=True), session
+            return info, session
 
         settings = self._native._settings
         assert settings is not None
         outputs = replace(settings.outputs, read=self._read_file)
         # All by the queue, as it is there that a call has a status.  Gradio 3 says which.
         via: Via | None = "queue" if self.app.protocol.startswith("sse") else None
-        return Endpoint(self._hub, find, replace(settings, outputs=outputs), via=via)
+        settings = replace(settings, outputs=outputs, raw_updates=True)
+        return Endpoint(self._hub, find, settings, via=via)
 
     def _read_file(self, value: Json) -> FileData | None:
         settings = self._native._settings
