@@ -21,9 +21,17 @@ from tests.client.faults_support import (
     riding,
 )
 from tests.client.sessions_support import hashes
-from tests.servers.faults import Delay, Drip, Silence, Stall
+from tests.servers.faults import Delay, Drip, Interim, Silence, Stall
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import Client, ConnectionFailed, ConnectionTimeout, JobCancelled, Status, Timeouts
+from triojob import (
+    Client,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    JobCancelled,
+    Status,
+    Timeouts,
+)
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -99,6 +107,22 @@ async def test_an_answer_to_a_call_that_takes_too_long_is_not_waited_for(
         assert trio.current_time() == pytest.approx(now + TIMES.read)
         assert kinds(errors) == {ConnectionTimeout}
         assert all("POST /queue/join" in str(error) for error in errors)
+        assert len(memory_app.joins) == calls.count
+        await calls.assert_goes_on()
+
+
+@pytest.mark.parametrize("ride", RIDES)
+@pytest.mark.parametrize("interval", [0.1, 1, 50])
+async def test_interim_responses_are_no_answer(
+    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, interval: float
+) -> None:
+    add_endpoints(memory_app)
+    async with riding(memory_app, ride) as calls:
+        now = trio.current_time()
+        memory_app.fault("POST", "/queue/join", Interim(interval), times=calls.count)
+        errors = await failures(calls.start("x", api_name="/echo"))
+        assert trio.current_time() <= now + TIMES.read
+        assert kinds(errors) <= {ConnectionTimeout, ConnectionLost}
         assert len(memory_app.joins) == calls.count
         await calls.assert_goes_on()
 

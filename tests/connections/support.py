@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +14,8 @@ from triojob.gradio._wires import Wire
 
 SECONDS = 5.0
 """How long a phase of a request may take here."""
-KEEPALIVE = 1.0
+KEPT = 1.0
+"""For how long an idle connection is taken to be kept by the server."""
 
 REQUEST = b"POST /queue/join HTTP/1.1\r\nhost: app\r\ncontent-length: 2\r\n\r\n{}"
 PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
@@ -86,7 +88,7 @@ class Peer:
         return line
 
     def connections(self) -> Connections:
-        return Connections(self.connect, KEEPALIVE)
+        return Connections(self.connect, KEPT)
 
     @property
     def open(self) -> int:
@@ -124,3 +126,62 @@ async def ask(connections: Connections, method: str = "POST") -> tuple[int, byte
     finally:
         await answer.aclose()
     return answer.status, bytes(body)
+
+
+@dataclass
+class Distant:
+    """A server some way off that closes connections which are idle for too long."""
+
+    keeps: float
+    """For how many seconds it keeps an idle connection."""
+    way: float
+    """How many seconds bytes are under way, in each direction."""
+    works: float = 0
+    """How many seconds it takes to answer."""
+    heard: int = 0
+    """How many requests reached it in time."""
+    made: int = 0
+    """How many connections were made to it."""
+
+    async def connect(self) -> Wire:
+        await trio.sleep(2 * self.way)
+        self.made += 1
+        return DistantLine(self)
+
+    def connections(self) -> Connections:
+        return Connections(self.connect, KEPT)
+
+
+class DistantLine(Wire):
+    """A connection to a distant server."""
+
+    def __init__(self, server: Distant) -> None:
+        self.server = server
+        self.closes = math.inf
+        """When the server closes it, unless a request comes first."""
+        self.comes = math.inf
+        """When the answer comes here; or the end, if the request came too late."""
+        self.lost = False
+
+    async def send_all(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        server = self.server
+        arrives = trio.current_time() + server.way
+        self.lost = arrives >= self.closes
+        if self.lost:
+            self.comes = self.closes + server.way
+            return
+        server.heard += 1
+        answered = arrives + server.works
+        self.comes = answered + server.way
+        self.closes = answered + server.keeps
+
+    async def receive_some(self) -> bytes:
+        await trio.sleep_until(self.comes)
+        return b"" if self.lost else PLAIN
+
+    def is_stale(self) -> bool:
+        return trio.current_time() >= self.closes + self.server.way
+
+    def close(self) -> None:
+        pass

@@ -19,6 +19,10 @@ REUSABLE = {
     "not_modified": (b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", (304, b"")),
     "continue_first": (b"HTTP/1.1 100 Continue\r\n\r\n" + PLAIN, (200, b"hello")),
     "hints_first": (b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + PLAIN, (200, b"hello")),
+    "many_hints_first": (
+        b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * 90 + PLAIN,
+        (200, b"hello"),
+    ),
     "redirect": (
         b"HTTP/1.1 302 Found\r\nlocation: /b\r\ncontent-length: 0\r\n\r\n",
         (302, b""),
@@ -55,6 +59,8 @@ IMPOSSIBLE = {
     "other_coding": b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nabc",
     "switching": b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n",
     "large_head": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 40_000 + b"\r\n",
+    "too_many_hints": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 110 + PLAIN,
+    "large_hints": (b"HTTP/1.1 103 Early Hints\r\nlink: %s\r\n\r\n" % (b"a" * 30_000)) * 5 + PLAIN,
     "endless_line": b"HTTP/1.1 200 OK\r\na: " + b"b" * 200_000,
 }
 
@@ -201,6 +207,36 @@ async def test_a_server_that_is_silent_before_its_answer(
         await ask(peer.connections())
     assert caught.value.phase == "read"
     assert trio.current_time() == pytest.approx(SECONDS)
+    assert peer.open == 0
+
+
+@pytest.mark.parametrize(
+    "word", [b"HTTP/1.1 102 Processing\r\n\r\n", b"x: y\r\n"], ids=["interim", "header"]
+)
+async def test_the_head_of_an_answer_comes_in_time_or_not(
+    peer: Peer, autojump_clock: MockClock, word: bytes
+) -> None:
+    """However often the server says something that is none."""
+    connections = peer.connections()
+
+    async def drip() -> None:
+        while not peer.heard:
+            await trio.lowlevel.checkpoint()
+        stream = peer.lines[0].peer_stream
+        await stream.send_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if word.startswith(b"x"):
+            await stream.send_all(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            await stream.send_all(word)
+            await trio.sleep(SECONDS / 4)
+
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drip)
+        with pytest.raises(TimedOut):
+            await ask(connections)
+        assert trio.current_time() == pytest.approx(start + SECONDS)
+        nursery.cancel_scope.cancel()
     assert peer.open == 0
 
 

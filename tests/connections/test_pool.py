@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import trio
+from hypothesis import example, given, settings, strategies as st
 from trio.testing import MockClock
 
 from triojob.gradio._wires import Broken
 
-from .support import CHUNKED, KEEPALIVE, PLAIN, REQUEST, Peer, ask
+from .support import CHUNKED, KEPT, PLAIN, REQUEST, Distant, Peer, ask
 
 
 async def test_one_request_after_the_other_uses_one_connection(peer: Peer) -> None:
@@ -34,13 +35,111 @@ async def test_an_idle_connection_expires(peer: Peer, autojump_clock: MockClock)
     peer.answers = [PLAIN] * 4
     connections = peer.connections()
     await ask(connections)
-    await trio.sleep(KEEPALIVE * 0.9)
+    await trio.sleep(KEPT * 0.45)
     await ask(connections)
     assert len(peer.lines) == 1
-    await trio.sleep(KEEPALIVE)
+    await trio.sleep(KEPT / 2)
     await ask(connections)
     assert len(peer.lines) == 2
     assert peer.open == 1
+
+
+# --- Servers that close idle connections ---
+
+
+@given(
+    keeps=st.sampled_from([1.0, 2.0, 5.0, 75.0]),
+    way=st.sampled_from([0.0, 0.001, 0.03, 0.1, 0.3, 0.6]),
+    works=st.sampled_from([0.0, 0.01, 0.5, 3.0]),
+    pauses=st.lists(st.floats(0, 1.5), min_size=1, max_size=20),
+)
+@example(keeps=1.0, way=0.03, works=0.0, pauses=[0.91, 0.94, 0.97, 1.0] * 5)
+@settings(deadline=None)
+def test_no_request_meets_a_closing_connection(
+    keeps: float, way: float, works: float, pauses: list[float]
+) -> None:
+    async def main() -> None:
+        server = Distant(keeps, way, works)
+        connections = server.connections()
+        for count, pause in enumerate(pauses, 1):
+            assert await ask(connections) == (200, b"hello")
+            assert server.heard == count
+            await trio.sleep(pause)
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def test_short_pauses_are_made_on_one_connection(autojump_clock: MockClock) -> None:
+    server = Distant(keeps=1, way=0.03)
+    connections = server.connections()
+    for _ in range(10):
+        await ask(connections)
+        await trio.sleep(0.4)
+    assert server.made == 1
+
+
+@pytest.mark.parametrize("keeps", [0.0, 0.01, 0.07, 0.2, 0.4])
+@pytest.mark.parametrize("pause", [0.0, 0.009, 0.065, 0.17, 0.37])
+async def test_a_server_that_keeps_none_for_long_is_found_out(
+    autojump_clock: MockClock, keeps: float, pause: float
+) -> None:
+    """Nothing says how early such a server closes; but what is lost is lost once."""
+    server = Distant(keeps, way=0.03)
+    connections = server.connections()
+    lost = 0
+    for _ in range(10):
+        try:
+            await ask(connections)
+        except Broken:
+            lost += 1
+        await trio.sleep(pause)
+    assert lost <= 1
+    assert server.heard == 10 - lost
+
+
+async def test_what_was_learned_is_forgotten_with_the_server(autojump_clock: MockClock) -> None:
+    server = Distant(keeps=0.1, way=0)
+    connections = server.connections()
+    for made in (1, 2, 3):
+        await ask(connections)
+        assert server.made == made
+        await trio.sleep(0.11)
+    server.keeps = 5
+    await ask(connections)
+    await trio.sleep(0.4)
+    await ask(connections)
+    assert server.made == 5
+    connections.forget()
+    for _ in range(3):
+        await trio.sleep(0.4)
+        await ask(connections)
+    assert server.made == 5
+
+
+@pytest.mark.parametrize(
+    "header, seconds",
+    [
+        ("Keep-Alive: timeout=0", 0),
+        ("keep-alive: max=5, timeout=0.9", 0),
+        ("Keep-Alive: Timeout = 60, max=2", KEPT / 2),
+        ("Keep-Alive: max=2", KEPT / 2),
+        ("Keep-Alive: timeout=", KEPT / 2),
+        ("Connection: close", 0),
+        ("Connection: keep-alive\r\nKeep-Alive: timeout=1", KEPT / 2),
+    ],
+)
+async def test_what_the_server_says_of_idle_connections_holds(
+    peer: Peer, autojump_clock: MockClock, header: str, seconds: float
+) -> None:
+    peer.answers = [PLAIN.replace(b"\r\n", b"\r\n%s\r\n" % header.encode(), 1)] * 3
+    connections = peer.connections()
+    await ask(connections)
+    await trio.sleep(seconds * 0.9)
+    await ask(connections)
+    assert len(peer.lines) == (1 if seconds else 2)
+    await trio.sleep(seconds)
+    await ask(connections)
+    assert len(peer.lines) == (2 if seconds else 3)
 
 
 async def test_a_connection_that_the_server_has_closed_is_not_used(peer: Peer) -> None:

@@ -15,7 +15,7 @@ from tests.servers.tls import Authority
 from triojob.gradio._connections import Connections
 from triojob.gradio._wires import Broken, NotConnected, TimedOut, Wire, connect
 
-from .support import PLAIN, ask
+from .support import CHUNKED, PLAIN, ask
 
 SECONDS = 60.0
 """Only to end a test that hangs."""
@@ -185,6 +185,105 @@ async def test_requests_by_tls(authority: Authority, trusting: ssl.SSLContext) -
             assert await ask(connections) == (200, b"hello")
         assert len(connections._idle) == 1
         connections.close()
+
+
+FORGED = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
+
+
+def a_record(tls: ssl.SSLObject, bio: ssl.MemoryBIO) -> bytes:
+    tls.write(FORGED)
+    return bio.read()
+
+
+def half_a_record(tls: ssl.SSLObject, bio: ssl.MemoryBIO) -> bytes:
+    return a_record(tls, bio)[:-9]
+
+
+def an_end(tls: ssl.SSLObject, bio: ssl.MemoryBIO) -> bytes:
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.unwrap()
+    return bio.read()
+
+
+def many_records(tls: ssl.SSLObject, bio: ssl.MemoryBIO) -> bytes:
+    return b"".join(a_record(tls, bio) for _ in range(100))
+
+
+@pytest.mark.parametrize("behind", [a_record, half_a_record, an_end, many_records])
+@pytest.mark.parametrize("answer", [PLAIN, CHUNKED, CHUNKED.replace(b"200", b"404")])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_records_behind_an_answer_end_its_connection(
+    authority: Authority,
+    trusting: ssl.SSLContext,
+    behind: Callable[[ssl.SSLObject, ssl.MemoryBIO], bytes],
+    answer: bytes,
+    version: ssl.TLSVersion,
+) -> None:
+    """They come with it, and lie in the buffers of TLS: the socket shows nothing of them."""
+    settings = authority.server("127.0.0.1")
+    settings.maximum_version = version
+    settings.num_tickets = 0  # which trio would hold back, and send with what it sends next
+    made = 0
+
+    async def serve(stream: trio.SSLStream[trio.SocketStream]) -> None:
+        nonlocal made
+        made += 1
+        tls, bio = stream._ssl_object, stream._outgoing
+        await stream.receive_some()
+        tls.write(answer)
+        await stream.transport_stream.send_all(bio.read() + behind(tls, bio))
+
+    async with serving(by_tls(settings, serve)) as port:
+        connections = to(port, trusting)
+        for count in (1, 2):
+            assert (await ask(connections))[1] == b"hello"
+            assert made == count
+        connections.close()
+
+
+async def test_a_long_answer_and_a_long_request_by_tls(
+    authority: Authority, trusting: ssl.SSLContext
+) -> None:
+    settings = authority.server("127.0.0.1")
+    body = bytes(range(256)) * 10_000
+
+    async def serve(stream: trio.SSLStream[trio.SocketStream]) -> None:
+        for _ in range(2):
+            come = 0
+            while come < len(body):
+                come += len(await stream.receive_some())
+            await stream.send_all(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % come + body)
+
+    async with serving(by_tls(settings, serve)) as port:
+        connections = to(port, trusting)
+        for _ in range(2):
+            answer = await connections.send("POST", body, write=SECONDS, read=SECONDS)
+            pieces: list[bytes] = []
+            await answer.read(lambda piece, _, pieces=pieces: pieces.append(piece))  # type: ignore[misc]
+            await answer.aclose()
+            assert b"".join(pieces) == body
+        assert len(connections._idle) == 1
+        connections.close()
+
+
+@pytest.mark.parametrize("ending", ["", "word", "reset"])
+async def test_an_answer_that_is_cut_short_by_tls(
+    authority: Authority, trusting: ssl.SSLContext, ending: str
+) -> None:
+    async def serve(stream: trio.SSLStream[trio.SocketStream]) -> None:
+        await stream.receive_some()
+        await stream.send_all(PLAIN[:-2])
+        if ending == "word":
+            with pytest.raises(ssl.SSLWantReadError):
+                stream._ssl_object.unwrap()
+            await stream.transport_stream.send_all(stream._outgoing.read())
+        elif ending == "reset":
+            await stream.transport_stream.send_all(b"no record of TLS")
+        await stream.transport_stream.aclose()
+
+    async with serving(by_tls(authority.server("127.0.0.1"), serve)) as port:
+        with pytest.raises(Broken):
+            await ask(to(port, trusting))
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "other.test"])

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from tests.files.support import everything_in, file_data, opened, serve_files
-from tests.servers.faults import Answer, Cut, Hold, Lose, Stall
+from tests.servers.faults import Answer, Cut, Hold, Interim, Lose, Stall
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import (
     AppError,
@@ -287,6 +287,15 @@ async def test_a_silent_server_is_waited_for_as_long_as_the_timeouts_say(
     async with opened(app, download_files=tmp_path, timeouts=Timeouts(read=7)) as client:
         assert Path(await client.predict(api_name="/give")).read_bytes() == CONTENT
     assert ranges(app) == [None, "bytes=1000-"]
+
+
+async def test_interim_responses_are_no_file(
+    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    app.fault("GET", f"/file={PATH}", Interim(1), times=1)
+    async with opened(app, download_files=tmp_path, timeouts=Timeouts(read=7)) as client:
+        assert Path(await client.predict(api_name="/give")).read_bytes() == CONTENT
+    assert ranges(app) == [None, None]
 
 
 async def test_a_file_that_the_server_does_not_hand_out_fails_the_job(

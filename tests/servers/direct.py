@@ -78,6 +78,6 @@ def go_direct(patch: pytest.MonkeyPatch) -> None:
         http._connections._connect = make
         pool = transport._pool
         kept = pool._keepalive_expiry if pool._max_keepalive_connections else 0
-        http._connections._keepalive = float("inf") if kept is None else kept
+        http._connections._kept = float("inf") if kept is None else kept
 
     patch.setattr(HTTP, "__init__", init)

@@ -45,6 +45,14 @@ class Silence:
 
 
 @dataclass(frozen=True)
+class Interim:
+    """Send interim responses in place of the answer, so many seconds apart, without end."""
+
+    interval: float
+    handled: bool = True
+
+
+@dataclass(frozen=True)
 class Answer:
     """Answer this, without handling the request."""
 
@@ -105,4 +113,17 @@ class Drip:
     interval: float
 
 
-Fault = Hold | Delay | Lose | Silence | Answer | Cut | Stall | EndAfter | HoldFrame | Split | Drip
+Fault = (
+    Hold
+    | Delay
+    | Lose
+    | Silence
+    | Interim
+    | Answer
+    | Cut
+    | Stall
+    | EndAfter
+    | HoldFrame
+    | Split
+    | Drip
+)

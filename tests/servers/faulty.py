@@ -18,6 +18,7 @@ from tests.servers.faults import (
     Fault,
     Hold,
     HoldFrame,
+    Interim,
     Lose,
     Silence,
     Split,
@@ -93,7 +94,7 @@ class FaultyConnection(Connection):
 
     async def _apply(self, fault: Fault, *, handled: bool) -> None:
         """Let a fault of the request as a whole take effect, if this is its moment."""
-        if not isinstance(fault, (Hold, Delay, Lose, Silence)) or fault.handled != handled:
+        if not isinstance(fault, (Hold, Delay, Lose, Silence, Interim)) or fault.handled != handled:
             return
         if isinstance(fault, Hold):
             await self._wait(fault.until.wait)
@@ -106,6 +107,17 @@ class FaultyConnection(Connection):
             await self._wait(delay)
         elif isinstance(fault, Silence):
             await self._wait(trio.sleep_forever)
+        elif isinstance(fault, Interim):
+            seconds = fault.interval
+
+            async def go_on() -> None:
+                # Of a client that has gone, what is sent next hears too.
+                with contextlib.suppress(trio.BrokenResourceError):
+                    while True:
+                        await self.send(h11.InformationalResponse(status_code=102, headers=[]))
+                        await trio.sleep(seconds)
+
+            await self._wait(go_on)
         else:
             raise Disconnect(reset=fault.reset)
 

@@ -5,12 +5,14 @@ h11, for any client of any server; here is what one client of one server needs, 
 h11 reads the answers that are not plain.
 
 Nothing waits in the pool: it makes a connection whenever none is idle, and the limiters in front
-of it bound how many there are.  A request is sent once, whatever becomes of it.
+of it bound how many there are.  A request is sent once, whatever becomes of it: so none may go out
+on a connection that the server is about to close, see `Connections`.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -24,19 +26,28 @@ from ._plain_answers import BodyDecoder, PlainHead, plain_head
 from ._wires import Broken, TimedOut, Wire
 
 _LARGEST_HEAD = 100 * 1024
-"""Bytes that the head of an answer may have, as in httpcore."""
+"""Bytes that the head of an answer may have, as in httpcore, with the interim ones before it."""
+_MOST_INTERIM = 100
+"""How many interim responses (status 1xx) may stand before an answer."""
+_STATED = re.compile(r"timeout *= *([0-9]{1,9})", re.IGNORECASE)
+"""In a header ``Keep-Alive``: for how many seconds the server keeps an idle connection."""
 
 
 class _Connection:
     """One connection and where it stands."""
 
-    __slots__ = ("expires", "http", "wire")
+    __slots__ = ("heard", "http", "idle_since", "kept", "wire")
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.http: h11.Connection | None = None
         """What reads the answer, if that is not plain."""
-        self.expires = math.inf
+        self.heard = False
+        """Whether anything has come of the answer."""
+        self.idle_since: float | None = None
+        """When its last answer ended; None for a new connection."""
+        self.kept = math.inf
+        """For how many seconds the server says that it keeps it while it is idle."""
 
     async def send(self, data: bytes, seconds: float | None) -> None:
         """Send a request; whether the server takes it shows in what it says.
@@ -55,32 +66,39 @@ class _Connection:
             if scope.cancelled_caught:
                 raise TimedOut("write")
 
-    async def head(
-        self, method: str, scope: trio.CancelScope, silence: float
-    ) -> PlainHead | h11.Response:
-        """Wait for the head of the answer, with a new deadline for ``scope`` at each word."""
+    async def head(self, method: str) -> PlainHead | h11.Response:
+        """Wait for the head of the answer."""
         self.http = None
+        self.heard = False
         data = await self.receive()
+        self.heard = bool(data)
         if method != "HEAD":
             plain = plain_head(data)
             if plain is not None:
                 return plain
         http = self.http = _new_http(method)
+        come = interim = 0
         while True:
             if not data and http.their_state is h11.SEND_RESPONSE:
                 raise Broken("the server hung up without an answer")
+            come += len(data)
             http.receive_data(data)
             while isinstance(event := next_event(http), h11.InformationalResponse):
-                pass
+                interim += 1
+                if interim > _MOST_INTERIM:
+                    raise Broken(f"more than {_MOST_INTERIM} interim responses before the answer")
+            if isinstance(event, h11.Response):
+                come -= len(http.trailing_data[0])
+            if come > _LARGEST_HEAD:
+                raise Broken(f"more than {_LARGEST_HEAD} bytes before the end of the head")
             if isinstance(event, h11.Response):
                 return event
-            scope.deadline = trio.current_time() + silence
             data = await self.receive()
 
     async def receive(self) -> bytes:
         """Wait for what the server says next; return it, nothing if it hung up."""
         try:
-            return bytes(await self.wire.receive_some())
+            return await self.wire.receive_some()
         except trio.BrokenResourceError as exc:
             raise Broken(str(exc)) from exc
 
@@ -162,7 +180,7 @@ class Answer:
         connection: _Connection,
         head: PlainHead | h11.Response,
         silence: float,
-        give_back: Callable[[_Connection], None],
+        give_back: Callable[[_Connection, str | None], None],
     ) -> None:
         self._connection: _Connection | None = connection
         self._silence = silence
@@ -273,7 +291,7 @@ class Answer:
         if connection is None:
             return
         if self._over and connection.can_go_on(self._body):
-            self._give_back(connection)
+            self._give_back(connection, self.header("keep-alive"))
         else:
             connection.wire.close()
 
@@ -288,14 +306,24 @@ def _text(value: bytes) -> str:
 class Connections:
     """The connections to one server.
 
+    A server may close an idle connection while a request is on its way there, which is lost then:
+    nobody can tell whether the server has seen it.  So a connection is used again only while that
+    can't be, for half of the time that remains of ``kept`` when a request has gone there and its
+    answer back.  Where a connection is found closed earlier than that, ``kept`` becomes less.
+
     Args:
         connect: Makes one.
-        keepalive: For how many seconds an idle one may be used again.
+        kept: For how many seconds servers keep an idle connection, at least.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Wire]], keepalive: float) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Wire]], kept: float) -> None:
         self._connect = connect
-        self._keepalive = keepalive
+        self._usual = kept
+        self._kept = kept
+        """What is known of this server: less, if it has closed one sooner."""
+        self._round_trip = math.inf
+        """Seconds from a request to the head of its answer, the fewest so far: no less than the way
+        there and back."""
         self._idle: deque[_Connection] = deque()
         """Those used last are at the end."""
         self._closed = False
@@ -307,7 +335,8 @@ class Connections:
 
         Args:
             data: All of the request: line, headers and body.
-            write, read: How many seconds the server may take to take it, and be silent.
+            write, read: How many seconds the server may take to take it; and until the head of
+                the answer has come, and between the parts of the body.
 
         Raises:
             NotConnected: The server never heard of it.
@@ -315,38 +344,61 @@ class Connections:
             Broken: The connection broke, or the answer can't be.
         """
         connection = self._usable() or _Connection(await self._connect())
+        start = trio.current_time()
         silence = math.inf if read is None else read
         answer: Answer | None = None
         try:
             await connection.send(data, write)
-            with trio.CancelScope(deadline=trio.current_time() + silence) as scope:
-                head = await connection.head(method, scope, silence)
+            with trio.CancelScope(deadline=trio.current_time() + silence):
+                head = await connection.head(method)
+                self._round_trip = min(self._round_trip, trio.current_time() - start)
                 answer = Answer(connection, head, silence, self._give_back)
             if answer is None:
                 raise TimedOut("read")
             return answer
+        except Broken:
+            if not connection.heard and connection.idle_since is not None:
+                self._note_closed(start - connection.idle_since)
+            raise
         finally:
             if answer is None:
                 connection.wire.close()
 
     def _usable(self) -> _Connection | None:
-        """Return an idle connection that the server has not closed, if there is one."""
-        now = trio.current_time()
+        """Return an idle connection that can be used again, if there is one."""
         idle = self._idle
-        while idle and idle[0].expires <= now:
+        while idle and self._is_expired(idle[0]):
             idle.popleft().wire.close()
         while idle:
             connection = idle.pop()
-            if not connection.wire.is_stale():
-                return connection
+            if not self._is_expired(connection):
+                if not connection.wire.is_stale():
+                    return connection
+                assert connection.idle_since is not None
+                self._note_closed(trio.current_time() - connection.idle_since)
             connection.wire.close()
         return None
 
-    def _give_back(self, connection: _Connection) -> None:
+    def _is_expired(self, connection: _Connection) -> bool:
+        assert connection.idle_since is not None
+        seconds = (min(self._kept, connection.kept) - self._round_trip) / 2
+        return trio.current_time() >= connection.idle_since + seconds
+
+    def _note_closed(self, seconds: float) -> None:
+        """Learn that the server has closed a connection that was idle for so many seconds."""
+        self._kept = min(self._kept, seconds)
+
+    def forget(self) -> None:
+        """Forget what is known of the server: another one has taken its place."""
+        self._kept = self._usual
+
+    def _give_back(self, connection: _Connection, stated: str | None) -> None:
         if self._closed:
             connection.wire.close()
             return
-        connection.expires = trio.current_time() + self._keepalive
+        said = _STATED.search(stated or "")
+        connection.kept = math.inf if said is None else int(said[1])
+        connection.idle_since = trio.current_time()
         self._idle.append(connection)
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ from .._version import __version__
 from ._addresses import public_part, without_session
 from ._connections import Answer, Connections, Reading
 from ._direct import Headers, Heads, bypasses_proxies, is_framed_by_caller, is_plain
-from ._httpx import HttpxAnswer, WholeBody, body_stream, keep_sessions_out_of_the_log
+from ._httpx import HttpxAnswer, WholeBody, body_stream, keep_sessions_out_of_the_log, send
 from ._network_errors import MappedErrors
 from ._sse import EventDecoder
 from ._wires import Wire, connect
@@ -53,11 +53,9 @@ HTTPTransport: TypeAlias = "httpx.AsyncBaseTransport"
 
 GOODBYES = 16
 """How many of the requests that tell of a cancellation are: never held up by the others."""
-_KEEPALIVE = 1.0
-"""Seconds; uvicorn closes idle connections after 5, and a request must not meet that.
-
-Idle on its side: a busy client has read the last answer seconds after it was sent.
-"""
+_KEPT = 1.0
+"""Seconds that servers keep an idle connection, at least: nginx 75 as it comes, uvicorn 5, and
+some that were told to 1."""
 _LISTENING = {"accept": "text/event-stream"}
 _LINGER = 1.0
 """Seconds that a stream may stay open after its last event, for the server to end it."""
@@ -125,9 +123,10 @@ class HTTP:
         if client is None:
             places = limits.streams + heartbeats + limits.transfers + limits.requests + GOODBYES
             pool = httpx.Limits(
+                # httpx can't tell how long a server keeps a connection, and sees no bytes that came
+                # unasked behind an answer: so each of its requests has a connection of its own.
                 max_connections=places,
-                max_keepalive_connections=places,
-                keepalive_expiry=_KEEPALIVE,
+                max_keepalive_connections=0,
             )
             direct = (
                 transport is None
@@ -154,6 +153,11 @@ class HTTP:
             with trio.CancelScope(shield=True):  # closing sockets: nothing here can block for long
                 await self._client.aclose()
                 await trio.lowlevel.checkpoint()  # there may have been none to close
+
+    def forget_server(self) -> None:
+        """Hear that another server has taken the place of the one before."""
+        if self._connections is not None:
+            self._connections.forget()
 
     @property
     def base(self) -> str:
@@ -296,7 +300,7 @@ class HTTP:
                     raise
                 return answer
         request = self._build(method, url, own, content=body, timeout=self._timeout(read))
-        return HttpxAnswer(await self._client.send(request, stream=True, follow_redirects=False))
+        return HttpxAnswer(await send(self._client, request))
 
     async def exchange(
         self,
@@ -315,7 +319,7 @@ class HTTP:
         request = self._build(method, url, headers, timeout=self._timeout(self.timeouts.read))
         if body is not None:
             request.stream = body_stream()(lambda: body)
-        return await self._client.send(request, stream=True, follow_redirects=False)
+        return await send(self._client, request)
 
     async def _answer(self, what: str, answer: Reply, *, broken_from: int) -> Response:
         """Read an answer to its end and close it.
@@ -429,7 +433,7 @@ class HTTP:
             return self._build(method, self._base + path, dict(own)).headers.raw
 
         self._heads = Heads(headers, client.cookies.jar)
-        self._connections = Connections(make, _KEEPALIVE)
+        self._connections = Connections(make, _KEPT)
 
     def _written(
         self, method: str, url: str, own: Mapping[str, str], body: bytes | None

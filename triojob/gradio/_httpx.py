@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,39 @@ import trio
 from .._errors import TriojobError
 from ._addresses import without_session
 from ._connections import Reading
+from ._wires import TimedOut, keep_alive
 
 if TYPE_CHECKING:
     import httpx
+
+
+async def send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Send a request, following no redirect; return the answer when its head has come.
+
+    The head has to come within the request's time to read.  By itself httpx bounds each wait for
+    bytes, and skips interim responses: with those, a server could keep a request for ever.
+
+    Raises:
+        TimedOut: The head did not come in time.
+        httpx.HTTPError: See there.
+    """
+    read: float | None = request.extensions["timeout"]["read"]
+    seconds = math.inf if read is None else read
+    scope = trio.CancelScope()
+
+    async def trace(name: str, info: Mapping[str, Any]) -> None:
+        if name == "connection.connect_tcp.complete":
+            sock = info["return_value"].get_extra_info("socket")
+            if sock is not None:
+                keep_alive(sock)
+        elif ".receive_response_headers." in name:
+            waits = name.endswith(".started")
+            scope.deadline = trio.current_time() + seconds if waits else math.inf
+
+    request.extensions["trace"] = trace
+    with scope:
+        return await client.send(request, stream=True, follow_redirects=False)
+    raise TimedOut("read")
 
 
 class HttpxAnswer:

@@ -97,6 +97,7 @@ class AppWatch:
             )
         self.app = app
         self.restarts += 1
+        self._http.forget_server()
         logger.warning(
             "the app was started anew: the State of all sessions is gone, and the app's "
             "description has been read again"

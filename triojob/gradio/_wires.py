@@ -7,14 +7,19 @@ import select
 import socket
 import ssl
 from abc import ABC, abstractmethod
-from typing import Generic, Literal, TypeVar
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal, TypeVar
 
 import trio
 
+T = TypeVar("T")
 Phase = Literal["connect", "write", "read"]
 
 _PIECE = 64 * 1024
 """Bytes to take from a socket at once, at most."""
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""Ask after so many seconds of silence, then so often, and give up after so many questions."""
 
 
 class WireError(Exception):
@@ -53,7 +58,7 @@ class Wire(ABC):
         """Send; raise `trio.BrokenResourceError` if the connection broke."""
 
     @abstractmethod
-    async def receive_some(self) -> bytes | bytearray:
+    async def receive_some(self) -> bytes:
         """Return what comes, nothing at the end; raise `trio.BrokenResourceError` if it broke."""
 
     @abstractmethod
@@ -65,22 +70,7 @@ class Wire(ABC):
         """Close it at once, without a word to the server."""
 
 
-S = TypeVar("S", socket.socket, trio.socket.SocketType)
-
-
-class SocketWire(Wire, Generic[S]):
-    """A socket of the system, however its bytes are sent and received."""
-
-    _socket: S
-
-    def is_stale(self) -> bool:
-        return _is_readable(self._socket.fileno())
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-class PlainWire(SocketWire[socket.socket]):
+class PlainWire(Wire):
     """A socket without TLS.
 
     `trio.SocketStream` would let other tasks run at each call, before or after it; here a request
@@ -90,6 +80,7 @@ class PlainWire(SocketWire[socket.socket]):
     def __init__(self, transport: trio.SocketStream) -> None:
         self._socket = socket.socket(fileno=transport.socket.detach())
         self._socket.setblocking(False)
+        keep_alive(self._socket)
 
     def send_now(self, data: bytes | memoryview) -> int:
         try:
@@ -117,21 +108,92 @@ class PlainWire(SocketWire[socket.socket]):
             except OSError as exc:
                 raise trio.BrokenResourceError(str(exc)) from exc
 
+    def is_stale(self) -> bool:
+        return _is_readable(self._socket.fileno())
 
-class SecureWire(SocketWire[trio.socket.SocketType]):
-    """A socket with TLS."""
+    def close(self) -> None:
+        self._socket.close()
 
-    def __init__(
-        self, transport: trio.SocketStream, stream: trio.SSLStream[trio.SocketStream]
-    ) -> None:
-        self._socket = transport.socket
-        self._stream = stream
+
+class SecureWire(Wire):
+    """A connection with TLS over one without.
+
+    `trio.SSLStream` does not show what it has received and not yet returned: bytes that nobody
+    asked for, which would be taken for the response to the next request.
+
+    Args:
+        tls: The settings.
+        host: The name that the server's certificate must have.
+    """
+
+    def __init__(self, wire: PlainWire, tls: ssl.SSLContext, host: str) -> None:
+        self._wire = wire
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = tls.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+
+    async def handshake(self) -> None:
+        """Agree on keys; raise `OSError` or `trio.BrokenResourceError` if that fails."""
+        await self._run(self._tls.do_handshake)
 
     async def send_all(self, data: bytes) -> None:
-        await self._stream.send_all(data)
+        try:
+            await self._run(lambda: self._tls.write(data))
+        except ssl.SSLError as exc:
+            raise trio.BrokenResourceError(str(exc)) from exc
 
-    async def receive_some(self) -> bytes | bytearray:
-        return await self._stream.receive_some()
+    async def receive_some(self) -> bytes:
+        await trio.lowlevel.checkpoint()  # what is here already is returned without waiting
+        try:
+            return await self._run(lambda: self._tls.read(_PIECE))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            # Servers end connections with and without a word in TLS; HTTP itself tells whether
+            # the response is whole.
+            return b""
+        except ssl.SSLError as exc:
+            raise trio.BrokenResourceError(str(exc)) from exc
+
+    async def _run(self, step: Callable[[], T]) -> T:
+        """Take a step of the protocol, with what has to be sent and received for it."""
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                data = await self._wire.receive_some()
+                if data:
+                    self._incoming.write(data)
+                else:
+                    self._incoming.write_eof()
+            else:
+                await self._flush()
+                return result
+
+    async def _flush(self) -> None:
+        data = self._outgoing.read()
+        sent = self._wire.send_now(data) if data else 0
+        if sent < len(data):
+            await self._wire.send_all(data[sent:])
+
+    def is_stale(self) -> bool:
+        return bool(self._incoming.pending or self._tls.pending()) or self._wire.is_stale()
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+def keep_alive(sock: socket.socket | trio.socket.SocketType) -> None:
+    """Have the system ask now and then whether the peer is there, and break the connection if not.
+
+    A connection whose other end is gone without a word would else be waited on for as long as a
+    silent one: up to an hour, see `Timeouts`.
+    """
+    with suppress(OSError):  # it has just broken, which the next use of it will say
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            option: int | None = getattr(socket, name, None)  # each system has some of them
+            if option is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _is_readable(fileno: int) -> bool:
@@ -159,19 +221,20 @@ async def connect(host: str, port: int, tls: ssl.SSLContext | None, seconds: flo
     try:
         with trio.fail_after(limit):
             transport = await trio.open_tcp_stream(host, port)
+        wire = PlainWire(transport)
         if tls is None:
-            return PlainWire(transport)
-        secure = trio.SSLStream(transport, tls, server_hostname=host, https_compatible=True)
+            return wire
         done = False
         try:
+            secure = SecureWire(wire, tls, host)
             with trio.fail_after(limit):
-                await secure.do_handshake()
+                await secure.handshake()
             done = True
         finally:
             if not done:
-                transport.socket.close()
+                wire.close()
     except trio.TooSlowError as exc:
         raise TimedOut("connect") from exc
     except (OSError, trio.BrokenResourceError) as exc:
         raise NotConnected(str(exc)) from exc
-    return SecureWire(transport, secure)
+    return secure

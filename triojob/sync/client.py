@@ -363,8 +363,9 @@ def _make(portal: Portal, **options: Any) -> Connection:
     cookies = given.pop("cookies", None)
     http_client = None
     if given:
-        # Unbounded: what may be under way at once is counted before its pool.
-        given.setdefault("limits", httpx.Limits(max_connections=None, keepalive_expiry=1))
+        # Unbounded: what may be under way at once is counted before its pool.  A connection is not
+        # used again, as httpx can't tell how long the server keeps it.
+        given.setdefault("limits", httpx.Limits(max_connections=None, max_keepalive_connections=0))
         http_client = httpx.AsyncClient(verify=options["ssl_verify"], **given)
     folder = options["download_files"]
     if folder is True:
