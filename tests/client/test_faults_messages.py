@@ -14,6 +14,7 @@ from tests.client.faults_support import add_endpoints, assert_idle, clean_client
 from tests.client.sessions_support import hashes
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import AppError, Job, JobCancelled, ProtocolError
+from triojob.gradio._wire import MOST_DEPTH
 
 LONG = "x" * 1000
 COMPLETED = "process_completed"
@@ -228,7 +229,7 @@ def deepest() -> int:
 async def test_what_is_nested_as_deeply_as_can_be_harms_only_its_own_job(
     memory_app: ScriptedServer, autojump_clock: MockClock, text: str
 ) -> None:
-    # What the decoder just takes may be too deep for whatever looks at it next.
+    # So deep that it is refused, or that the decoder just takes it.
     add_endpoints(memory_app)
     depth = 0
 
@@ -240,11 +241,14 @@ async def test_what_is_nested_as_deeply_as_can_be_harms_only_its_own_job(
         await event.completed(["completed"])
 
     limit = deepest()
-    async with clean_client(memory_app, bound=10**6) as client:
-        for depth in range(limit - 30, limit):  # noqa: B007 - the app reads it
-            [error] = await failures([client.submit(api_name="/trap")])
+    async with clean_client(memory_app, bound=10**6) as client, client.session() as session:
+        sibling = session.submit(api_name="/story")
+        for depth in (*range(MOST_DEPTH - 4, MOST_DEPTH + 2), limit - 30):  # noqa: B007 - the app reads it
+            [error] = await failures([session.submit(api_name="/trap")])
             assert isinstance(error, (AppError, ProtocolError))
-        assert await client.predict("again", api_name="/echo") == "again"
+        assert "more than 256 levels deep" in str(error)
+        assert not sibling.done
+        sibling.cancel()
 
 
 async def test_an_impossible_message_is_told_of_with_the_endpoints_name(

@@ -16,6 +16,7 @@ from triojob.gradio._file_data import (
     may_change_files,
     replace_files,
 )
+from triojob.gradio._wire import MOST_DEPTH
 
 # As in the recordings of these eras.
 FILE_4_0 = {"path": "/t/u.txt", "url": None, "size": 7, "orig_name": "u.txt", "mime_type": None}
@@ -113,7 +114,7 @@ def test_files_in_property_updates_are_replaced() -> None:
 
 def test_depth_does_not_matter() -> None:
     value: Any = file_data("/deep")
-    for _ in range(20_000):
+    for _ in range(MOST_DEPTH - 2):
         value = [value]
     places = find_files(value, file_rule("sse_v3"))
     shown = replace_files(value, places, lambda file: file.path)

@@ -241,14 +241,16 @@ async def test_an_output_of_nothing_but_depth_does_no_harm(
     async def deep(event: Event) -> None:
         await event.generating([[]])
         path: list[int] = []
-        for _ in range(60):
-            # Each edit nests by 40 more.
+        for _ in range(6):
+            # Each edit nests by 41 more.
             inner: Any = []
             for _ in range(40):
                 inner = [inner]
             await event.generating_raw([[["add", [*path, 0], inner]]])
             path += [0] * 41
         await event.generating_raw([[["add", [*path, 0], file_data(PATH)]]])
+        # And this one by too much.
+        await event.generating_raw([[["replace", [*path, 0], inner]]])
         await event.completed([file_data(PATH)])
 
     async with opened(app, download_files=tmp_path) as client:

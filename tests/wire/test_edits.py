@@ -14,6 +14,7 @@ from hypothesis import example, given, strategies as st
 
 from tests.wire.strategies import checked, json_values, keys, successions
 from triojob.gradio._edits import EditError, apply_edits
+from triojob.gradio._wire import MOST_DEPTH, is_deeper
 from triojob.testing._edits import edits_between
 
 Diff = Callable[[Any, Any], list[Any]]
@@ -380,7 +381,7 @@ def test_a_message_copies_each_container_once() -> None:
 
 
 def test_deep_paths() -> None:
-    depth = 20_000
+    depth = MOST_DEPTH
     root: Any = "x"
     for _ in range(depth):
         root = [root]
@@ -394,3 +395,16 @@ def test_deep_paths() -> None:
     assert leaves == ["x", "xy"]
     with pytest.raises(EditError):
         apply_edits(root, [["append", [0] * (depth + 1), "y"]])
+
+
+@pytest.mark.parametrize("action", ["replace", "add"])
+def test_edits_nest_a_value_so_deep_and_no_deeper(action: str) -> None:
+    root: Any = [0]
+    for _ in range(MOST_DEPTH - 3):
+        root = [root]
+    path = [0] * (MOST_DEPTH - 2)
+    deepest = apply_edits(root, [[action, path, [[1]]]])
+    assert is_deeper(deepest, MOST_DEPTH - 1)
+    assert not is_deeper(deepest, MOST_DEPTH)
+    with pytest.raises(EditError, match="more than 256 levels deep"):
+        apply_edits(root, [[action, path, [[[1]]]]])

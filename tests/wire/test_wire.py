@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.steps import assert_linear
 from tests.wire.strategies import checked, json_values
 from triojob import ProtocolError
 from triojob.gradio import _wire
+from triojob.gradio._wire import MOST_DEPTH
 
 MESSAGES = ["", "heartbeat", "close_stream", "unheard_of", "\u2028", "process_completed"]
 
@@ -22,6 +26,32 @@ def test_a_message_is_an_object_with_a_msg(msg: str, ids: dict[str, Any]) -> Non
     message = {"msg": msg, **ids, "unknown": [1, {"a": None}]}
     assert _wire.decode_message(json.dumps(message).encode()) == message
     assert _wire.decode_message(json.dumps(message, ensure_ascii=False).encode()) == message
+
+
+def nested(depth: int) -> bytes:
+    inner = b"[]" if depth % 2 else b"0"
+    return b'[{"a": ' * (depth // 2) + inner + b"}]" * (depth // 2)
+
+
+@pytest.mark.parametrize("brackets", [0, 1000])
+def test_a_value_has_so_many_levels_and_no_more(brackets: int) -> None:
+    for depth in (MOST_DEPTH, MOST_DEPTH + 1):
+        value = b'[%s, "%s"]' % (nested(depth - 1), b"[" * brackets)
+        message = b'{"msg": "x", "event_id": "e", "more": %s}' % nested(depth - 1)
+        if depth == MOST_DEPTH:
+            assert _wire.decode_json(value, "it") == json.loads(value)
+            assert _wire.decode_message(message) == json.loads(message)
+        else:
+            with pytest.raises(ProtocolError, match="it is nested more than 256 levels deep"):
+                _wire.decode_json(value, "it")
+            # So that no event fails but that one.
+            left = _wire.decode_message(message)
+            assert (left["msg"], left["event_id"]) == (_wire.TOO_DEEP, "e")
+
+
+@pytest.mark.parametrize("make", [lambda n: [[]] * n, lambda n: [{"a": [0]} for _ in range(n)]])
+def test_looking_for_depth_takes_linear_time(make: Callable[[int], Any]) -> None:
+    assert_linear(lambda n: partial(_wire.is_deeper, make(n), MOST_DEPTH), 1000)
 
 
 NO_MESSAGES = [

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
 import trio
 
-from triojob import File, PropertyUpdate, ProtocolError
+from triojob import File, PropertyUpdate
 
 from ..gradio._wire import is_list, is_object, is_tuple
 from .terminal import to_json
 
 
 def files_in(value: Any) -> list[File]:
-    """Return the files in an output, in order.
-
-    Raises:
-        ProtocolError: It is nested too deep to look through.
-    """
-    with _bounded():
-        return [*_files(value)]
-
-
-def _files(value: Any) -> Iterator[File]:
-    if isinstance(value, File):
-        yield value
-    elif is_object(value) or isinstance(value, PropertyUpdate):
-        for item in value.values():
-            yield from _files(item)
-    elif is_list(value) or is_tuple(value):
-        for item in value:
-            yield from _files(item)
+    """Return the files in an output, in order."""
+    found: list[File] = []
+    waiting: list[Any] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, File):
+            found.append(item)
+        elif is_object(item) or isinstance(item, PropertyUpdate):
+            waiting += reversed([*item.values()])
+        elif is_list(item) or is_tuple(item):
+            waiting += reversed(item)
+    return found
 
 
 def as_data(value: Any, saved: Mapping[str, Path] | None = None) -> Any:
@@ -41,34 +34,17 @@ def as_data(value: Any, saved: Mapping[str, Path] | None = None) -> Any:
 
     Args:
         saved: Where files were saved, by their path on the server.
-
-    Raises:
-        ProtocolError: It is nested too deep to be written.
     """
-    with _bounded():
-        return _data(value, saved or {})
-
-
-def _data(value: Any, saved: Mapping[str, Path]) -> Any:
     if isinstance(value, File):
-        path = saved.get(value.path)
+        path = None if saved is None else saved.get(value.path)
         return value.url if path is None else str(path)
     if isinstance(value, PropertyUpdate):
-        return {"__type__": "update", **{name: _data(item, saved) for name, item in value.items()}}
+        return {"__type__": "update", **as_data(dict(value), saved)}
     if is_object(value):
-        return {name: _data(item, saved) for name, item in value.items()}
+        return {name: as_data(item, saved) for name, item in value.items()}
     if is_list(value) or is_tuple(value):
-        return [_data(item, saved) for item in value]
+        return [as_data(item, saved) for item in value]
     return value
-
-
-@contextmanager
-def _bounded() -> Generator[None, None, None]:
-    """Have an app's nesting end one call, and not the command."""
-    try:
-        yield
-    except RecursionError:
-        raise ProtocolError("the output is nested too deep to be written as JSON") from None
 
 
 class Saver:

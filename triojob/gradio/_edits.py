@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from ._wire import is_list, is_object
+from ._wire import MOST_DEPTH, is_deeper, is_list, is_object
 
 
 class EditError(Exception):
@@ -88,7 +88,8 @@ def apply_edits(value: Any, edits: Any) -> Any:
     moved, which is bounded.
 
     Raises:
-        EditError: An edit is malformed, or doesn't fit, or they move more than `MOST_MOVED` items.
+        EditError: An edit is malformed, or doesn't fit, or nests the value too deep, or they move
+            more than `MOST_MOVED` items.
     """
     if not is_list(edits):
         raise EditError("the edits are not a list")
@@ -109,6 +110,8 @@ def apply_edits(value: Any, edits: Any) -> Any:
 def _parts(edit: Any) -> list[Any]:
     if not is_list(edit) or len(edit) != 3 or not is_list(edit[1]):
         raise EditError("an edit is not an [action, path, value] triple")
+    if isinstance(edit[2], _CONTAINERS) and is_deeper(edit[2], MOST_DEPTH - len(edit[1])):
+        raise EditError(f"an edit nests the value more than {MOST_DEPTH} levels deep")
     return edit
 
 

@@ -229,6 +229,10 @@ class EventTranslator:
             self.fail(QueueFull(f"calling {self._name}: the app's queue is full"))
         elif kind == "log":
             self._reporter.log(_wire.log_message(message))
+        elif kind == _wire.TOO_DEEP:
+            raise ProtocolError(
+                f"a message is nested more than {_wire.MOST_DEPTH} levels deep: {message['text']}"
+            )
         else:
             # A newer server may say more than this client knows; it says so by adding messages.
             self._log("ignoring a message of unknown kind %r", shorten(kind))
@@ -286,7 +290,7 @@ class EventTranslator:
         output = None
         if self._data is None:
             output = None if self._streams else FullData(data, self._present)
-        elif not self._in_step or _differ(data, list(map(settled, self._data))):
+        elif not self._in_step or data != list(map(settled, self._data)):
             # The last yield is repeated in the completion, so this is news only if it differs.
             output = FullData(data, self._present)
         self._finish(Value(value), output=output)
@@ -309,10 +313,3 @@ def _status(message: Json) -> StatusUpdate | None:
     if kind == "progress":
         return StatusUpdate(Status.PROGRESS, progress_data=_wire.progress_units(message))
     return None
-
-
-def _differ(data: list[Any], other: list[Any]) -> bool:
-    try:
-        return data != other
-    except RecursionError:  # edits may have nested a value deeper than can be compared
-        return True

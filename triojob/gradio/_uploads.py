@@ -5,7 +5,6 @@ Wire source: ``POST /upload`` (gradio 6.31, ``routes.py``, ``upload_file``).
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import weakref
@@ -26,7 +25,7 @@ from ._http import HTTP
 from ._http_files import send_file
 from ._multipart import Multipart
 from ._transfer import for_each
-from ._wire import is_list
+from ._wire import decode_json, is_list
 
 CHUNK = 2**18
 """Bytes that are read from disk at a time: an upload holds few of these in memory."""
@@ -150,10 +149,7 @@ async def upload_files(
 
 
 def _path_in(body: bytes, doing: str) -> str:
-    try:
-        paths = json.loads(body)
-    except (ValueError, RecursionError):
-        paths = None
+    paths = decode_json(body, f"{doing}: the answer")
     if not is_list(paths) or len(paths) != 1 or not isinstance(paths[0], str):
         raise ProtocolError(f"{doing}: the answer is no list of one path: {shorten(body)}")
     return paths[0]

@@ -14,7 +14,16 @@ from .._errors import AppError, ProtocolError, short_repr, shorten
 from .._messages import LogMessage, ProgressUnit
 
 Json = dict[str, Any]
+_CONTAINERS: tuple[type[Any], ...] = (list, dict)
 _decoder = json.JSONDecoder()
+
+MOST_DEPTH = 256
+"""How many containers of a server's value may stand one in another; Gradio's encoder writes 254.
+
+Python's recursion has room for that many, in `repr`, in a comparison or in code of ours.
+"""
+TOO_DEEP = "nested too deep"
+"""What `decode_message` calls a message that is; its ``text`` is the beginning of it."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +56,26 @@ def are_objects(value: Any) -> TypeGuard[list[Json]]:
     return is_list(value) and all(map(is_object, value))
 
 
+def is_deeper(value: Any, most: int) -> bool:
+    """Tell whether more than ``most`` containers stand one in another, in linear time."""
+    level: list[Any] = [value] if isinstance(value, _CONTAINERS) else []
+    for _ in range(most):
+        if not level:
+            return False
+        level = [
+            inner
+            for item in level
+            for inner in (item.values() if is_object(item) else item)
+            if isinstance(inner, _CONTAINERS)
+        ]
+    return bool(level)
+
+
 def decode_object(data: bytes, what: str) -> Json:
     """Decode a JSON object from the server; ``what`` names it in the error.
 
     Raises:
-        ProtocolError: It is not a JSON object in UTF-8.
+        ProtocolError: It is not a JSON object in UTF-8, or one that is nested too deep.
     """
     value = decode_json(data, what)
     if not is_object(value):
@@ -63,8 +87,15 @@ def decode_json(data: bytes, what: str) -> Any:
     """Decode JSON from the server; ``what`` names it in the error.
 
     Raises:
-        ProtocolError: It is not JSON in UTF-8.
+        ProtocolError: It is not JSON in UTF-8, or it is nested too deep.
     """
+    value = _decode(data, what)
+    if _is_too_deep(data, value):
+        raise _nested(data, what)
+    return value
+
+
+def _decode(data: bytes, what: str) -> Any:
     try:
         # By itself json would guess other encodings, and let surrogates through.
         text = str(data, "utf-8")
@@ -74,21 +105,40 @@ def decode_json(data: bytes, what: str) -> Any:
             value, end = None, -1
         # White space around the value is rare, so that it isn't looked for each time.
         return value if end == len(text) else _decoder.decode(text)
-    except (ValueError, RecursionError) as exc:
+    except RecursionError:
+        raise _nested(data, what) from None
+    except ValueError as exc:
         raise ProtocolError(f"{what} is not JSON ({type(exc).__name__}): {shorten(data)}") from None
+
+
+def _is_too_deep(data: bytes, value: Any) -> bool:
+    # Most values have fewer brackets than that, which is found out faster.
+    return data.count(b"[") + data.count(b"{") > MOST_DEPTH and is_deeper(value, MOST_DEPTH)
+
+
+def _nested(data: bytes, what: str) -> ProtocolError:
+    return ProtocolError(f"{what} is nested more than {MOST_DEPTH} levels deep: {shorten(data)}")
 
 
 def decode_message(data: bytes) -> Json:
     """Decode one message of an event stream: an object with a ``msg``.
 
+    A message that is nested too deep becomes one of the kind `TOO_DEEP`, so that it fails the
+    event that it names, and no other.
+
     Raises:
         ProtocolError: It is something else.
     """
-    message = decode_object(data, "a message of the event stream")
+    message = _decode(data, "a message of the event stream")
+    if not is_object(message):
+        raise ProtocolError(f"a message of the event stream is not an object: {shorten(data)}")
     if not isinstance(message.get("msg"), str):
         raise ProtocolError(f"a message of the event stream has no 'msg': {shorten(data)}")
-    if not isinstance(message.get("event_id"), (str, type(None))):
+    event_id = message.get("event_id")
+    if not isinstance(event_id, (str, type(None))):
         raise ProtocolError(f"a message of the event stream has a bad 'event_id': {shorten(data)}")
+    if _is_too_deep(data, message):
+        return {"msg": TOO_DEEP, "event_id": event_id, "text": shorten(data)}
     return message
 
 
@@ -183,7 +233,7 @@ def app_error(message: Json, endpoint: str) -> AppError | None:
         return None
     error = output.get("error")
     failure = AppError(
-        error if error is None or isinstance(error, str) else _as_json(error),
+        error if error is None or isinstance(error, str) else json.dumps(error),
         title=text(output, "title") or text(message, "title"),
         duration=seconds(output, "duration"),
         visible=output.get("visible") is not False,
@@ -191,10 +241,3 @@ def app_error(message: Json, endpoint: str) -> AppError | None:
     )
     failure._told = output.copy()
     return failure
-
-
-def _as_json(value: Any) -> str:
-    try:
-        return json.dumps(value)
-    except RecursionError:  # read though it was almost too deep, and too deep to be written
-        return short_repr(value)
