@@ -76,7 +76,7 @@ class TypedEndpoint(Generic[P, T_co]):
         there = {parameter.name: parameter for parameter in info.parameters}
         changes = [f"has no {p.name!r} any more" for p in here if p.name not in there]
         known = {parameter.name: parameter for parameter in here}
-        signature = signature_of(info, TypeWriter(set()))
+        signature = signature_of(info, TypeWriter())
         for parameter, kind in signature.parameters:
             own = known.get(parameter.name)
             if own is None:

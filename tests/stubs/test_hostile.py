@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import ast
 import builtins
+import json
 import keyword
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tests.steps import steps
 from tests.stubs.support import TEXT, app, described, loaded, output, parameter, write
+from triojob.gradio import _schema_types, _stubs
+from triojob.gradio._config import AppInfo
 
 RAN = "ran_what_the_app_said"
 MODULES = ("__future__", "collections.abc", "typing", "triojob", "triojob.stubs")
@@ -115,15 +121,31 @@ def test_a_docstring_says_what_the_app_said(words: str):
 
 
 @pytest.mark.parametrize(
-    "name", [*keyword.kwlist, "self", "_self", "__x", "ﬁ", "a b", "日本語", ""]
+    "name", [*keyword.kwlist, "__debug__", "self", "_self", "__x", "ﬁ", "a b", "日本語", ""]
 )
 def test_a_parameter_has_its_name_or_a_number(name: str):
     text = write(app({"fn": described(parameter(name), parameter("other"))}))
+    nothing_ran(text)
     function = next(n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.AsyncFunctionDef))
     own, first, other = (argument.arg for argument in function.args.args)
     good = name in ("self", "_self", "__x", "日本語")
     assert (first, other) == (name if good else "param_0", "other")
-    assert own == ("_self" if name == "self" else "self")
+    assert own == ("self_" if name == "self" else "self")
+
+
+@pytest.mark.parametrize(
+    "names, shown",
+    [
+        (["self", "self_"], ["self__", "self", "self_"]),
+        (["__x", "_App__x"], ["self", "__x", "_App__x_"]),
+        (["_App__x", "__x", "__x__"], ["self", "_App__x", "__x_", "__x__"]),
+    ],
+)
+def test_names_that_python_takes_for_one_are_several(names: list[str], shown: list[str]):
+    text = write(app({"fn": described(*map(parameter, names))}))
+    nothing_ran(text)
+    function = next(n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.AsyncFunctionDef))
+    assert [argument.arg for argument in function.args.args] == shown
 
 
 @pytest.mark.parametrize(
@@ -199,10 +221,135 @@ def test_the_same_app_has_the_same_module():
     assert first == second
 
 
-@pytest.mark.parametrize("name", ["a b", "class", "", "Any", "str", "TypedApp", "x: int", "ﬁ"])
+@pytest.mark.parametrize(
+    "name", ["a b", "class", "__debug__", "", "Any", "str", "TypedApp", "x: int", "ﬁ"]
+)
 def test_a_class_has_a_name_that_hides_nothing(name: str):
     with pytest.raises(ValueError, match="class_name"):
         write(app({}), class_name=name)
+
+
+# --- What a module costs ---
+
+
+def titled(title: str, *names: str) -> dict[str, Any]:
+    return {"title": title, "type": "object", "properties": dict.fromkeys(names, TEXT)}
+
+
+def returning(schema: Any) -> dict[str, dict[str, Any]]:
+    return {"fn": described(parameter("x", schema), returns=[output(schema)])}
+
+
+def referring(refs: list[str], **definitions: Any) -> dict[str, dict[str, Any]]:
+    ways = [{"$ref": f"#/$defs/{name}"} for name in refs]
+    return returning({"$defs": definitions, "anyOf": ways})
+
+
+def doubled(n: int, key: str, kind: str = "array") -> dict[str, dict[str, Any]]:
+    """Let each of n definitions refer to the next one twice."""
+    twice = {f"D{i}": {"type": kind, key: [{"$ref": f"#/$defs/D{i + 1}"}] * 2} for i in range(n)}
+    return referring(["D0"], **twice, **{f"D{n}": TEXT})
+
+
+def cycle(n: int) -> dict[str, dict[str, Any]]:
+    """Let each of n definitions refer to all of them."""
+    refs = [{"$ref": f"#/$defs/D{i}"} for i in range(n)]
+    every = {f"D{i}": {"type": "array", "prefixItems": refs} for i in range(n)}
+    return referring(["D0"], **every)
+
+
+LARGE: dict[str, Callable[[int], dict[str, dict[str, Any]]]] = {
+    "references to one object": lambda n: referring(
+        ["B"] * n, B=titled("B", *(f"p{i}" for i in range(n)))
+    ),
+    "references to one choice": lambda n: returning(
+        {
+            "$defs": {"C": {"enum": [f"choice {i}" for i in range(n)]}},
+            "type": "array",
+            "prefixItems": [{"$ref": "#/$defs/C"}] * n,
+        }
+    ),
+    "objects of one title": lambda n: returning(
+        {"anyOf": [titled("V", f"p{i}") for i in range(n)]}
+    ),
+    "members of a union": lambda n: returning(
+        {"anyOf": [titled(f"V{i}", f"p{i}") for i in range(n)]}
+    ),
+    "kinds of one object": lambda n: returning(
+        {**titled("V", *(f"p{i}" for i in range(n))), "type": ["object"] * n}
+    ),
+    "endpoints of one name": lambda n: {f"a{chr(0x2500 + i)}": described() for i in range(n)},
+    "parameters of one name": lambda n: {"fn": described(*[parameter("x")] * n)},
+    "choices": lambda n: returning({"enum": [f"choice {i}" for i in range(n)]}),
+    "a file at the end of references": lambda n: referring(
+        [f"D{i}" for i in range(n)],
+        **{f"D{i}": {"oneOf": [{"$ref": f"#/$defs/D{i + 1}"}]} for i in range(n)},
+        **{f"D{n}": titled("FileData", "path", "orig_name")},
+    ),
+}
+
+
+@pytest.mark.parametrize("make", LARGE.values(), ids=LARGE)
+def test_a_module_takes_linear_time(make: Any, monkeypatch: pytest.MonkeyPatch):
+    """In Python's steps, in characters of JSON that are made on the way, and in its own."""
+    encoded = 0
+
+    def dumps(value: Any, **options: Any) -> str:
+        nonlocal encoded
+        text = json.dumps(value, **options)
+        encoded += len(text)
+        return text
+
+    for module in (_schema_types, _stubs):
+        monkeypatch.setattr(module, "json", SimpleNamespace(dumps=dumps))
+    costs: list[list[int]] = []
+    for n in (60, 120):
+        encoded, info, text = 0, app(make(n)), ""
+
+        def work(info: AppInfo = info) -> None:
+            nonlocal text
+            text = write(info)
+
+        costs.append([steps(work), encoded, len(text)])
+        nothing_ran(text)
+    for once, twice in zip(*costs, strict=True):
+        assert twice <= 2.5 * once
+
+
+ENDLESS: dict[str, dict[str, dict[str, Any]]] = {
+    "a reference to itself": referring(["A"], A={"$ref": "#/$defs/A"}),
+    "a file that may be itself": referring(["A"], A={"oneOf": [{"$ref": "#/$defs/A"}] * 2}),
+    "a pair of pairs of itself": doubled(0, "prefixItems")
+    | referring(["A"], A={"type": "array", "prefixItems": [{"$ref": "#/$defs/A"}] * 2}),
+    "all refer to all": cycle(60),
+    "twice the next, a hundred times": doubled(100, "prefixItems"),
+    "twice the next as alternatives": doubled(100, "oneOf", "string"),
+    "a chain of a thousand references": referring(
+        ["D0"], **{f"D{i}": {"$ref": f"#/$defs/D{i + 1}"} for i in range(1000)}
+    ),
+    "a union in each member of a union": returning(
+        json.loads('{"anyOf": [{"type": "array", "items": ' * 20 + "{}" + '}, {"const": 1}]}' * 20)
+    ),
+}
+
+
+@pytest.mark.parametrize("endpoints", ENDLESS.values(), ids=ENDLESS)
+def test_a_type_without_end_has_one_in_a_module(endpoints: dict[str, dict[str, Any]]):
+    text = ""
+
+    def work() -> None:
+        nonlocal text
+        info = app(endpoints)
+        text = write(info)
+        with loaded(text) as module:
+            # It is what it was: so no difference is looked for, and none is found.
+            assert module.App.fn.difference(info.find("/fn", None)) is None
+            module.App.fn.fingerprint = ""
+            assert module.App.fn.difference(info.find("/fn", None))
+
+    size = len(json.dumps(endpoints))
+    assert steps(work) < 200_000 + 200 * size
+    assert len(text) < 10_000 + 20 * size
 
 
 def test_an_app_without_endpoints_has_an_empty_class():

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.steps import assert_linear
 from tests.wire import gradio_components
 from tests.wire.apps import NUMBER, STATE, endpoint, optional, parameter
 from tests.wire.strategies import checked, json_values
 from triojob.gradio._config import AppInfo, EndpointInfo
+from triojob.gradio._parameters import Parameter
+from triojob.testing.components import FILE_SCHEMA
 
 INTEGER = {"type": "integer"}
 BOOLEAN = {"type": "boolean"}
@@ -508,3 +512,93 @@ def test_numpy_scalars() -> None:
     for array in (numpy.array([1, 2]), [numpy.int64(1)]):
         with pytest.raises(TypeError, match="parameter 'x' of /run"):
             encoded(one(ARRAY), array)
+
+
+# --- What it costs ---
+
+
+def doubled(n: int) -> dict[str, Any]:
+    """Let each of n definitions refer to the next one twice."""
+    ways = {f"D{i}": {"oneOf": [{"$ref": f"#/$defs/D{i + 1}"}] * 2} for i in range(n)}
+    return {"$ref": "#/$defs/D0", "$defs": {**ways, f"D{n}": FILE_SCHEMA}}
+
+
+def alternatives(n: int) -> dict[str, Any]:
+    """Let each of n definitions be one of the alternatives."""
+    ways = [{"$ref": f"#/$defs/D{i}"} for i in range(n)]
+    return {**doubled(n), "items": {"oneOf": ways}}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        doubled,
+        alternatives,
+        lambda n: {"enum": list(range(n))},
+        lambda n: {"type": "array", "items": {"enum": [f"choice {i}" for i in range(n)]}},
+    ],
+    ids=["definitions", "alternatives", "choices", "choices of a list"],
+)
+def test_a_parameter_is_read_in_linear_time(make: Callable[[int], Any]) -> None:
+    assert_linear(lambda n: partial(Parameter.from_info, "x", 0, parameter("x", make(n)), {}), 100)
+
+
+@pytest.mark.parametrize(
+    "definitions, is_file",
+    [
+        ({"A": {"$ref": "#/$defs/A"}}, False),
+        ({"A": {"oneOf": [{"$ref": "#/$defs/A"}] * 2}}, False),
+        ({"A": {"oneOf": [{"$ref": "#/$defs/B"}]}, "B": {"oneOf": [{"$ref": "#/$defs/A"}]}}, False),
+        ({"A": {"oneOf": [{"$ref": "#/$defs/A"}, FILE_SCHEMA]}}, True),
+        ({"A": {"oneOf": [{"$ref": "#/$defs/B"}, {"$ref": "#/$defs/A"}]}, "B": FILE_SCHEMA}, True),
+    ],
+)
+def test_a_schema_that_refers_to_itself_is_read(definitions: Any, is_file: bool) -> None:
+    for schema in (
+        {"$ref": "#/$defs/A", "$defs": definitions},
+        {"items": {"$ref": "#/$defs/A"}, "$defs": definitions},
+    ):
+        assert one(schema).parameters[0].takes_files == is_file
+
+
+def test_many_arguments_are_bound_in_linear_time() -> None:
+    def make(n: int) -> Callable[[], object]:
+        info = endpoint(*(parameter(f"p{i}") for i in range(n)))
+        return partial(encoded, info, **{f"p{i}": "x" for i in range(n)})
+
+    assert_linear(make, 100)
+
+
+class Compared(str):
+    """Text that counts how often it is compared with another."""
+
+    __slots__ = ()
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return str(self) == other
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+def test_each_value_is_compared_with_few_choices() -> None:
+    texts = [f"choice {i}" for i in range(300)]
+    info = one({"type": "array", "items": {"enum": [*map(Compared, texts)]}})
+    Compared.times = 0
+    assert encoded(info, texts) == [texts]
+    assert 300 <= Compared.times < 2000
+
+
+@pytest.mark.parametrize("choices", [[["a"]], [{"a": 1}], ["a", ["b"]]])
+def test_choices_that_gradio_has_none_of_are_none(choices: list[Any]) -> None:
+    info = one({"type": "array", "items": {"enum": choices}})
+    assert info.parameters[0].choices is None
+    assert encoded(info, [["a"], {"a": 1}, "c"]) == [[["a"], {"a": 1}, "c"]]
+
+
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, ([],)])
+def test_what_has_no_hash_is_no_choice(value: Any) -> None:
+    with pytest.raises(ValueError, match="takes one of"):
+        encoded(one(CHOICES), [value])

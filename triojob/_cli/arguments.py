@@ -149,9 +149,9 @@ def from_text(parameter: Parameter, text: str) -> Any:
     Raises:
         ValueError: It means nothing there; the message says what would.
     """
-    for choice in parameter.choices or ():
-        if text == str(choice):
-            return [choice] if parameter.kind == "array" else choice
+    choices = parameter.choices_by_text
+    if text in choices:
+        return [choices[text]] if parameter.kind == "array" else choices[text]
     return _READERS.get(parameter.kind, _any)(text)
 
 

@@ -47,7 +47,12 @@ def examples(url: str, info: EndpointInfo, described: Json) -> dict[str, str]:
     Args:
         described: What the app says of it in ``/info``.
     """
-    values = {p.name: _example(p, described) for p in info.parameters if p.required}
+    suggested = {
+        item["parameter_name"]: item.get("example_input")
+        for item in described.get("parameters") or ()
+        if is_object(item) and isinstance(item.get("parameter_name"), str)
+    }
+    values = {p.name: _example(p, suggested.get(p.name)) for p in info.parameters if p.required}
     parameters = {p.name: p for p in info.parameters}
     words = [_typed(parameters[name], value) for name, value in values.items()]
     shell = shlex.join(["triojob", "call", url, info.name, *words])
@@ -59,23 +64,15 @@ def examples(url: str, info: EndpointInfo, described: Json) -> dict[str, str]:
     }
 
 
-def _example(parameter: Parameter, described: Json) -> Any:
+def _example(parameter: Parameter, suggested: Any) -> Any:
     """Return a value for a parameter; None where it takes a file of yours."""
     if parameter.takes_files:
         return None
-    suggested = _suggestion(parameter, described)
     for value in (suggested, *(parameter.choices or ()), _PLACEHOLDERS.get(parameter.kind)):
         wanted = [value] if parameter.kind == "array" and not is_list(value) else value
         if wanted is not None and _is_allowed(parameter, wanted):
             return wanted
     return parameter.minimum if parameter.minimum is not None else "text"
-
-
-def _suggestion(parameter: Parameter, described: Json) -> Any:
-    for item in described.get("parameters") or ():
-        if is_object(item) and item.get("parameter_name") == parameter.name:
-            return item.get("example_input")
-    return None
 
 
 def _is_allowed(parameter: Parameter, value: Any) -> bool:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-import keyword
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .._errors import EndpointNotFound, ProtocolError, short_repr
 from ._file_inputs import Gaps
-from ._parameters import Parameter, encode_arguments
+from ._parameters import Parameter, encode_arguments, is_name
 from ._properties import unwrap
 from ._wire import Json, are_objects, is_list, is_object
 
@@ -237,8 +235,8 @@ class AppInfo:
                     available=self.names(),
                 )
             return self._describe(fn_index)
-        names = self.names()
         if api_name is None:
+            names = self.names()
             if len(names) == 1:
                 api_name = names[0]
             elif "/predict" in names:
@@ -250,6 +248,7 @@ class AppInfo:
                 )
         name = api_name if api_name.startswith("/") else "/" + api_name
         if name not in self._by_name:
+            names = self.names()
             near = difflib.get_close_matches(name, names, 1, 0.5)
             hint = f"did you mean {near[0]!r}? It has" if near else "it has"
             raise EndpointNotFound(
@@ -356,13 +355,8 @@ def _parameters(
     given = {name for item in described if isinstance(name := item.get("parameter_name"), str)}
     for index, (item, place) in enumerate(zip(described, places, strict=True)):
         name = item.get("parameter_name")
-        if (
-            not isinstance(name, str)
-            or not name.isidentifier()
-            or keyword.iskeyword(name)
-            or unicodedata.normalize("NFKC", name) != name  # no code could give it by name
-            or name in taken
-        ):
+        # No code could give it by a name that is none.
+        if not isinstance(name, str) or not is_name(name) or name in taken:
             name = f"param_{index}"
             while name in taken or name in given:
                 name += "_"

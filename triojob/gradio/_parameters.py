@@ -9,12 +9,15 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
+import keyword
 import math
 import os
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import NoneType
-from typing import Any, cast
+from typing import Any, TypeGuard, cast, final
 
 from .._errors import short_repr, shorten
 from ._file_inputs import FileInput, Gaps
@@ -73,6 +76,7 @@ class Parameter:
         settings: Json = props if is_object(props) else {}
         described = item.get("type")
         schema: Json = described if is_object(described) else {}
+        parts = SchemaParts(schema)
         kind = _kind(schema, item.get("parameter_default"), item.get("example_input"))
         listed = schema.get("items") if kind == "array" else schema
         choices = listed.get("enum") if is_object(listed) else None
@@ -89,14 +93,18 @@ class Parameter:
             default=item.get("parameter_default"),
             kind=kind,
             # /info lists the choices of a dropdown that takes others just the same.
-            choices=tuple(choices) if is_list(choices) and not takes_others else None,
+            choices=tuple(choices) if _are_choices(choices) and not takes_others else None,
             takes_others=takes_others,
             minimum=_number(settings.get("minimum")),
             maximum=_number(settings.get("maximum")),
-            takes_files=is_file_schema(schema, schema)
-            or is_file_schema(schema.get("items"), schema),
+            takes_files=parts.is_file(schema) or parts.is_file(schema.get("items")),
             schema=schema,
         )
+
+    @cached_property
+    def choices_by_text(self) -> dict[str, Any]:
+        """The choices, each by the text that it is written as."""
+        return {str(choice): choice for choice in reversed(self.choices or ())}
 
     def as_python(self, *, after_optional: bool) -> inspect.Parameter:
         """Return it as `inspect` shows it."""
@@ -127,13 +135,25 @@ class Parameter:
             raise TypeError(f"{where} takes {words}, not {short_repr(value, 80)}")
         items: Any = value if self.kind == "array" else (value,)
         for item in items:
-            if self.choices is not None and item not in self.choices:
+            if not self._is_choice(item):
                 raise ValueError(
-                    f"{where} takes one of {shorten(list(self.choices), 300)}, "
+                    f"{where} takes one of {shorten([*(self.choices or ())], 300)}, "
                     f"not {short_repr(item, 80)}"
                 )
         if self.kind in ("number", "integer") and not self._in_bounds(value):
             raise ValueError(f"{where} takes a number {self.bounds}, not {short_repr(value, 80)}")
+
+    def _is_choice(self, value: Any) -> bool:
+        if self.choices is None:
+            return True
+        try:
+            return value in self._choices
+        except TypeError:  # it has no hash, unlike all of them
+            return False
+
+    @cached_property
+    def _choices(self) -> frozenset[Any]:
+        return frozenset(self.choices or ())
 
     def _check_files(self, where: str, value: Any) -> None:
         """Refuse paths that are not marked as files."""
@@ -174,30 +194,86 @@ def _kind(schema: Json, *suggested: Any) -> str | None:
     return kind if all(isinstance(value, allowed) for value in suggested) else None
 
 
-def is_file_schema(schema: Any, root: Json | None = None) -> bool:
-    """Tell whether a schema is that of Gradio's ``FileData``, or of one of its kind.
+def is_name(text: str) -> bool:
+    """Tell whether code can have a text as a name, and means this one by it."""
+    return (
+        text.isidentifier()
+        and not is_reserved(text)
+        and unicodedata.normalize("NFKC", text) == text
+    )
+
+
+def is_reserved(text: str) -> bool:
+    """Tell whether Python refuses a text as a name that code assigns to."""
+    return keyword.iskeyword(text) or text == "__debug__"
+
+
+@final
+class SchemaParts:
+    """The parts of one JSON schema: what they refer to, and which of them are files.
+
+    Each part is looked at once, however many refer to it, and however they refer to one another.
 
     Args:
-        root: The schema around it, which has its definitions; None for itself.
+        root: All of the schema, which has the definitions.
     """
-    if not is_object(schema):
-        return False
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        # As pydantic writes it, for the items of a list.
-        definitions = (schema if root is None else root).get("$defs")
-        name = reference.removeprefix("#/$defs/")
-        schema = definitions.get(name) if is_object(definitions) else None
-        if not is_object(schema):
-            return False
-    # Gradio 3 allows for what its own client makes of a path, and for what that becomes.
-    ways = schema.get("oneOf")
-    if is_list(ways):
-        return any(is_file_schema(way, root) for way in ways)
+
+    def __init__(self, root: Any) -> None:
+        definitions = root.get("$defs") if is_object(root) else None
+        self.definitions: Json = definitions if is_object(definitions) else {}
+        self._files: dict[int, bool] = {}
+        """Whether a part is a file, by its identity."""
+
+    def target(self, reference: str) -> Any:
+        """Return the definition that a ``$ref`` means; None if there is none."""
+        return self.definitions.get(reference.removeprefix("#/$defs/"))
+
+    def is_file(self, part: Any) -> bool:
+        """Tell whether a part is Gradio's ``FileData``, or one of its kind.
+
+        Gradio 3 allows for what its own client makes of a path, and for what that becomes: one of
+        several alternatives is enough.
+        """
+        users: dict[int, list[int]] = {}
+        """By the identity of a part, those of the parts that are files if it is one."""
+        found: list[int] = []
+        waiting = [part]
+        while waiting:
+            item = waiting.pop()
+            if not is_object(item) or id(item) in self._files:
+                continue
+            self._files[id(item)] = False
+            if _has_file_keys(item):
+                found.append(id(item))
+            for way in self._alternatives(item):
+                if self._files.get(id(way)):
+                    found.append(id(item))
+                else:
+                    users.setdefault(id(way), []).append(id(item))
+                    waiting.append(way)
+        while found:
+            number = found.pop()
+            self._files[number] = True
+            found += users.pop(number, ())
+        return self._files.get(id(part), False)
+
+    def _alternatives(self, part: Json) -> list[Any]:
+        reference, ways = part.get("$ref"), part.get("oneOf")
+        if isinstance(reference, str):
+            return [self.target(reference)]
+        return ways if is_list(ways) else []
+
+
+def _has_file_keys(schema: Json) -> bool:
     properties = schema.get("properties")
     return is_object(properties) and (
         {"path", "orig_name"} <= properties.keys() or {"name", "is_file"} <= properties.keys()
     )
+
+
+def _are_choices(value: Any) -> TypeGuard[list[Any]]:
+    # Gradio lets no others be chosen.
+    return is_list(value) and not any(is_list(item) or is_object(item) for item in value)
 
 
 def _number(value: Any) -> float | None:
@@ -224,7 +300,7 @@ def encode_arguments(
     Raises:
         TypeError, ValueError: An argument is wrong or missing; the message names it.
     """
-    names = [parameter.name for parameter in parameters]
+    names = {parameter.name: None for parameter in parameters}
     shown = f"{endpoint}({', '.join(names)})"
     if len(args) > len(names):
         raise TypeError(f"{shown} takes {len(names)} arguments, but {len(args)} were given")

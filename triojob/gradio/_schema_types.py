@@ -7,22 +7,26 @@ The schemas are a server's: nothing of them comes into the text but through `quo
 from __future__ import annotations
 
 import json
-import keyword
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, final
 
-from ._parameters import is_file_schema
+from ._parameters import SchemaParts, is_name, is_reserved
 from ._wire import Json, is_list, is_object
 
 Way = Literal["in", "out"]
 """Whether a value goes to the app or comes from it."""
 
 _MOST_DEPTH = 20
-_MOST_SCHEMAS = 20_000
-"""What is deeper, or more, has the type Any."""
+"""What is deeper has the type Any."""
+_MOST_BARS = 100
+"""A union of more than that, with those inside its members, is Any: Python nests each in the next.
+"""
 _MOST_CHOICES = 1_000
+_REPETITION = 20
+"""How often, on average, the text of definitions may be repeated where they are referred to."""
 
 _SIMPLE = {
     "string": "str",
@@ -43,15 +47,6 @@ def quote(text: str) -> str:
     return literal if '"' in text else f'"{literal[1:-1]}"'
 
 
-def is_name(text: str) -> bool:
-    """Tell whether Python takes a text for a name, and for this one."""
-    return (
-        text.isidentifier()
-        and not keyword.iskeyword(text)
-        and unicodedata.normalize("NFKC", text) == text
-    )
-
-
 def identifier(text: str, otherwise: str) -> str:
     """Return a name that is like a text.
 
@@ -66,48 +61,69 @@ def identifier(text: str, otherwise: str) -> str:
         name = "_" + name
     # Once more: putting characters together may have made others of them.
     name = unicodedata.normalize("NFKC", name)
-    return name + "_" if keyword.iskeyword(name) else name
+    return name + "_" if is_reserved(name) else name
 
 
-def free_name(name: str, taken: set[str]) -> str:
-    """Return the name, or with a number if it is taken; from now on it is."""
-    chosen, number = name, 1
-    while chosen in taken:
-        number += 1
-        chosen = f"{name}_{number}"
-    taken.add(chosen)
-    return chosen
+@final
+class Names:
+    """The names that are taken in a module.
+
+    Args:
+        taken: Those that are from the beginning.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._last: dict[str, int] = {}
+        """The last number that each name was given with: the next search goes on from there."""
+
+    def take(self, name: str) -> str:
+        """Return the name, or with a number if it is taken; from now on it is."""
+        chosen, number = name, self._last.get(name, 1)
+        while chosen in self._taken:
+            number += 1
+            chosen = f"{name}_{number}"
+        self._last[name] = number
+        self._taken.add(chosen)
+        return chosen
+
+    def give_back(self, name: str, chosen: str) -> None:
+        """Undo the last `take` of a name."""
+        self._taken.discard(chosen)
+        self._last[name] -= chosen != name
 
 
 def union(types: Iterable[str]) -> str:
     """Return the type that is any of these."""
-    members = list(dict.fromkeys(part for text in types for part in _members(text)))
-    if "Any" in members or not members:
+    members: dict[str, int] = {}
+    for text in dict.fromkeys(types):
+        members |= _members(text)
+    bars = len(members) - 1 + sum(members.values())
+    if "Any" in members or not members or bars > _MOST_BARS:
         return "Any"
     if "None" in members:
-        members.remove("None")
-        members.append("None")
+        members["None"] = members.pop("None")  # at the end
     return " | ".join(members)
 
 
-def _members(text: str) -> list[str]:
-    """Return what a union at the top of a type is of."""
-    parts: list[str] = []
-    depth, start, quoted, skip = 0, 0, "", False
-    for place, char in enumerate(text):
-        if skip:
-            skip = False
-        elif quoted:
-            skip = char == "\\"
-            quoted = "" if char == quoted else quoted
-        elif char in "\"'":
-            quoted = char
-        elif char in "[]":
-            depth += 1 if char == "[" else -1
-        elif char == "|" and not depth:
-            parts.append(text[start:place].strip())
-            start = place + 1
-    return [*parts, text[start:].strip()]
+def _members(text: str) -> dict[str, int]:
+    """Return what a union at the top of a type is of, and how many ``|`` are in each of those."""
+    members: dict[str, int] = {}
+    depth = start = bars = 0
+    for token in _TOKENS.finditer(text):
+        sign = token[0]
+        if sign == "|" and not depth:
+            members[text[start : token.start()].strip()] = bars
+            start, bars = token.end(), 0
+        else:
+            bars += sign == "|"
+            depth += (sign == "[") - (sign == "]")
+    members[text[start:].strip()] = bars
+    return members
+
+
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[\[\]|]')
+"""Of a type: the texts in it, which may hold anything, and what takes it apart."""
 
 
 def literal(values: Sequence[Any]) -> str:
@@ -194,55 +210,70 @@ class TypeWriter:
     """Writes types, and notes the typed dictionaries that they need.
 
     Args:
-        taken: Names that those must not have.
+        names: Where those get names.
         file: The type of a file that comes from the app.
     """
 
-    taken: set[str]
+    names: Names = field(default_factory=Names)
     file: str = "str"
     dictionaries: dict[str, Dictionary] = field(default_factory=dict)
     """By their names, in the order in which they were met; of those in others, these first."""
     _written: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    _refs: Json = field(default_factory=dict)
-    _refs_text: str = ""
-    _count: int = 0
+    _parts: SchemaParts = field(default_factory=lambda: SchemaParts(None))
+    _definitions: str = ""
+    """Those of the schema that is being written, as JSON."""
+    _types: dict[tuple[str, bool], str] = field(default_factory=dict)
+    """What has been written of those, by the reference and whether choices are held to."""
+    _room: int = 0
+    """How many characters may yet be repeated of that."""
 
     def write(self, schema: Any, way: Way, *, choices: bool) -> str:
-        """Return the type of a value.
+        """Return the type of a value; takes linear time.
 
         Args:
             choices: Whether an ``enum`` at the top is held to, as it is not by the outputs of
                 a dropdown.
         """
-        refs = schema.get("$defs") if is_object(schema) else None
-        self._refs = refs if is_object(refs) else {}
-        try:
-            self._refs_text = json.dumps(self._refs, sort_keys=True)
-            return self._write(schema, way, 0, choices=choices)
-        except RecursionError:
-            return "Any"
+        self._parts = SchemaParts(schema)
+        self._definitions = json.dumps(self._parts.definitions, sort_keys=True)
+        self._types.clear()
+        self._room = _REPETITION * len(self._definitions)
+        return self._write(schema, way, 0, choices=choices)
 
     def _write(self, schema: Any, way: Way, depth: int, *, choices: bool) -> str:
-        self._count += 1
-        if not is_object(schema) or depth > _MOST_DEPTH or self._count > _MOST_SCHEMAS:
+        if not is_object(schema) or depth > _MOST_DEPTH:
             return "Any"
 
         def inner(part: Any, *, choices: bool = choices) -> str:
             return self._write(part, way, depth + 1, choices=choices)
 
-        if is_file_schema(schema):
+        if self._parts.is_file(schema):
             return "FileInput" if way == "in" else self.file
         ref, kind = schema.get("$ref"), schema.get("type")
         values = [schema["const"]] if "const" in schema else schema.get("enum")
         ways = schema.get("anyOf", schema.get("oneOf"))
         if isinstance(ref, str):
-            return inner(self._refs.get(ref.rpartition("/")[2]))
+            return self._referred(ref, choices, inner)
         if is_list(values):
             return literal(values) if choices else kinds(values)
         if is_list(ways):
             return union([inner(part) for part in ways])
         if is_list(kind):
-            return union([inner({**schema, "type": one}) for one in kind])
+            several = dict.fromkeys(one if isinstance(one, str) else "" for one in kind)
+            return union([self._of_kind(schema, one, way, inner) for one in several])
+        return self._of_kind(schema, kind, way, inner)
+
+    def _referred(self, ref: str, choices: bool, inner: Callable[..., str]) -> str:  # noqa: FBT001
+        """Return the type of a definition, which is written once, and then repeated."""
+        key = (ref, choices)
+        text = self._types.get(key)
+        if text is None:
+            text = self._types[key] = inner(self._parts.target(ref))
+        else:
+            self._room -= len(text)
+        return text if self._room >= 0 else "Any"
+
+    def _of_kind(self, schema: Json, kind: Any, way: Way, inner: Callable[..., str]) -> str:
         if kind == "array":
             return _array(schema, way, inner)
         if kind == "object":
@@ -255,16 +286,17 @@ class TypeWriter:
             more = schema.get("additionalProperties")
             return f"dict[str, {inner(more) if is_object(more) else 'Any'}]"
         text = json.dumps(schema, sort_keys=True)
-        key, other = (way, text, self._refs_text), ("out", text, self._refs_text)
+        key, other = (way, text, self._definitions), ("out", text, self._definitions)
         if key in self._written:
             return self._written[key]
-        name = free_name(_class_name(schema.get("title")) + "Input" * (way == "in"), self.taken)
+        title = _class_name(schema.get("title")) + "Input" * (way == "in")
+        name = self.names.take(title)
         self._written[key] = name  # it may hold itself
         fields = {item: inner(part, choices=True) for item, part in properties.items()}
         found = Dictionary(fields, _needed(schema, properties, way))
         given = self._written.get(other) if way == "in" else None
         if given is not None and self.dictionaries.get(given) == found:
-            self.taken.discard(name)
+            self.names.give_back(title, name)
             name = given
         else:
             self.dictionaries[name] = found

@@ -17,17 +17,8 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ._config import AppInfo, EndpointInfo
-from ._parameters import Parameter, is_file_schema
-from ._schema_types import (
-    BUILT_IN,
-    TypeWriter,
-    free_name,
-    identifier,
-    is_name,
-    kinds,
-    quote,
-    union,
-)
+from ._parameters import Parameter, SchemaParts, is_name
+from ._schema_types import BUILT_IN, Names, TypeWriter, identifier, kinds, quote, union
 
 FilesAs = Literal["path", "handle"]
 """What files in outputs are: paths of copies, or a `File` each."""
@@ -77,7 +68,7 @@ def _result(info: EndpointInfo, writer: TypeWriter) -> str:
 
 def _output(item: dict[str, Any], writer: TypeWriter, *, streams: bool) -> str:
     schema = item.get("type")
-    if streams and item.get("component") in _STREAMED and is_file_schema(schema):
+    if streams and item.get("component") in _STREAMED and SchemaParts(schema).is_file(schema):
         return union([writer.file, "File"])
     return writer.write(schema, "out", choices=False)
 
@@ -93,7 +84,7 @@ def _input(parameter: Parameter, writer: TypeWriter) -> str:
 
 def fingerprint(info: EndpointInfo) -> str:
     """Return what is the same for endpoints of the same types, whatever else they have."""
-    writer = TypeWriter(set())
+    writer = TypeWriter()
     signature = signature_of(info, writer)
     described = [
         [[parameter.name, kind, parameter.required] for parameter, kind in signature.parameters],
@@ -119,14 +110,14 @@ def write_module(
         raise ValueError(f'files is "path" or "handle", not {files!r}')
     infos = [app.find(name, None) for name in app.names(all_endpoints=all_endpoints)]
     reserved = {*BUILT_IN, *_IMPORTS, class_name}
-    taken = set(reserved)
-    methods = [free_name(_method_name(info, reserved), taken) for info in infos]
+    taken = Names(reserved)
+    methods = [taken.take(_method_name(info, reserved)) for info in infos]
     writer = TypeWriter(taken, "File" if files == "handle" else "str")
     for info in infos:
         _result(info, writer)  # first, so that inputs may be what was an output
     signatures = [signature_of(info, writer) for info in infos]
     body = [
-        "\n".join(_method(name, info, signature))
+        "\n".join(_method(class_name, name, info, signature))
         for name, info, signature in zip(methods, infos, signatures, strict=True)
     ]
     names = _names_in(signatures, writer) | {"TypedApp"}
@@ -156,7 +147,7 @@ def write_module(
         "\n" + "\n\n".join(["\n".join([head, doc, *own]), *body]),
     ]
     text = "\n\n".join(parts) + "\n"
-    ast.parse(text)  # never hand out what is no Python
+    compile(text, "<stub>", "exec", dont_inherit=True)  # never hand out what is no Python
     return text
 
 
@@ -173,9 +164,9 @@ _OWN = frozenset({"files"})
 
 def _names_in(signatures: Iterable[Signature], writer: TypeWriter) -> set[str]:
     """Return what is to be imported for these types."""
-    texts = [kind for signature in signatures for _, kind in signature.parameters]
-    texts += [signature.result for signature in signatures]
-    texts += [kind for found in writer.dictionaries.values() for kind in found.fields.values()]
+    texts = {kind for signature in signatures for _, kind in signature.parameters}
+    texts |= {signature.result for signature in signatures}
+    texts |= {kind for found in writer.dictionaries.values() for kind in found.fields.values()}
     found = {
         node.id
         for text in texts
@@ -203,10 +194,9 @@ def _link(base: str) -> str:
     return re.sub(r"[^\x21-\x7e]", "", f"{parts.scheme}://{host}{parts.path}")
 
 
-def _method(name: str, info: EndpointInfo, signature: Signature) -> Iterator[str]:
+def _method(class_name: str, name: str, info: EndpointInfo, signature: Signature) -> Iterator[str]:
     yield f'    @endpoint({quote(info.api_name or "")}, "{fingerprint(info)}")'
-    own = "self" if all(parameter.name != "self" for parameter in info.parameters) else "_self"
-    shown = [own, *_parameters(signature)]
+    shown = [*_parameters(signature, class_name)]
     line = f"    async def {name}({', '.join(shown)}) -> {signature.result}:"
     if len(line) <= _WIDTH:
         yield line
@@ -218,18 +208,33 @@ def _method(name: str, info: EndpointInfo, signature: Signature) -> Iterator[str
     yield "        raise NotImplementedError"
 
 
-def _parameters(signature: Signature) -> Iterator[str]:
+def _parameters(signature: Signature, class_name: str) -> Iterator[str]:
+    names, own = {parameter.name for parameter, _ in signature.parameters}, "self"
+    while own in names:
+        own += "_"
+    yield own
+    taken = {own}
     optional = only_by_name = False
     for parameter, kind in signature.parameters:
+        name = parameter.name
+        while (known := _in_class(name, class_name)) in taken:
+            name += "_"
+        taken.add(known)
         if not parameter.required:
             optional = True
-            yield f"{parameter.name}: {kind} = {_default(parameter, kind)}"
+            yield f"{name}: {kind} = {_default(parameter, kind)}"
             continue
         if optional and not only_by_name:
             # Python has no other way for one that is required after one that is not.
             only_by_name = True
             yield "*"
-        yield f"{parameter.name}: {kind}"
+        yield f"{name}: {kind}"
+
+
+def _in_class(name: str, class_name: str) -> str:
+    """Return what Python makes of a name in the body of a class."""
+    private = name.startswith("__") and not name.endswith("__")
+    return f"_{class_name.lstrip('_')}{name}" if private else name
 
 
 def _default(parameter: Parameter, kind: str) -> str:
