@@ -43,6 +43,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"ALL_PROXY": "http://proxy.test", "NO_PROXY": "127.0.0.1"}, "127.0.0.1", True),
         ({"ALL_PROXY": "http://proxy.test", "NO_PROXY": "::1"}, "::1", True),
         ({"ALL_PROXY": "http://proxy.test", "NO_PROXY": "localhost"}, "localhost", True),
+        ({"ALL_PROXY": "http://proxy.test", "NO_PROXY": "localhost"}, "app.localhost", False),
         ({"ALL_PROXY": "http://proxy.test", "NO_PROXY": ""}, "localhost", False),
     ],
 )

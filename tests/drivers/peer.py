@@ -1,7 +1,6 @@
 """A scripted server for one protocol, of which a test plays each answer itself.
 
-`Peer` is a transport of httpx, so it takes no time; `SocketPeer` adds a real WebSocket on loopback,
-as trio-websocket connects by itself.
+`Peer` is a transport of httpx, so it takes no time; `SocketPeer` adds a real WebSocket on loopback.
 """
 
 from __future__ import annotations
@@ -134,6 +133,13 @@ class SocketPeer(Peer):
         super().__init__(version)
         self.handshakes: list[dict[str, str]] = []
         """The headers of each connection, names in lower case."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if "upgrade" in request.headers:
+            limits = httpx.Limits(max_keepalive_connections=0)
+            transport = httpx.AsyncHTTPTransport(limits=limits)
+            return await transport.handle_async_request(request)
+        return await super().handle_async_request(request)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:

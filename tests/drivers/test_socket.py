@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import socket as socket_module
 import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 import trio
 from trio_websocket import ConnectionClosed
+from wsproto.frame_protocol import FrameProtocol
 
 from tests.drivers.peer import SECONDS, SocketPeer
 from triojob import (
@@ -24,6 +26,7 @@ from triojob import (
     JobCancelled,
     JobGroup,
     Limits,
+    MissingExtra,
     ProtocolError,
     QueueFull,
     Status,
@@ -33,6 +36,7 @@ from triojob import (
 
 NO_LINGER = struct.pack("ii", 1, 0)
 """Has a socket reset its connection when it is closed."""
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
 Script = Callable[[Any], Awaitable[None]]
 
 
@@ -217,16 +221,110 @@ async def test_an_app_that_wants_a_login() -> None:
             await job.result()
 
 
-async def test_a_message_that_is_too_large() -> None:
+@pytest.mark.parametrize("parts", [1, 10, 200_000])
+async def test_a_message_that_is_too_large(parts: int) -> None:
+    """In one frame or in many, of which each may be empty."""
+
     async def script(socket: Any) -> None:
-        await socket.send_message(json.dumps({"msg": "x" * 200_000}))
-        await socket.get_message()
+        text = json.dumps({"msg": "x" * 200_000 * (parts < 100)})
+        size = len(text) // parts + 1
+        frames = FrameProtocol(client=False, extensions=[])
+        with suppress(trio.BrokenResourceError):
+            pieces = [text[part * size : (part + 1) * size] for part in range(parts)]
+            await socket._stream.send_all(
+                b"".join(frames.send_data(piece, fin=False) for piece in pieces)
+            )
+            await socket.get_message()
 
     # The description of the recorded app is smaller than that.
     async with called(script, limits=Limits(message_size=100_000)) as (_, client, job):
-        with pytest.raises(ConnectionLost):
+        with pytest.raises(ProtocolError, match=r"Limits\.message_size"):
             await job.result()
         await assert_idle(client)
+
+
+async def test_without_the_library_opening_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "wsproto", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'triojob\[ws\]'"):
+        async with Client("http://peer.test", transport=SocketPeer("3.50.2")):
+            pass
+
+
+async def test_pings_are_answered_and_frames_make_a_message() -> None:
+    async def script(socket: Any) -> None:
+        frames = FrameProtocol(client=False, extensions=[])
+        text = '{"msg": "send_hash", "note": "caf\u00e9 \U0001f600"}'
+        for character in text:
+            await socket._stream.send_all(frames.send_data(character, fin=False))
+            await socket.ping()  # returns when it is answered
+        await socket._stream.send_all(frames.send_data("", fin=True))
+        assert "fn_index" in await socket.get_message()
+        done = {"msg": "process_completed", "output": {"data": ["done"]}, "success": True}
+        await socket.send_message(json.dumps(done))
+
+    async with called(script) as (_, client, job):
+        assert await job.result() == "done"
+        await assert_idle(client)
+
+
+@pytest.mark.parametrize(
+    "frame, code",
+    [
+        (b"\x81\x01\xff", 1007),  # no UTF-8
+        (b"\xf1\x00", 1002),  # bits that mean nothing
+        (b"\x83\x00", 1002),  # a kind that does not exist
+        (b"\x88\x02\x03\xf1", 1009),
+        (b"", 1006),
+    ],
+)
+async def test_frames_that_break_the_rules(frame: bytes, code: int) -> None:
+    async def script(socket: Any) -> None:
+        await socket.send_message('{"msg": "send_hash"}')
+        await socket.get_message()
+        await socket._stream.send_all(frame)
+        await socket._stream.aclose()
+
+    async with called(script) as (_, client, job):
+        with pytest.raises(ConnectionLost, match=f"code {code}"):
+            await job.result()
+        await assert_idle(client)
+
+
+@pytest.mark.parametrize(
+    "answer, error, words",
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", ConnectionFailed, "status 200"),
+        (b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n", AuthenticationError, "login"),
+        (b"HTTP/1.1 302 Found\r\nlocation: /\r\n\r\n", ConnectionFailed, "status 302"),
+        (SWITCHING + b"\r\n", ConnectionFailed, "makes no WebSocket"),
+        (SWITCHING + b"sec-websocket-accept: x\r\n\r\n", ConnectionFailed, "makes no WebSocket"),
+        (b"nonsense\r\n\r\n", ConnectionFailed, "no WebSocket"),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 1000, ConnectionFailed, "no WebSocket within"),
+    ],
+)
+async def test_an_answer_that_is_no_websocket(
+    answer: bytes, error: type[Exception], words: str
+) -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some(65536)
+            await stream.send_all(answer)
+            await stream.receive_some(65536)
+
+    peer = SocketPeer("3.50.2")
+    with trio.fail_after(SECONDS):
+        async with trio.open_nursery() as nursery:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            peer.url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/"
+            nursery.start_soon(trio.serve_listeners, serve, listeners)
+            times = Timeouts(connect=0.2)
+            async with Client(peer.url, transport=peer, timeouts=times) as client:
+                with pytest.raises(error, match=words):
+                    await client.predict(3, api_name="/count")
+                await assert_idle(client)
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_server_that_leaves_the_connection_open() -> None:

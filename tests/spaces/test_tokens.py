@@ -17,12 +17,15 @@ from tests.spaces.support import SPACE, TLSInFront, bearers, client_of
 from triojob import (
     AuthenticationError,
     Client,
+    ConnectionFailed,
     JobGroup,
     Limits,
     Timeouts,
     TriojobError,
     UnexpectedResponse,
 )
+from triojob.gradio._drivers._base import CallRequest
+from triojob.gradio._drivers._ws import CallSocket
 from triojob.gradio._http import HTTP
 from triojob.gradio._space_host import space_headers
 from triojob.gradio._tokens import make_token
@@ -70,14 +73,22 @@ async def test_login_carries_it_too(origins: Origins, autojump_clock) -> None:
 
 
 async def test_websockets_of_old_spaces_carry_it_too() -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(503)
+
     http = HTTP(
         "https://ada-story.hf.space/",
         timeouts=Timeouts(),
         limits=Limits(streams=1, transfers=1, message_size=1000),
         headers=space_headers(make_token(TOKEN, "token")),
+        transport=httpx.MockTransport(answer),
     )
-    headers = {name.lower(): value for name, value in http.own_headers({})}
-    assert headers[b"x-hf-authorization"] == f"Bearer {TOKEN}".encode()
+    with pytest.raises(ConnectionFailed, match="status 503"):
+        await CallSocket(http)._open(CallRequest("/x", 0, None, "[]"))
+    assert asked[0].headers["x-hf-authorization"] == f"Bearer {TOKEN}"
     await http.aclose()
 
 

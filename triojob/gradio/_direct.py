@@ -45,7 +45,9 @@ def bypasses_proxies(host: str) -> bool:
     host = host.lower()
     for entry in proxies.get("no", "").lower().split(","):
         name = entry.strip()
-        if name in ("*", host) or (name and host.endswith("." + name.lstrip("."))):
+        # By "localhost" httpx means that name alone.
+        below = name not in ("", "localhost") and host.endswith("." + name.lstrip("."))
+        if below or name in ("*", host):
             return True
     return False
 

@@ -35,7 +35,14 @@ from .._version import __version__
 from ._addresses import public_part, without_session
 from ._connections import Answer, Connections, Reading
 from ._direct import Headers, Heads, bypasses_proxies, is_framed_by_caller, is_plain
-from ._httpx import HttpxAnswer, WholeBody, body_stream, keep_sessions_out_of_the_log, send
+from ._httpx import (
+    HttpxAnswer,
+    UpgradedStream,
+    WholeBody,
+    body_stream,
+    keep_sessions_out_of_the_log,
+    send,
+)
 from ._network_errors import MappedErrors
 from ._sse import EventDecoder
 from ._wires import Wire, connect
@@ -164,12 +171,6 @@ class HTTP:
         """The app's URL, with a slash at its end."""
         return self._base
 
-    # For connections that are not httpx's.
-
-    def socket_url(self, path: str) -> str:
-        """Return the WebSocket URL of a path below the API prefix."""
-        return "ws" + self._url(path).removeprefix("http")
-
     def tls(self) -> ssl.SSLContext | None:
         """Return the TLS settings to this app; None where its URL is a plain one."""
         if not self._base.startswith("https:"):
@@ -179,13 +180,6 @@ class HTTP:
         import httpx
 
         return httpx.create_ssl_context(verify=self._verify)
-
-    def own_headers(self, more: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        """Return the caller's headers, ``more`` of them, and the cookies for this app."""
-        request = self._build("GET", self._base, more)
-        names = (*self._headers, *more)
-        ours = {b"user-agent", b"cookie", *(name.lower().encode() for name in names)}
-        return [(name, value) for name, value in request.headers.raw if name.lower() in ours]
 
     def _url(self, path: str, *, root: bool = False) -> str:
         return self._base + (path if root else self.prefix + path).lstrip("/")
@@ -399,6 +393,34 @@ class HTTP:
                 f"the server ended the event stream of {self._base} with work unfinished; "
                 "what became of it there is not known"
             )
+
+    async def upgrade(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        refuse: Callable[[int], TriojobError],
+    ) -> UpgradedStream:
+        """Ask the server to speak another protocol; return the connection on which it does.
+
+        It is made by httpx, the way that all else would go: by the proxy that the environment
+        names, or by the caller's client.
+
+        Args:
+            headers: Those that ask for it.
+            refuse: Makes an error of any other status; the body is not read.
+
+        Raises:
+            ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+        """
+        what = f"GET {path}"
+        with self.mapped_errors(what, f"no answer within {self.timeouts.read} s"):
+            timeout = self._timeout(self.timeouts.read)
+            request = self._build("GET", self._url(path), headers, timeout=timeout)
+            response = await send(self._client, request)
+            if response.status_code == 101:
+                return UpgradedStream(response)
+            await HttpxAnswer(response).aclose()
+            raise refuse(response.status_code)
 
     async def _read(self, answer: Reply, enough: int) -> bytes:
         """Return the body, or somewhat more than ``enough`` bytes of it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,13 @@ import trio
 from .._errors import TriojobError
 from ._addresses import without_session
 from ._connections import Reading
-from ._wires import TimedOut, keep_alive
+from ._wires import Broken, TimedOut, keep_alive
 
 if TYPE_CHECKING:
     import httpx
+
+_PIECE = 16 * 1024
+"""Bytes to take at once of another protocol, at most: other tasks run between two pieces."""
 
 
 async def send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
@@ -101,6 +104,53 @@ class HttpxAnswer:
     async def aclose(self) -> None:
         """Close it; never waits for the server."""
         await self._response.aclose()
+
+
+class UpgradedStream:
+    """The bytes of a connection after its upgrade to another protocol.
+
+    Raises:
+        Broken: The transport of the caller's has no such connections.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._answer = HttpxAnswer(response)
+        self._stream: Any = response.extensions.get("network_stream")
+        if self._stream is None:
+            raise Broken("the transport= of this client can't change protocols")
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header of the answer, or None."""
+        return self._answer.header(name)
+
+    async def send(self, data: bytes, seconds: float | None) -> None:
+        """Send; raise `TimedOut` if the server takes nothing for so long, `Broken` if it broke."""
+        with _of_httpcore():
+            await self._stream.write(data, seconds)
+
+    async def receive(self) -> bytes:
+        """Return what comes, nothing at the end; raise `Broken` if the connection broke."""
+        with _of_httpcore():
+            data: bytes = await self._stream.read(_PIECE)
+            return data
+
+    async def aclose(self) -> None:
+        """Close it at once, without a word to the server."""
+        self._answer.never_again()
+        await self._answer.aclose()
+
+
+@contextmanager
+def _of_httpcore() -> Generator[None, None, None]:
+    """Map the errors of httpcore, which are not those of httpx here."""
+    import httpcore
+
+    try:
+        yield
+    except httpcore.TimeoutException as exc:
+        raise TimedOut("write") from exc
+    except (httpcore.NetworkError, httpcore.ProtocolError) as exc:
+        raise Broken(str(exc)) from exc
 
 
 @cache

@@ -54,7 +54,7 @@ class MappedErrors:
             return self._of_wire(exc, where)
         if isinstance(exc, httpx.ConnectTimeout):
             return self._of_wire(TimedOut("connect"), where)
-        if isinstance(exc, (httpx.ConnectError, httpx.UnsupportedProtocol)):
+        if isinstance(exc, (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol)):
             return ConnectionFailed(f"no connection to {where}: {_words(exc)}")
         if isinstance(exc, httpx.ReadTimeout):
             return self._of_wire(TimedOut("read"), where)

@@ -3,17 +3,19 @@
 The server asks for the session (``send_hash``) and, when it is the call's turn, for the data
 (``send_data``).  Closing the socket stops a generator at its next output.
 
-Wire sources: gradio 3.50, ``routes.py`` (``/queue/join``), ``queueing.py``.
+Wire sources: gradio 3.50, ``routes.py`` (``/queue/join``), ``queueing.py``; RFC 6455.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import math
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
+import os
+from contextlib import suppress
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -21,52 +23,26 @@ from ..._errors import (
     AuthenticationError,
     ConnectionFailed,
     ConnectionLost,
-    ConnectionTimeout,
     MissingExtra,
+    ProtocolError,
     TriojobError,
-    leaves,
 )
 from .._http import HTTP
+from .._httpx import UpgradedStream
 from .._wire import decode_message
-from ._base import CallDriver, Conversation
+from .._wires import TimedOut, WireError
+from ._base import CallDriver, CallRequest, Conversation
 from ._stopping import cancel_by_function
 
 if TYPE_CHECKING:
-    from trio_websocket import WebSocketConnection
+    from wsproto.connection import Connection
+    from wsproto.events import Event
 
+_PATH = "/queue/join"
 _POLICY_VIOLATION = 1008
 """How a server closes the socket of somebody who is not logged in."""
-
-
-class _Watched(trio.abc.Stream):
-    """A stream that tells when the peer has ended it."""
-
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self._stream = stream
-        self.on_end: Callable[[], object] = bool
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        try:
-            data = await self._stream.receive_some(max_bytes)
-        except trio.BrokenResourceError:
-            self.on_end()
-            raise
-        if not data:
-            self.on_end()
-        return data
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        try:
-            await self._stream.send_all(data)
-        except trio.BrokenResourceError:
-            self.on_end()
-            raise
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
+_PROOF = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""What a server adds to the key, to show that it speaks WebSocket."""
 
 
 class CallSocket(CallDriver):
@@ -81,158 +57,177 @@ class CallSocket(CallDriver):
 
     def __init__(self, http: HTTP) -> None:
         try:
-            import trio_websocket
+            import wsproto
         except ModuleNotFoundError as exc:
             raise MissingExtra(
                 "this app runs Gradio 3, which speaks WebSocket; "
                 "to call it, install: pip install 'triojob[ws]'"
             ) from exc
-        self._library = trio_websocket
+        self._library = wsproto
         self._http = http
 
     async def converse(self, conversation: Conversation) -> None:
-        failure: Exception | None = None
-        with self._mapped_errors(conversation):
-            deadline = trio.current_time() + _seconds(self._http.timeouts.connect)
-            try:
-                with trio.fail_at(deadline):
-                    stream = await self._connect()
-            except trio.TooSlowError:
-                raise self._library.ConnectionTimeout from None
-            try:
-                async with trio.open_nursery() as nursery:
-                    try:
-                        await self._talk(nursery, stream, deadline, conversation)
-                    except Exception as exc:  # noqa: BLE001 - it is raised below
-                        # Out of here by hand: what leaves a nursery does so in a group.
-                        failure = exc
-                    nursery.cancel_scope.cancel()
-            except Exception as exc:  # noqa: BLE001 - it is raised below
-                # The library's reader raises what it reads of a refusal.
-                failure = cast("Exception", leaves(exc)[0])
-            finally:
-                # The library leaves it to the garbage collector where the handshake fails, and
-                # where the server was the first to close.
-                await trio.aclose_forcefully(stream)
-            if failure is not None:
-                try:
-                    raise failure
-                finally:
-                    del failure  # a cycle by way of its traceback
+        stream = await self._open(conversation.call)
+        try:
+            with self._http.mapped_errors(f"GET {_PATH}", "the server has gone silent"):
+                await self._talk(_Socket(self._library, self._http, stream), conversation)
+        finally:
+            await stream.aclose()
 
-    async def _connect(self) -> _Watched:
-        """Make a connection; the TLS handshake is a part of the other one."""
-        url, tls = urlsplit(self._http.socket_url("")), self._http.tls()
-        assert url.hostname is not None
-        if tls is None:
-            return _Watched(await trio.open_tcp_stream(url.hostname, url.port or 80))
-        return _Watched(
-            await trio.open_ssl_over_tcp_stream(
-                url.hostname, url.port or 443, ssl_context=tls, https_compatible=True
-            )
-        )
+    async def _open(self, call: CallRequest) -> UpgradedStream:
+        """Make a WebSocket; nothing of the call has been sent with it."""
 
-    async def _talk(
-        self, nursery: trio.Nursery, stream: _Watched, deadline: float, conversation: Conversation
-    ) -> None:
-        url = urlsplit(self._http.socket_url("/queue/join"))
-        socket: WebSocketConnection | None = None
-        with trio.CancelScope(deadline=deadline) as opening:
-            # By itself, the library would wait on for the answer of a server that has hung up.
-            stream.on_end = opening.cancel
-            socket = await self._library.wrap_client_stream(
-                nursery,
-                cast("Any", stream),
-                url.netloc,
-                url.path,
-                extra_headers=self._http.own_headers(conversation.call.headers),
-                max_message_size=self._http.max_message_size,
+        def refuse(status: int) -> TriojobError:
+            if status in (401, 403):
+                return _login(call)
+            return ConnectionFailed(
+                f"calling {call.name}: the server, or a proxy on the way to it, refuses a "
+                f"WebSocket (status {status})"
             )
-        if socket is None:
-            if trio.current_time() < deadline:
-                raise ConnectionFailed(
-                    f"calling {conversation.call.name}: the connection broke before there was a "
-                    "WebSocket"
-                )
-            raise self._library.ConnectionTimeout
+
+        key = base64.b64encode(os.urandom(16))
+        headers = {
+            "connection": "Upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": key.decode(),
+            **{name.lower(): value for name, value in call.headers.items()},
+        }
+        seconds = self._http.timeouts.connect
+        try:
+            with trio.move_on_after(_seconds(seconds)):
+                stream = await self._http.upgrade(_PATH, headers, refuse)
+                # No secret, but what says that an answer is one to this request.
+                proof = base64.b64encode(hashlib.sha1(key + _PROOF).digest())  # noqa: S324
+                if (stream.header("sec-websocket-accept") or "").encode() == proof:
+                    return stream
+                await stream.aclose()
+                raise ConnectionFailed(f"calling {call.name}: the answer makes no WebSocket")
+        except ConnectionFailed:
+            raise
+        except ConnectionLost as exc:
+            raise ConnectionFailed(f"calling {call.name}: no WebSocket: {exc}") from exc
+        raise ConnectionFailed(f"calling {call.name}: no WebSocket within {seconds} s")
+
+    async def _talk(self, socket: _Socket, conversation: Conversation) -> None:
+        call, session_hash = conversation.call, conversation.session_hash
         answered: set[str] = set()
         while not conversation.ended():
-            await self._answer(socket, conversation, answered)
-        with trio.move_on_after(self._http.timeouts.cancel):
-            await socket.aclose()
-
-    async def _answer(
-        self, socket: WebSocketConnection, conversation: Conversation, answered: set[str]
-    ) -> None:
-        """Take the next message, and answer it if it asks for something, each question once."""
-        call, session_hash = conversation.call, conversation.session_hash
-        text = await self._next(socket, call.name)
-        message = decode_message(text.encode() if isinstance(text, str) else text)
-        kind = message["msg"]
-        asks_anew = kind not in answered
-        answered.add(kind)
-        if kind == "send_hash":
-            answer = {"fn_index": call.fn_index, "session_hash": session_hash}
-            if asks_anew:
-                await socket.send_message(json.dumps(answer))
-            return
-        conversation.deliver(message)
-        if kind == "send_data" and asks_anew:
-            await socket.send_message(call.body(session_hash))
-
-    async def _next(self, socket: WebSocketConnection, name: str) -> str | bytes:
-        """Receive a message; ask for a sign of life where the server is silent for long.
-
-        Gradio 3 sends none by itself, and a function may run for hours.
-        """
-        times = self._http.timeouts
-        while True:
-            with trio.move_on_after(_seconds(times.stream_idle)):
-                return await socket.get_message()
-            with trio.move_on_after(_seconds(times.read)):
-                await socket.ping()
-                continue
-            raise ConnectionTimeout(f"{name}: the server has gone silent")
-
-    @contextmanager
-    def _mapped_errors(self, conversation: Conversation) -> Generator[None, None, None]:
-        """Map the library's errors to ours."""
-        library = self._library
-        name = conversation.call.name
-        try:
-            yield
-        except library.ConnectionRejected as exc:
-            if exc.status_code in (401, 403):
-                raise AuthenticationError(
-                    f"calling {name}: the app wants a login; pass auth=(user, password) to Client"
-                ) from exc
-            raise ConnectionFailed(
-                f"calling {name}: the server refuses a WebSocket (status {exc.status_code})"
-            ) from exc
-        except library.ConnectionTimeout as exc:
-            raise ConnectionFailed(
-                f"calling {name}: no connection within {self._http.timeouts.connect} s"
-            ) from exc
-        except library.ConnectionClosed as exc:
-            code = None if exc.reason is None else exc.reason.code
-            if code == _POLICY_VIOLATION:
-                raise AuthenticationError(
-                    f"calling {name}: the app wants a login; pass auth=(user, password) to Client"
-                ) from exc
-            if not conversation.ended():
+            try:
+                message = decode_message(await socket.receive())
+            except _Closed as exc:
+                if exc.code == _POLICY_VIOLATION:
+                    raise _login(call) from exc
                 raise ConnectionLost(
-                    f"calling {name}: the server closed the WebSocket (code {code}) with work "
-                    "unfinished; what became of it there is not known"
+                    f"calling {call.name}: the server closed the WebSocket (code {exc.code}) with "
+                    "work unfinished; what became of it there is not known"
                 ) from exc
-        except (library.HandshakeError, OSError) as exc:
-            if isinstance(exc, TriojobError):  # some of ours are the system's, too
-                raise
-            raise ConnectionFailed(f"calling {name}: no WebSocket: {exc}") from exc
+            # A question that comes twice is answered once.
+            kind = message["msg"]
+            asks = kind not in answered
+            answered.add(kind)
+            if kind == "send_hash":
+                if asks:
+                    answer = {"fn_index": call.fn_index, "session_hash": session_hash}
+                    await socket.send(json.dumps(answer))
+                continue
+            conversation.deliver(message)
+            if kind == "send_data" and asks:
+                await socket.send(call.body(session_hash))
+        with trio.move_on_after(self._http.timeouts.cancel):
+            await socket.close()
 
     async def part(self, conversation: Conversation, *, alone: bool) -> None:
         await cancel_by_function(
             self._http, conversation.session_hash, conversation.call, alone=alone
         )
+
+
+def _login(call: CallRequest) -> AuthenticationError:
+    return AuthenticationError(
+        f"calling {call.name}: the app wants a login; pass auth=(user, password) to Client"
+    )
+
+
+class _Closed(Exception):
+    """The server has closed the WebSocket, or broken its rules; nothing more will come."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Socket:
+    """A WebSocket over a connection that was upgraded to one.
+
+    Args:
+        library: wsproto, which knows the frames.
+    """
+
+    def __init__(self, library: ModuleType, http: HTTP, stream: UpgradedStream) -> None:
+        self._http = http
+        self._stream = stream
+        self._events: Any = library.events
+        self._states: Any = library.connection.ConnectionState
+        self._protocol: Connection = library.connection.Connection(library.ConnectionType.CLIENT)
+
+    async def send(self, text: str) -> None:
+        """Send a message."""
+        await self._send(self._events.TextMessage(text))
+
+    async def _send(self, event: Event) -> None:
+        await self._stream.send(self._protocol.send(event), self._http.timeouts.write)
+
+    async def receive(self) -> bytes:
+        """Return the next message.
+
+        Raises:
+            _Closed: There will be none.
+            ProtocolError: It is too large.
+            WireError: The network failed.
+        """
+        kinds = self._events
+        message = bytearray()
+        size = 0
+        while True:
+            event: Any
+            for event in self._protocol.events():
+                if isinstance(event, kinds.Message):
+                    data: str | bytes = event.data
+                    message += data.encode() if isinstance(data, str) else data
+                    size += len(data) + 1  # there may be any number of parts with nothing in them
+                    if size > self._http.max_message_size:
+                        raise ProtocolError(
+                            f"the server sent a message of more than {self._http.max_message_size} "
+                            "bytes (Limits.message_size sets the bound)"
+                        )
+                    if event.message_finished:
+                        return bytes(message)
+                elif isinstance(event, kinds.CloseConnection):
+                    raise _Closed(event.code)
+                elif isinstance(event, kinds.Ping) and self._protocol.state is self._states.OPEN:
+                    await self._send(event.response())
+            self._protocol.receive_data(await self._next() or None)
+
+    async def _next(self) -> bytes:
+        """Wait for what comes next; ask for a sign of life where the server is silent for long.
+
+        Gradio 3 sends none by itself, and a function may run for hours.
+        """
+        times = self._http.timeouts
+        with trio.move_on_after(_seconds(times.stream_idle)):
+            return await self._stream.receive()
+        await self._send(self._events.Ping())
+        with trio.move_on_after(_seconds(times.read)):
+            return await self._stream.receive()
+        raise TimedOut("read")
+
+    async def close(self) -> None:
+        """Tell the server that nothing more will come, and wait for it to say so too."""
+        with suppress(_Closed, WireError, ProtocolError):  # all that matters has been said
+            await self._send(self._events.CloseConnection(code=1000))
+            while True:
+                await self.receive()
 
 
 def _seconds(timeout: float | None) -> float:
