@@ -122,6 +122,40 @@ DIFFERENCES = (
         "There it is one that all users of the machine share, and it grows for ever.",
     ),
     Difference(
+        "file-folders",
+        "Each file that is fetched gets a folder of its own",
+        "There the folder is named by the content: equal files of one name are one file, which "
+        "whoever uses it may change or remove for the others.",
+    ),
+    Difference(
+        "file-names",
+        "The name of a file that is fetched is harmless on every system",
+        "There it is what the server says: a hidden file, or a device of Windows.",
+    ),
+    Difference(
+        "file-elsewhere",
+        "A file that lies on another server is its URL",
+        "There the app is asked for it, and the client goes where that sends it.",
+    ),
+    Difference(
+        "file-details",
+        "An app is told the type and size of a file that it gets",
+        "There it is told neither, and the name without some characters.",
+    ),
+    Difference(
+        "redirects",
+        "Redirects are not followed",
+        "Your headers, cookies and files would go where a server says, so "
+        "httpx_kwargs={'follow_redirects': True} is refused; there downloads follow them, and with "
+        "that option all of them fail.",
+    ),
+    Difference(
+        "limits",
+        "A message has 1 GiB at most, and the files that a call fetches 4 GiB",
+        "A server could fill the memory or the disk; limits= sets other bounds, and there are "
+        "none there.",
+    ),
+    Difference(
         "streamed-media",
         "Sound and video that is still streaming is what the app says of it, a dictionary",
         "There it is a copy of the playlist, whose parts are not beside it; the dictionary has "
@@ -136,6 +170,11 @@ DIFFERENCES = (
         "token-for-url",
         "An explicit token to a plain URL is refused",
         "It is a secret of Hugging Face's; headers= sends anything anywhere.",
+    ),
+    Difference(
+        "password-in-url",
+        "A URL with a password in it is refused",
+        "URLs are shown in logs and errors; there it is sent, as httpx_kwargs={'auth': ...} does.",
     ),
     Difference(
         "needless-login",
@@ -195,6 +234,22 @@ DIFFERENCES = (
         "gradio-3",
         "Gradio 3 apps work too",
         "There they are refused; and on Gradio 4.0 to 4.8 `async for` tells nothing.",
+    ),
+    Difference(
+        "user-agent",
+        "The header user-agent says triojob",
+        "There it says gradio_client and what else is installed.",
+    ),
+    Difference(
+        "session-hash",
+        "session_hash can't be set",
+        "A session that others may know the name of can be cancelled by them; reset_session() "
+        "begins a new one.",
+    ),
+    Difference(
+        "app-version",
+        "app_version is text",
+        "There it is a Version of the library packaging, which this library doesn't need.",
     ),
     Difference(
         "internals",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import trio
 
 import triojob.sync
+from tests.servers.scripted import Event, open_server
+from tests.servers.tls import Authority
 from tests.sync.support import AnyClient, Pair, opened, their_client
 
 
@@ -90,17 +95,89 @@ def test_timeouts(gradio_url: str, tmp_path: Path, timeout: object) -> None:
         assert pair.same(lambda client: client.predict("x", api_name="/greet")) == "Hello x!"
 
 
-def test_options_of_httpx_that_are_nothing_special(gradio_url: str, tmp_path: Path) -> None:
-    with opened(gradio_url, tmp_path, httpx_kwargs={"trust_env": False}) as pair:
+@pytest.mark.parametrize(
+    "option",
+    [{"trust_env": False}, {"params": {"key": "value"}}, {"follow_redirects": False}],
+    ids=lambda option: next(iter(option)),
+)
+def test_options_of_httpx_that_are_nothing_special(
+    gradio_url: str, tmp_path: Path, option: Mapping[str, Any]
+) -> None:
+    with opened(gradio_url, tmp_path, httpx_kwargs=option, download_files=False) as pair:
         assert pair.same(lambda client: client.predict("x", api_name="/greet")) == "Hello x!"
 
 
-def test_proxy_that_is_not_there(gradio_url: str, tmp_path: Path) -> None:
-    options = {"proxy": "http://127.0.0.1:9"}
-    with pytest.raises(httpx.ConnectError), their_client(gradio_url, httpx_kwargs=options):
+@pytest.mark.parametrize(
+    "name",
+    ["base_url", "default_encoding", "headers", "limits", "max_redirects", "nonsense", "verify"],
+)
+def test_options_that_are_not_for_httpx(gradio_url: str, name: str) -> None:
+    with (
+        pytest.raises(TypeError, match=name),
+        their_client(gradio_url, httpx_kwargs={name: None}),
+    ):
         pass
-    with pytest.raises(httpx.ConnectError):
-        triojob.sync.Client(gradio_url, httpx_kwargs=options)
+    with pytest.raises(TypeError, match=name):
+        triojob.sync.Client(gradio_url, httpx_kwargs={name: None})
+
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    "environment, option, works",
+    [
+        ({}, {"proxy": NOWHERE}, False),
+        ({"HTTP_PROXY": NOWHERE}, {}, False),
+        ({"ALL_PROXY": NOWHERE}, {}, False),
+        ({"HTTPS_PROXY": NOWHERE}, {}, True),
+        ({"HTTP_PROXY": NOWHERE, "NO_PROXY": "127.0.0.1"}, {}, True),
+        ({"HTTP_PROXY": NOWHERE}, {"trust_env": False}, True),
+    ],
+)
+def test_proxies(
+    gradio_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: Mapping[str, str],
+    option: dict[str, Any],
+    works: bool,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    for make in (their_client, triojob.sync.Client):
+        with (
+            nullcontext() if works else pytest.raises(httpx.ConnectError),
+            make(gradio_url, httpx_kwargs=dict(option)) as client,
+        ):
+            assert client.predict("x", api_name="/greet") == "Hello x!"
+
+
+@pytest.mark.parametrize("known", ["by the system", "by a path", "by an object", "unchecked", ""])
+async def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: str) -> None:
+    authority, path = Authority(), tmp_path / "authority.pem"
+    authority.write(path)
+    ways: dict[str, Any] = {"by a path": str(path), "by an object": authority.client()}
+    verify: Any = ways.get(known, known != "unchecked")
+    if known == "by the system":
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    async with open_server(tls=authority.server("127.0.0.1")) as server:
+
+        @server.app.endpoint(inputs=[])
+        async def talk(event: Event) -> None:
+            await event.completed(["done"])
+
+        def call() -> None:
+            for make in (their_client, triojob.sync.Client):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # httpx likes an object better
+                    with (
+                        nullcontext() if known else pytest.raises(httpx.ConnectError),
+                        make(server.url, ssl_verify=verify) as client,
+                    ):
+                        assert client.predict(api_name="/talk") == "done"
+
+        await trio.to_thread.run_sync(call)
 
 
 # --- Sessions and State ---

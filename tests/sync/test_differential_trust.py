@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ import trio
 import triojob
 import triojob.sync
 from tests.drivers.peer import SocketPeer
+from tests.files.support import file_data, sent, serve_echo, serve_files
+from tests.servers.faults import Answer
+from tests.servers.scripted import ScriptedServer
 from tests.sync.differences import shows
 from tests.sync.support import (
     SECONDS,
@@ -30,8 +35,10 @@ from tests.sync.support import (
     ended,
     failure_of,
     opened,
+    sides,
     their_client,
 )
+from tests.sync.test_differential_messages import both
 
 TOKEN = "hf_of_this_test"
 
@@ -114,6 +121,15 @@ def test_login_for_an_app_that_wants_none(gradio_url: str) -> None:
         assert client.predict("x", api_name="/greet") == "Hello x!"
 
 
+@shows("password-in-url")
+def test_password_in_a_url(gradio_url: str) -> None:
+    with their_client(gradio_url.replace("://", "://ada:l0velace@")) as client:
+        assert client.predict("authorization", api_name="/header").startswith("Basic ")
+    with pytest.raises(ValueError, match="user name or password") as caught:
+        triojob.sync.Client(gradio_url.replace("://", "://ada:l0velace@"))
+    assert "l0velace" not in str(caught.value)
+
+
 # --- Files ---
 
 
@@ -154,6 +170,166 @@ def test_folder_for_files_by_default(
         assert gradio_client.client.DEFAULT_TEMP_DIR not in str(picture)
         if os.name == "posix":
             assert not stat.S_IMODE(picture.parent.stat().st_mode) & 0o077
+
+
+@shows("file-folders")
+async def test_folders_of_files(scripted: ScriptedServer, tmp_path: Path) -> None:
+    for folder in "ab":
+        scripted.files[f"/srv/{folder}/same.bin"] = b"same"
+    serve_files(scripted, file_data("/srv/a/same.bin"), file_data("/srv/b/same.bin"))
+    theirs, ours = await both(
+        scripted, lambda client: client.predict(api_name="/give"), download_files=tmp_path
+    )
+    assert theirs[0] == theirs[1]
+    assert len({Path(path).parent for path in ours}) == 2
+    assert [Path(path).read_bytes() for path in ours] == [b"same", b"same"]
+
+
+@shows("file-names")
+@pytest.mark.parametrize("name", [".bashrc", "con.txt", "a:b.txt"])
+async def test_names_of_files(scripted: ScriptedServer, tmp_path: Path, name: str) -> None:
+    scripted.files[f"/srv/{name}"] = b"content"
+    serve_files(scripted, file_data(f"/srv/{name}", orig_name="another name"))
+    theirs, ours = await both(
+        scripted, lambda client: client.predict(api_name="/give"), download_files=tmp_path
+    )
+    assert Path(theirs).name == name
+    assert Path(ours).name == {"a:b.txt": "a_b.txt"}.get(name, f"_{name.lstrip('.')}")
+
+
+async def test_copies_are_named_after_the_servers_own(
+    scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    scripted.files["/srv/kept as.bin"] = b"content"
+    serve_files(scripted, file_data("/srv/kept as.bin", orig_name="another name.txt"))
+    theirs, ours = await both(
+        scripted,
+        lambda client: Path(client.predict(api_name="/give")).name,
+        download_files=tmp_path,
+    )
+    assert ours == theirs == "kept as.bin"
+
+
+@shows("file-elsewhere")
+async def test_file_on_another_server(scripted: ScriptedServer, tmp_path: Path) -> None:
+    url = "https://elsewhere.test/a.bin"
+    scripted.files["/srv/b.bin"] = b"content"
+    serve_files(scripted, file_data(url))
+    prefix = f"{scripted.url}/gradio_api"
+    to = Answer(302, b"", {"location": f"{prefix}/file=/srv/b.bin"})
+    scripted.fault("GET", "/file=https%3A", to)
+    theirs, ours = await both(
+        scripted, lambda client: client.predict(api_name="/give"), download_files=tmp_path
+    )
+    assert Path(theirs).read_bytes() == b"content"
+    assert ours == url
+
+
+@shows("file-details")
+async def test_what_an_app_is_told_of_a_file(scripted: ScriptedServer, tmp_path: Path) -> None:
+    serve_echo(scripted)
+    path = tmp_path / "a$b.txt"
+    path.write_text("text")
+
+    def call(client: AnyClient) -> Any:
+        client.predict(sides(client).handle_file(path), api_name="/echo")
+        return dict(sent(scripted)[0])
+
+    theirs, ours = await both(scripted, call)
+    more = {"mime_type": "text/plain", "size": 4, "orig_name": "a$b.txt"}
+    assert ours == {**theirs, **more}
+    assert theirs["orig_name"] == "ab.txt"
+    assert theirs.keys() == {"path", "orig_name", "meta"}
+
+
+@shows("redirects")
+async def test_redirects(scripted: ScriptedServer, tmp_path: Path) -> None:
+    scripted.files |= {"/srv/a.bin": b"a", "/srv/b.bin": b"b"}
+    serve_files(scripted, file_data("/srv/a.bin"))
+    to = Answer(302, b"", {"location": f"{scripted.url}/gradio_api/file=/srv/b.bin"})
+    scripted.fault("GET", "/file=/srv/a.bin", to)
+
+    def call(client: AnyClient) -> Any:
+        return ended(client.submit(api_name="/give")).exception() or "fetched"
+
+    theirs, ours = await both(scripted, call, download_files=tmp_path)
+    assert theirs == "fetched"
+    assert isinstance(ours, httpx.HTTPStatusError)
+    assert ours.response.status_code == 302
+    scripted.clear_faults()
+
+    def follow() -> None:
+        options = {"httpx_kwargs": {"follow_redirects": True}, "download_files": tmp_path}
+        with their_client(scripted.url, **options) as client:
+            assert isinstance(call(client), TypeError)
+        with pytest.raises(ValueError, match="follow_redirects=True can't be obeyed"):
+            triojob.sync.Client(scripted.url, **options)
+
+    await trio.to_thread.run_sync(follow)
+
+
+@shows("limits")
+async def test_messages_and_files_that_are_large(scripted: ScriptedServer, tmp_path: Path) -> None:
+    scripted.files["/srv/a.bin"] = bytes(200_000)
+    serve_files(scripted, file_data("/srv/a.bin"))
+    serve_files(scripted, "x" * 200_000, name="say")
+    limits = triojob.sync.Limits(message_size=100_000, download_size=100_000)
+
+    def call() -> None:
+        options: dict[str, Any] = {"download_files": tmp_path}
+        with (
+            their_client(scripted.url, **options) as theirs,
+            triojob.sync.Client(scripted.url, limits=limits, **options) as bounded,
+            triojob.sync.Client(scripted.url, **options) as ours,
+        ):
+            for client in (theirs, ours):
+                assert len(client.predict(api_name="/say")) == 200_000
+                assert Path(client.predict(api_name="/give")).stat().st_size == 200_000
+            with pytest.raises(triojob.ProtocolError, match=r"Limits\.message_size"):
+                bounded.predict(api_name="/say")
+            with pytest.raises(triojob.FileTooLarge, match=r"Limits\.download_size"):
+                bounded.predict(api_name="/give")
+
+    await trio.to_thread.run_sync(call)
+
+
+async def test_message_of_more_than_64_mib(scripted: ScriptedServer) -> None:
+    # Theirs takes minutes for it.
+    text = "x" * (65 * 2**20)
+    serve_files(scripted, text, name="say")
+
+    def call() -> str:
+        with triojob.sync.Client(scripted.url) as client:
+            said: str = client.predict(api_name="/say")
+            return said
+
+    assert await trio.to_thread.run_sync(call) == text
+
+
+FOLDERS = """
+import os
+import gradio_client, triojob.sync
+os.environ["GRADIO_TEMP_DIR"] = os.environ["LATER"]
+for module in (gradio_client, triojob.sync):
+    client = module.Client({url!r}, verbose=False, analytics_enabled=False)
+    print(client.predict(1, api_name="/pictures")[0]["image"])
+    client.close()
+"""
+
+
+def test_environment_names_the_folder_at_import(gradio_url: str, tmp_path: Path) -> None:
+    folders = {"GRADIO_TEMP_DIR": str(tmp_path / "first"), "LATER": str(tmp_path / "later")}
+    done = subprocess.run(
+        [sys.executable, "-c", FOLDERS.format(url=gradio_url)],
+        env={**os.environ, **folders},
+        timeout=SECONDS,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for path in map(Path, done.stdout.splitlines()):
+        assert path.is_relative_to(tmp_path / "first")
+        assert path.is_file()
 
 
 @shows("streamed-media")
@@ -209,6 +385,29 @@ def test_header_that_tells_people_and_programs_apart(gradio_url: str, tmp_path: 
     with opened(gradio_url, tmp_path, headers={"x-gradio-user": "somebody"}) as pair:
         seen = [client.predict("x-gradio-user", api_name="/header") for client in pair]
     assert seen == ["somebody", "api"]
+
+
+@shows("user-agent")
+def test_header_that_names_the_library(pair: Pair) -> None:
+    theirs, ours = (client.predict("user-agent", api_name="/header") for client in pair)
+    assert theirs.startswith("gradio_client/")
+    assert ours == f"triojob/{triojob.__version__}"
+
+
+@shows("session-hash")
+def test_session_hash_of_ones_own(gradio_url: str, tmp_path: Path) -> None:
+    with opened(gradio_url, tmp_path) as pair:
+        pair.theirs.session_hash = "mine"
+        assert pair.theirs.predict(api_name="/who") == "mine"
+        with pytest.raises(AttributeError):
+            pair.ours.session_hash = "mine"
+
+
+@shows("app-version")
+def test_kind_of_the_version(pair: Pair) -> None:
+    assert pair.ours.app_version == str(pair.theirs.app_version)
+    assert isinstance(pair.ours.app_version, str)
+    assert pair.theirs.app_version > type(pair.theirs.app_version)("4.0")
 
 
 @shows("internals")

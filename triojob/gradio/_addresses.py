@@ -25,7 +25,10 @@ def parse_url(url: str) -> str:
             f"the URL of an app starts with http:// or https://, unlike {public_part(str(url))!r}"
         )
     if parsed.userinfo:
-        raise ValueError("the URL holds a user name or password; pass auth=(user, password)")
+        raise ValueError(
+            "the URL holds a user name or password; pass auth=(user, password), or for the login "
+            "of a server in front of the app an Authorization header in headers="
+        )
     base = str(parsed.copy_with(query=None, fragment=None))
     return base if base.endswith("/") else base + "/"
 
@@ -79,12 +82,15 @@ def check_headers(option: str, headers: Mapping[str, str] | None) -> None:
     """Refuse headers or cookies that no request can carry; the message shows no value.
 
     Raises:
+        TypeError: A name or value is no text.
         ValueError: A name or value has characters that a header can't have.
     """
     for name, value in (headers or {}).items():
         if option == "headers" and not _HEADER_NAME.fullmatch(name):
             raise ValueError(f"{option}: {name!r} is no name that a header can have")
         for text in (name, value):
+            if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users' own words
+                raise TypeError(f"{option}: {name!r} is text, not {type(text).__name__}")
             if not text.isascii() or re.search(r"[\x00\r\n]", text):
                 raise ValueError(
                     f"{option}: {name!r} has a line end, or what else no header can have"

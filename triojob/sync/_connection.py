@@ -225,7 +225,9 @@ class Connection:
         # What is still being made has no end to wait for: the app's words on it, as they are.
         if not self._download_files or value.get("is_stream") is True:
             return None
-        return settings.outputs.read(value)
+        file = settings.outputs.read(value)
+        # gradio_client names the copy after the server's own.
+        return None if file is None else replace(file, orig_name=None)
 
     def _left(self, visit: _Visit) -> None:
         with self._lock:

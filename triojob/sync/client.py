@@ -14,7 +14,7 @@ from typing import Any, Literal, final
 import httpx
 
 from .. import _errors
-from .._settings import Timeouts
+from .._settings import Limits, Timeouts
 from ..gradio._client import Client as TrioClient
 from ..gradio._duplicate import duplicate
 from ..gradio._spaces import SpaceStatus, is_space_id
@@ -33,6 +33,21 @@ __all__ = ["Client", "Job"]
 _LONG_WAIT = 30
 """Seconds; from which on a verbose client says how long a call will take."""
 
+_LIMITS = Limits(message_size=2**30)
+"""Those of a client that is given none: gradio_client has no bound for what it receives."""
+
+_TEMP_DIR = os.environ.get("GRADIO_TEMP_DIR") or True
+"""Where files go by default; read when this module is imported, as gradio_client reads it."""
+
+_NOT_FOR_HTTPX = {
+    "verify": "use ssl_verify=",
+    "headers": "use headers=",
+    "limits": "use limits=",
+    "base_url": "src is the app's URL",
+    "max_redirects": "no redirect is followed",
+    "default_encoding": "Gradio sends UTF-8",
+}
+
 
 @final
 class Client:
@@ -50,20 +65,25 @@ class Client:
         verbose: Whether to print what the client is doing.
         auth: User name and password for an app that asks for them.
         httpx_kwargs: Options for httpx: ``timeout``, ``cookies``, ``proxy``, ``auth``,
-            ``trust_env`` and what else `httpx.AsyncClient` takes.
+            ``params``, ``trust_env`` and what else `httpx.AsyncClient` takes.  Those that can't be
+            obeyed are refused, such as ``follow_redirects=True``.
         headers: Sent with each request to this app.
         download_files: Where to put files of outputs: a folder; or True for the folder that
             the variable GRADIO_TEMP_DIR names, else one that only this user may look into.  False:
             outputs have what the server says of the files.
+            GRADIO_TEMP_DIR is read when this module is imported.
         ssl_verify: Whether to verify the server's TLS certificate.
         analytics_enabled: Means nothing here: there is no telemetry.
         oauth_token: A Hugging Face token for the app's code to act with on your behalf; it is sent
             with calls of endpoints that say that they take one.
+        limits: How much is done at once and taken from the server, see `triojob.Limits`.  None for
+            its defaults, but messages of up to 1 GiB.
         portal: Whose Trio run does the work, see `start_portal` and `open_portal`.  None for one
             in a thread of the background, which all clients share.
 
     Raises:
         ValueError: An argument makes no sense.
+        TypeError: ``httpx_kwargs`` has an option that is given otherwise.
         AuthenticationError: The app wants a login, or refused this one.
         SpaceError: The Space can't be used.
         TooManyRequestsError: The server limits the rate of requests.
@@ -82,10 +102,11 @@ class Client:
         httpx_kwargs: Mapping[str, Any] | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        download_files: str | os.PathLike[str] | bool = True,
+        download_files: str | os.PathLike[str] | bool | None = True,
         ssl_verify: bool = True,
         analytics_enabled: bool = True,
         oauth_token: str | None = None,
+        limits: Limits | None = None,
         portal: Portal | None = None,
     ) -> None:
         refuse_in_trio("making this client", "use `async with triojob.Client(...)`")
@@ -107,6 +128,7 @@ class Client:
             download_files=download_files,
             ssl_verify=ssl_verify,
             oauth_token=oauth_token,
+            limits=limits or _LIMITS,
         )
         self._connection = self._open()
         self._reopened: dict[int, Connection] = {}
@@ -346,7 +368,7 @@ class Client:
         try:
             name = shared_portal().call(make)
         except _errors.TriojobError as exc:
-            raise translate(exc) from exc.__cause__
+            raise translate(exc, opening=True) from exc.__cause__
         if verbose:
             print(f"Using the Space {name}")
         return cls(name, token=token, max_workers=max_workers, verbose=verbose)
@@ -356,25 +378,29 @@ def _make(portal: Portal, **options: Any) -> Connection:
     """Return the connection that a client's arguments ask for; it is not open."""
     src, token, verbose = options["src"], options["token"], options["verbose"]
     given: dict[str, Any] = dict(options["httpx_kwargs"])
-    for name, instead in (("verify", "ssl_verify="), ("headers", "headers=")):
-        if name in given:
-            raise TypeError(f"httpx_kwargs: {name!r} is not for there; use {instead}")
+    for name in given:
+        if name in _NOT_FOR_HTTPX:
+            raise TypeError(f"httpx_kwargs: {name!r} is not for there: {_NOT_FOR_HTTPX[name]}")
+    if given.pop("follow_redirects", False):
+        raise ValueError(
+            "httpx_kwargs: follow_redirects=True can't be obeyed, as a redirect may lead anywhere "
+            "with your headers and files; pass the URL that the app redirects to"
+        )
     timeouts = _timeouts(given.pop("timeout")) if "timeout" in given else None
     cookies = given.pop("cookies", None)
     http_client = None
     if given:
         # Unbounded: what may be under way at once is counted before its pool.  A connection is not
         # used again, as httpx can't tell how long the server keeps it.
-        given.setdefault("limits", httpx.Limits(max_connections=None, max_keepalive_connections=0))
-        http_client = httpx.AsyncClient(verify=options["ssl_verify"], **given)
+        pool = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        http_client = httpx.AsyncClient(verify=options["ssl_verify"], limits=pool, **given)
     folder = options["download_files"]
     if folder is True:
-        folder = os.environ.get("GRADIO_TEMP_DIR") or True
-    if not isinstance(folder, bool):
-        path = Path(folder)
-        if path.exists() and not path.is_dir():
+        folder = _TEMP_DIR
+    if not (folder is None or isinstance(folder, bool)):
+        if Path(folder).exists() and not Path(folder).is_dir():
             raise ValueError(f"Path: {folder} is not a directory.")
-        path.mkdir(parents=True, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - to `Path`, "" is the current folder
 
     def on_wait(status: SpaceStatus) -> None:
         if not status.ready:
@@ -388,7 +414,8 @@ def _make(portal: Portal, **options: Any) -> Connection:
         cookies=cookies,
         verify=options["ssl_verify"] if http_client is None else True,
         timeouts=timeouts,
-        download_files=folder,
+        limits=options["limits"],
+        download_files=folder or False,
         validate=False,
         oauth_token=options["oauth_token"],
         on_wait=on_wait if verbose else None,
@@ -399,7 +426,7 @@ def _make(portal: Portal, **options: Any) -> Connection:
         native,
         http_client,
         limit=options["max_workers"],
-        download_files=folder is not False,
+        download_files=bool(folder),
     )
 
 
