@@ -220,6 +220,7 @@ def test_token_of_another_type() -> None:
     "place, variables",
     [
         (None, {"HF_TOKEN": TOKEN, "HF_TOKEN_PATH": "{tmp}/elsewhere"}),
+        (None, {"HF_TOKEN": " ", "HUGGING_FACE_HUB_TOKEN": f"{TOKEN}\n"}),
         ("elsewhere", {"HF_TOKEN_PATH": "{tmp}/elsewhere", "HF_HOME": "{tmp}"}),
         ("elsewhere", {"HF_TOKEN": "", "HF_TOKEN_PATH": "$WHERE/elsewhere"}),
         ("hf/token", {"HF_HOME": "{tmp}/hf", "XDG_CACHE_HOME": "{tmp}/xdg"}),

@@ -52,6 +52,11 @@ DIFFERENCES = (
         "and those others never end.",
     ),
     Difference(
+        "cancel-warnings",
+        "cancel() gives no warnings",
+        "There it warns for apps before Gradio 4.29, which go on, or stop other calls too.",
+    ),
+    Difference(
         "connection-lost",
         "A lost connection is ConnectionLost, not CancelledError",
         "Nobody cancelled anything, and a CancelledError is an easily swallowed one.",
@@ -98,8 +103,9 @@ DIFFERENCES = (
     ),
     Difference(
         "early-errors",
-        "An argument that can't be sent as JSON raises at submit",
-        "The traceback then shows who passed it; there the job fails.",
+        "An argument that can't be sent raises at submit",
+        "What JSON doesn't have, a file that is gone or too large: the traceback then shows who "
+        "passed it; there the job fails.",
     ),
     Difference(
         "undocumented",
@@ -167,6 +173,11 @@ DIFFERENCES = (
         "There it is sent to whatever URL you open.",
     ),
     Difference(
+        "token-sources",
+        "The saved token is that of HF_TOKEN or of the file that hf auth login writes",
+        "There it may also come from Google Colab's vault, or from a CI service by OIDC.",
+    ),
+    Difference(
         "token-for-url",
         "An explicit token to a plain URL is refused",
         "It is a secret of Hugging Face's; headers= sends anything anywhere.",
@@ -180,6 +191,27 @@ DIFFERENCES = (
         "needless-login",
         "auth= for an app that asks for no login is no error",
         "The same code then works with and without the login.",
+    ),
+    Difference(
+        "oauth-token",
+        "A call that needs an oauth_token which was not given is refused here",
+        "It raises AuthenticationError and says what to pass; there the app refuses it.",
+    ),
+    Difference(
+        "cookies",
+        "Your cookies stay after a login, and those that the server sets are kept",
+        "There a login drops yours, and only cookies of the login and of /config are kept.",
+    ),
+    Difference(
+        "timeouts",
+        "A response may take 120 s to begin",
+        "An app's validator runs meanwhile; there it is 5 s.  httpx_kwargs={'timeout': ...} sets "
+        "it for both.",
+    ),
+    Difference(
+        "config-page",
+        "An app is described by its /config and /info",
+        "There the description is also looked for in the app's page, if there is no /config.",
     ),
     Difference(
         "final-update",
@@ -231,6 +263,11 @@ DIFFERENCES = (
         "A newer server adds such; there the job fails with a KeyError.",
     ),
     Difference(
+        "input-streams",
+        "Functions that take a stream of inputs can be called",
+        "With one input; there they fail with a KeyError.",
+    ),
+    Difference(
         "gradio-3",
         "Gradio 3 apps work too",
         "There they are refused; and on Gradio 4.0 to 4.8 `async for` tells nothing.",
@@ -254,13 +291,23 @@ DIFFERENCES = (
     Difference(
         "internals",
         "What is inside the client is not there",
-        "Such as Client.endpoints, Client.headers, Client.executor, Job.future and "
-        "Job.communicator.",
+        "Such as Client.endpoints, Client.headers, Client.executor, the parameter "
+        "_skip_components, Job.future, Job.communicator, and the functions of gradio_client.utils.",
     ),
     Difference(
         "space-errors",
         "A Space that is not there is SpaceError, a ValueError",
         "There it is an exception of huggingface_hub, which opening a Space doesn't need here.",
+    ),
+    Difference(
+        "offline",
+        "HF_HUB_OFFLINE keeps no Space from being opened",
+        "It is for the hub's files, and opening a Space is asking for it; there that fails.",
+    ),
+    Difference(
+        "private-files",
+        "A file that lies with a private Space is sent to it as the URL that you give",
+        "There it is fetched and uploaded again.  To do that, download it yourself.",
     ),
     Difference(
         "duplicate-name",

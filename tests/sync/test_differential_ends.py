@@ -7,6 +7,7 @@ import gc
 import logging
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,28 @@ def test_cancel_beside_another_call_of_the_function(gradio_url: str, tmp_path: P
             else:
                 assert sibling.result(SECONDS) == "11"
                 assert record_of(client, key, closed=1)["finished"] == 1
+
+
+@shows("cancel-warnings")
+async def test_cancelling_in_an_old_app(scripted: ScriptedServer) -> None:
+    scripted.app.version = "4.28.0"
+
+    @scripted.app.endpoint(inputs=[])
+    async def go_on(event: Event) -> None:
+        await trio.sleep_forever()
+
+    def call(client: AnyClient) -> list[str]:
+        job = client.submit(api_name="/go_on")
+        status_when(job, "PROCESSING")
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            job.cancel()
+        return [str(item.message) for item in warned]
+
+    theirs, ours = await trio.to_thread.run_sync(both_on, scripted.url, call)
+    assert len(theirs) == 1
+    assert theirs[0].startswith("Cancelling this job will not stop the server")
+    assert ours == []
 
 
 @shows("failures-logged")

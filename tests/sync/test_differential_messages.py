@@ -32,8 +32,11 @@ async def both(server: ScriptedServer, call: Call, **options: Any) -> list[Any]:
     """Return what ``call(client)`` gives with each, in a thread."""
     options = {"verbose": False, "analytics_enabled": False, "download_files": False, **options}
 
+    # Theirs takes the cookies out of the dictionary that it is given.
+    own = {"httpx_kwargs": dict(options.get("httpx_kwargs", {}))}
+
     def run() -> list[Any]:
-        with their_client(server.url, **options) as theirs:
+        with their_client(server.url, **{**options, **own}) as theirs:
             found = [call(theirs)]
         ours = triojob.sync.Client(server.url, **options)
         try:

@@ -16,11 +16,14 @@ import gradio_client
 import gradio_client.client
 import gradio_client.utils
 import huggingface_hub
+import huggingface_hub.constants
 import huggingface_hub.errors
+import huggingface_hub.utils
 import pytest
 import trio
 
 import triojob.sync
+from tests.files.support import sent, serve_echo
 from tests.servers.hub import TOKEN, Origins, open_origins
 from tests.servers.scripted import Event
 from tests.spaces.support import SPACE, bearers
@@ -42,7 +45,8 @@ Module = Any
 @pytest.fixture
 async def origins(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Origins]:
     """Serve a hub that both libraries ask, with a Space of another user's to copy."""
-    for name in ("HF_TOKEN", "HF_HOME", "HF_TOKEN_PATH", "XDG_CACHE_HOME"):
+    names = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HOME", "HF_TOKEN_PATH", "XDG_CACHE_HOME")
+    for name in names:
         monkeypatch.delenv(name, raising=False)
     # For each call theirs looks whether it is made inside a Gradio app: importing that takes long.
     monkeypatch.setitem(sys.modules, "gradio", None)
@@ -128,6 +132,83 @@ async def test_tokens_at_the_hub_and_at_the_space(
     expected = {(("x-hf-authorization", bearer),)} if given or saved else {()}
     assert ours[0] == "Hello x!"
     assert ours[3] == expected
+
+
+@pytest.mark.parametrize(
+    "variables, sent",
+    [
+        ({"HF_TOKEN": f" {TOKEN}\n"}, True),
+        ({"HUGGING_FACE_HUB_TOKEN": TOKEN}, True),
+        ({"HF_TOKEN": TOKEN, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}, False),
+        ({"HF_TOKEN": TOKEN, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "no"}, True),
+    ],
+)
+async def test_variables_of_tokens(
+    origins: Origins, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], sent: bool
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    # It has read this when it was imported.
+    disabled = variables.get("HF_HUB_DISABLE_IMPLICIT_TOKEN") == "1"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", disabled)
+
+    def call(module: Module) -> Any:
+        with opened(module, SPACE) as client:
+            client.predict("x", api_name="/greet")
+        requests = [*origins.hub.requests, *origins.host.requests]
+        return {value for found in bearers(requests) for value in found.values()}
+
+    theirs, ours = await both(origins, call)
+    assert ours == theirs == ({f"Bearer {TOKEN}"} if sent else set())
+
+
+@shows("token-sources")
+async def test_token_of_a_vault(origins: Origins, monkeypatch: pytest.MonkeyPatch) -> None:
+    auth = huggingface_hub.utils._auth
+    monkeypatch.setattr(auth, "_get_token_from_google_colab", lambda: TOKEN)
+    monkeypatch.setenv("HF_HOME", "/nowhere")
+
+    def call(module: Module) -> Any:
+        with opened(module, SPACE):
+            pass
+        return [found.get("x-hf-authorization") for found in bearers(origins.host.requests)]
+
+    theirs, ours = await both(origins, call)
+    assert set(theirs) == {f"Bearer {TOKEN}"}
+    assert set(ours) == {None}
+
+
+@shows("offline")
+async def test_offline_mode(origins: Origins, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # It has read this when it was imported.
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+    def call(module: Module) -> Any:
+        try:
+            with opened(module, SPACE) as client:
+                return client.predict("x", api_name="/greet")
+        except huggingface_hub.errors.OfflineModeIsEnabled:
+            return "offline"
+
+    assert await both(origins, call) == ["offline", "Hello x!"]
+
+
+@shows("private-files")
+async def test_file_of_a_private_space(origins: Origins) -> None:
+    origins.space.private = True
+    serve_echo(origins.host)
+    origins.host.files["/srv/a.txt"] = b"text"
+    url = f"{origins.host.url}/gradio_api/file=/srv/a.txt"
+
+    def call(module: Module) -> Any:
+        with opened(module, SPACE, token=TOKEN) as client:
+            client.predict(module.handle_file(url), api_name="/echo")
+        return sent(origins.host)[0]["path"]
+
+    theirs, ours = await both(origins, call)
+    assert origins.host.files[theirs] == b"text"
+    assert ours == url
 
 
 async def test_private_space(origins: Origins) -> None:
@@ -245,6 +326,18 @@ async def test_copy_that_is_there_already(origins: Origins) -> None:
     theirs, ours = await both(origins, call)
     assert ours == theirs
     assert ours[0] == ours[1] == ("ada/tale", "Hello x!")
+
+
+async def test_secrets_of_a_copy_that_is_there_already(origins: Origins) -> None:
+    def call(module: Module) -> Any:
+        copied(module, ORIGINAL, token=TOKEN)
+        with pytest.warns(UserWarning, match="not updated") as warned:
+            found = copied(module, ORIGINAL, token=TOKEN, secrets={"KEY": "value"})
+        return found, [str(item.message) for item in warned]
+
+    theirs, ours = await both(origins, call)
+    assert ours == theirs
+    assert ours[0] == ("ada/tale", "Hello x!")
 
 
 async def test_copy_with_the_saved_token(origins: Origins, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,77 @@ def test_exceptions_of_httpx() -> None:
     assert isinstance(ours, (triojob.ConnectionFailed, ConnectionError))
 
 
+@shows("timeouts")
+async def test_time_for_a_response(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_files(scripted, "said", name="say")
+    seconds: list[float | None] = []
+    handle = httpx.HTTPTransport.handle_request
+
+    def note(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        seconds.append(request.extensions["timeout"]["read"])
+        return handle(self, request)
+
+    class Noting(httpx.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            seconds.append(request.extensions["timeout"]["read"])
+            return await super().handle_async_request(request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", note)
+
+    def call() -> list[list[float | None]]:
+        with their_client(scripted.url) as client:
+            client.predict(api_name="/say")
+        theirs = seconds.copy()
+        seconds.clear()
+        options = {"transport": Noting()}
+        with triojob.sync.Client(scripted.url, httpx_kwargs=options) as client:
+            client.predict(api_name="/say")
+        return [theirs, seconds]
+
+    theirs, ours = await trio.to_thread.run_sync(call)
+    # Of the config, the description, and the call.
+    assert theirs.count(5) == 3
+    assert ours.count(120) == 3
+
+
+@shows("config-page")
+async def test_app_without_a_config(scripted: ScriptedServer) -> None:
+    serve_files(scripted, "said", name="say")
+    config = json.dumps(scripted.app.config(scripted.url))
+    page = f"<script>window.gradio_config = {config};</script>"
+    scripted.fault("GET", "/config", Answer(404))
+    scripted.fault("GET", "/", Answer(200, page, {"content-type": "text/html"}))
+
+    def call() -> None:
+        with their_client(scripted.url) as client:
+            assert client.predict(api_name="/say") == "said"
+        with pytest.raises(ValueError, match=r"^Could not fetch config for"):
+            triojob.sync.Client(scripted.url)
+
+    await trio.to_thread.run_sync(call)
+
+
 # --- Tokens and logins ---
+
+
+@shows("cookies")
+async def test_cookies_of_the_caller_and_of_the_server(scripted: ScriptedServer) -> None:
+    scripted.app.auth = ("ada", "l0velace")
+    serve_files(scripted, "said", name="say")
+    info = Answer(200, scripted.app.info(), {"set-cookie": "later=1; Path=/"})
+    scripted.fault("GET", "/info", info)
+
+    def call(client: AnyClient) -> set[str]:
+        client.predict(api_name="/say")
+        join = next(r for r in reversed(scripted.requests) if r.path == "/queue/join")
+        return set(join.headers["cookie"].split("; "))
+
+    options = {"auth": scripted.app.auth, "httpx_kwargs": {"cookies": {"mine": "1"}}}
+    theirs, ours = await both(scripted, call, **options)
+    assert theirs.isdisjoint({"mine=1", "later=1"})
+    assert ours > {"mine=1", "later=1"}
 
 
 @shows("saved-token")
@@ -360,6 +430,35 @@ def test_argument_that_is_no_json(pair: Pair, value: object) -> None:
     assert str(caught.value).endswith(str(theirs))
 
 
+@shows("early-errors")
+def test_file_that_can_not_be_sent(pair: Pair, tmp_path: Path) -> None:
+    path = tmp_path / "gone.txt"
+    path.write_text("text")
+    marks = [sides(client).handle_file(path) for client in pair]
+    path.unlink()
+    theirs = ended(pair.theirs.submit(marks[0], api_name="/upper_file")).exception()
+    assert isinstance(theirs, FileNotFoundError)
+    with pytest.raises(FileNotFoundError):
+        pair.ours.submit(marks[1], api_name="/upper_file")
+
+
+@shows("oauth-token")
+def test_call_without_the_token_that_it_needs(pair: Pair) -> None:
+    theirs = ended(pair.theirs.submit("x", api_name="/act")).exception()
+    assert isinstance(theirs, gradio_client.exceptions.AppError)
+    with pytest.raises(ValueError, match=r"pass Client\(oauth_token=") as caught:
+        pair.ours.submit("x", api_name="/act")
+    assert isinstance(caught.value, triojob.sync.AuthenticationError)
+
+
+@pytest.mark.parametrize("token", [None, "", "hf_of_the_user"])
+def test_tokens_for_the_app_to_act_with(gradio_url: str, tmp_path: Path, token: str | None) -> None:
+    with opened(gradio_url, tmp_path, oauth_token=token) as pair:
+        said = pair.same(lambda client: client.predict("x", api_name="/act_if_allowed"))
+        pair.same(lambda client: client.predict("x", api_name="/greet"))
+    assert said == ("x with 14 characters up to user" if token else "x without")
+
+
 @shows("undocumented")
 def test_arguments_by_name_of_an_endpoint_that_is_not_documented(pair: Pair) -> None:
     with pytest.raises(ValueError, match="does not support key-word arguments"):
@@ -419,7 +518,21 @@ def test_what_is_inside(pair: Pair) -> None:
     for name in ("future", "communicator", "cancel_fn"):
         assert hasattr(theirs, name)
         assert not hasattr(ours, name)
+    for name in ("get_mimetype", "encode_url_or_file_to_base64", "construct_args"):
+        assert hasattr(gradio_client.utils, name)
+        assert not hasattr(triojob.sync.utils, name)
+    with their_client(pair.theirs.src, _skip_components=False) as client:
+        assert client.predict(None, api_name="/bump")[1] == 1
+    with pytest.raises(TypeError, match="_skip_components"):
+        triojob.sync.Client(pair.ours.src, _skip_components=False)  # type: ignore[call-arg]
     assert theirs.result() == ours.result()
+
+
+@shows("input-streams")
+def test_function_that_takes_a_stream_of_inputs(pair: Pair) -> None:
+    theirs = ended(pair.theirs.submit(3, api_name="/running_total")).exception()
+    assert isinstance(theirs, KeyError)
+    assert pair.ours.predict(3, api_name="/running_total") == 3
 
 
 @shows("gradio-3")

@@ -11,6 +11,7 @@ import trio
 from .._errors import (
     ConnectionLost,
     MissingExtra,
+    Refusal,
     SpaceError,
     TooManyRequests,
     TriojobError,
@@ -133,7 +134,9 @@ def _copy(
         made = api.duplicate_repo(space, to, repo_type="space", exist_ok=exist_ok, **settings)
     except HfHubHTTPError as exc:
         words = shorten(exc.server_message or "no reason given")
-        raise _refusal(exc.response.status_code, words, space) from exc
+        error = _refusal(exc.response.status_code, words, space)
+        error._refusal = Refusal(exc.response.status_code, words, of_call=False)
+        raise error from exc
     # The latter is the base of what its HTTP library raises.
     except (OfflineModeIsEnabled, HTTPError) as exc:
         raise ConnectionLost(

@@ -60,8 +60,8 @@ def find_token(token: str | bool | None) -> Token | None:  # noqa: FBT001 - `tok
     """Return the token that ``Client(token=)`` means: none unless it was asked for.
 
     True is for the one that the command ``hf auth login`` saved on this machine: the variable
-    HF_TOKEN, else the file that HF_TOKEN_PATH names, else ``token`` in the folder HF_HOME
-    (documented in huggingface_hub, "Environment variables").
+    HF_TOKEN (or HUGGING_FACE_HUB_TOKEN), else the file that HF_TOKEN_PATH names, else ``token`` in
+    the folder HF_HOME (documented in huggingface_hub, "Environment variables").
 
     Raises:
         ValueError: No token looks like that, or none is saved.
@@ -79,9 +79,26 @@ def find_token(token: str | bool | None) -> Token | None:  # noqa: FBT001 - `tok
     return make_token(saved, "the saved token, which token")
 
 
+def may_use_saved_token() -> bool:
+    """Return whether a token is saved, and used without having been asked for.
+
+    HF_HUB_DISABLE_IMPLICIT_TOKEN is for those who don't want that (huggingface_hub).
+    """
+    unwanted = os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").upper() in _TRUE
+    return not unwanted and saved_token() is not None
+
+
 def saved_token() -> str | None:
     """Return the token that is saved on this machine, or None."""
-    return os.environ.get("HF_TOKEN") or _read(_token_path()) or None
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):  # the latter is the older name
+        token = os.environ.get(name, "").strip()
+        if token:
+            return token
+    return _read(_token_path()) or None
+
+
+_TRUE = ("1", "ON", "YES", "TRUE")
+"""What huggingface_hub takes for yes in a variable."""
 
 
 def _token_path() -> Path:

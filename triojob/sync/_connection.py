@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
-from .._errors import GroupClosed
+from .._errors import GroupClosed, TriojobError
 from .._group import JobGroup
 from ..gradio._client import Client
 from ..gradio._config import AppInfo, EndpointInfo
@@ -29,6 +29,7 @@ from ._arguments import find_function, parameters_of
 from ._job import Job
 from ._portal import Portal
 from ._waiting import Bell
+from .exceptions import translate
 
 if TYPE_CHECKING:
     import httpx
@@ -180,7 +181,8 @@ class Connection:
 
         Raises:
             GroupClosed: The client has been closed.
-            TypeError, ValueError: An argument can't be sent.
+            AuthenticationError: The endpoint acts with a token that was not given.
+            OSError, TypeError, ValueError: An argument can't be sent.
         """
         with self._lock:
             if self._closing:
@@ -198,6 +200,9 @@ class Connection:
             job = Job._make(
                 endpoint.name, self.portal, at_end=partial(self._left, visit), **job_options
             )
+        except TriojobError as exc:
+            self._left(visit)
+            raise translate(exc) from exc.__cause__
         except BaseException:
             self._left(visit)
             raise

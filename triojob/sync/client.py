@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, final
@@ -18,7 +20,7 @@ from .._settings import Limits, Timeouts
 from ..gradio._client import Client as TrioClient
 from ..gradio._duplicate import duplicate
 from ..gradio._spaces import SpaceStatus, is_space_id
-from ..gradio._tokens import saved_token
+from ..gradio._tokens import may_use_saved_token
 from ._arguments import bind_arguments, with_files
 from ._connection import Connection
 from ._job import Job
@@ -127,7 +129,7 @@ class Client:
             headers=headers,
             download_files=download_files,
             ssl_verify=ssl_verify,
-            oauth_token=oauth_token,
+            oauth_token=oauth_token or None,
             limits=limits or _LIMITS,
         )
         self._connection = self._open()
@@ -268,7 +270,9 @@ class Client:
 
         Raises:
             EndpointNotFound: There is no such endpoint, or it is not clear which.
+            AuthenticationError: The endpoint acts with an ``oauth_token`` that was not given.
             TypeError, ValueError: An argument is wrong or missing.
+            OSError: A file that `handle_file` marked can't be read any more.
             GroupClosed: The client has been closed.
         """
         connection = self._opened()
@@ -342,7 +346,8 @@ class Client:
             token: A token that may write there; None for the one saved on this machine.
             private: Whether only you may use the copy.
             hardware: What it runs on, such as ``"t4-small"``; None for the hub's free kind.
-            secrets: Hidden environment variables of the copy, set when it is made.
+            secrets: Hidden environment variables of the copy, set when it is made; there is a
+                warning if it is there already.
             sleep_timeout: After how many minutes without a request it falls asleep, where its
                 hardware costs money.
             max_workers, verbose: As for `Client`.
@@ -363,15 +368,32 @@ class Client:
             hardware=getattr(hardware, "value", hardware),
             sleep_timeout=None if hardware is None else sleep_timeout * 60,
             secrets=secrets,
-            exist_ok=True,
         )
         try:
-            name = shared_portal().call(make)
+            name, was_there = shared_portal().call(_copied, make, secrets is not None)
         except _errors.TriojobError as exc:
             raise translate(exc, opening=True) from exc.__cause__
+        if was_there:
+            warnings.warn(
+                "Secrets are only used when the Space is duplicated for the first time, and are "
+                "not updated if the duplicated Space already exists.",
+                UserWarning,
+                stacklevel=2,
+            )
         if verbose:
             print(f"Using the Space {name}")
         return cls(name, token=token, max_workers=max_workers, verbose=verbose)
+
+
+async def _copied(make: Callable[..., Awaitable[str]], has_secrets: bool) -> tuple[str, bool]:
+    """Return the name of the copy of a Space, and whether secrets came too late for it."""
+    if has_secrets:
+        try:
+            return await make(), False
+        except _errors.SpaceError as exc:
+            if exc._refusal is None or exc._refusal.status != HTTPStatus.CONFLICT:
+                raise
+    return await make(exist_ok=True), has_secrets
 
 
 def _make(portal: Portal, **options: Any) -> Connection:
@@ -408,7 +430,7 @@ def _make(portal: Portal, **options: Any) -> Connection:
 
     native = TrioClient(
         src,
-        token=token if token is not None else is_space_id(src) and saved_token() is not None,
+        token=token if token is not None else is_space_id(src) and may_use_saved_token(),
         auth=options["auth"],
         headers=options["headers"],
         cookies=cookies,
@@ -453,8 +475,11 @@ def _not_logged_in(
 
 
 def _no_app(error: _errors.UnexpectedResponse, src: str) -> _errors.UnexpectedResponse:
-    what = "api info" if str(error).startswith("reading /info") else "config"
-    words = f"Could not fetch {what} for {src}: {error}"
+    if str(error).startswith("logging in"):
+        words = f"Could not login to {src}. {error}"
+    else:
+        what = "api info" if str(error).startswith("reading /info") else "config"
+        words = f"Could not fetch {what} for {src}: {error}"
     return _errors.UnexpectedResponse(words, status=error.status).with_traceback(
         error.__traceback__
     )
