@@ -171,7 +171,10 @@ class EndpointNotFound(TriojobError, LookupError):
 
 
 class EndpointMismatch(TriojobError, RuntimeError):
-    """An endpoint takes or returns other things than a typed module, or another replica, says."""
+    """An endpoint takes or returns other things than it is said to.
+
+    A typed module, another replica of a pool, or another of the app's own descriptions says so.
+    """
 
 
 class ValidationError(TriojobError, ValueError):

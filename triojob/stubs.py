@@ -18,7 +18,7 @@ from typing import (
     overload,
 )
 
-from ._errors import EndpointMismatch, EndpointNotFound, shorten
+from ._errors import EndpointMismatch, EndpointNotFound, ProtocolError, shorten
 from .gradio._config import EndpointInfo
 from .gradio._endpoint import Endpoint
 from .gradio._schema_types import TypeWriter
@@ -65,7 +65,8 @@ class TypedEndpoint(Generic[P, T_co]):
             return self
         found = app._endpoints.get(self)
         if found is None:
-            raise EndpointNotFound(f"the app has no endpoint {self.api_name!r} any more")
+            # As it does now: another exception each time.
+            found = app._source.endpoint(self.api_name)
         return cast("Endpoint[P, T_co]", found)
 
     def difference(self, info: EndpointInfo) -> str | None:
@@ -115,6 +116,7 @@ class TypedApp:
     """What files in outputs are: paths of copies, or `File` handles."""
 
     def __init__(self, source: EndpointSource, *, check: bool = True) -> None:
+        self._source = source
         self._endpoints: dict[TypedEndpoint[..., Any], Endpoint] = {}
         differences: list[str] = []
         for method in self._methods():
@@ -122,6 +124,9 @@ class TypedApp:
                 endpoint = source.endpoint(method.api_name)
             except EndpointNotFound:
                 differences.append(f"{method.api_name}: there is no such endpoint any more")
+                continue
+            except (EndpointMismatch, ProtocolError) as exc:
+                differences.append(str(exc))
                 continue
             self._endpoints[method] = endpoint
             changed = method.difference(endpoint._info) if check else None

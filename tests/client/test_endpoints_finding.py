@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer
-from triojob import EndpointNotFound
-from triojob.testing.components import slider, state
+from triojob import EndpointMismatch, EndpointNotFound
+from triojob.testing._description import App
+from triojob.testing.components import slider, state, textbox
 
-from .opening_support import new_client
+from .opening_support import new_client, targets
 from .sessions_support import opened
 
 
@@ -181,6 +183,53 @@ async def test_an_undocumented_endpoint_is_called_by_name_but_not_listed(
         with pytest.raises(EndpointNotFound) as caught:
             client.endpoint("/nowhere")
         assert caught.value.available == ("/greet",)
+
+
+@pytest.mark.parametrize("visibilities", [["public", "undocumented"], ["undocumented", "public"]])
+async def test_of_functions_of_one_name_the_public_one_is_meant(
+    memory_app: ScriptedServer, visibilities: list[Any]
+) -> None:
+    """So it is where Blocks are rendered in others: Gradio's names are not unique then."""
+    for visibility in visibilities:
+        inputs = ["text"] if visibility == "public" else [textbox("secret", value="its own")]
+        memory_app.app.add("twin", inputs=inputs, visibility=visibility)
+    add(memory_app, "greet")
+    public = visibilities.index("public")
+    async with new_client(memory_app) as client:
+        looks = len(memory_app.requests)
+        assert await client.predict(text="a", api_name="/twin") == "a"
+        with pytest.raises(TypeError, match="misses 'text'"):
+            await client.predict(api_name="/twin")
+        twin, other = (client.endpoint(fn_index=place) for place in (public, 1 - public))
+        assert str(twin.__signature__) == "(text: 'str')"
+        assert await other("b") == "b"
+        assert "/twin(text) -> out" in client.view_api(all_endpoints=True)
+        assert "def twin(self, text: str) -> str:" in client.stubs(all_endpoints=True)
+        assert client.endpoint("/greet").fn_index == 2
+    assert [join["fn_index"] for join in memory_app.joins] == [public, 1 - public]
+    # What all are described by hides the public one only if that isn't the last.
+    assert looks == 2 + (public == 0)
+    assert [*targets(memory_app)][2:looks] == ["GET /gradio_api/info"] * (public == 0)
+
+
+async def test_an_endpoint_that_is_described_twice_says_so_when_used(
+    memory_app: ScriptedServer,
+) -> None:
+    """The app is started anew between the two descriptions: one function has another input."""
+    add(memory_app, "greet", "other")
+
+    later = App()
+    later.add("greet", inputs=["a"])
+    later.add("other", inputs=["a", "b"])
+    memory_app.fault("GET", "/info", Answer(200, later.info(all_endpoints=True)))
+    async with new_client(memory_app) as client:
+        assert await client.predict("a", api_name="/greet") == "a"
+        with pytest.raises(EndpointMismatch, match=r"/other can't be called: .* 1 .* 2"):
+            client.endpoint("/other")
+        assert "\n/other\n  (/other can't be called: " in client.view_api()
+        module = client.stubs()
+        assert "def greet(" in module
+        assert "can't be:\n    /other\n" in module
 
 
 @pytest.mark.parametrize("name", [None, False])

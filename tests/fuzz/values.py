@@ -11,6 +11,7 @@ from contextlib import suppress
 from tests.fuzz import oracles
 from tests.fuzz.common import check_error, decoded
 from triojob import (
+    EndpointMismatch,
     EndpointNotFound,
     ProtocolError,
 )
@@ -120,11 +121,12 @@ def config(data: bytes) -> None:
             found.append(app.find(name, number))
         except EndpointNotFound as error:
             check_not_found(error, names)
-        except ProtocolError as error:
+        except (EndpointMismatch, ProtocolError) as error:
             check_error(error)
     for endpoint in found:
         check_endpoint(endpoint)
-    assert isinstance(describe_app("http://a/", app, found), str)
+    assert app.endpoints(all_endpoints=True).keys() == set(names)
+    assert isinstance(describe_app("http://a/", app, all_endpoints=True), str)
     assert repr((description, info)) == before
 
 

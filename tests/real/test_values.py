@@ -187,6 +187,18 @@ async def test_undocumented_and_unqueued_endpoints_are_called_by_name(gradio_url
         assert "/quiet" in client.view_api(all_endpoints=True)
 
 
+async def test_of_two_functions_of_one_name_the_public_one_is_called(gradio_url: str) -> None:
+    async with opened(gradio_url) as client:
+        twin = client.endpoint("/twin_1")
+        assert str(twin.__signature__) == "(who: 'str')"
+        assert await twin(who="Ada") == "public Ada"
+        with pytest.raises(TypeError, match="misses 'who'"):
+            await twin()
+        assert await client.predict("Ada", fn_index=twin.fn_index + 1) == "quiet Ada"
+        assert await client.predict("Ada", api_name="/twin") == "Hello Ada!"
+        assert client.view_api(all_endpoints=True).count("\n/twin_1(who) -> out") == 1
+
+
 async def test_private_endpoint_is_called_by_number_only(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         with pytest.raises(EndpointNotFound):

@@ -698,6 +698,15 @@ def build() -> gr.Blocks:
                 fn, inputs, outputs, time_limit=20, concurrency_limit=None, api_name=fn.__name__
             )
 
+        # Gradio makes the first of these another "twin_1": no name, then, is sure to be unique.
+        endpoint(greet, name, out, api_name="twin")
+        with gr.Blocks() as inner:
+            named, secret = gr.Textbox(label="named"), gr.Textbox("hidden", label="secret")
+            endpoint(lambda who: f"public {who}", named, out, api_name="twin")
+            quiet = {"api_name": "twin_1", "api_visibility": "undocumented"}
+            endpoint(lambda secret: f"quiet {secret}", secret, out, **quiet)
+        inner.render()
+
         endpoint(mirror, gr.Image(type="pil"), gr.Image(type="pil", format="png"))
         gr.ChatInterface(converse, api_name="converse")
 

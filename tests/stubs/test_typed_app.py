@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
+from tests.servers.faults import Answer
 from tests.servers.scripted import Event, ScriptedServer
 from tests.stubs.support import loaded
 from triojob import Client, Endpoint, EndpointMismatch, EndpointNotFound, GroupClosed, JobGroup
@@ -144,6 +145,24 @@ async def test_an_endpoint_that_is_gone_is_missed(autojump_clock: MockClock, mem
                 module.App(client)
             app = module.App(client, check=False)
             with pytest.raises(EndpointNotFound, match="'/say'"):
+                app.say  # noqa: B018
+
+
+async def test_an_endpoint_that_makes_no_sense_spoils_no_other(
+    autojump_clock: MockClock, memory_app
+):
+    add(memory_app, "say", ["text"])
+    add(memory_app, "shout", ["text"])
+    with loaded(await written(memory_app)) as module:
+        info = memory_app.app.info(all_endpoints=True)
+        info["named_endpoints"]["/say"]["parameters"] *= 2
+        memory_app.fault("GET", "/info", Answer(200, info))
+        async with opened(memory_app) as client:
+            with pytest.raises(EndpointMismatch, match="/say can't be called"):
+                module.App(client)
+            app = module.App(client, check=False)
+            assert await app.shout("x") == "x"
+            with pytest.raises(EndpointMismatch, match="/say can't be called"):
                 app.say  # noqa: B018
 
 

@@ -201,6 +201,14 @@ def test_defaults_and_arguments_by_name(
     assert found["required"] == "r"
 
 
+def test_functions_of_one_name(pair: Pair) -> None:
+    """Of the Blocks that are rendered in others."""
+    found = pair.same(lambda client: client.predict("Ada", api_name="/twin_1"))
+    assert found == pair.same(lambda client: client.predict(who="Ada", api_name="/twin_1"))
+    assert found == "public Ada"
+    pair.same_failure(lambda client: client.predict(api_name="/twin_1"))
+
+
 def test_endpoints_by_number(pair: Pair) -> None:
     names = {item["api_name"]: item["id"] for item in pair.ours.config["dependencies"]}
     for name in ("greet", "quiet", "direct"):

@@ -80,6 +80,7 @@ class Description:
             "dependencies": [],
         }
         self.info: Json = {"named_endpoints": {}, "unnamed_endpoints": {}}
+        self.public_info: Json = copy.deepcopy(self.info)
 
     def _component(self, item: Any) -> int:
         components = self.config["components"]
@@ -119,17 +120,23 @@ class Description:
         }
         self.config["dependencies"].append(dependency)
         if isinstance(name, str) and dependency.get("api_visibility") != "private":
-            self.info["named_endpoints"]["/" + name] = {
+            described = {
                 "parameters": [item for item in inputs if item is not STATE],
                 "returns": [item for item in outputs if item is not STATE],
                 "api_visibility": dependency.get("api_visibility"),
                 "description": "",
             }
+            self.info["named_endpoints"]["/" + name] = described
+            if dependency.get("api_visibility") == "public":
+                self.public_info["named_endpoints"]["/" + name] = described
         return self
 
     @property
     def app(self) -> AppInfo:
-        return AppInfo(copy.deepcopy(self.config), copy.deepcopy(self.info))
+        """Read it as a client does: with ``/info`` of the public endpoints where that is needed."""
+        config, info = copy.deepcopy(self.config), copy.deepcopy(self.info)
+        app = AppInfo(config, info)
+        return AppInfo(config, info, copy.deepcopy(self.public_info)) if app.hides_public else app
 
 
 def endpoint(*inputs: Any, outputs: list[Any] | None = None, **changes: Any) -> EndpointInfo:

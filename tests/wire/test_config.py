@@ -6,12 +6,14 @@ import contextlib
 import copy
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings, strategies as st
 
+from tests.steps import assert_linear
 from tests.wire.apps import (
     NUMBER,
     STATE,
@@ -23,7 +25,7 @@ from tests.wire.apps import (
     returned,
 )
 from tests.wire.strategies import checked, json_values
-from triojob import EndpointNotFound, ProtocolError, TriojobError
+from triojob import EndpointMismatch, EndpointNotFound, ProtocolError, TriojobError
 from triojob.gradio._config import AppInfo, EndpointInfo
 from triojob.gradio._view import describe_app
 from triojob.gradio._wire import Json
@@ -229,6 +231,121 @@ def test_visibility_as_older_servers_put_it() -> None:
     assert made.app.names(all_endpoints=True) == ("/run", "/quiet")
 
 
+# --- Functions of one name ---
+
+PUBLIC, QUIET, PRIVATE = "public", "undocumented", "private"
+
+
+def same_name(*visibilities: str) -> Description:
+    """Describe functions of one name: each takes one value more than the one before."""
+    made = Description()
+    for place, visibility in enumerate(visibilities):
+        inputs = [optional(f"p{place}{n}", place) for n in range(place + 1)]
+        made.add("run", inputs, api_visibility=visibility)
+    return made.add("other", [parameter("x")])
+
+
+@pytest.mark.parametrize(
+    "visibilities, named, described",
+    [
+        ([PUBLIC, QUIET], 0, {0, 1}),
+        ([QUIET, PUBLIC], 1, {1}),
+        ([QUIET, PUBLIC, QUIET], 1, {1, 2}),
+        ([PRIVATE, PUBLIC], 1, {1}),
+        ([PUBLIC, PRIVATE], 0, {0}),
+        ([PRIVATE, QUIET], 1, {1}),
+        # Of two that are alike Gradio describes the last, and by the name it runs the first.
+        ([PUBLIC, PUBLIC], 0, {1}),
+        ([QUIET, QUIET, QUIET], 0, {2}),
+        ([PUBLIC, QUIET, PUBLIC, QUIET], 0, {2, 3}),
+    ],
+)
+def test_each_function_of_a_name_has_its_own_parameters(
+    visibilities: list[str], named: int, described: set[int]
+) -> None:
+    app = same_name(*visibilities).app
+    assert app.find("run", None).fn_index == named == app.number_of("/run")
+    for place, visibility in enumerate(visibilities):
+        info = app.find(None, place)
+        assert (info.visibility, len(info.parameters)) == (visibility, place + 1)
+        # What is not described by /info has no names, and no default is another function's.
+        names = [f"p{place}{n}" if place in described else f"param_{n}" for n in range(place + 1)]
+        assert [p.name for p in info.parameters] == names
+        assert {p.default for p in info.parameters} == {place if place in described else None}
+    assert app.find("other", None).parameters[0].name == "x"
+    assert len(app.endpoints(all_endpoints=True)) == 2
+
+
+@pytest.mark.parametrize("visibilities", [[PUBLIC, QUIET], [QUIET, PUBLIC]])
+def test_before_gradio_6_nothing_says_which_is_described(visibilities: list[str]) -> None:
+    made = same_name(*visibilities)
+    for item in (*made.config["dependencies"], made.info["named_endpoints"]["/run"]):
+        shown = item.pop("api_visibility") == PUBLIC
+        if "inputs" in item:
+            item["show_api"] = shown
+    app = made.app
+    place = visibilities.index(PUBLIC)
+    assert app.find("run", None).fn_index == place
+    assert app.find("run", None).parameters[0].name == f"p{place}0"
+    assert app.find(None, 1 - place).parameters[0].name == "param_0"
+
+
+@pytest.mark.parametrize("slot", ["inputs", "outputs"])
+def test_what_has_unknown_components_is_not_described(slot: str) -> None:
+    """Gradio leaves it out, so the description is that of another one of the name."""
+    made = same_name(PUBLIC, PUBLIC)
+    first, last = made.config["dependencies"][:2]
+    made.info["named_endpoints"]["/run"]["parameters"] = [optional("p00", 0)]
+    last[slot][0] = 99_999
+    assert [p.name for p in made.app.find(None, first["id"]).parameters] == ["p00"]
+    assert [p.name for p in made.app.find(None, last["id"]).parameters] == ["param_0", "param_1"]
+
+
+def test_functions_of_one_name_need_info_twice() -> None:
+    assert not same_name(PUBLIC, PUBLIC).app.hides_public
+    assert not same_name(QUIET, PUBLIC).app.hides_public
+    assert not same_name(PUBLIC, PRIVATE).app.hides_public
+    made = same_name(PUBLIC, QUIET)
+    assert AppInfo(made.config, made.info).hides_public
+    # Without the second there is nothing wrong, and no name.
+    (only,) = AppInfo(made.config, made.info).find("run", None).parameters
+    assert (only.name, only.required) == ("param_0", True)
+
+
+def test_an_endpoint_is_described_once() -> None:
+    app = same_name(PUBLIC).app
+    assert app.find("run", None) is app.find(None, 0)
+
+
+def test_components_that_many_functions_take_cost_little() -> None:
+    """Each input names a component whose schema is long: the description of none is."""
+    made = Description()
+    made.add("hidden", [parameter("x", {"enum": [f"choice {i}" for i in range(200)]})])
+    (hidden,) = made.config["dependencies"]
+
+    def make(n: int) -> Callable[[], object]:
+        described = copy.deepcopy(made)
+        hidden["inputs"] = hidden["inputs"][:1] * n
+        described.config["dependencies"] = [{**hidden, "api_visibility": PRIVATE}]
+        return partial(described.app.find, None, 0)
+
+    assert_linear(make, 50)
+    long = Description().add("hidden", [parameter("x", {"enum": ["x" * 30_000]})])
+    long.info["named_endpoints"].clear()
+    assert long.app.find("hidden", None).parameters[0].choices is None
+
+
+def test_an_app_is_read_in_linear_time() -> None:
+    def make(n: int) -> Callable[[], object]:
+        described = Description()
+        for number in range(n):
+            described.add(f"run{number % (n // 2)}", [parameter("x")])
+        app = described.app
+        return lambda: (AppInfo(app.config, app.info), app.endpoints(), app.find("run0", None))
+
+    assert_linear(make, 40)
+
+
 # --- Outputs ---
 
 
@@ -357,9 +474,9 @@ def everything_about(config: Json, info: Json) -> None:
     ]:
         try:
             found.append(app.find(name, fn_index))
-        except (ProtocolError, EndpointNotFound):
+        except (ProtocolError, EndpointMismatch, EndpointNotFound):
             continue
-    describe_app("http://localhost/", app, found)
+    describe_app("http://localhost/", app, all_endpoints=True)
     for endpoint_info in found:
         str(endpoint_info.signature)
         for args in ((), ("a",), (1, 2), ({},)):
@@ -440,14 +557,25 @@ def test_info_and_config_disagree_on_the_parameters(number: int) -> None:
     config, info = recorded()
     one = info["named_endpoints"]["/greet"]["parameters"]
     info["named_endpoints"]["/greet"]["parameters"] = one * number
-    with pytest.raises(ProtocolError, match="disagree on the parameters of /greet"):
-        AppInfo(config, info).find("/greet", None)
+    app = AppInfo(config, info)
+    with pytest.raises(EndpointMismatch, match=f"/greet can't be called.* 1 .* {number};"):
+        app.find("/greet", None)
+    assert isinstance(app.endpoints()["/greet"], EndpointMismatch)
+    assert "\n\n/greet\n  (/greet can't be called: " in describe_app(
+        "http://app/", app, all_endpoints=False
+    )
 
 
-def test_an_endpoint_that_makes_no_sense_does_not_spoil_the_others() -> None:
+@pytest.mark.parametrize("junk", ["x", [1], None])
+def test_an_endpoint_that_makes_no_sense_does_not_spoil_the_others(junk: Any) -> None:
     config, info = recorded()
-    info["named_endpoints"]["/greet"]["parameters"] = "x"
-    assert AppInfo(config, info).find("/add", None).name == "/add"
+    info["named_endpoints"]["/greet"]["parameters"] = junk
+    app = AppInfo(config, info)
+    assert app.find("/add", None).name == "/add"
+    found = app.endpoints()
+    assert isinstance(found.pop("/greet"), ProtocolError)
+    assert len(found) == 8
+    assert all(isinstance(each, EndpointInfo) for each in found.values())
 
 
 def paths_into(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -14,9 +14,7 @@ URL = "http://127.0.0.1:7860/"
 
 
 def described(made: Description) -> str:
-    app = made.app
-    names = app.names(all_endpoints=True)
-    return describe_app(URL, app, [app.find(name, None) for name in names])
+    return describe_app(URL, made.app, all_endpoints=True)
 
 
 def line_of(*inputs: Any) -> str:
@@ -27,7 +25,7 @@ def line_of(*inputs: Any) -> str:
 
 def test_the_recorded_app() -> None:
     app = AppInfo(*recorded())
-    text = describe_app(URL, app, [app.find(name, None) for name in app.names()])
+    text = describe_app(URL, app, all_endpoints=False)
     head, *blocks = text.split("\n\n")
     assert head == f"compat lab at {URL} (Gradio 6.31.0, sse_v3)\nEndpoints: 9"
     assert [block.partition("(")[0] for block in blocks] == [*app.names()]

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from triojob import TriojobError
 
-from ..gradio._config import AppInfo
+from ..gradio._config import AppInfo, EndpointInfo
 from .connecting import Connection, read_login
 from .ending import CommandError
 
@@ -37,13 +37,12 @@ def complete_arguments(
     if app is None:
         return []
     typed: list[str] = [*(context.params.get("words") or ())]
-    names = app.names()
     if not typed and "=" not in incomplete:
         wanted = incomplete if incomplete.startswith("/") else f"/{incomplete}"
         return [
-            CompletionItem(name, help=_first_line(app.find(name, None).description))
-            for name in names
-            if name.startswith(wanted)
+            CompletionItem(name, help=_first_line(endpoint.description))
+            for name, endpoint in app.endpoints().items()
+            if isinstance(endpoint, EndpointInfo) and name.startswith(wanted)
         ]
     name = typed[0] if typed and "=" not in typed[0] else None
     try:

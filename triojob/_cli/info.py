@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from triojob import Client
+from triojob import Client, TriojobError
 
 from ..gradio._config import AppInfo, EndpointInfo
 from ..gradio._parameters import Parameter
@@ -58,20 +58,25 @@ def describe(client: Client, url: str, name: str | None, *, all_endpoints: bool)
         EndpointNotFound: There is no endpoint of that name.
     """
     app = client._opened()
-    names = app.names(all_endpoints=all_endpoints) if name is None else (name,)
+    found = (
+        app.endpoints(all_endpoints=all_endpoints) if name is None else {name: app.find(name, None)}
+    )
     return {
         "url": client.src,
         "title": app.title,
         "gradio": app.version,
         "protocol": app.protocol,
         "max_file_size": app.max_file_size,
-        "endpoints": [_endpoint(app, app.find(each, None), url) for each in names],
+        "endpoints": [
+            _endpoint(app, each, url) for each in found.values() if isinstance(each, EndpointInfo)
+        ],
+        "unusable": {
+            each: str(error) for each, error in found.items() if isinstance(error, TriojobError)
+        },
     }
 
 
 def _endpoint(app: AppInfo, endpoint: EndpointInfo, url: str) -> dict[str, Any]:
-    said = app.info.get("named_endpoints", {}).get(endpoint.api_name)
-    described: Json = said if is_object(said) else {}
     return {
         "name": endpoint.name,
         "description": endpoint.description,
@@ -83,7 +88,7 @@ def _endpoint(app: AppInfo, endpoint: EndpointInfo, url: str) -> dict[str, Any]:
         "stateful": endpoint.stateful,
         "queued": endpoint.queued,
         "oauth_token": endpoint.oauth_token,
-        "examples": examples(url, endpoint, described),
+        "examples": examples(url, endpoint, app.description_of(endpoint.fn_index) or {}),
     }
 
 
@@ -126,6 +131,10 @@ def _draw(described: dict[str, Any], *, terminal: bool, scripts: bool) -> bytes:
         for endpoint in described["endpoints"]:
             console.print()
             _draw_endpoint(console, endpoint, terminal=terminal, script=scripts)
+        for name, error in described["unusable"].items():
+            console.print()
+            console.print(_text(name, "bold cyan"))
+            console.print(_text(f"  {error}", "yellow"))
     # Lines are padded with spaces to the width of a table.
     lines = (line.rstrip() for line in capture.get().splitlines())
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")

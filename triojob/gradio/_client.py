@@ -336,8 +336,7 @@ class Client(Surface, EnteredOnce):
             all_endpoints: Include those that the app does not show in its documentation.
         """
         app = self._opened()
-        names = app.names(all_endpoints=all_endpoints)
-        return describe_app(self._base, app, [app.find(name, None) for name in names])
+        return describe_app(self._base, app, all_endpoints=all_endpoints)
 
     def stubs(
         self, class_name: str = "App", *, all_endpoints: bool = False, files: FilesAs | None = None

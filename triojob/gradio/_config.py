@@ -5,17 +5,22 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._errors import EndpointNotFound, ProtocolError, short_repr
+from .._errors import EndpointMismatch, EndpointNotFound, ProtocolError, short_repr
 from ._file_inputs import Gaps
 from ._parameters import Parameter, encode_arguments, is_name
 from ._properties import unwrap
 from ._wire import Json, are_objects, is_list, is_object
 
 _OAUTH = ("required", "optional")
+_UNKNOWN: Json = {}
+"""A component that is not there, such as one of a ``gr.render``."""
+_LONGEST_GUESS = 20_000
+"""Characters of JSON that a component's schema may have where ``/info`` describes no parameter."""
 
 
 @dataclass(frozen=True)
@@ -143,19 +148,26 @@ class Render:
 class AppInfo:
     """What an app says of itself.
 
+    ``/info`` describes functions by their names, which are not unique: of several functions it
+    describes the last.  So a description is given to the function that it is of, and the others
+    are described by their components in ``/config``.
+
     Args:
         config: ``/config``, decoded.
         info: ``/info?all_endpoints=True``, decoded.
+        public: ``/info``, decoded, if `hides_public` says that the other is not enough.
 
     Raises:
         ProtocolError: They are not what Gradio sends.
     """
 
-    def __init__(self, config: Json, info: Json) -> None:
+    def __init__(self, config: Json, info: Json, public: Json | None = None) -> None:
         self.config: Json = config
         """``/config``, as it came."""
         self.info: Json = info
-        """``/info``, as it came."""
+        """``/info?all_endpoints=True``, as it came."""
+        self.public_info: Json = info if public is None else public
+        """What ``/info`` says of the public endpoints, and maybe of others, as it came."""
         self.version: str = str(config.get("version", ""))
         self.protocol: str = str(config.get("protocol", "ws"))
         self.api_prefix: str = str(config.get("api_prefix") or "")
@@ -174,17 +186,22 @@ class AppInfo:
                 "the app's /config or /info lacks its endpoints or components; "
                 f"is it a Gradio app? /config has: {short_repr(sorted(config))}"
             )
-        self._named = named
-        unnamed = info.get("unnamed_endpoints")
-        self._unnamed = unnamed if is_object(unnamed) else {}
         self._queued = config.get("enable_queue") is not False
         self._components: dict[Any, Json] = {}
         self._dependencies: dict[int, Json] = {}
         self._cancellers: dict[int, int] = {}
         self._by_name: dict[str, int] = {}
-        self._rendered: set[int] = set()
-        """The functions that a render has made: ``/info`` speaks of others of the same names."""
+        self._guesses: dict[int, Json] = {}
+        """What a component says of itself, by its identity."""
+        self._endpoints: dict[int, EndpointInfo] = {}
+        """Those that somebody has asked for."""
         self._add(components, dependencies)
+        self._descriptions: dict[int, Any] = {}
+        """What ``/info`` says of each function."""
+        self.hides_public: bool = False
+        """Whether ``info`` describes another function in the place of a public one."""
+        unnamed = info.get("unnamed_endpoints")
+        self._join(named, unnamed if is_object(unnamed) else {}, public)
 
     def _add(self, components: list[Json], dependencies: list[Json]) -> None:
         self._components |= {_id_of(component.get("id")): component for component in components}
@@ -195,18 +212,64 @@ class AppInfo:
                 cancels = dependency.get("cancels")
                 if is_list(cancels):
                     self._cancellers |= {i: fn_index for i in cancels if isinstance(i, int)}
-                name = dependency.get("api_name")
-                if isinstance(name, str) and _visibility(dependency) != "private":
-                    self._by_name.setdefault("/" + name, fn_index)
+                name = _name(dependency)
+                if name is not None and _visibility(dependency) != "private":
+                    # Gradio takes the first of that name, too, but not always a public one.
+                    first = self._dependencies[self._by_name.setdefault(name, fn_index)]
+                    if _visibility(dependency) == "public" and _visibility(first) != "public":
+                        self._by_name[name] = fn_index
+
+    def _join(self, named: Json, unnamed: Json, public: Json | None) -> None:
+        """Give each description of ``/info`` to the function that it is of."""
+        shown = None if public is None else public.get("named_endpoints")
+        for name, found in self._last_of_names().items():
+            said = named.get(name)
+            # Where there are several it says of which it is, since Gradio 6.
+            visibility = said.get("api_visibility") if is_object(said) else None
+            if len(found) == 1:
+                visibility = next(iter(found))
+            if isinstance(visibility, str) and visibility in found:
+                self._descriptions[found[visibility]] = said
+            if "public" in found and visibility != "public":
+                self.hides_public |= name in named
+                if is_object(shown):
+                    self._descriptions[found["public"]] = shown.get(name)
+        for fn_index in self._dependencies:
+            if self._descriptions.get(fn_index) is None:
+                self._descriptions[fn_index] = unnamed.get(str(fn_index))
+
+    def _last_of_names(self) -> dict[str, dict[str, int]]:
+        """Return the last function of each name, by visibility, that ``/info`` may describe."""
+        last: dict[str, dict[str, int]] = {}
+        for fn_index, dependency in self._dependencies.items():
+            name, visibility = _name(dependency), _visibility(dependency)
+            if name is not None and visibility != "private":
+                found = last.setdefault(name, {})
+                # What has components that are not in /config is left out there.
+                if visibility not in found or self._is_whole(dependency):
+                    found[visibility] = fn_index
+        return last
+
+    def _is_whole(self, dependency: Json) -> bool:
+        slots = (dependency.get("inputs"), dependency.get("outputs"))
+        return all(
+            _id_of(item) in self._components for ids in slots if is_list(ids) for item in ids
+        )
 
     def with_renders(self, renders: Iterable[Render]) -> AppInfo:
         """Return the app with what ``gr.render`` has made of it in one session."""
         app = copy.copy(self)
         app._components, app._dependencies = {**self._components}, {**self._dependencies}
-        app._by_name, app._rendered = {**self._by_name}, set()
+        app._cancellers, app._by_name = {**self._cancellers}, {**self._by_name}
+        app._guesses, app._endpoints = {}, {}
         for render in renders:
             app._add(render.components, render.dependencies)
-        app._rendered = app._dependencies.keys() - self._dependencies.keys()
+        # None is of a function that a render has made.
+        app._descriptions = {
+            fn_index: said
+            for fn_index, said in self._descriptions.items()
+            if app._dependencies[fn_index] is self._dependencies[fn_index]
+        }
         return app
 
     def names(self, *, all_endpoints: bool = False) -> tuple[str, ...]:
@@ -217,12 +280,17 @@ class AppInfo:
             if all_endpoints or _visibility(self._dependencies[fn_index]) == "public"
         )
 
+    def number_of(self, name: str) -> int | None:
+        """Return the number of the function of that name, with its slash; None if there is none."""
+        return self._by_name.get(name)
+
     def find(self, api_name: str | None, fn_index: int | None) -> EndpointInfo:
         """Return the endpoint of that name or number, or the one that stands out if neither.
 
         Raises:
             EndpointNotFound: There is none, or more than one.
             TypeError: Both a name and a number are given.
+            EndpointMismatch: The app's descriptions of it disagree.
             ProtocolError: The app's description of it makes no sense.
         """
         if api_name is not None and fn_index is not None:
@@ -258,44 +326,62 @@ class AppInfo:
             )
         return self._describe(self._by_name[name])
 
+    def endpoints(
+        self, *, all_endpoints: bool = False
+    ) -> dict[str, EndpointInfo | EndpointMismatch | ProtocolError]:
+        """Return the public endpoints, or all that have a name; or why one can't be used."""
+        found: dict[str, EndpointInfo | EndpointMismatch | ProtocolError] = {}
+        for name in self.names(all_endpoints=all_endpoints):
+            try:
+                found[name] = self.find(name, None)
+            except (EndpointMismatch, ProtocolError) as exc:
+                found[name] = exc
+        return found
+
+    def description_of(self, fn_index: int) -> Json | None:
+        """Return the app's own words on a function; None if it has none."""
+        said = self._descriptions.get(fn_index)
+        return said if is_object(said) else None
+
     def _describe(self, fn_index: int) -> EndpointInfo:
+        if fn_index not in self._endpoints:
+            self._endpoints[fn_index] = self._read(fn_index)
+        return self._endpoints[fn_index]
+
+    def _read(self, fn_index: int) -> EndpointInfo:
         dependency = self._dependencies[fn_index]
-        name = dependency.get("api_name")
-        api_name = "/" + name if isinstance(name, str) else None
-        visibility = _visibility(dependency)
-        described: Json | None = None
-        if fn_index not in self._rendered:
-            if api_name is not None and visibility != "private":
-                described = self._named.get(api_name)
-            if described is None:
-                described = self._unnamed.get(str(fn_index))
+        api_name = _name(dependency)
+        shown = api_name or f"function {fn_index}"
+        described: Any = self._descriptions.get(fn_index)
         if described is not None and not is_object(described):
-            raise ProtocolError(
-                f"/info describes {api_name or fn_index} as {short_repr(described)}"
-            )
+            raise ProtocolError(f"/info describes {shown} as {short_repr(described)}")
         inputs = self._slots(dependency, "inputs", fn_index)
         outputs = self._slots(dependency, "outputs", fn_index)
         places = [place for place, component in enumerate(inputs) if not _hidden(component)]
         if described is None:
             # Private and unnamed ones are in no /info; their components still say what they take.
-            described = {"parameters": [_guess(inputs[place]) for place in places], "returns": []}
+            described = {
+                "parameters": self._guess([inputs[place] for place in places]),
+                "returns": [],
+            }
         parameters = described.get("parameters")
         returns = described.get("returns")
-        if (
-            not are_objects(parameters)
-            or not are_objects(returns)
-            or len(parameters) != len(places)
-        ):
+        if not are_objects(parameters) or not are_objects(returns):
             raise ProtocolError(
-                f"/info and /config disagree on the parameters of {api_name or fn_index}: "
-                f"{short_repr(parameters)}"
+                f"/info has no parameters or returns of {shown}: {short_repr(described)}"
+            )
+        if len(parameters) != len(places):
+            raise EndpointMismatch(
+                f"{shown} can't be called: the app's /config says that it takes {len(places)} "
+                f"values, and its /info describes {len(parameters)}; if the app was being "
+                "restarted, open a new Client"
             )
         types = dependency.get("types")
         description = described.get("description") or dependency.get("api_description") or ""
         return EndpointInfo(
             fn_index=fn_index,
             api_name=api_name,
-            visibility=visibility,
+            visibility=_visibility(dependency),
             description=str(description),
             parameters=_parameters(parameters, places, inputs),
             returns=tuple(returns),
@@ -312,11 +398,23 @@ class AppInfo:
             canceller=self._cancellers.get(fn_index),
         )
 
+    def _guess(self, components: list[Json]) -> list[Json]:
+        """Describe inputs by their components; the schema of each is there once."""
+        guesses: list[Json] = []
+        before: set[int] = set()
+        for component in components:
+            known = self._guesses.get(id(component))
+            if known is None:
+                known = self._guesses[id(component)] = _guess(component)
+            guesses.append({**known, "type": {}} if id(component) in before else known)
+            before.add(id(component))
+        return guesses
+
     def _slots(self, dependency: Json, key: str, fn_index: int) -> list[Json]:
         ids = dependency.get(key)
         if not is_list(ids):
             raise ProtocolError(f"function {fn_index} has no list of {key}: {short_repr(ids)}")
-        return [self._components.get(_id_of(item), {}) for item in ids]
+        return [self._components.get(_id_of(item), _UNKNOWN) for item in ids]
 
 
 def _id_of(item: Any) -> Any:
@@ -324,6 +422,11 @@ def _id_of(item: Any) -> Any:
     while is_list(item) and item:
         item = item[0]
     return item if isinstance(item, (int, str)) else None
+
+
+def _name(dependency: Json) -> str | None:
+    name = dependency.get("api_name")
+    return "/" + name if isinstance(name, str) else None
 
 
 def _visibility(dependency: Json) -> str:
@@ -340,9 +443,12 @@ def _hidden(component: Json) -> bool:
 def _guess(component: Json) -> Json:
     props = component.get("props")
     label = props.get("label") if is_object(props) else None
+    schema: Any = component.get("api_info_as_input") or component.get("api_info") or {}
+    # Any number of functions may have it as their input, each with a schema of that length.
+    too_long = len(json.dumps(schema)) > _LONGEST_GUESS
     return {
         "label": label or component.get("type"),
-        "type": component.get("api_info_as_input") or component.get("api_info") or {},
+        "type": {} if too_long else schema,
         "component": component.get("type"),
     }
 

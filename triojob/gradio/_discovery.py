@@ -34,7 +34,10 @@ async def discover(http: HTTP, auth: tuple[str, str] | None) -> AppInfo:
             raise
         # Before 3.36 there was none; /config says enough to call functions by place.
         info = Json(named_endpoints={})
-    return AppInfo(config, info)
+    app = AppInfo(config, info)
+    if app.hides_public:
+        app = AppInfo(config, info, await _get_json(http, "/info", root=False))
+    return app
 
 
 async def _get_json(http: HTTP, path: str, *, root: bool) -> Json:

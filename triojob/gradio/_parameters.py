@@ -19,7 +19,7 @@ from functools import cached_property
 from types import NoneType
 from typing import Any, TypeGuard, cast, final
 
-from .._errors import short_repr, shorten
+from .._errors import short_repr
 from ._file_inputs import FileInput, Gaps
 from ._wire import Json, is_list, is_object, is_tuple
 
@@ -101,6 +101,12 @@ class Parameter:
             schema=schema,
         )
 
+    @property
+    def shown_choices(self) -> str:
+        """The first of the choices, for people."""
+        # Of so many not all are shown: whatever comes after them costs nothing.
+        return short_repr(list((self.choices or ())[:100]), 300)
+
     @cached_property
     def choices_by_text(self) -> dict[str, Any]:
         """The choices, each by the text that it is written as."""
@@ -137,8 +143,7 @@ class Parameter:
         for item in items:
             if not self._is_choice(item):
                 raise ValueError(
-                    f"{where} takes one of {shorten([*(self.choices or ())], 300)}, "
-                    f"not {short_repr(item, 80)}"
+                    f"{where} takes one of {self.shown_choices}, not {short_repr(item, 80)}"
                 )
         if self.kind in ("number", "integer") and not self._in_bounds(value):
             raise ValueError(f"{where} takes a number {self.bounds}, not {short_repr(value, 80)}")

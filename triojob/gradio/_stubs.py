@@ -53,9 +53,11 @@ class Signature:
 def signature_of(info: EndpointInfo, writer: TypeWriter) -> Signature:
     """Return the signature of an endpoint."""
     result = _result(info, writer)
-    return Signature(
-        tuple((parameter, _input(parameter, writer)) for parameter in info.parameters), result
-    )
+    return Signature(_inputs(info, writer), result)
+
+
+def _inputs(info: EndpointInfo, writer: TypeWriter) -> tuple[tuple[Parameter, str], ...]:
+    return tuple((parameter, _input(parameter, writer)) for parameter in info.parameters)
 
 
 def _result(info: EndpointInfo, writer: TypeWriter) -> str:
@@ -100,22 +102,27 @@ def write_module(
 ) -> str:
     """Return the text of a Python module with a typed method for each named endpoint.
 
+    Those that the app describes in a way that can't be are left out, and named.
+
     Raises:
-        ProtocolError: The app's description makes no sense.
         ValueError: The class can't have this name, or ``files`` is something else.
     """
     if not is_name(class_name) or class_name in BUILT_IN or class_name in _IMPORTS:
         raise ValueError(f"a class can't be called {class_name!r} here; give another class_name")
     if files not in ("path", "handle"):
         raise ValueError(f'files is "path" or "handle", not {files!r}')
-    infos = [app.find(name, None) for name in app.names(all_endpoints=all_endpoints)]
+    endpoints = app.endpoints(all_endpoints=all_endpoints)
+    infos = [found for found in endpoints.values() if isinstance(found, EndpointInfo)]
+    left_out = [name for name, found in endpoints.items() if not isinstance(found, EndpointInfo)]
     reserved = {*BUILT_IN, *_IMPORTS, class_name}
     taken = Names(reserved)
     methods = [taken.take(_method_name(info, reserved)) for info in infos]
     writer = TypeWriter(taken, "File" if files == "handle" else "str")
-    for info in infos:
-        _result(info, writer)  # first, so that inputs may be what was an output
-    signatures = [signature_of(info, writer) for info in infos]
+    results = [_result(info, writer) for info in infos]  # so that inputs may be what was an output
+    signatures = [
+        Signature(_inputs(info, writer), result)
+        for info, result in zip(infos, results, strict=True)
+    ]
     body = [
         "\n".join(_method(class_name, name, info, signature))
         for name, info, signature in zip(methods, infos, signatures, strict=True)
@@ -135,6 +142,8 @@ def write_module(
         f"    triojob stubs {link}{options}",
         "",
         "The bodies of the methods never run: `endpoint` puts the app's own in their place.",
+        *(["", "Not here, as what the app says of them can't be:"] if left_out else []),
+        *(f"    {_line(name)}" for name in left_out),
     ]
     own = ['\n    files = "handle"'] if files == "handle" else []
     head = f"class {class_name}(TypedApp):"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from .._errors import short_repr, shorten
+from .._errors import short_repr
 from ._config import AppInfo, EndpointInfo
 from ._parameters import Parameter
 from ._wire import is_object
@@ -15,12 +13,16 @@ _OAUTH = {
 }
 
 
-def describe_app(base: str, app: AppInfo, endpoints: Sequence[EndpointInfo]) -> str:
+def describe_app(base: str, app: AppInfo, *, all_endpoints: bool) -> str:
     """Return what the app offers, as text of several lines."""
     title = f"{app.title} at {base}" if app.title else base
+    endpoints = app.endpoints(all_endpoints=all_endpoints)
     lines = [f"{title} (Gradio {app.version}, {app.protocol})", f"Endpoints: {len(endpoints)}"]
-    for endpoint in endpoints:
-        lines += ["", *_describe(endpoint)]
+    for name, endpoint in endpoints.items():
+        if isinstance(endpoint, EndpointInfo):
+            lines += ["", *_describe(endpoint)]
+        else:
+            lines += ["", name, f"  ({endpoint})"]
     return "\n".join(lines)
 
 
@@ -50,7 +52,7 @@ def _parameter(parameter: Parameter) -> str:
     default = "required" if parameter.required else f"default {short_repr(parameter.default)}"
     allowed = ""
     if parameter.choices is not None:
-        allowed = f", one of {shorten(list(parameter.choices), 300)}"
+        allowed = f", one of {parameter.shown_choices}"
     elif parameter.minimum is not None or parameter.maximum is not None:
         allowed = f", {parameter.bounds}"
     return f"{parameter.name} ({parameter.component}): {parameter.python_type}, {default}{allowed}"

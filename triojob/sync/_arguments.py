@@ -19,32 +19,27 @@ _USAGE = "Please click on 'view API' in the footer of the Gradio app to see usag
 def find_function(
     app: AppInfo, api_name: str | None, fn_index: int | None
 ) -> tuple[str | None, int]:
-    """Return the name, if it has one, and the number of the function that is meant.
+    """Return the number of the function that is meant, and the name, if it is meant by that.
 
     A name goes before a number.
 
     Raises:
         EndpointNotFound: There is none, or it is not clear which.
     """
-    dependencies = _dependencies(app)
     if api_name is not None:
-        for number, dependency in dependencies.items():
-            name = dependency.get("api_name")
-            if (
-                isinstance(name, str)
-                and "/" + name == api_name
-                and _visibility(dependency) != "private"
-            ):
-                return api_name, number
+        named = app.number_of(api_name)
+        if named is not None:
+            return api_name, named
         hint = "" if api_name.startswith("/") else " Did you mean to use a leading slash?"
         raise EndpointNotFound(
             f"Cannot find a function with `api_name`: {api_name}.{hint}", available=app.names()
         )
+    dependencies = _dependencies(app)
     if fn_index is not None:
         found = dependencies.get(fn_index)
         if found is None or _visibility(found) == "private":
             raise EndpointNotFound(f"Invalid function index: {fn_index}.", available=app.names())
-        return _name(found), fn_index
+        return None, fn_index
     public = [
         number
         for number, dependency in dependencies.items()
@@ -81,10 +76,10 @@ def _visibility(dependency: Mapping[str, Any]) -> str:
     return "undocumented" if dependency.get("show_api") is False else "public"
 
 
-def parameters_of(app: AppInfo, api_name: str | None) -> Sequence[Mapping[str, Any]] | None:
-    """Return the app's words on the parameters of an endpoint; None for one without a name."""
-    named = app.info["named_endpoints"]
-    return named[api_name]["parameters"] if api_name in named else None
+def parameters_of(app: AppInfo, fn_index: int) -> Sequence[Mapping[str, Any]] | None:
+    """Return the app's words on the parameters of a function; None if it has none."""
+    described = app.description_of(fn_index)
+    return None if described is None else described["parameters"]
 
 
 def bind_arguments(

@@ -167,7 +167,7 @@ class Connection:
         found = known.get((api_name, fn_index))
         if found is None:
             function = find_function(app, api_name, fn_index)
-            found = known[api_name, fn_index] = (function, parameters_of(app, function[0]))
+            found = known[api_name, fn_index] = (function, parameters_of(app, function[1]))
         return found
 
     def submit(

@@ -12,10 +12,11 @@ from ..gradio._wire import is_list, is_object
 
 def public_info(app: AppInfo) -> dict[str, Any]:
     """Return what the app says of its public endpoints: those with a name, and the others."""
-    unnamed = app.info.get("unnamed_endpoints")
+    info = app.public_info
+    named, unnamed = info.get("named_endpoints"), info.get("unnamed_endpoints")
     return {
-        **app.info,
-        "named_endpoints": _public(app.info["named_endpoints"]),
+        **info,
+        "named_endpoints": _public(named if is_object(named) else {}),
         "unnamed_endpoints": _public(unnamed if is_object(unnamed) else {}),
     }
 
