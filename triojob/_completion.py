@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar, cast, final
 
@@ -38,14 +38,15 @@ class _Arrivals:
         record.listen("result", listener)
 
     def _arrive(self, job: Job[Any], _: object) -> None:
-        del self.waiting[job._record]
-        self.ended.append(job)
-        self.news.unpark_all()
+        # The iterator may go away at any moment: in another listener, or by the garbage collector.
+        if self.waiting.pop(job._record, None) is not None:
+            self.ended.append(job)
+            self.news.unpark_all()
 
     def forget(self) -> None:
-        for record, listener in self.waiting.items():
-            record.stop_listening("result", listener)
-        self.waiting.clear()  # each listener there holds this object
+        while self.waiting:
+            record, listener = self.waiting.popitem()  # each listener holds this object
+            record.stop_listening(listener)
 
 
 @final
@@ -58,7 +59,8 @@ class JobIterator(Generic[T]):
 
     __slots__ = ("_arrivals",)
 
-    def __init__(self, jobs: Iterable[Job[T]]) -> None:
+    @trio.lowlevel.enable_ki_protection
+    def __init__(self, jobs: Sequence[Job[T]]) -> None:
         self._arrivals = _Arrivals()
         for job in dict.fromkeys(jobs):
             self._arrivals.expect(job)
@@ -66,6 +68,7 @@ class JobIterator(Generic[T]):
     def __aiter__(self) -> JobIterator[T]:
         return self
 
+    @trio.lowlevel.enable_ki_protection
     async def __anext__(self) -> Job[T]:
         """Return the next job that has ended, however it ended.
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
 
 import trio
@@ -182,10 +183,11 @@ async def _run_all(
     async with group:
         started += _start(group, bound)
         own = [job for job, call in zip(started, bound, strict=True) if job is not call]
-        async for job in JobIterator(started):
-            if fail_fast and _error(job) is not None:
-                stopped |= _cancel(own, "another call of gather failed")
-                break
+        with _completing(started) as ended:
+            async for job in ended:
+                if fail_fast and _error(job) is not None:
+                    stopped |= _cancel(own, "another call of gather failed")
+                    break
         for job in own:
             await job.wait()
         _see(own)
@@ -215,8 +217,9 @@ async def first_completed(*calls: Startable[T]) -> Job[T]:
     first: Job[T] | None = None
     async with JobGroup() as group:
         jobs = _start(group, bound)
-        first = await JobIterator(jobs).__anext__()
-        await _end(jobs, f"{first.name} came first")
+        with _completing(jobs) as ended:
+            first = await ended.__anext__()
+            await _end(jobs, f"{first.name} came first")
         _see(job for job in jobs if job not in bound)
     assert first is not None
     return first
@@ -264,11 +267,12 @@ async def _run_race(
     winner: Job[Any] | None = None
     async with JobGroup() as group:
         started += _start(group, bound)
-        async for job in JobIterator(started):
-            if _error(job) is None:
-                winner = job
-                await _end(started, f"{job.name} won the race")
-                break
+        with _completing(started) as ended:
+            async for job in ended:
+                if _error(job) is None:
+                    winner = job
+                    await _end(started, f"{job.name} won the race")
+                    break
         _see(started)
     return started, winner
 
@@ -316,6 +320,16 @@ def _many(call: object) -> bool:
 
 def _start(group: JobGroup, bound: Iterable[Call | Job[Any]]) -> list[Job[Any]]:
     return [call if isinstance(call, Job) else group._start(call) for call in bound]
+
+
+@contextmanager
+def _completing(jobs: Sequence[Job[T]]) -> Generator[JobIterator[T], None, None]:
+    """Give the jobs as they end; whatever ends the block, nothing of it is left in them."""
+    ended = JobIterator(jobs)
+    try:
+        yield ended
+    finally:
+        ended._arrivals.forget()
 
 
 def _cancel(jobs: Iterable[Job[Any]], reason: str) -> set[Job[Any]]:

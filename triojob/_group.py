@@ -73,7 +73,7 @@ class JobGroup:
         self._fail_fast = fail_fast
         self._history = history
         self._retry = retry
-        self._following = Following(tuple(instruments))
+        self._following = Following(tuple(instruments), self._crashed)
         self._submitted = self._succeeded = self._failed = self._cancelled = 0
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
@@ -201,20 +201,7 @@ class JobGroup:
         try:
             await record.run(call, self._turns)
         finally:
-            self._count(record)
-            if not record.failed:
-                self._forget(record)
-            elif self._fail_fast:
-                self._crashed(cast("Error", record.outcome).error)
             del record  # see JobRecord.run
-
-    def _count(self, record: JobRecord) -> None:
-        if record.failed:
-            self._failed += 1
-        elif record.cancelled:
-            self._cancelled += 1
-        else:
-            self._succeeded += 1
 
     def statistics(self) -> GroupStatistics:
         """Return how many jobs there have been, and how they are."""
@@ -242,7 +229,20 @@ class JobGroup:
         self._jobs.pop(record, None)
         record.kept = False
 
-    # The two that a job's record calls: what a `Keeper` has.
+    # Those that a job's record calls: what a `Keeper` has.
+
+    def _ended(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
+        """Count a job that has ended, and keep it only if it failed."""
+        if record.failed:
+            self._failed += 1
+            if self._fail_fast:
+                self._crashed(cast("Error", record.outcome).error)
+            return
+        if record.cancelled:
+            self._cancelled += 1
+        else:
+            self._succeeded += 1
+        self._forget(record)
 
     def _retrieved(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
         """Forget a job whose end somebody has seen."""

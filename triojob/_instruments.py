@@ -49,7 +49,8 @@ class Instrument:
 
     Its methods do nothing here.  They are called in the Trio thread, between other things that
     happen there, so they must not block.  One that raises is logged, and its instrument is not
-    called any more by that group, as Trio does with its own.
+    called any more by that group, as Trio does with its own.  What is not an `Exception` is not
+    logged: the group is cancelled and raises it.
     """
 
     def job_submitted(self, job: Job[Any]) -> None:
@@ -96,10 +97,17 @@ class Instrument:
 
 
 class Following:
-    """The instruments of one group, as its jobs call them, and the log with them."""
+    """The instruments of one group, as its jobs call them, and the log with them.
 
-    def __init__(self, instruments: tuple[Instrument, ...]) -> None:
+    Args:
+        crashed: Called with what the group is to raise.
+    """
+
+    def __init__(
+        self, instruments: tuple[Instrument, ...], crashed: Callable[[BaseException], None]
+    ) -> None:
         self._instruments = list(instruments)
+        self._crashed = crashed
 
     @property
     def wanted(self) -> bool:
@@ -122,12 +130,25 @@ class Following:
 
     def _tell(self, job: Job[Any], log: JobLog | None, method: str, *args: Any) -> None:
         if log is not None:
-            log(method)
+            self._call(log, method)
         for instrument in tuple(self._instruments):
-            try:
-                getattr(instrument, method)(job, *args)
-            except Exception as exc:  # noqa: BLE001 - it is nobody's but the instrument's
-                if instrument in self._instruments:  # it may have raised in what it did here, too
-                    self._instruments.remove(instrument)
-                broken = "%r raised in %s and is not called again"
-                log_job(logging.ERROR, job.number, job.name, broken, instrument, method, error=exc)
+            self._call(self._tell_one, instrument, method, job, args)
+
+    def _call(self, fn: Callable[..., None], *args: Any) -> None:
+        """Call one of those that are told; the others are told too, whatever it raises."""
+        try:
+            fn(*args)
+        except BaseException as exc:  # noqa: BLE001 - the group raises it
+            self._crashed(exc)
+
+    def _tell_one(
+        self, instrument: Instrument, method: str, job: Job[Any], args: tuple[Any, ...]
+    ) -> None:
+        try:
+            getattr(instrument, method)(job, *args)
+        except BaseException as exc:
+            self.remove(instrument)  # it may have raised in what it did here, too
+            if not isinstance(exc, Exception):
+                raise
+            broken = "%r raised in %s and is not called again"
+            log_job(logging.ERROR, job.number, job.name, broken, instrument, method, error=exc)

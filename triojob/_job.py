@@ -9,7 +9,9 @@ from __future__ import annotations
 import inspect
 import itertools
 import sys
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import replace
 from datetime import datetime
@@ -43,11 +45,14 @@ _numbers = itertools.count(1)
 class Keeper(Protocol):
     """What a job tells its group."""
 
+    def _ended(self, record: JobRecord) -> None:
+        """Count a job whose outcome was just recorded; its callbacks have not been called."""
+
     def _retrieved(self, record: JobRecord) -> None:
         """Hear that somebody has seen how the job ended."""
 
     def _crashed(self, error: BaseException) -> None:
-        """Hear what a listener raised."""
+        """Raise at the end of the group what a callback raised, and cancel the group."""
 
 
 class JobRecord:
@@ -66,8 +71,8 @@ class JobRecord:
         "_listeners",
         "_news",
         "_output_state",
+        "_taking",
         "_traceback",
-        "_untaken",
         "cancel_reason",
         "cancel_source",
         "cancelled",
@@ -113,15 +118,17 @@ class JobRecord:
         self._traceback: TracebackType | None = None
         self.last_word: Finished | None = None
         """How a call ended that was cancelled before it could return that."""
-        self._untaken = 0
+        self._taking = False
         self.follow: Callable[..., None] | None = None
-        """Tells the instruments of the group: called with the name of a method and arguments."""
+        """Tells the instruments of the group: called with the name of a method and arguments.
+
+        It raises nothing where there is a keeper, as no other callback does."""
         # Those that few jobs need are made when somebody does: there are so many jobs.
         self._ended: trio.Event | None = None
         self._news: trio.lowlevel.ParkingLot | None = None
         self.watchers: list[Callable[[], None]] = []
         """Called after each batch of news, in the Trio thread; for readers in other threads."""
-        self._listeners: dict[Kind, list[Listener]] | None = None
+        self._listeners: dict[Kind, deque[Listener]] | None = None
         self._output_state: Any = None
         """The state after the last output, kept once somebody listens to outputs."""
 
@@ -137,9 +144,9 @@ class JobRecord:
         result: Outcome[Any] | None = None
         try:
             with self.scope:
-                if turns is not None:
-                    await turns.turn_of(self.number)
                 try:
+                    if turns is not None:
+                        await turns.turn_of(self.number)
                     # A job that was cancelled before it started never starts.
                     await trio.lowlevel.checkpoint_if_cancelled()
                     if self.follow is not None:
@@ -148,6 +155,7 @@ class JobRecord:
                 finally:
                     if turns is not None:
                         turns.end(self.number)
+                    call.discard()
         except Exception as exc:  # noqa: BLE001 - it becomes the outcome
             # Without this frame, which holds the job: else exception and job make a cycle.
             result = Error(exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next))
@@ -156,8 +164,6 @@ class JobRecord:
             if passing is None:
                 raise
             raise BaseExceptionGroup(f"{self.name}, as it was cancelled", [exc, passing]) from None
-        finally:
-            call.discard()
         passing = self._finish(result)
         try:
             if passing is not None:
@@ -190,23 +196,25 @@ class JobRecord:
 
     @trio.lowlevel.enable_ki_protection
     def take(self, context: Context) -> None:
-        """Record one message of the channel; for calls that run in the job's own task.
+        """Record what the channel holds; for calls that run in the job's own task.
 
         A listener may report while it is told of something; that comes after what it is told of.
 
         Args:
             context: What listeners are called in.
         """
-        self._untaken += 1
-        if self._untaken == 1:  # no context can be entered twice
-            context.run(self._take_all)
+        if not self._taking:  # no context can be entered twice
+            self._taking = True
+            try:
+                context.run(self._take_all)
+            finally:
+                self._taking = False
 
     @trio.lowlevel.enable_ki_protection
     def _take_all(self) -> None:
-        while self._untaken:
-            self.note(self.reporter.receiver.receive_nowait())
+        while self.reporter.unread:
             self.reporter.unread -= 1
-            self._untaken -= 1
+            self.note(self.reporter.receiver.receive_nowait())
         self._tell()
 
     def note(self, message: Message) -> None:
@@ -276,11 +284,18 @@ class JobRecord:
             error = JobCancelled(f"{self.name} was cancelled", reason=self.cancel_reason)
             error.__cause__ = cause
             result = Error(error)
+        self._record_end(result)
+        return passing
+
+    def _record_end(self, result: Outcome[Any]) -> None:
+        """Record the outcome, then tell of it: whoever is told finds all of it recorded."""
         if isinstance(result, Error):
             self._traceback = result.error.__traceback__
         self.outcome = result
         if self._ended is not None:
             self._ended.set()
+        if self._keeper is not None:
+            self._keeper._ended(self)
         self._set_status(
             StatusUpdate(
                 Status.CANCELLED if self.cancelled else Status.FINISHED,
@@ -290,12 +305,14 @@ class JobRecord:
             )
         )
         self._tell()
-        self._notify("result", None)
+        listeners = {} if self._listeners is None else self._listeners
+        # One after the other: what one of them does may end the listening of another.
+        while listeners and listeners["result"]:
+            self._call(listeners["result"].popleft(), None)
         self._listeners = None
         if self.follow is not None:
             self.follow("job_ended")
             self.follow = None
-        return passing
 
     def _drain(self) -> Finished | None:
         """Record what the channel still holds and close it; return the end, if it holds that."""
@@ -304,7 +321,10 @@ class JobRecord:
             if isinstance(message, Finished):
                 end = end or message
             else:
-                self.note(message)
+                try:
+                    self.note(message)
+                except Exception as exc:  # noqa: BLE001 - of an output that can't be built
+                    end = end or Finished(Error(exc))
         return end
 
     def _tell(self) -> None:
@@ -312,20 +332,29 @@ class JobRecord:
         if self._news is not None:
             self._news.unpark_all()
         for watcher in tuple(self.watchers):
-            watcher()
+            self._call(watcher)
 
     def _notify(self, kind: Kind, value: object) -> None:
         if self._listeners is None:
             return
         listeners = self._listeners[kind]
         for listener in tuple(listeners):
-            try:
-                listener(value)
-            except Exception as exc:  # noqa: BLE001 - it goes to the group
-                # Not the job's failure, and not the reader's: whoever runs the group hears of it.
-                assert self._keeper is not None
-                self._keeper._crashed(exc)
+            if not self._call(listener, value):
                 listeners.remove(listener)  # once is enough
+
+    def _call(self, callback: Callable[..., object], *args: object) -> bool:
+        """Call what somebody else gave to the job; return whether it raised nothing.
+
+        What it raises, of whatever kind, is neither the job's failure nor the reader's.  It goes
+        to the group, so that whatever is recorded and told here is so to its end.
+        """
+        try:
+            callback(*args)
+        except BaseException as exc:  # noqa: BLE001 - the group raises it
+            assert self._keeper is not None
+            self._keeper._crashed(exc)
+            return False
+        return True
 
     # The reading side: whoever holds the job.
 
@@ -393,20 +422,24 @@ class JobRecord:
         """Return the exception of a failed outcome, as it came from the job."""
         return cast("Error", result).error.with_traceback(self._traceback)
 
+    @trio.lowlevel.enable_ki_protection
     def listen(self, kind: Kind, listener: Listener) -> None:
         """Have ``listener`` called from now on, to the job's end."""
+        if self.outcome is not None:
+            return
         if self._listeners is None:
-            self._listeners = {"status": [], "output": [], "result": []}
+            self._listeners = {"status": deque(), "output": deque(), "result": deque()}
         listeners = self._listeners[kind]
         if kind == "output" and not listeners:
             outputs = self.timeline.outputs
             self._output_state = outputs.state_before(outputs.end)
         listeners.append(listener)
 
-    def stop_listening(self, kind: Kind, listener: Listener) -> None:
-        """Forget a listener of a job that has not ended."""
-        assert self._listeners is not None
-        self._listeners[kind].remove(listener)
+    def stop_listening(self, listener: Listener) -> None:
+        """Forget a listener to the result, if the job still has it."""
+        if self._listeners is not None:
+            with suppress(ValueError):
+                self._listeners["result"].remove(listener)
 
 
 @final
@@ -430,6 +463,7 @@ class OutputIterator(Generic[T]):
     def __aiter__(self) -> OutputIterator[T]:
         return self
 
+    @trio.lowlevel.enable_ki_protection
     async def __anext__(self) -> T:
         """Return the next output.
 
@@ -480,6 +514,7 @@ class UpdateIterator:
     def __aiter__(self) -> UpdateIterator:
         return self
 
+    @trio.lowlevel.enable_ki_protection
     async def __anext__(self) -> Update:
         """Return the next message.
 
@@ -649,6 +684,7 @@ class Job(Generic[T_co]):
         """
         return UpdateIterator(self._record)
 
+    @trio.lowlevel.enable_ki_protection
     def cancel(self, reason: str | None = None) -> None:
         """Cancel the job: its cancel scope here, and its run on the server.
 
@@ -667,7 +703,9 @@ class Job(Generic[T_co]):
         """Call ``listener(status)`` for each status from now on, the final one included.
 
         Listeners are plain functions, called in the job's own task or where it reports.
-        If one raises, the job's group is cancelled and raises it.
+        If one raises, even what is not an `Exception`, it is not called again, and the job's group
+        is cancelled and raises that.  The job goes on to its end as any cancelled one does; it
+        is recorded, and all other listeners are called.
         """
         self._record.listen("status", _plain(listener))
 

@@ -67,6 +67,7 @@ class Reporter:
             self.unread -= 1
         return rest
 
+    @trio.lowlevel.enable_ki_protection
     def _put(self, message: Message) -> bool:
         if self._closed:
             return False
@@ -79,6 +80,7 @@ class Reporter:
             self.on_put()
         return True
 
+    @trio.lowlevel.enable_ki_protection
     def status(self, update: StatusUpdate) -> bool:
         """Send a status; return whether anybody listens."""
         self._code = update.code
@@ -92,6 +94,7 @@ class Reporter:
         """Send word of a render; return whether anybody listens."""
         return self._put(message)
 
+    @trio.lowlevel.enable_ki_protection
     def output(self, output: Output) -> bool:
         """Send one output of several; return whether anybody listens."""
         self.yielded = True

@@ -150,6 +150,7 @@ class ResultIterator(Generic[T]):
     def __aiter__(self) -> ResultIterator[T]:
         return self
 
+    @trio.lowlevel.enable_ki_protection
     async def __anext__(self) -> T:
         """Return the next result, or the next pair of an item and its job, which has ended.
 

@@ -29,6 +29,7 @@ class Turns:
         """How many wait for their turn."""
         return len(self._waiting)
 
+    @trio.lowlevel.enable_ki_protection
     async def take(self, number: int) -> None:
         """Line up and wait for the turn, after those with lower numbers that come just now.
 
@@ -45,6 +46,7 @@ class Turns:
             raise
         await self.turn_of(number)
 
+    @trio.lowlevel.enable_ki_protection
     def line_up(self, number: int) -> None:
         """Take a place in the line."""
         if self._free == math.inf:
@@ -52,6 +54,7 @@ class Turns:
         self._waiting[number] = trio.Event()
         heapq.heappush(self._line, number)
 
+    @trio.lowlevel.enable_ki_protection
     async def turn_of(self, number: int) -> None:
         """Wait for the turn of ``number``, which has lined up.
 
@@ -68,6 +71,7 @@ class Turns:
             # Let the one whose turn it was be seen to have ended first.
             await trio.lowlevel.cancel_shielded_checkpoint()
 
+    @trio.lowlevel.enable_ki_protection
     def end(self, number: int) -> None:
         """Leave the line, or end the turn: then it's the next one's."""
         if self._waiting.pop(number, None) is None and number in self._having:

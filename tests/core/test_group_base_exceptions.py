@@ -204,11 +204,10 @@ async def test_from_a_listener_it_is_why_the_job_is_gone(kind: type[BaseExceptio
     def listener(_: object) -> None:
         raise kind
 
-    with trio.CancelScope(), pytest.RaisesGroup(kind, flatten_subgroups=True):
+    with pytest.RaisesGroup(kind):
         async with JobGroup() as group:
             job = group.submit(trio.sleep_forever)
             job.on_status(listener)
     error = job.exception()
     assert isinstance(error, JobCancelled)
-    assert isinstance(error.__cause__, kind)
-    assert error.reason is None
+    assert error.reason == f"{kind.__name__} in a job group"
