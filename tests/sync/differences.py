@@ -37,8 +37,8 @@ DIFFERENCES = (
         "cancelled",
         "A cancelled job is a cancelled future, at once",
         "cancelled() is True, and result() and exception() raise CancelledError without waiting "
-        "for the server; there the job goes on until the server answers, and ends in a KeyError "
-        "or a CancelledError, whichever comes first.",
+        "for the server; there the job goes on until the server answers, and ends in a KeyError, "
+        "a CancelledError or a ValueError, whichever comes first.",
     ),
     Difference(
         "cancel-too-late",
@@ -59,7 +59,8 @@ DIFFERENCES = (
     Difference(
         "connection-lost",
         "A lost connection is ConnectionLost, not CancelledError",
-        "Nobody cancelled anything, and a CancelledError is an easily swallowed one.",
+        "Nobody cancelled anything, and a CancelledError is an easily swallowed one.  An event "
+        "stream that the server refuses is UnexpectedResponse.",
     ),
     Difference(
         "server-stopped",
@@ -162,6 +163,16 @@ DIFFERENCES = (
         "none there.",
     ),
     Difference(
+        "resumed",
+        "A download that breaks is resumed, up to three times",
+        "There the call fails.",
+    ),
+    Difference(
+        "failed-downloads",
+        "A file that can't be fetched ends its job",
+        "There an output before the last is a list with the exception in its place.",
+    ),
+    Difference(
         "streamed-media",
         "Sound and video that is still streaming is what the app says of it, a dictionary",
         "There it is a copy of the playlist, whose parts are not beside it; the dictionary has "
@@ -238,8 +249,13 @@ DIFFERENCES = (
     Difference(
         "httpx",
         "Exceptions of httpx are subclasses of them, in triojob.sync.exceptions",
-        "What caught httpx.ConnectError or httpx.HTTPStatusError still does; ConnectionError and "
+        "What caught httpx.ReadTimeout or httpx.HTTPStatusError still does; ConnectionError and "
         "TriojobError do too.  There is no request in them: its URL may hold the session's hash.",
+    ),
+    Difference(
+        "protocol-error",
+        "What no Gradio server sends is a ProtocolError, which is a ValueError",
+        "There it is a KeyError or a TypeError.",
     ),
     Difference(
         "more-words",

@@ -1,4 +1,4 @@
-"""Requests of a call that the server refuses: what both raise for each status."""
+"""Requests that the server refuses, and connections that break: what both raise for each."""
 
 from __future__ import annotations
 
@@ -16,16 +16,22 @@ from gradio_client.utils import QueueError
 import triojob
 import triojob.sync
 from tests.files.support import file_data, say_ok, serve_files
-from tests.servers.faults import Answer
-from tests.servers.scripted import ScriptedServer
+from tests.servers.faults import Answer, Cut, Fault, Lose, Silence
+from tests.servers.scripted import Event, ScriptedServer
+from tests.sync.differences import shows
 from tests.sync.support import (
     COUNTERPARTS,
     SECONDS,
     AnyClient,
+    ended,
     failure_of,
     sides,
     their_client,
 )
+from tests.sync.test_differential_messages import both
+from triojob.gradio import _downloads
+from triojob.gradio._network_errors import MappedErrors
+from triojob.gradio._wires import TimedOut
 from triojob.testing.components import file
 
 STORED = "/srv/tmp/abc/data.bin"
@@ -49,16 +55,16 @@ VALIDATION = [{"__type__": "validate", "is_valid": False, "message": "m", "param
 
 
 async def refused(
-    server: ScriptedServer, way: str, answer: Answer, folder: Path
+    server: ScriptedServer, way: str, answer: Fault, folder: Path, **options: Any
 ) -> list[BaseException]:
-    """Return what a call raises when a request of it is answered so: theirs, and ours."""
+    """Return what a call raises when that happens to a request of it: theirs, and ours."""
     method, path, call = WAYS[way]
     server.files[STORED] = b"content"
     serve_files(server, file_data(STORED))
     server.app.add("take", say_ok, inputs=[file("file")])
 
     def run() -> list[BaseException]:
-        options = {"download_files": folder, "verbose": False}
+        options.update(download_files=folder, verbose=False)
         with their_client(server.url, **options) as theirs:
             ours = triojob.sync.Client(server.url, **options)
             try:
@@ -112,6 +118,111 @@ async def test_copies_of_refusals(
     assert vars(again).keys() == vars(error).keys()
 
 
+NETWORK = (
+    httpx.ReadError,
+    httpx.WriteError,
+    httpx.RemoteProtocolError,
+    httpx.ReadTimeout,
+    httpx.WriteTimeout,
+    httpx.ConnectTimeout,
+    httpx.ConnectError,
+    httpx.NetworkError,
+    httpx.TimeoutException,
+)
+
+
+def assert_same_of_network(ours: BaseException, theirs: BaseException) -> None:
+    """Show that programs which catch exceptions of httpx can't tell the two from each other."""
+    kinds = [[kind for kind in NETWORK if isinstance(error, kind)] for error in (ours, theirs)]
+    assert kinds[0] == kinds[1]
+    assert kinds[0]
+    assert type(pickle.loads(pickle.dumps(ours))) is type(ours)
+
+
+@pytest.mark.parametrize(
+    "way, fault",
+    [
+        (way, fault)
+        for way in WAYS
+        for fault in (Lose(), Lose(reset=True), Silence(), Cut(3), Cut(3, reset=True))
+        # Ours resumes what was cut.
+        if not (way == "download" and isinstance(fault, Cut))
+    ],
+)
+async def test_connections_that_break(
+    scripted: ScriptedServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    fault: Fault,
+) -> None:
+    monkeypatch.setattr(_downloads, "PAUSE", 0)
+    # No answer within half a second is one that never comes.
+    theirs, ours = await refused(
+        scripted, way, fault, tmp_path, httpx_kwargs={"timeout": httpx.Timeout(60, read=0.5)}
+    )
+    assert_same_of_network(ours, theirs)
+    assert isinstance(ours, (triojob.sync.ConnectionLost, triojob.sync.ConnectionTimeout))
+
+
+@shows("resumed")
+async def test_download_that_breaks_once(scripted: ScriptedServer, tmp_path: Path) -> None:
+    method, path, call = WAYS["download"]
+    scripted.files[STORED] = b"content"
+    serve_files(scripted, file_data(STORED))
+
+    def run() -> None:
+        options = {"download_files": tmp_path}
+        with their_client(scripted.url, **options) as theirs:
+            scripted.fault(method, path, Cut(3), times=1)
+            assert isinstance(failure_of(call, theirs), httpx.RemoteProtocolError)
+        with triojob.sync.Client(scripted.url, **options) as ours:
+            scripted.fault(method, path, Cut(3), times=1)
+            assert Path(call(ours)).read_bytes() == b"content"
+
+    await trio.to_thread.run_sync(run)
+
+
+@pytest.mark.parametrize("through_httpx", [False, True])
+@pytest.mark.parametrize("fault", [Lose(), Lose(reset=True), Silence()])
+async def test_connections_that_break_while_a_client_opens(
+    scripted: ScriptedServer, fault: Fault, through_httpx: bool
+) -> None:
+    scripted.fault("GET", "/config", fault)
+    options: dict[str, Any] = {"timeout": httpx.Timeout(60, read=0.5)}
+    if through_httpx:
+        options["trust_env"] = False
+
+    def opening(make: Callable[..., Any]) -> BaseException:
+        return failure_of(
+            lambda _: make(scripted.url, httpx_kwargs=dict(options)).__enter__(), None
+        )
+
+    theirs = await trio.to_thread.run_sync(opening, their_client)
+    ours = await trio.to_thread.run_sync(opening, triojob.sync.Client)
+    assert_same_of_network(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "cause, kind",
+    [
+        (httpx.ConnectTimeout(""), httpx.ConnectTimeout),
+        (httpx.ProxyError(""), httpx.ProxyError),
+        (TimedOut("connect"), httpx.ConnectTimeout),
+        (TimedOut("write"), httpx.WriteTimeout),
+    ],
+)
+def test_causes_that_are_hard_to_make(cause: Exception, kind: type[Exception]) -> None:
+    ours = triojob.sync.exceptions.translate(failure_of(lambda _: raise_as_ours(cause), None))
+    assert isinstance(ours, kind)
+    assert isinstance(ours, triojob.ConnectionLost)
+
+
+def raise_as_ours(cause: Exception) -> None:
+    with MappedErrors("http://a/", triojob.Timeouts(), "GET x", "no answer"):
+        raise cause
+
+
 async def test_validator_that_raises(scripted: ScriptedServer, tmp_path: Path) -> None:
     words = "the validator's words " * 20
     theirs, ours = await refused(scripted, "join", Answer(400, {"detail": words}), tmp_path)
@@ -144,3 +255,43 @@ async def test_words_of_other_refusals_of_input(
         # Theirs counts none, or stumbles over it.
         assert isinstance(ours, ValueError)
         assert "0 parameter" not in str(ours)
+
+
+@shows("failed-downloads")
+async def test_output_whose_file_is_refused(scripted: ScriptedServer, tmp_path: Path) -> None:
+    scripted.files[STORED] = b"content"
+
+    @scripted.app.endpoint(inputs=[], generator=True)
+    async def give(event: Event) -> None:
+        await event.generating([file_data("/srv/none.bin")])
+        await event.generating([file_data(STORED)])
+
+    def call(client: AnyClient) -> list[Any]:
+        job = ended(client.submit(api_name="/give"))
+        return [*job.outputs(), job.exception()]
+
+    theirs, ours = await both(scripted, call, download_files=tmp_path)
+    assert isinstance(theirs[0][0], httpx.HTTPStatusError)
+    assert Path(theirs[1]).read_bytes() == b"content"
+    assert theirs[-1] is None
+    assert len(ours) == 1
+    assert isinstance(ours[-1], httpx.HTTPStatusError)
+
+
+@shows("protocol-error")
+@pytest.mark.parametrize("path, answer", [("/info", {}), ("/queue/join", {}), ("/queue/join", [])])
+async def test_answers_that_make_no_sense(
+    scripted: ScriptedServer, path: str, answer: object
+) -> None:
+    scripted.fault("POST" if path == "/queue/join" else "GET", path, Answer(200, answer))
+
+    def call(make: Callable[..., Any]) -> Any:
+        with make(scripted.url) as client:
+            return client.predict(api_name="/give")
+
+    serve_files(scripted, "text")
+    theirs = await trio.to_thread.run_sync(failure_of, call, their_client)
+    ours = await trio.to_thread.run_sync(failure_of, call, triojob.sync.Client)
+    assert isinstance(theirs, (KeyError, TypeError))
+    assert isinstance(ours, triojob.ProtocolError)
+    assert isinstance(ours, ValueError)

@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import httpx
+import trio
 
 from .. import _errors
+from ..gradio._wires import Broken, NotConnected, Phase, TimedOut
 
 
 class AppError(_errors.AppError, ValueError):
@@ -65,15 +67,24 @@ class _OfHTTPX:
 
 
 class ConnectionLost(_errors.ConnectionLost, _OfHTTPX, httpx.TransportError):
-    """The connection broke; whether the server finished the work is not known."""
+    """The connection broke; whether the server finished the work is not known.
+
+    It is an `httpx.ReadError`, an `httpx.RemoteProtocolError` or another one as well, by the cause.
+    """
 
 
-class ConnectionFailed(_errors.ConnectionFailed, _OfHTTPX, httpx.ConnectError):
-    """No connection could be made; the server never saw the request."""
+class ConnectionFailed(_errors.ConnectionFailed, _OfHTTPX, httpx.TransportError):
+    """No connection could be made; the server never saw the request.
+
+    It is an `httpx.ConnectError` as well, or an `httpx.ConnectTimeout`.
+    """
 
 
 class ConnectionTimeout(_errors.ConnectionTimeout, _OfHTTPX, httpx.TimeoutException):
-    """The network took longer than it may."""
+    """The network took longer than it may.
+
+    It is an `httpx.ReadTimeout` as well, or an `httpx.WriteTimeout`.
+    """
 
 
 class ServerStopped(_errors.ServerStopped, ValueError):
@@ -110,13 +121,33 @@ def _again(kind: _Kind, other: _Kind, args: tuple[Any, ...], state: dict[str, An
     return error
 
 
-def _refused(kind: _Kind, refusal: _errors.Refusal | None) -> _Kind:
-    """Return the subclass of ``kind`` that is also what gradio_client raises for a response."""
-    if refusal is None or (refusal.of_call and refusal.status == 422):  # a validator's
-        return kind
-    busy = refusal.of_call and refusal.status == 503
-    other = QueueError if busy else _Refused
-    return kind if issubclass(kind, other) else _both(kind, other)
+_PHASES: dict[Phase, _Kind] = {
+    "connect": httpx.ConnectTimeout,
+    "write": httpx.WriteTimeout,
+    "read": httpx.ReadTimeout,
+}
+
+
+def _in_gradio_client(error: _errors.TriojobError, *, opening: bool) -> _Kind | None:
+    """Return what gradio_client raises for what caused an error, if it has no name of its own."""
+    refusal = error._refusal
+    if refusal is not None:
+        if opening or (refusal.of_call and refusal.status == 422):  # a validator's
+            return None
+        return QueueError if refusal.of_call and refusal.status == 503 else _Refused
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, httpx.TransportError):
+            return type(cause)
+        if isinstance(cause, TimedOut):
+            return _PHASES[cause.phase]
+        if isinstance(cause, NotConnected):
+            return httpx.ConnectError
+        if isinstance(cause, Broken):
+            broke = isinstance(cause.__cause__, trio.BrokenResourceError)
+            return httpx.ReadError if broke else httpx.RemoteProtocolError
+        cause = cause.__cause__
+    return None
 
 
 _HIDDEN = (
@@ -151,7 +182,7 @@ def translate(error: Exception, *, opening: bool = False) -> Exception:
     The words are gradio_client's where it has some of its own.
 
     Args:
-        opening: Whether a client was being opened, where no exception of httpx tells of a response.
+        opening: Whether a client was being opened, where gradio_client has names for all responses.
     """
     if not isinstance(error, _errors.TriojobError):
         return error
@@ -160,7 +191,8 @@ def translate(error: Exception, *, opening: bool = False) -> Exception:
         new = _app_error(error)
     else:
         ours = next((ours for theirs, ours in _KINDS if isinstance(error, theirs)), type(error))
-        kind = ours if opening else _refused(ours, error._refusal)
+        other = _in_gradio_client(error, opening=opening)
+        kind = ours if other is None or issubclass(ours, other) else _both(ours, other)
         if kind is type(error):
             return error
         words = _WORDS.get(ours) or _words(error)
