@@ -316,6 +316,21 @@ DIFFERENCES = (
         "There it is an exception of huggingface_hub, which opening a Space doesn't need here.",
     ),
     Difference(
+        "sleeping-spaces",
+        "A Space that sleeps or is starting is waited for",
+        "There only one that is building is, and all others can't be opened until they run.",
+    ),
+    Difference(
+        "space-pages",
+        "The URL of a Space's page on the hub means the Space",
+        "There it is taken for the URL of an app, and is none.",
+    ),
+    Difference(
+        "late-variables",
+        "HF_HOME, HF_TOKEN_PATH and HF_ENDPOINT are read when a client is made",
+        "There they are read when huggingface_hub is imported.",
+    ),
+    Difference(
         "offline",
         "HF_HUB_OFFLINE keeps no Space from being opened",
         "It is for the hub's files, and opening a Space is asking for it; there that fails.",

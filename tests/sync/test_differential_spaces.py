@@ -10,6 +10,7 @@ import time
 import types
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import gradio_client
@@ -258,6 +259,46 @@ async def test_space_that_is_still_building(
     for printed in (theirs, ours):
         assert "Please wait..." in printed.splitlines()[0]
         assert printed.splitlines()[-1].startswith("Loaded as API: http")
+
+
+@shows("sleeping-spaces")
+async def test_space_that_sleeps(origins: Origins) -> None:
+    def call(module: Module) -> Any:
+        origins.space.stages = ["SLEEPING", "RUNNING"]
+        try:
+            with opened(module, SPACE) as client:
+                return client.predict("x", api_name="/greet")
+        except ValueError:
+            return "could not be opened"
+
+    assert await both(origins, call) == ["could not be opened", "Hello x!"]
+
+
+@shows("space-pages")
+async def test_url_of_the_page_of_a_space(origins: Origins) -> None:
+    def call(module: Module) -> Any:
+        try:
+            with opened(module, f"{origins.hub.url}/spaces/{SPACE}") as client:
+                return client.predict("x", api_name="/greet")
+        except ValueError:
+            return "no app"
+
+    assert await both(origins, call) == ["no app", "Hello x!"]
+
+
+@shows("late-variables")
+async def test_variables_that_are_set_after_the_import(
+    origins: Origins, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+
+    def call(module: Module) -> Any:
+        with opened(module, SPACE):
+            pass
+        return {found.get("x-hf-authorization") for found in bearers(origins.host.requests)}
+
+    assert await both(origins, call) == [{None}, {f"Bearer {TOKEN}"}]
 
 
 @shows("space-errors")
