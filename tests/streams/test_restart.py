@@ -20,6 +20,7 @@ from triojob import (
     ServerRestarted,
     TriojobError,
 )
+from triojob.testing.components import textbox
 
 Clock = trio.testing.MockClock
 
@@ -182,6 +183,26 @@ async def test_endpoints_that_are_held_follow_the_app(
         with pytest.raises(EndpointNotFound, match="/shout"):
             await shouting("loud", "x", "y")
         assert await echo("hi") == "hi"
+
+
+async def test_other_defaults_are_no_change(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    """An app may compute them when it starts."""
+
+    def add_echo(default: str) -> None:
+        memory_app.app.endpoints.clear()
+        memory_app.app.add("echo", inputs=[textbox("text", value=default)], optional=["text"])
+
+    add_echo("old")
+    async with opened(memory_app) as client:
+        assert await client.predict(api_name="/echo") == "old"
+        await break_a_call(client, memory_app)
+        add_echo("new")
+        memory_app.restart()
+        # It was bound to the app as it was.
+        assert await client.predict(api_name="/echo") == "old"
+        assert await client.predict(api_name="/echo") == "new"
 
 
 @pytest.mark.parametrize("app_id", [None, 1, "text"])

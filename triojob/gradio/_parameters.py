@@ -55,8 +55,11 @@ class Parameter:
     python_type: str
     """The app's own words on its type."""
     required: bool
-    default: Any
-    """What the app says is sent if nothing is given; None for a required one."""
+    default: Any = field(compare=False)
+    """What the app says is sent if nothing is given; None for a required one.
+
+    It is no part of what the parameter is: an app may make it up at each start.
+    """
     kind: str | None
     """Its JSON schema type, if that is simple."""
     choices: tuple[Any, ...] | None
