@@ -29,7 +29,8 @@
 
 Each also derives from the built-in that a caller would catch.
 Messages say what happened, to which endpoint and what to do.
-They never hold a token, a password or a cookie.
+They never hold a token, a password, a cookie or a session: `TriojobError` takes out what a server
+has shown of them.
 All of them can be pickled, so they cross process borders whole.
 """
 
@@ -41,9 +42,11 @@ import reprlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import NoReturn, cast
 
 import trio
+
+from ._secrets import holds_secret, scrub, scrub_start
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -55,7 +58,7 @@ class Refusal:
 
     status: int
     text: str
-    """The beginning of the body."""
+    """The beginning of the body, without secrets."""
     of_call: bool
     """Whether the request was the one that makes a call."""
 
@@ -66,12 +69,16 @@ class TriojobError(Exception):
     _refusal: Refusal | None = None
     """The response that caused it, if one did."""
 
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(scrub(arg, ours=True) if isinstance(arg, str) else arg for arg in args))
+
 
 class AppError(TriojobError, RuntimeError):
     """The app's function raised.
 
     Attributes:
-        message: What the app said (`str`), or None if it hides its errors.
+        message: What the app said (`str`), or None if it hides its errors; cut after 100,000
+            characters, and with a mask for each secret of yours that it holds.
         title: The title of the error as the app's page shows it, or None.
         duration: For how many seconds the app's page shows it, or None.
         visible: Whether the app's page shows it at all.
@@ -89,8 +96,8 @@ class AppError(TriojobError, RuntimeError):
         visible: bool = True,
         endpoint: str = "",
     ) -> None:
-        self.message = message
-        self.title = title
+        self.message = message = None if message is None else scrub(message)
+        self.title = None if title is None else scrub(title)
         self.duration = duration
         self.visible = visible
         self.endpoint = endpoint
@@ -165,8 +172,8 @@ class EndpointNotFound(TriojobError, LookupError):
     def __init__(
         self, message: str, *, available: tuple[str, ...] = (), nearest: str | None = None
     ) -> None:
-        self.available = available
-        self.nearest = nearest
+        self.available = tuple(scrub(name, ours=True) for name in available)
+        self.nearest = None if nearest is None else scrub(nearest, ours=True)
         super().__init__(message)
 
 
@@ -188,7 +195,9 @@ class ValidationError(TriojobError, ValueError):
     def __init__(
         self, message: str, *, errors: Mapping[str, str] | None = None, endpoint: str = ""
     ) -> None:
-        self.errors: dict[str, str] = dict(errors or {})
+        self.errors: dict[str, str] = {
+            scrub(name): scrub(words) for name, words in (errors or {}).items()
+        }
         self.endpoint = endpoint
         super().__init__(message)
 
@@ -284,6 +293,21 @@ class ServerStopped(ConnectionLost):
     """The server says that its queue has stopped."""
 
 
+def raise_from(error: TriojobError, cause: BaseException | None) -> NoReturn:
+    """Raise an error in the place of a library's, which is chained to it unless it holds a secret.
+
+    Args:
+        cause: None for one that is never to be shown.
+    """
+    if cause is not None and holds_secret(cause):
+        cause = None
+    try:
+        raise error from cause
+    finally:
+        error.__context__ = cause
+        del error, cause  # a cycle by way of the traceback
+
+
 def parts(error: BaseException) -> tuple[BaseException, ...]:
     """Return the exceptions of an exception group; none for any other exception."""
     if isinstance(error, BaseExceptionGroup):
@@ -298,14 +322,11 @@ def leaves(error: BaseException) -> list[BaseException]:
 
 
 def shorten(text: object, limit: int = 200) -> str:
-    """Return what is shown of a foreign text or bytes in an error: at most ``limit`` characters."""
-    if isinstance(text, (bytes, bytearray)):
-        # Four bytes a character at most: never decode a whole hostile message to show its head.
-        head = text[: 4 * limit].decode("utf-8", "replace")
-        cut = len(text) > 4 * limit or len(head) > limit
-        return f"{head[:limit]}… ({len(text)} bytes)" if cut else head
-    shown = str(text)
-    return f"{shown[:limit]}… ({len(shown)} characters)" if len(shown) > limit else shown
+    """Return what an error shows of a foreign text or bytes.
+
+    That is at most ``limit`` characters, and no secret.
+    """
+    return scrub_start(text if isinstance(text, (bytes, bytearray)) else str(text), limit)
 
 
 class _Short(reprlib.Repr):
@@ -316,6 +337,16 @@ class _Short(reprlib.Repr):
         self.maxlevel = 8
         self.maxdict = self.maxlist = self.maxtuple = self.maxset = 50
         self.maxstring = self.maxlong = self.maxother = 400
+
+    def repr_str(self, x: str, level: int) -> str:
+        # Its own way shows the beginning and the end, and may cut a secret in two.
+        return repr(scrub_start(x, self.maxstring))
+
+    def repr_instance(self, x: object, level: int) -> str:
+        try:
+            return scrub_start(repr(x), self.maxother)
+        except Exception:  # noqa: BLE001 - as its own way does
+            return super().repr_instance(x, level)
 
     def repr_int(self, x: int, level: int) -> str:
         # Python refuses to write down what has thousands of digits.

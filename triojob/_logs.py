@@ -1,23 +1,104 @@
 """What the logger ``triojob`` says of jobs: each line has the job's number, in its text and apart.
 
-No line holds arguments, outputs or the words of an exception: they may be nobody else's business.
+No line holds arguments, outputs or what an app raised: they may be nobody else's business.
+Nor does one hold a secret, or a control character of a server's: `CleanLines` sees to that.
 """
 
 from __future__ import annotations
 
 import logging
+import re
+import traceback
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import trio
 from outcome import Error
 
-from ._errors import JobCancelled
+from ._errors import JobCancelled, parts
+from ._printable import printable, printable_line
+from ._secrets import scrub
 
 if TYPE_CHECKING:
     from ._job import JobRecord
 
 logger = logging.getLogger("triojob")
+
+
+class CleanLines(logging.Filter):
+    """Takes the secrets out of a logger's lines, and makes control characters in them visible.
+
+    Server text comes into a line by its arguments, or by the words of an exception.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Clean a line before any handler has it."""
+        if not record.args:
+            # Of httpcore, say, which puts its lines together by itself.
+            record.msg = _clean(str(record.msg))
+        elif isinstance(record.args, tuple):
+            record.args = tuple(map(_clean_argument, record.args))
+        else:
+            record.args = {name: _clean_argument(arg) for name, arg in record.args.items()}
+        if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
+            # Where a formatter finds that, it makes none of its own.
+            record.exc_text = _clean_traceback(record.exc_info[1])
+        return True
+
+
+class _CleanArgument:
+    """An argument of a log line, for whatever place it has there."""
+
+    def __init__(self, argument: object) -> None:
+        self._argument = argument
+
+    def __str__(self) -> str:
+        return _clean(str(self._argument))
+
+    def __repr__(self) -> str:
+        return _clean(repr(self._argument))
+
+
+def _clean(text: str) -> str:
+    return printable_line(scrub(text))
+
+
+def _clean_argument(argument: object) -> object:
+    if isinstance(argument, str):
+        return _clean(argument)
+    return argument if isinstance(argument, (int, float)) else _CleanArgument(argument)
+
+
+def _clean_traceback(error: BaseException) -> str:
+    """Return a traceback in which no words of an exception look like another line of the log."""
+    text = "".join(traceback.format_exception(error)).rstrip("\n")
+    for words in set(map(_words, _chained(error))):
+        if "\n" in words:
+            # In a group, each line is indented, with a bar before it.
+            lines = r"\n[ |]*".join(map(re.escape, words.split("\n")))
+            text = printable_line(words).join(re.split(lines, text))
+    return printable(scrub(text))
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is somebody else's, and the traceback says so
+        return ""
+
+
+def _chained(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and all that its traceback shows with it."""
+    found = [error]
+    for each in found:  # it grows meanwhile
+        yield each
+        more = (each.__cause__, each.__context__, *parts(each))
+        found += (other for other in more if other is not None and other not in found)
+
+
+CLEAN_LINES = CleanLines()
+logger.addFilter(CLEAN_LINES)
 
 current_call: ContextVar[tuple[int, str] | None] = ContextVar("current_call", default=None)
 """Number and name of the call for which the current task talks to the server, and for no other."""

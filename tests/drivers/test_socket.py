@@ -16,6 +16,7 @@ from trio_websocket import ConnectionClosed
 from wsproto.frame_protocol import FrameProtocol
 
 from tests.drivers.peer import SECONDS, SocketPeer
+from tests.servers.echoing import found_in, shown
 from triojob import (
     AuthenticationError,
     Client,
@@ -32,6 +33,7 @@ from triojob import (
     Status,
     StatusUpdate,
     Timeouts,
+    TriojobError,
 )
 
 NO_LINGER = struct.pack("ii", 1, 0)
@@ -118,6 +120,29 @@ async def test_the_server_hangs_up(upto: int) -> None:
         with pytest.raises(ConnectionLost):
             await job.result()
         await assert_idle(client)
+
+
+@pytest.mark.parametrize("status", [b"401 no", b"500 no", b"101 no", b"no"])
+async def test_a_refused_handshake_shows_no_secret(status: bytes) -> None:
+    async def refuse(stream: trio.SocketStream) -> None:
+        request = await stream.receive_some(65536)
+        sent = request.replace(b"\r\n", b" ")
+        head = b"HTTP/1.1 %s\r\nx-echo: %s\r\nsec-websocket-accept: %s\r\n" % (status, sent, sent)
+        await stream.send_all(head + b"content-length: %d\r\n\r\n%s" % (len(sent), sent))
+        await trio.aclose_forcefully(stream)
+
+    peer = SocketPeer("3.50.2")
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    peer.url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/"
+    secrets = {"headers": {"x-key": "k3y-of-mine"}, "cookies": {"a": "c00kie-of-mine"}}
+    with trio.fail_after(SECONDS):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, refuse, [listener])
+            async with Client(peer.url, transport=peer, **secrets) as client:
+                with pytest.raises(TriojobError) as caught:
+                    await client.predict(3, api_name="/count")
+            nursery.cancel_scope.cancel()
+    assert not found_in(shown(caught.value), ["k3y-of-mine", "c00kie-of-mine"])
 
 
 async def test_the_server_resets_the_connection() -> None:

@@ -5,11 +5,13 @@ Those of the request as a whole can be combined with those of its stream.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import trio
+
+from triojob.testing._http import Request, Response
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ class Answer:
     body: Any = b""
     """Bytes as they are, text as UTF-8, all else as JSON."""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Answer what a function makes of the request, without handling it."""
+
+    make: Callable[[Request], Response]
 
 
 # --- Of the body of an answer: an event stream, or any other for Cut, Stall, Split and Drip ---
@@ -120,6 +129,7 @@ Fault = (
     | Silence
     | Interim
     | Answer
+    | Reply
     | Cut
     | Stall
     | EndAfter

@@ -20,6 +20,7 @@ from tests.servers.faults import (
     HoldFrame,
     Interim,
     Lose,
+    Reply,
     Silence,
     Split,
     Stall,
@@ -80,6 +81,9 @@ class FaultyConnection(Connection):
             if isinstance(fault, Answer):
                 response = Response(fault.status, fault.body, [*fault.headers.items()])
                 await self._send_response(response)
+                return
+            if isinstance(fault, Reply):
+                await self._send_response(fault.make(request))
                 return
             await self._apply(fault, handled=False)
         answer = await self._handler.handle(request)

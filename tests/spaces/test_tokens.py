@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import pickle
 import traceback
@@ -10,7 +11,8 @@ import httpx
 import pytest
 import trio
 
-from tests.servers.faults import Answer, Silence
+from tests.servers.echoing import FORMS, Form, found_in, sent, shown
+from tests.servers.faults import Answer, Reply, Silence
 from tests.servers.hub import TOKEN, Origins
 from tests.servers.scripted import Event
 from tests.spaces.support import SPACE, TLSInFront, bearers, client_of
@@ -29,6 +31,7 @@ from triojob.gradio._drivers._ws import CallSocket
 from triojob.gradio._http import HTTP
 from triojob.gradio._space_host import space_headers
 from triojob.gradio._tokens import make_token
+from triojob.testing._http import Response
 
 TO_HUB = {"authorization": f"Bearer {TOKEN}"}
 TO_SPACE = {"x-hf-authorization": f"Bearer {TOKEN}"}
@@ -257,6 +260,33 @@ def test_no_saved_token(monkeypatch, tmp_path) -> None:
 
 
 # --- Who must not see it ---
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("server, path", [("hub", "/api/spaces"), ("host", "/"), ("host", "/info")])
+async def test_no_echo_of_a_hub_or_space_shows_it(
+    origins: Origins, autojump_clock, caplog, form: Form, server: str, path: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    origins.space.stages = ["BUILDING", "SLEEPING", "RUNNING"]
+    echoes = itertools.cycle(
+        [
+            lambda words: Response(500, words),
+            lambda words: Response(200, {"runtime": words, "host": words}),
+            lambda words: Response(200, {"runtime": {"stage": words, "errorMessage": words}}),
+        ]
+    )
+    make = Reply(lambda request: next(echoes)(sent(request, form)))
+    getattr(origins, server).fault("GET", path, make, times=3)
+    texts: list[str] = []
+    for _ in range(3):
+        try:
+            async with client_of(origins, token=TOKEN) as client:
+                texts.append(repr(client))
+        except TriojobError as exc:
+            texts.append(shown(exc))
+    assert not found_in("\n".join([*texts, caplog.text]), [TOKEN])
+    assert f"GET {path}" in " ".join(getattr(origins, server).paths())
 
 
 async def test_no_log_repr_or_error_shows_it(origins: Origins, autojump_clock, caplog) -> None:

@@ -17,11 +17,12 @@ from triojob import Job, JobGroup, LogMessage, StatusUpdate
 
 from .._live._picture import describe, progress
 from .._live._text import one_line
+from .._printable import printable
 from .arguments import read_arguments, read_stdin
 from .connecting import Connection, time_limit
 from .ending import CommandError
 from .outputs import Saver, as_data, as_text, files_in
-from .terminal import Stdout, printable
+from .terminal import Stdout
 
 
 @dataclass(frozen=True)

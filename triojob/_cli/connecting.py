@@ -18,8 +18,8 @@ import trio
 
 from triojob import Client, SpaceStatus
 
+from .._printable import printable
 from .ending import CommandError
-from .terminal import printable
 
 _SECRET = "@FILE reads it from a file, which no list of processes shows."  # noqa: S105 - no secret
 

@@ -23,7 +23,9 @@ from triojob import (
     TriojobError,
 )
 
-from .terminal import printable, write_json
+from .._printable import printable
+from .._secrets import scrub
+from .terminal import write_json
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -56,7 +58,7 @@ class CommandError(click.ClickException):
     """Ends a command with a message for people and a code for scripts."""
 
     def __init__(self, message: str, exit_code: int = USAGE) -> None:
-        super().__init__(message)
+        super().__init__(scrub(message, ours=True))  # there may be names of the app's in it
         # Click declares it as that of the class, and reads it from the exception.
         self.__dict__["exit_code"] = exit_code
 

@@ -12,12 +12,13 @@ from rich.text import Text
 
 from triojob import Client, TriojobError
 
+from .._printable import printable
 from ..gradio._config import AppInfo, EndpointInfo
 from ..gradio._parameters import Parameter
 from ..gradio._wire import Json, is_object
 from .connecting import Connection, time_limit
 from .snippets import examples
-from .terminal import Stdout, printable, to_json
+from .terminal import Stdout, to_json
 
 
 async def info(

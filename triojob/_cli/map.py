@@ -16,6 +16,7 @@ import trio
 import triojob
 from triojob import Endpoint, Job, JobCancelled, JobGroup, Limits, Retry, TriojobError
 
+from .._printable import printable
 from .arguments import read_stdin
 from .connecting import Connection, without_secrets
 from .ending import (
@@ -36,7 +37,7 @@ from .plan import Plan, PlanOptions
 from .progress import Progress
 from .rows import Format, Row, Rows, open_rows
 from .source import Source
-from .terminal import Stdout, encode_line, printable, to_json, write_json
+from .terminal import Stdout, encode_line, to_json, write_json
 
 _KINDS = {
     APP_ERROR: "app_error",

@@ -10,27 +10,21 @@ from typing import Any
 
 import trio
 
-# What an app says must not move the cursor, rename the window or colour the rest of the screen.
-_VISIBLE = {
-    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
-}
-
-
-def printable(text: str) -> str:
-    """Return ``text`` with its control characters made visible, for a terminal."""
-    return text.replace("\r\n", "\n").translate(_VISIBLE)
+from .._printable import printable, printable_json
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return ``value`` as JSON, of one line unless there is an indent.
 
     JSON has no numbers that are none or infinite: these become null.
+    What would control a terminal is escaped, wherever the JSON goes: it says the same.
     """
     options: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False, "indent": indent}
     try:
-        return json.dumps(value, **options)
+        text = json.dumps(value, **options)
     except ValueError:
-        return json.dumps(_finite(value), **options)
+        text = json.dumps(_finite(value), **options)
+    return printable_json(text)
 
 
 def _finite(value: Any) -> Any:
@@ -44,8 +38,8 @@ def _finite(value: Any) -> Any:
 
 
 def encode_line(text: str) -> bytes:
-    """Return a line of JSON as UTF-8; halves of characters are escaped, as JSON has it."""
-    return (text + "\n").encode("utf-8", "backslashreplace")
+    """Return a line of JSON as UTF-8."""
+    return f"{text}\n".encode()
 
 
 def write_all(descriptor: int, data: bytes | bytearray) -> None:

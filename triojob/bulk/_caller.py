@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast
 
 from .._retry import Retry
+from .._secrets import scrub
 from ..gradio._client import Client
 from ..gradio._endpoint import Endpoint
 from ..gradio._file_inputs import handle_file
@@ -215,8 +216,8 @@ class BatchCaller:
         for parameter in parameters:
             if parameter.required and parameter.name not in {*inputs, *settings.constants}:
                 raise TypeError(
-                    f"{endpoint.name} needs {parameter.name!r}: name its column in inputs= or "
-                    "give it in constants="
+                    f"{endpoint.name} needs {scrub(parameter.name, ours=True)!r}: name its column "
+                    "in inputs= or give it in constants="
                 )
         columns = {name: table.values(column) for name, column in inputs.items()}
         keys = [None] * table.length

@@ -20,6 +20,7 @@ import trio
 from .._errors import NoReplica, TriojobError
 from .._map import map as map_jobs
 from .._retry import Retry
+from .._secrets import scrub
 from ..gradio._client import Client
 from ..gradio._endpoint import Endpoint
 from ..gradio._parameters import Parameter
@@ -209,9 +210,10 @@ def _check(settings: Settings, endpoint: Endpoint) -> None:
     asked = [*(settings.inputs or ()), *settings.constants, *settings.files]
     strangers = sorted({name for name in asked if name not in names})
     if strangers:
+        known = ", ".join(map(repr, names)) or "none"
         raise TypeError(
             f"{endpoint.name} has no parameter {', '.join(map(repr, strangers))}; "
-            f"it has {', '.join(map(repr, names)) or 'none'}"
+            f"it has {scrub(known, ours=True)}"
         )
     outputs = len(endpoint._info.shown_outputs)
     if settings.several and len(settings.outputs) != outputs:

@@ -61,15 +61,6 @@ def public_part(url: str) -> str:
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
-# The event of a `/call` is its session too.
-_SESSION_IN_PATH = re.compile(r"(/heartbeat/|/call/[^/]+/)[^/]+$")
-
-
-def without_session(path: str) -> str:
-    """Return the path of a URL without the session hash, which is a secret."""
-    return _SESSION_IN_PATH.sub(r"\1...", path)
-
-
 def quoted(text: str) -> str:
     """Return ``text`` as it stands in a query."""
     return quote(text, safe="")

@@ -17,6 +17,7 @@ import trio
 from .._errors import GroupClosed
 from .._group import JobGroup
 from .._instruments import Instrument
+from .._secrets import Secrets
 from .._settings import Limits, Timeouts
 from ._addresses import check_headers
 from ._bare import BareBody, EnteredOnce
@@ -181,8 +182,12 @@ class Client(Surface, EnteredOnce):
             "verify": verify,
             "transport": transport,
             "client": http_client,
+            "secrets": Secrets(),
         }
         self._auth = auth
+        secrets = self._http_options["secrets"]
+        secrets.add(*(() if auth is None else auth[1:]))
+        secrets.add(*(t.reveal() for t in (self._token, self._oauth_token) if t is not None))
         self._validate = validate
         self._instruments = tuple(instruments)
         self._group = JobGroup(limit=limit, history=history, instruments=instruments)

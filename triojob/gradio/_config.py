@@ -8,9 +8,11 @@ import inspect
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .._errors import EndpointMismatch, EndpointNotFound, ProtocolError, short_repr
+from .._secrets import scrub
 from ._file_inputs import Gaps
 from ._parameters import Parameter, encode_arguments, is_name
 from ._properties import unwrap
@@ -54,10 +56,10 @@ class EndpointInfo:
     canceller: int | None = None
     """The number of a function of the app that cancels this one, or None."""
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """What people call it: ``"/name"`` or ``"fn_index 3"``."""
-        return self.api_name or f"fn_index {self.fn_index}"
+        """What messages call it: ``"/name"`` or ``"fn_index 3"``, and no secret."""
+        return scrub(self.api_name or f"fn_index {self.fn_index}", ours=True)
 
     @property
     def signature(self) -> inspect.Signature:
@@ -84,15 +86,20 @@ class EndpointInfo:
         Raises:
             TypeError, ValueError: An argument is wrong or missing; the message names it.
         """
-        return encode_arguments(
-            self.name,
-            self.parameters,
-            self.input_count,
-            args,
-            kwargs,
-            validate=validate,
-            gaps=gaps,
-        )
+        try:
+            return encode_arguments(
+                self.name,
+                self.parameters,
+                self.input_count,
+                args,
+                kwargs,
+                validate=validate,
+                gaps=gaps,
+            )
+        except (TypeError, ValueError) as exc:
+            # They name parameters and choices of the server's.
+            exc.args = (scrub(str(exc), ours=True),)
+            raise
 
     def present(self, data: list[Any], *, raw_updates: bool = False) -> Any:
         """Return an output as users see it: hidden components dropped, one value bare.

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import cast
 
 from .._errors import ProtocolError, TriojobError, leaves, short_repr
+from .._secrets import holds_secret
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -22,13 +23,13 @@ def call_failure(error: Exception, name: str) -> TriojobError:
 
     Returns:
         An error of ours, out of the group that a nursery made of it; a `ProtocolError` for any
-        other, with ``error`` as its cause.
+        other, with ``error`` as its cause unless that holds a secret.
     """
     first = leaves(error)[0]
     if isinstance(first, TriojobError):
         return first if name in str(first) else own_error(first, name)
     failure = ProtocolError(f"{name}: talking to the server raised {short_repr(first)}")
-    failure.__cause__ = error
+    failure.__cause__ = None if holds_secret(error) else error
     return failure
 
 

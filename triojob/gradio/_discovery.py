@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-from urllib.parse import quote_plus
-
 from .._errors import AuthenticationError, UnexpectedResponse, shorten
 from ._config import AppInfo
 from ._drivers import refusal
@@ -52,7 +48,7 @@ async def _get_json(http: HTTP, path: str, *, root: bool) -> Json:
     if not is_json(response):
         raise UnexpectedResponse(
             f"{doing}: this is no Gradio app, or not its URL: the answer is "
-            f"{response.content_type or 'of no type'}: {shorten(response.body)}",
+            f"{shorten(response.content_type or 'of no type')}: {shorten(response.body)}",
             status=response.status,
         )
     return decode_object(response.body, f"the answer to {doing}")
@@ -73,11 +69,7 @@ async def _log_in(http: HTTP, auth: tuple[str, str]) -> None:
     # By 422 it says that an empty password is none at all.
     if response.status == 400 or (response.status == 422 and not (username and password)):
         raise AuthenticationError(f"the app refused the login of user {username!r}")
-    # A server that shows what it was sent would show the password.
-    body = response.body
-    for form in (password, quote_plus(password), json.dumps(password)[1:-1]):
-        body = body.replace(form.encode(), b"***") if form else body
-    raise refusal(replace(response, body=body), "logging in", "")
+    raise refusal(response, "logging in", "")
 
 
 def is_login(auth: object) -> bool:

@@ -16,8 +16,10 @@ from .._errors import (
     TooManyRequests,
     TriojobError,
     UnexpectedResponse,
+    raise_from,
     shorten,
 )
+from .._secrets import Secrets
 from ._addresses import parse_url
 from ._spaces import hub_url, is_space_id, space_of_page
 from ._tokens import find_token
@@ -80,6 +82,8 @@ async def duplicate(
     given = find_token(token)
     if given is None:
         raise ValueError("duplicate() writes to an account, so it needs token=")
+    known = Secrets()
+    known.add(given.reveal(), *(secrets or {}).values())
     waited_for = True
 
     def copy() -> str:
@@ -136,13 +140,12 @@ def _copy(
         words = shorten(exc.server_message or "no reason given")
         error = _refusal(exc.response.status_code, words, space)
         error._refusal = Refusal(exc.response.status_code, words, of_call=False)
-        raise error from exc
+        # Not chained: that one has the request, with the token.
+        raise_from(error, None)
     # The latter is the base of what its HTTP library raises.
     except (OfflineModeIsEnabled, HTTPError) as exc:
-        raise ConnectionLost(
-            f"copying the Space {space}: lost the connection to {endpoint}, or never had one: "
-            f"{shorten(exc)}"
-        ) from exc
+        lost = f"lost the connection to {endpoint}, or never had one: {shorten(exc)}"
+        raise_from(ConnectionLost(f"copying the Space {space}: {lost}"), None)
     name: str = made.repo_id
     return name
 

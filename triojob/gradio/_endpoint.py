@@ -22,6 +22,7 @@ from .._job import Job, JobRecord
 from .._logs import follow_in_log, log_job
 from .._messages import Status, StatusUpdate
 from .._retry import Retry
+from .._secrets import scrub
 from ._addresses import check_headers
 from ._bare import BareBody
 from ._config import EndpointInfo
@@ -511,7 +512,8 @@ class Endpoint(Submittable, Generic[P, T_co]):
             del record
 
     def __repr__(self) -> str:
-        return f"<Endpoint {self.name}({', '.join(self._info.signature.parameters)})>"
+        parameters = ", ".join(self._info.signature.parameters)
+        return scrub(f"<Endpoint {self.name}({parameters})>", ours=True)
 
 
 class _Fed(Submittable):

@@ -13,6 +13,7 @@ from typing import final
 import trio
 
 from .._errors import GroupClosed, UnexpectedResponse
+from .._secrets import scrub
 from ._addresses import same_origin
 from ._downloads import Budget, download, new_file
 from ._drivers import refusal
@@ -189,7 +190,7 @@ class File:
             TypeError: This is no stream of parts.
         """
         if not (self._data.is_stream and _is_playlist(self._data)):
-            raise TypeError(f"{self.name!r} is no stream of parts; use save() or open()")
+            raise TypeError(f"{scrub(self.name)!r} is no stream of parts; use save() or open()")
         return SegmentIterator(self._checked(f"following {self.name!r}"), self._data, self.name)
 
     def _checked(self, what: str) -> FileSource:
@@ -203,7 +204,7 @@ class File:
     def __repr__(self) -> str:
         size = "" if self.size is None else f" {self.size} bytes"
         kind = " stream" if self.is_stream else ""
-        return f"<File {self.name!r}{size}{kind}>"
+        return f"<File {scrub(self.name)!r}{size}{kind}>"
 
 
 class _Opening(AbstractAsyncContextManager["trio.abc.ReceiveStream"]):

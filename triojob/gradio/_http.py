@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies
 
 import trio
 
@@ -29,10 +31,11 @@ from .._errors import (
     TriojobError,
     shorten,
 )
-from .._logs import current_call
+from .._logs import CLEAN_LINES, current_call
+from .._secrets import Secrets, secrets_in_headers
 from .._settings import Limits, Timeouts
 from .._version import __version__
-from ._addresses import public_part, without_session
+from ._addresses import public_part
 from ._connections import Answer, Connections, Reading
 from ._direct import Headers, Heads, bypasses_proxies, is_framed_by_caller, is_plain
 from ._httpx import (
@@ -40,7 +43,7 @@ from ._httpx import (
     UpgradedStream,
     WholeBody,
     body_stream,
-    keep_sessions_out_of_the_log,
+    keep_secrets_out_of_the_log,
     send,
 )
 from ._network_errors import MappedErrors
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     import httpx
 
 logger = logging.getLogger("triojob.http")
+logger.addFilter(CLEAN_LINES)
 
 Reply: TypeAlias = Answer | HttpxAnswer
 HTTPClient: TypeAlias = "httpx.AsyncClient"
@@ -75,8 +79,8 @@ class Response:
     status: int
     content_type: str
     retry_after: str | None
-    location: str | None
-    body: bytes
+    location: str | None = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 class HTTP:
@@ -87,6 +91,7 @@ class HTTP:
         limits: As for `Client`, with a number for each None.
         heartbeats: How many heartbeats of sessions may be open; None for as many as streams.
         client: The caller's own client, which stays theirs to close; or None to make one.
+        secrets: Those of the client, to which what is sent and set here is added; or None.
     """
 
     def __init__(
@@ -101,10 +106,12 @@ class HTTP:
         verify: bool | ssl.SSLContext = True,
         transport: HTTPTransport | None = None,
         client: HTTPClient | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
         import httpx
 
-        keep_sessions_out_of_the_log()
+        keep_secrets_out_of_the_log()
+        self.secrets: Secrets = secrets or Secrets()
         self.prefix = ""
         self._base = base
         self._verify = verify
@@ -151,6 +158,7 @@ class HTTP:
             if direct:
                 self._go_direct(client)
         self._client = client
+        self.secrets.add(*secrets_in_headers(self._may_be_secret()))
 
     async def aclose(self) -> None:
         """Close all connections, unless they are those of the caller's own client."""
@@ -170,6 +178,28 @@ class HTTP:
     def base(self) -> str:
         """The app's URL, with a slash at its end."""
         return self._base
+
+    def _may_be_secret(self) -> Iterator[tuple[str, str]]:
+        """Yield what the caller has sent, or has sent on the way, as headers."""
+        yield from self._headers.multi_items()
+        yield from self._client.headers.multi_items()
+        for name, value in self._cookies.items():
+            yield "cookie", f"{name}={value}"
+        for cookie in self._client.cookies.jar:
+            yield "cookie", f"{cookie.name}={cookie.value}"
+        for name, value in self._client.params.multi_items():
+            yield f"parameter {name}", value
+        for proxy in getproxies().values():
+            with suppress(ValueError):  # not a URL; httpx says so
+                yield "proxy", urlsplit(proxy).password or ""
+
+    def _note_secrets(self, response: httpx.Response) -> None:
+        """Note what the caller's client has put into a request, and the cookies that came back."""
+        # Set by an `auth=` or a hook of that client, say, which nobody else can look into.
+        sent, received = response.request.headers, response.headers
+        self.secrets.add_passing(*secrets_in_headers(sent.multi_items()))
+        set_here = [("set-cookie", value) for value in received.get_list("set-cookie")]
+        self.secrets.add_passing(*secrets_in_headers(set_here))
 
     def tls(self) -> ssl.SSLContext | None:
         """Return the TLS settings to this app; None where its URL is a plain one."""
@@ -260,6 +290,7 @@ class HTTP:
         what = what or f"{method} {path.partition('?')[0]}"
         # In small letters, so that none stands twice.
         own = {name.lower(): value for name, value in (headers or {}).items()}
+        self.secrets.add_passing(*secrets_in_headers(own.items()))
         body: bytes | None = None
         if json is not None:
             own |= {"content-type": "application/json", "x-gradio-user": "api"}
@@ -294,7 +325,12 @@ class HTTP:
                     raise
                 return answer
         request = self._build(method, url, own, content=body, timeout=self._timeout(read))
-        return HttpxAnswer(await send(self._client, request))
+        return HttpxAnswer(await self._send_by_httpx(request))
+
+    async def _send_by_httpx(self, request: httpx.Request) -> httpx.Response:
+        response = await send(self._client, request)
+        self._note_secrets(response)
+        return response
 
     async def exchange(
         self,
@@ -313,7 +349,7 @@ class HTTP:
         request = self._build(method, url, headers, timeout=self._timeout(self.timeouts.read))
         if body is not None:
             request.stream = body_stream()(lambda: body)
-        return await send(self._client, request)
+        return await self._send_by_httpx(request)
 
     async def _answer(self, what: str, answer: Reply, *, broken_from: int) -> Response:
         """Read an answer to its end and close it.
@@ -416,7 +452,7 @@ class HTTP:
         with self.mapped_errors(what, f"no answer within {self.timeouts.read} s"):
             timeout = self._timeout(self.timeouts.read)
             request = self._build("GET", self._url(path), headers, timeout=timeout)
-            response = await send(self._client, request)
+            response = await self._send_by_httpx(request)
             if response.status_code == 101:
                 return UpgradedStream(response)
             await HttpxAnswer(response).aclose()
@@ -476,14 +512,13 @@ class HTTP:
     def _note(self, method: str, url: str, answer: Answer) -> None:
         """Log a request, and put the cookies of its answer where those of httpx's own are."""
         if logger.isEnabledFor(logging.DEBUG):
-            shown = without_session(public_part(url))
             number, name = current_call.get() or (None, None)
             whose = "" if number is None else f"#{number} {name}: "
             logger.debug(
                 "%s%s %s: status %d",
                 whose,
                 method,
-                shown,
+                public_part(url),
                 answer.status,
                 extra={"job": number, "endpoint": name},
             )
@@ -493,6 +528,7 @@ class HTTP:
             request = httpx.Request(method, url)
             response = httpx.Response(answer.status, headers=answer.headers, request=request)
             self._client.cookies.extract_cookies(response)
+            self._note_secrets(response)
 
 
 def _refuse_compressed(answer: Reply) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import socket
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from .._errors import TriojobError
-from ._addresses import without_session
+from .._logs import CLEAN_LINES, CleanLines
+from .._secrets import MASK
 from ._connections import Reading
 from ._wires import Broken, TimedOut, keep_alive
 
@@ -184,27 +186,21 @@ class WholeBody:
         return body
 
 
-class _WithoutSessions(logging.Filter):
-    """Takes the session hash, which is a secret, out of the URLs that httpx logs."""
+class _CleanHeaders(CleanLines):
+    """Takes the cookies that a server sets out of httpcore's lines: nobody knows them yet."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        import httpx
-
-        def public(arg: object) -> object:
-            if not isinstance(arg, httpx.URL):
-                return arg
-            if b"session_hash=" in arg.query:
-                arg = arg.copy_with(query=None)
-            return arg.copy_with(path=without_session(arg.path))
-
-        if isinstance(record.args, tuple):
-            record.args = tuple(map(public, record.args))
-        return True
+        record.msg = _SET_COOKIE.sub(rf"\1'{MASK}'", str(record.msg))
+        return super().filter(record)
 
 
-_WITHOUT_SESSIONS = _WithoutSessions()
+_SET_COOKIE = re.compile(r"""(b'set-cookie', b)(?:'(?:[^'\\]|\\.)*'|"[^"]*")""", re.IGNORECASE)
+_CLEAN_HEADERS = _CleanHeaders()
 
 
-def keep_sessions_out_of_the_log() -> None:
-    """Have httpx's own log show no session hash."""
-    logging.getLogger("httpx").addFilter(_WITHOUT_SESSIONS)  # adding it twice does nothing
+def keep_secrets_out_of_the_log() -> None:
+    """Have the logs of the libraries that talk to servers show no secret."""
+    # Adding a filter twice does nothing.
+    logging.getLogger("httpx").addFilter(CLEAN_LINES)
+    for name in ("connection", "http11", "http2", "proxy", "socks"):
+        logging.getLogger(f"httpcore.{name}").addFilter(_CLEAN_HEADERS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from .._errors import (
     ConnectionFailed,
     ConnectionLost,
@@ -9,6 +11,7 @@ from .._errors import (
     ProtocolError,
     TriojobError,
     UnexpectedResponse,
+    raise_from,
 )
 from .._settings import Timeouts
 from ._wires import NotConnected, TimedOut, WireError
@@ -40,8 +43,12 @@ class MappedErrors:
         if exc is not None:
             error = self._ours(exc)
             if error is not None:
+                import httpx
+
+                # That one has the response, and with it the request and all that was sent.
+                is_hidden = isinstance(exc, httpx.HTTPStatusError)
                 try:
-                    raise error from (None if error.__suppress_context__ else exc)
+                    raise_from(error, None if is_hidden else exc)
                 finally:
                     del self, exc, error
 
@@ -49,6 +56,8 @@ class MappedErrors:
         """Return the error of ours to raise from ``exc``; None if that is not of the network."""
         import httpx
 
+        if isinstance(exc, httpx.RequestError):
+            cast("Any", exc).request = None  # it has all that was sent
         where = f"{self._base} ({self._what})"
         if isinstance(exc, WireError):
             return self._of_wire(exc, where)
@@ -61,12 +70,9 @@ class MappedErrors:
         if isinstance(exc, httpx.WriteTimeout):
             return self._of_wire(TimedOut("write"), where)
         if isinstance(exc, httpx.HTTPStatusError):
-            # A hook of the caller's own client raises it; its words hold the URL with its query,
-            # and so would a traceback that showed it as the cause.
+            # A hook of the caller's own client raises it; its words hold the URL with its query.
             status = exc.response.status_code
-            error = UnexpectedResponse(f"{where}: the server answered {status}", status=status)
-            error.__suppress_context__ = True
-            return error
+            return UnexpectedResponse(f"{where}: the server answered {status}", status=status)
         if isinstance(exc, (httpx.InvalidURL, UnicodeError)):
             # httpx looks at where a redirect leads, though it is not to follow it.
             return ProtocolError(f"{where}: the server redirects to no address: {exc}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-import uuid
 from collections.abc import Awaitable, Generator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -295,7 +294,7 @@ class Session:
         # Of a lane's calls, the hub sees to it that there is but one.
         self._at_once = 1 if one_at_a_time and not lane else math.inf
         # A bearer secret: whoever knows it can cancel the session's events.  Never logged.
-        self._hash = uuid.uuid4().hex
+        self._hash = hub.http.secrets.new_session()
         self._functions: dict[int, _Function] = {}
         self._deliveries: dict[str, Delivery] = {}
         self._joining = 0
@@ -642,7 +641,7 @@ class Session:
         if not (self._deliveries or self._joining):
             return  # all had been said: there is nothing that the server could drop but State
         # The server drops what the old session had when it notices, which may be any moment now.
-        self._hash = uuid.uuid4().hex
+        self._hash = self._hub.http.secrets.new_session()
         self._end_heartbeat()
         self._renders.clear()
         self._early.clear()
@@ -735,6 +734,9 @@ class Session:
     async def _post_cancel(self, call: Delivery) -> None:
         assert isinstance(call.driver, StreamDriver)
         current_call.set((call.number, call.name))
+        if call.event_id is not None:
+            # To some releases, it is enough to stop the event.
+            self._hub.http.secrets.add_passing(call.event_id)
         goodbye = call.driver.cancel(
             call.session_hash,
             call.request,

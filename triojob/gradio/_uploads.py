@@ -19,6 +19,7 @@ import trio
 from .._errors import FileTooLarge, ProtocolError, shorten
 from .._messages import ProgressUnit, Status, StatusUpdate
 from .._reporter import Reporter
+from .._secrets import scrub
 from ._drivers import caused_by, refusal
 from ._file_inputs import FileInput, Gaps, file_json
 from ._http import HTTP
@@ -49,7 +50,7 @@ def check_files(gaps: Gaps, endpoint: str, max_file_size: int | None) -> None:
         FileTooLarge: It is larger than the app takes.
     """
     for file, parameter in gaps.parameters.items():
-        where = f"parameter {parameter!r} of {endpoint}"
+        where = scrub(f"parameter {parameter!r} of {endpoint}", ours=True)
         size: int | None = None
         if file.path is not None:
             size = _size_at(file.path, where)

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard, cast
 
 from .._errors import AppError, ProtocolError, short_repr, shorten
 from .._messages import LogMessage, ProgressUnit
+from .._secrets import scrub
 
 Json = dict[str, Any]
 _CONTAINERS: tuple[type[Any], ...] = (list, dict)
@@ -106,9 +107,11 @@ def _decode(data: bytes, what: str) -> Any:
         # White space around the value is rare, so that it isn't looked for each time.
         return value if end == len(text) else _decoder.decode(text)
     except RecursionError:
-        raise _nested(data, what) from None
+        failure = _nested(data, what)
     except ValueError as exc:
-        raise ProtocolError(f"{what} is not JSON ({type(exc).__name__}): {shorten(data)}") from None
+        failure = ProtocolError(f"{what} is not JSON ({type(exc).__name__}): {shorten(data)}")
+    # Out here, as what json raises has all of the text.
+    raise failure
 
 
 def _is_too_deep(data: bytes, value: Any) -> bool:
@@ -167,7 +170,7 @@ def seconds(message: Json, key: str) -> float | None:
 def text(message: Json, key: str, default: str | None = None) -> str | None:
     """Return ``message[key]`` if it is text, else ``default``: such fields are for people."""
     value = message.get(key)
-    return value if isinstance(value, str) else default
+    return scrub(value) if isinstance(value, str) else default
 
 
 def data_of(message: Json) -> list[Any] | None:
@@ -239,5 +242,15 @@ def app_error(message: Json, endpoint: str) -> AppError | None:
         visible=output.get("visible") is not False,
         endpoint=endpoint,
     )
-    failure._told = output.copy()
+    failure._told = {name: _bare(output[name]) for name in _ERROR_FIELDS if name in output}
     return failure
+
+
+_ERROR_FIELDS = ("error", "title", "duration", "visible", "print_exception")
+
+
+def _bare(value: Any) -> Any:
+    """Return a field of an error without secrets; none of Gradio's has more than one value."""
+    if isinstance(value, str):
+        return scrub(value)
+    return short_repr(value) if is_object(value) or is_list(value) else value

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, final
 
+from .._secrets import scrub
 from ..gradio._config import AppInfo
 from ..gradio._file_inputs import META, FileInput, handle_file as mark_file
 from ..gradio._wire import is_list, is_object, is_tuple
@@ -113,7 +114,7 @@ def bind_arguments(
     for place, item in enumerate(parameters):
         if place not in values:
             if not item.get("parameter_has_default", False):
-                name = item.get("parameter_name", f"argument {place}")
+                name = scrub(item.get("parameter_name", f"argument {place}"), ours=True)
                 raise TypeError(f"No value provided for required argument: {name}")
             values[place] = item.get("parameter_default")
     return [values[place] for place in range(len(values))]

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .._secrets import scrub
 from ..gradio._config import AppInfo
 from ..gradio._wire import is_list, is_object
 
@@ -52,7 +53,8 @@ def describe(info: Mapping[str, Any], *, all_endpoints: bool | None) -> str:
             f"\nUnnamed API endpoints: {len(unnamed)}, "
             "to view, run Client.view_api(all_endpoints=True)\n"
         )
-    return "".join(parts)
+    lines = "".join(parts).split("\n")
+    return "\n".join(scrub(line, ours=True) for line in lines)
 
 
 def _endpoint(which: str, endpoint: Mapping[str, Any]) -> str:

@@ -113,7 +113,7 @@ class StreamDriver(ABC):
 class Conversation:
     """One call on a connection of its own."""
 
-    session_hash: str
+    session_hash: str = field(repr=False)
     call: CallRequest
     deliver: Callable[[Json], None]
     """Takes each message, in the form of `gradio._wire`."""
@@ -121,7 +121,7 @@ class Conversation:
     """Tells whether the last message has been delivered."""
     hold: trio.CancelScope
     """Shielded: for a request whose answer must be known, come what may."""
-    event_id: str | None = field(default=None, init=False)
+    event_id: str | None = field(default=None, init=False, repr=False)
     """The server's name for it, once it has given one."""
 
 

@@ -40,6 +40,7 @@ class SimpleCall(CallDriver):
             event_id = decode_object(response.body, "the answer to /call").get("event_id")
             if not isinstance(event_id, str):
                 raise ProtocolError(f"the answer to /call names no event: {shorten(response.body)}")
+            self._http.secrets.add_passing(event_id)  # it is the session too
             conversation.event_id = event_id
         if conversation.event_id is None:
             return  # the answer was waited for as long as may be, and did not come

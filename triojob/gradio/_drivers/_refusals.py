@@ -20,6 +20,7 @@ from ..._errors import (
     ValidationError,
     shorten,
 )
+from ..._secrets import scrub_start
 from .._addresses import public_part
 from .._http import Response
 from .._wire import decode_object, is_list, is_object
@@ -42,7 +43,7 @@ def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
 
 def caused_by(response: Response, error: E, *, of_call: bool = False) -> E:
     """Note the response that caused an error, and return the error."""
-    text = response.body[: 4 * _MOST_TEXT].decode("utf-8", "replace")[:_MOST_TEXT]
+    text = scrub_start(response.body, _MOST_TEXT)
     error._refusal = Refusal(response.status, text, of_call)
     return error
 

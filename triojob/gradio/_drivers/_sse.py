@@ -88,6 +88,7 @@ class CallStream(CallDriver):
 
     async def part(self, conversation: Conversation, *, alone: bool) -> None:
         if conversation.event_id is not None:
+            self._http.secrets.add_passing(conversation.event_id)  # enough to stop the event
             await stop(
                 self._http,
                 conversation.session_hash,
