@@ -22,9 +22,13 @@ class _Arrivals:
     The jobs hold this and not the iterator, so that an iterator nobody holds any more goes away.
     """
 
-    __slots__ = ("ended", "news", "waiting")
+    __slots__ = ("claimed", "ended", "news", "taken", "waiting")
 
     def __init__(self) -> None:
+        self.claimed: set[JobRecord] = set()
+        """Those whose failures are the consumers', should the group end before they retrieve it."""
+        self.taken: dict[trio.lowlevel.Task, JobRecord] = {}
+        """Which of those a consumer is busy with."""
         self.ended: deque[Job[Any]] = deque()
         self.waiting: dict[JobRecord, Listener] = {}
         self.news: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
@@ -39,11 +43,41 @@ class _Arrivals:
 
     def _arrive(self, job: Job[Any], _: object) -> None:
         # The iterator may go away at any moment: in another listener, or by the garbage collector.
-        if self.waiting.pop(job._record, None) is not None:
-            self.ended.append(job)
-            self.news.unpark_all()
+        record = job._record
+        if self.waiting.pop(record, None) is None:
+            return
+        self.ended.append(job)
+        # A consumer that waits now gets the job soon, but maybe not before the group's end.
+        if record.failed and (self.news or self.claimed):
+            record.claim(None)
+            self.claimed.add(record)
+        self.news.unpark_all()
+
+    def take(self) -> Job[Any]:
+        """Return the next one that has ended, to the current task."""
+        job = self.ended.popleft()
+        record = job._record
+        if record in self.claimed:
+            if record.ends_group:
+                self.taken[trio.lowlevel.current_task()] = record
+            else:
+                self._release(record)  # there is time to retrieve it
+        return job
+
+    def come_back(self) -> None:
+        """Note that the current task is no longer busy with what it took."""
+        record = self.taken.pop(trio.lowlevel.current_task(), None)
+        if record is not None:
+            self._release(record)
+
+    def _release(self, record: JobRecord) -> None:
+        self.claimed.discard(record)
+        record.release(None)
 
     def forget(self) -> None:
+        while self.claimed:
+            self.claimed.pop().release(None)
+        self.taken.clear()
         while self.waiting:
             record, listener = self.waiting.popitem()  # each listener holds this object
             record.stop_listening(listener)
@@ -78,14 +112,14 @@ class JobIterator(Generic[T]):
         Being cancelled while waiting loses nothing: the job stays for the next call.
         """
         arrivals = self._arrivals
+        arrivals.come_back()
         if arrivals.ended or not arrivals.waiting:
             await trio.lowlevel.checkpoint()
         while not arrivals.ended:
             if not arrivals.waiting:
                 raise StopAsyncIteration
             await arrivals.news.park()
-        job: Job[T] = arrivals.ended.popleft()
-        return job
+        return arrivals.take()
 
     def __del__(self) -> None:
         self._arrivals.forget()
@@ -99,6 +133,9 @@ def as_completed(jobs: Iterable[Job[T]], /) -> JobIterator[T]:
     """Iterate over jobs, with ``async for``, in the order in which they end.
 
     Those that fail or are cancelled come as well: ``await job.result()`` in the loop raises.
+    Receiving a job does not retrieve its failure: if you never ask for it, the job's group raises
+    it.  A job that ends its group while your task waits here is yours: the group leaves its failure
+    to your task until that asks for the next job, or leaves the loop.
     Those that have ended already come first, in the order given; a job that is given twice comes
     once.  They may be of several groups, which they stay in: leaving the loop, or being cancelled
     in it, ends no job.

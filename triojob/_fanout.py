@@ -4,6 +4,7 @@ Each call is a function without arguments or a `Job`.
 A function runs as a job in a group that the helper opens and ends: when the helper is cancelled, so
 are its jobs, on the server too.
 A `Job` that was given stays in its own group: a helper that is cancelled leaves it alone.
+If that group ends while a helper waits for the job, the failure is the helper's to raise.
 """
 
 from __future__ import annotations
@@ -162,10 +163,11 @@ async def gather(
     started: list[Job[Any]] = []
     stopped: set[Job[Any]] = set()
     try:
-        started, stopped = await _run_all(group, bound, fail_fast=fail_fast)
-        if jobs:
-            return tuple(started)
-        errors = _errors(job for job in started if not (job in stopped and job.cancelled))
+        with _claiming(group, bound):
+            started, stopped = await _run_all(group, bound, fail_fast=fail_fast)
+            if jobs:
+                return tuple(started)
+            errors = _errors(job for job in started if not (job in stopped and job.cancelled))
         if errors:
             raise ExceptionGroup(f"{len(errors)} of {len(started)} gathered calls failed", errors)
         return tuple(job._record.unwrap() for job in started)
@@ -190,7 +192,7 @@ async def _run_all(
                     break
         for job in own:
             await job.wait()
-        _see(own)
+        _see(group.jobs)
     return started, stopped
 
 
@@ -201,7 +203,8 @@ async def first_completed(*calls: Startable[T]) -> Job[T]:
     That job has ended: ``await job.result()`` returns its result or raises its failure.
     The others are cancelled, on the server too, jobs that were given as well, and have ended when
     this returns.  A call of an endpoint ends at once when it is cancelled; a function of yours ends
-    when its clean-up has.  What they failed with, if they did, is of no more interest.
+    when its clean-up has.  What they failed with, if they did, is of no more interest: it counts
+    as retrieved, that of jobs that were given as well.
 
     Args:
         calls: Functions without arguments (``functools.partial(endpoint, x)``) and jobs.
@@ -215,12 +218,14 @@ async def first_completed(*calls: Startable[T]) -> Job[T]:
     """
     bound = _bind_all("first_completed", _some("first_completed", calls))
     first: Job[T] | None = None
-    async with JobGroup() as group:
-        jobs = _start(group, bound)
-        with _completing(jobs) as ended:
-            first = await ended.__anext__()
-            await _end(jobs, f"{first.name} came first")
-        _see(job for job in jobs if job not in bound)
+    group = JobGroup()
+    with _claiming(group, bound):
+        async with group:
+            jobs = _start(group, bound)
+            with _completing(jobs) as ended:
+                first = await ended.__anext__()
+                await _end(jobs, f"{first.name} came first")
+            _see((*group.jobs, *(job for job in jobs if job is not first)))
     assert first is not None
     return first
 
@@ -229,7 +234,8 @@ async def first_completed(*calls: Startable[T]) -> Job[T]:
 async def race(*calls: Startable[T]) -> T:
     """Run several calls at once; return the first result, and cancel those that are slower.
 
-    A call that fails is out of the race.  What it failed with is raised only if no call wins.
+    A call that fails is out of the race.  What it failed with is raised only if no call wins; if
+    one does, it counts as retrieved, so that the group of a job that was given does not raise it.
     The others are cancelled, on the server too, jobs that were given as well, and have ended when
     this returns.  A call of an endpoint ends at once when it is cancelled; a function of yours ends
     when its clean-up has.
@@ -265,15 +271,17 @@ async def _run_race(
     """Run the calls until one has a result, or all have failed; return their jobs and that one."""
     started: list[Job[Any]] = []
     winner: Job[Any] | None = None
-    async with JobGroup() as group:
-        started += _start(group, bound)
-        with _completing(started) as ended:
-            async for job in ended:
-                if _error(job) is None:
-                    winner = job
-                    await _end(started, f"{job.name} won the race")
-                    break
-        _see(started)
+    group = JobGroup()
+    with _claiming(group, bound):
+        async with group:
+            started += _start(group, bound)
+            with _completing(started) as ended:
+                async for job in ended:
+                    if _error(job) is None:
+                        winner = job
+                        await _end(started, f"{job.name} won the race")
+                        break
+            _see(started)
     return started, winner
 
 
@@ -320,6 +328,22 @@ def _many(call: object) -> bool:
 
 def _start(group: JobGroup, bound: Iterable[Call | Job[Any]]) -> list[Job[Any]]:
     return [call if isinstance(call, Job) else group._start(call) for call in bound]
+
+
+@contextmanager
+def _claiming(group: JobGroup, bound: Iterable[Call | Job[Any]]) -> Generator[None, None, None]:
+    """Leave the failures of jobs that were given to ``group``, if their own group ends meanwhile.
+
+    It raises them if the helper ends without having retrieved them: by being cancelled.
+    """
+    given = [job._record for job in bound if isinstance(job, Job)]
+    for record in given:
+        record.claim(group)
+    try:
+        yield
+    finally:
+        for record in given:
+            record.release(group)
 
 
 @contextmanager

@@ -26,6 +26,9 @@ if sys.version_info < (3, 11):
 T = TypeVar("T")
 P = ParamSpec("P")
 
+_STEPS = 5
+"""Steps of the scheduler in which nobody has retrieved a failure, after which a group raises it."""
+
 
 @final
 class JobGroup:
@@ -35,6 +38,8 @@ class JobGroup:
     If the body raises, or the group is cancelled, the jobs are cancelled, on the server too.
     A failure that nobody retrieved (by `Job.result`, `Job.exception`, `Job.outcome` or
     iteration) is raised at the end, in an `ExceptionGroup`, as is what the body raises.
+    A task that waits for the job as the group ends, by one of these or by a helper such as
+    `gather`, has retrieved it.
     What is not an `Exception`, such as `KeyboardInterrupt`, goes straight through; Ctrl-C never
     strikes the code that keeps the jobs' states, only what runs in them and around them.
 
@@ -78,7 +83,7 @@ class JobGroup:
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
         self._token: trio.lowlevel.TrioToken | None = None
-        self._closed = False
+        self._ending = self._closed = False
         self._jobs: dict[JobRecord, Job[Any]] = {}
         """Those that have not ended, and those whose failure nobody has seen."""
         self._fatal: list[BaseException] = []
@@ -244,6 +249,12 @@ class JobGroup:
             self._succeeded += 1
         self._forget(record)
 
+    def _adopt(self, job: Job[Any]) -> None:  # pyright: ignore[reportUnusedFunction]
+        """Raise the failure of a job of another group that has ended, if nobody retrieves it."""
+        if not self._closed:
+            job._record.pass_on(self)
+            self._jobs[job._record] = job
+
     def _retrieved(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
         """Forget a job whose end somebody has seen."""
         self._forget(record)
@@ -269,10 +280,11 @@ class JobGroup:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
+        self._ending = True
         try:
             swallowed: bool = await self._manager.__aexit__(exc_type, exc, traceback)
         except BaseException as error:  # noqa: BLE001 - it is raised on, by itself or in a group
-            await self._let_watchers_run()
+            await self._let_consumers_run()
             failures = self._with_failures(error)
             try:
                 if failures is None:
@@ -283,7 +295,7 @@ class JobGroup:
                 del failures, error
         finally:
             del exc, traceback
-        await self._let_watchers_run()
+        await self._let_consumers_run()
         failures = self._with_failures(None)
         if failures is None:
             return swallowed
@@ -292,23 +304,31 @@ class JobGroup:
         finally:
             del failures
 
-    async def _let_watchers_run(self) -> None:
-        """Let the tasks that a job's end has woken see how it ended before it counts as unseen."""
+    async def _let_consumers_run(self) -> None:
+        """Let the tasks that the end of jobs has woken retrieve the failures."""
         self._closed = True
-        if self._jobs:
+        left = _STEPS
+        while self._jobs and left:
+            count = len(self._jobs)
             await trio.lowlevel.cancel_shielded_checkpoint()
+            left = left - 1 if len(self._jobs) == count else _STEPS
 
     def _with_failures(self, raised: BaseException | None) -> BaseException | None:
         """Return ``raised`` joined with the failures that are to be raised; None if none are."""
         seen = _leaves(raised)
         failures: list[BaseException] = []
-        unseen = [cast("Error", record.outcome).error for record in self._jobs]
+        unseen: list[BaseException] = []
+        for record, job in tuple(self._jobs.items()):
+            self._forget(record)
+            claims = [adopter for adopter in record.claims or () if adopter is not self]
+            if not claims:
+                unseen.append(cast("Error", record.outcome).error)
+            elif claims[0] is not None:
+                claims[0]._adopt(job)
         for error in (*self._fatal, *unseen):
             if not any(error is known for known in (*seen, *failures)):
                 failures.append(error)
         self._fatal.clear()
-        for record in tuple(self._jobs):
-            self._forget(record)
         if not failures:
             return None
         if raised is not None:

@@ -45,6 +45,12 @@ _numbers = itertools.count(1)
 class Keeper(Protocol):
     """What a job tells its group."""
 
+    _ending: bool
+    """Whether the body of the group is over: it ends with its last job."""
+
+    def _adopt(self, job: Job[Any]) -> None:
+        """Take over a failure that nobody has retrieved yet, from a group that has ended."""
+
     def _ended(self, record: JobRecord) -> None:
         """Count a job whose outcome was just recorded; its callbacks have not been called."""
 
@@ -76,6 +82,7 @@ class JobRecord:
         "cancel_reason",
         "cancel_source",
         "cancelled",
+        "claims",
         "follow",
         "kept",
         "last_word",
@@ -102,6 +109,10 @@ class JobRecord:
         self._keeper = keeper
         self.kept: bool = keeper is not None
         """Whether the keeper waits for somebody to see how the job ended."""
+        self.claims: list[Keeper | None] | None = None
+        """An item for each consumer that retrieves the failure, if the group ends before it does.
+
+        That is the group which raises the failure if this consumer is cancelled, or None."""
         self.scope: trio.CancelScope = trio.CancelScope()
         self.reporter: Reporter = Reporter()
         self.url: str | None = None
@@ -398,6 +409,35 @@ class JobRecord:
             self._news = trio.lowlevel.ParkingLot()
         await self._news.park()
 
+    @property
+    def ends_group(self) -> bool:
+        """Whether the job's group does nothing any more but wait for its jobs."""
+        return self._keeper is not None and self._keeper._ending
+
+    def claim(self, adopter: Keeper | None) -> None:
+        """Leave the failure to a consumer, if the group ends first; see `claims`."""
+        if self.claims is None:
+            self.claims = []
+        self.claims.append(adopter)
+
+    def release(self, adopter: Keeper | None) -> None:
+        """Take a claim back."""
+        assert self.claims is not None
+        self.claims.remove(adopter)
+
+    def pass_on(self, keeper: Keeper) -> None:
+        """Belong to another group from now on, which waits for somebody to retrieve the failure."""
+        self._keeper, self.kept = keeper, True
+
+    async def retrieve_now(self) -> None:
+        """Retrieve the outcome of the finished job, as a checkpoint.
+
+        Other tasks run in a checkpoint, and the job's group may end in one of them.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self.retrieve()
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
     def retrieve(self) -> Outcome[Any]:
         """Return the outcome of the finished job; from now on it counts as seen."""
         if self.outcome is None:
@@ -475,8 +515,10 @@ class OutputIterator(Generic[T]):
         Being cancelled while waiting loses nothing: the output stays for the next call.
         """
         record = self._record
-        if record is None or self._cursor.pending or record.outcome is not None:
+        if record is None or self._cursor.pending:
             await trio.lowlevel.checkpoint()
+        elif record.outcome is not None:
+            await record.retrieve_now()
         if record is None:
             raise StopAsyncIteration
         while not self._cursor.pending:
@@ -633,6 +675,7 @@ class Job(Generic[T_co]):
         """
         await self._record.ended()
 
+    @trio.lowlevel.enable_ki_protection
     async def result(self, timeout: float | None = None) -> T_co:
         """Wait for the job to end; return its value or raise what it raised.
 
@@ -652,10 +695,13 @@ class Job(Generic[T_co]):
         """
         record = self._record
         try:
-            if timeout is None:
+            scope = None if timeout is None else trio.move_on_after(timeout)
+            if record.outcome is not None:
+                await record.retrieve_now()
+            elif scope is None:
                 await record.ended()
             else:
-                with trio.move_on_after(timeout):
+                with scope:
                     await record.ended()
                 if record.outcome is None:
                     raise JobTimeout(

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import trio
+import trio.testing
 from outcome import Outcome, Value
 
 from triojob import Job
@@ -78,6 +79,40 @@ def leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for part in error.exceptions for leaf in leaves(part)]
     return [error]
+
+
+class Order:
+    """In which order Trio runs the tasks that could run at once: turned round by each set bit.
+
+    It takes the place of Trio's random generator; the bits count from when it is started.
+    """
+
+    def __init__(self, bits: int) -> None:
+        self._bits = bits
+        self._started = False
+
+    def start(self) -> None:
+        self._started = True
+
+    def shuffle(self, batch: list[Any]) -> None:
+        if self._started:
+            if self._bits & 1:
+                batch.reverse()
+            self._bits >>= 1
+
+
+def run_in_all_orders(main: Callable[[Order], Awaitable[Any]], steps: int) -> dict[Any, int]:
+    """Run ``main`` in each order of so many steps; return what it returned, and how often."""
+    kept = trio._core._run._r  # type: ignore[attr-defined]
+    results: dict[Any, int] = {}
+    try:
+        for bits in range(2**steps):
+            order = trio._core._run._r = Order(bits)  # type: ignore[attr-defined]
+            result = trio.run(main, order, clock=trio.testing.MockClock(autojump_threshold=0))
+            results[result] = results.get(result, 0) + 1
+    finally:
+        trio._core._run._r = kept  # type: ignore[attr-defined]
+    return results
 
 
 def tasks_living() -> int:

@@ -153,6 +153,13 @@ async def test_a_given_job_that_failed_first_stays_unseen_by_its_group() -> None
             assert await first_completed(bad, trio.sleep_forever) is bad
 
 
+async def test_what_given_losers_failed_with_is_of_no_interest() -> None:
+    async with JobGroup() as group:
+        good, bad = group.submit(succeed), group.submit(fail)
+        await bad.wait()
+        assert await first_completed(good, bad) is good
+
+
 async def test_being_cancelled_cancels_functions_and_leaves_given_jobs(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

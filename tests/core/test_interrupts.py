@@ -162,7 +162,7 @@ def test_a_submit_counts_and_has_its_turn() -> None:
             async def use() -> None:
                 job = group.submit(sleep, 1)
                 job.on_output(bool)
-                await job.result()
+                await job.result(timeout=100)
                 job.cancel()
 
             await interrupted(use)
