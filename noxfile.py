@@ -98,6 +98,15 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session
+def nginx(session: nox.Session) -> None:
+    """Run tests/proxies, a real app behind a real nginx; it is installed by the system."""
+    if shutil.which("nginx") is None:
+        session.error("there is no nginx: apt-get install nginx, or brew install nginx")
+    install_wheel(session)
+    session.run("python", "-m", "pytest", *pytest_arguments(session, "tests/proxies"))
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the whole test suite under branch coverage, subprocesses too; fail below the bound."""
     install_wheel(session)

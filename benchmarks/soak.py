@@ -44,7 +44,7 @@ from triojob import (
 from ._servers import ROOT, running
 
 WORKERS = 48
-TIMES = Timeouts(connect=10, write=10, read=10, stream_idle=10, cancel=3)
+TIMES = Timeouts(connect=10, write=10, read=10, stream_idle=10, max_stream_idle=10, cancel=3)
 """A request that meets silence waits so long; the others go on meanwhile."""
 DOCS = ROOT / "docs" / "reliability"
 MIB = 2**20

@@ -24,6 +24,8 @@ TESTED_ELSEWHERE = {
     "service.py": "tests/real/test_service.py",
     "notebook_sync.ipy": "tests/notebook/test_pages.py",
     "notebook_trio.ipy": "tests/notebook/test_pages.py",
+    "nginx.conf": "tests/proxies/test_nginx.py",
+    "nginx_websocket.conf": "tests/proxies/test_nginx.py",
 }
 """Examples that are no scripts which end, and what runs them."""
 EXAMPLES = sorted(

@@ -24,7 +24,10 @@ class Timeouts:
     read: float | None = 120
     """Until an answer begins, and between its parts.  Apps run validators within it."""
     stream_idle: float | None = 60
-    """Between two signs of life on an open event stream; Gradio gives one every 15 s."""
+    """Between two signs of life on an open event stream; Gradio gives one every 15 s.
+    After that, the app is asked by another request, as a proxy may hold the signs back."""
+    max_stream_idle: float | None = 3600
+    """As ``stream_idle``, where the app answers that other request."""
     cancel: float = 5
     """Telling the server of a cancellation, in the background; the job has ended by then."""
 

@@ -14,17 +14,18 @@ import trio
 import trio.testing
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-from tests.client.faults_support import TIMES, clean_client
+from tests.client.faults_support import clean_client
 from tests.client.sessions_support import Streams
 from tests.servers.any_faults import breaks, delays, losses, pieces, silences
 from tests.servers.faults import Answer, Fault
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
-from triojob import AppError, Client, ClientSession, Job, JobCancelled, TriojobError
+from triojob import AppError, Client, ClientSession, Job, JobCancelled, Timeouts, TriojobError
 from triojob.testing._description import App
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
-LONGEST = TIMES.read + TIMES.stream_idle + TIMES.cancel + 100
+TIMES = Timeouts(max_stream_idle=90)
+LONGEST = TIMES.read + TIMES.max_stream_idle + TIMES.cancel + 100
 """Seconds that one call may take: an answer that never comes, a stream that falls silent."""
 
 
@@ -178,7 +179,7 @@ async def trial(protocol: str, calls: list[Call], rules: list[Rule], strokes: li
     async with open_server(App(protocol=protocol), memory=True) as server:
         add_app(server)
         streams = Streams(server)
-        async with clean_client(server) as client, client.session() as session:
+        async with clean_client(server, timeouts=TIMES) as client, client.session() as session:
             for rule in rules:
                 server.fault(rule.method, rule.path, *rule.faults, times=rule.times)
 

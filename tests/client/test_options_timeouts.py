@@ -28,7 +28,9 @@ SLOW = Timeouts(connect=3, write=5, read=7, stream_idle=20, cancel=11)
 
 
 def test_the_bounds_that_hold_if_nothing_is_said() -> None:
-    assert Timeouts() == Timeouts(connect=10, write=30, read=120, stream_idle=60, cancel=5)
+    assert Timeouts() == Timeouts(
+        connect=10, write=30, read=120, stream_idle=60, max_stream_idle=3600, cancel=5
+    )
 
 
 def test_none_is_no_bound_but_for_cancel() -> None:
@@ -39,7 +41,9 @@ def test_none_is_no_bound_but_for_cancel() -> None:
 
 
 @pytest.mark.parametrize("value", [-1, -0.001, float("nan"), float("-inf"), "5", [5], object()])
-@pytest.mark.parametrize("phase", ["connect", "write", "read", "stream_idle", "cancel"])
+@pytest.mark.parametrize(
+    "phase", ["connect", "write", "read", "stream_idle", "max_stream_idle", "cancel"]
+)
 def test_what_is_no_time_is_refused(phase: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"Timeouts\.{phase} must be a number of seconds"):
         Timeouts(**{phase: value})
@@ -217,7 +221,14 @@ async def test_a_slow_app_is_waited_for(
 
 
 @pytest.mark.parametrize(
-    "timeouts, seconds", [(None, 60), (Timeouts(stream_idle=20), 20), (Timeouts(stream_idle=4), 4)]
+    "timeouts, seconds",
+    [
+        (None, 3600),
+        (Timeouts(stream_idle=20), 3600),
+        (Timeouts(max_stream_idle=200), 200),
+        (Timeouts(stream_idle=4, max_stream_idle=4), 4),
+        (Timeouts(max_stream_idle=7), 7),
+    ],
 )
 async def test_an_event_stream_that_falls_silent(
     memory_app: ScriptedServer, autojump_clock: Clock, timeouts: Timeouts | None, seconds: float
@@ -237,9 +248,9 @@ async def test_an_event_stream_that_does_not_begin(
     add_functions(memory_app)
     memory_app.fault("GET", "/queue/data", Hold(trio.Event(), handled=False))
     async with new_client(memory_app, timeouts=SLOW) as client:
-        with pytest.raises(ConnectionTimeout, match="silent for 20 s"):
+        with pytest.raises(ConnectionTimeout, match="silent for 3600 s"):
             await client.predict("a", api_name="/echo")
-        assert trio.current_time() == 20
+        assert trio.current_time() == 3600
 
 
 async def test_a_heartbeat_is_a_sign_of_life(
@@ -260,9 +271,9 @@ async def test_so_is_an_output(memory_app: ScriptedServer, autojump_clock: Clock
             await event.generating([str(count)])
 
     async with new_client(memory_app, timeouts=SLOW) as client:
-        assert await client.predict(19, api_name="/tick") == "9"
+        assert await client.predict(3599, api_name="/tick") == "9"
         with pytest.raises(ConnectionTimeout):
-            await client.predict(21, api_name="/tick")
+            await client.predict(3601, api_name="/tick")
 
 
 async def test_silence_may_last_if_it_may(

@@ -158,7 +158,7 @@ async def test_a_stream_that_has_begun_is_not_begun_again(
         await trio.sleep_forever()
 
     async with Client(
-        memory_app.url, transport=memory_app.transport(), timeouts=Timeouts(stream_idle=5)
+        memory_app.url, transport=memory_app.transport(), timeouts=Timeouts(max_stream_idle=5)
     ) as client:
         memory_app.app.heartbeat_interval = 1e9
         async with JobGroup(retry=Retry(idempotent=True)) as group:

@@ -91,7 +91,7 @@ class Model(RuleBasedStateMachine):
     def open_client(self, place: int, silence: float, streams: int, **options: Any) -> None:
         groups = [s for s in self.usable("group") if all(a.kind != "client" for a in s.chain)]
         around = pick([self.world.root, *groups], place)
-        timeouts = Timeouts(read=30, stream_idle=silence)
+        timeouts = Timeouts(read=30, max_stream_idle=silence)
         self._open("client", around, streams=streams, timeouts=timeouts, **options)
 
     @precondition(lambda self: self.usable("client"))

@@ -38,7 +38,7 @@ from triojob import Client, Job, QueueFull, Timeouts, handle_file
 TICKS, TICK = 4, 0.05
 ENDLESS = 1000
 """So many ticks take longer than a cell: what ends before was stopped."""
-SILENCE = Timeouts(read=1.5, stream_idle=1.5, cancel=1, connect=1.5, write=1.5)
+SILENCE = Timeouts(read=1.5, stream_idle=1.5, max_stream_idle=1.5, cancel=1, connect=1.5, write=1.5)
 TEXT = "some text " * 2_000
 
 

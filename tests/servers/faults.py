@@ -122,6 +122,15 @@ class Drip:
     interval: float
 
 
+@dataclass(frozen=True)
+class Buffered:
+    """Hold back what is sent until so many bytes have come or the stream ends, as proxies do."""
+
+    size: int = 4096
+    head: bool = True
+    """Whether the head of the answer is held back too."""
+
+
 Fault = (
     Hold
     | Delay
@@ -134,6 +143,7 @@ Fault = (
     | Stall
     | EndAfter
     | HoldFrame
+    | Buffered
     | Split
     | Drip
 )

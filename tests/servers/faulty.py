@@ -11,6 +11,7 @@ import trio
 
 from tests.servers.faults import (
     Answer,
+    Buffered,
     Cut,
     Delay,
     Drip,
@@ -182,19 +183,34 @@ class _FaultyStreamSender(StreamSender):
             await super()._heartbeats()
 
     async def _send_frames(self) -> None:
-        await self._send_head()
         body = BodySender(self._connection, self._faults, trio.sleep_forever)
         end_after, hold = self._find(EndAfter), self._find(HoldFrame)
+        buffered = self._find(Buffered) or Buffered(0, head=False)
+        head_is_due, held = True, b""
+
+        async def flush() -> None:
+            nonlocal head_is_due, held
+            if head_is_due:
+                head_is_due = False
+                await self._send_head()
+            data, held = held, b""
+            await body.send(data)
+
+        if not buffered.head:
+            await flush()
         sent = 0
         async with contextlib.aclosing(self._stream.frames()) as frames:
             while end_after is None or sent < end_after.frames:
                 try:
                     msg, data = await anext(frames)
                 except StopAsyncIteration:
+                    await flush()
                     return
                 if hold is not None and msg == hold.msg:
                     await hold.until.wait()
-                await body.send(data)
+                held += data
+                if len(held) > buffered.size:
+                    await flush()
                 sent += 1
         if end_after.forget:
             self._stream.disconnected()

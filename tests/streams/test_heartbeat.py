@@ -211,7 +211,7 @@ async def test_silent_one_is_opened_again(
 ) -> None:
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Silence(), times=1)
-    async with opened(memory_app, timeouts=Timeouts(stream_idle=20)) as client:
+    async with opened(memory_app, timeouts=Timeouts(max_stream_idle=20)) as client:
         # The silent one holds up no call, and ends with the client.
         assert await client.predict(api_name="/bump") == 1
         assert trio.current_time() < 20

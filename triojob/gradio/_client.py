@@ -373,7 +373,7 @@ class Client(Surface, EnteredOnce):
     async def _live(self) -> AsyncGenerator[None, None]:
         http = await self._open_http()
         try:
-            with BareBody(nurseries=3) as body:
+            with BareBody(nurseries=4) as body:
                 with body.watched():
                     find_out = partial(discover, http, self._auth)
                     app = await find_out()
@@ -382,6 +382,7 @@ class Client(Surface, EnteredOnce):
                     watch = AppWatch(http, app, find_out)
                 # The heartbeats end last: the app may unload a session when its calls have ended.
                 async with (
+                    http.streams_watch.running(watch.ask),
                     open_heartbeats(
                         http, wanted=app.wants_heartbeat, lost=watch.doubt
                     ) as heartbeats,

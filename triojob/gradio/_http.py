@@ -48,6 +48,7 @@ from ._httpx import (
 )
 from ._network_errors import MappedErrors
 from ._sse import EventDecoder
+from ._stream_watch import StreamWatch
 from ._wires import Wire, connect
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class HTTP:
         self._base = base
         self._verify = verify
         self.timeouts = timeouts
+        self.streams_watch: StreamWatch = StreamWatch(base, timeouts)
         assert limits.streams is not None
         assert limits.transfers is not None
         if heartbeats is None:
@@ -396,12 +398,9 @@ class HTTP:
             ProtocolError: An event is too large.
         """
         what = what or f"GET {path.partition('?')[0]}"
-        with self.mapped_errors(
-            what, f"the event stream was silent for {self.timeouts.stream_idle} s"
-        ):
-            answer = await self._send(
-                "GET", self._url(path), _LISTENING, None, self.timeouts.stream_idle
-            )
+        with self.mapped_errors(what, ""), self.streams_watch.watching(what) as stream:
+            answer = await self._send("GET", self._url(path), _LISTENING, None, None)
+            stream.heard()
             try:
                 kind = answer.header("content-type") or ""
                 if answer.status != 200 or not kind.startswith("text/event-stream"):
@@ -412,6 +411,7 @@ class HTTP:
 
                 def take(chunk: bytes, reading: Reading) -> None:
                     nonlocal last
+                    stream.heard()
                     for event in decoder.feed(chunk):
                         if not last and deliver(event, decoder.kind):
                             last = True

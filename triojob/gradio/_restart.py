@@ -19,7 +19,7 @@ from .._errors import (
     TriojobError,
 )
 from ._config import AppInfo, EndpointInfo
-from ._http import HTTP
+from ._http import HTTP, Response
 from ._wire import decode_object
 
 logger = logging.getLogger("triojob")
@@ -78,14 +78,25 @@ class AppWatch:
             self._take(await self._discover())
         self._doubted = False
 
+    async def ask(self) -> str | None:
+        """Ask the app for a sign of life; return what is wrong with it, or None.
+
+        Raises:
+            TriojobError: There was no answer.
+        """
+        # Not among the requests, which may all be waiting for this app.
+        response = await self._http.request("GET", "/app_id", limiter=self._http.goodbyes)
+        if response.status in (502, 504):  # a proxy's words for an app that does not answer
+            return f"another request was answered with status {response.status}"
+        app_id = _app_id(response)
+        if app_id is not None and app_id != self.app.app_id:
+            self.doubt()
+            return "the app was started anew meanwhile"
+        return None
+
     async def _ask(self) -> Any:
         response = await self._http.request("GET", "/app_id", limiter=self._http.requests)
-        if response.status != 200:
-            return None
-        try:
-            return decode_object(response.body, "the answer to /app_id").get("app_id")
-        except ProtocolError:
-            return None
+        return _app_id(response)
 
     def _take(self, app: AppInfo) -> None:
         if app.app_id == self.app.app_id:
@@ -129,3 +140,13 @@ class AppWatch:
             return self.app.find(None, info.fn_index) == info
         except EndpointNotFound:
             return False
+
+
+def _app_id(response: Response) -> Any:
+    """Return what the app calls its process, or None if it doesn't say."""
+    if response.status != 200:
+        return None
+    try:
+        return decode_object(response.body, "the answer to /app_id").get("app_id")
+    except ProtocolError:
+        return None

@@ -1,0 +1,144 @@
+"""A real app behind a real nginx; see docs/behind-a-proxy.md.  `nox -s nginx` runs this."""
+
+from __future__ import annotations
+
+import logging
+import random
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.drivers.test_socket_proxies import old_app
+from tests.real.support import SECONDS
+from triojob import Client, ConnectionFailed, FileTooLarge, Timeouts, handle_file
+from triojob.gradio import _stream_watch
+
+NGINX = shutil.which("nginx")
+pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: nox -s nginx")
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+ADVISED = (EXAMPLES / "nginx.conf").read_text(encoding="utf-8")
+"""A server, as the documentation has it."""
+ADVISED_FOR_WEBSOCKETS = ADVISED.replace(
+    "proxy_http_version 1.1;",
+    "proxy_http_version 1.1;\n" + (EXAMPLES / "nginx_websocket.conf").read_text(encoding="utf-8"),
+)
+PLAIN = "server { listen 8080; location / { proxy_pass http://127.0.0.1:7860; } }"
+"""One with all of nginx's defaults."""
+
+CONFIG = """
+pid nginx.pid;
+events {}
+http {
+  access_log off;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+"""
+
+Behind = Callable[[str, str], str]
+"""Starts nginx with such a server in front of an app; returns the URL there."""
+
+
+@pytest.fixture
+def behind(tmp_path: Path) -> Iterator[Behind]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(server: str, app: str) -> str:
+        assert NGINX is not None
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
+        for known, ours in (("8080", f"127.0.0.1:{port}"), ("http://127.0.0.1:7860", app)):
+            assert known in server
+            server = server.replace(known, ours)
+        folder = tmp_path / str(port)
+        folder.mkdir()
+        config = folder / "nginx.conf"
+        config.write_text(CONFIG + server + "}", encoding="utf-8")
+        options = ["-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
+        started.append(subprocess.Popen([NGINX, *options, "-g", "daemon off;"]))
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), SECONDS).close()
+            except ConnectionRefusedError:
+                assert started[-1].poll() is None
+            else:
+                return f"http://127.0.0.1:{port}"
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait()
+
+
+async def test_buffered_calls_are_waited_for(
+    behind: Behind,
+    gradio_url: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_stream_watch, "_TWO_HEARTBEATS", 0.5)
+    with trio.fail_after(SECONDS):
+        async with Client(behind(PLAIN, gradio_url), timeouts=Timeouts(stream_idle=1)) as client:
+            job = client.submit(2, 1.5, api_name="/count")
+            assert [output async for output in job] == ["0", "1"]
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert ["proxy_buffering off" in record.getMessage() for record in warnings] == [True]
+
+
+async def test_unbuffered_outputs_come_as_they_are_made(behind: Behind, gradio_url: str) -> None:
+    with trio.fail_after(SECONDS):
+        async with Client(behind(ADVISED, gradio_url)) as client:
+            job = client.submit(3, 2, api_name="/count")
+            first = await anext(aiter(job))
+            assert (first, job.done) == ("0", False)
+            assert await job.result() == "2"
+
+
+@pytest.mark.parametrize("seconds", ["0", "1s"])
+async def test_no_call_meets_a_closing_connection(
+    behind: Behind, gradio_url: str, seconds: str
+) -> None:
+    url = behind(PLAIN.replace("{", f"{{ keepalive_timeout {seconds};", 1), gradio_url)
+
+    async def call(seed: int) -> None:
+        pause = random.Random(seed)
+        async with Client(url) as client:
+            for count in range(4):
+                assert await client.predict(str(count), api_name="/greet") == f"Hello {count}!"
+                await trio.sleep(pause.uniform(0.9, 1.01))
+
+    with trio.fail_after(SECONDS):
+        async with trio.open_nursery() as nursery:
+            for seed in range(6):
+                nursery.start_soon(call, seed)
+
+
+async def test_large_uploads_are_allowed_by_a_setting(
+    behind: Behind, gradio_url: str, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.txt"
+    large.write_bytes(b"x" * 3_000_000)
+    with trio.fail_after(SECONDS):
+        async with Client(behind(ADVISED, gradio_url)) as client:
+            path = await client.predict(handle_file(large), api_name="/upper_file")
+            assert Path(path).stat().st_size == 3_000_000
+        async with Client(behind(PLAIN, gradio_url)) as client:
+            with pytest.raises(FileTooLarge):
+                await client.predict(handle_file(large), api_name="/upper_file")
+
+
+@pytest.mark.parametrize("server", [ADVISED_FOR_WEBSOCKETS, ADVISED])
+async def test_websockets_pass_by_a_setting(behind: Behind, server: str) -> None:
+    with trio.fail_after(SECONDS):
+        async with old_app() as (app, _), Client(behind(server, app.rstrip("/"))) as client:
+            if server is ADVISED_FOR_WEBSOCKETS:
+                assert await client.predict("Bob", api_name="/greet") == "Bob"
+            else:
+                with pytest.raises(ConnectionFailed, match=r"refuses a WebSocket|no WebSocket"):
+                    await client.predict("Bob", api_name="/greet")

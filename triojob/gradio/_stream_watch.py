@@ -1,0 +1,149 @@
+"""Event streams that fall silent: is the app gone, or does a proxy hold back what it sends?
+
+Gradio sends a heartbeat every 15 s.  A proxy that buffers responses, as nginx does by default,
+keeps those back, and so silence alone proves nothing: the app is asked by another request.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeAlias, final
+
+import trio
+
+from .._errors import ConnectionTimeout, TriojobError
+from .._settings import Timeouts
+from ._containment import contained
+
+logger = logging.getLogger("triojob")
+
+_TWO_HEARTBEATS = 30.0
+"""Seconds; a shorter silence of a stream is none that there is anything to say of."""
+
+Ask: TypeAlias = Callable[[], Awaitable[str | None]]
+
+
+class WatchedStream:
+    """One event stream, and when it last gave a sign of life."""
+
+    __slots__ = ("asked", "last", "reason", "scope")
+
+    def __init__(self) -> None:
+        self.last: float = trio.current_time()
+        """When something last came."""
+        self.asked: float = self.last
+        """When the app last answered while nothing came."""
+        self.reason: str | None = None
+        """Why it was given up, if it was."""
+        self.scope = trio.CancelScope()
+
+    def heard(self) -> None:
+        """Note that something has come."""
+        self.last = trio.current_time()
+
+
+@final
+class StreamWatch:
+    """Watches over all event streams of a client, in one task.
+
+    Args:
+        base: The app's URL.
+    """
+
+    def __init__(self, base: str, timeouts: Timeouts) -> None:
+        self._base = base
+        self._idle = math.inf if timeouts.stream_idle is None else timeouts.stream_idle
+        most = timeouts.max_stream_idle
+        self._most = math.inf if most is None else most
+        self._patience = min(self._idle, math.inf if timeouts.read is None else timeouts.read)
+        """Seconds in which the app has to answer."""
+        self._streams: dict[WatchedStream, None] = {}
+        self._opened = trio.lowlevel.ParkingLot()
+        self._warned = False
+
+    @contextmanager
+    def watching(self, what: str) -> Generator[WatchedStream, None, None]:
+        """Watch a stream that is read in the body, from its request on.
+
+        Args:
+            what: What errors call the request.
+
+        Raises:
+            ConnectionTimeout: The stream was silent, and the app did not answer either.
+        """
+        stream = WatchedStream()
+        self._streams[stream] = None
+        self._opened.unpark_all()
+        try:
+            with stream.scope:
+                yield stream
+        finally:
+            self._streams.pop(stream, None)
+        if stream.reason is not None and stream.scope.cancelled_caught:
+            raise ConnectionTimeout(f"{self._base} ({what}): {stream.reason}")
+
+    @asynccontextmanager
+    async def running(self, ask: Ask) -> AsyncGenerator[None, None]:
+        """Watch for as long as the body runs.
+
+        Args:
+            ask: Asks the app for a sign of life; returns what is wrong with it, or None.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._run, ask, name="<stream watch>")
+            try:
+                yield
+            finally:
+                nursery.cancel_scope.cancel()
+
+    async def _run(self, ask: Ask) -> None:
+        if self._idle == math.inf:
+            return
+        while True:
+            while not self._streams:
+                await self._opened.park()
+            await trio.sleep_until(min(map(self._due, self._streams)))
+            now = trio.current_time()
+            silent = [stream for stream in self._streams if self._due(stream) <= now]
+            for stream in silent:
+                if now >= stream.last + self._most:
+                    bound = "(Timeouts.max_stream_idle sets the bound)"
+                    self._give_up(stream, f"silent for {self._most:g} s {bound}")
+            if any(stream in self._streams for stream in silent):
+                await self._ask(ask, silent)
+
+    def _due(self, stream: WatchedStream) -> float:
+        """Return when there is something to do about a stream, unless something comes before."""
+        return min(max(stream.last, stream.asked) + self._idle, stream.last + self._most)
+
+    async def _ask(self, ask: Ask, silent: list[WatchedStream]) -> None:
+        wrong: str | None = "the app answered no other request either"
+        failures: list[TriojobError] = []
+        with contained(failures.append, "asking"), trio.move_on_after(self._patience):
+            wrong = await ask()
+        now = trio.current_time()
+        silence = now - min(stream.last for stream in silent)
+        for stream in silent:
+            if wrong is None:
+                stream.asked = now
+            elif stream.last + self._idle <= now:
+                self._give_up(stream, f"silent for {self._idle:g} s, and {wrong}")
+        if wrong is None and silence > _TWO_HEARTBEATS and not self._warned:
+            self._warned = True
+            logger.warning(
+                "an event stream of %s has been silent for %.0f s, but the app answers other "
+                "requests: a proxy on the way seems to buffer responses, so that outputs are late; "
+                "turn that off there (in nginx: proxy_buffering off). Waiting on for up to %g s of "
+                "silence (Timeouts.max_stream_idle)",
+                self._base,
+                silence,
+                self._most,
+            )
+
+    def _give_up(self, stream: WatchedStream, reason: str) -> None:
+        if self._streams.pop(stream, stream) is None:
+            stream.reason = f"the event stream was {reason}"
+            stream.scope.cancel()
