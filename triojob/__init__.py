@@ -18,6 +18,7 @@ from ._completion import JobIterator as JobIterator, as_completed as as_complete
 from ._errors import (
     AppError as AppError,
     AuthenticationError as AuthenticationError,
+    CallInterrupted as CallInterrupted,
     ConnectionFailed as ConnectionFailed,
     ConnectionLost as ConnectionLost,
     ConnectionTimeout as ConnectionTimeout,
@@ -81,6 +82,7 @@ from .gradio._pool import (
 from .gradio._properties import PropertyUpdate as PropertyUpdate
 from .gradio._spaces import SpaceStatus as SpaceStatus
 from .gradio._statistics import ClientStatistics as ClientStatistics
+from .gradio.session.window import WindowStatistics as WindowStatistics
 
 # Objects show the module that users import them from.
 for _object in tuple(globals().values()):

@@ -9,7 +9,7 @@ import functools
 import inspect
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
@@ -50,12 +50,36 @@ class Call(ABC):
         """Let go of what a call holds, whether it ran or not."""
 
 
+class Batch:
+    """Calls with one owner, who stops all of them or none, as `gather` does and `map`.
+
+    So those of an endpoint may share what single calls can't: a session with the server.
+    """
+
+    def __init__(self) -> None:
+        self._at_end: list[Callable[[], None]] = []
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """See to it that ``callback`` is called when no more calls come."""
+        self._at_end.append(callback)
+
+    def end(self) -> None:
+        """Note that no more calls come; those in flight go on."""
+        while self._at_end:
+            self._at_end.pop()()
+
+
 class Submittable(ABC):
     """An async callable that checks its arguments when it is submitted, such as an endpoint."""
 
     @abstractmethod
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    def bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
+    ) -> Call:
         """Check the arguments and return the call.
+
+        Args:
+            batch: What it is a part of, if it is one of many.
 
         Raises:
             TypeError, ValueError: An argument is wrong or missing.
@@ -63,11 +87,18 @@ class Submittable(ABC):
 
 
 def bind(
-    fn: object, args: tuple[Any, ...], kwargs: Mapping[str, Any], taker: str = "submit"
+    fn: object,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    taker: str = "submit",
+    *,
+    batch: Batch | None = None,
 ) -> Call:
     """Make a call of ``fn``, which is `Submittable` or an async (generator) function.
 
-    ``taker`` is what the user called, for the messages.
+    Args:
+        taker: What the user called, for the messages.
+        batch: As for `Submittable.bind`.
 
     Raises:
         TypeError: ``fn`` is something else, or the arguments don't fit.
@@ -77,7 +108,7 @@ def bind(
     while isinstance(whole, functools.partial):
         whole, given, named = whole.func, (*whole.args, *given), {**whole.keywords, **named}
     if isinstance(whole, Submittable):
-        return whole.bind(given, named)
+        return whole.bind(given, named, batch=batch)
     if inspect.iscoroutine(fn):
         fn.close()  # or Python would warn that it was never awaited
         raise TypeError(

@@ -246,14 +246,16 @@ class ProtocolError(TriojobError, ValueError):
 
 
 class UnexpectedResponse(ProtocolError):
-    """The server's HTTP answer makes no sense here.
+    """The server's HTTP response makes no sense here.
 
     Attributes:
         status: The HTTP status code.
+        retry_after: After how many seconds the server wants to be asked again, or None.
     """
 
-    def __init__(self, message: str, *, status: int = 0) -> None:
+    def __init__(self, message: str, *, status: int = 0, retry_after: float | None = None) -> None:
         self.status = status
+        self.retry_after = retry_after
         super().__init__(message)
 
 
@@ -286,6 +288,14 @@ class ServerRestarted(ConnectionLost):
 
     The session's ``gr.State`` is gone, or the endpoint has changed.
     The next call goes on, from a new State.
+    """
+
+
+class CallInterrupted(TriojobError, RuntimeError):
+    """A call was stopped together with another one of the same function in its session.
+
+    It happens in sessions that you open (`Client.session`) only: there a call of a generator may
+    start at the moment in which another call of it is cancelled.
     """
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
 import trio
 from outcome import Error
 
-from ._call import Call, Submittable, bind
+from ._call import Batch, Call, Submittable, bind
 from ._completion import JobIterator
 from ._errors import short_repr
 from ._group import JobGroup
@@ -159,7 +159,9 @@ async def gather(
     Being cancelled cancels the functions, on the server too, and leaves the jobs that were given.
     """
     group = JobGroup(limit=limit)
-    bound = _bind_all("gather", calls)
+    # With the jobs in hand, one could be cancelled alone.
+    batch = None if jobs else Batch()
+    bound = _bind_all("gather", calls, batch)
     started: list[Job[Any]] = []
     stopped: set[Job[Any]] = set()
     try:
@@ -172,6 +174,8 @@ async def gather(
             raise ExceptionGroup(f"{len(errors)} of {len(started)} gathered calls failed", errors)
         return tuple(job._record.unwrap() for job in started)
     finally:
+        if batch is not None:
+            batch.end()
         # The traceback of what is raised holds this frame, which must not hold the results.
         del calls, group, bound, started, stopped
 
@@ -291,7 +295,9 @@ def _some(helper: str, calls: Sequence[object]) -> Sequence[object]:
     return calls
 
 
-def _bind_all(helper: str, calls: Sequence[object]) -> list[Call | Job[Any]]:
+def _bind_all(
+    helper: str, calls: Sequence[object], batch: Batch | None = None
+) -> list[Call | Job[Any]]:
     """Make a call of each that is no job; if one can't be, let go of all and raise."""
     coroutines = [call for call in calls if inspect.iscoroutine(call)]
     if coroutines:
@@ -313,7 +319,7 @@ def _bind_all(helper: str, calls: Sequence[object]) -> list[Call | Job[Any]]:
                     f"{helper} takes functions without arguments and jobs, "
                     f"not {short_repr(call)}{hint}"
                 )
-            bound.append(bind(call, (), {}, helper))
+            bound.append(bind(call, (), {}, helper, batch=batch))
     except BaseException:
         for call in bound:
             if isinstance(call, Call):

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, cast, final
 import trio
 from outcome import Error
 
-from ._call import FunctionCall, bind
+from ._call import Batch, FunctionCall, bind
 from ._errors import GroupClosed
 from ._group import JobGroup
 from ._job import Job
@@ -60,6 +60,8 @@ class ResultIterator(Generic[T]):
         self._fail_fast = fail_fast
         self._pairs = pairs
         self._group = group
+        # With the jobs in hand, one could be cancelled alone.
+        self._batch = None if pairs else Batch()
         self._pulling = trio.CancelScope()
         self._news = trio.lowlevel.ParkingLot()
         self._line: deque[_Entry] = deque()
@@ -111,7 +113,7 @@ class ResultIterator(Generic[T]):
         # A checkpoint in any case: after a failure nothing is started any more.
         await self._pace.turn()
         try:
-            call = bind(self._fn, arguments, {}, "map")
+            call = bind(self._fn, arguments, {}, "map", batch=self._batch)
         except Exception as exc:  # noqa: BLE001 - an item that doesn't fit fails, and no other
             call = FunctionCall(name_of(self._fn), _refuse(exc))
         item: Any = None  # what nobody asks for is not kept
@@ -268,6 +270,8 @@ class ResultIterator(Generic[T]):
         try:
             await self._group.__aexit__(exc_type, exc, traceback)
         finally:
+            if self._batch is not None:
+                self._batch.end()
             # The traceback of what is raised holds this frame.
             del self, exc, traceback
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import cast
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Limits:
     """Event streams that are open at once.
     None for 256, or fewer where the process may open fewer files; 32 over your own
     ``http_client``."""
+    in_flight: int | None = None
+    """Calls of one endpoint that are in flight at once; the others wait on this side.
+    None lets the server's own messages drive it, from 16 up to ``streams``: it grows while all that
+    is in flight runs, and shrinks where calls only wait, or are refused."""
     requests: int = 48
     """Short requests that are in flight at once, those that make calls above all.
     Each has a connection."""
@@ -66,15 +71,20 @@ class Limits:
     download_size: int | None = 4 * 2**30
     """Bytes of files that one call downloads by itself, and of one file that a `File` downloads.
     None for no bound: then a server can fill the disk."""
+    refused_for: float = 60
+    """Seconds for which a call is sent again that the server, or a proxy before it, refuses (status
+    429 or 503, or no connection while others are open): then it fails.  0 to fail at once.
+    A full queue of the app's own is `QueueFull` at once."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if value is None and field.default is None:
-                continue
-            if value is None and field.name == "download_size":
+            value: object = getattr(self, field.name)
+            if field.name == "refused_for" or (value is None and "None" in str(field.type)):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(
                     f"Limits.{field.name} must be a whole number from 1 up, not {value!r}"
                 )
+        seconds = cast("object", self.refused_for)
+        if not isinstance(seconds, (int, float)) or not seconds >= 0:
+            raise ValueError(f"Limits.refused_for must be a number of seconds, not {seconds!r}")

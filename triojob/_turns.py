@@ -18,7 +18,7 @@ class Turns:
     """
 
     def __init__(self, at_once: float) -> None:
-        self._free = at_once
+        self._at_once = at_once
         self._waiting: dict[int, trio.Event] = {}
         self._line: list[int] = []
         """A heap of the numbers that wait, and of some that have left."""
@@ -30,12 +30,19 @@ class Turns:
         return len(self._waiting)
 
     @trio.lowlevel.enable_ki_protection
+    def resize(self, at_once: float) -> None:
+        """Let so many run at once from now on; those that run already go on."""
+        if at_once != self._at_once:
+            self._at_once = at_once
+            self._admit()
+
+    @trio.lowlevel.enable_ki_protection
     async def take(self, number: int) -> None:
         """Line up and wait for the turn, after those with lower numbers that come just now.
 
         If that is cancelled, it has left the line.
         """
-        if self._free == math.inf:
+        if self._at_once == math.inf:
             return
         self.line_up(number)
         try:
@@ -49,7 +56,7 @@ class Turns:
     @trio.lowlevel.enable_ki_protection
     def line_up(self, number: int) -> None:
         """Take a place in the line."""
-        if self._free == math.inf:
+        if self._at_once == math.inf:
             return
         self._waiting[number] = trio.Event()
         heapq.heappush(self._line, number)
@@ -76,14 +83,12 @@ class Turns:
         """Leave the line, or end the turn: then it's the next one's."""
         if self._waiting.pop(number, None) is None and number in self._having:
             self._having.discard(number)
-            self._free += 1
             self._admit()
 
     def _admit(self) -> None:
-        while self._free > 0 and self._line:
+        while len(self._having) < self._at_once and self._line:
             number = heapq.heappop(self._line)
             event = self._waiting.pop(number, None)
             if event is not None:
-                self._free -= 1
                 self._having.add(number)
                 event.set()

@@ -16,11 +16,13 @@ from triojob import (
     AuthenticationError,
     ConnectionFailed,
     EndpointNotFound,
+    Limits,
     NoReplica,
     Retry,
 )
 from triojob.bulk import BatchCaller
 
+IMPATIENT = {"limits": Limits(refused_for=0)}
 NO_PAUSE = Retry(wait_initial=0, wait_jitter=0)
 
 
@@ -131,7 +133,9 @@ def test_calls_that_never_started_are_made_again(server: BulkServer):
 
 def test_without_retry_such_a_call_is_an_error(server: BulkServer):
     server.refuse("POST", "/queue/join", 429, times=1)
-    done = BatchCaller(server.url, "/greet", retry=None)({"name": ["Ada", "Grace"]})
+    done = BatchCaller(server.url, "/greet", retry=None, client_options=IMPATIENT)(
+        {"name": ["Ada", "Grace"]}
+    )
     assert sorted(error is None for error in done["error"]) == [False, True]
 
 

@@ -58,8 +58,8 @@ async def clean_client(
             await assert_idle(client, server)
             busy = [c for c in transport._pool.connections if not (c.is_idle() or c.is_closed())]
             # A session that is kept has a heartbeat, to its end.
-            assert client._hub is not None
-            assert len(busy) == client._hub.http.heartbeats.borrowed_tokens
+            assert client._registry is not None
+            assert len(busy) == client._registry.http.heartbeats.borrowed_tokens
         await trio.testing.wait_all_tasks_blocked()
     assert server.open_connections == 0
     assert _tasks_of_ours(server) == before
@@ -72,11 +72,11 @@ async def assert_idle(client: Client, server: ScriptedServer) -> None:
     await trio.testing.wait_all_tasks_blocked()
     assert f"0 jobs, 0/{client.limits.streams} streams" in repr(client)
     assert server.open_streams == 0
-    hub = client._hub
+    hub = client._registry
     assert hub is not None
     assert {task.name for task in hub.background.child_tasks} == set()
     assert hub.joins == set()
-    assert (hub.http.requests.borrowed_tokens, hub.http.goodbyes.borrowed_tokens) == (0, 0)
+    assert (hub.http.requests.borrowed_tokens, hub.http.cancel_requests.borrowed_tokens) == (0, 0)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("either_way")
 
 GOODBYES = SPARE - SHORT_REQUESTS
 STREAMS = 4
+LIMITS = Limits(streams=STREAMS, in_flight=STREAMS)
 PLACES = STREAMS + SPARE
 # More than there are places.
 WORKERS = 2 * PLACES
@@ -212,7 +213,7 @@ async def test_all_places_are_left_after_much_cancelling(
     transport = CountingTransport(pool(memory_app, streams=STREAMS, keep_alive=keep_alive))
     async with (
         nothing_left(memory_app),
-        Client(memory_app.url, transport=transport, limits=Limits(streams=STREAMS)) as client,
+        Client(memory_app.url, transport=transport, limits=LIMITS) as client,
     ):
         await fill_all_places(memory_app, client, settle)
         for method, path in [("POST", "/queue/join"), ("GET", "/queue/data"), ("POST", "/cancel")]:
@@ -238,9 +239,7 @@ async def test_all_places_are_left_after_much_cancelling_on_sockets(
     with trio.fail_after(110):
         # On a busy machine a goodbye takes as long as it takes.
         timeouts = Timeouts(cancel=100)
-        async with Client(
-            scripted.url, limits=Limits(streams=STREAMS), timeouts=timeouts
-        ) as client:
+        async with Client(scripted.url, limits=LIMITS, timeouts=timeouts) as client:
             await fill_all_places(scripted, client, settle)
             await churn(client, random.Random(1), times)
             await fill_all_places(scripted, client, settle)

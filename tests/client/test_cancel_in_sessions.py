@@ -1,6 +1,6 @@
 """Cancelling in `Client.session`, where stopping one call would stop all of its function.
 
-So the server is told when all of them are cancelled, or when the session ends, and not before.
+So one that waits is taken out of the queue, and one that runs is stopped when no other runs.
 """
 
 from __future__ import annotations
@@ -119,15 +119,16 @@ async def test_a_queued_sibling_is_cancelled_and_the_running_one_goes_on(
         assert await running.result() == OTHER
         await assert_idle(memory_app, client)
     (event,) = sent(memory_app)
-    assert event.state in ("cancelled", "removed")
-    assert_told(memory_app, [event])
+    assert event.state == "removed"
+    assert memory_app.cancels == []
+    assert [told["event_id"] for told in memory_app.dequeues] == [event.event_id]
 
 
 @eager_or_lazy
 async def test_the_running_and_the_queued_one_are_both_cancelled(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
 ) -> None:
-    """Cancelling the running one may start the queued one, before it is cancelled itself."""
+    """Cancelling the running one would start the queued ones, so those leave the queue first."""
     memory_app.eager = eager
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client, client.session() as session:
@@ -137,7 +138,12 @@ async def test_the_running_and_the_queued_one_are_both_cancelled(
         for job in session.jobs:
             job.cancel()
         await assert_idle(memory_app, client)
-    assert_told(memory_app, sent(memory_app))
+    running, *queued = sent(memory_app)
+    assert [event.state for event in queued] == ["removed"] * 2
+    assert sorted(told["event_id"] for told in memory_app.dequeues) == sorted(
+        event.event_id for event in queued
+    )
+    assert_told(memory_app, [running])
 
 
 async def test_a_sibling_whose_call_is_unanswered_holds_the_goodbye_back(

@@ -257,11 +257,11 @@ async def test_it_ends_the_calls_before_anything_else(
     async with opened(memory_app, streams=1) as client, JobGroup() as group:
         jobs = [group.submit(client.endpoint("/held"), MINE) for _ in range(3)]
         await wait_all_tasks_blocked()
-        assert client._hub is not None
+        assert client._registry is not None
         with trio.CancelScope() as scope:
             if cancelled:
                 scope.cancel()
-            await client._hub.aclose()
+            await client._registry.aclose()
         assert all(job.done for job in jobs)
 
 

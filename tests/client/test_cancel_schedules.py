@@ -146,14 +146,26 @@ async def run_schedule(
 def check_server(server: ScriptedServer, schedule: list[Plan], ends: list[End]) -> None:
     names = {f"call {place}": end for place, end in enumerate(ends)}
     told = [*server.cancels]
+    dequeued = {body["event_id"] for body in server.dequeues}
+    unheard: set[str] = set()
     for event in server.events.values():
-        (end,) = (names[text] for text in event.body["data"] if text in names)
+        (name,) = (text for text in event.body["data"] if text in names)
         if cancel_of(event) in told:
             told.remove(cancel_of(event))
-            assert end.cancelled
+            assert names[name].cancelled
+        elif event.state == "cancelled":
+            # It started just when it was to be taken out, and was stopped with the others.
+            assert event.event_id in dequeued
+            assert names[name].cancelled
+        elif event.state == "removed":
+            # Out of the way of another one's cancellation: it comes again, or was cancelled itself.
+            assert event.event_id in dequeued
+            unheard.add(name)
         else:
             assert event.state == "finished"
+            unheard.discard(name)
     assert told == []
+    assert all(names[name].cancelled for name in unheard)
 
 
 @given(

@@ -70,9 +70,16 @@ async def check(server: ScriptedServer, *jobs: Job[Any]) -> None:
     assert all(told in map(cancel_of, events) for told in server.cancels)
     assert len({told["event_id"] for told in server.cancels}) == len(server.cancels)
     assert len(server.cancels) <= sum(job.cancelled for job in jobs)
-    assert all(event.state == "finished" or cancel_of(event) in server.cancels for event in events)
+    dequeued = {told["event_id"] for told in server.dequeues}
+    assert all(
+        event.state == "finished"
+        or cancel_of(event) in server.cancels
+        or (event.state == "removed" and event.event_id in dequeued)
+        for event in events
+    )
     server.events.clear()
     server.cancels.clear()
+    server.dequeues.clear()
 
 
 @each_surface

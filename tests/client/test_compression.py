@@ -95,9 +95,9 @@ async def test_identity_by_name_is_fine(
     memory_app.fault(
         "POST",
         "/queue/join",
-        Answer(503, {"detail": "x"}, {"content-encoding": "Identity"}),
+        Answer(500, {"detail": "x"}, {"content-encoding": "Identity"}),
         times=1,
     )
     async with Client(memory_app.url, transport=memory_app.transport()) as client:
-        with pytest.raises(ProtocolError, match="503"):
+        with pytest.raises(ProtocolError, match="500"):
             await client.predict("a", api_name="/echo")

@@ -81,7 +81,7 @@ async def test_a_refused_stream_fails_all_that_wait_for_it(
     memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, answer: Answer
 ) -> None:
     add_endpoints(memory_app)
-    async with riding(memory_app, ride) as calls:
+    async with riding(memory_app, ride, limits=Limits(refused_for=0)) as calls:
         now = trio.current_time()
         memory_app.fault("GET", "/queue/data", answer, times=1)
         for error in await failures(calls.start(api_name="/story")):
@@ -134,7 +134,7 @@ async def test_a_call_that_was_accepted_never_fails_as_one_that_was_refused(
     memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, answer: Answer
 ) -> None:
     add_endpoints(memory_app)
-    async with riding(memory_app, ride) as calls:
+    async with riding(memory_app, ride, limits=Limits(refused_for=0)) as calls:
         memory_app.fault("GET", "/queue/data", answer, times=1)
         for error in await failures(calls.start(api_name="/story")):
             assert isinstance(error, TriojobError)

@@ -69,7 +69,7 @@ async def test_so_it_is_if_another_call_of_the_function_went_on(
     add_endpoints(memory_app)
     add_sleeper(memory_app)
     async with (
-        clean_client(memory_app, limits=Limits(streams=1)) as client,
+        clean_client(memory_app, limits=Limits(streams=1, in_flight=3)) as client,
         client.session() as session,
     ):
         first = session.submit(5, api_name="/sleep")
@@ -126,7 +126,7 @@ async def test_calls_wait_for_their_turn_to_make_a_request(
     add_endpoints(memory_app)
     gate = trio.Event()
     async with clean_client(memory_app) as client:
-        hub = client._hub
+        hub = client._registry
         assert hub is not None
         hub.http.requests.total_tokens = 1
         memory_app.fault("POST", "/queue/join", Hold(gate), times=1)

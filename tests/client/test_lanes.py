@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.client.sessions_support import Streams, add_sleeper, hashes, opened, quiet
-from tests.servers.faults import Answer, Cut, HoldFrame, Lose
+from tests.servers.faults import Answer, Cut, HoldFrame, Lose, Silence
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import (
     AppError,
@@ -183,7 +183,7 @@ async def assert_retired(client: Client, server: ScriptedServer) -> None:
     assert after != used
 
 
-async def test_a_session_is_not_used_again_after_a_cancellation(
+async def test_a_session_is_used_again_after_a_confirmed_cancellation(
     autojump_clock: MockClock,
     memory_app: ScriptedServer,
 ) -> None:
@@ -193,22 +193,39 @@ async def test_a_session_is_not_used_again_after_a_cancellation(
         await wait_all_tasks_blocked()
         job.cancel()
         await job.wait()
-        await assert_retired(client, memory_app)
+        await quiet(memory_app)
+        assert await client.predict(0, api_name="/sleep") == 0
     assert len(memory_app.cancels) == 1
+    assert len(set(hashes(memory_app))) == 1
 
 
-async def test_a_session_that_was_used_before_is_not_after_a_cancellation(
+async def test_a_session_is_not_used_again_after_an_unanswered_cancellation(
+    autojump_clock: MockClock,
+    memory_app: ScriptedServer,
+) -> None:
+    add_sleeper(memory_app)
+    memory_app.fault("POST", "/cancel", Silence())
+    async with opened(memory_app) as client:
+        with trio.move_on_after(5):
+            await client.predict(100, api_name="/sleep")
+        await trio.sleep(10)
+        await assert_retired(client, memory_app)
+
+
+async def test_many_cancelled_calls_need_few_sessions(
     autojump_clock: MockClock,
     memory_app: ScriptedServer,
 ) -> None:
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
-        await client.predict(0, api_name="/sleep")
-        await quiet(memory_app)
-        with trio.move_on_after(5):
-            await client.predict(100, api_name="/sleep")
-        assert len(set(hashes(memory_app))) == 1
-        await assert_retired(client, memory_app)
+        for _ in range(10):
+            async with JobGroup() as group:
+                for _ in range(20):
+                    group.submit(client.endpoint("/sleep"), 100)
+                await trio.sleep(1)
+                group.cancel_scope.cancel()
+    assert len(hashes(memory_app)) == 200
+    assert len(set(hashes(memory_app))) <= 40
 
 
 async def test_a_session_is_not_used_again_after_its_stream_broke(
@@ -255,7 +272,7 @@ async def test_a_session_is_not_used_again_after_a_frame_that_cannot_be(
         await assert_retired(client, memory_app)
 
 
-async def test_a_session_is_not_used_again_after_a_message_that_cannot_be(
+async def test_a_session_is_used_again_after_an_invalid_message(
     autojump_clock: MockClock,
     memory_app: ScriptedServer,
 ) -> None:
@@ -269,8 +286,10 @@ async def test_a_session_is_not_used_again_after_a_message_that_cannot_be(
     async with opened(memory_app) as client:
         with pytest.raises(ProtocolError, match="not a list"):
             await client.predict(api_name="/garble")
-        # For the server the call was still under way: it is told.
-        await assert_retired(client, memory_app)
+        await quiet(memory_app)
+        assert await client.predict(0, api_name="/sleep") == 0
+    assert len(set(hashes(memory_app))) == 1
+    # For the server the call was still in flight: it is told.
     assert next(iter(memory_app.events.values())).state == "cancelled"
 
 

@@ -156,7 +156,10 @@ async def test_the_calls_of_a_session_need_one_place(
     autojump_clock: MockClock, memory_app: ScriptedServer
 ) -> None:
     add_sleeper(memory_app)
-    async with opened(memory_app, limits=Limits(streams=1)) as client, client.session() as session:
+    async with (
+        opened(memory_app, limits=Limits(streams=1, in_flight=3)) as client,
+        client.session() as session,
+    ):
         inside = [session.submit(n, api_name="/sleep") for n in (5, 6, 7)]
         await wait_all_tasks_blocked()
         assert codes(inside) == ["PROCESSING"] * 3
@@ -175,7 +178,10 @@ async def test_a_sessions_calls_wait_for_its_one_place(
 ) -> None:
     add_sleeper(memory_app)
     streams = Streams(memory_app)
-    async with opened(memory_app, limits=Limits(streams=1)) as client, client.session() as session:
+    async with (
+        opened(memory_app, limits=Limits(streams=1, in_flight=3)) as client,
+        client.session() as session,
+    ):
         lane = client.submit(50, api_name="/sleep")
         await wait_all_tasks_blocked()
         inside = [session.submit(n, api_name="/sleep") for n in (5, 6, 7)]

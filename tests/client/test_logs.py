@@ -156,7 +156,7 @@ async def test_tasks_say_which_job_they_work_for(
         assert {
             f"<job #{sent.number} /hang>",
             f"<join #{sent.number} /hang>",
-            f"<goodbye #{stopped.number} /hang>",
+            f"<cancel #{stopped.number} /hang>",
             f"<job #{running.number} /hang>",
         } <= names
         assert not [name for name in names if f"job #{stopped.number}" in name]

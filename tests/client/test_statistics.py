@@ -5,9 +5,10 @@ from __future__ import annotations
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.client.sessions_support import opened
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import Client, JobGroup, Limits, handle_file
+from triojob import Client, JobGroup, Limits, WindowStatistics, handle_file
 from triojob.testing.components import json_value, state
 
 
@@ -30,15 +31,15 @@ async def test_calls_and_streams_are_counted_while_they_are_under_way(
             assert group.submit(trio.sleep, 0).url is None
             await wait_all_tasks_blocked()
             counts = client.statistics()
-            assert (counts.calls, counts.streams, counts.max_streams) == (4, 2, 2)
-            assert (counts.requests, counts.transfers, counts.goodbyes) == (0, 0, 0)
+            assert (counts.calls, counts.streams) == (4, 2)
+            assert (counts.requests, counts.transfers, counts.cancel_requests) == (0, 0, 0)
             assert (counts.jobs.submitted, counts.jobs.running + counts.jobs.waiting) == (1, 1)
             group.cancel_scope.cancel()
         own.cancel()
         await own.wait()
         await wait_all_tasks_blocked()
         counts = client.statistics()
-        assert (counts.calls, counts.streams, counts.goodbyes) == (0, 0, 0)
+        assert (counts.calls, counts.streams, counts.cancel_requests) == (0, 0, 0)
         assert counts.jobs.cancelled == 1
 
 
@@ -56,7 +57,9 @@ async def test_what_calls_wait_for_is_counted(
     answer = trio.Event()
     async with (
         Client(
-            memory_app.url, transport=memory_app.transport(), limits=Limits(streams=60)
+            memory_app.url,
+            transport=memory_app.transport(),
+            limits=Limits(streams=60, in_flight=100),
         ) as client,
         JobGroup() as group,
     ):
@@ -74,7 +77,7 @@ async def test_what_calls_wait_for_is_counted(
         counts = client.statistics()
         # One stream is the session's, and of 59 lanes 48 may send their calls at once.
         assert (counts.streams, counts.waiting_for_stream) == (60, 70 - 59)
-        assert (counts.requests, counts.max_requests) == (48, 48)
+        assert counts.requests == 48
         assert (counts.waiting_for_request, counts.joining) == (59 - 48, 48)
 
         answer.set()
@@ -87,8 +90,8 @@ async def test_what_calls_wait_for_is_counted(
         await wait_all_tasks_blocked()
         counts = client.statistics()
         assert counts.calls == counts.waiting_for_stream == counts.waiting_for_turn == 0
-        assert counts.goodbyes == 16
-        assert counts.waiting_for_goodbye > 0
+        assert counts.cancel_requests == 16
+        assert counts.waiting_for_cancel_request > 0
 
 
 async def test_transfers_that_wait_for_others_are_counted(
@@ -105,7 +108,30 @@ async def test_transfers_that_wait_for_others_are_counted(
         ]
         await wait_all_tasks_blocked()
         counts = client.statistics()
-        assert (counts.transfers, counts.max_transfers) == (2, 2)
+        assert counts.transfers == 2
         assert counts.waiting_for_transfer > 0
         for job in jobs:
             job.cancel()
+
+
+async def test_each_window_is_counted(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    async def hang(event: Event) -> None:
+        await trio.sleep_forever()
+
+    memory_app.app.add("few", hang, inputs=["text"], concurrency_limit=10)
+    memory_app.app.add("many", hang, inputs=["text"], concurrency_limit=None)
+    async with opened(memory_app) as client, JobGroup() as group:
+        for name in ("/few", "/many"):
+            for _ in range(100):
+                group.submit(client.endpoint(name), "x")
+        await trio.sleep(1)
+        counts = client.statistics()
+        assert counts.windows == {
+            "/few": WindowStatistics(16, 16, 10, 6, 84),
+            "/many": WindowStatistics(128, 100, 100, 0, 0),
+        }
+        assert (counts.window, counts.in_flight, counts.running) == (144, 116, 110)
+        assert (counts.waiting_there, counts.waiting_here) == (6, 84)
+        group.cancel_scope.cancel()

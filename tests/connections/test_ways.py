@@ -39,8 +39,8 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 
 def goes_direct(client: Client) -> bool:
-    assert client._hub is not None
-    return client._hub.http._connections is not None
+    assert client._registry is not None
+    return client._registry.http._connections is not None
 
 
 async def test_a_client_makes_connections_of_its_own(server: ScriptedServer) -> None:
@@ -123,8 +123,8 @@ async def test_both_ways_say_the_same(server: ScriptedServer) -> None:
 
 async def test_a_path_that_is_not_plain_goes_over_httpx(server: ScriptedServer) -> None:
     async with Client(server.url) as client:
-        assert client._hub is not None
-        answer = await client._hub.http.request("GET", "/a path/ä")
+        assert client._registry is not None
+        answer = await client._registry.http.request("GET", "/a path/ä")
         assert answer.status == 404
     assert server.requests[-1].target.endswith("/a%20path/%C3%A4")
 

@@ -13,7 +13,7 @@ import trio.testing
 from outcome import Outcome, Value
 
 from triojob import Job
-from triojob._call import Call, Submittable
+from triojob._call import Batch, Call, Submittable
 from triojob._job import JobRecord
 from triojob._messages import UNKNOWN, now
 from triojob._reporter import Reporter
@@ -152,7 +152,9 @@ class Scripted(Submittable):
         self.produce = produce
         self.discarded = 0
 
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    def bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
+    ) -> Call:
         return _ScriptedCall(self)
 
 

@@ -12,7 +12,7 @@ import trio
 from outcome import Outcome
 
 from triojob import JobGroup
-from triojob._call import Call, Submittable
+from triojob._call import Batch, Call, Submittable
 from triojob._job import JobRecord
 
 from .support import Boom
@@ -23,7 +23,9 @@ class Refusing(Submittable, Call):
 
     name = "refusing"
 
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    def bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
+    ) -> Call:
         return self
 
     async def run(self, record: JobRecord) -> Outcome[Any]:

@@ -311,7 +311,7 @@ async def test_a_retry_is_that_of_its_group() -> None:
         reporter.finish(Value("remote"))
 
     class Remembers(Scripted):
-        def bind(self, args: Any, kwargs: Any) -> Any:
+        def bind(self, args: Any, kwargs: Any, *, batch: Any = None) -> Any:
             call = super().bind(args, kwargs)
             calls.append(call)
             return call

@@ -208,7 +208,7 @@ async def test_a_run_that_failed_as_if_the_app_were_another_has_the_next_one_loo
 ) -> None:
     peer = Peer("4.31.5")
     with trio.fail_after(SECONDS):
-        async with Client(peer.url, transport=peer) as client:
+        async with Client(peer.url, transport=peer, limits=Limits(refused_for=0)) as client:
             count = client.endpoint("/count", via="run")
             if status is None:
                 peer.answers["/run/count"] = lose
@@ -425,7 +425,8 @@ async def test_accepted_call_is_not_made_again(status: int | None, autojump_cloc
     else:
         peer.says(EVENTS, {"detail": "the queue is full"}, status=status)
     with trio.fail_after(SECONDS):
-        async with Client(peer.url, transport=peer) as client:
+        limits = Limits(refused_for=0)
+        async with Client(peer.url, transport=peer, limits=limits) as client:
             count = client.endpoint("/count", via="call").with_retry(Retry())
             with pytest.raises(ConnectionLost if status is None else UnexpectedResponse) as caught:
                 await count(3)

@@ -343,8 +343,8 @@ async def test_a_cancelled_download_leaves_nothing_behind(
                 await job.result()
             await trio.testing.wait_all_tasks_blocked()
             assert not [name for name in everything_in(tmp_path) if "/" in name]
-            assert client._hub is not None
-            assert client._hub.http.transfers.borrowed_tokens == 0
+            assert client._registry is not None
+            assert client._registry.http.transfers.borrowed_tokens == 0
     assert everything_in(tmp_path) == []
     await app.settled()
 

@@ -18,7 +18,8 @@ from tests.model.machine import Model
 from triojob._group import JobGroup
 from triojob._job import JobRecord
 from triojob._reporter import Reporter
-from triojob.gradio._session import Hub, Session
+from triojob.gradio.session.registry import SessionRegistry
+from triojob.gradio.session.session import Session
 
 Patch = pytest.MonkeyPatch
 
@@ -50,28 +51,28 @@ def takes_a_cancellation_for_success(patch: Patch) -> None:
     patch.setattr(JobRecord, "_finish", finished)
 
 
-def puts_all_calls_in_one_lane(patch: Patch) -> None:
-    def take_lane(self: Hub) -> Session:
-        if not self._lanes:
-            self._lanes.append(Session(self, lane=False, one_at_a_time=False))
-        return self._lanes[0]
+def puts_all_calls_in_one_session(patch: Patch) -> None:
+    def isolated(self: SessionRegistry) -> Session:
+        if not self._idle:
+            self._idle.append(Session(self, one_at_a_time=False))
+        return self._idle[0]
 
-    tell = Session._tell_if_possible
+    review = Session._review
 
-    def told(self: Session, fn_index: int) -> None:
-        # As gradio_client does: whoever else runs there is stopped, too.
+    def cancelling(self: Session, fn_index: int) -> None:
+        # As gradio_client does: whatever else runs there is stopped, too.
         function = self._functions[fn_index]
         for call in [*function.calls]:
             if call.abandoned and call.event_id is not None and len(function.calls) > 1:
-                self._hub.background.start_soon(self._post_cancel, call)
-        tell(self, fn_index)
+                self._registry.background.start_soon(self._post_cancel, call)
+        review(self, fn_index)
 
-    patch.setattr(Hub, "take_lane", take_lane)
-    patch.setattr(Session, "_tell_if_possible", told)
+    patch.setattr(SessionRegistry, "isolated", isolated)
+    patch.setattr(Session, "_review", cancelling)
 
 
 def keeps_places(patch: Patch) -> None:
-    patch.setattr(Hub, "give_place", lambda self, owner, number: None)
+    patch.setattr(SessionRegistry, "release_stream", lambda self, owner, number: None)
 
 
 def keeps_heartbeats(patch: Patch) -> None:
@@ -90,7 +91,7 @@ MISTAKES = [
     takes_a_cancellation_for_success,
     keeps_places,
     pytest.param(raises_what_was_seen, marks=slow),
-    pytest.param(puts_all_calls_in_one_lane, marks=slow),
+    pytest.param(puts_all_calls_in_one_session, marks=slow),
     pytest.param(keeps_heartbeats, marks=slow),
     pytest.param(hears_of_no_break, marks=slow),
 ]

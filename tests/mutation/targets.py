@@ -93,7 +93,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
     "triojob/_timeline.py": JOBS,
     "triojob/_reporter.py": JOBS,
-    "triojob/gradio/_session.py": SESSIONS,
+    "triojob/gradio/session/session.py": SESSIONS,
+    "triojob/gradio/session/cancelling.py": SESSIONS,
+    "triojob/gradio/session/window.py": ("tests/session/test_window.py",),
 }
 
 LEFT_OUT = ("gradio_itself", "[httpx")

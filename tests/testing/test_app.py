@@ -18,6 +18,7 @@ from triojob import (
     ConnectionLost,
     JobCancelled,
     JobGroup,
+    Limits,
     Retry,
     ServerRestarted,
     ServerStopped,
@@ -199,7 +200,7 @@ async def test_code_that_makes_its_own_client(autojump_clock):
 
 async def test_calls_may_be_refused(autojump_clock):
     app = make_app()
-    async with app.client() as client:
+    async with app.client(limits=Limits(refused_for=0)) as client:
         app.refuse(429, times=2, retry_after=7)
         app.refuse(502)
         with pytest.raises(TooManyRequests):

@@ -134,7 +134,7 @@ async def cancel(client: Client) -> Any:
         await job.result()
     with trio.fail_after(20):
         # Polled: nothing says when the last one was sent.
-        while client.statistics().goodbyes:  # noqa: ASYNC110
+        while client.statistics().cancel_requests:  # noqa: ASYNC110
             await trio.sleep(0.05)
     # Its place is free again: the app has stopped it.
     after = await client.predict(2, api_name="/tokens")

@@ -32,7 +32,6 @@ from ._heartbeat import open_heartbeats
 from ._http import HTTP, HTTPClient, HTTPTransport
 from ._outputs import OutputFiles
 from ._restart import AppWatch
-from ._session import Hub, Session
 from ._space_host import Connecting, find_app, read_source, space_headers
 from ._spaces import SpaceStatus
 from ._statistics import ClientStatistics, count
@@ -40,6 +39,8 @@ from ._stubs import FilesAs, write_module
 from ._surface import Surface
 from ._tokens import find_token, make_token, oauth_token_for
 from ._view import describe_app
+from .session.registry import SessionRegistry
+from .session.session import Session
 
 _DEFAULT_STREAMS, _DEFAULT_TRANSFERS = 256, 8
 _OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS, _OWN_CLIENT_HEARTBEATS = 32, 4, 4
@@ -194,7 +195,7 @@ class Client(Surface, EnteredOnce):
         self._session_groups: list[JobGroup] = []
         self._session_watchers: list[Callable[[JobGroup], object]] = []
         """Told of the group of each session that is opened, to look on."""
-        self._hub: Hub | None = None
+        self._registry: SessionRegistry | None = None
         self._session: Session | None = None
 
     @property
@@ -266,11 +267,11 @@ class Client(Surface, EnteredOnce):
             return info, pinned or (self._session if info.stateful else None)
 
         self._opened()
-        assert self._hub is not None
+        assert self._registry is not None
         assert self._settings is not None
-        if self._hub.closed:
+        if self._registry.closed:
             raise GroupClosed(f"the client of {self._base} has been closed")
-        return Endpoint(self._hub, find, self._settings, via=via)
+        return Endpoint(self._registry, find, self._settings, via=via)
 
     def _oauth_token_for(self, info: EndpointInfo) -> str | None:
         return oauth_token_for(
@@ -287,9 +288,9 @@ class Client(Surface, EnteredOnce):
         return (self._group, *self._session_groups)
 
     def _opened(self) -> AppInfo:
-        if self._hub is None:
+        if self._registry is None:
             raise GroupClosed("enter the client first: async with Client(url) as client")
-        return self._hub.watch.app
+        return self._registry.watch.app
 
     @asynccontextmanager
     async def session(
@@ -309,12 +310,12 @@ class Client(Surface, EnteredOnce):
             GroupClosed: The client is not open.
         """
         self._opened()
-        hub = self._hub
-        assert hub is not None
-        if hub.closed:
+        registry = self._registry
+        assert registry is not None
+        if registry.closed:
             raise GroupClosed("the client has been closed; make another one")
         group = JobGroup(limit=limit, history=history, instruments=self._instruments)
-        session = Session(hub, one_at_a_time=False)
+        session = Session(registry, one_at_a_time=False)
         self._session_groups.append(group)
         for watcher in self._session_watchers:
             watcher(group)
@@ -330,9 +331,9 @@ class Client(Surface, EnteredOnce):
     def statistics(self) -> ClientStatistics:
         """Return what the client has under way."""
         self._opened()
-        assert self._hub is not None
+        assert self._registry is not None
         assert self._session is not None
-        return count(self._hub, self._session, self._group)
+        return count(self._registry, self._session, self._group)
 
     def view_api(self, *, all_endpoints: bool = False) -> str:
         """Return a description of the app's endpoints, for people.
@@ -388,11 +389,12 @@ class Client(Surface, EnteredOnce):
                     ) as heartbeats,
                     trio.open_nursery() as background,
                 ):
-                    hub = Hub(
+                    registry = SessionRegistry(
                         http,
                         drivers,
                         background,
                         self._timeouts,
+                        self._limits,
                         heartbeats=heartbeats,
                         watch=watch,
                     )
@@ -400,7 +402,7 @@ class Client(Surface, EnteredOnce):
                         validate=self._validate,
                         oauth_token=self._oauth_token_for,
                         outputs=OutputFiles(
-                            FileSource(http, self._limits.download_size or math.inf, hub.call),
+                            FileSource(http, self._limits.download_size or math.inf, registry.call),
                             file_rule(app.protocol),
                             self._folder,
                         ),
@@ -408,14 +410,14 @@ class Client(Surface, EnteredOnce):
                         old_files=app.protocol == "ws",
                         instruments=self._instruments,
                     )
-                    self._hub, self._session = hub, Session(hub)
+                    self._registry, self._session = registry, Session(registry)
                     try:
                         async with self._group:
                             with body.watched():
                                 yield
                     finally:
-                        await hub.aclose()
-                        # The readers end now; goodbyes are shielded, and bounded.
+                        await registry.aclose()
+                        # The readers end now; cancel requests are shielded, and bounded.
                         background.cancel_scope.cancel()
         finally:
             if self._folder is not None:
@@ -440,10 +442,10 @@ class Client(Surface, EnteredOnce):
         return HTTP(self._base, **options)
 
     def __repr__(self) -> str:
-        if self._hub is None:
+        if self._registry is None:
             return f"<Client {self._base} (not entered)>"
-        streams = self._hub.http.streams
-        state = "closed" if self._hub.closed else f"{len(self.jobs)} jobs"
+        streams = self._registry.http.streams
+        state = "closed" if self._registry.closed else f"{len(self.jobs)} jobs"
         return (
             f"<Client {self._base} {self.protocol} {state}, "
             f"{streams.borrowed_tokens:g}/{streams.total_tokens:g} streams>"

@@ -404,5 +404,9 @@ class Connections:
     def close(self) -> None:
         """Close all idle connections, and each other one when its answer is closed."""
         self._closed = True
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        """Close all idle connections."""
         while self._idle:
             self._idle.pop().wire.close()

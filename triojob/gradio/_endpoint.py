@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, T
 import trio
 from outcome import Error, Outcome
 
-from .._call import Call, Submittable
+from .._call import Batch, Call, Submittable
 from .._errors import GroupClosed, TriojobError, short_repr
 from .._group import JobGroup
 from .._instruments import Instrument
@@ -26,15 +26,18 @@ from .._secrets import scrub
 from ._addresses import check_headers
 from ._bare import BareBody
 from ._config import EndpointInfo
-from ._drivers import CallDriver, CallRequest, StreamDriver
+from ._drivers import CallDriver, CallRequest, Drivers, StreamDriver
 from ._event import EventTranslator
 from ._file_inputs import Gaps
 from ._input import InputFeed, InputStream
 from ._outputs import FileStage, OutputFiles
 from ._parameters import encode_value
-from ._session import Delivery, Hub, Session
 from ._uploads import check_files, upload_files
 from ._wire import Trigger
+from .session.limiter import Slot
+from .session.pending_call import PendingCall
+from .session.registry import SessionRegistry
+from .session.session import Session
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec as _ParamSpec, TypeVar as _TypeVar
@@ -69,6 +72,8 @@ class CallSettings:
     """Whether property updates are shown as the server sends them."""
     instruments: tuple[Instrument, ...] = ()
     """Told of the jobs of streams of inputs."""
+    home: Session | None = None
+    """A session that calls take where they are the only ones of their function there."""
 
 
 class RemoteCall(Call):
@@ -78,11 +83,13 @@ class RemoteCall(Call):
         request: The call, but for the files, which are ``gaps`` in its data.
         feed: Where further inputs come from, for a function that takes a stream of them.
         on_status: Called with each status that the server tells.
+        batch: What the call is a part of, if it may share a session with others of that.
+        patient: Whether it waits for a server that refuses it, see `Limits.refused_for`.
     """
 
     def __init__(
         self,
-        hub: Hub,
+        registry: SessionRegistry,
         info: EndpointInfo,
         session: Session | None,
         settings: CallSettings,
@@ -93,17 +100,21 @@ class RemoteCall(Call):
         feed: InputFeed | None,
         retry: Retry | None,
         on_status: Callable[[StatusUpdate], object] | None,
+        batch: Batch | None,
+        patient: bool,
     ) -> None:
         self._on_status = on_status
+        self._batch = batch
+        self._patient = patient
         self.name = info.name
-        self.url = hub.http.base
+        self.url = registry.http.base
         self.retry = retry
         if feed is None and info.takes_stream:
             # One input only: else the app would wait for more, for as long as it likes.
-            feed = InputFeed(info.name, hub.http, hub.background, once=True)
+            feed = InputFeed(info.name, registry.http, registry.background, once=True)
         self._feed = feed
-        self._restarts = hub.watch.restarts
-        self._hub = hub
+        self._restarts = registry.watch.restarts
+        self._registry = registry
         self._info = info
         self._session = session
         self._settings = settings
@@ -131,7 +142,7 @@ class RemoteCall(Call):
             if seconds is None:
                 return result
             record.reporter.status(StatusUpdate(Status.STARTING))
-            with self._hub.call(record.scope, record), trio.move_on_after(seconds):
+            with self._registry.call(record.scope, record), trio.move_on_after(seconds):
                 await record.receive()
 
     def _pause(
@@ -160,23 +171,28 @@ class RemoteCall(Call):
 
     async def _attempt(self, record: JobRecord) -> Outcome[Any]:
         request, session = self._request, self._session
-        self._hub.enter(record.scope, record)
+        self._registry.enter(record.scope, record)
         try:
             if self._gaps is not None:
                 # Before the call: of some servers it has a place in the queue to lose.
                 request = replace(request, data=await self._upload(record, self._gaps))
+            slot: Slot | None = None
             if session is None:
                 # Thousands may wait here, so what a call needs on its way is made afterwards.
-                if isinstance(self._driver, StreamDriver):
-                    session = await self._hub.lane_on_stream(record.number)
+                slot = await self._registry.acquire(self._info, record.number)
+                home = self._settings.home
+                if home is not None and home.is_free_for(self._info.fn_index):
+                    session = home
+                elif self._batch is not None and isinstance(self._driver, StreamDriver):
+                    session = self._registry.shared(self._batch, self._info.fn_index)
                 else:
-                    session = self._hub.take_lane()
-            return await self._send(record, session, request)
+                    session = self._registry.isolated()
+            return await self._send(record, session, request, slot)
         finally:
-            self._hub.left(record.scope)
+            self._registry.left(record.scope)
 
     async def _send(
-        self, record: JobRecord, session: Session, request: CallRequest
+        self, record: JobRecord, session: Session, request: CallRequest, slot: Slot | None
     ) -> Outcome[Any]:
         info, feed = self._info, self._feed
         if record.follow is not None:
@@ -185,7 +201,7 @@ class RemoteCall(Call):
             try:
                 check_headers("headers", headers)
             except ValueError:
-                session._rest()  # nothing rides on it: its place is another call's
+                session.unused(slot)
                 raise
             request = replace(request, headers=headers)
         stage = FileStage(record.reporter, self._settings.outputs, info.name)
@@ -200,30 +216,48 @@ class RemoteCall(Call):
             rendered=None if self._session is None else session.rendered,
             answered=None if feed is None else feed.answered,
         )
-        delivery = Delivery(
-            record.number, info, request, self._driver, translator, restarts=self._restarts
+        call = PendingCall(
+            record.number,
+            info,
+            request,
+            self._driver,
+            translator,
+            slot=slot,
+            restarts=self._restarts,
+            patient=self._patient,
         )
         if feed is not None:
-            feed.begin(delivery)
+            feed.begin(call)
         try:
-            if await session.send(delivery):
+            if await session.send(call):
                 record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
-            return await self._receive(record, stage)
+            return await self._receive(record, stage, call)
         finally:
             self.yielded = stage.yielded
             if not translator.finished:
-                delivery.abandon()
+                call.abandon()
 
-    async def _receive(self, record: JobRecord, stage: FileStage) -> Outcome[Any]:
+    async def _receive(
+        self, record: JobRecord, stage: FileStage, call: PendingCall
+    ) -> Outcome[Any]:
         """Receive what comes to its end, with a task for the files once there are any."""
-        result = await record.receive()
+        result = await self._receive_until(record, call)
         if result is None:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(stage.run, name=f"<files #{record.number} {self.name}>")
-                result = await record.receive()
+                result = await self._receive_until(record, call)
                 nursery.cancel_scope.cancel()
         assert result is not None
         return result
+
+    async def _receive_until(self, record: JobRecord, call: PendingCall) -> Outcome[Any] | None:
+        try:
+            return await record.receive()
+        except BaseException:
+            # Before anything else can run: a call that comes later must not queue up behind it.
+            if not call.translator.finished:
+                call.abandon()
+            raise
 
     def discard(self) -> None:
         if self._feed is not None:
@@ -237,7 +271,7 @@ class RemoteCall(Call):
             nursery.start_soon(record.receive, name=f"<upload #{record.number} {self.name}>")
             try:
                 values = await upload_files(
-                    self._hub.http,
+                    self._registry.http,
                     gaps,
                     self.name,
                     record.reporter,
@@ -256,14 +290,16 @@ class RemoteCall(Call):
         return filled
 
 
-def _route(hub: Hub, info: EndpointInfo, via: Via | None) -> tuple[Via, StreamDriver | CallDriver]:
+def _route(
+    drivers: Drivers, info: EndpointInfo, via: Via | None
+) -> tuple[Via, StreamDriver | CallDriver]:
     # The answer to /run has only the first output of a generator.
     usual: Via = "queue" if info.queued or info.streams else "run"
     chosen = via or usual
     ways: dict[Via, StreamDriver | CallDriver] = {
-        "queue": hub.drivers.queue,
-        "run": hub.drivers.run,
-        "call": hub.drivers.call,
+        "queue": drivers.queue,
+        "run": drivers.run,
+        "call": drivers.call,
     }
     driver = ways.get(chosen)
     if driver is None:
@@ -286,7 +322,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
 
     def __init__(
         self,
-        hub: Hub,
+        registry: SessionRegistry,
         find: Callable[[], tuple[EndpointInfo, Session | None]],
         settings: CallSettings,
         *,
@@ -294,9 +330,11 @@ class Endpoint(Submittable, Generic[P, T_co]):
         trigger: Trigger | None = None,
         headers: Mapping[str, str] | None = None,
         retry: Retry | None = None,
+        batch: Batch | None = None,
     ) -> None:
         self._retry = retry
-        self._hub = hub
+        self._batch = batch
+        self._registry = registry
         self._find = find
         self._settings = settings
         self._asked_via: Via | None = via
@@ -305,11 +343,11 @@ class Endpoint(Submittable, Generic[P, T_co]):
         self._look_up()
 
     def _look_up(self) -> None:
-        restarts = self._hub.watch.restarts
+        restarts = self._registry.watch.restarts
         info, self._session = self._find()
         self._info = info
         self._via: Via
-        self._via, self._driver = _route(self._hub, info, self._asked_via)
+        self._via, self._driver = _route(self._registry.drivers, info, self._asked_via)
         self.__name__: str = info.name
         self.__doc__ = info.description
         self.__signature__: inspect.Signature = info.signature
@@ -336,20 +374,26 @@ class Endpoint(Submittable, Generic[P, T_co]):
         """The way that its calls take; see `Client.endpoint`."""
         return self._via
 
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    def bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
+    ) -> Call:
         """Check and encode the arguments of a call; nothing is sent."""
-        return self._bind(args, kwargs, None)
+        return self._bind(args, kwargs, None, batch)
 
     def _bind(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], feed: InputFeed | None
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        feed: InputFeed | None,
+        batch: Batch | None = None,
     ) -> Call:
-        if self._hub.closed:
+        if self._registry.closed:
             raise GroupClosed(f"the client of {self.name} has been closed")
-        if self._restarts != self._hub.watch.restarts:
+        if self._restarts != self._registry.watch.restarts:
             self._look_up()
         if self._session is not None and self._session.ended:
             raise GroupClosed(f"the session that {self.name} is pinned to has ended")
-        return self._call(*self._prepare(args, kwargs), feed=feed)
+        return self._call(*self._prepare(args, kwargs), feed=feed, batch=batch or self._batch)
 
     def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, Gaps]:
         """Check and encode the arguments of a call; return them and the files among them."""
@@ -365,12 +409,10 @@ class Endpoint(Submittable, Generic[P, T_co]):
         *,
         feed: InputFeed | None = None,
         on_status: Callable[[StatusUpdate], object] | None = None,
+        batch: Batch | None = None,
+        patient: bool = True,
     ) -> RemoteCall:
-        """Return a call with arguments that are encoded.
-
-        Args:
-            on_status: Called with each status that the server tells.
-        """
+        """Return a call with arguments that are encoded; see `RemoteCall`."""
         info = self._info
         request = CallRequest(
             info.name,
@@ -384,7 +426,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
             headers=self._headers,
         )
         return RemoteCall(
-            self._hub,
+            self._registry,
             info,
             self._session,
             self._settings,
@@ -394,6 +436,8 @@ class Endpoint(Submittable, Generic[P, T_co]):
             feed=feed,
             retry=self._retry,
             on_status=on_status,
+            batch=batch,
+            patient=patient,
         )
 
     def _encode(
@@ -419,7 +463,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
         """
         if not self._info.takes_stream:
             raise TypeError(f"{self.name} takes one input, not a stream of them: call or submit it")
-        feed = InputFeed(self.name, self._hub.http, self._hub.background, once=False)
+        feed = InputFeed(self.name, self._registry.http, self._registry.background, once=False)
         with BareBody(nurseries=1) as body:
             async with JobGroup(instruments=self._settings.instruments) as group:
                 with body.watched():
@@ -471,16 +515,41 @@ class Endpoint(Submittable, Generic[P, T_co]):
         trigger: Trigger | None = None,
         headers: Mapping[str, str] | None = None,
         retry: Retry | None = None,
+        batch: Batch | None = None,
     ) -> Endpoint[P, T_co]:
         return Endpoint(
-            self._hub,
+            self._registry,
             self._find,
             self._settings,
             via=self._asked_via,
             trigger=trigger or self._trigger,
             headers=self._headers if headers is None else headers,
             retry=retry or self._retry,
+            batch=batch or self._batch,
         )
+
+    @contextmanager
+    def in_shared_session(self) -> Generator[Endpoint[P, T_co], None, None]:
+        """Give this endpoint for many calls that nobody cancels one by one.
+
+        ::
+
+            with endpoint.in_shared_session() as shared:
+                jobs = [group.submit(shared, line) for line in lines]
+                ...
+
+        They share a session with the app, and so an event stream, which costs one request a call
+        instead of two; `map` and `gather` do so by themselves.  One that is cancelled alone still
+        ends here at once; but the server is told when it can stop that one without the others, see
+        `Client.session`.  After ten seconds further calls go to another session, as proxies end
+        long responses.  Calls in flight when the block is left go on.
+        An endpoint with ``gr.State``, or of a session that you opened, stays in that session.
+        """
+        batch = Batch()
+        try:
+            yield self._with(batch=batch)
+        finally:
+            batch.end()
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T_co:
         """Call the endpoint; return its result: a tuple if it has several outputs.
@@ -523,5 +592,7 @@ class _Fed(Submittable):
         self._endpoint = endpoint
         self._feed = feed
 
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
-        return self._endpoint._bind(args, kwargs, self._feed)
+    def bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
+    ) -> Call:
+        return self._endpoint._bind(args, kwargs, self._feed, batch)

@@ -189,6 +189,11 @@ class EventTranslator:
         except Exception as exc:  # noqa: BLE001 - it becomes the outcome
             self.fail(call_failure(exc, self._name))
 
+    def status(self, status: StatusUpdate) -> None:
+        """Report a status of this side's own making, unless the event has ended."""
+        if not self.finished:
+            self._reporter.status(status)
+
     def fail(self, error: Exception) -> None:
         """End the event with ``error``, unless it has ended."""
         if not self.finished:

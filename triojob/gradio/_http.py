@@ -63,7 +63,7 @@ HTTPClient: TypeAlias = "httpx.AsyncClient"
 HTTPTransport: TypeAlias = "httpx.AsyncBaseTransport"
 """What ``Client(transport=)`` takes."""
 
-GOODBYES = 16
+CANCEL_REQUESTS = 16
 """How many of the requests that tell of a cancellation are: never held up by the others."""
 _KEPT = 1.0
 """Seconds that servers keep an idle connection, at least: nginx 75 as it comes, uvicorn 5, and
@@ -127,7 +127,7 @@ class HTTP:
         self.transfers: trio.CapacityLimiter = trio.CapacityLimiter(limits.transfers)
         self.heartbeats: trio.CapacityLimiter = trio.CapacityLimiter(heartbeats)
         self.requests: trio.CapacityLimiter = trio.CapacityLimiter(limits.requests)
-        self.goodbyes: trio.CapacityLimiter = trio.CapacityLimiter(GOODBYES)
+        self.cancel_requests: trio.CapacityLimiter = trio.CapacityLimiter(CANCEL_REQUESTS)
         self._owned = client is None
         self._connections: Connections | None = None
         """Those of our own; None where httpx has to make them."""
@@ -137,7 +137,9 @@ class HTTP:
         # With each request, and not in the client: one of the caller's own knows other hosts too.
         self._cookies = dict(cookies or {})
         if client is None:
-            places = limits.streams + heartbeats + limits.transfers + limits.requests + GOODBYES
+            places = (
+                limits.streams + heartbeats + limits.transfers + limits.requests + CANCEL_REQUESTS
+            )
             pool = httpx.Limits(
                 # httpx can't tell how long a server keeps a connection, and sees no bytes that came
                 # unasked behind an answer: so each of its requests has a connection of its own.
@@ -175,6 +177,11 @@ class HTTP:
         """Hear that another server has taken the place of the one before."""
         if self._connections is not None:
             self._connections.forget()
+
+    def close_idle(self) -> None:
+        """Close the connections that nothing uses: a proxy may count them."""
+        if self._connections is not None:
+            self._connections.close_idle()
 
     @property
     def base(self) -> str:
@@ -380,6 +387,7 @@ class HTTP:
         deliver: Callable[[bytes, str], bool],
         refuse: Callable[[Response], TriojobError],
         *,
+        opened: Callable[[], None] | None = None,
         may_end: bool = False,
         what: str | None = None,
     ) -> None:
@@ -389,6 +397,7 @@ class HTTP:
             deliver: Called with the data and the type of each event; returns whether that was
                 the last one.  What it raises ends the reading.
             refuse: Makes an error of an answer that is not an event stream.
+            opened: Called when the server has begun to respond with an event stream.
             may_end: Whether the stream may end without a last event.
             what: What errors call the request; by default its path without the query.
 
@@ -406,6 +415,8 @@ class HTTP:
                 if answer.status != 200 or not kind.startswith("text/event-stream"):
                     head = await self._read(answer, 1000)
                     raise refuse(_response(answer, head))
+                if opened is not None:
+                    opened()
                 decoder = EventDecoder(self.max_message_size)
                 last = False
 

@@ -22,7 +22,7 @@ from .._job import Job, OutputIterator
 from ._addresses import quoted
 from ._containment import contained
 from ._http import HTTP, Response
-from ._session import Delivery
+from .session.pending_call import PendingCall
 
 
 class InputFeed:
@@ -38,7 +38,7 @@ class InputFeed:
         self._http = http
         self._background = background
         self._once = once
-        self._delivery: Delivery | None = None
+        self._call: PendingCall | None = None
         self._ready = False
         """Whether the app has answered the last input."""
         self._closed = False
@@ -47,9 +47,9 @@ class InputFeed:
         self._news = trio.lowlevel.ParkingLot()
         self._sending = trio.Lock()
 
-    def begin(self, delivery: Delivery) -> None:
+    def begin(self, call: PendingCall) -> None:
         """Note which call it is."""
-        self._delivery = delivery
+        self._call = call
 
     def answered(self) -> None:
         """The app has answered an input."""
@@ -75,9 +75,9 @@ class InputFeed:
             if self._ended or self._closed:
                 raise self._over()
             self._ready = False
-            delivery = self._delivery
-            assert delivery is not None
-            body = delivery.request.body(delivery.session_hash, data=data)
+            call = self._call
+            assert call is not None
+            body = call.request.body(call.session_hash, data=data)
             try:
                 await self._post("", body)
             except ConnectionFailed:
@@ -134,8 +134,8 @@ class InputFeed:
                 del errors
 
     async def _request(self, path: str, body: str | None) -> None:
-        assert self._delivery is not None
-        event_id = quoted(self._delivery.event_id or "")
+        assert self._call is not None
+        event_id = quoted(self._call.event_id or "")
         response = await self._http.request(
             "POST",
             f"/stream/{event_id}{path}",
@@ -157,12 +157,12 @@ class InputFeed:
             await self._request("/close", None)
 
     def _task(self, what: str) -> str:
-        number = "" if self._delivery is None else f"#{self._delivery.number} "
+        number = "" if self._call is None else f"#{self._call.number} "
         return f"<{what} {number}{self._name}>"
 
     def _log(self, level: int, text: str, error: TriojobError) -> None:
-        assert self._delivery is not None
-        self._delivery.log(level, text, error)
+        assert self._call is not None
+        self._call.log(level, text, error)
 
     def _over(self) -> InputClosed:
         why = "its input was closed" if self._closed else "it has ended"

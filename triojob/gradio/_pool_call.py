@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import trio
 from outcome import Error, Outcome
 
-from .._call import Call
+from .._call import Batch, Call
 from .._errors import (
     EndpointMismatch,
     EndpointNotFound,
@@ -68,7 +68,9 @@ class PoolEndpoint(Endpoint[P, T_co]):
         trigger: Trigger | None = None,
         headers: Mapping[str, str] | None = None,
         retry: Retry | None = None,
+        batch: Batch | None = None,
     ) -> None:
+        self._batch = batch
         self._fleet = fleet
         self._ask = ask
         self._trigger = trigger or Trigger()
@@ -122,8 +124,8 @@ class PoolEndpoint(Endpoint[P, T_co]):
             EndpointNotFound: It has none of that name.
             EndpointMismatch: It is another one there.
         """
-        assert client._hub is not None
-        restarts = client._hub.watch.restarts
+        assert client._registry is not None
+        restarts = client._registry.watch.restarts
         endpoint = self._on.get(client)
         if endpoint is not None and endpoint._restarts == restarts:
             return endpoint
@@ -150,11 +152,14 @@ class PoolEndpoint(Endpoint[P, T_co]):
             "return what the others do; give each group of equal replicas a pool"
         )
 
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+    def bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
+    ) -> Call:
         """Check and encode the arguments of a call; nothing is sent."""
         if self._fleet.closed:
             raise GroupClosed(f"the pool of {self.name} has been closed")
-        return _PoolCall(self._fleet, self, *self._first._prepare(args, kwargs))
+        prepared = self._first._prepare(args, kwargs)
+        return _PoolCall(self._fleet, self, *prepared, batch=batch or self._batch)
 
     @asynccontextmanager
     async def stream(
@@ -171,6 +176,7 @@ class PoolEndpoint(Endpoint[P, T_co]):
         trigger: Trigger | None = None,
         headers: Mapping[str, str] | None = None,
         retry: Retry | None = None,
+        batch: Batch | None = None,
     ) -> Endpoint[P, T_co]:
         return PoolEndpoint(
             self._fleet,
@@ -178,6 +184,7 @@ class PoolEndpoint(Endpoint[P, T_co]):
             trigger=trigger or self._trigger,
             headers=self._headers if headers is None else headers,
             retry=retry or self._retry,
+            batch=batch or self._batch,
         )
 
 
@@ -196,7 +203,16 @@ def _is_no_call(error: TriojobError) -> bool:
 class _PoolCall(Call):
     """A call of an endpoint of a pool, whose arguments are checked and encoded."""
 
-    def __init__(self, fleet: Fleet, endpoint: PoolEndpoint, data: str, gaps: Gaps) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        endpoint: PoolEndpoint,
+        data: str,
+        gaps: Gaps,
+        *,
+        batch: Batch | None,
+    ) -> None:
+        self._batch = batch
         self.name = endpoint.name
         self.retry = endpoint._retry
         self._fleet = fleet
@@ -237,7 +253,9 @@ class _PoolCall(Call):
             if not all(map(_is_no_call, failures.values())):
                 self._fleet.failovers += 1
                 record.reporter.status(StatusUpdate(Status.STARTING))
-            result, yielded = await self._send(record, replica, endpoint)
+            # Where there are others, one that refuses is not waited for.
+            patient = tried.issuperset(self._fleet.open_replicas())
+            result, yielded = await self._send(record, replica, endpoint, patient=patient)
             error = result.error if isinstance(result, Error) else None
             if not isinstance(error, TriojobError) or record.cancelled or yielded:
                 return result, False
@@ -270,7 +288,7 @@ class _PoolCall(Call):
         ), True
 
     async def _send(
-        self, record: JobRecord, replica: Replica, endpoint: Endpoint
+        self, record: JobRecord, replica: Replica, endpoint: Endpoint, *, patient: bool
     ) -> tuple[Outcome[Any], bool]:
         """Make the call on one replica; return how it ended, and whether it had outputs by then."""
         health = replica.health
@@ -284,7 +302,9 @@ class _PoolCall(Call):
                 health.told(status.queue_size, replica.under_way, trio.current_time())
 
         record.url = replica.client_now.src
-        call = endpoint._call(self._data, self._gaps, on_status=told)
+        call = endpoint._call(
+            self._data, self._gaps, on_status=told, batch=self._batch, patient=patient
+        )
         result: Outcome[Any]
         try:
             result = await call.run(record)

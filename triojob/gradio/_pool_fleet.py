@@ -51,13 +51,13 @@ class Replica:
     @property
     def under_way(self) -> int:
         """How many calls are under way there, of sessions too."""
-        hub = None if self.client is None else self.client._hub
-        return 0 if hub is None else hub.under_way
+        hub = None if self.client is None else self.client._registry
+        return 0 if hub is None else hub.unfinished
 
     async def wait_idle(self) -> None:
         """Wait until no call is under way there."""
-        if self.client is not None and self.client._hub is not None:
-            await self.client._hub.wait_idle()
+        if self.client is not None and self.client._registry is not None:
+            await self.client._registry.wait_idle()
 
     def leave(self) -> None:
         """Let it be closed; end the attempts to open it."""
@@ -124,7 +124,11 @@ class Fleet:
 
     def open_clients(self) -> list[Client]:
         """Return the clients that can be used."""
-        return [replica.client for replica in self.replicas if replica.client is not None]
+        return [replica.client_now for replica in self.open_replicas()]
+
+    def open_replicas(self) -> list[Replica]:
+        """Return the replicas whose clients can be used."""
+        return [replica for replica in self.replicas if replica.client is not None]
 
     def choose(self, tried: set[Replica]) -> Replica | None:
         """Return the replica to get a call, of those that were not tried; None if there is none."""

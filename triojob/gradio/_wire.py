@@ -197,6 +197,15 @@ def output_of(message: Json) -> Json:
     raise ProtocolError(f"a message has no 'output' object: {short_repr(message)}")
 
 
+def is_cancel_answer(message: Json) -> bool:
+    """Tell whether a message is a server's answer to a cancel request: an end without a result."""
+    return (
+        message["msg"] == "process_completed"
+        and message.get("success") is not False
+        and message.get("output") == {}
+    )
+
+
 def progress_units(message: Json) -> list[ProgressUnit]:
     """Return the units of a ``progress`` message, outermost first.
 

@@ -23,8 +23,9 @@ from ..gradio._client import Client
 from ..gradio._config import AppInfo, EndpointInfo
 from ..gradio._endpoint import Endpoint, Via
 from ..gradio._file_data import FileData
-from ..gradio._session import Hub, Session
 from ..gradio._wire import Json
+from ..gradio.session.registry import SessionRegistry
+from ..gradio.session.session import Session
 from ._arguments import find_function, parameters_of
 from ._job import Job
 from ._portal import Portal
@@ -100,12 +101,12 @@ class Connection:
     @property
     def app(self) -> AppInfo:
         """What the app says of itself."""
-        return self._hub.watch.app
+        return self._registry.watch.app
 
     @property
-    def _hub(self) -> Hub:
-        assert self._native._hub is not None
-        return self._native._hub
+    def _registry(self) -> SessionRegistry:
+        assert self._native._registry is not None
+        return self._native._registry
 
     @property
     def session_hash(self) -> str:
@@ -144,7 +145,7 @@ class Connection:
             self._bell.ring()
 
     def _new_session(self) -> Session:
-        return Session(self._hub, one_at_a_time=False)
+        return Session(self._registry)
 
     def _stop(self, *, waiting: bool) -> None:
         self._leaving.set()
@@ -214,15 +215,15 @@ class Connection:
         def find() -> tuple[EndpointInfo, Session | None]:
             app = session.app
             info = app.find(api_name, None) if api_name is not None else app.find(None, fn_index)
-            return info, session
+            return info, session if info.stateful else None
 
         settings = self._native._settings
         assert settings is not None
         outputs = replace(settings.outputs, read=self._read_file)
         # All by the queue, as it is there that a call has a status.  Gradio 3 says which.
         via: Via | None = "queue" if self.app.protocol.startswith("sse") else None
-        settings = replace(settings, outputs=outputs, raw_updates=True)
-        return Endpoint(self._hub, find, settings, via=via)
+        settings = replace(settings, outputs=outputs, raw_updates=True, home=session)
+        return Endpoint(self._registry, find, settings, via=via)
 
     def _read_file(self, value: Json) -> FileData | None:
         settings = self._native._settings

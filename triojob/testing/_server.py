@@ -50,7 +50,9 @@ class AppServer:
         self.events: dict[str, Event] = {}
         """Every event that ever joined the queue, by id, in order."""
         self.cancels: list[dict[str, Any]] = []
-        """The body of each POST /cancel."""
+        """The body of each POST /cancel that names a function."""
+        self.dequeues: list[dict[str, Any]] = []
+        """The body of each other one: it takes an event out of the queue, and stops none."""
         self.unloads: list[str] = []
         """The sessions whose heartbeat connection was closed."""
         self.files: dict[str, bytes] = {}
@@ -442,7 +444,7 @@ class AppServer:
         invalid = invalid_fields(body, {"session_hash": str, "fn_index": int, "event_id": str})
         if invalid:
             return Response(422, {"detail": invalid})
-        self.cancels.append(body)
+        (self.cancels if body["fn_index"] >= 0 else self.dequeues).append(body)
         if self.deaf_to_cancel:
             return Response(200, {"success": True})
         session_hash, event_id = body["session_hash"], body["event_id"]

@@ -32,7 +32,7 @@ _QUEUES: dict[str, Callable[[HTTP, bool], StreamDriver | CallDriver]] = {
     "sse_v3": partial(SessionStream, edits=True, says_end=True),
 }
 
-_UNQUEUES = (6, 14)
+_DEQUEUES = (6, 14)
 """From this version of Gradio on, ``/cancel`` takes a waiting call out of the queue."""
 
 
@@ -61,5 +61,5 @@ def make_drivers(protocol: str, version: str, http: HTTP) -> Drivers:
             f"this triojob knows {', '.join(_QUEUES)}: is there a newer one?"
         )
     numbers = re.match(r"(\d+)\.(\d+)", version)
-    unqueues = numbers is None or (int(numbers[1]), int(numbers[2])) >= _UNQUEUES
-    return Drivers(_QUEUES[protocol](http, unqueues), DirectCall(http), SimpleCall(http))
+    dequeues = numbers is None or (int(numbers[1]), int(numbers[2])) >= _DEQUEUES
+    return Drivers(_QUEUES[protocol](http, dequeues), DirectCall(http), SimpleCall(http))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import trio
 
+from ..._errors import TriojobError
 from .._wire import Json, Trigger
 
 
@@ -68,8 +69,8 @@ class StreamDriver(ABC):
 
     edits: bool
     """Whether outputs after the first come as edits."""
-    unqueues: bool
-    """Whether `cancel` takes a call out of the server's queue that waits there."""
+    dequeues: bool
+    """Whether the server can take a call out of its queue that waits there."""
 
     @abstractmethod
     async def join(self, session_hash: str, call: CallRequest) -> str:
@@ -83,11 +84,18 @@ class StreamDriver(ABC):
         """
 
     @abstractmethod
-    async def listen(self, session_hash: str, deliver: Callable[[Json], None]) -> None:
+    async def listen(
+        self,
+        session_hash: str,
+        deliver: Callable[[Json], None],
+        refused: Callable[[TriojobError], Awaitable[None]],
+    ) -> None:
         """Read the session's event stream; return when no event of the session is pending.
 
         Args:
             deliver: Called with each message; what it raises ends the reading.
+            refused: Called with the error if the stream could not be opened, which harms nothing:
+                it returns when to ask for it again, or raises.
 
         Raises:
             ConnectionLost: The network failed, or the stream ended without that word.
@@ -108,6 +116,17 @@ class StreamDriver(ABC):
             UnexpectedResponse: The server refused.
         """
 
+    @abstractmethod
+    async def dequeue(self, session_hash: str, event_id: str) -> None:
+        """Take a call out of the server's queue, where `dequeues` says that this can be done.
+
+        The stream then says that the event has ended.  It says so too if the event has started
+        meanwhile; then a plain function runs on, and a generator goes on or starts anew.
+
+        Raises:
+            As `cancel`.
+        """
+
 
 @dataclass
 class Conversation:
@@ -121,6 +140,8 @@ class Conversation:
     """Tells whether the last message has been delivered."""
     hold: trio.CancelScope
     """Shielded: for a request whose answer must be known, come what may."""
+    refused: Callable[[TriojobError], Awaitable[None]]
+    """As for `StreamDriver.listen`."""
     event_id: str | None = field(default=None, init=False, repr=False)
     """The server's name for it, once it has given one."""
 
@@ -130,6 +151,8 @@ class CallDriver(ABC):
 
     edits: bool
     """Whether outputs after the first come as edits."""
+    tells_start = True
+    """Whether the server says when a call starts to run."""
     mixes_generators = False
     """Whether two calls of one generator in one session get in each other's way."""
 

@@ -24,6 +24,7 @@ class SimpleCall(CallDriver):
     """Speaks ``/call``; see `CallDriver`."""
 
     edits = False
+    tells_start = False
 
     def __init__(self, http: HTTP) -> None:
         self._http = http
@@ -52,7 +53,9 @@ class SimpleCall(CallDriver):
             return conversation.ended()
 
         doing = f"listening to {call.name}"
-        await listen(self._http, f"{path}/{quoted(conversation.event_id)}", take, doing)
+        await listen(
+            self._http, f"{path}/{quoted(conversation.event_id)}", take, doing, conversation.refused
+        )
 
     async def part(self, conversation: Conversation, *, alone: bool) -> None:
         event_id = conversation.event_id

@@ -7,12 +7,13 @@ Wire source: gradio 4.20 to 6.31, ``routes.py`` (``queue_data_helper``), ``serve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from ..._errors import (
     AuthenticationError,
     ConnectionFailed,
     ConnectionLost,
+    ConnectionTimeout,
     ServerStopped,
     TooManyRequests,
     TriojobError,
@@ -28,10 +29,18 @@ async def listen(
     path: str,
     deliver: Callable[[bytes, str], bool],
     doing: str,
+    refused: Callable[[TriojobError], Awaitable[None]],
     *,
     may_end: bool = False,
 ) -> None:
     """Open the event stream of accepted calls and read it to its end; see `HTTP.listen`.
+
+    The server keeps the messages of calls until their stream is opened, so one that was not may be
+    asked for again.
+
+    Args:
+        refused: Called with the error if the stream could not be opened: it returns when to ask
+            for it again, or raises.
 
     Raises:
         ConnectionLost: The network failed, or the stream ended before its last event.
@@ -42,14 +51,30 @@ async def listen(
     def refuse(response: Response) -> TriojobError:
         error = refusal(response, doing, "")
         if isinstance(error, (AuthenticationError, TooManyRequests)):
-            return caused_by(response, UnexpectedResponse(str(error), status=response.status))
+            wait = error.retry_after if isinstance(error, TooManyRequests) else None
+            unexpected = UnexpectedResponse(str(error), status=response.status, retry_after=wait)
+            return caused_by(response, unexpected)
         return error
 
-    try:
-        await http.listen(path, deliver, refuse, may_end=may_end)
-    except ConnectionFailed as exc:
-        # The server never saw this request, but it did see the calls.
-        raise ConnectionLost(str(exc)) from exc
+    while True:
+        opened = False
+
+        def opening() -> None:
+            nonlocal opened
+            opened = True
+
+        try:
+            await http.listen(path, deliver, refuse, opened=opening, may_end=may_end)
+        except (ConnectionLost, UnexpectedResponse) as exc:
+            if opened or isinstance(exc, ConnectionTimeout):
+                raise
+            # A server that never saw this request did see the calls.
+            failed = isinstance(exc, ConnectionFailed)
+            error = ConnectionLost(str(exc)) if failed else exc
+            error.__cause__ = exc if failed else exc.__cause__
+            await refused(error)
+        else:
+            return
 
 
 def stream_failure(what: str, words: object, *, forgotten: bool) -> ConnectionLost:

@@ -5,6 +5,7 @@ Wire sources: gradio 6.31, ``routes.py`` and ``queueing.py``; HTTP status codes.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -53,7 +54,7 @@ def _error(response: Response, doing: str, endpoint: str) -> TriojobError:
     detail: Any = None
     with suppress(ProtocolError):  # plain text or HTML is shown as it is
         detail = decode_object(response.body, "the answer").get("detail")
-    words = shorten(detail if isinstance(detail, str) else response.body)
+    words = shorten(detail) if isinstance(detail, str) else _words(response)
     if status == 401:
         return AuthenticationError(
             f"{doing}: the app wants a login; pass auth=(user, password) to Client"
@@ -82,7 +83,20 @@ def _error(response: Response, doing: str, endpoint: str) -> TriojobError:
             "credentials are never sent there: if that is the app, pass its URL",
             status=status,
         )
-    return UnexpectedResponse(f"{doing}: the server answered {status}: {words}", status=status)
+    return UnexpectedResponse(
+        f"{doing}: the server answered {status}: {words}",
+        status=status,
+        retry_after=_seconds(response.retry_after),
+    )
+
+
+def _words(response: Response) -> str:
+    """Return what a response without JSON says: of a page, its title alone."""
+    if response.content_type.startswith("text/html"):
+        title = re.search(rb"<title>([^<]*)", response.body[:10_000], re.IGNORECASE)
+        if title is not None:
+            return shorten(title[1].strip())
+    return shorten(response.body)
 
 
 def _validation_error(detail: list[Any], doing: str, endpoint: str) -> ValidationError:

@@ -21,6 +21,7 @@ class DirectCall(CallDriver):
     """Speaks ``/run``; see `CallDriver`."""
 
     edits = False
+    tells_start = False
 
     def __init__(self, http: HTTP) -> None:
         self._http = http

@@ -10,15 +10,16 @@ import json
 
 import trio
 
-from .._http import HTTP
+from .._http import HTTP, Response
 from .._wire import decode_object
 from ._base import CallRequest
 from ._refusals import refusal
 
+_NO_FUNCTION = -1
 _RESETS = 12
 """How often to ask for a generator to be stopped that the server does not know of yet."""
 _BETWEEN_RESETS = 0.3
-"""Seconds; together within what a goodbye may take."""
+"""Seconds; together within what a cancel request may take."""
 
 
 async def cancel(
@@ -29,12 +30,28 @@ async def cancel(
     Args:
         alone: As for `stop`, which takes over where the server has no such route.
     """
-    body = {"session_hash": session_hash, "fn_index": call.fn_index, "event_id": event_id}
-    response = await http.request("POST", "/cancel", json=json.dumps(body), limiter=http.goodbyes)
+    response = await _post(http, session_hash, call.fn_index, event_id)
     if response.status == 404:
         await stop(http, session_hash, call, event_id, alone=alone)
     elif response.status != 200:
         raise refusal(response, "cancelling", "")
+
+
+async def dequeue(http: HTTP, session_hash: str, event_id: str) -> None:
+    """Take an event out of the queue, and stop nothing: no function has the number that is named.
+
+    It needs Gradio 6.14.  A generator that runs is closed or started anew by it.
+    """
+    response = await _post(http, session_hash, _NO_FUNCTION, event_id)
+    if response.status != 200:
+        raise refusal(response, "taking a call out of the queue", "")
+
+
+async def _post(http: HTTP, session_hash: str, fn_index: int, event_id: str) -> Response:
+    body = {"session_hash": session_hash, "fn_index": fn_index, "event_id": event_id}
+    return await http.request(
+        "POST", "/cancel", json=json.dumps(body), limiter=http.cancel_requests
+    )
 
 
 async def stop(
@@ -59,7 +76,7 @@ async def _reset(http: HTTP, event_id: str) -> None:
     """
     body = json.dumps({"event_id": event_id})
     for _ in range(_RESETS):
-        response = await http.request("POST", "/reset", json=body, limiter=http.goodbyes)
+        response = await http.request("POST", "/reset", json=body, limiter=http.cancel_requests)
         if response.status != 200:
             raise refusal(response, "cancelling", "")
         if decode_object(response.body, "the answer to /reset").get("success") is not False:
@@ -80,7 +97,7 @@ async def cancel_by_function(
     if not alone or call.canceller is None:
         return False
     body = json.dumps(call.canceller_body(session_hash))
-    response = await http.request("POST", "/run/predict", json=body, limiter=http.goodbyes)
+    response = await http.request("POST", "/run/predict", json=body, limiter=http.cancel_requests)
     if response.status != 200:
         raise refusal(response, f"cancelling {call.name}", call.name)
     return True

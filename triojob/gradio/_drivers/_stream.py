@@ -8,16 +8,16 @@ Wire sources: gradio 4.14 to 6.31, ``routes.py`` (``/queue/join``, ``/queue/data
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from ..._errors import ProtocolError, shorten
+from ..._errors import ProtocolError, TriojobError, shorten
 from .._addresses import quoted
 from .._http import HTTP
 from .._wire import Json, decode_message, decode_object
 from ._base import CallRequest, StreamDriver
 from ._listening import listen
 from ._refusals import refusal
-from ._stopping import cancel
+from ._stopping import cancel, dequeue
 
 
 class SessionStream(StreamDriver):
@@ -25,13 +25,13 @@ class SessionStream(StreamDriver):
 
     Args:
         edits: Whether outputs after the first come as edits.
-        unqueues: See `StreamDriver`.
+        dequeues: See `StreamDriver`.
         says_end: Whether ``close_stream`` comes before the end of a stream.
     """
 
-    def __init__(self, http: HTTP, unqueues: bool, *, edits: bool, says_end: bool) -> None:  # noqa: FBT001
+    def __init__(self, http: HTTP, dequeues: bool, *, edits: bool, says_end: bool) -> None:  # noqa: FBT001
         self.edits = edits
-        self.unqueues = unqueues
+        self.dequeues = dequeues
         self._says_end = says_end
         self._http = http
 
@@ -48,7 +48,12 @@ class SessionStream(StreamDriver):
             )
         return event_id
 
-    async def listen(self, session_hash: str, deliver: Callable[[Json], None]) -> None:
+    async def listen(
+        self,
+        session_hash: str,
+        deliver: Callable[[Json], None],
+        refused: Callable[[TriojobError], Awaitable[None]],
+    ) -> None:
         def take(event: bytes, _kind: str) -> bool:
             message = decode_message(event)
             if message["msg"] == "close_stream":
@@ -58,9 +63,12 @@ class SessionStream(StreamDriver):
 
         path = f"/queue/data?session_hash={quoted(session_hash)}"
         doing = "opening the event stream"
-        await listen(self._http, path, take, doing, may_end=not self._says_end)
+        await listen(self._http, path, take, doing, refused, may_end=not self._says_end)
 
     async def cancel(
         self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
     ) -> None:
         await cancel(self._http, session_hash, call, event_id, alone=alone)
+
+    async def dequeue(self, session_hash: str, event_id: str) -> None:
+        await dequeue(self._http, session_hash, event_id)

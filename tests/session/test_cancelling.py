@@ -1,0 +1,76 @@
+"""What a server may be asked for, for each mixture of calls of one function in one session."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from triojob.gradio.session.cancelling import next_step
+from triojob.gradio.session.pending_call import PendingCall
+
+
+class Call:
+    """As much of a call as matters: ``r``uns, is ``q``ueued, ``j``oins or is ``n``ot sent.
+
+    In capitals it is abandoned; with ``!`` the server was asked to take it out of the queue.
+    """
+
+    def __init__(self, state: str) -> None:
+        kind = state[0].lower()
+        self.state = state
+        self.abandoned = state[0].isupper()
+        self.dequeuing = state.endswith("!")
+        self.event_id = "id" if kind in "rq" else None
+        self.is_sent = kind != "n"
+        self.queued = kind == "q"
+        self.translator = self
+        self.running = kind == "r"
+        self.fn_index = 3
+
+
+@pytest.mark.parametrize(
+    "calls, dequeue, stop",
+    [
+        ("", "", ""),
+        ("r q", "", ""),
+        # One alone is stopped, whether it waits or runs.
+        ("R", "", "R"),
+        ("Q", "", "Q"),
+        ("J", "", ""),
+        # Nobody else is harmed: those that wait leave the queue, and then all are stopped.
+        ("R Q Q", "Q Q", "R Q Q"),
+        ("R Q! Q", "Q", "R Q! Q"),
+        ("R J", "", ""),
+        ("R n", "", "R"),
+        # Others run: only what waits can go.
+        ("R r", "", ""),
+        ("R r q Q", "Q", ""),
+        ("R r Q!", "", ""),
+        ("Q r", "Q", ""),
+        ("Q q", "Q", ""),
+        # Others wait: they make way for the one that is stopped.
+        ("R q", "q", "R"),
+        ("R R q q", "q q", "R R"),
+        ("R q n", "q", "R"),
+        ("R q j", "", ""),
+        ("R Q q", "Q", ""),
+        ("R Q! q", "q", "R"),
+    ],
+)
+def test_next_step(calls: str, dequeue: str, stop: str) -> None:
+    step = next_step([cast("PendingCall", Call(each)) for each in calls.split()], dequeues=True)
+    asked = ("", "") if step is None else (names(step.dequeue), names(step.stop))
+    assert asked == (dequeue, stop)
+    assert step is None or step.fn_index == 3
+
+
+@pytest.mark.parametrize("calls, stop", [("R", "R"), ("R Q", "R Q"), ("R q", ""), ("Q r", "")])
+def test_old_servers_stop_all_or_none(calls: str, stop: str) -> None:
+    step = next_step([cast("PendingCall", Call(each)) for each in calls.split()], dequeues=False)
+    assert ("" if step is None else names(step.stop)) == stop
+    assert step is None or not step.dequeue
+
+
+def names(calls: tuple[PendingCall, ...]) -> str:
+    return " ".join(cast("Call", call).state for call in calls)

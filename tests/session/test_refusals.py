@@ -1,0 +1,191 @@
+"""Servers and proxies that refuse: what is sent again, for how long, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.client.sessions_support import add_sleeper, opened
+from tests.servers.faults import Answer, Lose
+from tests.servers.scripted import Event, ScriptedServer
+from triojob import (
+    ConnectionLost,
+    JobGroup,
+    Limits,
+    QueueFull,
+    Status,
+    TooManyRequests,
+    UnexpectedResponse,
+    ValidationError,
+)
+from triojob.testing._http import EventStream, Request, Response
+
+HTML = "<html><head><title>503 Busy</title></head>" + "<p>x</p>" * 500
+PAGE = Answer(503, HTML, {"content-type": "text/html"})
+SLOW_DOWN = Answer(429, b"", {"retry-after": "7"})
+
+
+@pytest.fixture
+def app(memory_app: ScriptedServer) -> ScriptedServer:
+    add_sleeper(memory_app)
+    return memory_app
+
+
+@pytest.mark.parametrize("path", ["/queue/join", "/queue/data"])
+@pytest.mark.parametrize("answer", [PAGE, SLOW_DOWN], ids=["503", "429"])
+async def test_what_is_refused_is_asked_for_again(
+    app: ScriptedServer, autojump_clock: MockClock, path: str, answer: Answer
+) -> None:
+    app.fault("POST" if path == "/queue/join" else "GET", path, answer, times=2)
+    async with opened(app) as client:
+        start = trio.current_time()
+        assert await client.predict(1, api_name="/sleep") == 1
+        waited = trio.current_time() - start
+    assert len(app.events) == 1
+    assert waited >= (14 if answer is SLOW_DOWN else 1)
+
+
+async def test_a_refused_call_is_starting_again(
+    app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    app.fault("POST", "/queue/join", SLOW_DOWN, times=1)
+    async with opened(app) as client:
+        job = client.submit(1, api_name="/sleep")
+        await trio.sleep(1)
+        assert job.status().code is Status.STARTING
+        assert client.statistics().in_flight == 0
+        assert await job.result() == 1
+
+
+@pytest.mark.parametrize("path", ["/queue/join", "/queue/data"])
+async def test_the_wait_is_bounded_and_the_error_names_the_status(
+    app: ScriptedServer,
+    autojump_clock: MockClock,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+) -> None:
+    app.fault("POST" if path == "/queue/join" else "GET", path, PAGE)
+    caplog.set_level("DEBUG", "triojob")
+    async with opened(app, limits=Limits(refused_for=20)) as client:
+        start = trio.current_time()
+        with pytest.raises(
+            UnexpectedResponse, match=r"the server answered 503: 503 Busy$"
+        ) as caught:
+            await client.predict(1, api_name="/sleep")
+        assert 10 < trio.current_time() - start <= 20
+        assert caught.value.status == 503
+    assert "<p>" not in caplog.text
+
+
+async def test_a_full_queue_of_the_app_is_said_at_once(
+    app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    full = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})
+    app.fault("POST", "/queue/join", full)
+    async with opened(app) as client:
+        with pytest.raises(QueueFull):
+            await client.predict(1, api_name="/sleep")
+    assert trio.current_time() == 0
+
+
+async def test_a_reset_call_is_not_sent_again(
+    app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    """Nobody knows whether the server has it."""
+    app.fault("POST", "/queue/join", Lose(reset=True), times=1)
+    async with opened(app) as client:
+        with pytest.raises(ConnectionLost):
+            await client.predict(1, api_name="/sleep")
+        assert client.statistics().windows["/sleep"].size == 8
+    assert app.paths().count("POST /queue/join") == 1
+
+
+async def test_a_server_that_is_gone_is_said_at_once(
+    app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    async with opened(app) as client:
+        assert await client.predict(0, api_name="/sleep") == 0
+        await trio.sleep(10)
+        app.refusing = True
+        async with JobGroup() as group:
+            jobs = [group.submit(client.endpoint("/sleep"), 0) for _ in range(30)]
+            start = trio.current_time()
+            errors = [await job.wait() or job.exception() for job in jobs]
+        assert trio.current_time() == start
+        # A few had a connection still.
+        assert sum(isinstance(error, ConnectionLost) for error in errors) > 20
+
+
+async def test_no_connection_while_others_are_open_is_too_many(
+    app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    async with opened(app) as client, JobGroup() as group:
+        first = group.submit(client.endpoint("/sleep"), 20)
+        await trio.sleep(10)
+        app.refusing = True
+        second = group.submit(client.endpoint("/sleep"), 1)
+        await trio.sleep(3)
+        assert second.status().code is Status.STARTING
+        app.refusing = False
+        assert await second.result() == 1
+        assert await first.result() == 20
+
+
+async def test_a_refused_call_that_is_cancelled_is_never_sent(
+    app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    app.fault("POST", "/queue/join", SLOW_DOWN, times=1)
+    async with opened(app) as client, client.session() as session:
+        for surface in (client, session):
+            job = surface.submit(1, api_name="/sleep")
+            await trio.sleep(1)
+            job.cancel()
+            await job.wait()
+            await trio.sleep(20)
+            app.fault("POST", "/queue/join", SLOW_DOWN, times=1)
+        assert app.cancels == []
+    assert not app.events
+
+
+@pytest.mark.parametrize("via", ["run", "call"])
+async def test_calls_by_other_ways_are_sent_again_too(
+    app: ScriptedServer, autojump_clock: MockClock, via: str
+) -> None:
+    async with opened(app, limits=Limits(refused_for=5)) as client:
+        path = f"/{via}/sleep"
+        app.fault("POST", path, SLOW_DOWN)
+        with pytest.raises(TooManyRequests):
+            await client.endpoint("/sleep", via=via)(1)  # type: ignore[arg-type]
+        assert app.paths().count(f"POST {path}") == 1  # five seconds are too few
+        app.clear_faults()
+        app.fault("POST", path, PAGE, times=2)
+        app.fault("POST", path, Answer(400, {"detail": "here"}))
+        with pytest.raises(ValidationError, match="here"):
+            await client.endpoint("/sleep", via=via)(1)  # type: ignore[arg-type]
+        assert app.paths().count(f"POST {path}") == 4
+
+
+async def test_a_limit_on_connections_loses_no_call(
+    app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    """As a proxy's: whoever comes when so many are there is refused."""
+
+    async def nap(event: Event) -> None:
+        await trio.sleep(1)
+        await event.completed([event.data[0]])
+
+    app.app.add("nap", nap, inputs=["text"], concurrency_limit=None)
+    handle = app.handle
+
+    async def limited(request: Request) -> Response | EventStream:
+        if request.path == "/queue/join" and len(app.running) >= 5:
+            return Response(503, b"busy")
+        return await handle(request)
+
+    app.handle = limited  # type: ignore[method-assign]
+    async with opened(app) as client, JobGroup() as group:
+        jobs = [group.submit(client.endpoint("/nap"), f"{n}") for n in range(100)]
+        assert [await job.result() for job in jobs] == [f"{n}" for n in range(100)]
+        assert client.statistics().windows["/nap"].size <= 6
+    assert len(app.events) == 100

@@ -1,0 +1,243 @@
+"""Sessions that calls share: what is cancelled there, and what waits behind it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from tests.client.cancelling_support import MINE, OTHER, add_functions, opened
+from tests.client.sessions_support import hashes
+from tests.servers.faults import Delay, Hold
+from tests.servers.scripted import Event, ScriptedServer
+from triojob import CallInterrupted, Job, JobGroup, gather, map as map_calls
+from triojob.testing.components import state
+
+BOUND = 1000
+
+
+async def on_the_server(server: ScriptedServer) -> None:
+    """Let everything happen that can."""
+    await trio.sleep(10)
+    await wait_all_tasks_blocked()
+
+
+def codes(*jobs: Job[Any]) -> list[str]:
+    return [job.status().code.name for job in jobs]
+
+
+@pytest.fixture(params=["/queued", "/stories"])
+def one_at_a_time(request: pytest.FixtureRequest, memory_app: ScriptedServer) -> str:
+    """An endpoint that runs one call at a time, of `MINE` for ever."""
+    add_functions(memory_app, end := trio.Event())
+    end.set()
+
+    async def stories(event: Event) -> None:
+        await event.generating([event.data[0]])
+        if event.data[0] == MINE:
+            await trio.sleep_forever()
+
+    memory_app.app.add("stories", stories, inputs=["text"], generator=True, concurrency_limit=1)
+    return str(request.param)
+
+
+async def test_those_that_wait_behind_a_cancelled_call_run(
+    memory_app: ScriptedServer, autojump_clock: MockClock, one_at_a_time: str
+) -> None:
+    async with opened(memory_app) as client, client.session() as session:
+        endless = session.submit(MINE, api_name=one_at_a_time)
+        await wait_all_tasks_blocked()
+        behind = [session.submit(f"{OTHER} {n}", api_name=one_at_a_time) for n in range(5)]
+        await on_the_server(memory_app)
+        endless.cancel()
+        with trio.fail_after(BOUND):
+            assert [await job.result() for job in behind] == [f"{OTHER} {n}" for n in range(5)]
+        later = session.submit(OTHER, api_name=one_at_a_time)
+        assert await later.result() == OTHER
+    # Each was run once, and none but the cancelled one was stopped.
+    states = [event.state for event in memory_app.events.values()]
+    assert states.count("finished") == 6
+    assert states.count("cancelled") == 1
+    assert states.count("removed") == len(states) - 7
+
+
+@pytest.mark.parametrize("how", ["job", "group", "timeout"])
+async def test_the_next_call_never_waits_behind_a_cancelled_one(
+    memory_app: ScriptedServer, autojump_clock: MockClock, one_at_a_time: str, how: str
+) -> None:
+    async with opened(memory_app) as client, client.session() as session, JobGroup() as group:
+        endpoint = session.endpoint(one_at_a_time)
+        for _ in range(10):
+            if how == "timeout":
+                with trio.move_on_after(5):
+                    await endpoint(MINE)
+            else:
+                async with JobGroup() as inner:
+                    job = inner.submit(endpoint, MINE)
+                    await on_the_server(memory_app)
+                    if how == "job":
+                        job.cancel()
+                    else:
+                        inner.cancel_scope.cancel()
+                    # No checkpoint in between.
+                    later = group.submit(endpoint, OTHER)
+                with trio.fail_after(BOUND):
+                    assert await later.result() == OTHER
+                continue
+            with trio.fail_after(BOUND):
+                assert await endpoint(OTHER) == OTHER
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_one_that_starts_meanwhile_is_told_what_happened(
+    memory_app: ScriptedServer, autojump_clock: MockClock, streams: bool
+) -> None:
+    """It starts while the request to take it out of the queue is on its way."""
+    gate = trio.Event()
+
+    async def work(event: Event) -> None:
+        if streams:
+            await event.generating([event.data[0]])
+        await (trio.Event() if event.data[0] == MINE else gate).wait()
+        await event.completed([event.data[0]])
+
+    memory_app.app.add("work", work, inputs=["text"], generator=streams, concurrency_limit=2)
+    async with opened(memory_app) as client, client.session() as session:
+        mine = session.submit(MINE, api_name="/work")
+        first = client.submit(OTHER, api_name="/work")  # in a session of its own
+        await wait_all_tasks_blocked()
+        behind = session.submit(OTHER, api_name="/work")
+        await on_the_server(memory_app)
+        assert codes(mine, first, behind)[-1] == "IN_QUEUE"
+        memory_app.fault("POST", "/cancel", Delay(3, handled=False), times=1)
+        mine.cancel()
+        await trio.sleep(1)
+        first.cancel()  # its slot is free before the request comes
+        await trio.sleep(5)
+        gate.set()
+        if streams:
+            with pytest.raises(CallInterrupted, match="/work was stopped"):
+                await behind.result()
+        else:
+            assert await behind.result() == OTHER
+        await on_the_server(memory_app)
+    assert not memory_app.running
+
+
+async def test_what_runs_beside_a_cancelled_call_is_left_alone(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    add_functions(memory_app, end := trio.Event())
+    async with opened(memory_app) as client, client.session() as session:
+        mine, other = [session.submit(text, api_name="/held") for text in (MINE, OTHER)]
+        await wait_all_tasks_blocked()
+        mine.cancel()
+        await on_the_server(memory_app)
+        assert memory_app.cancels == []
+        end.set()
+        assert await other.result() == OTHER
+        await on_the_server(memory_app)
+        assert len(memory_app.cancels) == 1
+
+
+async def test_a_deaf_server_keeps_nobody_waiting_for_ever(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    add_functions(memory_app, end := trio.Event())
+    async with opened(memory_app) as client, client.session() as session:
+        mine = session.submit(MINE, api_name="/queued")
+        await wait_all_tasks_blocked()
+        behind = session.submit(OTHER, api_name="/queued")
+        await on_the_server(memory_app)
+        memory_app.fault("POST", "/cancel", Hold(trio.Event()))
+        mine.cancel()
+        await trio.sleep(100)
+        # It waits there as it did before: nothing is sent again and again.
+        assert memory_app.paths().count("POST /cancel") <= 2
+        memory_app.clear_faults()
+        end.set()
+        behind.cancel()
+        with trio.fail_after(BOUND):
+            await behind.wait()
+
+
+# --- Batches ---
+
+
+def add_sleepy(server: ScriptedServer) -> None:
+    async def nap(event: Event) -> None:
+        await trio.sleep(1)
+        await event.completed([event.data[0]])
+
+    server.app.add("nap", nap, inputs=["text"], concurrency_limit=10)
+
+
+@pytest.mark.parametrize("how", ["map", "gather", "shared"])
+async def test_calls_of_a_batch_share_a_session_for_a_while(
+    memory_app: ScriptedServer, autojump_clock: MockClock, how: str
+) -> None:
+    add_sleepy(memory_app)
+    names = [f"{n}" for n in range(300)]
+    async with opened(memory_app) as client:
+        nap = client.endpoint("/nap")
+        if how == "map":
+            async with map_calls(nap, names, limit=300) as results:
+                found = [result async for result in results]
+        elif how == "gather":
+            found = list(await gather(*(partial(nap, name) for name in names)))
+        else:
+            with nap.in_shared_session() as shared:
+                async with JobGroup() as group:
+                    jobs = [group.submit(shared, name) for name in names]
+            found = [await job.result() for job in jobs]
+        assert found == names
+        # Thirty seconds of work: a new session for each ten of them.
+        used = len(set(hashes(memory_app)))
+        assert used <= 4
+        assert await nap("again") == "again"
+        assert len(set(hashes(memory_app))) == used
+    assert memory_app.paths().count("GET /queue/data") < 10
+
+
+async def test_jobs_that_can_be_cancelled_alone_are_isolated(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    add_sleepy(memory_app)
+    async with opened(memory_app) as client:
+        nap = client.endpoint("/nap")
+        await gather(*(partial(nap, "x") for _ in range(5)), jobs=True)
+        assert len(set(hashes(memory_app))) == 5
+
+
+async def test_a_batch_that_is_left_stops_all_of_its_calls(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    add_functions(memory_app, trio.Event())
+    async with opened(memory_app) as client:
+        with trio.move_on_after(5):
+            async with map_calls(client.endpoint("/queued"), [MINE] * 10, limit=10) as results:
+                async for _ in results:
+                    pass
+        await on_the_server(memory_app)
+        assert not memory_app.running
+        assert not memory_app.waiting
+    # What waited was taken out first, so that only one of them ever ran.
+    assert [event.state for event in memory_app.events.values()] == ["cancelled", *["removed"] * 9]
+
+
+async def test_state_stays_in_its_session_in_batches_too(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    words = state("")
+
+    async def note(event: Event) -> None:
+        await event.completed([event.data[0] + event.data[1]] * 2)
+
+    memory_app.app.add("note", note, inputs=[words, "word"], outputs=[words, "text"])
+    async with opened(memory_app) as client:
+        endpoint = client.endpoint("/note")
+        assert await gather(*(partial(endpoint, word) for word in "abc")) == ("a", "ab", "abc")
