@@ -431,15 +431,18 @@ def test_argument_that_is_no_json(pair: Pair, value: object) -> None:
 
 
 @shows("early-errors")
-def test_file_that_can_not_be_sent(pair: Pair, tmp_path: Path) -> None:
-    path = tmp_path / "gone.txt"
-    path.write_text("text")
+@pytest.mark.parametrize("kind", [FileNotFoundError, IsADirectoryError])
+def test_file_that_can_not_be_sent(pair: Pair, tmp_path: Path, kind: type[OSError]) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
     marks = [sides(client).handle_file(path) for client in pair]
-    path.unlink()
+    if kind is FileNotFoundError:
+        path.rmdir()
     theirs = ended(pair.theirs.submit(marks[0], api_name="/upper_file")).exception()
-    assert isinstance(theirs, FileNotFoundError)
-    with pytest.raises(FileNotFoundError):
+    assert type(theirs) is kind
+    with pytest.raises(kind) as caught:
         pair.ours.submit(marks[1], api_name="/upper_file")
+    assert (caught.value.errno, caught.value.filename) == (theirs.errno, str(path))
 
 
 @shows("oauth-token")

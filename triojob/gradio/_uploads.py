@@ -5,6 +5,7 @@ Wire source: ``POST /upload`` (gradio 6.31, ``routes.py``, ``upload_file``).
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import weakref
@@ -45,7 +46,8 @@ def check_files(gaps: Gaps, endpoint: str, max_file_size: int | None) -> None:
     """Check that the files of a call are there and not too large for the app.
 
     Raises:
-        FileNotFoundError: There is no file at a path; other `OSError` if it can't be looked at.
+        FileNotFoundError, IsADirectoryError: There is no file at a path; other `OSError` if it
+            can't be looked at.
         ValueError: It is no regular file, or an open file has been used up.
         FileTooLarge: It is larger than the app takes.
     """
@@ -82,6 +84,8 @@ def _size_at(path: str, where: str) -> int:
         raise OSError(exc.errno, f"{where}: {exc.strerror}", path) from None
     except ValueError as exc:  # a NUL
         raise ValueError(f"{where}: {exc}: {path!r}") from None
+    if stat.S_ISDIR(info.st_mode):
+        raise IsADirectoryError(errno.EISDIR, f"{where}: {os.strerror(errno.EISDIR)}", path)
     if not stat.S_ISREG(info.st_mode):
         raise ValueError(f"{where}: {path!r} is no regular file")
     return info.st_size
