@@ -12,7 +12,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.core.support import BaseExceptionGroup
 from tests.live.support import Seen, draws, fails
-from triojob import Job, JobGroup, LogMessage, ProgressUnit, Status, StatusUpdate, report
+from tests.servers.scripted import Event, ScriptedServer
+from triojob import Client, Job, JobGroup, LogMessage, ProgressUnit, Status, StatusUpdate, report
 from triojob._live._picture import describe, progress
 from triojob._live._watch import STEPS
 
@@ -283,3 +284,22 @@ async def test_a_log_line_is_news_for_who_prints_it(autojump_clock: MockClock):
         ((_, message),) = seen.watch.news
         assert message == LogMessage("careful", "warning")
         assert seen.watch.news_count == 1
+
+
+async def test_a_client_shows_what_is_in_flight(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    async def nap(event: Event) -> None:
+        await trio.sleep(10)
+
+    memory_app.app.add("nap", nap, inputs=["text"], concurrency_limit=10)
+    transport = memory_app.transport()
+    async with Client(memory_app.url, transport=transport) as client:
+        seen = Seen(client._own_group())
+        seen.watch.clients.append(client.statistics)
+        for _ in range(100):
+            client.submit("x", api_name="/nap")
+        await trio.sleep(5)
+        here = "window 16: 16 in flight, 10 running, 6 queued there, 84 waiting here"
+        assert here in seen.lines()
+        client.cancel_scope.cancel()

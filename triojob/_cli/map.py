@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,10 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
             made_by = {"url": client.src, "endpoint": endpoint.name}
             # In a thread: it reads an output that is there.
             with closing(await trio.to_thread.run_sync(_open_sink, options, made_by)) as sink:
-                return await _Run(options, rows, plan, endpoint, sink).run()
+                # Rows that can time out are stopped one by one; see Endpoint.in_shared_session.
+                alone = options.timeout is not None
+                with nullcontext(endpoint) if alone else endpoint.in_shared_session() as called:
+                    return await _Run(options, rows, plan, called, sink).run()
 
 
 _USUAL_STREAMS = 256

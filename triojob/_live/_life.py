@@ -41,6 +41,7 @@ async def show(
                 watch.adopt(group)
             for client in clients:
                 client._session_watchers.append(watch.adopt)
+                watch.clients.append(client.statistics)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(view.run, name="<live view>")
                 with body.watched():

@@ -148,7 +148,7 @@ def log_text(message: LogMessage) -> str:
 
 
 def total_lines(watch: Watch, now: float, width: int) -> list[Line]:
-    """Return how many jobs are where, and how fast they end."""
+    """Return how many jobs and calls are where, and how fast they end."""
     pace = watch.pace
     line: Line = []
     share = pace.share()
@@ -156,7 +156,20 @@ def total_lines(watch: Watch, now: float, width: int) -> list[Line]:
         line += [(bar(share, BAR), "green"), (f"{GAP}{share:.0%}", "bold")]
     for text in speed(pace, now):
         line.append((f"{GAP if line else ''}{text}", "dim" if line else ""))
-    return [crop(counts(watch), width), crop(line, width)]
+    lines = [counts(watch), *windows(watch), line]
+    return [crop(each, width) for each in lines]
+
+
+def windows(watch: Watch) -> list[Line]:
+    """Return a line that says how many calls of clients are in flight, if any are."""
+    told = [statistics() for statistics in watch.clients]
+    here, flying = (sum(getattr(t, n) for t in told) for n in ("waiting_here", "in_flight"))
+    if not (here or flying):
+        return []
+    running, there = (sum(getattr(t, n) for t in told) for n in ("running", "waiting_there"))
+    size = sum(each.window for each in told)
+    words = f"window {size}: {flying} in flight, {running} running, {there} queued there"
+    return [[(f"{words}, {here} waiting here" if here else words, "dim")]]
 
 
 def counts(watch: Watch) -> Line:

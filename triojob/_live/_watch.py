@@ -14,6 +14,7 @@ from .._group import JobGroup, follow, unfollow
 from .._instruments import Instrument
 from .._job import Job
 from .._messages import LogMessage, RenderUpdate, Status, StatusUpdate
+from ..gradio._statistics import ClientStatistics
 from ._pace import Pace
 from ._text import error_text, one_line, text_of
 
@@ -134,6 +135,8 @@ class Watch(Instrument):
         """How many there have been; the oldest may be gone."""
         self.succeeded = self.failed = self.cancelled = 0
         self.pace = Pace(trio.current_time(), total=total)
+        self.clients: list[Callable[[], ClientStatistics]] = []
+        """What tells how many calls of the clients among the targets are where."""
         self._groups: list[JobGroup] = []
         self._idle = trio.lowlevel.ParkingLot()
 

@@ -11,6 +11,7 @@ import math
 import random
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -177,14 +178,17 @@ class OpenApp:
     async def _answers(self, endpoint: Endpoint, rows: Sequence[Row]) -> dict[int, Answer]:
         """Return the answers by the places of their rows: all, or up to the failure to raise."""
         answers: dict[int, Answer] = {}
-        call = partial(self._call, endpoint)
         limit = self._settings.limit
-        # As they end: in order, a slow one would hold up those that are to begin.
-        async with map_jobs(call, enumerate(rows), limit=limit, ordered=False) as results:
-            async for place, answer in results:
-                answers[place] = answer
-                if answer.failure is not None and self._settings.errors == "raise":
-                    break
+        # Calls that can time out are stopped one by one; see Endpoint.in_shared_session.
+        alone = self._settings.timeout is not None
+        with nullcontext(endpoint) if alone else endpoint.in_shared_session() as called:
+            call = partial(self._call, called)
+            # As they end: in order, a slow one would hold up those that are to begin.
+            async with map_jobs(call, enumerate(rows), limit=limit, ordered=False) as results:
+                async for place, answer in results:
+                    answers[place] = answer
+                    if answer.failure is not None and self._settings.errors == "raise":
+                        break
         return answers
 
     async def _call(self, endpoint: Endpoint, numbered: tuple[int, Row]) -> tuple[int, Answer]:

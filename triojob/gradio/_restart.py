@@ -85,7 +85,7 @@ class AppWatch:
             TriojobError: There was no answer.
         """
         # Not among the requests, which may all be waiting for this app.
-        response = await self._http.request("GET", "/app_id", limiter=self._http.goodbyes)
+        response = await self._http.request("GET", "/app_id", limiter=self._http.cancel_requests)
         if response.status in (502, 504):  # a proxy's words for an app that does not answer
             return f"another request was answered with status {response.status}"
         app_id = _app_id(response)
