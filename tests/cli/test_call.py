@@ -20,6 +20,8 @@ from triojob._cli.call import call
 from triojob._cli.ending import CommandError, code_of
 from triojob.testing.components import file, json_value, number
 
+FULL = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})
+
 
 async def output_of(
     server: ScriptedServer, capfd: pytest.CaptureFixture[str], *words: str, **options: Any
@@ -222,7 +224,7 @@ async def test_no_connection() -> None:
 
 async def test_a_server_that_refuses_for_now_is_told_apart(scripted: ScriptedServer) -> None:
     scripted.app.add("echo", inputs=["text"])
-    scripted.fault("POST", "/queue/join", Answer(429))
+    scripted.fault("POST", "/queue/join", FULL)
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - in groups
         await call(connection(scripted.url), call_options("/echo", "text=a"))
     assert code_of(leaf(caught.value)) == 6

@@ -33,6 +33,8 @@ from triojob._cli.map import MapOptions, make_retry, map_rows
 from triojob._cli.plan import PlanOptions
 from triojob.testing.components import file, json_value, number, state
 
+FULL = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})
+
 
 def map_options(source: Path, output: Path, *constants: str, **changes: Any) -> MapOptions:
     plan = {name: changes.pop(name, ()) for name in ("columns", "file_columns") if name in changes}
@@ -152,7 +154,7 @@ async def test_each_row_keeps_its_own_outcome(
 
 
 @pytest.mark.parametrize(
-    "fault, kind", [(Answer(429), "busy"), (Answer(401), "login"), (Lose(), "connection")]
+    "fault, kind", [(FULL, "busy"), (Answer(401), "login"), (Lose(), "connection")]
 )
 async def test_a_row_that_never_reached_the_app(
     scripted: ScriptedServer, work: Work, source: Path, output: Path, fault: Any, kind: str
@@ -165,7 +167,7 @@ async def test_a_row_that_never_reached_the_app(
 async def test_a_row_that_was_never_begun_is_called_again(
     scripted: ScriptedServer, work: Work, source: Path, output: Path
 ) -> None:
-    scripted.fault("POST", "/queue/join", Answer(429), times=2)
+    scripted.fault("POST", "/queue/join", FULL, times=2)
     options = map_options(source, output, limit=1, retry=make_retry(5, idempotent=False))
     assert await map_rows(connection(scripted.url), options) == 0
     assert [record["attempts"] for record in read_lines(output)] == [3] + [1] * 29
@@ -280,7 +282,7 @@ async def test_failed_rows_are_called_again_if_told(
     scripted: ScriptedServer, work: Work, tmp_path: Path, output: Path
 ) -> None:
     source = write_rows(tmp_path / "in.jsonl", [{"text": "a"}, {"text": "b"}])
-    scripted.fault("POST", "/queue/join", Answer(429), times=1)
+    scripted.fault("POST", "/queue/join", FULL, times=1)
     assert await map_rows(connection(scripted.url), map_options(source, output, limit=1)) == 1
     options = map_options(source, output, resume=True)
     assert await map_rows(connection(scripted.url), options) == 1
@@ -333,7 +335,7 @@ async def test_input_that_has_grown_goes_on(
 async def test_it_gives_up_when_nothing_works(
     scripted: ScriptedServer, work: Work, source: Path, output: Path
 ) -> None:
-    scripted.fault("POST", "/queue/join", Answer(429))
+    scripted.fault("POST", "/queue/join", FULL)
     with pytest.raises(
         CommandError, match=r"stopped, as \d+ rows in a row .* by TooMany"
     ) as caught:
