@@ -1,25 +1,20 @@
-"""`triojob info`, the examples that it gives to paste, and completion at a shell."""
+"""`triojob info`, and the examples that it gives to paste."""
 
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import trio
 
 from tests.cli.support import COMMAND, SECONDS, connection, environment, run
 from tests.servers.scripted import ScriptedServer
 from triojob import Client, EndpointNotFound
-from triojob._cli.app import cli
 from triojob._cli.arguments import read_arguments
-from triojob._cli.completion import complete_arguments, script_for
 from triojob._cli.info import info
 from triojob.testing import components as d
 
@@ -155,74 +150,6 @@ async def test_every_example_for_the_shell_fits_its_endpoint(
             encoded = [v for v in values.values() if "FileInput" not in repr(v)]
             if len(encoded) == len(values):
                 endpoint.encode((), values, validate=True)
-
-
-# --- Completion ---
-
-
-def complete(url: str, *typed: str, incomplete: str = "", **options: Any) -> list[str]:
-    context = click.Context(cli, info_name="call")
-    context.params = {"url": url, "words": typed, **options}
-    items = complete_arguments(context, click.Argument(["words"], nargs=-1), incomplete)
-    return [item.value for item in items]
-
-
-@pytest.mark.parametrize(
-    "typed, incomplete, wanted",
-    [
-        ([], "", ["/draw", "/no_input"]),
-        ([], "/n", ["/no_input"]),
-        ([], "dr", ["/draw"]),
-        (["/draw"], "", ["view=", "rows=", "color=", "photo=", "more="]),
-        (["/draw", "rows:=2", "view=x"], "", ["color=", "photo=", "more="]),
-        (["draw"], "ro", ["rows="]),
-        (["/unknown"], "", []),
-    ],
-)
-async def test_endpoints_and_parameters_are_completed(
-    scripted: ScriptedServer, typed: list[str], incomplete: str, wanted: list[str]
-) -> None:
-    serve(scripted)
-
-    def ask() -> list[str]:
-        return complete(scripted.url, *typed, incomplete=incomplete)
-
-    assert await trio.to_thread.run_sync(ask) == wanted
-
-
-def test_what_goes_wrong_completes_to_nothing() -> None:
-    assert complete("http://127.0.0.1:9") == []
-    assert complete("no url") == []
-    assert complete("") == []
-    # A password would have to be asked for.
-    assert complete("http://127.0.0.1:9", auth="ada") == []
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_there_is_a_script_for_each_shell(shell: str) -> None:
-    assert "_TRIOJOB_COMPLETE" in script_for(cli, shell)
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-async def test_bash_completes(scripted: ScriptedServer, tmp_path: Path) -> None:
-    serve(scripted)
-    command = tmp_path / "triojob"
-    command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
-    command.chmod(0o755)
-    script = f"""
-        eval "$(triojob completion bash)"
-        COMP_WORDS=(triojob call {scripted.url} /d) COMP_CWORD=3
-        _triojob_completion triojob
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    with trio.fail_after(SECONDS):
-        done = await trio.run_process(
-            ["bash", "--norc", "-c", script],
-            capture_stdout=True,
-            env=environment(PATH=path),
-        )
-    assert done.stdout.decode().split() == ["/draw"]
 
 
 async def test_help_has_the_exit_codes() -> None:

@@ -90,8 +90,7 @@ async def _copy_files(result: Any, stdout: Stdout) -> None:
         raise CommandError("--files -: the result holds no file")
     for file in files:
         async with file.open() as stream:
-            async for chunk in stream:
-                await stdout.write_bytes(chunk)
+            await stdout.write_file(stream)
 
 
 class _Lines:

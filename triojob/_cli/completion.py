@@ -2,19 +2,36 @@
 
 The app is asked for its description, for which there are two seconds; what goes wrong completes to
 nothing, as a shell has no place to say it.
+
+A candidate is text of the app's.  It gets onto the command line as one word, quoted for the shell,
+and nothing in it is run when the line is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+from typing import ClassVar
 
 import click
 import trio
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    add_completion_class,
+    get_completion_class,
+    split_arg_string,
+)
 
 from triojob import TriojobError
 
-from ..gradio._config import AppInfo, EndpointInfo
+from .._printable import printable_line
+from .._secrets import scrub
+from ..gradio._config import AppInfo
 from .connecting import Connection, read_login
 from .ending import CommandError
 
@@ -23,10 +40,13 @@ _VARIABLE = "_TRIOJOB_COMPLETE"
 
 
 def script_for(cli: click.Command, shell: str) -> str:
-    """Return the script that a shell evaluates: click's own."""
+    """Return the script that a shell evaluates."""
     kind = get_completion_class(shell)
     assert kind is not None
     return kind(cli, {}, "triojob", _VARIABLE).source()
+
+
+# --- What is completed ---
 
 
 def complete_arguments(
@@ -37,12 +57,13 @@ def complete_arguments(
     if app is None:
         return []
     typed: list[str] = [*(context.params.get("words") or ())]
+    names = app.names()
     if not typed and "=" not in incomplete:
         wanted = incomplete if incomplete.startswith("/") else f"/{incomplete}"
         return [
-            CompletionItem(name, help=_first_line(endpoint.description))
-            for name, endpoint in app.endpoints().items()
-            if isinstance(endpoint, EndpointInfo) and name.startswith(wanted)
+            _item(name, app.find(name, None).description)
+            for name in names
+            if name.startswith(wanted) and _can_be_typed(name)
         ]
     name = typed[0] if typed and "=" not in typed[0] else None
     try:
@@ -51,14 +72,20 @@ def complete_arguments(
         return []
     given = {word.partition("=")[0].removesuffix(":") for word in typed}
     return [
-        CompletionItem(f"{parameter.name}=", help=parameter.python_type)
+        _item(f"{parameter.name}=", parameter.python_type)
         for parameter in parameters
         if parameter.name not in given and parameter.name.startswith(incomplete)
     ]
 
 
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
+def _can_be_typed(name: str) -> bool:
+    return printable_line(name) == name
+
+
+def _item(value: str, words: str) -> CompletionItem:
+    """Return a candidate with what the app says of it, as a shell may show it."""
+    first_line = words.partition("\n")[0]
+    return CompletionItem(value, help=scrub(printable_line(first_line), ours=True))
 
 
 def _ask(context: click.Context) -> AppInfo | None:
@@ -86,3 +113,116 @@ async def _describe(connection: Connection) -> AppInfo | None:
         async with connection.open() as client:
             app = client._opened()
     return app
+
+
+# --- The shells ---
+
+_BASH = """\
+%(complete_func)s() {
+    local candidate response
+    response=$(COMP_LINE=${COMP_LINE:0:COMP_POINT} COMP_WORD=${2-${COMP_WORDS[COMP_CWORD]}} \
+        COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD %(complete_var)s=bash_complete "$1")
+    COMPREPLY=()
+    while IFS= read -r candidate; do
+        case ${candidate%%%%,*} in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain) COMPREPLY+=("${candidate#*,}") ;;
+        esac
+    done <<< "$response"
+    # After the name of a parameter comes its value.
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+    return 0
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+
+class _Bash(BashComplete):
+    """Completes for bash, which puts a candidate onto the line as it is.
+
+    In its place is what readline takes for the word, which begins at any of ``COMP_WORDBREAKS``,
+    with colons and equals signs among them.
+    """
+
+    source_template: ClassVar[str] = _BASH
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        line = os.environ.get("COMP_LINE")
+        if not line:
+            # Another function has called the one of the script, and knows the words only.
+            count = int(os.environ["COMP_CWORD"]) + 1
+            known = [*os.environ["COMP_WORDS"].split(), ""][:count]
+            line = " ".join(known).replace(" : ", ":")
+        self._quote, typed = _typed(line)
+        word = os.environ.get("COMP_WORD", typed)
+        self._kept = "".join(split_arg_string(typed[: len(typed) - len(word)]))
+        words = split_arg_string(line)[1:]
+        return (words, "") if not typed else (words[:-1], words[-1])
+
+    def format_completion(self, item: CompletionItem) -> str:
+        value = str(item.value).removeprefix(self._kept)
+        return f"{item.type},{_quoted(value, self._quote) if item.type == 'plain' else value}"
+
+
+def _typed(line: str) -> tuple[str, str]:
+    """Return the quote that is open at the end of a line, and the word there as it was typed."""
+    quote, start, place = "", 0, 0
+    while place < len(line):
+        character = line[place]
+        if character == "\\" and quote != "'":
+            place += 1
+        elif quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character.isspace():
+            start = place + 1
+        place += 1
+    return quote, line[start:]
+
+
+def _quoted(value: str, quote: str) -> str:
+    """Return ``value`` as it is typed, where a quote may be open already."""
+    if quote == "'":
+        return value.replace("'", r"'\''")
+    if quote == '"':
+        # In there, nothing but an end of the quotes keeps an exclamation mark from the history.
+        return re.sub(r'[\\"$`]', r"\\\g<0>", value).replace("!", "\"'!'\"")
+    return re.sub(r"[^\w@%+=:,./-]", r"\\\g<0>", value)
+
+
+class _WholeWords(ShellComplete):
+    """Completes for a shell that puts a candidate in the place of the whole word, and quotes it."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        args, incomplete = super().get_completion_args()
+        option, equals, _ = incomplete.partition("=")
+        # Of an option with its value, click completes the value only.
+        self._option = f"{option}{equals}" if equals and option.startswith("-") else ""
+        return args, incomplete
+
+    def format_completion(self, item: CompletionItem) -> str:
+        if item.type == "plain":
+            item = CompletionItem(self._option + str(item.value), help=item.help)
+        return super().format_completion(item)
+
+
+class _Zsh(_WholeWords, ZshComplete):
+    def format_completion(self, item: CompletionItem) -> str:
+        if item.help:
+            # Such a candidate goes to zsh's `_describe`, to which a backslash is an escape.
+            value = str(item.value).replace("\\", r"\\")
+            item = CompletionItem(value, item.type, help=item.help)
+        return super().format_completion(item)
+
+
+class _Fish(_WholeWords, FishComplete):
+    # A candidate, and what is said of it, may have commas too.
+    source_template: ClassVar[str] = FishComplete.source_template.replace(
+        'string split ","', 'string split --max 1 ","'
+    )
+
+
+for _kind in (_Bash, _Zsh, _Fish):
+    add_completion_class(_kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import os
@@ -85,6 +86,15 @@ class Stdout:
         """Write a text; on a terminal without what would control it."""
         shown = printable(text) if self.is_terminal else text
         await self.write_bytes(shown.encode("utf-8", "replace"))
+
+    async def write_file(self, stream: trio.abc.ReceiveStream) -> None:
+        """Write the bytes of a file as they come; on a terminal, what they say as text."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        async for chunk in stream:
+            if self.is_terminal:
+                await self.write(decoder.decode(chunk))
+            else:
+                await self.write_bytes(chunk)
 
     async def write_line(self, value: Any) -> None:
         """Write a line of JSON."""
