@@ -337,7 +337,7 @@ async def test_it_gives_up_when_nothing_works(
 ) -> None:
     scripted.fault("POST", "/queue/join", FULL)
     with pytest.raises(
-        CommandError, match=r"stopped, as \d+ rows in a row .* by TooMany"
+        CommandError, match=r"stopped, as \d+ rows in a row .* by QueueFull"
     ) as caught:
         await map_rows(connection(scripted.url), map_options(source, output, give_up=5, limit=2))
     assert caught.value.exit_code == 6
