@@ -14,8 +14,16 @@ import pytest
 import trio
 
 from tests.drivers.test_socket_proxies import old_app
-from tests.real.support import SECONDS
-from triojob import Client, ConnectionFailed, FileTooLarge, Timeouts, handle_file
+from tests.real.support import SECONDS, call_many
+from triojob import (
+    Client,
+    ConnectionFailed,
+    FileTooLarge,
+    Limits,
+    Timeouts,
+    UnexpectedResponse,
+    handle_file,
+)
 from triojob.gradio import _stream_watch
 
 NGINX = shutil.which("nginx")
@@ -98,6 +106,41 @@ async def test_unbuffered_outputs_come_as_they_are_made(behind: Behind, gradio_u
             first = await anext(aiter(job))
             assert (first, job.done) == ("0", False)
             assert await job.result() == "2"
+
+
+LIMITS = {
+    "limit_conn": ("limit_conn_zone $server_name zone=few:1m;", "limit_conn few 10;"),
+    "limit_req": (
+        "limit_req_zone $server_name zone=few:1m rate=60r/s;",
+        "limit_req zone=few burst=5 nodelay;",
+    ),
+    "429": (
+        "limit_conn_zone $server_name zone=few:1m;",
+        "limit_conn few 10; limit_conn_status 429;",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ["jobs", "map"])
+@pytest.mark.parametrize("limit", LIMITS)
+async def test_what_the_proxy_refuses_is_sent_again(
+    behind: Behind, gradio_url: str, limit: str, how: str
+) -> None:
+    zone, rule = LIMITS[limit]
+    url = behind(zone + ADVISED.replace("location / {", f"location / {{ {rule}", 1), gradio_url)
+    with trio.fail_after(SECONDS):
+        async with Client(url) as client:
+            assert await call_many(client, how) == [f"call {n}" for n in range(200)]
+
+
+async def test_a_proxy_that_refuses_for_good_is_named(behind: Behind, gradio_url: str) -> None:
+    server = ADVISED.replace(
+        "location / {", "location /gradio_api/queue { return 503; } location / {"
+    )
+    with trio.fail_after(SECONDS):
+        async with Client(behind(server, gradio_url), limits=Limits(refused_for=2)) as client:
+            with pytest.raises(UnexpectedResponse, match=r"answered 503: 503 Service Temporarily"):
+                await client.predict("Bob", api_name="/greet")
 
 
 @pytest.mark.parametrize("seconds", ["0", "1s"])

@@ -6,11 +6,13 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import repeat
 from typing import Any
 
 import trio
 
-from triojob import Client, Job, Status, StatusUpdate
+import triojob
+from triojob import Client, Job, JobGroup, Status, StatusUpdate
 
 SECONDS = 60
 """Only here to end a test that hangs: the machine may be busy with other tests."""
@@ -94,3 +96,14 @@ async def assert_idle(client: Client) -> None:
         while streams not in repr(client):  # noqa: ASYNC110
             await trio.sleep(0.02)
     assert streams in repr(client)
+
+
+async def call_many(client: Client, how: str) -> list[str]:
+    """Make 200 calls at once, of a function without a limit; return what each came to."""
+    endpoint, texts = client.endpoint("/parallel_sleep"), [f"call {n}" for n in range(200)]
+    if how == "map":
+        async with triojob.map(endpoint, repeat(0.05), texts, limit=200) as results:
+            return [text async for text in results]
+    async with JobGroup() as group:
+        jobs = [group.submit(endpoint, 0.05, text) for text in texts]
+    return [await job.result() for job in jobs]

@@ -745,6 +745,7 @@ def main(build: Callable[[], gr.Blocks] = build) -> None:
     )
     parser.add_argument("--hide-errors", action="store_true", help="mask what functions raise")
     parser.add_argument("--queue-size", type=int, help="how many events may wait")
+    parser.add_argument("--limit-concurrency", type=int, help="uvicorn's option of that name")
     parser.add_argument("--max-file-size", help="of an upload, such as 1mb")
     parser.add_argument("--watch-stdin", action="store_true", help="end when stdin is closed")
     options = parser.parse_args()
@@ -773,6 +774,8 @@ def main(build: Callable[[], gr.Blocks] = build) -> None:
             # Between our looking and Gradio's binding, somebody else took the port.
             if options.port or not attempts_left:
                 raise
+    # Each connection that is made reads it.
+    demo.server.config.limit_concurrency = options.limit_concurrency
     print("READY", demo.local_url.rstrip("/").rpartition(":")[2], flush=True)
     demo.block_thread()
 
