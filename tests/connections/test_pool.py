@@ -44,6 +44,23 @@ async def test_an_idle_connection_expires(peer: Peer, autojump_clock: MockClock)
     assert peer.open == 1
 
 
+async def test_what_expires_is_closed_by_the_next_answer(
+    peer: Peer, autojump_clock: MockClock
+) -> None:
+    """Those of many requests at once are not left for a client that has few from then on."""
+    peer.answers = [PLAIN] * 10
+    connections = peer.connections()
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(ask, connections)
+    answer = await connections.send("GET", REQUEST, write=None, read=None)
+    await trio.sleep(KEPT)
+    assert peer.open == 8
+    await answer.read(lambda _piece, _reading: None)
+    await answer.aclose()
+    assert peer.open == 1
+
+
 # --- Servers that close idle connections ---
 
 

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.servers.faults import Answer, Cut, Hold, Lose, Silence
+from tests.servers.faults import Answer, Buffered, Cut, Hold, Lose, Silence
 from tests.servers.scripted import ScriptedServer
 from tests.streams.support import (
     add_counter,
@@ -206,17 +206,32 @@ async def test_other_answers_end_it_and_harm_nothing(
     assert len(heartbeats(memory_app)) == 1
 
 
-async def test_silent_one_is_opened_again(
+async def test_silent_one_is_opened_again_if_the_app_is_silent_too(
     memory_app: ScriptedServer, autojump_clock: Clock
 ) -> None:
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Silence(), times=1)
-    async with opened(memory_app, timeouts=Timeouts(max_stream_idle=20)) as client:
+    memory_app.fault("GET", "/app_id", Silence(), times=1)
+    async with opened(memory_app, timeouts=Timeouts(stream_idle=20)) as client:
         # The silent one holds up no call, and ends with the client.
         assert await client.predict(api_name="/bump") == 1
         assert trio.current_time() < 20
         await until(lambda: memory_app.open_heartbeats)
-        assert trio.current_time() > 20
+        assert trio.current_time() > 40
+
+
+@pytest.mark.parametrize("head", [False, True])
+async def test_one_that_a_proxy_buffers_is_left_open(
+    memory_app: ScriptedServer, autojump_clock: Clock, head: bool
+) -> None:
+    add_counter(memory_app)
+    memory_app.fault("GET", "/heartbeat", Buffered(10**6, head=head))
+    async with opened(memory_app, timeouts=Timeouts(stream_idle=600)) as client:
+        assert await client.predict(api_name="/bump") == 1
+        await trio.sleep(7_200)
+        assert await client.predict(api_name="/bump") == 2
+        assert len(heartbeats(memory_app)) == 1
+        assert memory_app.unloads == []
 
 
 async def test_silent_one_does_not_hold_up_the_end(

@@ -366,9 +366,8 @@ class Connections:
 
     def _usable(self) -> _Connection | None:
         """Return an idle connection that can be used again, if there is one."""
+        self._drop_expired()
         idle = self._idle
-        while idle and self._is_expired(idle[0]):
-            idle.popleft().wire.close()
         while idle:
             connection = idle.pop()
             if not self._is_expired(connection):
@@ -378,6 +377,10 @@ class Connections:
                 self._note_closed(trio.current_time() - connection.idle_since)
             connection.wire.close()
         return None
+
+    def _drop_expired(self) -> None:
+        while self._idle and self._is_expired(self._idle[0]):
+            self._idle.popleft().wire.close()
 
     def _is_expired(self, connection: _Connection) -> bool:
         assert connection.idle_since is not None
@@ -399,6 +402,7 @@ class Connections:
         said = _STATED.search(stated or "")
         connection.kept = math.inf if said is None else int(said[1])
         connection.idle_since = trio.current_time()
+        self._drop_expired()
         self._idle.append(connection)
 
     def close(self) -> None:

@@ -102,7 +102,8 @@ class Heartbeats:
             at_least = 0.0
             try:
                 # The path holds a secret, so it's not what errors call this.
-                await self._http.listen(path, alive, _Refused, what="GET /heartbeat")
+                # A proxy may hold all of them back; to open another one would end the session.
+                await self._http.listen(path, alive, _Refused, endless=True, what="GET /heartbeat")
             except _Refused as exc:
                 if exc.status < 500 and exc.status != 429:
                     # An app without that route: older ones have none.

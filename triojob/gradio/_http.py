@@ -389,6 +389,7 @@ class HTTP:
         *,
         opened: Callable[[], None] | None = None,
         may_end: bool = False,
+        endless: bool = False,
         what: str | None = None,
     ) -> None:
         """Open an event stream and read it to its end.
@@ -399,6 +400,7 @@ class HTTP:
             refuse: Makes an error of an answer that is not an event stream.
             opened: Called when the server has begun to respond with an event stream.
             may_end: Whether the stream may end without a last event.
+            endless: Whether it may be silent for ever, as long as the app answers other requests.
             what: What errors call the request; by default its path without the query.
 
         Raises:
@@ -407,7 +409,10 @@ class HTTP:
             ProtocolError: An event is too large.
         """
         what = what or f"GET {path.partition('?')[0]}"
-        with self.mapped_errors(what, ""), self.streams_watch.watching(what) as stream:
+        with (
+            self.mapped_errors(what, ""),
+            self.streams_watch.watching(what, endless=endless) as stream,
+        ):
             answer = await self._send("GET", self._url(path), _LISTENING, None, None)
             stream.heard()
             try:

@@ -29,9 +29,11 @@ Ask: TypeAlias = Callable[[], Awaitable[str | None]]
 class WatchedStream:
     """One event stream, and when it last gave a sign of life."""
 
-    __slots__ = ("asked", "last", "reason", "scope")
+    __slots__ = ("asked", "last", "most", "reason", "scope")
 
-    def __init__(self) -> None:
+    def __init__(self, most: float) -> None:
+        self.most: float = most
+        """For how many seconds it may be silent while the app answers."""
         self.last: float = trio.current_time()
         """When something last came."""
         self.asked: float = self.last
@@ -65,16 +67,17 @@ class StreamWatch:
         self._warned = False
 
     @contextmanager
-    def watching(self, what: str) -> Generator[WatchedStream, None, None]:
+    def watching(self, what: str, *, endless: bool) -> Generator[WatchedStream, None, None]:
         """Watch a stream that is read in the body, from its request on.
 
         Args:
             what: What errors call the request.
+            endless: Whether it may be silent for ever while the app answers.
 
         Raises:
             ConnectionTimeout: The stream was silent, and the app did not answer either.
         """
-        stream = WatchedStream()
+        stream = WatchedStream(math.inf if endless else self._most)
         self._streams[stream] = None
         self._opened.unpark_all()
         try:
@@ -109,15 +112,15 @@ class StreamWatch:
             now = trio.current_time()
             silent = [stream for stream in self._streams if self._due(stream) <= now]
             for stream in silent:
-                if now >= stream.last + self._most:
+                if now >= stream.last + stream.most:
                     bound = "(Timeouts.max_stream_idle sets the bound)"
-                    self._give_up(stream, f"silent for {self._most:g} s {bound}")
+                    self._give_up(stream, f"silent for {stream.most:g} s {bound}")
             if any(stream in self._streams for stream in silent):
                 await self._ask(ask, silent)
 
     def _due(self, stream: WatchedStream) -> float:
         """Return when there is something to do about a stream, unless something comes before."""
-        return min(max(stream.last, stream.asked) + self._idle, stream.last + self._most)
+        return min(max(stream.last, stream.asked) + self._idle, stream.last + stream.most)
 
     async def _ask(self, ask: Ask, silent: list[WatchedStream]) -> None:
         wrong: str | None = "the app answered no other request either"
