@@ -256,7 +256,7 @@ async def soak(
             await made.run()
         assert made is not None
         # By then calls that were cancelled as they were sent have an answer or have waited for it,
-        # the goodbyes are over, and the streams that lingered are closed.
+        # the cancel requests are over, and the streams that lingered are closed.
         assert TIMES.read is not None
         await trio.sleep(TIMES.read + TIMES.cancel + 3)
         shown = repr(client)

@@ -66,7 +66,7 @@ async def clean_client(
 
 
 async def assert_idle(client: Client, server: ScriptedServer) -> None:
-    """Show that no stream, request or task is there any more, once the goodbyes are over."""
+    """Show that no stream, request or task is there any more, once the cancel requests are over."""
     # The longest that can be under way: a held cancellation, whose call was never answered.
     await trio.sleep(TIMES.read + TIMES.cancel + 5)
     await trio.testing.wait_all_tasks_blocked()
@@ -98,7 +98,7 @@ def _tasks_of_ours(server: ScriptedServer) -> int:
 
 @dataclass
 class Ride:
-    """What calls are made through: a client, where each is alone on its lane, or a session."""
+    """What calls are made through: a client, where each is isolated, or a session."""
 
     server: ScriptedServer
     client: Client
@@ -133,14 +133,14 @@ class Ride:
             await assert_idle(self.client, self.server)
 
 
-RIDES = ("lane", "session")
+RIDES = ("isolated", "session")
 
 
 @asynccontextmanager
 async def riding(server: ScriptedServer, how: str, **options: Any) -> AsyncIterator[Ride]:
     """Open a client and, for calls that share a stream, a session; see `clean_client`."""
     async with clean_client(server, **options) as client:
-        if how == "lane":
+        if how == "isolated":
             yield Ride(server, client, client, 1)
         else:
             async with client.session() as session:

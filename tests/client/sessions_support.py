@@ -1,4 +1,4 @@
-"""What the tests of sessions, lanes and messages share."""
+"""What the tests of sessions, isolated sessions and messages share."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from .cancelling_support import SHORT_REQUESTS, SPARE, nothing_left, pool
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
-GOODBYES = SPARE - SHORT_REQUESTS
+CANCEL_REQUESTS = SPARE - SHORT_REQUESTS
 STREAMS = 4
 LIMITS = Limits(streams=STREAMS, in_flight=STREAMS)
 PLACES = STREAMS + SPARE
@@ -151,7 +151,7 @@ def add_functions(server: ScriptedServer, end: trio.Event) -> None:
 
     server.app.endpoints.clear()
     server.app.add("sleep", sleep, inputs=[number("seconds")])
-    for place in range(GOODBYES):
+    for place in range(CANCEL_REQUESTS):
         server.app.add(f"hold{place}", hold)
 
 
@@ -161,21 +161,21 @@ async def fill_all_places(server: ScriptedServer, client: Client, settle: Settle
     end, answers = trio.Event(), trio.Event()
     add_functions(server, end)
     server.requests.clear()
-    # One stream, and as many calls as there can be goodbyes, each of a function of its own.
+    # One stream, and as many calls as there can be cancel requests, each of a function of its own.
     async with client.session() as one, client.session() as two:
-        goodbyes = [one.submit(api_name=f"/hold{place}") for place in range(GOODBYES)]
+        stops = [one.submit(api_name=f"/hold{place}") for place in range(CANCEL_REQUESTS)]
         held = [two.submit(api_name="/hold0")]
         held += [client.submit(api_name="/hold0") for _ in range(STREAMS - 2)]
         await settle(lambda: server.open_streams == STREAMS)
-        await settle(lambda: len(server.running) == GOODBYES + STREAMS - 1)
+        await settle(lambda: len(server.running) == CANCEL_REQUESTS + STREAMS - 1)
         server.fault("POST", "/cancel", Hold(answers, handled=False))
         server.fault("POST", "/queue/join", Hold(answers))
-        for job in goodbyes:
+        for job in stops:
             job.cancel()
         held += [two.submit(api_name="/hold0") for _ in range(SHORT_REQUESTS)]
-        joins = GOODBYES + STREAMS - 1 + SHORT_REQUESTS
+        joins = CANCEL_REQUESTS + STREAMS - 1 + SHORT_REQUESTS
         await settle(lambda: server.paths().count("POST /queue/join") == joins)
-        await settle(lambda: server.paths().count("POST /cancel") == GOODBYES)
+        await settle(lambda: server.paths().count("POST /cancel") == CANCEL_REQUESTS)
         assert server.open_streams == STREAMS
         assert server.open_connections == PLACES
         answers.set()
@@ -237,7 +237,7 @@ async def test_all_places_are_left_after_much_cancelling_on_sockets(
     add_functions(scripted, trio.Event())
     times = [0, 0.002, 0.004, 0.008]
     with trio.fail_after(110):
-        # On a busy machine a goodbye takes as long as it takes.
+        # On a busy machine a cancel request takes as long as it takes.
         timeouts = Timeouts(cancel=100)
         async with Client(scripted.url, limits=LIMITS, timeouts=timeouts) as client:
             await fill_all_places(scripted, client, settle)

@@ -1,4 +1,4 @@
-"""A server that is deaf to cancellations delays nobody for longer than a goodbye may take."""
+"""A server that is deaf to cancellations delays nobody longer than `Timeouts.cancel`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .cancelling_support import (
     sent,
 )
 
-GOODBYE = Timeouts().cancel
+CANCEL_REQUEST = Timeouts().cancel
 
 
 def says_yes(server: ScriptedServer) -> None:
@@ -35,7 +35,7 @@ def never_answers(server: ScriptedServer) -> None:
 
 
 def answers_too_late(server: ScriptedServer) -> None:
-    server.fault("POST", "/cancel", Delay(GOODBYE + 1, handled=False))
+    server.fault("POST", "/cancel", Delay(CANCEL_REQUEST + 1, handled=False))
 
 
 def hangs_up(server: ScriptedServer) -> None:
@@ -63,7 +63,7 @@ def lets_wait_at_the_door(server: ScriptedServer) -> None:
 
 
 Deafness = Callable[[ScriptedServer], None]
-TO_GOODBYES = [
+TO_CANCEL_REQUESTS = [
     says_yes,
     never_answers,
     answers_too_late,
@@ -72,7 +72,7 @@ TO_GOODBYES = [
     fails,
     knows_no_cancel,
 ]
-TO_ALL = [*TO_GOODBYES, lets_nobody_in, lets_wait_at_the_door]
+TO_ALL = [*TO_CANCEL_REQUESTS, lets_nobody_in, lets_wait_at_the_door]
 
 
 def each_deafness(kinds: list[Deafness]) -> pytest.MarkDecorator:
@@ -109,7 +109,7 @@ async def test_a_deaf_server_delays_neither_the_job_nor_for_long_the_client(
             job.cancel()
             await job.wait()
             assert trio.current_time() == now
-        assert trio.current_time() <= now + GOODBYE
+        assert trio.current_time() <= now + CANCEL_REQUEST
         await assert_cancelled(job)
         end_runs(memory_app)
     warnings = [record.getMessage() for record in caplog.records if record.name == "triojob"]
@@ -124,7 +124,7 @@ async def test_a_deaf_server_delays_neither_the_job_nor_for_long_the_client(
 
 
 @each_deafness(TO_ALL)
-async def test_the_place_of_a_stream_is_free_again_after_a_goodbyes_time(
+async def test_the_place_of_a_stream_is_free_again_after_a_cancel_requests_time(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, deafness: Deafness
 ) -> None:
     add_functions(memory_app, trio.Event())
@@ -136,7 +136,7 @@ async def test_the_place_of_a_stream_is_free_again_after_a_goodbyes_time(
         await trio.sleep(0.5)
         deafness(memory_app)
         job.cancel()
-        await trio.sleep(GOODBYE)
+        await trio.sleep(CANCEL_REQUEST)
         await wait_all_tasks_blocked()
         assert " 0/1 streams" in repr(client)
         assert memory_app.open_streams == 0
@@ -148,8 +148,8 @@ async def test_the_place_of_a_stream_is_free_again_after_a_goodbyes_time(
         assert await client.predict("again", api_name="/echo") == "again"
 
 
-@each_deafness(TO_GOODBYES)
-async def test_the_next_stateful_call_waits_no_longer_than_a_goodbye_may_take(
+@each_deafness(TO_CANCEL_REQUESTS)
+async def test_the_next_stateful_call_waits_no_longer_than_a_cancel_request_may_take(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, deafness: Deafness
 ) -> None:
     add_functions(memory_app, end := trio.Event())
@@ -161,16 +161,16 @@ async def test_the_next_stateful_call_waits_no_longer_than_a_goodbye_may_take(
         now = trio.current_time()
         job.cancel()
         assert await other.result() == OTHER
-        assert trio.current_time() <= now + GOODBYE
+        assert trio.current_time() <= now + CANCEL_REQUEST
         end_runs(memory_app)
 
 
-@pytest.mark.parametrize("goodbye", [0, 1, 30])
-async def test_how_long_a_goodbye_may_take_is_a_setting(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, goodbye: float
+@pytest.mark.parametrize("seconds", [0, 1, 30])
+async def test_how_long_a_cancel_request_may_take_is_a_setting(
+    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, seconds: float
 ) -> None:
     add_functions(memory_app, trio.Event())
-    timeouts = Timeouts(cancel=goodbye)
+    timeouts = Timeouts(cancel=seconds)
     async with nothing_left(memory_app):
         async with deaf_client(memory_app, timeouts=timeouts) as client:
             client.submit(MINE, api_name="/held")
@@ -178,11 +178,11 @@ async def test_how_long_a_goodbye_may_take_is_a_setting(
             never_answers(memory_app)
             now = trio.current_time()
             client.cancel_scope.cancel()
-        assert trio.current_time() == now + goodbye
+        assert trio.current_time() == now + seconds
         end_runs(memory_app)
 
 
-async def test_many_goodbyes_to_a_deaf_server_take_no_longer_than_one(
+async def test_many_cancel_requests_to_a_deaf_server_take_no_longer_than_one(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
 ) -> None:
     """More than there are places for requests that tell of cancellations."""
@@ -195,11 +195,11 @@ async def test_many_goodbyes_to_a_deaf_server_take_no_longer_than_one(
             never_answers(memory_app)
             now = trio.current_time()
             client.cancel_scope.cancel()
-        assert trio.current_time() <= now + GOODBYE
+        assert trio.current_time() <= now + CANCEL_REQUEST
         end_runs(memory_app)
 
 
-async def test_many_goodbyes_of_a_session_to_a_deaf_server_take_no_longer_than_one(
+async def test_many_cancel_requests_of_a_session_to_a_deaf_server_take_no_longer_than_one(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
 ) -> None:
     add_functions(memory_app, trio.Event())
@@ -214,7 +214,7 @@ async def test_many_goodbyes_of_a_session_to_a_deaf_server_take_no_longer_than_o
                     now = trio.current_time()
                     scope.cancel()
             assert trio.current_time() == now
-        assert trio.current_time() <= now + GOODBYE
+        assert trio.current_time() <= now + CANCEL_REQUEST
         end_runs(memory_app)
 
 
@@ -222,7 +222,7 @@ async def test_many_goodbyes_of_a_session_to_a_deaf_server_take_no_longer_than_o
 async def test_a_server_that_falls_silent_before_it_names_the_call_is_given_up(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, handled: bool
 ) -> None:
-    """First the answer with the call's name does not come, and then the one to the goodbye."""
+    """First the response with the call's id does not come, and then the one to the cancel request."""
     add_functions(memory_app, trio.Event())
     never_answers(memory_app)
     memory_app.fault("POST", "/queue/join", Silence(handled=handled))
@@ -234,6 +234,6 @@ async def test_a_server_that_falls_silent_before_it_names_the_call_is_given_up(
             job.cancel()
             await job.wait()
             assert trio.current_time() == now
-        assert trio.current_time() <= now + 2 * GOODBYE
+        assert trio.current_time() <= now + 2 * CANCEL_REQUEST
         await assert_cancelled(job)
         end_runs(memory_app)

@@ -146,7 +146,7 @@ async def test_the_running_and_the_queued_one_are_both_cancelled(
     assert_told(memory_app, [running])
 
 
-async def test_a_sibling_whose_call_is_unanswered_holds_the_goodbye_back(
+async def test_a_sibling_whose_call_is_unanswered_holds_the_cancel_request_back(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
 ) -> None:
     add_functions(memory_app, end := trio.Event())

@@ -61,12 +61,12 @@ async def waiting_for_a_stateful_call(stage: Stage) -> None:
 
 
 @moment(Status.STARTING, None, None, endpoint="/kept", surfaces=("client",))
-async def waiting_for_a_stateful_calls_goodbye(stage: Stage) -> None:
+async def waiting_for_a_stateful_calls_cancel_request(stage: Stage) -> None:
     await _stop_another(stage)
 
 
 @moment(Status.STARTING, None, None, surfaces=("session",))
-async def waiting_for_a_siblings_goodbye(stage: Stage) -> None:
+async def waiting_for_a_siblings_cancel_request(stage: Stage) -> None:
     await _stop_another(stage)
 
 

@@ -15,14 +15,14 @@ from triojob import Timeouts
 from .cancelling_support import MINE, OTHER, add_functions, assert_idle, assert_told, opened, sent
 
 
-@pytest.mark.parametrize("goodbye, pause", [(5.0, 0.25), (0.125, 0.125)])
+@pytest.mark.parametrize("seconds, pause", [(5.0, 0.25), (0.125, 0.125)])
 async def test_its_stream_is_closed_a_while_before_the_server_is_told(
-    memory_app: ScriptedServer, autojump_clock: MockClock, goodbye: float, pause: float
+    memory_app: ScriptedServer, autojump_clock: MockClock, seconds: float, pause: float
 ) -> None:
     end = trio.Event()
     add_functions(memory_app, end)
     memory_app.app.version = "6.13.1"
-    async with opened(memory_app, timeouts=Timeouts(cancel=goodbye)) as client:
+    async with opened(memory_app, timeouts=Timeouts(cancel=seconds)) as client:
         running = client.submit(OTHER, api_name="/queued")
         await wait_all_tasks_blocked()
         waiting = client.submit(MINE, api_name="/queued")

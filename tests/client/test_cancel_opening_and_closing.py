@@ -26,7 +26,7 @@ from .cancelling_support import (
     sent,
 )
 
-GOODBYE = Timeouts().cancel
+CANCEL_REQUEST = Timeouts().cancel
 NEVER = trio.Event()
 PASSWORD = ("ann", "secret")
 
@@ -163,7 +163,7 @@ async def test_a_job_that_it_waits_for_is_cancelled(
 
 
 @pytest.mark.parametrize("handled", [False, True])
-async def test_a_cancellation_does_not_cut_its_goodbyes_short(
+async def test_a_cancellation_does_not_cut_its_cancel_requests_short(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, handled: bool
 ) -> None:
     add_functions(memory_app, trio.Event())
@@ -186,7 +186,7 @@ async def test_a_cancellation_does_not_cut_its_goodbyes_short(
     assert [event.state for event in sent(memory_app)] == ["cancelled"]
 
 
-async def test_a_goodbye_that_nobody_answers_is_bounded_under_a_cancellation_too(
+async def test_a_cancel_request_that_nobody_answers_is_bounded_under_a_cancellation_too(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
 ) -> None:
     add_functions(memory_app, trio.Event())
@@ -195,7 +195,7 @@ async def test_a_goodbye_that_nobody_answers_is_bounded_under_a_cancellation_too
         with trio.move_on_after(1):
             async with new_client(memory_app) as client:
                 await client.predict(MINE, api_name="/held")
-        assert trio.current_time() == 1 + GOODBYE
+        assert trio.current_time() == 1 + CANCEL_REQUEST
 
 
 async def test_a_call_from_around_that_is_never_named_is_bounded_under_a_cancellation_too(
@@ -209,10 +209,10 @@ async def test_a_call_from_around_that_is_never_named_is_bounded_under_a_cancell
                 job = group.submit(client.endpoint("/held"), MINE)
                 await trio.sleep_forever()
         assert job.done
-        assert trio.current_time() == 1 + GOODBYE
+        assert trio.current_time() == 1 + CANCEL_REQUEST
 
 
-@pytest.mark.parametrize("seconds", [1, GOODBYE - 1])
+@pytest.mark.parametrize("seconds", [1, CANCEL_REQUEST - 1])
 async def test_it_waits_for_the_name_of_a_cancelled_call(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, seconds: float
 ) -> None:
@@ -282,7 +282,7 @@ async def test_a_session_is_cancelled_while_it_waits_for_its_jobs(
         assert memory_app.open_streams == 0
 
 
-async def test_an_exception_comes_out_as_fast_as_the_goodbyes(
+async def test_an_exception_comes_out_as_fast_as_the_cancel_requests(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
 ) -> None:
     add_functions(memory_app, trio.Event())

@@ -192,7 +192,7 @@ def test_any_schedule_ends_each_call_once_and_cancels_no_other(
             client = new_client(server, streams=max_streams, timeouts=Timeouts(cancel=1000))
             async with nothing_left(server), client:
                 await run_schedule(server, client, schedule, ends)
-                await trio.sleep(100)  # goodbyes take their time, too
+                await trio.sleep(100)  # cancel requests take their time, too
                 assert f" 0/{max_streams} streams" in repr(client)
             check_server(server, schedule, ends)
 

@@ -1,4 +1,4 @@
-"""A cancelled call harms no other call of its function: in lanes, and in the client's session."""
+"""A cancelled call harms no other call of its function, isolated or in the client's session."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .cancelling_support import (
 eager_or_lazy = pytest.mark.parametrize("eager", [True, False], ids=["eager", "lazy"])
 
 
-# --- In lanes, which is where calls of functions without State run ---
+# --- In isolated sessions, which is where calls of functions without State run ---
 
 
 @eager_or_lazy

@@ -1,4 +1,4 @@
-"""A call cancelled after each number of steps of the scheduler: it has one end, and one goodbye."""
+"""A call cancelled after any number of steps: it has one end, and one cancel request."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ async def test_a_server_that_takes_its_leave_with_calls_unfinished_has_lost_them
 
     async with riding(memory_app, ride) as calls:
         now = trio.current_time()
-        # Three frames: where it stands in the queue, that it has started, and the goodbye.
+        # Three frames: where it stands in the queue, that it has started, and the cancel request.
         memory_app.fault("GET", "/queue/data", EndAfter(3), times=1)
         [error] = await failures([calls.surface.submit(api_name="/leave")])
         assert trio.current_time() == now

@@ -102,7 +102,7 @@ async def test_what_cannot_be_decoded_fails_no_call_on_another_stream(
     memory_app: ScriptedServer, autojump_clock: MockClock, name: str
 ) -> None:
     add_trap(memory_app, GARBAGE[name])
-    async with riding(memory_app, "lane") as calls:
+    async with riding(memory_app, "isolated") as calls:
         [other] = await calls.under_way()
         [error] = await failures([calls.client.submit(api_name="/trap")])
         assert_shows(error, GARBAGE[name])

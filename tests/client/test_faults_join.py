@@ -164,7 +164,7 @@ async def test_a_redirect_to_nowhere_harms_only_its_own_call(
 ) -> None:
     # httpx looks at the address though it is not to follow it.
     add_endpoints(memory_app)
-    async with riding(memory_app, "lane") as calls:
+    async with riding(memory_app, "isolated") as calls:
         [other] = await calls.under_way()
         memory_app.fault("POST", "/queue/join", Answer(302, b"", {"location": location}), times=1)
         [error] = await failures([calls.client.submit("x", api_name="/echo")])
@@ -262,7 +262,7 @@ async def test_a_call_whose_answer_is_lost_is_not_sent_again_but_stopped(
         [cancel] = memory_app.cancels
         assert cancel["session_hash"] == hashes(memory_app)[0]
         assert memory_app.running == []
-        if ride == "lane":
+        if ride == "isolated":
             # What is late of that call is to meet no other.
             assert hashes(memory_app)[0] not in hashes(memory_app)[1:]
         assert [join["fn_index"] for join in memory_app.joins].count(cancel["fn_index"]) == 1

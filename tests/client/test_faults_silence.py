@@ -169,7 +169,7 @@ async def test_a_call_that_never_completes_lives_on_heartbeats_until_it_is_cance
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_goodbye_after_which_the_server_keeps_the_stream_is_believed(
+async def test_a_cancel_request_after_which_the_server_keeps_the_stream_is_believed(
     memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
 ) -> None:
     add_endpoints(memory_app)
@@ -362,7 +362,7 @@ async def test_a_server_that_takes_no_bytes_is_given_up(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_leaving_a_client_of_a_silent_server_takes_no_longer_than_a_goodbye(
+async def test_leaving_a_client_of_a_silent_server_takes_no_longer_than_a_cancel_request(
     memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
 ) -> None:
     add_endpoints(memory_app)
@@ -370,7 +370,7 @@ async def test_leaving_a_client_of_a_silent_server_takes_no_longer_than_a_goodby
     with trio.fail_after(1000):
         with trio.CancelScope() as scope:
             async with client, client.session() as session:
-                surface = client if ride == "lane" else session
+                surface = client if ride == "isolated" else session
                 jobs = [surface.submit(api_name="/story") for _ in range(3)]
                 await wait_all_tasks_blocked()
                 memory_app.fault("POST", "/queue/join", Silence())

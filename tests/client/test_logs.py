@@ -30,7 +30,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 async def be_busy(server: ScriptedServer, caplog: pytest.LogCaptureFixture) -> None:
-    """Make calls of each kind, with each kind of end, and have some of the goodbyes fail."""
+    """Make calls of each kind, with each kind of end, and have some of the cancel requests fail."""
     caplog.set_level(logging.DEBUG)
     server.app.auth = LOGIN
     add_functions(server)

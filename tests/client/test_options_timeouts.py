@@ -49,7 +49,7 @@ def test_what_is_no_time_is_refused(phase: str, value: Any) -> None:
         Timeouts(**{phase: value})
 
 
-def test_the_goodbye_always_has_a_bound() -> None:
+def test_the_cancel_request_always_has_a_bound() -> None:
     """It is shielded: without one, nothing could end it."""
     with pytest.raises(ValueError, match=r"Timeouts\.cancel"):
         Timeouts(cancel=float("inf"))
@@ -285,7 +285,7 @@ async def test_silence_may_last_if_it_may(
         assert await client.predict(100_000, api_name="/sleep") == 100_000
 
 
-# --- The goodbye ---
+# --- The cancel request ---
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ async def test_a_server_that_is_deaf_to_a_cancellation(
 async def test_a_call_that_is_not_answered_does_not_hold_up_the_end(
     memory_app: ScriptedServer, autojump_clock: Clock
 ) -> None:
-    """Its cancellation waits for the server to name it, but no longer than a goodbye may take."""
+    """Its cancellation waits until the server has named it, for as long as a cancel request may."""
     add_functions(memory_app)
     memory_app.fault("POST", "/queue/join", Silence())
     memory_app.fault("POST", "/cancel", Silence())

@@ -63,7 +63,7 @@ async def test_no_log_line_shows_it(
         for name, argument in [("/sleep", 100), ("/note", "x"), ("/sleep", 100)]:
             with trio.move_on_after(5):
                 await client.predict(argument, api_name=name)
-    # All but the lives of the calls: of the unknown message, of the edit, of two bad goodbyes.
+    # All but the lives of the calls: of the unknown message, the edit, two bad cancel requests.
     lives = ("submitted", "started after", "sent as event", "succeeded after", "cancelled after")
     texts = [record.getMessage().partition(": ")[2] for record in caplog.records]
     assert len([text for text in texts if not text.startswith(lives)]) == 4

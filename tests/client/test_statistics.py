@@ -75,7 +75,7 @@ async def test_what_calls_wait_for_is_counted(
             group.submit(client.endpoint("/hang"), "x")
         await wait_all_tasks_blocked()
         counts = client.statistics()
-        # One stream is the session's, and of 59 lanes 48 may send their calls at once.
+        # One stream is the session's, and of 59 isolated sessions 48 may send their calls at once.
         assert (counts.streams, counts.waiting_for_stream) == (60, 70 - 59)
         assert counts.requests == 48
         assert (counts.waiting_for_request, counts.joining) == (59 - 48, 48)

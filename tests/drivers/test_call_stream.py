@@ -144,7 +144,7 @@ async def test_reset_is_given_up_in_the_end(autojump_clock: Any) -> None:
         await job.wait()
         assert trio.current_time() == start
     assert len(peer.bodies["/reset"]) > 5
-    assert trio.current_time() - start <= 5  # what a goodbye may take
+    assert trio.current_time() - start <= 5  # what a cancel request may take
 
 
 async def test_a_coroutine_is_stopped_by_the_apps_function(autojump_clock: Any) -> None:

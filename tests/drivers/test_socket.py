@@ -353,7 +353,7 @@ async def test_an_answer_that_is_no_websocket(
 
 
 async def test_a_server_that_leaves_the_connection_open() -> None:
-    """It says goodbye and then does nothing: the connection is closed from here."""
+    """It says cancel request and then does nothing: the connection is closed from here."""
     held: list[Any] = []
 
     async def script(socket: Any) -> None:
@@ -425,7 +425,7 @@ async def test_generators_of_one_session_take_turns() -> None:
             async with JobGroup() as group:
                 for _ in range(5):
                     group.submit(client.endpoint("/count"), 3)
-            assert most > 1  # lanes are sessions of their own
+            assert most > 1  # isolated sessions are sessions of their own
 
 
 async def test_generators_that_wait_for_their_turn_end_with_their_session() -> None:

@@ -58,7 +58,7 @@ def test_a_listener_of_an_unknown_session_is_told_so(url):
     assert messages[0]["session_not_found"] is True
 
 
-@pytest.mark.parametrize("in_session", [False, True], ids=["lanes", "session"])
+@pytest.mark.parametrize("in_session", [False, True], ids=["isolated sessions", "session"])
 async def test_triojob_works_with_it(url, in_session):
     with trio.fail_after(SECONDS):
         async with Client(url) as client, client.session() as session:

@@ -41,7 +41,7 @@ async def wind_up(world: World, ending: str) -> None:
             if scope.over:
                 continue
             if scope.kind == "client":
-                # Its sessions are over, and the goodbyes will be.
+                # Its sessions are over, and the cancel requests will be.
                 await trio.sleep(60)
                 checks.check_heartbeats(world)
             if ending == "cancel" or (ending == "raise" and scope.leave.is_set()):

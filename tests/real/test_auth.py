@@ -51,7 +51,7 @@ async def test_generator_streams(guarded_url: str) -> None:
         assert await job.result() == seen[-1] == "tok0 tok1 tok2 tok3 tok4"
 
 
-@pytest.mark.parametrize("in_session", [False, True], ids=["lane", "session"])
+@pytest.mark.parametrize("in_session", [False, True], ids=["isolated", "session"])
 async def test_cancelling_stops_the_generator(guarded_url: str, in_session: bool) -> None:
     async with opened(guarded_url, auth=LOGIN) as client, client.session() as session:
         key = new_key("auth")

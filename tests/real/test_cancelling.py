@@ -403,7 +403,7 @@ async def test_queued_job_of_a_session_never_starts(gradio_url: str) -> None:
 # --- Many ---
 
 
-@pytest.mark.parametrize("in_session", [False, True], ids=["lanes", "session"])
+@pytest.mark.parametrize("in_session", [False, True], ids=["isolated sessions", "session"])
 async def test_churn_of_cancellations_leaves_nothing(gradio_url: str, in_session: bool) -> None:
     """Cancel at every moment of a call's life; no run goes on, and the client is as new."""
     async with opened(gradio_url) as observer:

@@ -32,12 +32,12 @@ async def test_client_is_unloaded_when_it_ends(gradio_url: str) -> None:
         async with Client(gradio_url) as client:
             assert await client.predict(api_name="/bump") == 1
             own_hash = client._session._hash
-            lane_hash = await client.predict(api_name="/who")
+            isolated_hash = await client.predict(api_name="/who")
             assert await unloads(watcher, own_hash) == 0
             assert await client.predict(api_name="/bump") == 2
         await probe_until(watcher, f"unload {own_hash}", unloaded=1)
-        # Nothing is kept for a lane, so there is nothing to unload.
-        assert await unloads(watcher, lane_hash) == 0
+        # Nothing is kept for an isolated session, so there is nothing to unload.
+        assert await unloads(watcher, isolated_hash) == 0
 
 
 async def test_running_job_is_cancelled_before_its_session_is_unloaded(gradio_url: str) -> None:

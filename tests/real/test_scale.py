@@ -59,8 +59,8 @@ async def streams_of(url: str, key: str) -> dict[str, int]:
         return await probe_until(observer, key, open=0)
 
 
-async def test_jobs_in_lanes_with_the_budget_as_it_is(gradio_url: str) -> None:
-    key = new_key("lanes")
+async def test_jobs_in_isolated_sessions_with_the_budget_as_it_is(gradio_url: str) -> None:
+    key = new_key("isolated sessions")
     async with counted(gradio_url, key) as client:
         assert client.limits.streams == 256
         sleep = client.endpoint("/parallel_sleep")
@@ -112,7 +112,7 @@ async def test_outputs_of_many_generators_over_one_stream(gradio_url: str) -> No
     assert (await streams_of(gradio_url, key))["most"] == 1
 
 
-@pytest.mark.parametrize("in_session", [False, True], ids=["lanes", "session"])
+@pytest.mark.parametrize("in_session", [False, True], ids=["isolated sessions", "session"])
 async def test_half_of_the_jobs_are_cancelled_and_the_others_never_hear_of_it(
     gradio_url: str, in_session: bool
 ) -> None:

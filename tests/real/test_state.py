@@ -57,10 +57,10 @@ async def test_session_hashes(gradio_url: str) -> None:
             names.append({await job.result() for job in jobs})
         assert len(names[0]) == len(names[1]) == 1
         assert names[0] != names[1]
-        # Calls at the same time ride in lanes, each of a session of its own.
+        # Calls at the same time ride in isolated sessions, each of a session of its own.
         slow = client.submit(0.3, "x", api_name="/parallel_sleep")
-        lane = await client.predict(api_name="/who")
-        assert {lane}.isdisjoint(names[0] | names[1])
+        isolated = await client.predict(api_name="/who")
+        assert {isolated}.isdisjoint(names[0] | names[1])
         await slow.wait()
 
 

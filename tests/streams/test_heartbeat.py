@@ -85,7 +85,7 @@ async def test_app_says_whether_it_wants_one(
     assert len(heartbeats(memory_app)) == (says is not False)
 
 
-async def test_closed_after_the_jobs_and_their_goodbyes(
+async def test_closed_after_the_jobs_and_their_cancel_requests(
     memory_app: ScriptedServer, autojump_clock: Clock
 ) -> None:
     """Cancelled from outside: the app may unload a session only when nothing runs in it."""
@@ -118,7 +118,7 @@ async def test_closed_after_the_jobs_and_their_goodbyes(
     assert memory_app.unloads == sessions(memory_app)
 
 
-async def test_session_closes_it_after_its_goodbyes(
+async def test_session_closes_it_after_its_cancel_requests(
     memory_app: ScriptedServer, autojump_clock: Clock
 ) -> None:
     add_sleeper(memory_app, stateful=True)

@@ -310,7 +310,7 @@ sys.stdin.read()
 def test_control_c_interrupts_the_wait_for_a_deaf_server_at_the_end(
     tmp_path: Path, own_server: ServerThread
 ) -> None:
-    """Closing waits for a server that answers no goodbye, for some seconds; one needn't."""
+    """Closing waits for a server that answers no cancel request, for some seconds; one needn't."""
     own_server.call(own_server.server.fault, "POST", "/cancel", Silence())
     code = """
 job = client.submit("x", api_name="/hang")

@@ -95,7 +95,7 @@ class GradioProcess:
         raise RuntimeError(f"the Gradio app {problem}; it printed:\n{self.output}")
 
     def kill(self) -> None:
-        """End it and its children at once, without a goodbye."""
+        """End it and its children at once, without a word."""
         self._end(getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def terminate(self) -> None:

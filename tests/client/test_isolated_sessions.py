@@ -1,4 +1,4 @@
-"""Lanes: which session hash a call without State gets, and what becomes of it afterwards."""
+"""Isolated sessions: which hash a call without State gets, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def test_many_calls_without_a_pause_need_few_sessions_and_connections(
         sleep = client.endpoint("/sleep")
         for number in range(100):
             assert await sleep(number / 100) == number / 100
-        # The next call starts before the last one's stream has ended: that takes a second lane.
+        # The next call starts before the last one's stream has ended: that takes another session.
         assert len(set(hashes(memory_app))) <= 3
         assert memory_app.connections_made <= 4
     assert streams.most_at_once == 1

@@ -182,7 +182,7 @@ async def test_a_sessions_calls_wait_for_its_one_place(
         opened(memory_app, limits=Limits(streams=1, in_flight=3)) as client,
         client.session() as session,
     ):
-        lane = client.submit(50, api_name="/sleep")
+        isolated = client.submit(50, api_name="/sleep")
         await wait_all_tasks_blocked()
         inside = [session.submit(n, api_name="/sleep") for n in (5, 6, 7)]
         await wait_all_tasks_blocked()
@@ -191,7 +191,7 @@ async def test_a_sessions_calls_wait_for_its_one_place(
         for job in inside[:2]:
             job.cancel()
         assert await inside[2].result() == 7
-        assert lane.done
+        assert isolated.done
     assert memory_app.max_open_streams == streams.most_at_once == 1
 
 
@@ -203,10 +203,10 @@ async def test_the_clients_own_session_needs_a_place_too(
     async with opened(memory_app, limits=Limits(streams=1)) as client:
         stateful = [client.submit("a", api_name=name) for name in ("/note", "/remark")]
         await wait_all_tasks_blocked()
-        lane = client.submit(1, api_name="/sleep")
+        isolated = client.submit(1, api_name="/sleep")
         await wait_all_tasks_blocked()
-        assert codes([*stateful, lane]) == ["PROCESSING", "PROCESSING", "STARTING"]
-        assert await lane.result() == 1
+        assert codes([*stateful, isolated]) == ["PROCESSING", "PROCESSING", "STARTING"]
+        assert await isolated.result() == 1
         assert await client.predict("b", api_name="/note") == "ab"
     assert memory_app.max_open_streams == 1
 

@@ -87,7 +87,7 @@ async def test_a_held_cancellation_of_a_call_that_is_refused_is_forgotten(
 async def test_a_held_cancellation_of_a_call_whose_answer_is_lost_is_told_without_a_name(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, handled: bool
 ) -> None:
-    """The server may be running it; nothing else of that function is in the lane."""
+    """The server may be running it; nothing else of that function is in the isolated session."""
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         answer = trio.Event()
@@ -227,7 +227,7 @@ async def test_a_call_that_somebody_else_cancels_is_not_told_of_again(
     assert memory_app.cancels == [body]
 
 
-async def test_requests_that_wait_for_answers_do_not_hold_goodbyes_up(
+async def test_requests_that_wait_for_answers_do_not_hold_cancel_requests_up(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
 ) -> None:
     add_functions(memory_app, end := trio.Event())
@@ -246,7 +246,7 @@ async def test_requests_that_wait_for_answers_do_not_hold_goodbyes_up(
         assert [await other.result() for other in others] == [OTHER] * 60
 
 
-async def test_a_goodbye_that_works_is_not_logged(
+async def test_a_cancel_request_that_works_is_not_logged(
     memory_app: ScriptedServer,
     autojump_clock: trio.testing.MockClock,
     caplog: pytest.LogCaptureFixture,

@@ -1,4 +1,4 @@
-"""What holds whatever calls come, end and are cancelled: lanes, State and sessions all at once."""
+"""What holds whatever calls come, end and are cancelled, isolated, with State or in sessions."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def churn(client: Client, seed: int) -> list[Job[object]]:
                 if chance.random() < 0.3:
                     nursery.start_soon(cancel, job, chance.choice([0, 0, 0.5, 1, 2.5]))
                 await trio.sleep(chance.choice([0, 0, 0, 0.01, 0.7]))
-        # The sessions have ended, with calls under way in them; those in lanes go on.
+        # The sessions have ended, with calls under way in them; those in isolated sessions go on.
         for job in jobs:
             await job.wait()
             job.exception()

@@ -82,7 +82,7 @@ async def cancel_all(jobs: list[Any]) -> None:
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
-async def test_a_goodbye_that_fails_fails_nothing_else(
+async def test_a_cancel_request_that_fails_fails_nothing_else(
     memory_app: ScriptedServer,
     autojump_clock: MockClock,
     caplog: pytest.LogCaptureFixture,
@@ -106,7 +106,7 @@ async def test_a_goodbye_that_fails_fails_nothing_else(
             assert len(message) < 500
         memory_app.clear_faults()
         await calls.assert_goes_on(stream_may_stay=ride == "session")
-        if ride == "lane":
+        if ride == "isolated":
             # The server may still be at work in that session: nobody is to meet it there.
             assert hashes(memory_app)[0] not in hashes(memory_app)[1:]
         # Nothing was sent a second time.
@@ -115,7 +115,7 @@ async def test_a_goodbye_that_fails_fails_nothing_else(
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fault", HARMLESS, ids=name_of)
-async def test_a_goodbye_that_is_answered_at_all_is_over(
+async def test_a_cancel_request_that_is_answered_at_all_is_over(
     memory_app: ScriptedServer,
     autojump_clock: MockClock,
     caplog: pytest.LogCaptureFixture,
@@ -147,7 +147,7 @@ DAMAGES: dict[str, Damage] = {
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-async def test_a_damaged_answer_to_a_goodbye_holds_nobody_up(
+async def test_a_damaged_answer_to_a_cancel_request_holds_nobody_up(
     memory_app: ScriptedServer,
     autojump_clock: MockClock,
     caplog: pytest.LogCaptureFixture,
@@ -165,7 +165,7 @@ async def test_a_damaged_answer_to_a_goodbye_holds_nobody_up(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_goodbye_that_was_not_found_once_is_no_reason_to_say_no_other(
+async def test_a_cancel_request_that_was_not_found_once_is_no_reason_to_say_no_other(
     memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
 ) -> None:
     # Old servers have no such route, but this one says in /config how new it is.
@@ -183,7 +183,7 @@ async def test_a_goodbye_that_was_not_found_once_is_no_reason_to_say_no_other(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_goodbye_to_a_server_that_is_gone_fails_nothing_else(
+async def test_a_cancel_request_to_a_server_that_is_gone_fails_nothing_else(
     memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
 ) -> None:
     add_endpoints(memory_app)
@@ -198,10 +198,10 @@ async def test_a_goodbye_to_a_server_that_is_gone_fails_nothing_else(
         await calls.assert_goes_on()
 
 
-async def test_a_call_of_the_same_function_waits_until_the_goodbye_is_over(
+async def test_a_call_of_the_same_function_waits_until_the_cancel_request_is_over(
     memory_app: ScriptedServer, autojump_clock: MockClock
 ) -> None:
-    # If it joined before, the goodbye would stop it too.
+    # If it joined before, the cancel request would stop it too.
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
         job = session.submit(api_name="/story")
@@ -222,7 +222,7 @@ async def test_a_call_of_the_same_function_waits_until_the_goodbye_is_over(
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fault", [Silence(handled=False), Silence(), Lose()])
-async def test_leaving_the_client_waits_for_its_goodbyes_and_not_for_ever(
+async def test_leaving_the_client_waits_for_its_cancel_requests_and_not_for_ever(
     memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, fault: Fault
 ) -> None:
     add_endpoints(memory_app)
@@ -230,7 +230,7 @@ async def test_leaving_the_client_waits_for_its_goodbyes_and_not_for_ever(
     with trio.fail_after(100):
         client = Client(memory_app.url, transport=memory_app.transport())
         async with client, client.session() as session:
-            surface = client if ride == "lane" else session
+            surface = client if ride == "isolated" else session
             jobs = [surface.submit(api_name="/story") for _ in range(3)]
             await wait_all_tasks_blocked()
             now = trio.current_time()
