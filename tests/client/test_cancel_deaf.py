@@ -222,7 +222,7 @@ async def test_many_cancel_requests_of_a_session_to_a_deaf_server_take_no_longer
 async def test_a_server_that_falls_silent_before_it_names_the_call_is_given_up(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, handled: bool
 ) -> None:
-    """First the response with the call's id does not come, and then the one to the cancel request."""
+    """The response with the call's id never comes, nor does the one to the cancel request."""
     add_functions(memory_app, trio.Event())
     never_answers(memory_app)
     memory_app.fault("POST", "/queue/join", Silence(handled=handled))

@@ -294,6 +294,13 @@ DIFFERENCES = (
         "There it says gradio_client and what else is installed.",
     ),
     Difference(
+        "own-sessions",
+        "Calls of one function at the same time have sessions of their own",
+        "There all calls have the session that session_hash names, and so stop each other.  Here "
+        "each call has it that is the only one of its function just then, and so have all calls "
+        "of functions with State, one after the other.",
+    ),
+    Difference(
         "session-hash",
         "session_hash can't be set",
         "A session that others may know the name of can be cancelled by them; reset_session() "

@@ -496,6 +496,17 @@ def test_header_that_names_the_library(pair: Pair) -> None:
     assert ours == f"triojob/{triojob.__version__}"
 
 
+@shows("own-sessions")
+def test_sessions_of_calls_at_the_same_time(gradio_url: str, tmp_path: Path) -> None:
+    with opened(gradio_url, tmp_path) as pair:
+        for client, most in ((pair.theirs, 1), (pair.ours, 8)):
+            jobs = [client.submit(api_name="/who") for _ in range(8)]
+            used = {job.result() for job in jobs}
+            assert client.session_hash in used
+            assert len(used) <= most
+        assert len(used) > 1
+
+
 @shows("session-hash")
 def test_session_hash_of_ones_own(gradio_url: str, tmp_path: Path) -> None:
     with opened(gradio_url, tmp_path) as pair:
