@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,14 @@ def test_calls_share_a_session_until_it_is_reset(gradio_url: str, tmp_path: Path
 
     with opened(gradio_url, tmp_path) as pair:
         assert pair.same(call) == [True, True, True, True]
+
+
+def test_calls_with_state_share_a_session(gradio_url: str, tmp_path: Path) -> None:
+    with opened(gradio_url, tmp_path) as pair:
+        with ThreadPoolExecutor(4) as threads:
+            jobs = [threads.submit(pair.ours.predict, api_name="/bump") for _ in range(8)]
+        # Theirs may run several at once, from one State.
+        assert sorted(job.result() for job in jobs) == [*range(1, 9)]
 
 
 def test_two_clients_have_two_sessions(pair: Pair) -> None:

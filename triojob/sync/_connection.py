@@ -1,7 +1,7 @@
 """What a synchronous client has in the Trio thread: one triojob client, one session, one group.
 
-All calls ride in one session at a time, as those of gradio_client do, so that an app which tells
-its callers apart by their session sees one caller.
+Calls ride in one session where that harms no other call, so that an app which tells its callers
+apart by their session sees one caller, as it does with gradio_client.
 """
 
 from __future__ import annotations

@@ -57,7 +57,8 @@ class Client:
 
     It is open from the start, until `close`, the end of a ``with`` block, or the end of the
     process.  Any number of threads may use it at once.
-    All calls ride in one session, so they share its ``gr.State``.
+    Calls with ``gr.State`` ride in one session and share that; so do others while no call of the
+    same function is in flight there, else they have a session of their own.
 
     Args:
         src: The app's URL, or the name of a Hugging Face Space, ``"owner/name"``.
