@@ -19,7 +19,7 @@ from .._reporter import Reporter
 from . import _wire
 from ._containment import call_failure
 from ._edits import EditError, apply_edits, grow_text, settled
-from ._wire import Json
+from ._wire import Garbled, Json
 
 Present = Callable[[list[Any]], Any]
 """Makes of an output's data what the user sees."""
@@ -176,7 +176,7 @@ class EventTranslator:
         self.finished: bool = False
         """Whether the outcome has been handed over."""
 
-    def feed(self, message: Json) -> None:
+    def feed(self, message: Json | Garbled) -> None:
         """Take one message of this event; an invalid one ends the event with `ProtocolError`.
 
         Raises nothing: whatever `Exception` a message causes is this call's failure.
@@ -185,6 +185,8 @@ class EventTranslator:
         if self.finished:
             return
         try:
+            if isinstance(message, Garbled):
+                raise message.error
             self._feed(message)
         except Exception as exc:  # noqa: BLE001 - it becomes the outcome
             self.fail(call_failure(exc, self._name))

@@ -6,6 +6,7 @@ The messages are defined in gradio 6.31, ``server_messages.py``.
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeGuard, cast
@@ -143,6 +144,39 @@ def decode_message(data: bytes) -> Json:
     if _is_too_deep(data, message):
         return {"msg": TOO_DEEP, "event_id": event_id, "text": shorten(data)}
     return message
+
+
+@dataclass(frozen=True)
+class Garbled:
+    """An event of a stream that is no message."""
+
+    error: Exception
+    """What is wrong with it."""
+    event_id: str | None
+    """The call that it is of, if it says that."""
+    completes: bool
+    """Whether it says that it is the last one of that call."""
+
+
+_HEAD = re.compile(rb'\s*\{\s*"msg"\s*:\s*"(\w+)"\s*,\s*"event_id"\s*:\s*"([^"\\]+)"')
+"""How Gradio begins a message of a call."""
+
+
+def read_message(data: bytes) -> Json | Garbled:
+    """Decode one message of an event stream that calls share; raises nothing.
+
+    What is invalid about a message is the failure of its own call.
+    """
+    try:
+        return decode_message(data)
+    except Exception as exc:  # noqa: BLE001 - it becomes that failure
+        head = _HEAD.match(data)
+        if head is not None:
+            return Garbled(exc, head[2].decode(errors="replace"), head[1] == b"process_completed")
+        event_id: Any = None
+        with suppress(ProtocolError):  # of other keys first, if it is an object
+            event_id = decode_object(data, "a message").get("event_id")
+        return Garbled(exc, event_id if isinstance(event_id, str) else None, completes=False)
 
 
 def number(message: Json, key: str) -> Any:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import trio
 
 from ..._errors import TriojobError
-from .._wire import Json, Trigger
+from .._wire import Garbled, Json, Trigger
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,14 @@ class StreamDriver(ABC):
     async def listen(
         self,
         session_hash: str,
-        deliver: Callable[[Json], None],
+        deliver: Callable[[Json | Garbled], None],
         refused: Callable[[TriojobError], Awaitable[None]],
     ) -> None:
         """Read the session's event stream; return when no event of the session is pending.
 
         Args:
-            deliver: Called with each message; what it raises ends the reading.
+            deliver: Called with each message, and each event that is none; what it raises ends
+                the reading.
             refused: Called with the error if the stream could not be opened, which harms nothing:
                 it returns when to ask for it again, or raises.
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from ..._errors import ProtocolError, TriojobError, shorten
 from .._addresses import quoted
 from .._http import HTTP
-from .._wire import Json, decode_message, decode_object
+from .._wire import Garbled, Json, decode_object, read_message
 from ._base import CallRequest, StreamDriver
 from ._listening import listen
 from ._refusals import refusal
@@ -51,12 +51,12 @@ class SessionStream(StreamDriver):
     async def listen(
         self,
         session_hash: str,
-        deliver: Callable[[Json], None],
+        deliver: Callable[[Json | Garbled], None],
         refused: Callable[[TriojobError], Awaitable[None]],
     ) -> None:
         def take(event: bytes, _kind: str) -> bool:
-            message = decode_message(event)
-            if message["msg"] == "close_stream":
+            message = read_message(event)
+            if not isinstance(message, Garbled) and message["msg"] == "close_stream":
                 return True
             deliver(message)
             return False

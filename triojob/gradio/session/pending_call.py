@@ -10,7 +10,7 @@ from ..._logs import log_job
 from .._config import EndpointInfo
 from .._drivers import CallDriver, CallRequest, StreamDriver
 from .._event import EventTranslator
-from .._wire import Json
+from .._wire import Garbled, Json
 from .limiter import Slot
 
 if TYPE_CHECKING:
@@ -119,9 +119,11 @@ class PendingCall:
         """Whether the session, or the call, ended while the call waited."""
         return self.waiting is not None and self.waiting.cancel_called
 
-    def feed(self, message: Json) -> None:
+    def feed(self, message: Json | Garbled) -> None:
         """Take one message of the event."""
         self.translator.feed(message)
+        if isinstance(message, Garbled):
+            return  # it has ended the event
         if not self._is_started and self.slot is not None:
             kind = message["msg"]
             if kind == "estimation":

@@ -33,7 +33,7 @@ from ..._turns import Turns
 from .._config import AppInfo, Render
 from .._containment import contained, own_error
 from .._drivers import CallDriver, Conversation, StreamDriver, stream_failure
-from .._wire import Json, is_cancel_answer
+from .._wire import Garbled, Json, is_cancel_answer
 from .cancelling import CancelStep, next_step
 from .limiter import Slot
 from .pending_call import PendingCall
@@ -94,7 +94,7 @@ class Session:
         self._dequeued: dict[str, PendingCall] = {}
         """Those that it has taken out of its queue, by their former ids, until they join again."""
         self._joining = 0
-        self._early: dict[str, list[Json]] = {}
+        self._early: dict[str, list[Json | Garbled]] = {}
         """Messages of events that the response to ``/queue/join`` has not named yet."""
         self._renders: dict[int | str | None, Render] = {}
         """What ``gr.render`` has made in this session: the last of each."""
@@ -562,14 +562,20 @@ class Session:
                     f"the server closed the event stream without finishing {call.name}"
                 )
 
-    def _route(self, message: Json) -> None:
+    def _route(self, message: Json | Garbled) -> None:
         self._registry.listening.add(self)
-        event_id = message.get("event_id")
-        if event_id is None:
-            if message["msg"] == "unexpected_error":
-                forgotten = bool(message.get("session_not_found"))
-                raise stream_failure("this session", message.get("message"), forgotten=forgotten)
-            return
+        if isinstance(message, Garbled):
+            event_id, completes = message.event_id, message.completes
+            if event_id is None:
+                raise message.error  # nobody can tell whose it is
+        else:
+            event_id, completes = message.get("event_id"), message["msg"] == "process_completed"
+            if event_id is None:
+                if message["msg"] == "unexpected_error":
+                    forgotten = bool(message.get("session_not_found"))
+                    words = message.get("message")
+                    raise stream_failure("this session", words, forgotten=forgotten)
+                return
         call = self._events.get(event_id)
         if call is None:
             if event_id in self._dequeued:
@@ -579,12 +585,12 @@ class Session:
             if self._joining:
                 self._early.setdefault(event_id, []).append(message)
             return
-        if call.dequeuing and is_cancel_answer(message):
+        if call.dequeuing and not isinstance(message, Garbled) and is_cancel_answer(message):
             self._taken_out(call, event_id)
             return
         was_running = call.translator.running
         call.feed(message)
-        if message["msg"] == "process_completed":
+        if completes:
             self._finish(call)
         elif call.translator.finished and not call.abandoned:
             # It ended in an invalid message: here it is over, but the server goes on.
