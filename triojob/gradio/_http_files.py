@@ -64,16 +64,16 @@ async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Downloa
     def release() -> None:
         http.transfers.release_on_behalf_of(holder)
 
-    what = f"GET {url.removeprefix(http._base).partition('?')[0]}"
     try:
+        what = f"GET {url.removeprefix(http._base).partition('?')[0]}"
         with http.mapped_errors(what, f"no answer within {http.timeouts.read} s"):
             # Ranges and sizes are of what is sent: let that be the file itself.
             wanted = {"accept-encoding": "identity", **headers}
             response = await http.exchange("GET", url, wanted)
+        return Download(http, what, response, release)
     except BaseException:
         release()
         raise
-    return Download(http, what, response, release)
 
 
 def file_url(http: HTTP, route: str, path: str) -> str:
@@ -146,10 +146,12 @@ class Download:
                 scope.cancel()
                 while await self.receive():
                     pass
-            with trio.CancelScope(shield=True):  # closing a socket: nothing to wait for
-                await self._response.aclose()
         finally:
-            release()
+            try:
+                with trio.CancelScope(shield=True):  # closing a socket: nothing to wait for
+                    await self._response.aclose()
+            finally:
+                release()
 
     async def __aenter__(self) -> Download:  # noqa: PYI034 - `Self` is not in the typing of 3.10
         return self

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .._errors import TriojobError
 from .._logs import CLEAN_LINES, CleanLines
 from .._secrets import MASK
 from ._connections import Reading
@@ -74,7 +73,7 @@ class HttpxAnswer:
         httpx's nested async generators unfinished, for the garbage collector to find.
         """
         response, reading = self._response, Reading()
-        error: TriojobError | None = None
+        error: Exception | None = None
         with trio.CancelScope() as scope:
             # A hook or a transport of the caller's may have read it all already.
             read = response.is_stream_consumed
@@ -83,13 +82,16 @@ class HttpxAnswer:
                     continue
                 try:
                     take(chunk, reading)
-                except TriojobError as exc:
+                except Exception as exc:  # noqa: BLE001 - it is raised below
                     error = exc
                 scope.deadline = reading.until
                 if error is not None or reading.stopped:
                     scope.cancel()
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # a cycle by way of its traceback
 
     def never_again(self) -> None:
         """See to it that the connection is not used again.
