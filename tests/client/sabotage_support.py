@@ -6,6 +6,7 @@ tasks that a client keeps for calls.
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import ssl
@@ -62,15 +63,18 @@ _LOOKED_AT = re.compile(
     r".*?((?:triojob/_errors|triojob/gradio/|/json/|urllib/parse|httpx/_url|/idna/|/wsproto/"
     r"|/trio_websocket/).*)\.py"
 )
-_BOOKKEEPING = re.compile(r"triojob/gradio/(_session|_containment)")
-"""What counts calls and places; and what the rest of this is about."""
+_BOOKKEEPING = re.compile(r"triojob/gradio/(_session|_containment|_wires)")
+"""What counts calls and places, what the rest of this is about, and sockets."""
 _WAY_TO_ALL = re.compile(
     r"triojob/gradio/(_http|_connections|_chunked|_plain_answers|_sse|_drivers/_listening)"
 )
 """Of a stream that calls share: before an event is in one piece, it is nobody's."""
+_CAN_WAIT = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+"""Of functions that go on later only what they call is a step: CPython 3.11 may crash otherwise."""
 _DOORS = {
     *("feed", "take", "read_message", "run", "post", "_close_quietly", "receive_some"),
-    *("__enter__", "__exit__", "__aenter__", "__aexit__", "aclose", "close", "release"),
+    *("__enter__", "__exit__", "__aenter__", "__aexit__", "__aiter__"),
+    *("aclose", "close", "release"),
 }
 """Functions that begin with a guard, or are one; what they do is looked at."""
 
@@ -116,6 +120,8 @@ class Saboteur(trio.abc.Instrument):
             return
         file = _file_of(frame.f_code.co_filename)
         if file is None or (event == "c_call" and "triojob/" not in file):
+            return
+        if event == "call" and frame.f_code.co_flags & _CAN_WAIT:
             return
         called = "" if event == "call" else f"{arg.__name__} in line {frame.f_lineno}"
         step = (self._task, file, frame.f_code.co_name, called)

@@ -111,6 +111,48 @@ async def test_what_cannot_be_decoded_fails_no_call_on_another_stream(
         await calls.assert_goes_on()
 
 
+GARBLED = {
+    "nested too deeply": b'{"msg":"%s","event_id":"%s","output":'
+    + b"[" * 10**5
+    + b"]" * 10**5
+    + b"}",
+    "no UTF-8": b'{"msg":"%s","event_id":"%s","output":{"data":["\xff"]}}',
+    "too many digits": b'{"msg": "%s", "event_id": "%s", "output": ' + b"9" * 10_000 + b"}",
+    "cut off": b'{"msg":"%s","event_id":"%s","output":{"data":["event_id',
+    "msg is a number": b'{"was":"%s","msg":5,"event_id":"%s"}',
+    "msg is a list": b'{"msg":["%s"],"event_id":"%s"}',
+    "no msg": b'{"was":"%s","event_id":"%s"}',
+}
+
+
+@pytest.mark.parametrize("kind", ["log", "process_generating", "process_completed"])
+@pytest.mark.parametrize("name", GARBLED)
+async def test_garbage_that_names_its_call_fails_only_that(
+    memory_app: ScriptedServer, autojump_clock: MockClock, name: str, kind: str
+) -> None:
+    add_endpoints(memory_app)
+
+    @memory_app.app.endpoint()
+    async def trap(event: Event) -> None:
+        await event.raw(
+            b"data: " + GARBLED[name] % (kind.encode(), event.event_id.encode()) + b"\n\n"
+        )
+        await event.completed(["completed"])
+
+    async with riding(memory_app, "session") as calls:
+        jobs = await calls.under_way()
+        [error] = await failures([calls.surface.submit(api_name="/trap")])
+        assert type(error) is ProtocolError
+        assert "/trap" in str(error)
+        assert len(str(error)) < 400
+        assert not any(job.done for job in jobs)
+        assert await calls.surface.predict("x", api_name="/echo") == "x"
+        assert memory_app.streams_made == 1
+        for job in jobs:
+            job.cancel()
+        await calls.assert_goes_on()
+
+
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("name", HARMLESS)
 async def test_what_says_nothing_to_anybody_is_passed_over(

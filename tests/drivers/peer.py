@@ -133,12 +133,12 @@ class SocketPeer(Peer):
         super().__init__(version)
         self.handshakes: list[dict[str, str]] = []
         """The headers of each connection, names in lower case."""
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._sockets = httpx.AsyncHTTPTransport(limits=limits)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if "upgrade" in request.headers:
-            limits = httpx.Limits(max_keepalive_connections=0)
-            transport = httpx.AsyncHTTPTransport(limits=limits)
-            return await transport.handle_async_request(request)
+            return await self._sockets.handle_async_request(request)
         return await super().handle_async_request(request)
 
     @asynccontextmanager
@@ -156,7 +156,7 @@ class SocketPeer(Peer):
                 # What the test wants to know stands in its own events.
                 return
 
-        async with trio.open_nursery() as nursery:
+        async with self._sockets, trio.open_nursery() as nursery:
             server = await nursery.start(serve_websocket, handle, "127.0.0.1", 0, None)
             self.url = f"http://127.0.0.1:{server.port}/"
             yield

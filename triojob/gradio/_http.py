@@ -469,10 +469,15 @@ class HTTP:
             timeout = self._timeout(self.timeouts.read)
             request = self._build("GET", self._url(path), headers, timeout=timeout)
             response = await self._send_by_httpx(request)
-            if response.status_code == 101:
-                return UpgradedStream(response)
-            await HttpxAnswer(response).aclose()
-            raise refuse(response.status_code)
+            try:
+                if response.status_code == 101:
+                    return UpgradedStream(response)
+                raise refuse(response.status_code)
+            except BaseException:
+                answer = HttpxAnswer(response)
+                answer.never_again()
+                await answer.aclose()
+                raise
 
     async def _read(self, answer: Reply, enough: int) -> bytes:
         """Return the body, or somewhat more than ``enough`` bytes of it."""

@@ -140,8 +140,10 @@ class UpgradedStream:
 
     async def aclose(self) -> None:
         """Close it at once, without a word to the server."""
-        self._answer.never_again()
-        await self._answer.aclose()
+        try:
+            self._answer.never_again()
+        finally:
+            await self._answer.aclose()
 
 
 @contextmanager

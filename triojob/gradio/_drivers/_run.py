@@ -8,8 +8,6 @@ Wire sources: gradio 3.50 to 6.31, ``routes.py`` (``/run/{api_name}``).
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from ..._errors import ProtocolError
 from .._http import HTTP
 from .._wire import Json, decode_object
@@ -37,12 +35,15 @@ class DirectCall(CallDriver):
             headers=call.headers,
             endless=True,
         )
-        output: Json | None = None
+        doing = f"calling {call.name}"
+        output: Json = {}
         if response.status in (200, 500):
-            with suppress(ProtocolError):  # not the app's answer, but its server's or a proxy's
+            try:
                 output = decode_object(response.body, "the answer to /run")
-        if output is None or (response.status == 500 and "error" not in output):
-            raise refusal(response, f"calling {call.name}", call.name)
+            except ProtocolError as exc:  # not the app's answer, but its server's or a proxy's
+                raise refusal(response, doing, call.name) from exc
+        if response.status != 200 and not (response.status == 500 and "error" in output):
+            raise refusal(response, doing, call.name)
         conversation.deliver(
             {"msg": "process_completed", "output": output, "success": response.status == 200}
         )

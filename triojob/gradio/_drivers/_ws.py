@@ -97,12 +97,15 @@ class CallSocket(CallDriver):
         try:
             with trio.move_on_after(_seconds(seconds)):
                 stream = await self._http.upgrade(_PATH, headers, refuse)
-                # No secret, but what says that an answer is one to this request.
-                proof = base64.b64encode(hashlib.sha1(key + _PROOF).digest())  # noqa: S324
-                if (stream.header("sec-websocket-accept") or "").encode() == proof:
-                    return stream
-                await stream.aclose()
-                raise ConnectionFailed(f"calling {call.name}: the answer makes no WebSocket")
+                try:
+                    # No secret, but what says that an answer is one to this request.
+                    proof = base64.b64encode(hashlib.sha1(key + _PROOF).digest())  # noqa: S324
+                    if (stream.header("sec-websocket-accept") or "").encode() == proof:
+                        return stream
+                    raise ConnectionFailed(f"calling {call.name}: the answer makes no WebSocket")
+                except BaseException:
+                    await stream.aclose()
+                    raise
         except ConnectionFailed:
             raise
         except ConnectionLost as exc:
