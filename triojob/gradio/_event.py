@@ -236,10 +236,6 @@ class EventTranslator:
             self.fail(QueueFull(f"calling {self._name}: the app's queue is full"))
         elif kind == "log":
             self._reporter.log(_wire.log_message(message))
-        elif kind == _wire.TOO_DEEP:
-            raise ProtocolError(
-                f"a message is nested more than {_wire.MOST_DEPTH} levels deep: {message['text']}"
-            )
         else:
             # A newer server may say more than this client knows; it says so by adding messages.
             self._log("ignoring a message of unknown kind %r", shorten(kind))

@@ -24,8 +24,6 @@ MOST_DEPTH = 256
 
 Python's recursion has room for that many, in `repr`, in a comparison or in code of ours.
 """
-TOO_DEEP = "nested too deep"
-"""What `decode_message` calls a message that is; its ``text`` is the beginning of it."""
 
 
 @dataclass(frozen=True)
@@ -127,22 +125,14 @@ def _nested(data: bytes, what: str) -> ProtocolError:
 def decode_message(data: bytes) -> Json:
     """Decode one message of an event stream: an object with a ``msg``.
 
-    A message that is nested too deep becomes one of the kind `TOO_DEEP`, so that it fails the
-    event that it names, and no other.
-
     Raises:
         ProtocolError: It is something else.
     """
-    message = _decode(data, "a message of the event stream")
-    if not is_object(message):
-        raise ProtocolError(f"a message of the event stream is not an object: {shorten(data)}")
+    message = decode_object(data, "a message of the event stream")
     if not isinstance(message.get("msg"), str):
         raise ProtocolError(f"a message of the event stream has no 'msg': {shorten(data)}")
-    event_id = message.get("event_id")
-    if not isinstance(event_id, (str, type(None))):
+    if not isinstance(message.get("event_id"), (str, type(None))):
         raise ProtocolError(f"a message of the event stream has a bad 'event_id': {shorten(data)}")
-    if _is_too_deep(data, message):
-        return {"msg": TOO_DEEP, "event_id": event_id, "text": shorten(data)}
     return message
 
 
@@ -173,9 +163,10 @@ def read_message(data: bytes) -> Json | Garbled:
         head = _HEAD.match(data)
         if head is not None:
             return Garbled(exc, head[2].decode(errors="replace"), head[1] == b"process_completed")
-        event_id: Any = None
-        with suppress(ProtocolError):  # of other keys first, if it is an object
-            event_id = decode_object(data, "a message").get("event_id")
+        message: Any = None
+        with suppress(ProtocolError):  # with other keys first
+            message = _decode(data, "a message")
+        event_id = message.get("event_id") if is_object(message) else None
         return Garbled(exc, event_id if isinstance(event_id, str) else None, completes=False)
 
 
