@@ -58,15 +58,15 @@ EXCEPTIONS: list[Callable[[], Exception]] = [
     lambda: ExceptionGroup("odd", [ValueError("odd"), KeyError("odd")]),
 ]
 
-_SHARED = re.compile(r"<(event stream|join|call|files|input|close|goodbye|heartbeat)\b")
+_SHARED = re.compile(r"<(event stream|join|call|files|input|close|cancel|heartbeat)\b")
 _LOOKED_AT = re.compile(
     r".*?((?:triojob/_errors|triojob/gradio/|/json/|urllib/parse|httpx/_url|/idna/|/wsproto/"
     r"|/trio_websocket/).*)\.py"
 )
-_BOOKKEEPING = re.compile(r"triojob/gradio/(_session|_containment|_wires)")
+_BOOKKEEPING = re.compile(r"triojob/gradio/(session/|_containment|_wires)")
 """What counts calls and places, what the rest of this is about, and sockets."""
 _WAY_TO_ALL = re.compile(
-    r"triojob/gradio/(_http|_connections|_chunked|_plain_answers|_sse|_drivers/_listening)"
+    r"triojob/gradio/(_http|_connections|_chunked|_plain_answers|_sse|_stream_watch|_drivers/_listening)"
 )
 """Of a stream that calls share: before an event is in one piece, it is nobody's."""
 _CAN_WAIT = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
@@ -81,7 +81,7 @@ _DOORS = {
 
 def is_step(step: Step, *, shared: bool) -> bool:
     _, file, function, called = step
-    if _BOOKKEEPING.match(file):
+    if _BOOKKEEPING.match(file) or function in ("completes", "is_cancel_answer"):
         return False
     if shared and (_WAY_TO_ALL.match(file) or function in ("listen", "take")):
         return False
@@ -176,10 +176,10 @@ class Scene:
     """Places in the limiters that the sibling has."""
 
     def places_taken(self) -> list[float]:
-        hub = self.client._hub
-        assert hub is not None
-        http = hub.http
-        limiters = (http.requests, http.transfers, http.goodbyes)
+        registry = self.client._registry
+        assert registry is not None
+        http = registry.http
+        limiters = (http.requests, http.transfers, http.cancel_requests)
         return [limiter.borrowed_tokens for limiter in limiters]
 
     def fits(self, value: str) -> bool:

@@ -222,10 +222,19 @@ def output_of(message: Json) -> Json:
     raise ProtocolError(f"a message has no 'output' object: {short_repr(message)}")
 
 
-def is_cancel_answer(message: Json) -> bool:
+def completes(message: Json | Garbled) -> bool:
+    """Tell whether a message is the last one of its event."""
+    if isinstance(message, Garbled):
+        return message.completes
+    kind: str = message["msg"]
+    return kind == "process_completed"
+
+
+def is_cancel_answer(message: Json | Garbled) -> bool:
     """Tell whether a message is a server's answer to a cancel request: an end without a result."""
     return (
-        message["msg"] == "process_completed"
+        not isinstance(message, Garbled)
+        and completes(message)
         and message.get("success") is not False
         and message.get("output") == {}
     )

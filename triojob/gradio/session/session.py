@@ -33,7 +33,7 @@ from ..._turns import Turns
 from .._config import AppInfo, Render
 from .._containment import contained, own_error
 from .._drivers import CallDriver, Conversation, StreamDriver, stream_failure
-from .._wire import Garbled, Json, is_cancel_answer
+from .._wire import Garbled, Json, completes, is_cancel_answer
 from .cancelling import CancelStep, next_step
 from .limiter import Slot
 from .pending_call import PendingCall
@@ -564,18 +564,9 @@ class Session:
 
     def _route(self, message: Json | Garbled) -> None:
         self._registry.listening.add(self)
-        if isinstance(message, Garbled):
-            event_id, completes = message.event_id, message.completes
-            if event_id is None:
-                raise message.error  # nobody can tell whose it is
-        else:
-            event_id, completes = message.get("event_id"), message["msg"] == "process_completed"
-            if event_id is None:
-                if message["msg"] == "unexpected_error":
-                    forgotten = bool(message.get("session_not_found"))
-                    words = message.get("message")
-                    raise stream_failure("this session", words, forgotten=forgotten)
-                return
+        event_id = _event_of(message)
+        if event_id is None:
+            return
         call = self._events.get(event_id)
         if call is None:
             if event_id in self._dequeued:
@@ -585,12 +576,12 @@ class Session:
             if self._joining:
                 self._early.setdefault(event_id, []).append(message)
             return
-        if call.dequeuing and not isinstance(message, Garbled) and is_cancel_answer(message):
+        if call.dequeuing and is_cancel_answer(message):
             self._taken_out(call, event_id)
             return
         was_running = call.translator.running
         call.feed(message)
-        if completes:
+        if completes(message):
             self._finish(call)
         elif call.translator.finished and not call.abandoned:
             # It ended in an invalid message: here it is over, but the server goes on.
@@ -841,6 +832,24 @@ class Session:
         finally:
             registry.cancel_requests.release_on_behalf_of(call)
         return answered
+
+
+def _event_of(message: Json | Garbled) -> str | None:
+    """Return which event a message is of, or None if it is of none.
+
+    Raises:
+        ConnectionLost: It says that the stream has failed.
+        Exception: It is garbled, so that nobody can tell.
+    """
+    if isinstance(message, Garbled):
+        if message.event_id is None:
+            raise message.error
+        return message.event_id
+    event_id: str | None = message.get("event_id")
+    if event_id is None and message["msg"] == "unexpected_error":
+        forgotten = bool(message.get("session_not_found"))
+        raise stream_failure("this session", message.get("message"), forgotten=forgotten)
+    return event_id
 
 
 def _suggests_restart(error: TriojobError | None) -> bool:
