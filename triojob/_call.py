@@ -37,6 +37,8 @@ class Call(ABC):
     """The app that it goes to, if it goes to one."""
     retry: Retry | None = None
     """How it is made again, where it goes to a server."""
+    token: trio.lowlevel.TrioToken | None = None
+    """That of the one Trio run where it can run; None for any."""
 
     @abstractmethod
     async def run(self, record: JobRecord) -> Outcome[Any]:
@@ -154,6 +156,7 @@ class _LocalCall(Call):
         reporter = record.reporter
         # Listeners are none of the function's code, and can't report for it.
         reporter.on_put = functools.partial(record.take, copy_context())
+        reporter.token = trio.lowlevel.current_trio_token()
         token = current_reporter.set(reporter)
         try:
             value = await self._evaluate(reporter)

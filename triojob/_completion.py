@@ -12,6 +12,7 @@ import trio
 
 from ._errors import short_repr
 from ._job import Job, JobRecord, Listener
+from ._runs import require_task
 
 T = TypeVar("T")
 
@@ -112,6 +113,10 @@ class JobIterator(Generic[T]):
         Being cancelled while waiting loses nothing: the job stays for the next call.
         """
         arrivals = self._arrivals
+        require_task("as_completed()")
+        for record in arrivals.waiting:
+            record.require_task()
+            break  # the others would have been refused beside it
         arrivals.come_back()
         if arrivals.ended or not arrivals.waiting:
             await trio.lowlevel.checkpoint()

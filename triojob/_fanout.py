@@ -23,6 +23,7 @@ from ._completion import JobIterator
 from ._errors import short_repr
 from ._group import JobGroup
 from ._job import Job
+from ._runs import require_task
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
@@ -299,6 +300,7 @@ def _bind_all(
     helper: str, calls: Sequence[object], batch: Batch | None = None
 ) -> list[Call | Job[Any]]:
     """Make a call of each that is no job; if one can't be, let go of all and raise."""
+    require_task(f"{helper}()")
     coroutines = [call for call in calls if inspect.iscoroutine(call)]
     if coroutines:
         for coroutine in coroutines:
@@ -311,6 +313,7 @@ def _bind_all(
     try:
         for call in calls:
             if isinstance(call, Job):
+                call._record.require_run()
                 bound.append(cast("Any", call))
                 continue
             if not (isinstance(call, Submittable) or callable(call)):

@@ -18,6 +18,7 @@ from ._instruments import Following, GroupStatistics, Instrument
 from ._job import Job, JobRecord
 from ._messages import Status, now
 from ._retry import Retry
+from ._runs import elsewhere, require_run, require_task
 from ._turns import Turns
 
 if sys.version_info < (3, 11):
@@ -134,8 +135,13 @@ class JobGroup:
 
         Raises:
             GroupClosed: The group has not been entered.
+            RuntimeError: The group lives in another Trio run.
         """
-        return self._entered().cancel_scope
+        scope = self._entered().cancel_scope
+        if not self._closed:
+            assert self._token is not None
+            require_run("this group", self._token)
+        return scope
 
     @staticmethod
     def _over() -> GroupClosed:
@@ -170,9 +176,18 @@ class JobGroup:
             TypeError: ``fn`` is something else, or the arguments don't fit.
             ValueError: An argument has a value that the endpoint doesn't allow.
             GroupClosed: The group was not entered, or has ended.
+            RuntimeError: The group, or the client of the endpoint, lives in another Trio run.
         """
         self._entered()
-        return self._start(bind(fn, args, kwargs))
+        if self._closed:
+            raise self._over()
+        assert self._token is not None
+        require_run("this group", self._token)
+        call = bind(fn, args, kwargs)
+        if call.token is not None and call.token is not self._token:
+            call.discard()
+            raise elsewhere(call.name)
+        return self._start(call)
 
     @trio.lowlevel.enable_ki_protection
     def _start(self, call: Call) -> Job[Any]:
@@ -268,6 +283,7 @@ class JobGroup:
     async def __aenter__(self) -> JobGroup:
         if self._manager is not None:
             raise GroupClosed("a JobGroup can be entered only once; make another one")
+        require_task("a JobGroup")
         self._manager = trio.open_nursery()
         self._token = trio.lowlevel.current_trio_token()
         self._nursery = await self._manager.__aenter__()
@@ -348,7 +364,13 @@ class JobGroup:
 
 
 def follow(group: JobGroup, instrument: Instrument) -> None:
-    """Tell one more instrument of a group's jobs, of those that there are as well."""
+    """Tell one more instrument of a group's jobs, of those that there are as well.
+
+    Raises:
+        RuntimeError: The group lives in another Trio run.
+    """
+    if group._token is not None and not group.closed:
+        require_run("this group", group._token)
     group._following.add(instrument)
     for record, job in group._jobs.items():
         if record.outcome is None and record.follow is None:

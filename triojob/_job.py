@@ -24,6 +24,7 @@ from outcome import Error, Outcome, Value
 from ._errors import JobCancelled, JobNotDone, JobTimeout, leaves
 from ._messages import Aside, Finished, LogMessage, Message, RenderUpdate, Status, StatusUpdate
 from ._reporter import Reporter
+from ._runs import require_run, require_task
 from ._timeline import OutputCursor, Timeline, Update, UpdateCursor
 from ._turns import Turns
 
@@ -45,6 +46,8 @@ _numbers = itertools.count(1)
 class Keeper(Protocol):
     """What a job tells its group."""
 
+    _token: trio.lowlevel.TrioToken | None
+    """Of the Trio run that it lives in."""
     _ending: bool
     """Whether the body of the group is over: it ends with its last job."""
 
@@ -160,6 +163,7 @@ class JobRecord:
                         await turns.turn_of(self.number)
                     # A job that was cancelled before it started never starts.
                     await trio.lowlevel.checkpoint_if_cancelled()
+                    require_task(call.name, call.token)
                     if self.follow is not None:
                         self.follow("job_started")
                     result = await call.run(self)
@@ -389,10 +393,36 @@ class JobRecord:
         Trio's `Cancelled` holds the frame that called `CancelScope.cancel` and those above it.
         So none of ours that holds the job may be among them: the job may keep that exception.
         """
+        self.require_run()
         if self.outcome is not None or self.scope.cancel_called:
             return None
         self.cancel_reason = reason
         return self.scope
+
+    def require_run(self) -> None:
+        """Refuse to change a job of another Trio run.
+
+        Raises:
+            RuntimeError: This is not the thread of the job's run.
+        """
+        if self._token is not None:
+            require_run(self, self._token)
+
+    def require_task(self) -> None:
+        """Refuse to wait where there is no Trio task, or for a job that runs in another run.
+
+        Raises:
+            RuntimeError: This is no task of the job's run.
+        """
+        require_task(self, self._token)
+
+    def __str__(self) -> str:
+        return f"job #{self.number} {self.name}"
+
+    @property
+    def _token(self) -> trio.lowlevel.TrioToken | None:
+        """That of the job's Trio run, or None for one that has ended: it is safe everywhere."""
+        return None if self._keeper is None or self.outcome is not None else self._keeper._token
 
     async def ended(self) -> None:
         """Wait until the job has ended."""
@@ -465,6 +495,7 @@ class JobRecord:
     @trio.lowlevel.enable_ki_protection
     def listen(self, kind: Kind, listener: Listener) -> None:
         """Have ``listener`` called from now on, to the job's end."""
+        self.require_run()
         if self.outcome is not None:
             return
         if self._listeners is None:
@@ -515,6 +546,10 @@ class OutputIterator(Generic[T]):
         Being cancelled while waiting loses nothing: the output stays for the next call.
         """
         record = self._record
+        if record is None:
+            require_task("a loop over a job")
+        else:
+            record.require_task()
         if record is None or self._cursor.pending:
             await trio.lowlevel.checkpoint()
         elif record.outcome is not None:
@@ -565,6 +600,7 @@ class UpdateIterator:
 
         Being cancelled while waiting loses nothing: the message stays for the next call.
         """
+        self._record.require_task()
         if self._cursor.pending or self._record.outcome is not None:
             await trio.lowlevel.checkpoint()
         while not self._cursor.pending:
@@ -672,7 +708,11 @@ class Job(Generic[T_co]):
         """Wait until the job has ended, however it ends; its failure stays unseen.
 
         Being cancelled ends the waiting, not the job.
+
+        Raises:
+            RuntimeError: This is no task of the job's Trio run.
         """
+        self._record.require_task()
         await self._record.ended()
 
     @trio.lowlevel.enable_ki_protection
@@ -692,9 +732,12 @@ class Job(Generic[T_co]):
             JobCancelled: The job was cancelled.
             Exception: What the job raised, such as `AppError`.
             ValueError: ``timeout`` is negative or not a number.
+            RuntimeError: The job has not ended, and runs in another Trio run; or this is no Trio
+                task.
         """
         record = self._record
         try:
+            record.require_task()
             scope = None if timeout is None else trio.move_on_after(timeout)
             if record.outcome is not None:
                 await record.retrieve_now()
@@ -739,6 +782,9 @@ class Job(Generic[T_co]):
 
         Args:
             reason: Why, for `JobCancelled.reason`.
+
+        Raises:
+            RuntimeError: The job runs in another Trio run.
         """
         scope = self._record.to_cancel(reason)
         del self  # see there

@@ -22,6 +22,7 @@ from ._messages import (
     StatusUpdate,
     WholeOutput,
 )
+from ._runs import require_run
 
 _open = trio.open_memory_channel[Message]
 
@@ -35,7 +36,7 @@ class Reporter:
     The channel is opened when somebody needs it: most functions say nothing of themselves.
     """
 
-    __slots__ = ("_closed", "_code", "_receive", "_send", "on_put", "unread", "yielded")
+    __slots__ = ("_closed", "_code", "_receive", "_send", "on_put", "token", "unread", "yielded")
 
     def __init__(self) -> None:
         self._send: trio.MemorySendChannel[Message] | None = None
@@ -48,6 +49,8 @@ class Reporter:
         """Whether an output was sent before the end."""
         self.on_put: Callable[[], object] | None = None
         """Called after each message."""
+        self.token: trio.lowlevel.TrioToken | None = None
+        """That of the job's Trio run, once a function may report."""
 
     @property
     def receiver(self) -> trio.MemoryReceiveChannel[Message]:
@@ -124,7 +127,8 @@ class Report:
     Nothing here blocks, and nothing here is a checkpoint.
 
     Raises:
-        RuntimeError: Each method, when called outside a job, or after the job has ended.
+        RuntimeError: Each method, when called outside a job, in another Trio run than the job's, or
+            after the job has ended.
     """
 
     __slots__ = ()
@@ -194,15 +198,19 @@ def _send(put: Callable[[Reporter], bool]) -> None:
             "triojob.report works only in a function that runs as a job: "
             "start it with JobGroup.submit"
         ) from None
-    try:
-        trio.lowlevel.current_task()
-    except RuntimeError:
-        # A memory channel belongs to Trio's thread; this is a worker thread of to_thread.run_sync.
-        listened = trio.from_thread.run_sync(put, reporter)
+    if trio.lowlevel.in_trio_run():
+        listened = _put_here(put, reporter)
     else:
-        listened = put(reporter)
+        # A memory channel belongs to Trio's thread; this is a worker thread of to_thread.run_sync.
+        listened = trio.from_thread.run_sync(_put_here, put, reporter)
     if not listened:
         raise RuntimeError("the job that this reports for has ended")
+
+
+def _put_here(put: Callable[[Reporter], bool], reporter: Reporter) -> bool:
+    assert reporter.token is not None
+    require_run("the job that this reports for", reporter.token)
+    return put(reporter)
 
 
 def _progress_units(

@@ -18,6 +18,7 @@ from ._errors import GroupClosed
 from ._group import JobGroup
 from ._job import Job
 from ._pulling import END, Pace, Puller
+from ._runs import require_task
 
 T = TypeVar("T")
 
@@ -167,6 +168,7 @@ class ResultIterator(Generic[T]):
         """
         if not self._entered:
             raise GroupClosed("enter the block first: async with triojob.map(...) as results")
+        require_task("map()", self._group.trio_token)
         entry: _Entry | None = None
         try:
             if self._ready or self._over or self._exhausted:
@@ -242,6 +244,7 @@ class ResultIterator(Generic[T]):
     async def __aenter__(self) -> ResultIterator[T]:
         if self._entered:
             raise GroupClosed("a map can be entered only once; make another one")
+        require_task("map()")
         self._entered = True
         await self._group.__aenter__()
         assert self._group._nursery is not None

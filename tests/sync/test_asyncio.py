@@ -8,8 +8,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import trio
 
-from triojob.sync import AppError, Client, Job, OutputUpdate, Status, StatusUpdate, start_portal
+from tests.core.support import count
+from triojob import JobGroup
+from triojob.sync import (
+    AppError,
+    Client,
+    Job,
+    OutputUpdate,
+    Status,
+    StatusUpdate,
+    start_portal,
+    submit,
+)
 
 from .threads_support import ServerThread, Watched
 
@@ -198,6 +210,37 @@ def test_a_loop_that_is_closed_in_the_middle_leaves_the_job_to_others(
     assert job.result() == "value"
     assert caplog.records == []
     following.get_coro().close()
+
+
+def test_it_follows_a_job_beside_a_guest_of_trio() -> None:
+    """Trio and asyncio run in the same thread then."""
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        entered: asyncio.Queue[JobGroup] = asyncio.Queue()
+        over: asyncio.Future[Any] = loop.create_future()
+
+        async def guest() -> None:
+            async with JobGroup() as group:
+                entered.put_nowait(group)
+                await trio.sleep_forever()
+
+        trio.lowlevel.start_guest_run(
+            guest,
+            run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+            done_callback=over.set_result,
+        )
+        group = await entered.get()
+        here, there = submit(group, count, 2), await asyncio.to_thread(submit, group, count, 2)
+        kinds = [type(update).__name__ for job in (here, there) async for update in job]
+        assert await asyncio.wrap_future(here) == 1
+        with pytest.raises(RuntimeError, match="would block the thread"):
+            submit(group, trio.sleep_forever).result()
+        group.cancel_scope.cancel()
+        await over
+        return kinds
+
+    assert run(main()).count("OutputUpdate") == 6
 
 
 def test_asyncio_iteration_is_for_asyncio_only(client: Client) -> None:

@@ -47,6 +47,23 @@ async def test_a_function_a_generator_and_an_endpoint_are_submitted_by_a_thread(
         await in_thread(work, group, client.endpoint("/echo"))
 
 
+async def test_a_task_of_another_run_may_submit_and_wait_in_a_thread() -> None:
+    async def where() -> int:
+        return threading.get_ident()
+
+    async def other(group: JobGroup) -> None:
+        job = submit(group, where)
+        with pytest.raises(RuntimeError, match="would block the thread"):
+            job.result()
+        assert await in_thread(job.result) == home
+
+    home = threading.get_ident()
+    async with JobGroup() as group:
+        await in_thread(trio.run, other, group)
+        with pytest.raises(RuntimeError, match=r"in a task of Trio, use group\.submit"):
+            submit(group, where)
+
+
 async def test_the_job_is_a_future_that_repeats_itself(autojump_clock: Any) -> None:
     def work(group: JobGroup) -> None:
         jobs = [submit(group, sleep, n, n) for n in range(4)]

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from .._group import JobGroup
 from .._job import Job
+from .._runs import require_task
 from ..gradio._bare import BareBody
 from ..gradio._client import Client, ClientSession
 from ._screens import Screen, choose_screen
@@ -31,6 +32,7 @@ async def show(
     console: Console | None,
 ) -> AsyncGenerator[None, None]:
     """Show the jobs of the targets; see `triojob.live`."""
+    require_task("live()")
     view = _View(choose_screen(console), total, title)
     watch = view.watch
     clients = {target for target in targets if isinstance(target, Client)}

@@ -11,6 +11,7 @@ from typing import TypeVar
 import trio
 
 from .._errors import GroupClosed, leaves, parts
+from .._runs import require_task
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -32,6 +33,7 @@ class EnteredOnce(ABC):
         if self._lifetime is not None:
             name = type(self).__name__
             raise GroupClosed(f"a {name} can be entered only once; make another one")
+        require_task(f"a {type(self).__name__}")
         self._lifetime = self._live()
         await self._lifetime.__aenter__()
         return self

@@ -17,6 +17,7 @@ import trio
 from .._errors import GroupClosed
 from .._group import JobGroup
 from .._instruments import Instrument
+from .._runs import require_task
 from .._secrets import Secrets
 from .._settings import Limits, Timeouts
 from ._addresses import check_headers
@@ -308,12 +309,14 @@ class Client(Surface, EnteredOnce):
 
         Raises:
             GroupClosed: The client is not open.
+            RuntimeError: The client lives in another Trio run.
         """
         self._opened()
         registry = self._registry
         assert registry is not None
         if registry.closed:
             raise GroupClosed("the client has been closed; make another one")
+        require_task("a session of this client", registry.http.token)
         group = JobGroup(limit=limit, history=history, instruments=self._instruments)
         session = Session(registry, one_at_a_time=False)
         self._session_groups.append(group)

@@ -19,6 +19,7 @@ from .._errors import (
     raise_from,
     shorten,
 )
+from .._runs import require_task
 from .._secrets import Secrets
 from ._addresses import parse_url
 from ._spaces import hub_url, is_space_id, space_of_page
@@ -71,6 +72,7 @@ async def duplicate(
     once, but the thread can't be stopped, and the hub may make the copy all the same: the logger
     ``triojob`` then warns of that.
     """
+    require_task("duplicate()")
     base = parse_url(hub_url(hub))
     if not is_space_id(space):
         found = space_of_page(parse_url(space), base)

@@ -22,6 +22,7 @@ from .._job import Job, JobRecord
 from .._logs import follow_in_log, log_job
 from .._messages import Status, StatusUpdate
 from .._retry import Retry
+from .._runs import require_task
 from .._secrets import scrub
 from ._addresses import check_headers
 from ._bare import BareBody
@@ -108,6 +109,7 @@ class RemoteCall(Call):
         self._patient = patient
         self.name = info.name
         self.url = registry.http.base
+        self.token = registry.http.token
         self.retry = retry
         if feed is None and info.takes_stream:
             # One input only: else the app would wait for more, for as long as it likes.
@@ -565,9 +567,11 @@ class Endpoint(Submittable, Generic[P, T_co]):
             ConnectionLost: The network failed; see its subclasses.
             ProtocolError: The server sent what can't be.
             JobCancelled: The server cancelled the call, or the client was closed.
+            RuntimeError: This is no task of the client's Trio run.
 
         Being cancelled ends the call here at once and stops it on the server, in the background.
         """
+        require_task(self.name)
         call = self.bind(args, kwargs)
         # Nobody can ask for its outputs, so it keeps none.
         record = JobRecord(call.name, 0)

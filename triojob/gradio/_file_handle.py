@@ -13,6 +13,7 @@ from typing import final
 import trio
 
 from .._errors import GroupClosed, UnexpectedResponse
+from .._runs import require_task
 from .._secrets import scrub
 from ._addresses import same_origin
 from ._downloads import Budget, download, new_file
@@ -51,7 +52,9 @@ class FileSource:
 
         Raises:
             GroupClosed: It has ended.
+            RuntimeError: It lives in another Trio run.
         """
+        require_task(what, self.http.token)
         with trio.CancelScope() as scope, self._guard(scope):
             yield
         if scope.cancelled_caught:
@@ -147,6 +150,7 @@ class File:
             ConnectionLost: The network failed.
             GroupClosed: The client has been closed.
         """
+        require_task("File.save()")
         path = Path(target)
         into_folder = await trio.to_thread.run_sync(path.is_dir)
         if into_folder:

@@ -112,6 +112,8 @@ class HTTP:
         import httpx
 
         keep_secrets_out_of_the_log()
+        self.token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
+        """That of the Trio run where its connections can be used."""
         self.secrets: Secrets = secrets or Secrets()
         self.prefix = ""
         self._base = base

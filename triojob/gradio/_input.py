@@ -208,6 +208,7 @@ class InputStream:
         Being cancelled while it waits for the answer to the input before sends nothing; later,
         the input is sent all the same.
         """
+        self._job._record.require_task()
         data = self._encode(args, kwargs)
         if self._job._record.scope.cancel_called:
             # It may not have ended yet, but it will: nothing more is sent.
@@ -231,6 +232,7 @@ class InputStream:
         Raises:
             ConnectionLost: The network failed.
         """
+        self._job._record.require_task()
         await self._feed.close()
 
     def __aiter__(self) -> OutputIterator[Any]:

@@ -12,6 +12,7 @@ import trio
 from .._errors import GroupClosed, TriojobError
 from .._group import JobGroup
 from .._instruments import GroupStatistics
+from .._runs import require_task
 from ._bare import BareBody, EnteredOnce
 from ._client import Client, ClientSession
 from ._endpoint import Endpoint, Via
@@ -158,6 +159,7 @@ class ClientPool(Surface, EnteredOnce):
             GroupClosed: The pool is not open.
         """
         self._entered()
+        require_task("a session of this pool", self._group.trio_token)
         replica = self._fleet.choose_one()
         async with replica.client_now.session(limit=limit, history=history) as session:
             yield session
@@ -172,6 +174,7 @@ class ClientPool(Surface, EnteredOnce):
             TriojobError: It can't be opened; see `Client`.
         """
         nursery = self._entered()
+        require_task("ClientPool.add()", self._group.trio_token)
         if source in self.sources:
             raise ValueError(f"the pool has {source!r} already")
         replica = Replica(source, self._make)
@@ -195,6 +198,7 @@ class ClientPool(Surface, EnteredOnce):
             ValueError: The pool hasn't got it, or has no other.
         """
         self._entered()
+        require_task("ClientPool.remove()", self._group.trio_token)
         found = [replica for replica in self._fleet.replicas if replica.source == source]
         if not found or len(self._fleet.replicas) == 1:
             raise ValueError(f"the pool can't do without {source!r}; it has {self.sources}")

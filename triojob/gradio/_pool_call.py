@@ -214,6 +214,7 @@ class _PoolCall(Call):
     ) -> None:
         self._batch = batch
         self.name = endpoint.name
+        self.token = endpoint._first._registry.http.token
         self.retry = endpoint._retry
         self._fleet = fleet
         self._endpoint = endpoint

@@ -469,7 +469,8 @@ class Job(concurrent.futures.Future[Any]):
             StopAsyncIteration: The job has ended, however it ended.
             RuntimeError: This is no task of asyncio.
         """
-        if trio.lowlevel.in_trio_run():
+        # Not in its thread: asyncio runs there as well, if Trio is its guest.
+        if trio.lowlevel.in_trio_task():
             raise RuntimeError(f"this iteration is for asyncio; in Trio, {_INSTEAD}")
         while True:
             over, seen = self.done(), self._recorded()

@@ -20,6 +20,7 @@ from outcome import Error, Outcome, acapture
 from .._call import split_cancelled
 from .._errors import GroupClosed
 from .._group import JobGroup
+from .._runs import require_task
 from ..gradio._bare import BareBody
 from ._waiting import Bell, daemons_asleep, refuse_in_trio
 
@@ -263,6 +264,7 @@ async def open_portal() -> AsyncGenerator[Portal, None]:
     Leaving it cancels what still runs for them, on the server too; what the body raises passes
     through bare.
     """
+    require_task("open_portal()")
     portal = Portal()
     closing = trio.Event()
     try:

@@ -11,6 +11,7 @@ import trio
 from .._call import bind
 from .._errors import GroupClosed
 from .._group import JobGroup
+from .._runs import is_current
 from ._job import Job
 from ._portal import portal_of
 
@@ -24,8 +25,8 @@ def submit(
 ) -> Job:
     """Start ``fn(*args, **kwargs)`` as a job of a group that lives in another thread.
 
-    It is what `JobGroup.submit` does, for all threads but the one that Trio runs in: those that
-    `trio.to_thread.run_sync` has started, and any others.
+    It does what `JobGroup.submit` does, for all but the tasks of the group's own Trio run: for
+    threads that `trio.to_thread.run_sync` has started, for any others, and for other Trio runs.
     If the job fails and nobody has asked for its result by the end of the group, that raises it.
 
     Args:
@@ -36,10 +37,10 @@ def submit(
     Raises:
         TypeError, ValueError: As for `JobGroup.submit`.
         GroupClosed: The group was not entered, or has ended.
-        RuntimeError: This is the thread that Trio runs in.
+        RuntimeError: This is a task of the Trio run that the group lives in.
     """
-    if trio.lowlevel.in_trio_run():
-        raise RuntimeError("this is for other threads; in the Trio thread, use group.submit()")
+    if trio.lowlevel.in_trio_task() and is_current(group.trio_token):
+        raise RuntimeError("this is for other threads; in a task of Trio, use group.submit()")
     portal = portal_of(group)
     if group.closed:
         raise GroupClosed("this group has ended; open another one for more jobs")

@@ -12,6 +12,7 @@ import trio
 
 from triojob import Client
 
+from .._runs import require_task
 from ..gradio._bare import BareBody
 from ._calls import Call, Recorder
 from ._description import App, Visibility
@@ -214,6 +215,7 @@ class ScriptedApp(Recorder):
     async def _live(self, *, memory: bool) -> AsyncGenerator[str, None]:
         if self._server is not None:
             raise RuntimeError("the app runs already; leave that run first")
+        require_task("a ScriptedApp")
         with BareBody(nurseries=1) as body:
             async with trio.open_nursery() as nursery:
                 server = _Server(self._app, nursery, self)
