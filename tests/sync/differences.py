@@ -157,6 +157,12 @@ DIFFERENCES = (
         "that option all of them fail.",
     ),
     Difference(
+        "refused-for-now",
+        "A call that a busy server refuses by 429 or 503 is sent again for a minute",
+        "It is no failure of the call; limits=Limits(refused_for=0) makes it one, as there.  A "
+        "full queue is a QueueError at once in both.",
+    ),
+    Difference(
         "limits",
         "A message has 1 GiB at most, and the files that a call fetches 4 GiB",
         "A server could fill the memory or the disk; limits= sets other bounds, and there are "

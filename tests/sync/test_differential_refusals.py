@@ -66,7 +66,8 @@ async def refused(
     def run() -> list[BaseException]:
         options.update(download_files=folder, verbose=False)
         with their_client(server.url, **options) as theirs:
-            ours = triojob.sync.Client(server.url, **options)
+            at_once = triojob.sync.Limits(refused_for=0)
+            ours = triojob.sync.Client(server.url, limits=at_once, **options)
             try:
                 server.fault(method, path, answer)
                 return [failure_of(call, theirs), failure_of(call, ours)]
@@ -102,6 +103,20 @@ async def test_refused_requests(
     elif status == 422:
         assert str(ours) == str(theirs) == "1 parameter(s) failed validation:\n- p: m"
     assert isinstance(ours, triojob.TriojobError)
+
+
+@shows("refused-for-now")
+@pytest.mark.parametrize("status", [429, 503])
+async def test_refusal_that_passes(scripted: ScriptedServer, tmp_path: Path, status: int) -> None:
+    serve_files(scripted, "given")
+
+    def call(client: AnyClient) -> Any:
+        scripted.fault("POST", "/queue/join", Answer(status, {"detail": "busy"}), times=1)
+        return ended(client.submit(api_name="/give")).exception()
+
+    theirs, ours = await both(scripted, call)
+    assert isinstance(theirs, (httpx.HTTPStatusError, QueueError))
+    assert ours is None
 
 
 @pytest.mark.parametrize("status", [400, 401, 413, 503])
