@@ -46,7 +46,7 @@ from typing import NoReturn, cast
 
 import trio
 
-from ._secrets import holds_secret, scrub, scrub_start
+from ._secrets import holds_secret, scrub, scrub_each, scrub_start
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -172,7 +172,7 @@ class EndpointNotFound(TriojobError, LookupError):
     def __init__(
         self, message: str, *, available: tuple[str, ...] = (), nearest: str | None = None
     ) -> None:
-        self.available = tuple(scrub(name, ours=True) for name in available)
+        self.available = scrub_each(available)
         self.nearest = None if nearest is None else scrub(nearest, ours=True)
         super().__init__(message)
 

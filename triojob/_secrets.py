@@ -20,8 +20,9 @@ import string
 import uuid
 import weakref
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from itertools import chain
 from typing import NamedTuple, final
 from urllib.parse import unquote
@@ -166,8 +167,27 @@ def scrub_start(text: str | bytes | bytearray, limit: int, *, ours: bool = False
     return f"{shown[:limit]}… ({size})"
 
 
+def scrub_each(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return names and other parts of sentences of ours, as `scrub` has each; uncut."""
+    needles = [needle for needle in _all_needles() if not needle.is_common]
+    together = "\n".join(texts)
+    if _masked(together, needles) == together:  # as nearly always, and faster
+        return tuple(texts)
+    return tuple(_masked(text, needles) for text in texts)
+
+
 def holds_secret(error: BaseException) -> bool:
-    """Tell whether an exception of a library, or one that led to it, holds a secret."""
+    """Tell whether an exception of a library, or one that led to it, holds a secret.
+
+    So does one that can't be looked at, as its own methods raise.
+    """
+    try:
+        return _holds_secret(error)
+    except Exception:  # noqa: BLE001 - it is somebody else's
+        return True
+
+
+def _holds_secret(error: BaseException) -> bool:
     needles = _all_needles()
     chained: list[BaseException] = [error]
     for each in chained:  # it grows meanwhile
@@ -271,25 +291,26 @@ class _View:
         before: The view that it was decoded from.
     """
 
-    def __init__(
-        self, text: str, before: _View | None = None, runs: list[_Run] | None = None
-    ) -> None:
+    def __init__(self, text: str, before: _View | None = None) -> None:
         self.text = text
         self._before = before
-        self._runs = runs or []
 
     def decoded(self) -> _View | None:
         """Return it with its escapes decoded once; None if there are none."""
-        pieces: list[str] = []
+        text, count = _ESCAPES.subn(_decoded, self.text)
+        return _View(text, self) if count else None
+
+    @cached_property
+    def _runs(self) -> list[_Run]:
+        """Where it has what was escapes in the view before; hardly any text needs that."""
+        assert self._before is not None
         runs: list[_Run] = []
         read = written = 0
-        for match in _ESCAPES.finditer(self.text):
-            run = _decoded(match)
-            pieces += (self.text[read : match.start()], run)
-            written += match.start() - read
-            runs.append(_Run(written, written + len(run), *match.span()))
-            read, written = match.end(), written + len(run)
-        return _View("".join([*pieces, self.text[read:]]), self, runs) if runs else None
+        for match in _ESCAPES.finditer(self._before.text):
+            start = written + match.start() - read
+            read, written = match.end(), start + len(_decoded(match))
+            runs.append(_Run(start, written, *match.span()))
+        return runs
 
     def find(self, needles: Iterable[_Needle]) -> Iterator[tuple[int, int]]:
         """Yield where in the first view there is something to be masked."""

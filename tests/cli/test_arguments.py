@@ -162,6 +162,8 @@ def test_a_file_that_can_not_be_read(info: EndpointInfo, tmp_path: Path) -> None
         (["--header", "X-Key: secret"], ["--header", "X-Key: ..."]),
         (["--header", "secret"], ["--header", "..."]),
         (["text=--auth", "kept"], ["text=--auth", "kept"]),
+        (["https://ada:secret@host/app?key=secret"], ["https://host/app"]),
+        (["file=https://host/?key=kept"], ["file=https://host/?key=kept"]),
     ],
 )
 def test_a_command_is_shown_without_its_secrets(typed: list[str], shown: list[str]) -> None:

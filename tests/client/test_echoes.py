@@ -41,10 +41,11 @@ SECONDS = 60
 
 PASSWORD = 'corr3ct&"h0rse+/é \\'
 TOKEN, KEY, COOKIE, OAUTH = "t0ken-of-mine", "key/of+mine=", "c00kie%2Fof-mine", "0auth_of-mine"
+WORD = "swordfish"
 SET_HERE, EVENT = "s3t-by-the-server", "ev3nt-of-a-call"
 OPTIONS: dict[str, Any] = {
     "auth": ("ada", PASSWORD),
-    "headers": {"Authorization": f"Bearer {TOKEN}", "x-api-key": KEY},
+    "headers": {"Authorization": f"Bearer {TOKEN}", "x-api-key": KEY, "x-word": WORD},
     "cookies": {"mine": COOKIE},
     "oauth_token": OAUTH,
     "timeouts": Timeouts(cancel=1),
@@ -241,7 +242,7 @@ def secrets_of(server: ScriptedServer) -> set[str]:
     """Return all that was sent, or set here, and is nobody else's business."""
     sessions = {join["session_hash"] for join in server.joins if "session_hash" in join}
     cookies = {value for request in server.requests for value in cookies_of(request).values()}
-    return {PASSWORD, TOKEN, KEY, COOKIE, OAUTH, SET_HERE, EVENT} | sessions | cookies
+    return {PASSWORD, TOKEN, KEY, WORD, COOKIE, OAUTH, SET_HERE, EVENT} | sessions | cookies
 
 
 @contextmanager
@@ -316,6 +317,38 @@ async def test_an_echo_about_files_shows_no_secret(
             async with new_client(memory_app, **options) as client:
                 await client.predict(handle_file(b"a", name="a.txt"), api_name="/file")
     assert f"{method} {path}" in " ".join(memory_app.paths())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_file_handle_shows_no_secret(
+    memory_app: ScriptedServer, caplog: pytest.LogCaptureFixture, tmp_path: Path, stream: bool
+) -> None:
+    prepare(memory_app)
+
+    @memory_app.app.endpoint(inputs=["a"])
+    async def make(event: Event) -> None:
+        name = f"{WORD} {TOKEN} {PASSWORD}"
+        meta = {"_type": "gradio.FileData"}
+        path = f"/{name}/x.m3u8"
+        file = {"path": path, "orig_name": name, "is_stream": stream, "meta": meta}
+        await event.completed([file])
+
+    options = {**OPTIONS, "download_files": False}
+    async with (
+        everything_shown(memory_app, caplog) as texts,
+        new_client(memory_app, **options) as client,
+    ):
+        handle = await client.predict("a", api_name="/make")
+        texts.append(repr(handle))
+        with collecting(texts):
+            await handle.save(tmp_path)
+        with collecting(texts):
+            async with handle.open():
+                pass
+        with collecting(texts):
+            async for _ in handle.follow():
+                pass
+    assert len(texts) > 4
 
 
 async def test_what_an_app_says_shows_no_secret(

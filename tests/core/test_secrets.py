@@ -160,6 +160,15 @@ def test_what_may_be_secret_in_headers() -> None:
     }
 
 
+class Mute(Exception):
+    """An exception that can't be looked at."""
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+    __str__ = __repr__
+
+
 def test_a_cause_that_holds_a_secret_is_not_shown() -> None:
     secrets = known("q7Zx9")
 
@@ -178,7 +187,7 @@ def test_a_cause_that_holds_a_secret_is_not_shown() -> None:
     odd = ValueError("words")
     odd.doc = {"a": ["q7Zx9"]}  # type: ignore[attr-defined]
     unreadable = UnicodeDecodeError("utf-8", b"q7Zx9\xff", 5, 6, "invalid")
-    for cause in (ValueError("q7Zx9"), inner, odd, unreadable):
+    for cause in (ValueError("q7Zx9"), inner, odd, unreadable, Mute(), ValueError(Mute())):
         error = chained(cause)
         assert error.__cause__ is None
         assert error.__context__ is None

@@ -19,6 +19,7 @@ import trio
 from triojob import Client, SpaceStatus
 
 from .._printable import printable
+from ..gradio._addresses import public_part
 from .ending import CommandError
 
 _SECRET = "@FILE reads it from a file, which no list of processes shows."  # noqa: S105 - no secret
@@ -134,6 +135,8 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
             shown.append(_hidden(before, argument))
         elif equals and option in SECRET_OPTIONS:
             shown.append(f"{option}={_hidden(option, value)}")
+        elif argument.startswith(("http://", "https://")):
+            shown.append(public_part(argument))
         else:
             shown.append(argument)
         before = "" if before in SECRET_OPTIONS else argument

@@ -13,6 +13,7 @@ from rich.text import Text
 from triojob import Client, TriojobError
 
 from .._printable import printable
+from ..gradio._addresses import public_part
 from ..gradio._config import AppInfo, EndpointInfo
 from ..gradio._parameters import Parameter
 from ..gradio._wire import Json, is_object
@@ -39,7 +40,8 @@ async def info(
     """
     with time_limit(timeout, "reading the app's description"):
         async with connection.open() as client:
-            described = describe(client, connection.url, name, all_endpoints=all_endpoints)
+            url = public_part(connection.url)
+            described = describe(client, url, name, all_endpoints=all_endpoints)
     stdout = Stdout()
     if as_json:
         await stdout.write_line(described)

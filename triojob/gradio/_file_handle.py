@@ -157,7 +157,7 @@ class File:
             path /= self.name
         # A file of this name is whole: until then it has another one.
         partial = path if into_folder else path.with_name(f".{uuid.uuid4().hex}.part")
-        what = f"downloading {self.name!r}"
+        what = f"downloading {self._shown}"
         source = self._checked(what)
         with source.open_for(what):
             async with new_file(partial) as sink:
@@ -182,7 +182,8 @@ class File:
             UnexpectedResponse: The server does not hand it out.
             ConnectionLost: The network failed.
         """
-        return _Opening(self._checked(f"reading {self.name!r}"), self._data, self.name)
+        what = f"reading {self._shown}"
+        return _Opening(self._checked(what), self._data, what)
 
     def follow(self) -> SegmentIterator:
         """Iterate over the parts of a stream (`bytes`), from the first, as the app makes them.
@@ -194,8 +195,14 @@ class File:
             TypeError: This is no stream of parts.
         """
         if not (self._data.is_stream and _is_playlist(self._data)):
-            raise TypeError(f"{scrub(self.name)!r} is no stream of parts; use save() or open()")
-        return SegmentIterator(self._checked(f"following {self.name!r}"), self._data, self.name)
+            raise TypeError(f"{self._shown} is no stream of parts; use save() or open()")
+        what = f"following {self._shown}"
+        return SegmentIterator(self._checked(what), self._data, what)
+
+    @property
+    def _shown(self) -> str:
+        """Its name, as messages have it."""
+        return repr(scrub(self.name))
 
     def _checked(self, what: str) -> FileSource:
         if self._source.elsewhere(self._data):
@@ -208,18 +215,18 @@ class File:
     def __repr__(self) -> str:
         size = "" if self.size is None else f" {self.size} bytes"
         kind = " stream" if self.is_stream else ""
-        return f"<File {scrub(self.name)!r}{size}{kind}>"
+        return f"<File {self._shown}{size}{kind}>"
 
 
 class _Opening(AbstractAsyncContextManager["trio.abc.ReceiveStream"]):
-    def __init__(self, source: FileSource, data: FileData, name: str) -> None:
+    def __init__(self, source: FileSource, data: FileData, what: str) -> None:
         self._source = source
         self._data = data
-        self._name = name
+        self._what = what
         self._stream: FileStream | None = None
 
     async def __aenter__(self) -> FileStream:
-        self._stream = await _open(self._source, self._data, f"reading {self._name!r}")
+        self._stream = await _open(self._source, self._data, self._what)
         return self._stream
 
     async def __aexit__(
@@ -293,9 +300,9 @@ class FileStream(trio.abc.ReceiveStream):
 class SegmentIterator:
     """The parts of a stream; a class, so that leaving the loop early leaves nothing behind."""
 
-    def __init__(self, source: FileSource, data: FileData, name: str) -> None:
+    def __init__(self, source: FileSource, data: FileData, what: str) -> None:
         self._source = source
-        self._what = f"following {name!r}"
+        self._what = what
         self._data = data
         self._next = 0
         self._looked = False

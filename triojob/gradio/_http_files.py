@@ -11,6 +11,7 @@ from urllib.parse import quote
 import trio
 
 from .._errors import TriojobError
+from .._secrets import scrub
 from ._http import HTTP, Response
 from ._httpx import HttpxAnswer
 
@@ -65,7 +66,7 @@ async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Downloa
         http.transfers.release_on_behalf_of(holder)
 
     try:
-        what = f"GET {url.removeprefix(http._base).partition('?')[0]}"
+        what = f"GET {scrub(url.removeprefix(http._base).partition('?')[0])}"
         with http.mapped_errors(what, f"no answer within {http.timeouts.read} s"):
             # Ranges and sizes are of what is sent: let that be the file itself.
             wanted = {"accept-encoding": "identity", **headers}

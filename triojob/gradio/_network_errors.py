@@ -12,6 +12,7 @@ from .._errors import (
     TriojobError,
     UnexpectedResponse,
     raise_from,
+    shorten,
 )
 from .._settings import Timeouts
 from ._wires import NotConnected, TimedOut, WireError
@@ -75,7 +76,8 @@ class MappedErrors:
             return UnexpectedResponse(f"{where}: the server answered {status}", status=status)
         if isinstance(exc, (httpx.InvalidURL, UnicodeError)):
             # httpx looks at where a redirect leads, though it is not to follow it.
-            return ProtocolError(f"{where}: the server redirects to no address: {exc}")
+            words = f"the server redirects to no address: {shorten(exc)}"
+            return ProtocolError(f"{where}: {words}")
         if isinstance(exc, httpx.HTTPError):
             return ConnectionLost(f"lost the connection to {where}: {_words(exc)}")
         return None
@@ -98,6 +100,6 @@ def _words(exc: BaseException) -> str:
     cause: BaseException | None = exc
     while cause is not None:
         if str(cause):
-            return str(cause)
+            return shorten(cause)
         cause = cause.__cause__ or cause.__context__
     return type(exc).__name__

@@ -14,6 +14,7 @@ from outcome import Error, Value
 
 from .._messages import Aside, Finished, LogMessage, Message, Output, RenderUpdate, StatusUpdate
 from .._reporter import Reporter
+from .._secrets import scrub
 from ._containment import contained
 from ._downloads import Budget, Folder, download, new_file, remove
 from ._event import EditedData
@@ -214,7 +215,7 @@ class FileStage(Reporter):
         assert folder is not None
         path = await folder.place(file.orig_name, file.path)
         fresh.append(path)
-        what = f"downloading {path.name!r} of {self._name}"
+        what = f"downloading {scrub(path.name)!r} of {self._name}"
         async with new_file(path) as sink:
             await download(source.http, source.urls(file), sink, budget, what)
         self._shown[file.key] = str(path)

@@ -20,6 +20,7 @@ from .._errors import (
     TooManyRequests,
     TriojobError,
     UnexpectedResponse,
+    shorten,
 )
 from .._settings import Limits, Timeouts
 from ._addresses import parse_url
@@ -246,7 +247,8 @@ class _Search:
         except ProtocolError:
             raise
         except ValueError as exc:
-            raise ProtocolError(f"the hub's host of the Space {self._space}: {exc}") from None
+            words = f"the hub's host of the Space {self._space}: {shorten(exc)}"
+            raise ProtocolError(words) from None
         check_host(host, self._space, self._hub)
         return host
 

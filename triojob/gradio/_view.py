@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._errors import short_repr
-from .._secrets import scrub
+from .._secrets import scrub_each
 from ._config import AppInfo, EndpointInfo
 from ._parameters import Parameter
 from ._wire import is_object
@@ -24,7 +24,7 @@ def describe_app(base: str, app: AppInfo, *, all_endpoints: bool) -> str:
             lines += ["", *_describe(endpoint)]
         else:
             lines += ["", name, f"  ({endpoint})"]
-    return "\n".join(scrub(line, ours=True) for line in lines)
+    return "\n".join(scrub_each(lines))
 
 
 def _describe(endpoint: EndpointInfo) -> list[str]:

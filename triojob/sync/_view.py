@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._secrets import scrub
+from .._secrets import scrub_each
 from ..gradio._config import AppInfo
 from ..gradio._wire import is_list, is_object
 
@@ -53,8 +53,7 @@ def describe(info: Mapping[str, Any], *, all_endpoints: bool | None) -> str:
             f"\nUnnamed API endpoints: {len(unnamed)}, "
             "to view, run Client.view_api(all_endpoints=True)\n"
         )
-    lines = "".join(parts).split("\n")
-    return "\n".join(scrub(line, ours=True) for line in lines)
+    return "".join(scrub_each(parts))
 
 
 def _endpoint(which: str, endpoint: Mapping[str, Any]) -> str:

@@ -28,6 +28,8 @@ from .._wire import decode_object, is_list, is_object
 
 E = TypeVar("E", bound=TriojobError)
 
+_MOST_ERRORS = 1000
+"""More parameters are wrong in no call."""
 _MOST_TEXT = 2**16
 """Characters of a body that an exception keeps."""
 
@@ -101,7 +103,7 @@ def _words(response: Response) -> str:
 
 def _validation_error(detail: list[Any], doing: str, endpoint: str) -> ValidationError:
     errors: dict[str, str] = {}
-    for place, item in enumerate(detail):
+    for place, item in enumerate(detail[:_MOST_ERRORS]):
         if not is_object(item) or item.get("is_valid") is True:
             continue
         # Of the app's validator, or of the server's own check of the request (pydantic).
