@@ -55,11 +55,17 @@ def pool(
 
 
 def new_client(
-    server: ScriptedServer, *, streams: int = 100, keep_alive: bool = True, **options: Any
+    server: ScriptedServer,
+    *,
+    streams: int = 100,
+    in_flight: int | None = None,
+    keep_alive: bool = True,
+    **options: Any,
 ) -> Client:
     """Make a client of a server in memory."""
     transport = pool(server, streams=streams, keep_alive=keep_alive)
-    return Client(server.url, transport=transport, limits=Limits(streams=streams), **options)
+    limits = Limits(streams=streams, in_flight=in_flight)
+    return Client(server.url, transport=transport, limits=limits, **options)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from tests.model.app import GENERATORS, WITH_STATE, Boom, Sent, value_of
 from tests.model.world import BodyError, Call, PlainCall, Reader, Scope, World, failed
 from triojob import (
     AppError,
+    CallInterrupted,
     ConnectionLost,
     GroupClosed,
     JobCancelled,
@@ -162,6 +163,10 @@ def check_error(world: World, call: Call | PlainCall, error: BaseException) -> N
         assert world.restarts, f"{call} ended in {error!r}"
     elif isinstance(error, GroupClosed):
         assert closing(call), f"{call} ended in {error!r}"
+    elif isinstance(error, CallInterrupted):
+        # It shared a session with another call of a generator that was cancelled.
+        others = [other for other in world.calls if other.endpoint == call.endpoint]
+        assert any(other.job.cancelled for other in others), f"{call} ended in {error!r}"
     else:
         assert isinstance(error, (ConnectionLost, ProtocolError, TriojobError))
         assert call.harmed, f"{call} ended in {error!r}"

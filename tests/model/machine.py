@@ -30,6 +30,7 @@ from tests.model.stepwise import Stepwise
 from tests.model.world import Call, PlainCall, Reader, Scope, World
 from tests.servers.faults import Fault
 from triojob import Timeouts
+from triojob._call import Batch
 
 
 class Model(RuleBasedStateMachine):
@@ -84,6 +85,7 @@ class Model(RuleBasedStateMachine):
     @rule(
         place=picks,
         streams=st.sampled_from([1, 2, 5]),
+        in_flight=st.sampled_from([None, None, 1, 3]),
         limit=limits,
         history=histories,
         silence=st.sampled_from([20, 60]),
@@ -146,11 +148,16 @@ class Model(RuleBasedStateMachine):
         through=picks,
         endpoint=st.sampled_from(ENDPOINTS),
         plans=st.lists(plans, min_size=2, max_size=4),
+        shared=st.booleans(),
     )
-    def submit_several(self, through: int, endpoint: str, plans: list[Plan]) -> None:
+    def submit_several(self, through: int, endpoint: str, plans: list[Plan], shared: bool) -> None:
         surface = pick(self.usable("session", "client"), through)
+        batch = Batch() if shared else None
         for plan in plans:
-            self.step("submit a call", partial(self.world.submit, surface, surface, endpoint, plan))
+            submit = partial(self.world.submit, surface, surface, endpoint, plan, batch)
+            self.step("submit a call of a batch" if shared else "submit a call", submit)
+        if batch is not None:
+            self.step("end a batch", batch.end)
 
     @precondition(lambda self: self.usable("group"))
     @rule(place=picks, function=st.sampled_from(LOCAL), plan=plans)

@@ -16,6 +16,7 @@ from tests.core.support import BaseExceptionGroup, tasks_living
 from tests.model.app import Ledger, Plan, encode, generate_here, make_app, run_here
 from tests.servers.scripted import ScriptedServer, open_server
 from triojob import Client, ClientSession, GroupClosed, Job, JobGroup, JobTimeout, TriojobError
+from triojob._call import Batch
 
 Thing = Client | ClientSession | JobGroup
 
@@ -261,8 +262,15 @@ class World:
 
     # --- Calls ---
 
-    def submit(self, scope: Scope, surface: Scope | None, endpoint: str, plan: Plan) -> Call | None:
-        """Make a call as a job of a scope; return None if that is over."""
+    def submit(
+        self,
+        scope: Scope,
+        surface: Scope | None,
+        endpoint: str,
+        plan: Plan,
+        batch: Batch | None = None,
+    ) -> Call | None:
+        """Make a call as a job of a scope, and maybe of a batch; return None if that is over."""
         token = self.new_name("call")
         thing = scope.thing
         assert thing is not None
@@ -275,7 +283,8 @@ class World:
                 assert isinstance(surface.thing, (Client, ClientSession))
                 job = thing.submit(surface.thing.endpoint(endpoint), encode(token, plan))
             else:
-                job = thing.submit(encode(token, plan), api_name=endpoint)
+                bound = thing.endpoint(endpoint).bind((encode(token, plan),), {}, batch=batch)
+                job = thing._own_group()._start(bound)
         except GroupClosed:
             closed = scope.ending or (surface is not None and surface.ending)
             assert closed or any(map(self.is_struck, scope.chain)), f"{scope} is not closed"
