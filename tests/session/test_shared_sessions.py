@@ -10,7 +10,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.client.cancelling_support import MINE, OTHER, add_functions, opened
+from tests.client.cancelling_support import MINE, OTHER, add_functions, new_client, opened
 from tests.client.sessions_support import hashes
 from tests.servers.faults import Delay, Hold
 from tests.servers.scripted import Event, ScriptedServer
@@ -241,3 +241,23 @@ async def test_state_stays_in_its_session_in_batches_too(
     async with opened(memory_app) as client:
         endpoint = client.endpoint("/note")
         assert await gather(*(partial(endpoint, word) for word in "abc")) == ("a", "ab", "abc")
+
+
+async def test_calls_that_wait_for_a_slot_keep_no_stream(
+    memory_app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    """The call that has the slot waits for that stream."""
+    add_sleepy(memory_app)
+    memory_app.app.add("echo", inputs=["text"])
+    async with (
+        new_client(memory_app, streams=1, in_flight=1) as client,
+        client.session() as one,
+        client.session() as two,
+    ):
+        jobs: list[Job[Any]] = []
+        for surface, name in ((one, "/nap"), (two, "/echo"), (one, "/echo")):
+            jobs.append(surface.submit("x", api_name=name))
+            await wait_all_tasks_blocked()
+        assert codes(*jobs) == ["PROCESSING", "STARTING", "STARTING"]
+        with trio.fail_after(BOUND):
+            assert [await job.result() for job in jobs] == ["x"] * 3

@@ -65,6 +65,14 @@ class _Function:
         self.changed = trio.lowlevel.ParkingLot()
         """Where those wait for whom the state of its calls matters."""
 
+    def needs_stream(self) -> bool:
+        """Tell whether the server knows of calls, or is about to.
+
+        One that waits for its slot does not count: the call that has the slot may wait for the
+        very place in the budget of streams that this session would keep.
+        """
+        return self.cancelling or any(call.slot is not None for call in self.calls)
+
     def may_join(self) -> bool:
         """Tell whether a call that joins now can't be stopped by what is being cancelled."""
         return not self.cancelling
@@ -627,7 +635,7 @@ class Session:
 
     def _release_if_idle(self) -> None:
         """Let go of what nothing needs any more: the stream, its place, and then the session."""
-        if any(function.calls or function.cancelling for function in self._functions.values()):
+        if any(function.needs_stream() for function in self._functions.values()):
             return
         if self._reader is not None:
             if self._ended and self._held_open:
