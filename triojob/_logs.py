@@ -34,12 +34,9 @@ class CleanLines(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Clean a line before any handler has it."""
-        if not record.args:
-            # Of httpcore, say, which puts its lines together by itself.
-            record.msg = _clean(str(record.msg))
-        elif isinstance(record.args, tuple):
+        if isinstance(record.args, tuple):
             record.args = tuple(map(_clean_argument, record.args))
-        else:
+        elif record.args:
             record.args = {name: _clean_argument(arg) for name, arg in record.args.items()}
         if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
             # Where a formatter finds that, it makes none of its own.
@@ -54,19 +51,20 @@ class _CleanArgument:
         self._argument = argument
 
     def __str__(self) -> str:
-        return _clean(str(self._argument))
+        return clean_line(str(self._argument))
 
     def __repr__(self) -> str:
-        return _clean(repr(self._argument))
+        return clean_line(repr(self._argument))
 
 
-def _clean(text: str) -> str:
+def clean_line(text: str) -> str:
+    """Return a text of somebody else's as a log line has it."""
     return printable_line(scrub(text))
 
 
 def _clean_argument(argument: object) -> object:
     if isinstance(argument, str):
-        return _clean(argument)
+        return clean_line(argument)
     return argument if isinstance(argument, (int, float)) else _CleanArgument(argument)
 
 
@@ -78,7 +76,7 @@ def _clean_traceback(error: BaseException) -> str:
             # In a group, each line is indented, with a bar before it.
             lines = r"\n[ |]*".join(map(re.escape, words.split("\n")))
             text = printable_line(words).join(re.split(lines, text))
-    return printable(scrub(text))
+    return printable(scrub(text, ours=True))
 
 
 def _words(error: BaseException) -> str:

@@ -6,7 +6,7 @@ clients of the process, so that no function that may fail has to be handed a cli
 
 A secret is found as it was sent, and as what servers commonly make of it: percent-encoded, with
 HTML entities, with the escapes of JSON or Python, several of these in any order, and in Base64,
-alone or in the middle of something longer.
+alone or as a part of what was encoded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import string
 import uuid
 import weakref
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import chain
@@ -33,8 +33,6 @@ _SHORT = 4
 """What has fewer characters is in most texts by chance."""
 _LONGEST = 100_000
 """How many characters of a text are looked at, and shown, at most."""
-_NESTED = 4
-"""How often a text is decoded: what was quoted may be quoted again."""
 _PASSING = 256
 """How many secrets that come and go are known, such as cookies that a server sets."""
 
@@ -270,8 +268,17 @@ _BASE64 = re.compile("[0-9A-Za-z+/]*=*")
 _ALPHABET = f"{string.ascii_letters}{string.digits}+/"
 
 
+class _Code(NamedTuple):
+    """A way in which a part of a text may be encoded."""
+
+    pattern: re.Pattern[str]
+    decode: Callable[[re.Match[str]], str]
+    nested: int
+    """How often it is decoded at once: what was quoted may be quoted again."""
+
+
 class _Run(NamedTuple):
-    """A run of escapes: where it was decoded to, and where it stood."""
+    """A part of a text that was encoded: where it is decoded, and where it stood."""
 
     start: int
     end: int
@@ -285,30 +292,33 @@ class _Run(NamedTuple):
 
 
 class _View:
-    """A text, or what its escapes decode to.
+    """A text, or what it decodes to.
 
     Args:
         before: The view that it was decoded from.
+        code: What was decoded.
     """
 
-    def __init__(self, text: str, before: _View | None = None) -> None:
+    def __init__(self, text: str, before: _View | None = None, code: _Code | None = None) -> None:
         self.text = text
         self._before = before
+        self._code = code
 
-    def decoded(self) -> _View | None:
-        """Return it with its escapes decoded once; None if there are none."""
-        text, count = _ESCAPES.subn(_decoded, self.text)
-        return _View(text, self) if count else None
+    def decoded(self, code: _Code) -> _View | None:
+        """Return it with what is in a code decoded once; None if nothing is."""
+        text = code.pattern.sub(code.decode, self.text)
+        return None if text == self.text else _View(text, self, code)
 
     @cached_property
     def _runs(self) -> list[_Run]:
-        """Where it has what was escapes in the view before; hardly any text needs that."""
+        """Where it has what the view before has in a code; hardly any text needs that."""
         assert self._before is not None
+        assert self._code is not None
         runs: list[_Run] = []
         read = written = 0
-        for match in _ESCAPES.finditer(self._before.text):
+        for match in self._code.pattern.finditer(self._before.text):
             start = written + match.start() - read
-            read, written = match.end(), start + len(_decoded(match))
+            read, written = match.end(), start + len(self._code.decode(match))
             runs.append(_Run(start, written, *match.span()))
         return runs
 
@@ -336,7 +346,7 @@ class _View:
     def _original(self, start: int, end: int) -> tuple[int, int]:
         if self._before is None:
             return start, end
-        # Of a run of escapes that has a part of it, all is masked.
+        # Of a run that has a part of it, all is masked.
         first, last = self._run_at(start), self._run_at(end - 1)
         if first is not None:
             start = first.start_before if start < first.end else start + first.shift
@@ -357,16 +367,23 @@ def _end_of(pattern: re.Pattern[str], text: str, start: int) -> int:
 
 
 def _views(text: str) -> Iterator[_View]:
-    """Yield a text as it stands, then decoded once, then twice, as long as that changes it."""
-    view: _View | None = _View(text)
-    for _ in range(_NESTED):
-        if view is None:
+    """Yield a text as it stands, and then with more and more of it decoded."""
+    view = _View(text)
+    yield view
+    # What was encoded may be text with escapes, and with more that was encoded, too.
+    for code in (_ESCAPED, _ENCODED, _ESCAPED, _ENCODED, _ESCAPED):
+        before = view
+        for _ in range(code.nested):
+            decoded = view.decoded(code)
+            if decoded is None:
+                break
+            yield decoded
+            view = decoded
+        if code is _ENCODED and view is before:
             return
-        yield view
-        view = view.decoded()
 
 
-def _decoded(run: re.Match[str]) -> str:
+def _unescaped(run: re.Match[str]) -> str:
     text = run[0]
     if run.lastgroup == "percent":
         return unquote(text)
@@ -382,3 +399,17 @@ def _decoded(run: re.Match[str]) -> str:
         except UnicodeDecodeError:
             return data.decode("latin-1")
     return text[1::2].translate(_CONTROLS)
+
+
+def _text_of_base64(run: re.Match[str]) -> str:
+    """Return the text that Base64 stands for; what is none stays as it is."""
+    digits = _standard(run[1])
+    with suppress(ValueError):
+        text = base64.b64decode(digits + "=" * (-len(digits) % 4)).decode()
+        if text.isprintable():
+            return text
+    return run[0]
+
+
+_ESCAPED = _Code(_ESCAPES, _unescaped, nested=3)
+_ENCODED = _Code(re.compile("([0-9A-Za-z+/_-]{8,})={0,2}"), _text_of_base64, nested=1)

@@ -251,7 +251,7 @@ def collecting(texts: list[str]) -> Iterator[None]:
     try:
         yield
     except Exception as exc:  # noqa: BLE001 - whatever it is
-        texts.append(shown(exc))
+        texts += [shown(exc), shown(translate(exc))]
 
 
 @asynccontextmanager

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import gc
+import html
+import json
 import pickle
 import sys
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -13,6 +16,7 @@ from tests.servers.echoing import FORMS, Form, looks_of
 from triojob import AppError, EndpointNotFound, ProtocolError, ValidationError
 from triojob._errors import raise_from, short_repr, shorten
 from triojob._secrets import MASK, Secrets, scrub, scrub_start, secrets_in_headers
+from triojob.gradio._addresses import public_part
 
 SECRETS = {
     "a password": 'corr3ct&"h0rse+/é \\',
@@ -43,6 +47,28 @@ def test_a_secret_is_masked_in_each_form(secret: str, form: Form) -> None:
     # Quotes, and what else a form puts around it.
     assert len(shown) <= len(f"before  after{MASK}") + 16
     assert not [name for name, look in looks_of(secret).items() if look in shown]
+    del secrets
+
+
+def in_base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+ENVELOPES: dict[str, Form] = {
+    "JSON": lambda secret: in_base64(json.dumps({"password": secret, "a": 1})),
+    "a form": lambda secret: in_base64(urlencode({"user": "ada", "password": secret})),
+    "HTML": lambda secret: in_base64(f"<h1>{html.escape(secret)}</h1>"),
+    "Base64": lambda secret: in_base64(in_base64(f"ada:{secret}")),
+    "JSON in a URL": lambda secret: quote(in_base64(json.dumps([secret])), safe=""),
+    "a form in JSON": lambda secret: json.dumps(in_base64(urlencode({"password": secret}))),
+}
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES.values(), ids=ENVELOPES)
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
+def test_what_was_encoded_as_a_whole_is_looked_into(secret: str, envelope: Form) -> None:
+    secrets = known(secret)
+    assert scrub(f"a: {envelope(secret)}.").strip('a: ".') == MASK
     del secrets
 
 
@@ -236,3 +262,23 @@ def test_secrets_show_nothing_of_themselves() -> None:
     assert repr(secrets) == "<Secrets>"
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(secrets)
+
+
+@pytest.mark.parametrize(
+    "url, shown",
+    [
+        ("http://host:7860/a@b/c?key=q7Zx9#q7Zx9", "http://host:7860/a@b/c"),
+        ("http://ada:q7Zx9@host:7860/a@b", "http://host:7860/a@b"),
+        ("http://q7Zx9@[::1]:7860/", "http://[::1]:7860/"),
+        ("http://[::1]/a", "http://[::1]/a"),
+        ("http://ada:q7@Zx9@host", "http://host"),
+        *((f"http://ada:q7{odd}Zx9@host/a", "http://host/a") for odd in ("/", "//", "?", "#")),
+        ("http://ada:q7Zx9", "http://ada"),
+        ("http://host?a@b", "http://host"),
+        ("/login?next=q7Zx9", "/login"),
+        ("owner/name", "owner/name"),
+        ("//host/a//b", "//host/a//b"),
+    ],
+)
+def test_a_url_is_shown_without_secrets(url: str, shown: str) -> None:
+    assert public_part(url) == shown

@@ -56,9 +56,15 @@ def _origin(url: str) -> tuple[str, str, int | None] | None:
 
 def public_part(url: str) -> str:
     """Return a URL without what may be a secret: user, password, query and fragment."""
-    shown = re.split(r"[?#]", url, maxsplit=1)[0]
-    scheme, separator, rest = shown.rpartition("//")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+    before, separator, rest = url.rpartition("//") if "//" not in url else url.partition("//")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, _, host = authority.rpartition("@")
+    if user or not re.search(r":(?!\d*$)", host.rpartition("]")[2]):
+        rest = rest[len(authority) - len(host) :]
+    else:
+        # This is no port, so it is a password, with characters that would have to be quoted.
+        rest = rest.rpartition("@")[2] if "@" in rest else host.partition(":")[0]
+    return before + separator + re.split(r"[?#]", rest, maxsplit=1)[0]
 
 
 def quoted(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .._logs import CLEAN_LINES, CleanLines
+from .._logs import CLEAN_LINES, clean_line
 from .._secrets import MASK
 from ._connections import Reading
 from ._wires import Broken, TimedOut, keep_alive
@@ -190,12 +190,15 @@ class WholeBody:
         return body
 
 
-class _CleanHeaders(CleanLines):
-    """Takes the cookies that a server sets out of httpcore's lines: nobody knows them yet."""
+class _CleanHeaders(logging.Filter):
+    """Cleans the lines of httpcore, which have no arguments.
+
+    The cookies that a server sets are in them before anybody knows them.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = _SET_COOKIE.sub(rf"\1'{MASK}'", str(record.msg))
-        return super().filter(record)
+        record.msg = clean_line(_SET_COOKIE.sub(rf"\1'{MASK}'", str(record.msg)))
+        return True
 
 
 _SET_COOKIE = re.compile(r"""(b'set-cookie', b)(?:'(?:[^'\\]|\\.)*'|"[^"]*")""", re.IGNORECASE)
