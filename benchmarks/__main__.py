@@ -13,7 +13,7 @@ from typing import Any
 from . import _facts, _report
 from ._cases import CASES, Case
 from ._runner import CACHE, Bench, as_json
-from ._servers import ROOT
+from ._servers import COMMANDS, ROOT
 
 DOCS = ROOT / "docs" / "performance"
 
@@ -28,7 +28,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, one round; minutes less")
     parser.add_argument("--only", help="only clients whose label has this in it; no goals then")
-    parser.add_argument("--server", choices=["replay", "real"], help="only cases on this server")
+    parser.add_argument("--server", choices=COMMANDS, help="only cases on this server")
     parser.add_argument(
         "--out",
         type=Path,

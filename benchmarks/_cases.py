@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 MIB = 2**20
+MAX_THREADS = 40
+"""How many calls Gradio runs at once by default."""
 
 # Labels of clients, as reports show them.
 TRIOJOB, SESSION = "triojob", "triojob, one session"
-WIDE = "triojob, one session, requests=5000"
+MAP = "triojob, map"
 LIVE, LAST, EVERY = "triojob", "triojob, last only", "triojob, all kept"
 SYNC = "triojob.sync"
 GRADIO, GRADIO_WIDE = "gradio_client", "gradio_client, max_workers=1000"
-NODE = "@gradio/client"
+NODE, NOOB = "@gradio/client", "noob-gradio"
 HTTPX, HTTPX_SESSION = "trio + httpx", "trio + httpx, one session"
 H11, H11_SESSION = "trio + h11", "trio + h11, one session"
 HAND = "start_soon + channel"
+IDEAL = "ideal"
+"""No client: what the server's own limits leave."""
 
 NODE_PROGRAM = "node"
 
@@ -39,7 +43,7 @@ class Case:
     scenario: str
     name: str
     server: str | None
-    """``"replay"``, ``"real"``, or None where none is needed."""
+    """``"replay"``, ``"real"``, ``"default"``, or None where none is needed."""
     run: str
     """The scenario of the rivals' programs."""
     arguments: dict[str, Any]
@@ -56,16 +60,19 @@ class Case:
     After each event Gradio sums up all events so far (``GRADIO_ANALYTICS_CACHE_FREQUENCY``), so
     that a server which has seen thousands is slower than a new one.
     """
+    ideal: float | None = None
+    """Seconds that the server needs if the client costs nothing."""
 
 
 PROGRAMS = {
     TRIOJOB: Rival(TRIOJOB, "triojob_client"),
     SESSION: Rival(SESSION, "triojob_client", {"session": True}),
-    WIDE: Rival(WIDE, "triojob_client", {"session": True, "requests": 5000}),
+    MAP: Rival(MAP, "triojob_client", {"by_map": True}),
     SYNC: Rival(SYNC, "triojob_sync"),
     GRADIO: Rival(GRADIO, "gradio_client_"),
     GRADIO_WIDE: Rival(GRADIO_WIDE, "gradio_client_", {"max_workers": 1000}),
     NODE: Rival(NODE, NODE_PROGRAM),
+    NOOB: Rival(NOOB, "noob_client"),
     HTTPX: Rival(HTTPX, "floor_httpx"),
     HTTPX_SESSION: Rival(HTTPX_SESSION, "floor_httpx", {"session": True}),
     H11: Rival(H11, "floor_h11"),
@@ -116,7 +123,7 @@ def sequential(*, quick: bool) -> Iterator[Case]:
                 # It takes so long that fewer will do.
                 {"calls": 20 if label == GRADIO else calls, **PROGRAMS[label].arguments},
             )
-            for label in (TRIOJOB, SESSION, HTTPX, H11, NODE, GRADIO)
+            for label in (TRIOJOB, SESSION, HTTPX, H11, NOOB, NODE, GRADIO)
         )
         yield Case(
             "sequential",
@@ -132,7 +139,7 @@ def sequential(*, quick: bool) -> Iterator[Case]:
 @scenario
 def concurrent(*, quick: bool) -> Iterator[Case]:
     """Make many short calls at once."""
-    everybody = (TRIOJOB, SESSION, WIDE, NODE, HTTPX, HTTPX_SESSION, H11, H11_SESSION, GRADIO)
+    everybody = (TRIOJOB, SESSION, NOOB, NODE, HTTPX, HTTPX_SESSION, H11, H11_SESSION, GRADIO)
     for server in ("replay", "real"):
         if quick and server == "real":
             continue
@@ -141,8 +148,6 @@ def concurrent(*, quick: bool) -> Iterator[Case]:
             slow = {HTTPX} if quick or calls == 5000 else set[str]()
             if (server, calls) == ("real", 5000):
                 slow |= {HTTPX_SESSION, H11, H11_SESSION}
-            if server == "replay":
-                slow |= {WIDE}  # there a request has its answer before the next can be sent
             rivals = chosen(*(label for label in everybody if label not in slow))
             yield Case(
                 *("concurrent", f"{calls:,} calls", server, "many", {"calls": calls}),
@@ -152,6 +157,38 @@ def concurrent(*, quick: bool) -> Iterator[Case]:
             )
 
 
+def of_defaults(
+    fn: str, seconds: float, limit: int | None, counts: Sequence[int], *, quick: bool
+) -> Iterator[Case]:
+    """Make the cases of one function of the app that users would start."""
+    called = "1 s" if seconds == 1 else f"{seconds * 1000:g} ms"
+    at_once = "no limit" if limit is None else f"limit {limit}"
+    for count in counts:
+        # More would take them minutes.
+        few = () if quick or count > 1000 else (H11, GRADIO)
+        yield Case(
+            *("defaults", f"{called}, {at_once}: {count:,} calls", "default", "many"),
+            {"calls": count, "fn": fn},
+            *(chosen(TRIOJOB, MAP, SESSION, NOOB, NODE, *few), 1 if quick else 3, count),
+            timeout=10 if quick else 40,
+            fresh=not quick,
+            ideal=count * seconds / min(limit or MAX_THREADS, MAX_THREADS),
+        )
+
+
+@scenario
+def defaults(*, quick: bool) -> Iterator[Case]:
+    """Make many calls at once to an app as users start it, which runs 40 calls at once at most."""
+    for fn, seconds, limit, counts, small in (
+        ("short_ten", 0.02, 10, (100, 1000, 5000), (20, 100)),
+        ("short_any", 0.02, None, (1000, 5000), (100,)),
+        ("short_one", 0.02, 1, (100, 500), (20,)),
+        ("long_any", 1, None, (1000,), (40,)),
+        ("long_ten", 1, 10, (100,), (10,)),
+    ):
+        yield from of_defaults(fn, seconds, limit, small if quick else counts, quick=quick)
+
+
 @scenario
 def seconds(*, quick: bool) -> Iterator[Case]:
     """Run many jobs that each take 1 s: the ideal is a little over 1 s for all of them."""
@@ -159,7 +196,7 @@ def seconds(*, quick: bool) -> Iterator[Case]:
     for server, jobs in (("replay", 1000), ("replay", 10_000), ("real", 1000)):
         if quick and server == "real":
             continue
-        # Those with a stream a call have 256 streams.
+        # Those with a stream a call have 256 streams at most.
         few = (TRIOJOB, HTTPX, GRADIO_WIDE) if jobs == 1000 and not quick else ()
         count = jobs // 10 if quick else jobs
         yield Case(

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._cases import EVERY, GRADIO, HAND, HTTPX, LAST, LIVE, NODE, SESSION, SYNC, TRIOJOB, WIDE
+from ._cases import (
+    EVERY,
+    GRADIO,
+    HAND,
+    HTTPX,
+    IDEAL,
+    LAST,
+    LIVE,
+    MAP,
+    NODE,
+    NOOB,
+    SESSION,
+    SYNC,
+    TRIOJOB,
+)
 from ._figures import Metrics, exponent
 
 CPU_LEAST = 0.001
 """Seconds: what a process's CPU clock can tell."""
 MEMORY_LEAST = 1024
 """KiB of growth that can't be told from an allocator's whims."""
+NOISE = 1.02
+"""What a clock can't tell apart where the app's own seconds are nearly all of the time."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +108,23 @@ class Rows:
             return None
         return ours[metric] / theirs[metric]
 
+    def time_ratio(self, where: tuple[str, str, str], ours: str, other: str) -> float | None:
+        """Divide a client's time of a case by another's.
+
+        Of another one that took too long, its time limit counts, if ours was done before that: the
+        ratio is smaller still then.
+        """
+        metrics, others = self.find(*where, ours), self.find(*where, other)
+        if metrics is None:
+            return None
+        wall = metrics["wall"]
+        if others is not None:
+            return wall / others["wall"]
+        timeout = re.fullmatch(r"> ([\d.]+) s", self.failed(*where, other) or "")
+        if timeout is None or wall > float(timeout[1]):
+            return None
+        return wall / float(timeout[1])
+
     def growth(self, fn: str, server: str, rival: str, metric: str) -> dict[int, float]:
         """Return a stream's cost by n."""
         return {
@@ -117,6 +151,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[Goal]:
     parts: list[Callable[[Rows], list[Goal]]] = [
         _sequential,
         _concurrent,
+        _defaults,
         _seconds,
         _streams,
         _rest,
@@ -136,11 +171,14 @@ def _sequential(rows: Rows) -> list[Goal]:
     for server in ("replay", "real"):
         where = ("sequential", "calls", server, "latency_median")
         goals += [
-            Goal(
-                f"sequential call, {server}: ahead of {NODE}",
-                rows.ratio(*where, (TRIOJOB, NODE)),
-                1,
-                strict=True,
+            *(
+                Goal(
+                    f"sequential call, {server}: ahead of {other}",
+                    rows.ratio(*where, (TRIOJOB, other)),
+                    1,
+                    strict=True,
+                )
+                for other in (NODE, NOOB)
             ),
             Goal(
                 f"sequential call, {server}: at most 1.3 x {HTTPX}",
@@ -151,25 +189,75 @@ def _sequential(rows: Rows) -> list[Goal]:
     return goals
 
 
+def _ahead(rows: Rows, where: tuple[str, str, str], ours: str, other: str, text: str) -> Goal:
+    """Make the goal of being faster than another client without losing a call."""
+    lost = (rows.find(*where, ours) or {}).get("lost")
+    others = (rows.find(*where, other) or {}).get("lost_least")
+    return Goal(
+        f"{text}: faster than {other}, none lost",
+        rows.time_ratio(where, ours, other),
+        1,
+        strict=True,
+        spoiled=rows.failed(*where, ours) or (f"{lost:g} lost" if lost else None),
+        doubt=f"{other} lost {others:g}, so it was done early" if others else None,
+    )
+
+
 def _concurrent(rows: Rows) -> list[Goal]:
+    return [
+        _ahead(
+            rows,
+            ("concurrent", case, server),
+            ours,
+            other,
+            f"{case} at once, {server}, {ours}",
+        )
+        for server in ("replay", "real")
+        for case in rows.cases("concurrent", server)
+        for ours in (TRIOJOB, SESSION)
+        for other in (NODE, NOOB)
+    ]
+
+
+def _defaults(rows: Rows) -> list[Goal]:
     goals: list[Goal] = []
-    for server in ("replay", "real"):
-        for case in rows.cases("concurrent", server):
-            for ours in (TRIOJOB, SESSION) if server == "replay" else (TRIOJOB, SESSION, WIDE):
-                figures = rows.find("concurrent", case, server, ours)
-                lost = (figures or {}).get("lost")
-                failed = rows.failed("concurrent", case, server, ours)
-                others = (rows.find("concurrent", case, server, NODE) or {}).get("lost_least")
-                goals.append(
-                    Goal(
-                        f"{case} at once, {server}, {ours}: faster than {NODE}, none lost",
-                        rows.ratio("concurrent", case, server, "wall", (ours, NODE)),
-                        1,
-                        strict=True,
-                        spoiled=failed or (f"{lost:g} lost" if lost else None),
-                        doubt=f"{NODE} lost {others:g}, so it was done early" if others else None,
-                    )
+    for ours, bound in ((TRIOJOB, 1.7), (MAP, 1.4)):
+        where = ("defaults", "20 ms, limit 10: 1,000 calls", "default")
+        goals.append(
+            Goal(
+                f"{where[1]}, {ours}: at most {bound} x the ideal",
+                rows.time_ratio(where, ours, IDEAL),
+                bound,
+                spoiled=rows.failed(*where, ours),
+            )
+        )
+    for case in rows.cases("defaults", "default"):
+        where = ("defaults", case, "default")
+        if case.startswith("20 ms"):
+            goals += [_ahead(rows, where, TRIOJOB, other, case) for other in (NOOB, NODE)]
+        else:
+            ratios = [rows.time_ratio(where, TRIOJOB, other) for other in (NOOB, NODE, GRADIO)]
+            goals.append(
+                Goal(
+                    f"{case}: at most {NOISE} x the best of the other clients",
+                    max((ratio for ratio in ratios if ratio is not None), default=None),
+                    NOISE,
+                    spoiled=rows.failed(*where, TRIOJOB),
                 )
+            )
+    few, many = (
+        (rows.find("defaults", f"20 ms, limit 10: {calls} calls", "default", TRIOJOB) or {}).get(
+            "cpu_a_call"
+        )
+        for calls in ("100", "5,000")
+    )
+    goals.append(
+        Goal(
+            "20 ms, limit 10: CPU a call of 5,000 at most 1.3 x that of 100",
+            many / few if few and many else None,
+            1.3,
+        )
+    )
     return goals
 
 

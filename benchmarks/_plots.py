@@ -12,15 +12,22 @@ mpl.use("svg")
 
 from matplotlib import pyplot as plt
 
-from ._cases import EVERY, GRADIO, HTTPX, LAST, LIVE, NODE
+from ._cases import EVERY, GRADIO, HTTPX, LAST, LIVE, NODE, NOOB
 from ._goals import Rows
 
 Row = Mapping[str, Any]
 # The same client has the same colour in all plots.
-COLOURS = {"triojob": "#1f6feb", "trio + ": "#8c959f", NODE: "#bf8700", GRADIO: "#cf222e"}
+COLOURS = {
+    "triojob": "#1f6feb",
+    "trio + ": "#8c959f",
+    NODE: "#bf8700",
+    NOOB: "#8250df",
+    GRADIO: "#cf222e",
+}
 DOTS = {
     "sequential": ("latency_median", 1000, "median of a call, ms"),
     "concurrent": ("wall", 1, "time for all, s"),
+    "defaults": ("wall", 1, "time for all, s"),
     "seconds": ("wall", 1, "time for all, s"),
     "cancel": ("raise_median", 1000, "from cancel() to the raise, ms"),
     "files": ("wall", 1, "time, s"),

@@ -126,18 +126,16 @@ def exit_with_stdin() -> None:
     os._exit(0)
 
 
-def main() -> None:
+def serve(demo: gr.Blocks, **options: Any) -> None:
+    """Launch an app with these options, print its port, and serve until stdin is closed."""
     threading.Thread(target=exit_with_stdin, daemon=True).start()
-    demo = build()
-    demo.queue(default_concurrency_limit=None)
     demo.launch(
         server_name="127.0.0.1",
         server_port=int(sys.argv[1]) if len(sys.argv) > 1 else None,
         quiet=True,
         share=False,
         prevent_thread_lock=True,
-        show_error=True,
-        max_threads=MAX_THREADS,
+        **options,
     )
     assert demo.local_url is not None
     print("READY", demo.local_url.rstrip("/").rpartition(":")[2], flush=True)
@@ -145,4 +143,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    app = build()
+    app.queue(default_concurrency_limit=None)
+    serve(app, show_error=True, max_threads=MAX_THREADS)

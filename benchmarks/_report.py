@@ -80,6 +80,11 @@ COLUMNS: dict[str, list[Column]] = {
         ("lost", "lost", number),
     ],
 }
+COLUMNS["defaults"] = [
+    *COLUMNS["concurrent"][:4],
+    ("CPU a call, ms", "cpu_a_call", ms),
+    *COLUMNS["concurrent"][4:],
+]
 COLUMNS["seconds"] = COLUMNS["concurrent"]
 COLUMNS["sync"] = [
     ("median, ms", "latency_median", ms),

@@ -17,13 +17,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ._cases import GRADIO, GRADIO_WIDE, MIB, NODE_PROGRAM, Case, Rival
+from ._cases import GRADIO, GRADIO_WIDE, IDEAL, MIB, NODE_PROGRAM, Case, Rival
 from ._figures import Metrics, median_of, summary
 from ._servers import HERE, ROOT, Server, running
 
 CACHE = HERE / ".cache"
 NODE_FOLDER = HERE / "rivals" / "node"
-MODULES = {"gradio_client_": "gradio_client", "triojob_sync": "triojob.sync", "floor_h11": "h11"}
+MODULES = {
+    "gradio_client_": "gradio_client",
+    "noob_client": "noob_gradio",
+    "triojob_sync": "triojob.sync",
+    "floor_h11": "h11",
+}
 """What a rival's program needs beside what triojob needs."""
 SLOW, PATIENCE = {GRADIO, GRADIO_WIDE}, 3
 """The others have so many times the time that these have for a case."""
@@ -74,6 +79,10 @@ class Bench:
                     server = self._servers[case.server]
                 with prepared(case) as arguments:
                     self._run_case(case, server, arguments)
+                if case.ideal is not None:
+                    row = Row(case.scenario, case.name, case.server, IDEAL, case.n)
+                    row.metrics["wall"] = case.ideal
+                    self.rows.append(row)
 
     def _run_case(self, case: Case, server: Server | None, arguments: dict[str, Any]) -> None:
         where = f" on the {case.server} server" if case.server else ""

@@ -1,4 +1,4 @@
-"""Starts the two servers that clients are measured on, each in a process of its own."""
+"""Starts the servers that clients are measured on, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ ROOT = HERE.parent
 COMMANDS = {
     "replay": ["-m", "benchmarks._replay"],
     "real": [str(HERE / "_real_app.py")],
+    "default": ["-m", "benchmarks._default_app"],
 }
 
 
@@ -39,7 +40,7 @@ class Server:
 
 @contextmanager
 def running(kind: str) -> Generator[Server, None, None]:
-    """Run a server, ``"replay"`` or ``"real"``; it ends with the block, or with this process.
+    """Run a server of `COMMANDS`; it ends with the block, or with this process.
 
     Raises:
         RuntimeError: It did not start.

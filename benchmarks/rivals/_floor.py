@@ -21,8 +21,16 @@ from ._measure import Meter, main
 Result = dict[str, Any]
 API = "/gradio_api"
 STREAMS, POSTS = 256, 48
-"""As many as triojob has."""
-FUNCTIONS = ["echo", "second", "text", "chat", "endless", "stopped", "size_of", "make_file"]
+"""At most so many at once."""
+FN_INDEX = {
+    fn: index
+    for functions in (
+        ("echo", "second", "text", "chat", "endless", "stopped", "size_of", "make_file"),
+        ("echo", "short_one", "short_ten", "short_any", "long_one", "long_ten", "long_any"),
+    )
+    for index, fn in enumerate(functions)
+}
+"""Where `_real_app` has its functions, and where `_default_app` has them."""
 
 
 class Wire(Protocol):
@@ -45,7 +53,7 @@ def joining(fn: str, value: Any, session_hash: str) -> dict[str, Any]:
     return {
         "data": [value],
         "event_data": None,
-        "fn_index": FUNCTIONS.index(fn),
+        "fn_index": FN_INDEX[fn],
         "trigger_id": None,
         "session_hash": session_hash,
     }
@@ -108,6 +116,7 @@ async def many(
             right += answer == f"call {number}"
 
     async with opening(url) as wire:
+        await call(wire, "echo", "warm")
         meter = Meter()
         if session:
             right = await many_in_a_session(wire, calls, fn)

@@ -44,6 +44,7 @@ def sequential(opening: Opening, url: str, calls: int) -> Result:
 def many(opening: Opening, url: str, calls: int, *, fn: str = "echo", **options: Any) -> Result:
     """Submit all calls at once, and wait for each."""
     with opening(url, **options) as client:
+        client.predict("warm", api_name="/echo")
         right = 0
         meter = Meter()
         jobs = [client.submit(f"call {number}", api_name=f"/{fn}") for number in range(calls)]

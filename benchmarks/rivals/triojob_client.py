@@ -19,7 +19,7 @@ from typing import Any
 
 import trio
 
-from triojob import Client, ClientSession, File, Job, JobCancelled, JobGroup, Limits, handle_file
+from triojob import Client, ClientSession, File, Job, JobCancelled, JobGroup, handle_file
 
 from ._floor import in_trio
 from ._measure import Meter, ends_well, main
@@ -28,11 +28,9 @@ Result = dict[str, Any]
 
 
 @asynccontextmanager
-async def opened(
-    url: str, *, session: bool, **limits: int
-) -> AsyncGenerator[Client | ClientSession, None]:
+async def opened(url: str, *, session: bool) -> AsyncGenerator[Client | ClientSession, None]:
     """Open a client, and a session of it if that is what is measured."""
-    async with Client(url, limits=Limits(**limits)) as client:
+    async with Client(url) as client:
         if not session:
             yield client
             return
@@ -71,23 +69,27 @@ async def sequential(url: str, calls: int, *, session: bool = False) -> Result:
 
 
 async def many(
-    url: str, calls: int, *, fn: str = "echo", session: bool = False, **limits: int
+    url: str, calls: int, *, fn: str = "echo", session: bool = False, by_map: bool = False
 ) -> Result:
-    """Make all calls at once, as jobs."""
-    async with opened(url, session=session, **limits) as client:
+    """Make all calls at once, as jobs or by `triojob.map`."""
+    async with opened(url, session=session) as client:
         endpoint = client.endpoint(f"/{fn}")
-        if fn == "echo":
-            await endpoint("warm")
+        await client.predict("warm", api_name="/echo")
+        texts = [f"call {number}" for number in range(calls)]
         meter = Meter()
         jobs: list[Job[Any]] = []
-        async with JobGroup() as group:
-            jobs += [group.submit(endpoint, f"call {number}") for number in range(calls)]
-            for job in jobs:
-                await job.wait()
+        if by_map:
+            async with triojob.map(endpoint, texts, limit=calls, pairs=True) as pairs:
+                jobs += [job async for _, job in pairs]
+        else:
+            async with JobGroup() as group:
+                jobs += [group.submit(endpoint, text) for text in texts]
+                for job in jobs:
+                    await job.wait()
         measured = meter.stop()
         right = 0
-        for number, job in enumerate(jobs):
-            right += job.exception() is None and await job.result() == f"call {number}"
+        for text, job in zip(texts, jobs, strict=True):
+            right += job.exception() is None and await job.result() == text
         return {**measured, "lost": calls - right}
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks._cases import CASES, GRADIO, HTTPX, LIVE, NODE, SESSION, TRIOJOB
+from benchmarks._cases import (
+    CASES,
+    GRADIO,
+    HTTPX,
+    IDEAL,
+    LIVE,
+    MAP,
+    NODE,
+    NOOB,
+    SESSION,
+    TRIOJOB,
+)
 from benchmarks._figures import exponent, median_of, percentile, summary
 from benchmarks._goals import judge
 from benchmarks._report import COLUMNS, markdown
@@ -13,11 +24,19 @@ from benchmarks._runner import last_error
 SIZES = (500, 1000, 2000, 4000)
 
 
-def row(case: str, rival: str, scenario: str, n: int | None = None, failed=None, **metrics):
+def row(
+    case: str,
+    rival: str,
+    scenario: str,
+    n: int | None = None,
+    failed=None,
+    server="replay",
+    **metrics,
+):
     return {
         "scenario": scenario,
         "case": case,
-        "server": "replay",
+        "server": server,
         "rival": rival,
         "n": n,
         "failed": failed,
@@ -93,7 +112,7 @@ def test_a_lost_call_spoils_a_goal():
         row("1,000 calls", SESSION, "concurrent", wall=1.0, lost=0),
         row("1,000 calls", NODE, "concurrent", wall=2.0, lost=0, lost_least=0),
     ]
-    assert verdicts(rows, "1,000 calls at once, replay") == ["MISS", "PASS"]
+    assert verdicts(rows, f"faster than {NODE}") == ["MISS", "PASS"]
 
 
 def test_a_rival_that_lost_calls_is_no_measure():
@@ -102,7 +121,50 @@ def test_a_rival_that_lost_calls_is_no_measure():
         row("1,000 calls", SESSION, "concurrent", wall=1.0, lost=0),
         row("1,000 calls", NODE, "concurrent", wall=2.0, lost=900, lost_least=900),
     ]
-    assert verdicts(rows, "1,000 calls at once, replay") == ["-", "PASS"]
+    assert verdicts(rows, f"faster than {NODE}") == ["-", "PASS"]
+
+
+def test_clients_are_judged_by_the_ideal():
+    case = "20 ms, limit 10: 1,000 calls"
+    walls = {TRIOJOB: 3.4, MAP: 2.9, NOOB: 6.0, IDEAL: 2.0}
+    rows = [
+        row(case, rival, "defaults", server="default", wall=wall) for rival, wall in walls.items()
+    ]
+    assert verdicts(rows, "x the ideal") == ["PASS", "MISS"]
+    assert verdicts(rows, f"{case}: faster than") == ["PASS", "-"]
+
+
+@pytest.mark.parametrize("wall, verdict", [(9.0, "PASS"), (40.0, "-"), (None, "MISS")])
+def test_who_takes_too_long_counts_with_its_limit(wall, verdict):
+    case = "20 ms, limit 10: 5,000 calls"
+    ours = {"failed": "> 120 s"} if wall is None else {"wall": wall}
+    rows = [
+        row(case, TRIOJOB, "defaults", server="default", **ours),
+        row(case, NODE, "defaults", server="default", failed="> 30 s"),
+    ]
+    assert verdicts(rows, f"{case}: faster than {NODE}") == [verdict]
+
+
+@pytest.mark.parametrize("wall, verdict", [(25.4, "PASS"), (26.0, "MISS")])
+def test_the_best_of_the_others_is_the_measure(wall, verdict):
+    walls = {TRIOJOB: wall, NOOB: 25.3, NODE: 27.0}
+    rows = [
+        row("1 s, no limit: 1,000 calls", rival, "defaults", server="default", wall=seconds)
+        for rival, seconds in walls.items()
+    ]
+    assert verdicts(rows, "the best of the other clients") == [verdict]
+
+
+@pytest.mark.parametrize("cost, verdict", [(0.0012, "PASS"), (0.0014, "MISS")])
+def test_many_calls_cost_what_few_do(cost, verdict):
+    rows = [
+        row(f"20 ms, limit 10: {calls} calls", TRIOJOB, "defaults", server="default", **metrics)
+        for calls, metrics in (
+            ("100", {"wall": 1.0, "cpu_a_call": 0.001}),
+            ("5,000", {"wall": 1.0, "cpu_a_call": cost}),
+        )
+    ]
+    assert verdicts(rows, "CPU a call of 5,000") == [verdict]
 
 
 def test_streams_are_judged_by_how_they_grow():

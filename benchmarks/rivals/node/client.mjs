@@ -98,7 +98,7 @@ const scenarios = {
 
   async many({ url, calls, fn = "echo" }) {
     const client = await connect(url);
-    if (fn === "echo") await ask(client, fn, "warm");
+    await ask(client, "echo", "warm");
     const failures = {};
     let right = 0;
     let measured = {};
