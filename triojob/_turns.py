@@ -29,6 +29,11 @@ class Turns:
         """How many wait for their turn."""
         return len(self._waiting)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody has a turn or waits for one."""
+        return not (self._waiting or self._having)
+
     @trio.lowlevel.enable_ki_protection
     def resize(self, at_once: float) -> None:
         """Let so many run at once from now on; those that run already go on."""

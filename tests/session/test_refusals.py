@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.client.sessions_support import add_sleeper, opened
+from tests.client.sessions_support import add_sleeper, hashes, opened
 from tests.servers.faults import Answer, Lose
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import (
@@ -117,7 +117,7 @@ async def test_a_server_that_is_gone_is_said_at_once(
         assert sum(isinstance(error, ConnectionLost) for error in errors) > 20
 
 
-async def test_no_connection_while_others_are_open_is_too_many(
+async def test_no_connection_while_betweenare_open_is_too_many(
     app: ScriptedServer, autojump_clock: MockClock
 ) -> None:
     async with opened(app) as client, JobGroup() as group:
@@ -189,3 +189,17 @@ async def test_a_limit_on_connections_loses_no_call(
         assert [await job.result() for job in jobs] == [f"{n}" for n in range(100)]
         assert client.statistics().windows["/nap"].size <= 6
     assert len(app.events) == 100
+
+
+async def test_a_refused_call_keeps_its_session_and_no_stream(
+    app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    app.fault("POST", "/queue/join", SLOW_DOWN, times=1)
+    async with opened(app, limits=Limits(streams=1)) as client:
+        refused = client.submit(1, api_name="/sleep")
+        await trio.sleep(1)
+        others = [client.submit(number, api_name="/sleep") for number in (2, 3)]
+        assert [await job.result() for job in (*others, refused)] == [2, 3, 1]
+    first, *between, last = hashes(app)
+    assert first == last
+    assert first not in between

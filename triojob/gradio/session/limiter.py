@@ -66,6 +66,11 @@ class Slot:
         self._call = call
         self._held = False
 
+    @property
+    def held(self) -> bool:
+        """Whether the call has its place now."""
+        return self._held
+
     async def acquire(self) -> None:
         """Wait for the place, or for it once more.  Being cancelled leaves the line."""
         turns, window = self._limiter._turns, self._limiter._window

@@ -71,7 +71,9 @@ class _Function:
         One that waits for its slot does not count: the call that has the slot may wait for the
         very place in the budget of streams that this session would keep.
         """
-        return self.cancelling or any(call.slot is not None for call in self.calls)
+        return self.cancelling or any(
+            call.is_sent or (call.slot is not None and call.slot.held) for call in self.calls
+        )
 
     def may_join(self) -> bool:
         """Tell whether a call that joins now can't be stopped by what is being cancelled."""
@@ -142,8 +144,7 @@ class Session:
     def is_free_for(self, fn_index: int) -> bool:
         """Tell whether a call of a function would be the only one of that here."""
         function = self._functions.get(fn_index)
-        idle = function is None or not (function.calls or function.turns.waiting)
-        return idle and not self._ended
+        return not self._ended and (function is None or function.turns.idle)
 
     @property
     def app(self) -> AppInfo:
@@ -204,6 +205,7 @@ class Session:
             raise
         if self._ended:
             function.turns.end(call.number)
+            self.unused(call.slot)
             call.translator.cancel(_ENDED)
             return False
         function.calls[call] = None
@@ -215,14 +217,11 @@ class Session:
         requests = self._registry.http.requests
         self._joining += 1
         may_send = False
-        if self._reader is not None:
-            self._reader.deadline = math.inf  # it is needed again
         try:
             with call.wait():
                 if call.slot is None:
                     call.slot = await self._registry.acquire(call.info, call.number)
-                if self._stream_of is None:
-                    await self._open(call)
+                await self._open(call)
                 await self._registry.watch.look()
                 await self._acquire_request(call)
                 may_send = True
@@ -255,11 +254,14 @@ class Session:
             requests.release_on_behalf_of(call)
 
     async def _open(self, call: PendingCall) -> None:
-        """Take a place in the budget of streams, unless another call does so first."""
-        async with self._opening:
-            if self._stream_of is None:
-                await self._registry.acquire_stream(self, call.number)
-                self._stream_of = call.number
+        """Take a place in the budget of streams, unless another call has done so."""
+        if self._reader is not None:
+            self._reader.deadline = math.inf  # it is needed again
+        if self._stream_of is None:
+            async with self._opening:
+                if self._stream_of is None:
+                    await self._registry.acquire_stream(self, call.number)
+                    self._stream_of = call.number
 
     async def _send_alone(self, call: PendingCall, driver: CallDriver) -> bool:
         has_stream = False
@@ -364,7 +366,6 @@ class Session:
                         raise error
                     translator.status(StatusUpdate(Status.STARTING))
                     await trio.sleep(seconds)
-                    await call.slot.acquire()
                     self._about_to_join(call)
                     conversation = begin()
                 if not translator.finished:
@@ -414,6 +415,9 @@ class Session:
             if error is not None and (seconds := self._refused(call, refusals, error)) is not None:
                 # The server has provably not started it, so it may be sent again.
                 sent = False
+                assert call.slot is not None
+                call.slot.withdraw()
+                self._release_if_idle()  # others may wait for the stream
                 call.translator.status(StatusUpdate(Status.STARTING))
                 ready = await self._wait_to_join(call, seconds)
         self._joining -= 1
@@ -476,7 +480,6 @@ class Session:
         seconds = refusals.pause(error)
         if seconds is None or call.abandoned or self._ended or self._registry.closed:
             return None
-        call.slot.withdraw()
         call.log(logging.INFO, "refused (%s); sending it again in %.2f s", error, seconds)
         return seconds
 
@@ -494,6 +497,7 @@ class Session:
                 assert call.slot is not None
                 await trio.sleep(seconds)
                 await call.slot.acquire()
+                await self._open(call)
             await self._acquire_request(call)
             self._about_to_join(call)
             return True
@@ -649,6 +653,8 @@ class Session:
         if self._stream_of is not None:
             self._registry.release_stream(self, self._stream_of)
             self._stream_of = None
+        if any(function.calls for function in self._functions.values()):
+            return  # some still wait on this side
         if self._lent and not self._leased and not self._ended:
             self._lent = False
             self._registry.give_back(self)
