@@ -524,7 +524,7 @@ class OutputIterator(Generic[T]):
 
     def __init__(self, record: JobRecord) -> None:
         self._record: JobRecord | None = record
-        self._cursor = OutputCursor(record.timeline.outputs)
+        self._cursor = OutputCursor(record.timeline)
 
     @property
     def missed(self) -> int:
@@ -702,7 +702,7 @@ class Job(Generic[T_co]):
         A job that doesn't stream has its result as its one output.
         Successive outputs of one stream share structure: treat them as read-only.
         """
-        return list(OutputCursor(self._record.timeline.outputs).take_all())
+        return list(OutputCursor(self._record.timeline).take_all())
 
     async def wait(self) -> None:
         """Wait until the job has ended, however it ends; its failure stays unseen.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import trio
@@ -183,3 +185,36 @@ def appending(n: int, interval: float = 1) -> Scripted:
         reporter.finish(Value("end"))
 
     return Scripted(produce)
+
+
+def at_instruction(
+    number: int, run: Callable[[], object], act: Callable[[], object], *, files: Sequence[Path]
+) -> bool:
+    """Call ``run()``, and ``act()`` at one instruction of it in code of these files and folders.
+
+    This is how another thread or a signal handler comes between; what it raises is raised there.
+
+    Returns:
+        Whether there are so many instructions.
+    """
+    folders = tuple(map(str, files))
+    passed = 0
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal passed
+        if not frame.f_code.co_filename.startswith(folders):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == "opcode":
+            passed += 1
+            if passed == number:
+                act()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return passed >= number

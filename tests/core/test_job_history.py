@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
 
-from triojob import Job, JobGroup, OutputUpdate, report
+from triojob import Job, JobGroup, LogMessage, OutputUpdate, _timeline, report
+from triojob._timeline import Timeline, UpdateCursor
 
-from .support import appending, collect, count, succeed
+from .support import Appended, appending, at_instruction, collect, count, succeed
 
 
 @pytest.mark.parametrize("history", [1, 2, 5, 29, 30, 31, 100, None])
@@ -125,3 +130,39 @@ async def test_memory_is_bounded_by_history() -> None:
     timeline = job._record.timeline
     assert len(timeline.outputs._items) < 50
     assert len(timeline.notices._items) < 50
+
+
+@pytest.mark.parametrize("history", [0, 1, 5, None])
+def test_a_reader_may_be_in_another_thread(history: int | None) -> None:
+    """More comes, and older is dropped, at each instruction of its own."""
+    for number in itertools.count(1):
+        timeline, sent = Timeline(history), itertools.count(1)
+
+        def write(count: int, timeline: Timeline = timeline, sent: Any = sent) -> None:
+            for n in itertools.islice(sent, count):
+                if n % 3 == 1:
+                    timeline.add_notice(LogMessage(str(n)))
+                else:
+                    timeline.add_output(Appended(n))
+            timeline.trim()
+
+        cursor, seen = UpdateCursor(timeline), []
+
+        def read(cursor: UpdateCursor = cursor, seen: list[int] = seen) -> None:
+            while cursor.pending:
+                update = cursor.take()
+                if isinstance(update, OutputUpdate):
+                    last = update.output[-1]
+                    assert update.output == [n for n in range(1, last + 1) if n % 3 != 1]
+                    seen.append(last)
+                elif isinstance(update, LogMessage):
+                    seen.append(int(update.text))
+
+        write(4)
+        passed = at_instruction(number, read, lambda: write(50), files=[Path(_timeline.__file__)])
+        read()
+        assert seen == sorted(set(seen))
+        assert len(seen) + cursor.missed == next(sent) - 1
+        if not passed:
+            break
+    assert number > 50

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import sys
 from collections.abc import Callable
-from types import FrameType
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.core.support import at_instruction
 from triojob._reporter import Reporter
 from triojob._timeline import OutputCursor, Timeline
+from triojob.gradio import _edits
 from triojob.gradio._edits import EditError, GrowingText, apply_edits, grow_text, settled
 from triojob.gradio._event import EditedData, EventTranslator, FullData, apply_data_edits
 
@@ -151,7 +153,7 @@ def test_who_keeps_the_last_output_only_applies_no_edits_again(
             if isinstance(message, (FullData, EditedData)):
                 timeline.add_output(message)
         timeline.trim()
-        cursor = OutputCursor(timeline.outputs)
+        cursor = OutputCursor(timeline)
         assert list(cursor.take_all()) == ["0.0 " + "x" * (100 * batch + 99)]
         assert cursor.missed == 100 * batch + 99
     assert applied == 299
@@ -176,40 +178,20 @@ def test_outputs_of_a_stream_share_their_paths_and_the_names_of_actions() -> Non
     assert len({id(output.edits[0][0][0]) for output in outputs}) == 1
 
 
-def grow_with_another_between(
-    text: GrowingText, line: int, other: Callable[[GrowingText], Any]
-) -> tuple[GrowingText, int]:
-    """Let ``other`` have the text at a line of `GrowingText.grown`; return also how many ran."""
-    passed = 0
-    before = sys.gettrace()
-
-    def trace(frame: FrameType, event: str, _argument: object) -> Any:
-        nonlocal passed
-        if frame.f_code is not GrowingText.grown.__code__ or frame.f_locals["self"] is not text:
-            return None
-        if event == "line":
-            passed += 1
-            if passed == line:
-                sys.settrace(None)
-                other(text)
-        return trace
-
-    sys.settrace(trace)
-    try:
-        return text.grown("d"), passed
-    finally:
-        sys.settrace(before)
-
-
 @pytest.mark.parametrize("other", [str, lambda text: text.grown("other")], ids=["look", "grow"])
-def test_another_thread_may_come_between_at_any_line(other: Callable[[GrowingText], Any]) -> None:
+def test_another_thread_may_come_between(other: Callable[[GrowingText], Any]) -> None:
     """As a thread that lists outputs does while more of them come."""
-    most = 0
-    for line in range(1, 20):
-        text = GrowingText("a").grown("b").grown("c")
-        grown, passed = grow_with_another_between(text, line, other)
-        assert str(grown) == "abcd"
-        assert str(grown.grown("e")) == "abcde"
+    for number in itertools.count(1):
+        text, grown = GrowingText("a").grown("b").grown("c"), []
+        passed = at_instruction(
+            number,
+            lambda text=text, grown=grown: grown.append(text.grown("d")),
+            lambda text=text: other(text),
+            files=[Path(_edits.__file__)],
+        )
+        assert str(grown[0]) == "abcd"
+        assert str(grown[0].grown("e")) == "abcde"
         assert str(text) == "abc"
-        most = max(most, passed)
-    assert most >= 5
+        if not passed:
+            break
+    assert number > 20

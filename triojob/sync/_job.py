@@ -419,7 +419,7 @@ class Job(concurrent.futures.Future[Any]):
 
     def _list(self, record: JobRecord) -> None:
         if self._listed is None:
-            self._listed = OutputCursor(record.timeline.outputs)
+            self._listed = OutputCursor(record.timeline)
         self._values.extend(self._listed.take_all())
 
     def __iter__(self) -> Iterator[Any]:
@@ -456,7 +456,7 @@ class Job(concurrent.futures.Future[Any]):
 
     def _next_output(self, record: JobRecord) -> tuple[Any, ...] | None:
         if self._iterator is None:
-            self._iterator = OutputCursor(record.timeline.outputs)
+            self._iterator = OutputCursor(record.timeline)
         return (self._iterator.take().output,) if self._iterator.pending else None
 
     def __aiter__(self) -> AsyncIterator[StatusUpdate | OutputUpdate]:
