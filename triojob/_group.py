@@ -335,7 +335,10 @@ class JobGroup:
         failures: list[BaseException] = []
         unseen: list[BaseException] = []
         for record, job in tuple(self._jobs.items()):
+            retrieved = not record.kept  # in another thread, just now
             self._forget(record)
+            if retrieved:
+                continue
             claims = [adopter for adopter in record.claims or () if adopter is not self]
             if not claims:
                 unseen.append(cast("Error", record.outcome).error)

@@ -111,7 +111,10 @@ class JobRecord:
         self.number: int = next(_numbers)
         self._keeper = keeper
         self.kept: bool = keeper is not None
-        """Whether the keeper waits for somebody to see how the job ended."""
+        """Whether the keeper waits for somebody to see how the job ended.
+
+        The bridge sets it to False in any thread.
+        """
         self.claims: list[Keeper | None] | None = None
         """An item for each consumer that retrieves the failure, if the group ends before it does.
 

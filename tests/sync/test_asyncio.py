@@ -138,7 +138,7 @@ def test_a_loop_that_is_cancelled_leaves_no_waiter_and_the_job(client: Client) -
         following.cancel()
         with pytest.raises(asyncio.CancelledError):
             await following
-        assert job._news._waiters == {}
+        assert not job._news._waiters
         assert not job.done()
         job.cancel()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextvars
 import logging
+import queue
 import threading
 from typing import Any
 
@@ -224,7 +225,7 @@ async def test_a_callback_may_block_and_hears_of_each_end_once(caplog: Any) -> N
 
 async def test_the_server_hears_of_a_cancellation_before_the_callbacks_run() -> None:
     stopped = threading.Event()
-    seen: list[bool] = []
+    seen: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     async def work() -> None:
         try:
@@ -233,14 +234,14 @@ async def test_the_server_hears_of_a_cancellation_before_the_callbacks_run() -> 
             stopped.set()
 
     def cancel(job: Job) -> None:
-        job.add_done_callback(lambda job: seen.append(stopped.wait(60)))
+        job.add_done_callback(lambda job: seen.put(stopped.wait(60)))
         job.cancel()
+        assert seen.get(timeout=60)
 
     async with JobGroup() as group:
         job = await in_thread(submit, group, work)
         await trio.testing.wait_all_tasks_blocked()
         await in_thread(cancel, job)
-    assert seen == [True]
 
 
 async def test_a_group_with_little_history_forgets_in_its_own_thread() -> None:

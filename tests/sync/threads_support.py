@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -15,6 +16,8 @@ from typing import Any
 import trio
 
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
+from triojob import JobGroup
+from triojob.sync import Portal
 from triojob.testing.components import number
 
 SECONDS = 60
@@ -201,3 +204,22 @@ class Script:
             # Not its children, which may hold the pipes open.
             raise AssertionError("it hangs") from None
         return self.process.returncode, out.strip(), err.strip()
+
+
+@contextmanager
+def opened_group(portal: Portal, **options: Any) -> Iterator[JobGroup]:
+    """Open a group in the Trio run behind a portal."""
+    opened: queue.SimpleQueue[tuple[JobGroup, trio.Event]] = queue.SimpleQueue()
+
+    async def keep_open() -> None:
+        async with JobGroup(**options) as group:
+            opened.put((group, closing := trio.Event()))
+            await closing.wait()
+
+    keeper = Watched(portal.call, keep_open)
+    group, closing = opened.get(timeout=SECONDS)
+    try:
+        yield group
+    finally:
+        trio.from_thread.run_sync(closing.set, trio_token=group.trio_token)
+        keeper.get()

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -27,13 +26,17 @@ from ..gradio._wire import Json
 from ..gradio.session.registry import SessionRegistry
 from ..gradio.session.session import Session
 from ._arguments import find_function, parameters_of
+from ._atomic import WeakBag
 from ._job import Job
 from ._portal import Portal
-from ._waiting import Bell
+from ._waiting import Notifier
 from .exceptions import translate
+from .utils import StatusUpdate
 
 if TYPE_CHECKING:
     import httpx
+
+    from .._call import Call
 
 logger = logging.getLogger("triojob")
 
@@ -43,15 +46,19 @@ _CLOSED = "the client has been closed; make another one"
 _Known: TypeAlias = "tuple[tuple[str | None, int], Sequence[Mapping[str, Any]] | None]"
 
 
+class _Rider:
+    """A call that rides in a session, or is about to."""
+
+
 class _Visit:
-    """One session, until the last call of it has ended."""
+    """One session, and the calls that ride in it."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.endpoints: dict[tuple[str | None, int], Endpoint] = {}
-        self.calls = 0
-        self.retired = False
-        """Another one has taken its place."""
+        self.riders: WeakBag[_Rider] = WeakBag()
+        self.over = False
+        """No further call may ride in it: the Trio thread is ending it, or looks whether it can."""
 
 
 class Connection:
@@ -78,15 +85,15 @@ class Connection:
         self._http_client = http_client
         self._download_files = download_files
         self._group = JobGroup(limit=limit)
-        self._lock = threading.Lock()
-        self._visit: _Visit | None = None
+        self._visits: list[_Visit] = []
+        """The last one is for new calls; the others are there until their calls have ended."""
         self._known: tuple[AppInfo | None, dict[Any, _Known]] = (None, {})
         """What was found of an app by name or number."""
         self._pid = os.getpid()
         self._leaving = trio.Event()
         self._closing = False
         self._ended = False
-        self._bell = Bell()
+        self._news = Notifier()
 
     @property
     def src(self) -> str:
@@ -111,8 +118,7 @@ class Connection:
     @property
     def session_hash(self) -> str:
         """The session's name with the server."""
-        assert self._visit is not None
-        return self._visit.session.hash
+        return self._visits[-1].session.hash
 
     # In the Trio thread.
 
@@ -127,14 +133,15 @@ class Connection:
                 if self._http_client is not None:
                     stack.push_async_callback(self._http_client.aclose)
                 await stack.enter_async_context(self._native)
-                self._visit = _Visit(self._new_session())
+                self._visits.append(self._new_visit())
                 try:
                     async with self._group:
                         opened = True
                         task_status.started()
                         await self._leaving.wait()
                 finally:
-                    self._visit.session.end()
+                    for visit in self._visits:
+                        visit.session.end()
         except Exception:
             if not opened:
                 raise
@@ -142,16 +149,36 @@ class Connection:
             logger.exception("the client of %s broke", self._native.src)
         finally:
             self._ended = True
-            self._bell.ring()
+            self._news.notify_all()
 
-    def _new_session(self) -> Session:
-        return Session(self._registry)
+    def _new_visit(self) -> _Visit:
+        return _Visit(Session(self._registry))
 
     def _stop(self, *, waiting: bool) -> None:
         self._leaving.set()
         if not self._ended and not waiting:
             with suppress(GroupClosed):  # it was never opened
                 self._group.cancel_scope.cancel(reason="the client was closed")
+
+    def _begin(self, job: Job, call: Call, visit: _Visit, rider: _Rider) -> None:
+        native = job.begin(self._group, call)
+        if native is None:
+            self._left(visit, rider)
+        else:
+            native.on_result(lambda _: self._left(visit, rider))
+
+    def _left(self, visit: _Visit, rider: _Rider) -> None:
+        visit.riders.discard(rider)
+        self._end_old_visits()
+
+    def _end_old_visits(self) -> None:
+        for visit in self._visits[:-1]:
+            visit.over = True  # first: who comes to ride looks at this last
+            if visit.riders:
+                visit.over = False
+            else:
+                self._visits.remove(visit)
+                visit.session.end()
 
     # In any thread.
 
@@ -162,9 +189,10 @@ class Connection:
             EndpointNotFound: There is none, or it is not clear which.
         """
         app = self.app
-        if self._known[0] is not app:
-            self._known = (app, {})
-        known = self._known[1]
+        of_app, known = self._known
+        if of_app is not app:
+            known = {}
+            self._known = (app, known)
         found = known.get((api_name, fn_index))
         if found is None:
             function = find_function(app, api_name, fn_index)
@@ -173,42 +201,45 @@ class Connection:
 
     def submit(
         self,
-        job_options: Mapping[str, Any],
         function: tuple[str | None, int],
         values: list[Any],
         headers: Mapping[str, str],
+        *,
+        notice: Callable[[StatusUpdate], None] | None,
+        prepare: Callable[[Job], object],
     ) -> Job:
         """Start a call of a function as a job.
+
+        Args:
+            notice: Called with each status that somebody asks for.
+            prepare: Called with the job before the call starts.
 
         Raises:
             GroupClosed: The client has been closed.
             AuthenticationError: The endpoint acts with a token that was not given.
             OSError, TypeError, ValueError: An argument can't be sent.
         """
-        with self._lock:
-            if self._closing:
-                raise GroupClosed(_CLOSED)
-            visit = self._visit
-            assert visit is not None
-            endpoint = visit.endpoints.get(function)
-            if endpoint is None:
-                endpoint = visit.endpoints[function] = self._endpoint(visit.session, *function)
-            visit.calls += 1
+        if self._closing:
+            raise GroupClosed(_CLOSED)
+        rider = _Rider()
+        while True:
+            visit = self._visits[-1]
+            visit.riders.add(rider)
+            if not visit.over:
+                break
+        endpoint = visit.endpoints.get(function)
+        if endpoint is None:
+            endpoint = visit.endpoints[function] = self._endpoint(visit.session, *function)
         try:
             if headers:
                 endpoint = endpoint.with_headers(headers)
             call = endpoint.bind(tuple(values), {})
-            job = Job._make(
-                endpoint.name, self.portal, at_end=partial(self._left, visit), **job_options
-            )
         except TriojobError as exc:
-            self._left(visit)
             raise translate(exc) from exc.__cause__
-        except BaseException:
-            self._left(visit)
-            raise
+        job = Job._make(endpoint.name, self.portal, notice=notice)
+        prepare(job)
         with suppress(GroupClosed):  # the job tells of it
-            job.send_off(call, partial(job.begin, self._group, call))
+            job.send_off(call, partial(self._begin, job, call, visit, rider))
         return job
 
     def _endpoint(self, session: Session, api_name: str | None, fn_index: int) -> Endpoint:
@@ -235,27 +266,11 @@ class Connection:
         # gradio_client names the copy after the server's own.
         return None if file is None else replace(file, orig_name=None)
 
-    def _left(self, visit: _Visit) -> None:
-        with self._lock:
-            visit.calls -= 1
-            over = visit.retired and not visit.calls
-        if over:
-            self._end(visit)
-
-    def _end(self, visit: _Visit) -> None:
-        with suppress(GroupClosed):
-            self.portal._post(visit.session.end)
-
     def reset_session(self) -> None:
         """Have further calls ride in a new session; those under way go on in theirs."""
-        session = self._new_session()
-        with self._lock:
-            old, self._visit = self._visit, _Visit(session)
-            assert old is not None
-            old.retired = True
-            over = not old.calls
-        if over:
-            self._end(old)
+        self._visits.append(self._new_visit())
+        with suppress(GroupClosed):
+            self.portal._post(self._end_old_visits)
 
     def close(self, *, waiting: bool) -> None:
         """End the client, and return when it has ended.
@@ -263,16 +278,15 @@ class Connection:
         Args:
             waiting: Let the jobs come to their ends first.
         """
-        self.leave(waiting=waiting)
         try:
-            self._bell.wait_until(lambda: self._ended or self.portal.closed)
+            self.leave(waiting=waiting)
+            self._news.wait_until(lambda: self._ended or self.portal.closed)
         except BaseException:
             self.leave(waiting=False)
             raise
 
     def leave(self, *, waiting: bool) -> None:
         """Have the client end soon."""
-        # No lock: the garbage collector may call this anywhere.
         self._closing = True
         with suppress(GroupClosed):
             self.portal._post(partial(self._stop, waiting=waiting))

@@ -6,32 +6,29 @@ import atexit
 import concurrent.futures
 import logging
 import os
-import threading
-import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 import trio
-from outcome import Outcome, Value
+from outcome import Value
 
 from .._errors import GroupClosed, JobCancelled, JobTimeout
-from .._job import Job as TrioJob, JobRecord
+from .._job import Job as TrioJob
 from .._logs import log_job
 from .._messages import Status
-from .._timeline import OutputCursor
-from ._portal import Portal, call_elsewhere
-from ._waiting import Bell, refuse_in_trio
+from ._atomic import Once, WeakBag
+from ._ending import Asker, FutureParts, JobEnd, Retrieval
+from ._portal import Portal, call_elsewhere, call_in_daemon
+from ._reading import JobReader
+from ._waiting import Notifier, refuse_in_trio
 from .exceptions import translate
-from .utils import OutputUpdate, StatusUpdate, UpdateReader, ended, latest, starting
+from .utils import OutputUpdate, StatusUpdate, ended, starting
 
 if TYPE_CHECKING:
     from .._call import Call
     from .._group import JobGroup
-
-T = TypeVar("T")
 
 _INSTEAD = "use triojob itself there, and await"
 
@@ -41,7 +38,8 @@ class Job(concurrent.futures.Future[Any]):
     """A call that runs in a Trio thread, for all others; `Client.submit` and `submit` make it.
 
     It is a future, so `concurrent.futures.wait`, `concurrent.futures.as_completed` and
-    `asyncio.wrap_future` take it.  Any number of threads may wait for it.
+    `asyncio.wrap_future` take it.  Any number of threads may wait for it, and a signal handler may
+    use the job that its own thread waits for: nothing here holds a lock.
 
     ``for output in job`` gives the outputs as they come, and ends with the job, however that ends:
     `result` tells.  A job has one such iteration, which a second loop goes on with.
@@ -54,38 +52,21 @@ class Job(concurrent.futures.Future[Any]):
     _name: str
     _portal: Portal
     _group: JobGroup | None
-    _at_end: Callable[[], None] | None
     _notice: Callable[[StatusUpdate], None] | None
     _native: TrioJob[Any] | None
     """None until it has begun, in the Trio thread."""
-    _record: JobRecord | None
-    _ending: threading.Lock
-    """Held while it ends, as it does so only once."""
-    _callbacks: list[Callable[[Any], object]]
-    _asking: int
-    """How many threads wait for its result."""
-    _asked: bool
-    """Whether some did so when it ended."""
-    _seen: bool
-    _traceback: TracebackType | None
-    """Of its exception, without those who have raised it on."""
-    _news: Bell
-    """Rings with each batch of messages, and at the end."""
-    _end: Bell
-    """Rings at the end only, so that who waits for that is not woken in vain."""
-    _reason: str | None
-    """Why it was cancelled."""
-    _unseen: bool
-    """It failed, and nobody has seen that."""
-    _reading: threading.Lock
-    """Held while a reader goes on."""
-    _iterator: OutputCursor | None
-    _listed: OutputCursor | None
-    _alone: bool
-    """The iteration has come to the end."""
-    _values: list[Any]
-    """The outputs that `outputs` has built."""
-    _updates: UpdateReader | None
+    _reader: JobReader | None
+    """None until then."""
+    _myself: Job | None
+    """Set from then to the end: there may be callbacks, and nobody who holds the job."""
+    _news: Notifier
+    """Notified with each batch of messages, and at the end."""
+    _end: Once[JobEnd]
+    _ended: Notifier
+    """Notified at the end only, so that who waits for that is not woken in vain."""
+    _callbacks: dict[object, Callable[[Any], object]]
+    _retrieval: Retrieval
+    _parts: FutureParts
 
     def __init__(self) -> None:
         raise TypeError("a Job is made by submit(), never directly")
@@ -97,222 +78,178 @@ class Job(concurrent.futures.Future[Any]):
         portal: Portal,
         *,
         group: JobGroup | None = None,
-        at_end: Callable[[], None] | None = None,
         notice: Callable[[StatusUpdate], None] | None = None,
     ) -> Job:
         """Return a job that is about to begin.
 
         Args:
-            group: A group that raises what nobody sees.
-            at_end: Called once when the job has ended, in whatever thread.
+            group: A group that raises failures that nobody retrieves.
             notice: Called with each status that somebody asks for.
         """
         self = cls.__new__(cls)
-        super(Job, self).__init__()
         self._name = name
         self._portal = portal
         self._group = group
-        self._at_end = at_end
         self._notice = notice
-        self._native = None
-        self._record = None
-        self._ending = threading.Lock()
-        self._callbacks = []
-        self._asking = 0
-        self._asked = self._seen = False
-        self._traceback = None
-        self._news = Bell()
-        self._end = Bell()
-        self._reason = None
-        self._unseen = False
-        self._reading = threading.Lock()
-        self._iterator = self._listed = self._updates = None
-        self._alone = False
-        self._values = []
-        portal._hold(self)
+        self._native = self._reader = self._myself = None
+        self._end = Once()
+        self._reset()
         return self
+
+    def _reset(self) -> None:
+        """Forget all that wait for the job."""
+        self._news, self._ended = Notifier(), Notifier()
+        self._callbacks = {}
+        self._retrieval = Retrieval()
+        self._parts = FutureParts(self, self._end)
+        self._condition = self._waiters = cast("Any", self._parts)
 
     def send_off(self, call: Call, begin: Callable[[], object]) -> None:
         """Have ``begin()`` called in the Trio thread, which is to begin ``call`` there.
 
         Raises:
             GroupClosed: That is too late; the job has ended with this error.
+            BaseException: An interrupt came, and the job is cancelled: nobody else could do that.
         """
         try:
+            self._portal._hold(self)
             self._portal._post(begin)
         except GroupClosed as exc:
             call.discard()
             self.orphan(exc, forked=False)
             raise
+        except BaseException:
+            self.cancel("interrupted as it was submitted")
+            with suppress(GroupClosed):
+                # It has begun by then if it was posted.
+                self._portal._post(partial(self._discard, call))
+            raise
 
     # In the Trio thread.
 
-    def begin(self, group: JobGroup, call: Call) -> None:
-        """Start ``call`` in ``group``."""
+    def begin(self, group: JobGroup, call: Call) -> TrioJob[Any] | None:
+        """Start ``call`` in ``group``; return its job there, or None if it is too late."""
         if self.done():
             call.discard()
-            return
+            return None
         try:
             native = group._start(call)
         except GroupClosed as exc:
-            self._finish(None, exc)
-            return
+            self._fail(exc, answerable=True)
+            return None
         record = native._record
-        record.watchers.append(self._news.ring)
-        self._native, self._record = native, record
-        native.on_result(self._ended)
+        record.watchers.append(self._news.notify_all)
+        self._reader = JobReader(record)
+        self._native = native
+        self._myself = self
+        native.on_result(self._native_ended)
+        return native
 
-    def _ended(self, native: TrioJob[Any]) -> None:
+    def _native_ended(self, native: TrioJob[Any]) -> None:
         record = native._record
         result = record.outcome
         assert result is not None
         if self._group is None:
             record.retrieve()  # from here on it is for this job to see that it isn't lost
         if record.cancelled:
-            self._be_cancelled(record.cancel_reason)
+            self._finish(JobEnd(cancelled=True, reason=record.cancel_reason))
         elif isinstance(result, Value):
-            self._finish(result.value, None)
+            self._finish(JobEnd(result.value))
         else:
             error = record.bare(result)
-            self._finish(None, translate(error) if isinstance(error, Exception) else error)
-            if self._asked:
-                # By a thread that comes to it soon: maybe too late for the group, if that ends now.
+            error = translate(error) if isinstance(error, Exception) else error
+            self._fail(error, answerable=self._group is None)
+            if self._retrieval.answerable:
                 record.retrieve()
 
-    def _cancel_native(self) -> None:
-        if self._native is not None:
-            self._native.cancel(self._reason)
+    def _cancel_native(self, end: JobEnd) -> None:
+        self._end.set(end)  # an interrupt may have kept the thread that cancels from doing so
+        if self._native is not None and self.cancelled():
+            self._native.cancel(end.reason)
+        self._announce()
+
+    def _discard(self, call: Call) -> None:
+        if self._native is None:
+            call.discard()
 
     # In whatever thread.
 
-    def _finish(self, value: Any, error: BaseException | None) -> None:
-        with self._ending:
-            if self.done():
-                return
-            if error is None:
-                super().set_result(value)
-            else:
-                # What has begun in a group is for that to raise.
-                self._unseen = self._group is None or self._record is None
-                self._asked = self._asking > 0
-                self._traceback = error.__traceback__
-                if self._unseen:
-                    _unseen.add(self)
-                super().set_exception(error)
-        self._after_end()
+    def _finish(self, end: JobEnd) -> None:
+        self._end.set(end)
+        self._announce()
 
-    def _be_cancelled(self, reason: str | None, tell: Callable[[], object] = lambda: None) -> None:
-        """Become a cancelled future and call ``tell``, unless it has ended before."""
-        with self._ending:
-            if self.done():
-                return
-            self._reason = reason
-            super().cancel()
-            super().set_running_or_notify_cancel()  # tells `concurrent.futures.wait` and the like
-        tell()
-        self._after_end()
+    def _fail(self, error: BaseException, *, answerable: bool) -> None:
+        """End with ``error``; if ``answerable``, the job logs that if nobody retrieves it."""
+        won = self._end.set(JobEnd(error=error, traceback=error.__traceback__))
+        # Who waits by now retrieves it, but maybe too late for the group, if that ends at once.
+        if won and (answerable or self._retrieval.askers):
+            self._retrieval.answerable = True
+            _answerable.add(self)
+        self._announce()
 
-    def _after_end(self) -> None:
+    def _announce(self) -> None:
+        """Have all who wait for the end know of it, each once, however often this is called."""
         self._portal._release(self)
-        self._end.ring()
-        self._news.ring()
-        if self._at_end is not None:
-            self._at_end()
-            self._at_end = None
-        with self._ending:
-            callbacks, self._callbacks = self._callbacks, []
-        if not callbacks:
-            return
-        if trio.lowlevel.in_trio_run() and not self._portal.closed:
-            # Callbacks may take their time, and wait for other jobs.
-            with suppress(RuntimeError):  # the interpreter is about to end
-                call_elsewhere(partial(self._call_back, callbacks))
-                return
-        self._call_back(callbacks)
+        self._myself = None
+        self._ended.notify_all()
+        self._news.notify_all()
+        if self._parts:
+            # Their locks may be held by threads that were interrupted, and by this very one.
+            call_in_daemon(self._parts.notify_all)
+        if self._callbacks:
+            removed = [self._callbacks.pop(key, None) for key in self._callbacks.copy()]
+            callbacks = [callback for callback in removed if callback is not None]
+            # They may take their time, and wait for other jobs.
+            call_elsewhere(partial(self._call_back, callbacks))
 
-    def _call_back(self, callbacks: list[Callable[[Any], object]]) -> None:
+    def _call_back(self, callbacks: Sequence[Callable[[Any], object]]) -> None:
         for callback in callbacks:
             try:
                 callback(self)
-            except Exception as exc:  # noqa: BLE001 - it is nobody's but the callback's
-                self._log("one of its callbacks raised", exc)
+            except BaseException as exc:  # noqa: BLE001 - it is nobody's but the callback's
+                self._log_raised(exc)
 
     def orphan(self, error: GroupClosed, *, forked: bool) -> None:
         """End, as the run that would have finished this is gone."""
         if forked:
-            # Others that waited are not there any more, and may have held these.
-            self._ending = threading.Lock()
-            self._reading = threading.Lock()
-            self._condition = threading.Condition()
-            self._news, self._end = Bell(), Bell()
-            self._callbacks.clear()
-            self._at_end = None
-        self._finish(None, error)
-        self._unseen = False  # it may well be seen in the other process
+            self._reset()
+        self._fail(error, answerable=False)  # it may well be retrieved in the other process
 
-    def _wait(self, timeout: float | None) -> None:
-        """Wait until the job has ended by itself, and have its failure count as seen."""
-        if not self.done():
+    def _wait(self, timeout: float | None) -> JobEnd:
+        """Wait until the job has ended by itself, and have its failure count as retrieved."""
+        end = self._end.get()
+        if end is None:
             refuse_in_trio("waiting for a job", _INSTEAD)
-            with self._ending:
-                self._asking += 1
+            asker = Asker()
             try:
-                self._end.wait_until(self.done, timeout)
-            except BaseException:
-                with self._ending:
-                    self._asking -= 1
-                    # It may have ended for the one who asked and now leaves.
-                    self._unseen = self._unseen or (self._asked and not self._seen)
-                raise
-            with self._ending:
-                self._asking -= 1
-                # That it ended just now must not be missed: it was told that somebody sees it.
-                over = self.done()
-            if not over:
-                raise JobTimeout(
-                    f"{self._name} has not ended within {timeout:g} s; it goes on "
-                    "(job.cancel() would end it)"
-                )
-        self._see()
-        if self.cancelled():
-            raise JobCancelled(f"{self._name} was cancelled", reason=self._reason)
+                self._retrieval.askers.add(asker)
+                self._ended.wait_until(self.done, timeout)
+            finally:
+                self._retrieval.askers.discard(asker)
+            # It may have ended just now, and counts on this thread to retrieve its failure.
+            end = self._end.get()
+        if end is None:
+            raise JobTimeout(
+                f"{self._name} has not ended within {timeout:g} s; it goes on "
+                "(job.cancel() would end it)"
+            )
+        if end.cancelled:
+            raise JobCancelled(f"{self._name} was cancelled", reason=end.reason)
+        self._retrieve()
+        return end
 
-    def _see(self) -> None:
-        """Have the failure of this job, which has ended, count as seen."""
-        with self._ending:
-            self._unseen, self._seen = False, True
-        _unseen.discard(self)
-        group, record = self._group, self._record
-        if group is None or record is None or not (record.failed and record.kept):
-            return
-        if self._portal.closed:
-            return  # the group is in the process that this one was forked from
-        with suppress(trio.RunFinishedError):
-            if not trio.lowlevel.in_trio_run():
-                # Here and now: the group may be about to end, and would raise it.
-                trio.from_thread.run_sync(record.retrieve, trio_token=group.trio_token)
-            elif trio.lowlevel.current_trio_token() is group.trio_token:
-                record.retrieve()
-            else:
-                group.trio_token.run_sync_soon(record.retrieve)
-
-    def _look(self, fn: Callable[[JobRecord], T]) -> T | None:
-        """Return ``fn(record)``, or None if the job has not begun."""
-        record = self._record
-        if record is None:
-            return None
-        if (
-            self._group is None
-            or self._group.history is None
-            or self._portal.closed
-            or trio.lowlevel.in_trio_run()
-        ):
-            return fn(record)
-        # What is only ever added to can be read in any thread.  This forgets too.
-        try:
-            return trio.from_thread.run_sync(fn, record, trio_token=self._group.trio_token)
-        except trio.RunFinishedError:
-            return fn(record)
+    def _retrieve(self) -> None:
+        """Have the failure of this job count as retrieved, from now on."""
+        self._retrieval.done = True
+        _answerable.discard(self)
+        group, native = self._group, self._native
+        if group is None or native is None or self._portal.closed:
+            return  # if it is closed, the group is in the process that this one was forked from
+        record = native._record
+        if record.failed and record.kept:
+            with suppress(GroupClosed):
+                self._portal._post(partial(group._retrieved, record))
+            record.kept = False  # at once: the group may be about to end, and would raise it
 
     # What a future has.
 
@@ -333,15 +270,15 @@ class Job(concurrent.futures.Future[Any]):
             Exception: What the job raised, such as `AppError`.
             RuntimeError: The job has not ended, and this is a thread that Trio runs in.
         """
-        self._wait(timeout)
+        end = self._wait(timeout)
         try:
-            if self._exception is not None:
+            if end.error is not None:
                 # Every raise adds frames to it: start from those of the job each time.
-                raise self._exception.with_traceback(self._traceback)
-            return self._result
+                raise end.error.with_traceback(end.traceback)
+            return end.value
         finally:
             # The traceback of what is raised holds this frame, which must not hold the job.
-            del self
+            del self, end
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the job to end; return what it raised, or None.
@@ -349,8 +286,7 @@ class Job(concurrent.futures.Future[Any]):
         Raises:
             JobTimeout, JobCancelled, RuntimeError: As for `result`.
         """
-        self._wait(timeout)
-        return super().exception(0)
+        return self._wait(timeout).error
 
     def cancel(self, reason: str | None = None) -> bool:
         """Cancel the job, here at once and on the server soon; return whether it is cancelled.
@@ -360,41 +296,69 @@ class Job(concurrent.futures.Future[Any]):
         Args:
             reason: Why, for ``JobCancelled.reason``.
         """
-        # Before the callbacks, which may take their time.
-        self._be_cancelled(reason, self._tell_native)
+        if not self.done():
+            end = JobEnd(cancelled=True, reason=reason)
+            # First, as an interrupt may come next: all else is then done by the Trio thread.
+            try:
+                self._portal._post(partial(self._cancel_native, end))
+            except GroupClosed:  # then there is nothing left to cancel
+                call_elsewhere(partial(self._finish, end))
+            self._end.set(end)
+            self._ended.notify_all()
+            self._news.notify_all()
         return self.cancelled()
 
-    def _tell_native(self) -> None:
-        with suppress(GroupClosed):  # then there is nothing left to cancel
-            self._portal._post(self._cancel_native)
+    def cancelled(self) -> bool:
+        """Return whether the job was cancelled."""
+        end = self._end.get()
+        return end is not None and end.cancelled
 
     def running(self) -> bool:
-        """Return whether the job has begun, in its turn, and has not ended."""
-        record = self._record
-        return not self.done() and record is not None and record.status.code is not Status.STARTING
+        """Return whether the job has begun, within the limit, and has not ended."""
+        native = self._native
+        begun = native is not None and native.status().code is not Status.STARTING
+        return begun and not self.done()
+
+    def done(self) -> bool:
+        """Return whether the job has ended, however it ended."""
+        return self._end.get() is not None
 
     def add_done_callback(self, fn: Callable[[Job], object]) -> None:
         """Call ``fn(job)`` once when the job has ended, however it ended.
 
-        It may block: the callbacks of a job run one after the other in a thread of their own, or
-        in that which cancels the job.  If the job has ended, ``fn`` is called here and now.
-        What it raises is logged.
+        It may block: the callbacks of a job run one after the other in a thread of their own.
+        If the job has ended, ``fn`` is called here and now.
+        Whatever it raises is logged; but here and now, `KeyboardInterrupt` and `trio.Cancelled`,
+        which are meant for this thread, are raised.
         """
-        with self._ending:
-            if not self.done():
-                self._callbacks.append(fn)
+        if not self.done():
+            key = object()
+            self._callbacks[key] = fn
+            # Whoever removes it calls it.
+            if not self.done() or self._callbacks.pop(key, None) is None:
                 return
-        self._call_back([fn])
+        try:
+            fn(self)
+        except (KeyboardInterrupt, trio.Cancelled):
+            raise
+        except BaseException as exc:  # noqa: BLE001 - it is nobody's but the callback's
+            self._log_raised(exc)
+
+    # What else `concurrent.futures` uses of a future.
+
+    @property
+    def _state(self) -> str:  # type: ignore[override]
+        return self._parts.state
 
     # What gradio_client adds.
 
     def status(self) -> StatusUpdate:
         """Return how far the job is, without waiting."""
-        if self.cancelled():
-            return ended(Status.CANCELLED, success=False)
-        if self.done():
-            return ended(Status.FINISHED, success=super().exception(0) is None)
-        status = self._look(lambda record: latest(record.timeline)) or starting()
+        end, reader = self._end.get(), self._reader
+        if end is not None:
+            code = Status.CANCELLED if end.cancelled else Status.FINISHED
+            return ended(code, success=not end.cancelled and end.error is None)
+        status = starting() if reader is None else reader.status()
         if self._notice is not None:
             self._notice(status)
         return status
@@ -405,22 +369,15 @@ class Job(concurrent.futures.Future[Any]):
         Each is a tuple where the endpoint has several outputs.  A job that doesn't stream has its
         result as its one output.
         """
-        with self._reading:
-            self._look(self._list)
-            return list(self._values) or self._result_alone()
+        only = self._only_output()
+        return [] if self._reader is None else self._reader.outputs() or [*only]
 
-    def _result_alone(self) -> list[Any]:
+    def _only_output(self) -> tuple[Any, ...]:
         """Return the result of a call that has ended and had no output: it counts as one."""
-        if self._group is None and self.done() and not self.cancelled():
-            record = self._record
-            if record is None or record.timeline.outputs.end == 0:
-                return [] if self._exception is not None else [super().result(0)]
-        return []
-
-    def _list(self, record: JobRecord) -> None:
-        if self._listed is None:
-            self._listed = OutputCursor(record.timeline)
-        self._values.extend(self._listed.take_all())
+        end, reader = self._end.get(), self._reader
+        if self._group is not None or end is None or end.cancelled or end.error is not None:
+            return ()
+        return () if reader is None or reader.has_outputs else (end.value,)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -433,14 +390,11 @@ class Job(concurrent.futures.Future[Any]):
             RuntimeError: This would block a thread that Trio runs in.
         """
         while True:
-            over, seen = self.done(), self._recorded()
-            with self._reading:
-                found = self._look(self._next_output)
-                if found is None and over and not self._alone:
-                    found = tuple(self._result_alone()) or None
-                    self._alone = True
-            if found is not None:
-                return found[0]
+            over, seen, reader = self.done(), self._recorded(), self._reader
+            if reader is not None:
+                found = reader.next_output(self._only_output() if over else ())
+                if found is not None:
+                    return found[0]
             if over:
                 raise StopIteration
             refuse_in_trio("waiting for an output", _INSTEAD)
@@ -448,16 +402,10 @@ class Job(concurrent.futures.Future[Any]):
 
     def _recorded(self) -> int:
         """Return how many messages have been recorded."""
-        record = self._record
-        return 0 if record is None else record.timeline.outputs.end + record.timeline.notices.end
+        return 0 if self._reader is None else self._reader.recorded
 
     def _news_since(self, seen: int) -> bool:
         return self.done() or self._recorded() > seen
-
-    def _next_output(self, record: JobRecord) -> tuple[Any, ...] | None:
-        if self._iterator is None:
-            self._iterator = OutputCursor(record.timeline)
-        return (self._iterator.take().output,) if self._iterator.pending else None
 
     def __aiter__(self) -> AsyncIterator[StatusUpdate | OutputUpdate]:
         return self
@@ -473,61 +421,53 @@ class Job(concurrent.futures.Future[Any]):
         if trio.lowlevel.in_trio_task():
             raise RuntimeError(f"this iteration is for asyncio; in Trio, {_INSTEAD}")
         while True:
-            over, seen = self.done(), self._recorded()
-            with self._reading:
-                update = self._look(self._next_update)
+            over, seen, reader = self.done(), self._recorded(), self._reader
+            update = None if reader is None else reader.next_update()
             if update is not None:
                 if isinstance(update, OutputUpdate) and update.final and not update.success:
-                    self._see()
+                    self._retrieve()
                 return update
             if over:
                 raise StopAsyncIteration
             await self._news.wait_in_asyncio(partial(self._news_since, seen))
 
-    def _next_update(self, record: JobRecord) -> StatusUpdate | OutputUpdate | None:
-        if self._updates is None:
-            self._updates = UpdateReader(record.timeline, lambda: _outcome(record))
-        return self._updates.take() if self._updates.pending else None
+    def _log_unretrieved(self) -> None:
+        retrieval, end = self._retrieval, self._end.get()
+        if retrieval.answerable and not retrieval.done and end is not None:
+            retrieval.done = True
+            self._log("it failed, and nobody asked for its result", end.error)
 
-    def _complain(self) -> None:
-        """Log a failure that nobody has seen."""
-        if self._unseen:
-            self._unseen = False
-            self._log("it failed, and nobody asked for its result", self._exception)
+    def _log_raised(self, error: BaseException) -> None:
+        self._log("one of its callbacks raised", error)
 
     def _log(self, text: str, error: BaseException | None) -> None:
-        number = None if self._record is None else self._record.number
+        number = None if self._native is None else self._native.number
         log_job(logging.ERROR, number, self._name, text, error=error)
 
     def __del__(self) -> None:
-        if hasattr(self, "_unseen"):
-            self._complain()
+        if hasattr(self, "_retrieval"):
+            self._log_unretrieved()
 
     def __repr__(self) -> str:
         return f"<Job {self._name!r} {self.status().code.name}>"
 
 
-def _outcome(record: JobRecord) -> Outcome[Any] | None:
-    return None if record.cancelled else record.outcome
+_answerable: WeakBag[Job] = WeakBag()
+"""The jobs that log a failure that nobody retrieves."""
 
 
-_unseen: weakref.WeakSet[Job] = weakref.WeakSet()
-"""The jobs whose failure nobody has seen."""
-
-
-def _complain_of_all() -> None:
+def _log_all_unretrieved() -> None:
     # Python need not drop everything at exit.
-    for job in tuple(_unseen):
-        job._complain()
+    for job in _answerable:
+        job._log_unretrieved()
 
 
 def _leave_to_the_other_process() -> None:
     """In a forked child, log no failure of the process that it was forked from."""
-    for job in tuple(_unseen):
-        job._unseen = False
-    _unseen.clear()
+    for job in _answerable:
+        job._retrieval.answerable = False
 
 
-atexit.register(_complain_of_all)
+atexit.register(_log_all_unretrieved)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_the_other_process)

@@ -22,7 +22,8 @@ from .._errors import GroupClosed
 from .._group import JobGroup
 from .._runs import require_task
 from ..gradio._bare import BareBody
-from ._waiting import Bell, daemons_asleep, refuse_in_trio
+from ._atomic import Once, WeakBag
+from ._waiting import Notifier, daemons_asleep, refuse_in_trio
 
 T = TypeVar("T")
 
@@ -30,13 +31,13 @@ _CLOSED = "the portal has been closed"
 
 
 class Unfinished(Protocol):
-    """What is to be told if the run that would have finished it goes first."""
+    """What has to end if the run that would have finished it ends first."""
 
     def orphan(self, error: GroupClosed, *, forked: bool) -> None:
         """End with ``error``, unless it has ended.
 
         Args:
-            forked: This is a forked child: the locks that other threads held stay locked for ever.
+            forked: This is a forked child, where the threads that waited for it don't exist.
         """
 
 
@@ -47,7 +48,7 @@ class Portal:
     def __init__(self) -> None:
         self._token: trio.lowlevel.TrioToken | None = None
         self._nursery: trio.Nursery | None = None
-        self._unfinished: dict[Unfinished, None] = {}
+        self._unfinished: WeakBag[Unfinished] = WeakBag()
         self._over: str | None = None
         """Why nothing can be done here any more."""
         _portals.add(self)
@@ -76,10 +77,10 @@ class Portal:
             del result
 
     def _outcome_of(self, task: _Task) -> Outcome[Any]:
-        self._hold(task)
         try:
+            self._hold(task)
             self._post(lambda: task.start(self._nursery))
-            task.bell.wait_until(lambda: task.outcome is not None)
+            task.ended.wait_until(lambda: task.outcome is not None)
         except BaseException:
             with suppress(GroupClosed):  # then the task has ended
                 self._post(task.cancel)
@@ -102,27 +103,33 @@ class Portal:
                 self._token.run_sync_soon(fn)
             except trio.RunFinishedError:
                 pass
+            except BaseException:
+                # An interrupt may have come between the queue and the waking of Trio.
+                with suppress(trio.RunFinishedError):
+                    self._token.run_sync_soon(_do_nothing, idempotent=True)
+                raise
             else:
                 return
         raise GroupClosed(self._over or _CLOSED)
 
     def _hold(self, thing: Unfinished) -> None:
-        """See to it that ``thing`` is told if the run ends before `_release`."""
-        self._unfinished[thing] = None
-        if self._over is not None and self._unfinished.pop(thing, thing) is None:
-            thing.orphan(GroupClosed(self._over), forked=False)  # it ended just before
+        """See to it that ``thing`` ends if the run ends before `_release`."""
+        self._unfinished.add(thing)
+        if self._over is not None:
+            self._orphan(thing, forked=False)  # it ended just before
 
     def _release(self, thing: Unfinished) -> None:
-        self._unfinished.pop(thing, None)
+        self._unfinished.discard(thing)
+
+    def _orphan(self, thing: Unfinished, *, forked: bool) -> None:
+        self._release(thing)
+        thing.orphan(GroupClosed(self._over or _CLOSED), forked=forked)
 
     def _end(self, why: str, *, forked: bool = False) -> None:
-        """Note that the run is gone, and tell what waits for it."""
+        """Note that the run is gone, and end what waits for it."""
         self._over = why
-        # Other threads take things out meanwhile, so that it may be empty at any moment.
-        with suppress(KeyError):
-            while True:
-                thing, _ = self._unfinished.popitem()
-                thing.orphan(GroupClosed(why), forked=forked)
+        for thing in self._unfinished:
+            self._orphan(thing, forked=forked)
 
     async def _serve(self, opened: Callable[[], object], closing: trio.Event) -> None:
         """Be open until ``closing`` or a cancellation."""
@@ -141,7 +148,11 @@ class Portal:
         return f"<Portal: {'closed' if self.closed else 'open'}>"
 
 
-_portals: weakref.WeakSet[Portal] = weakref.WeakSet()
+def _do_nothing() -> None:
+    pass
+
+
+_portals: WeakBag[Portal] = WeakBag()
 _of_groups: weakref.WeakKeyDictionary[JobGroup, Portal] = weakref.WeakKeyDictionary()
 
 
@@ -151,13 +162,13 @@ def portal_of(group: JobGroup) -> Portal:
     Raises:
         GroupClosed: The group has not been entered.
     """
-    with _Shared.lock:
-        portal = _of_groups.get(group)
-        if portal is None:
-            token = group.trio_token
-            portal = _of_groups[group] = Portal()
-            portal._token = token
-        return portal
+    portal = _of_groups.get(group)
+    if portal is None:
+        portal = Portal()
+        portal._token = group.trio_token
+        # Of several threads that come to this, one is the first.
+        portal = _of_groups.setdefault(group, portal)
+    return portal
 
 
 @final
@@ -168,7 +179,7 @@ class _Task:
         self._fn = fn
         self._args = args
         self._scope = trio.CancelScope()
-        self.bell = Bell()
+        self.ended = Notifier()
         self.outcome: Outcome[Any] | None = None
 
     def start(self, nursery: trio.Nursery | None) -> None:
@@ -197,49 +208,86 @@ class _Task:
                     del failure
         finally:
             self.outcome = result or Error(GroupClosed(_CLOSED))
-            self.bell.ring()
+            self.ended.notify_all()
 
     def orphan(self, error: GroupClosed, *, forked: bool) -> None:
         if self.outcome is None:
             self.outcome = Error(error)
             if not forked:  # else the thread that waits is not there any more
-                self.bell.ring()
+                self.ended.notify_all()
 
 
+@final
 class _Thread:
     """A thread with a Trio run and a portal into it."""
 
     def __init__(self) -> None:
         self.portal = Portal()
+        self._runner: Once[threading.Thread | _Thread] = Once()
+        """The thread; or this object, if it was closed before there was any."""
+        self._opened = False
+        self._news = Notifier()
         self._closing = trio.Event()
-        self._opened = threading.Event()
-        # A daemon, as it must never keep the interpreter alive: whoever starts it ends it.
-        self._thread = threading.Thread(target=self._main, name="triojob", daemon=True)
-        self._thread.start()
-        try:
-            self._opened.wait()
-        except BaseException:
-            self._opened.wait()  # that takes no time to speak of
-            self.close()
-            raise
+        self._close_called = False
+        self._next: Once[_Thread] = Once()
+
+    def start(self) -> None:
+        """Start the thread, and return when its run is open; any thread may call this.
+
+        Each that comes before the run is open starts a thread, the first of which runs: so none
+        depends on another one, which may be interrupted.
+        """
+        if not self._opened:
+            # A daemon, as it must never keep the interpreter alive: whoever starts it ends it.
+            threading.Thread(target=self._main, name="triojob", daemon=True).start()
+            self._news.wait_until(lambda: self._opened)
 
     def _main(self) -> None:
+        if not self._runner.set(threading.current_thread()):
+            return
         why = _CLOSED
         try:
-            trio.run(self.portal._serve, self._opened.set, self._closing)
+            trio.run(self.portal._serve, self._open, self._closing)
         except BaseException as exc:
             why = f"the Trio run of the portal broke: {exc!r}"
             raise
         finally:
-            self._opened.set()
             self.portal._end(why)
+            if not self._opened:
+                self._open()
 
-    def close(self) -> None:
-        """End the run, and wait until it has told the servers of what it cancelled."""
+    def _open(self) -> None:
+        if self._close_called:
+            self._closing.set()
+        self._opened = True
+        self._news.notify_all()
+
+    def leave(self) -> None:
+        """Have the run end soon."""
+        self._close_called = True  # for one that is about to open
         with suppress(GroupClosed):
             self.portal._post(self._closing.set)
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+
+    def close(self) -> None:
+        """End the run, and wait until it has told the servers what it cancelled."""
+        self.leave()
+        if self._runner.set(self):
+            self.portal._end(_CLOSED)
+            self._open()
+        runner = self._runner.get()
+        if isinstance(runner, threading.Thread) and runner is not threading.current_thread():
+            runner.join()
+
+    def successor(self) -> _Thread:
+        """Return the one that takes the place of this one, whose run has ended."""
+        self._next.set(_Thread())
+        after = self._next.get()
+        assert after is not None
+        return after
+
+
+class _Owner:
+    """What is there for as long as the ``with`` block of a portal."""
 
 
 @contextmanager
@@ -250,10 +298,15 @@ def start_portal() -> Generator[Portal, None, None]:
     """
     refuse_in_trio("start_portal()", "use open_portal()")
     thread = _Thread()
+    owner = _Owner()
+    leaving = weakref.finalize(owner, thread.leave)  # if an interrupt comes just before `close`
+    leaving.atexit = False
     try:
+        thread.start()
         yield thread.portal
     finally:
         thread.close()
+        leaving.detach()
 
 
 @asynccontextmanager
@@ -285,49 +338,58 @@ async def open_portal() -> AsyncGenerator[Portal, None]:
 # --- The one that clients share which are given none ---
 
 
-_callers: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-"""Threads that call what jobs have been given to be called at their ends."""
-
-
 class _Shared:
-    lock = threading.Lock()
-    thread: _Thread | None = None
+    thread = _Thread()
+    """It has not started before the first client is made."""
+    callers: WeakBag[threading.Thread] = WeakBag()
+    """Threads that call the callbacks of jobs."""
     last: list[Callable[[], object]] | None = None
     """What is to be called when the thread has ended, at exit; None before."""
 
 
 def shared_portal() -> Portal:
     """Return the portal of this process, started on first use and closed at exit."""
-    with _Shared.lock:
-        if _Shared.thread is None or _Shared.thread.portal.closed:
-            _Shared.thread = _Thread()
-        return _Shared.thread.portal
+    thread = _Shared.thread
+    while thread.portal.closed:
+        thread = thread.successor()
+    _Shared.thread = thread  # an older one, if another thread was faster; that one has a successor
+    thread.start()
+    return thread.portal
 
 
 def call_elsewhere(fn: Callable[[], object]) -> None:
-    """Have ``fn()`` called in another thread than this one, which is one of Trio.
-
-    Raises:
-        RuntimeError: There can't be another thread any more.
-    """
+    """Have ``fn()`` called in a thread that the interpreter waits for: it may block, or be long."""
     last = _Shared.last
     if last is not None:
         last.append(fn)  # nobody waits for threads any more
-    else:
-        # No daemon, as the one that starts it is: what is under way at exit must come to its end.
-        thread = threading.Thread(target=fn, name="triojob callbacks", daemon=False)
+        return
+    # No daemon, as the one that starts it is: what is under way at exit must come to its end.
+    thread = threading.Thread(target=fn, name="triojob callbacks", daemon=False)
+    try:
         thread.start()
-        _callers.add(thread)
+    except RuntimeError:  # there can't be another thread
+        fn()
+    else:
+        _Shared.callers.add(thread)
+
+
+def call_in_daemon(fn: Callable[[], object]) -> None:
+    """Have ``fn()`` called in a thread that the interpreter doesn't wait for, and not at exit."""
+    if _Shared.last is not None:
+        return
+    try:
+        trio.lowlevel.start_thread_soon(fn, lambda result: result.unwrap())
+    except RuntimeError:  # there can't be another thread, or the interpreter is about to end
+        if threading.main_thread().is_alive():
+            fn()
 
 
 def _close_shared() -> None:
     thread = _Shared.thread
-    if thread is None:
-        return
     _Shared.last = []
     with daemons_asleep():
         thread.close()
-    for caller in tuple(_callers):
+    for caller in _Shared.callers:
         caller.join()  # it was started as Python had just stopped to wait for threads
     last, _Shared.last = _Shared.last, None
     for fn in last:
@@ -336,9 +398,8 @@ def _close_shared() -> None:
 
 def _forget_other_processes_threads() -> None:
     """In a forked child there is one thread, and nothing will ever come from the others."""
-    _Shared.lock, _Shared.thread, _Shared.last = threading.Lock(), None, None
-    _callers.clear()
-    for portal in tuple(_portals):
+    _Shared.thread, _Shared.callers, _Shared.last = _Thread(), WeakBag(), None
+    for portal in _portals:
         portal._end(
             "this was started in the process that this one was forked from, where it goes on; "
             "jobs and portals don't come along",

@@ -1,4 +1,4 @@
-"""How one thread waits for what another one tells: in plain threads, in Trio's, in asyncio.
+"""How one thread waits for what another one does: in plain threads, in Trio's, in asyncio.
 
 A thread that Trio started (`trio.to_thread.run_sync`) waits inside the task that started it, by
 `trio.from_thread`; so a cancellation of that task ends the wait, as it should.
@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from typing import final
 
 import trio
+
+from ._atomic import WeakBag
 
 
 def refuse_in_trio(what: str, instead: str) -> None:
@@ -68,10 +70,13 @@ class _Waiter(ABC):
 
 @final
 class _ThreadWaiter(_Waiter):
-    """Of a thread that may just block."""
+    """Of a thread that may just block.
+
+    Only the thread that waits ever acquires its lock, so that nobody else can be kept waiting.
+    """
 
     def __init__(self) -> None:
-        # An event would be two locks and some lists.
+        # An event would be two locks and some lists, and would deadlock in signal handlers.
         self._asleep = threading.Lock()
         self._asleep.acquire()
         self._daemon = threading.current_thread().daemon
@@ -117,23 +122,25 @@ class _AsyncioWaiter(_Waiter):
         await self._event.wait()
 
 
-class Bell:
-    """What threads wait at until it rings; ringing is cheap while nobody waits."""
+class Notifier:
+    """Wakes threads and tasks that wait for a change; that is cheap while nobody waits.
+
+    It has no lock: any thread, and any signal handler, may wait and notify at any moment.
+    """
 
     __slots__ = ("_waiters",)
 
     def __init__(self) -> None:
-        self._waiters: dict[_Waiter, None] = {}
+        self._waiters: WeakBag[_Waiter] = WeakBag()
 
-    def ring(self) -> None:
+    def notify_all(self) -> None:
         """Wake all that wait."""
         if self._waiters:
-            # A copy is made in one step, whatever other threads do.
-            for waiter in self._waiters.copy():
+            for waiter in self._waiters:
                 waiter.wake()
 
     def wait_until(self, ready: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Block until ``ready()`` holds, which is looked at after each ring.
+        """Block until ``ready()`` holds, which is looked at after each notification.
 
         Args:
             timeout: For how many seconds at most; None for as long as it takes.
@@ -151,14 +158,17 @@ class Bell:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             waiter = _ThreadWaiter()
-            with self._waiting(waiter):
-                # What became ready before the waiter was there rang for nobody.
+            try:
+                self._waiters.add(waiter)
+                # What became ready before the waiter was there woke nobody.
                 if ready():
                     return True
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return False
                 waiter.wait(left)
+            finally:
+                self._waiters.discard(waiter)
 
     async def _wait_in_trio(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         with trio.move_on_after(math.inf if timeout is None else max(timeout, 0)):
@@ -174,15 +184,10 @@ class Bell:
     ) -> None:
         while True:
             waiter = make()
-            with self._waiting(waiter):
+            try:
+                self._waiters.add(waiter)
                 if ready():
                     return
                 await waiter.wait()
-
-    @contextmanager
-    def _waiting(self, waiter: _Waiter) -> Generator[None, None, None]:
-        self._waiters[waiter] = None
-        try:
-            yield
-        finally:
-            del self._waiters[waiter]
+            finally:
+                self._waiters.discard(waiter)

@@ -142,6 +142,9 @@ class Client:
     def _open(self) -> Connection:
         portal = self._own_portal or shared_portal()
         connection = self._connect(portal)
+        # Before it is open, as an interrupt may come next; not at the interpreter's end: the portal
+        # sees to that.
+        weakref.finalize(self, connection.leave, waiting=True).atexit = False
         try:
             portal.call(connection.open, portal._nursery)
         except _errors.AuthenticationError as exc:
@@ -154,8 +157,6 @@ class Client:
             # Cut short, maybe just as it was open.
             connection.leave(waiting=False)
             raise
-        # Not at the interpreter's end: the portal sees to that.
-        weakref.finalize(self, connection.leave, waiting=True).atexit = False
         return connection
 
     def _opened(self) -> Connection:
@@ -239,15 +240,17 @@ class Client:
             JobCancelled: The client was closed, or the server cancelled the call.
             TypeError, ValueError: An argument is wrong or missing; nothing was sent.
         """
-        job = self.submit(*args, api_name=api_name, fn_index=fn_index, headers=headers, **kwargs)
+        made: list[Job] = []
         try:
-            return job.result()
+            return self._submit(
+                args, kwargs, api_name, fn_index, headers, prepare=made.append
+            ).result()
         except BaseException:
-            # Nobody else can: they don't know of it.
-            job.cancel()
+            if made:
+                made[0].cancel()  # nobody else can: they don't know of it
             raise
         finally:
-            del job
+            made.clear()  # the traceback of what is raised holds this frame
 
     def submit(
         self,
@@ -276,21 +279,36 @@ class Client:
             OSError: A file that `handle_file` marked can't be read any more.
             GroupClosed: The client has been closed.
         """
+        callbacks = [result_callbacks] if callable(result_callbacks) else result_callbacks or ()
+
+        def add_callbacks(job: Job) -> None:
+            for callback in callbacks:
+                job.add_done_callback(partial(_with_result, callback))
+
+        return self._submit(args, kwargs, api_name, fn_index, headers, prepare=add_callbacks)
+
+    def _submit(
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        api_name: str | None,
+        fn_index: int | None,
+        headers: Mapping[str, str] | None,
+        *,
+        prepare: Callable[[Job], object],
+    ) -> Job:
+        """Start a call; ``prepare(job)`` comes first, as an interrupt may come right after it."""
         connection = self._opened()
         function, parameters = connection.find(api_name, fn_index)
         values = bind_arguments(parameters, args, kwargs)
         own = {k: v for k, v in (headers or {}).items() if k.lower() not in self._headers}
-        job = connection.submit(
-            {"notice": self._tell if self.verbose and self.space_id else None},
+        return connection.submit(
             function,
             [with_files(value) for value in values],
             {**own, **(_visitor_of_this_app() if self.space_id else {})},
+            notice=self._tell if self.verbose and self.space_id else None,
+            prepare=prepare,
         )
-        if result_callbacks is not None:
-            callbacks = [result_callbacks] if callable(result_callbacks) else result_callbacks
-            for callback in callbacks:
-                job.add_done_callback(partial(_with_result, callback))
-        return job
 
     def _tell(self, status: StatusUpdate) -> None:
         if status.code is Status.IN_QUEUE and status.eta is not None and status.eta > _LONG_WAIT:
@@ -487,9 +505,10 @@ def _no_app(error: _errors.UnexpectedResponse, src: str) -> _errors.UnexpectedRe
 
 
 def _with_result(callback: Callable[..., object], job: Job) -> None:
-    if job.cancelled() or job._exception is not None:
+    end = job._end.get()
+    if end is None or end.cancelled or end.error is not None:
         return
-    result = job.result()
+    result = end.value
     if isinstance(result, tuple):
         callback(*result)
     else:

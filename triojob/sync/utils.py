@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -107,31 +106,28 @@ def _iterating(time: datetime) -> StatusUpdate:
 
 def latest(timeline: Timeline) -> StatusUpdate:
     """Return the status by the last message that has one."""
-    notices, outputs = timeline.notices, timeline.outputs
+    outputs, notices = timeline.buffers
+    last, came_after = None, -1
+    if outputs.end > outputs.start:
+        last, came_after = outputs[outputs.end - 1]
     shown: StatusUpdate | None = None
-    for place in reversed(range(notices.start, notices.end)):
-        notice = notices[place]
+    for position in reversed(range(notices.start, notices.end)):
+        notice = notices[position]
         if isinstance(notice, LogMessage):
             # Of each output there is a message; triojob tells of the first of a row only.
-            if shown is None and not _output_after(timeline, place):
+            if shown is None and came_after <= position:
                 shown = _log(notice)
         elif isinstance(notice, _messages.StatusUpdate):
-            if notice.code is Status.ITERATING and outputs.end and shown is None:
-                return _iterating(outputs[outputs.end - 1][0].time)
+            if notice.code is Status.ITERATING and last is not None and shown is None:
+                return _iterating(last.time)
             if shown is None and notice.code not in _LOCAL:
                 shown = _status(notice)
             break
     return shown or starting()
 
 
-def _output_after(timeline: Timeline, place: int) -> bool:
-    """Tell whether an output came after the notice at ``place``."""
-    outputs = timeline.outputs
-    return outputs.end > outputs.start and outputs[outputs.end - 1][1] > place
-
-
 class UpdateReader:
-    """A reader's place among the messages of a job.
+    """A reader's position among the messages of a job.
 
     Args:
         outcome: Returns how the job ended, once it has; None if it was cancelled.
@@ -141,18 +137,27 @@ class UpdateReader:
         self._cursor = UpdateCursor(timeline)
         self._outcome = outcome
         self._streaming = False
-        self._next: deque[StatusUpdate | OutputUpdate] = deque()
+        self._next: tuple[StatusUpdate | OutputUpdate, ...] = ()
+
+    def copy(self) -> UpdateReader:
+        """Return another reader at the same position."""
+        new = object.__new__(UpdateReader)
+        new._cursor, new._outcome = self._cursor.copy(), self._outcome
+        new._streaming, new._next = self._streaming, self._next
+        return new
 
     @property
     def pending(self) -> bool:
         """Whether there is a message to take."""
         while not self._next and self._cursor.pending:
-            self._next.extend(self._translate(self._cursor.take()))
+            self._next = tuple(self._translate(self._cursor.take()))
         return bool(self._next)
 
     def take(self) -> StatusUpdate | OutputUpdate:
         """Return the next message, which must be `pending`."""
-        return self._next.popleft()
+        update, *rest = self._next
+        self._next = tuple(rest)
+        return update
 
     def _translate(self, update: Update) -> Iterator[StatusUpdate | OutputUpdate]:
         if isinstance(update, LogMessage):

@@ -1,0 +1,310 @@
+"""Interrupts, signal handlers and other threads at each instruction of what a job offers."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import itertools
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+import triojob
+from tests.core.support import Boom, at_instruction, fail, succeed
+from triojob import JobCancelled, JobGroup, JobTimeout, Status
+from triojob.sync import Job, Portal, start_portal, submit
+
+from .threads_support import (
+    SECONDS,
+    Script,
+    ServerThread,
+    Watched,
+    blocked,
+    opened_group,
+    wait_for,
+)
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs timers that send signals")
+
+TRIOJOB = Path(triojob.__file__).parent
+FUTURES = Path(concurrent.futures.__file__).parent
+
+
+class Interrupt(BaseException):
+    """What a signal handler raises."""
+
+
+class Running:
+    """A job that has had two outputs, and goes on to its end when it is told to."""
+
+    def __init__(self, portal: Portal, group: JobGroup) -> None:
+        self._portal = portal
+        self._go_on = trio.Event()
+        self.called_back: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        ready = threading.Event()
+
+        async def stream() -> Any:
+            yield 0
+            yield 1
+            ready.set()
+            await self._go_on.wait()
+            yield 2
+
+        self.job = submit(group, stream)
+        self.job.add_done_callback(self.called_back.put)
+        assert ready.wait(SECONDS)
+
+    def end(self) -> None:
+        """Let the job come to its end."""
+        trio.from_thread.run_sync(self._go_on.set, trio_token=self._portal._token)
+        concurrent.futures.wait([self.job], SECONDS)
+        assert self.job.done()
+
+    @contextmanager
+    def ended_when_waited_for(self) -> Iterator[None]:
+        """End the job as soon as the body waits for it."""
+        thread, over = threading.current_thread(), threading.Event()
+
+        def end() -> None:
+            while not over.wait(0.0005):
+                if blocked(thread, "wait"):
+                    self.end()
+                    break
+
+        ender = Watched(end)
+        try:
+            yield
+        finally:
+            over.set()
+            ender.get()
+
+    def use(self) -> None:
+        """Do all with the job that neither waits nor takes outputs."""
+        job = self.job
+        assert isinstance(job.done() or job.running() or job.cancelled(), bool)
+        assert job.status().code in (Status.ITERATING, Status.FINISHED, Status.CANCELLED)
+        assert job.outputs()[:2] == [0, 1]
+        job.add_done_callback(lambda job: None)
+        with suppress(JobTimeout, JobCancelled):
+            job.result(0)
+        concurrent.futures.wait([job], 0)
+
+    def use_everywhere(self) -> None:
+        """Do that here and in another thread, and see that the Trio thread runs."""
+        self.use()
+        Watched(self.use).get()
+        assert Watched(self._portal.call, succeed, 1).get() == 1
+
+    def check(self) -> None:
+        """See that the job works, that nothing waits for it, and that it ends."""
+        job = self.job
+        assert not job._news._waiters
+        assert not job._ended._waiters
+        assert not job._retrieval.askers
+        self.use_everywhere()
+        self.end()
+        waiting = Watched(concurrent.futures.wait, [job], SECONDS)
+        assert self.called_back.get(timeout=SECONDS) is job
+        assert waiting.get().done == {job}
+        assert self.called_back.empty()
+        if not job.cancelled():
+            assert Watched(job.result).get() == 2
+            assert job.outputs() == [0, 1, 2]
+            assert [*job] in ([0, 1, 2], [1, 2], [2], [])
+
+    def interrupt(self) -> None:
+        raise Interrupt
+
+    def end_and_interrupt(self) -> None:
+        self.end()
+        raise Interrupt
+
+    def cancel(self) -> None:
+        self.job.cancel()
+
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[Portal]:
+    with start_portal() as portal:
+        yield portal
+
+
+@pytest.fixture
+def group(portal: Portal) -> Iterator[JobGroup]:
+    with opened_group(portal) as group:
+        yield group
+        wait_for(lambda: not group.jobs)
+
+
+def result(job: Job) -> None:
+    with suppress(JobCancelled):
+        assert job.result() == 2
+
+
+def result_in_time(job: Job) -> None:
+    with suppress(JobCancelled, JobTimeout):
+        assert job.result(0) == 2
+
+
+def third_output(job: Job) -> None:
+    assert next(job, 2) == 2
+
+
+def wait(job: Job) -> None:
+    assert concurrent.futures.wait([job]).done == {job}
+
+
+def as_completed(job: Job) -> None:
+    assert [*concurrent.futures.as_completed([job])] == [job]
+
+
+def add_callback(job: Job) -> None:
+    job.add_done_callback(lambda job: None)
+
+
+WAITING = [result, third_output, wait, as_completed]
+OTHERS = [Job.done, Job.running, Job.status, Job.outputs, next, result_in_time, Job.cancel, repr]
+BETWEEN = [Running.interrupt, Running.use_everywhere]
+AT_THE_END = [Running.end, Running.cancel, Running.end_and_interrupt]
+
+
+@pytest.mark.usefixtures("no_collector")  # its finalizers would be interrupted
+@pytest.mark.parametrize(
+    "use, between",
+    [
+        *itertools.product([*WAITING, *OTHERS, add_callback], BETWEEN),
+        *itertools.product([*WAITING, add_callback], AT_THE_END),
+    ],
+    ids=lambda fn: fn.__name__,
+)
+def test_a_job_works_whatever_comes_at_each_instruction(
+    portal: Portal, group: JobGroup, use: Any, between: Any
+) -> None:
+    all_of_them: list[Running] = []  # as for the collector
+    passed = True
+    while passed:
+        running = Running(portal, group)
+        all_of_them.append(running)
+        if use is third_output:
+            assert (next(running.job), next(running.job)) == (0, 1)
+        waiting = running.ended_when_waited_for() if use in WAITING else nullcontext()
+        with suppress(Interrupt), waiting:
+            passed = at_instruction(
+                len(all_of_them),
+                lambda running=running: use(running.job),
+                lambda running=running: between(running),
+                files=[TRIOJOB, FUTURES],
+            )
+        running.check()
+    assert len(all_of_them) > 3
+
+
+@posix
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        "job.exception()",
+        "[*job]",
+        "concurrent.futures.wait([job])",
+        "[*concurrent.futures.as_completed([job])]",
+        "asyncio.run(follow())",
+    ],
+)
+def test_a_signal_handler_may_use_the_job_waited_for(
+    tmp_path: Path, own_server: ServerThread, waiting: str
+) -> None:
+    code = f"""
+import asyncio, concurrent.futures, signal, sys, threading
+from triojob.sync import Client
+
+def handle(*_):
+    global signals
+    signals += 1
+    job.done(), job.status(), job.outputs(), job.running(), repr(job)
+    job.add_done_callback(lambda job: called_back.release())
+    called_back.acquire(blocking=False)
+    try:
+        job.result(0)
+    except (TimeoutError, concurrent.futures.TimeoutError):
+        pass
+    next(job)
+    concurrent.futures.wait([job], 0)
+    other = client.submit("ada", api_name="/greet")
+    assert other.result() == client.predict("ada", api_name="/greet") == "Hello ada!"
+    client.submit("x", api_name="/hang").cancel()
+    if signals >= 30:
+        job.cancel()
+    arm(0 if signals >= 30 else 0.001)
+
+def arm(seconds):
+    # Again and again: one that comes just before a lock is waited for doesn't end the wait.
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds and 0.5)
+
+async def follow():
+    async for _ in job:
+        pass
+
+client = Client(sys.argv[1])
+job = client.submit("x", api_name="/endless")
+called_back, signals = threading.Semaphore(0), 0
+next(job)
+signal.signal(signal.SIGALRM, handle)
+arm(0.001)
+try:
+    {waiting}
+except concurrent.futures.CancelledError:
+    pass
+assert job.cancelled()
+assert called_back.acquire(timeout=60)
+print("good")
+"""
+    assert Script(tmp_path, code, own_server.url).end() == (0, "good", "")
+
+
+@pytest.mark.parametrize("end", ["value", "failure", "cancellation", "late"])
+@pytest.mark.parametrize(
+    "kind", [Boom, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, Interrupt]
+)
+def test_callbacks_may_raise_anything_and_the_next_is_called(
+    group: JobGroup, caplog: pytest.LogCaptureFixture, kind: type[BaseException], end: str
+) -> None:
+    called: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def callback(name: str, job: Job) -> None:
+        called.put(name)
+        raise kind(name)
+
+    gate = threading.Event()
+    work = {"failure": fail, "cancellation": trio.sleep_forever}.get(end, succeed)
+
+    async def gated() -> None:
+        await trio.to_thread.run_sync(gate.wait)
+        await work()
+
+    job = submit(group, gated if end != "cancellation" else work)
+    if end == "late":
+        gate.set()
+        job.result()
+    with pytest.raises(kind) if end == "late" and kind is KeyboardInterrupt else nullcontext():
+        for name in "abc":
+            job.add_done_callback(partial(callback, name))
+    gate.set()
+    if end == "cancellation":
+        job.cancel()
+    elif end == "failure":
+        assert isinstance(job.exception(), Boom)
+    if end == "late" and kind is KeyboardInterrupt:  # it is for this thread
+        assert called.get() == "a"
+        return
+    assert [called.get(timeout=SECONDS) for _ in "abc"] == ["a", "b", "c"]
+    wait_for(lambda: len(caplog.records) == 3)
+    logged = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert [(type(error), str(error)) for error in logged] == [(kind, name) for name in "abc"]

@@ -1,0 +1,84 @@
+"""What a job has recorded, for threads other than Trio's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+from outcome import Outcome
+
+from .._job import JobRecord
+from .._timeline import OutputCursor
+from ._atomic import SharedCursor
+from .utils import OutputUpdate, StatusUpdate, UpdateReader, latest
+
+
+@final
+class JobReader:
+    """Reads one job, in any number of threads and signal handlers; nothing here waits."""
+
+    __slots__ = ("_listed", "_outputs", "_record", "_updates")
+
+    def __init__(self, record: JobRecord) -> None:
+        self._record = record
+        cursor = OutputCursor(record.timeline)
+        self._listed: tuple[OutputCursor, tuple[Any, ...]] = cursor, ()
+        """All outputs up to a cursor; replaced and never changed, as are all cursors here."""
+        self._outputs: SharedCursor[OutputCursor | None] = SharedCursor(cursor)
+        self._updates = SharedCursor(
+            UpdateReader(record.timeline, lambda: _outcome(record)),
+        )
+
+    @property
+    def recorded(self) -> int:
+        """How many messages there have been."""
+        outputs, notices = self._record.timeline.buffers
+        return outputs.end + notices.end
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether there has been an output."""
+        return self._record.timeline.outputs.end > 0
+
+    def status(self) -> StatusUpdate:
+        """Return the status by the last message that has one."""
+        return latest(self._record.timeline)
+
+    def outputs(self) -> list[Any]:
+        """Return the outputs so far, those that it was called for before included."""
+        cursor, values = self._listed
+        cursor = cursor.copy()
+        values = (*values, *cursor.take_all())
+        self._listed = cursor, values
+        return list(values)
+
+    def next_output(self, last: Sequence[Any]) -> tuple[Any] | None:
+        """Return an output that no call has returned before, or None if there is none.
+
+        Args:
+            last: An output, or none, that comes after all that are recorded.
+        """
+
+        def step(cursor: OutputCursor | None) -> tuple[Any, OutputCursor | None] | None:
+            if cursor is None:
+                return None
+            cursor = cursor.copy()
+            if cursor.pending:
+                return cursor.take().output, cursor
+            return (last[0], None) if last else None
+
+        return self._outputs.take(step)
+
+    def next_update(self) -> StatusUpdate | OutputUpdate | None:
+        """Return a message that no call has returned before, or None if there is none."""
+
+        def step(reader: UpdateReader) -> tuple[StatusUpdate | OutputUpdate, UpdateReader] | None:
+            reader = reader.copy()
+            return (reader.take(), reader) if reader.pending else None
+
+        found = self._updates.take(step)
+        return None if found is None else found[0]
+
+
+def _outcome(record: JobRecord) -> Outcome[Any] | None:
+    return None if record.cancelled else record.outcome
