@@ -30,6 +30,14 @@ GARBAGE = {
     "null": b"data: null\n\n",
     "a number with too many digits": b'data: {"msg": ' + b"9" * 10_000 + b"}\n\n",
     "nested too deeply": b'data: {"msg": ' + b"[" * 10**6 + b"]" * 10**6 + b"}\n\n",
+    "no UTF-8": b'data: {"msg": "log", "log": "\xff"}\n\n',
+    "a torn character": 'data: {"msg": "log", "log": "\u20ac'.encode()[:-1] + b'"}\n\n',
+    "UTF-16": b"data: " + '{"msg": "log"}'.encode("utf-16-le") + b"\n\n",
+    "Latin-1": b'data: {"msg": "log", "log": "\xe9t\xe9"}\n\n',
+    "a web page": b"data: <html>\ndata: <h1>502 Bad Gateway</h1>\n\n",
+}
+
+NOBODYS = {
     "no msg": b'data: {"event_id": null}\n\n',
     "msg is a number": b'data: {"msg": 5, "event_id": null}\n\n',
     "msg is null": b'data: {"msg": null}\n\n',
@@ -37,12 +45,8 @@ GARBAGE = {
     "event_id is a number": b'data: {"msg": "log", "event_id": 5}\n\n',
     "event_id is an object": b'data: {"msg": "log", "event_id": {"a": 1}}\n\n',
     "event_id is false": b'data: {"msg": "log", "event_id": false}\n\n',
-    "no UTF-8": b'data: {"msg": "log", "log": "\xff"}\n\n',
-    "a torn character": 'data: {"msg": "log", "log": "\u20ac'.encode()[:-1] + b'"}\n\n',
-    "UTF-16": b"data: " + '{"msg": "log"}'.encode("utf-16-le") + b"\n\n",
-    "Latin-1": b'data: {"msg": "log", "log": "\xe9t\xe9"}\n\n',
-    "a web page": b"data: <html>\ndata: <h1>502 Bad Gateway</h1>\n\n",
 }
+"""Objects that are no messages, and name no call."""
 
 HARMLESS = {
     "a comment": b": keep alive\n\n",
@@ -97,15 +101,34 @@ async def test_what_cannot_be_decoded_fails_all_that_ride_on_the_stream(
         assert not any(event.alive for event in memory_app.running)
 
 
-@pytest.mark.parametrize("name", GARBAGE)
+@pytest.mark.parametrize("name", NOBODYS)
+async def test_what_names_no_call_fails_none_of_several(
+    memory_app: ScriptedServer,
+    autojump_clock: MockClock,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+) -> None:
+    add_trap(memory_app, NOBODYS[name])
+    async with riding(memory_app, "session") as calls:
+        jobs = await calls.under_way()
+        assert await calls.surface.predict(api_name="/trap") == "completed"
+        assert "names no call" in caplog.text
+        assert not any(job.done for job in jobs)
+        assert memory_app.streams_made == 1
+        for job in jobs:
+            job.cancel()
+
+
+@pytest.mark.parametrize("name", [*GARBAGE, *NOBODYS])
 async def test_what_cannot_be_decoded_fails_no_call_on_another_stream(
     memory_app: ScriptedServer, autojump_clock: MockClock, name: str
 ) -> None:
-    add_trap(memory_app, GARBAGE[name])
+    data = GARBAGE.get(name) or NOBODYS[name]
+    add_trap(memory_app, data)
     async with riding(memory_app, "isolated") as calls:
         [other] = await calls.under_way()
         [error] = await failures([calls.client.submit(api_name="/trap")])
-        assert_shows(error, GARBAGE[name])
+        assert_shows(error, data)
         assert not other.done
         other.cancel()
         await calls.assert_goes_on()

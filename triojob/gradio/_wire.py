@@ -142,10 +142,12 @@ class Garbled:
 
     error: Exception
     """What is wrong with it."""
-    event_id: str | None
+    event_id: str | None = None
     """The call that it is of, if it says that."""
-    completes: bool
+    completes: bool = False
     """Whether it says that it is the last one of that call."""
+    is_object: bool = True
+    """Whether it could be read, so that it is of no call if it names none."""
 
 
 _HEAD = re.compile(rb'\s*\{\s*"msg"\s*:\s*"(\w+)"\s*,\s*"event_id"\s*:\s*"([^"\\]+)"')
@@ -166,8 +168,10 @@ def read_message(data: bytes) -> Json | Garbled:
         message: Any = None
         with suppress(ProtocolError):  # with other keys first
             message = _decode(data, "a message")
-        event_id = message.get("event_id") if is_object(message) else None
-        return Garbled(exc, event_id if isinstance(event_id, str) else None, completes=False)
+        if not is_object(message):
+            return Garbled(exc, is_object=False)
+        event_id = message.get("event_id")
+        return Garbled(exc, event_id if isinstance(event_id, str) else None)
 
 
 def number(message: Json, key: str) -> Any:
