@@ -101,34 +101,31 @@ async def test_what_cannot_be_decoded_fails_all_that_ride_on_the_stream(
         assert not any(event.alive for event in memory_app.running)
 
 
+@pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("name", NOBODYS)
-async def test_what_names_no_call_fails_none_of_several(
+async def test_what_names_no_call_fails_none(
     memory_app: ScriptedServer,
     autojump_clock: MockClock,
     caplog: pytest.LogCaptureFixture,
     name: str,
+    ride: str,
 ) -> None:
     add_trap(memory_app, NOBODYS[name])
-    async with riding(memory_app, "session") as calls:
-        jobs = await calls.under_way()
-        assert await calls.surface.predict(api_name="/trap") == "completed"
+    async with riding(memory_app, ride) as calls:
+        jobs = calls.start(api_name="/trap")
+        assert [await job.result() for job in jobs] == ["completed"] * calls.count
         assert "names no call" in caplog.text
-        assert not any(job.done for job in jobs)
-        assert memory_app.streams_made == 1
-        for job in jobs:
-            job.cancel()
 
 
-@pytest.mark.parametrize("name", [*GARBAGE, *NOBODYS])
+@pytest.mark.parametrize("name", GARBAGE)
 async def test_what_cannot_be_decoded_fails_no_call_on_another_stream(
     memory_app: ScriptedServer, autojump_clock: MockClock, name: str
 ) -> None:
-    data = GARBAGE.get(name) or NOBODYS[name]
-    add_trap(memory_app, data)
+    add_trap(memory_app, GARBAGE[name])
     async with riding(memory_app, "isolated") as calls:
         [other] = await calls.under_way()
         [error] = await failures([calls.client.submit(api_name="/trap")])
-        assert_shows(error, data)
+        assert_shows(error, GARBAGE[name])
         assert not other.done
         other.cancel()
         await calls.assert_goes_on()

@@ -219,6 +219,37 @@ answers = st.tuples(
     st.lists(st.sampled_from(ANSWER_PIECES) | st.binary(max_size=3), max_size=10).map(b"".join),
 ).map(b"".join)
 
+ways = st.sampled_from(["queue", "call", "run", "sse", "ws"])
+named = (
+    st.fixed_dictionaries(
+        {}, optional={"event_id": st.just("strange") | junk, "data": junk, "error": junk}
+    )
+    | st.tuples(st.sampled_from([200, 400, 401, 404, 422, 429, 500, 503]), junk).map(list)
+    | st.fixed_dictionaries({"detail": st.lists(st.dictionaries(words, junk)) | junk}).map(
+        lambda body: [422, body]
+    )
+)
+renders = st.fixed_dictionaries(
+    {"components": st.lists(st.dictionaries(words, junk)) | junk},
+    optional={"dependencies": st.lists(st.dictionaries(words, junk)) | junk, "render_id": junk},
+)
+outputs_of_calls = st.fixed_dictionaries(
+    {"data": st.lists(with_files, min_size=1, max_size=2) | st.lists(edits, max_size=2) | junk},
+    optional={"render_config": renders | junk, "error": junk, "is_generating": junk},
+)
+messages_of_calls = st.lists(
+    messages
+    | st.fixed_dictionaries(
+        {
+            "msg": st.sampled_from(KINDS[-7:]) | junk,
+            "output": outputs_of_calls | junk,
+        },
+        optional={"success": st.booleans() | junk, "event_id": st.just("strange") | junk},
+    )
+    | junk,
+    max_size=6,
+)
+
 INPUTS: dict[str, st.SearchStrategy[bytes]] = {
     "sse": streams | st.binary(max_size=80),
     "connections": answers,
@@ -246,6 +277,8 @@ INPUTS: dict[str, st.SearchStrategy[bytes]] = {
         )
     ),
     "file_names": names.map(lambda name: name.encode("utf-8", "surrogatepass")),
+    "calls": dumped(st.tuples(ways, named | junk, messages_of_calls, named | with_files)),
+    "descriptions": dumped(mutated(st.deferred(lambda: st.sampled_from(recorded_descriptions())))),
     "hls": playlists,
     "multipart": st.tuples(names, st.text(max_size=9), st.binary(max_size=30)).map(
         lambda parts: b"\n".join(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.fuzz import streams, values
+from tests.fuzz import calls, streams, values
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "sse": streams.sse,
@@ -22,6 +22,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "config": values.config,
     "parameters": values.parameters,
     "file_names": values.file_names,
+    "calls": calls.calls,
+    "descriptions": calls.descriptions,
     "hls": values.hls,
     "multipart": values.multipart,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -19,7 +21,9 @@ from triojob import (
     JobGroup,
     Limits,
     NoReplica,
+    ProtocolError,
 )
+from triojob.gradio._config import AppInfo
 
 
 def open_ones(pool: ClientPool) -> list[bool]:
@@ -36,6 +40,26 @@ async def test_a_pool_opens_as_long_as_one_answers(
         assert isinstance(pool.statistics().replicas[0].failure, ConnectionFailed)
         assert [await pool.predict(str(n), api_name="/echo") for n in range(3)] == list("012")
     assert three.counts == [0, 3, 0]
+
+
+async def test_a_replica_that_makes_no_sense_ends_no_pool(
+    autojump_clock: MockClock, three: Replicas, monkeypatch: pytest.MonkeyPatch
+):
+    odd, read, first = ZeroDivisionError(), AppInfo.__init__, three[0].app
+
+    def read_oddly(self: AppInfo, config: Any, info: Any) -> None:
+        if config["app_id"] == first.app_id:
+            raise odd
+        read(self, config, info)
+
+    first.app_id = 12345
+    monkeypatch.setattr(AppInfo, "__init__", read_oddly)
+    async with three.pool() as pool:
+        assert open_ones(pool) == [False, True, True]
+        failure = pool.statistics().replicas[0].failure
+        assert isinstance(failure, ProtocolError)
+        assert failure.__cause__ is odd
+        assert [await pool.predict(str(n), api_name="/echo") for n in range(2)] == list("01")
 
 
 async def test_one_that_comes_later_is_used_from_then_on(

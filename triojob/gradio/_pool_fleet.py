@@ -11,6 +11,7 @@ import trio
 from .._errors import NoReplica, TriojobError
 from .._job import JobRecord
 from ._client import Client
+from ._containment import call_failure
 from ._pool_choice import Candidate, Health, choose, without_frames
 
 logger = logging.getLogger("triojob")
@@ -87,10 +88,11 @@ class Replica:
                 self.client, self.failure = client, None
                 self.settled.set()
                 await self._leaving.wait()
-        except TriojobError as exc:
+        except Exception as exc:
             if opened:
                 raise
-            self.failure = without_frames(exc)
+            # Whatever one of them says of itself, the others go on.
+            self.failure = without_frames(call_failure(exc, self.source))
         if not opened:
             await self._rest(epoch)
 

@@ -60,6 +60,6 @@ def make_drivers(protocol: str, version: str, http: HTTP) -> Drivers:
             f"the app speaks the protocol {shorten(protocol)!r}; "
             f"this triojob knows {', '.join(_QUEUES)}: is there a newer one?"
         )
-    numbers = re.match(r"(\d+)\.(\d+)", version)
+    numbers = re.match(r"(\d{1,9})\.(\d{1,9})", version)
     dequeues = numbers is None or (int(numbers[1]), int(numbers[2])) >= _DEQUEUES
     return Drivers(_QUEUES[protocol](http, dequeues), DirectCall(http), SimpleCall(http))

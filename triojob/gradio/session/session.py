@@ -576,10 +576,7 @@ class Session:
 
     def _route(self, message: Json | Garbled) -> None:
         self._registry.listening.add(self)
-        if isinstance(message, Garbled):
-            event_id = self._event_of_garbled(message)
-        else:
-            event_id = _event_of(message)
+        event_id = _event_of(message)
         if event_id is None:
             return
         call = self._events.get(event_id)
@@ -604,21 +601,6 @@ class Session:
         elif call.translator.running and not was_running:
             self._functions[call.fn_index].changed.unpark_all()
             self._review(call.fn_index)
-
-    def _event_of_garbled(self, message: Garbled) -> str | None:
-        """Return which event a garbled message is of, or None if it is of none.
-
-        Raises:
-            Exception: Nobody can tell, as it can't be read.
-        """
-        if message.event_id is not None:
-            return message.event_id
-        if len(self._events) == 1 and not self._joining:
-            return next(iter(self._events))
-        if not message.is_object:
-            raise message.error
-        logger.warning("ignoring a message that names no call: %s", message.error)
-        return None
 
     def _break(self, error: TriojobError) -> None:
         """The stream broke, and with it each call that uses it."""
@@ -866,12 +848,19 @@ class Session:
         return answered
 
 
-def _event_of(message: Json) -> str | None:
+def _event_of(message: Json | Garbled) -> str | None:
     """Return which event a message is of, or None if it is of none.
 
     Raises:
         ConnectionLost: It says that the stream has failed.
+        Exception: Nobody can tell, as it can't be read.
     """
+    if isinstance(message, Garbled):
+        if message.event_id is None:
+            if not message.is_object:
+                raise message.error
+            logger.warning("ignoring a message that names no call: %s", message.error)
+        return message.event_id
     event_id: str | None = message.get("event_id")
     if event_id is None and message["msg"] == "unexpected_error":
         forgotten = bool(message.get("session_not_found"))
