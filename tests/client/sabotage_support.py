@@ -63,7 +63,10 @@ _LOOKED_AT = re.compile(
     r".*?((?:triojob/_errors|triojob/gradio/|/json/|urllib/parse|httpx/_url|/idna/|/wsproto/"
     r"|/trio_websocket/).*)\.py"
 )
-_BOOKKEEPING = re.compile(r"triojob/gradio/(session/|_containment|_wires)")
+_BOOKKEEPING = re.compile(
+    r"triojob/gradio/(session/|_containment|_wires|_heartbeat _keep$"
+    r"|_wire (completes|is_cancel_answer)$)"
+)
 """What counts calls and places, what the rest of this is about, and sockets."""
 _WAY_TO_ALL = re.compile(
     r"triojob/gradio/(_http|_connections|_chunked|_plain_answers|_sse|_stream_watch|_drivers/_listening)"
@@ -81,7 +84,7 @@ _DOORS = {
 
 def is_step(step: Step, *, shared: bool) -> bool:
     _, file, function, called = step
-    if _BOOKKEEPING.match(file) or function in ("completes", "is_cancel_answer"):
+    if _BOOKKEEPING.match(f"{file} {function}"):
         return False
     if shared and (_WAY_TO_ALL.match(file) or function in ("listen", "take")):
         return False
@@ -172,6 +175,8 @@ class Scene:
     """Lets the sibling end, which then has the value "sibling"."""
     shared: bool = False
     """Whether both ride on one event stream."""
+    task: str = ""
+    """Which task it is about, if it is not about all."""
     taken: list[float] = field(init=False)
     """Places in the limiters that the sibling has."""
 
@@ -179,7 +184,7 @@ class Scene:
         registry = self.client._registry
         assert registry is not None
         http = registry.http
-        limiters = (http.requests, http.transfers, http.cancel_requests)
+        limiters = (http.requests, http.transfers, http.cancel_requests, http.heartbeats)
         return [limiter.borrowed_tokens for limiter in limiters]
 
     def fits(self, value: str) -> bool:
@@ -252,6 +257,42 @@ async def state_and_inputs() -> AsyncIterator[Scene]:
             other = client.submit(api_name="/sibling")
             yield Scene(
                 client, lambda text: client.submit(text, api_name="/take"), other, "taken", release
+            )
+
+
+@asynccontextmanager
+async def heartbeats() -> AsyncIterator[Scene]:
+    """The heartbeat of a session, which is opened for each call."""
+    release = trio.Event()
+    async with open_server(memory=True) as server:
+        kept = state("")
+
+        async def victim(event: Event) -> None:
+            await event.completed(["", "value"])
+
+        async def sibling(event: Event) -> None:
+            await release.wait()
+            await event.completed(["", "sibling"])
+
+        server.app.add("victim", victim, inputs=[kept], outputs=[kept, "out"])
+        server.app.add("sibling", sibling, inputs=[kept], outputs=[kept, "out"])
+        transport = server.transport(limits=ROOMY)
+        async with Client(server.url, transport=transport) as client, JobGroup() as group:
+
+            async def call(_: str) -> str:
+                async with client.session() as session:
+                    value: str = await session.predict(api_name="/victim")
+                    await trio.sleep(1)  # the heartbeat has been opened by then
+                return value
+
+            other = client.submit(api_name="/sibling")
+            yield Scene(
+                client,
+                lambda text: group.submit(call, text),
+                other,
+                "value",
+                release,
+                task="heartbeat",
             )
 
 
@@ -408,7 +449,8 @@ async def record(scene: Scene, *, cancelling: bool) -> list[Step]:
         job = await _played(scene, saboteur, cancelling=cancelling)
         assert job.cancelled if cancelling else scene.fits(await job.result())
     scene.taken = scene.places_taken()
-    return [step for step in saboteur.steps if is_step(step, shared=scene.shared)]
+    steps = [step for step in saboteur.steps if is_step(step, shared=scene.shared)]
+    return [step for step in steps if scene.task in ("", step[0])]
 
 
 async def _played(scene: Scene, saboteur: Saboteur, *, cancelling: bool) -> Job[Any]:

@@ -14,6 +14,7 @@ from tests.client.sabotage_support import (
     EXCEPTIONS,
     Scene,
     call_route,
+    heartbeats,
     in_this_thread,
     queue,
     record,
@@ -32,12 +33,13 @@ SCENES: dict[str, Callable[[], AbstractAsyncContextManager[Scene]]] = {
     "streams of their own": lambda: queue(shared=False),
     "one stream": lambda: queue(shared=True),
     "inputs": state_and_inputs,
+    "heartbeats": heartbeats,
     "run": run_route,
     "call": call_route,
     "a stream for each call": stream_for_each_call,
     "socket": socket,
 }
-DIRECT = ("streams of their own", "one stream", "inputs")
+DIRECT = ("streams of their own", "one stream", "inputs", "heartbeats")
 """Those that can be played over connections of our own, too."""
 
 
@@ -55,6 +57,7 @@ def test_a_step_that_raises_harms_its_own_call_only(
     async def play() -> None:
         async with SCENES[name]() as scene:
             steps = await record(scene, cancelling=cancelling)
+            assert steps
             reached = 0
             for place, step in enumerate(steps):
                 for turn in range(EACH):

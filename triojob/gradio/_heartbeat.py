@@ -16,7 +16,7 @@ import trio
 
 from .._errors import ConnectionLost, TriojobError
 from ._addresses import quoted
-from ._containment import call_failure
+from ._containment import contained
 from ._http import HTTP, Response
 
 logger = logging.getLogger("triojob")
@@ -76,7 +76,7 @@ class Heartbeats:
     async def _keep(self, session_hash: str, scope: trio.CancelScope) -> None:
         places = self._http.heartbeats
         try:
-            with scope:
+            with contained(_note_end, "GET /heartbeat"), scope:
                 if not places.available_tokens:
                     logger.warning(
                         "more than %g sessions are kept, which is how many heartbeats may be open: "
@@ -113,14 +113,14 @@ class Heartbeats:
             except ConnectionLost as exc:
                 self._lost()
                 logger.debug("lost a heartbeat, which is opened again: %s", exc)
-            except Exception as exc:  # noqa: BLE001 - no call waits for it, nor fails with it
-                error = call_failure(exc, "GET /heartbeat")
-                logger.warning("a session goes on without its heartbeat: %s", error)
-                return
             # Not all clients of a server that restarts shall come back at the same moment.
             jitter = random.uniform(0.5, 1)  # noqa: S311 - no secret
             await trio.sleep(max(pause * jitter, at_least))
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _note_end(error: TriojobError) -> None:
+    logger.warning("a session goes on without its heartbeat: %s", error)
 
 
 @asynccontextmanager
