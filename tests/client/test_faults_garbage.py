@@ -173,6 +173,32 @@ async def test_garbage_that_names_its_call_fails_only_that(
         await calls.assert_goes_on()
 
 
+@pytest.mark.parametrize("kind", ["process_generating", "process_completed"])
+async def test_an_event_that_is_too_large_fails_only_its_own_call(
+    memory_app: ScriptedServer, autojump_clock: MockClock, kind: str
+) -> None:
+    add_endpoints(memory_app)
+
+    @memory_app.app.endpoint()
+    async def trap(event: Event) -> None:
+        await event.send({"msg": kind, "output": {"data": ["x" * 100_000]}, "success": True})
+        await event.completed(["completed"])
+
+    limits = Limits(message_size=50_000)
+    async with riding(memory_app, "session", limits=limits) as calls:
+        jobs = await calls.under_way()
+        [error] = await failures([calls.surface.submit(api_name="/trap")])
+        assert type(error) is ProtocolError
+        assert "/trap" in str(error)
+        assert "more than 50000 bytes (Limits.message_size" in str(error)
+        assert not any(job.done for job in jobs)
+        assert await calls.surface.predict("x", api_name="/echo") == "x"
+        assert memory_app.streams_made == 1
+        for job in jobs:
+            job.cancel()
+        await calls.assert_goes_on()
+
+
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("name", HARMLESS)
 async def test_what_says_nothing_to_anybody_is_passed_over(

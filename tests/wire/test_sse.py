@@ -200,6 +200,30 @@ def test_whether_an_event_is_too_large_does_not_depend_on_the_chunks(
         assert outcome_of([stream[:offset], stream[offset:]], 20) == whole, offset
 
 
+@pytest.mark.parametrize("frame", [b"data: %b\n\n", b"data:%b\r\n\r\n", b"data: %b\ndata: z\n\n"])
+def test_an_event_that_is_cut_is_skipped_in_any_chunks(frame: bytes) -> None:
+    stream = b"data: x\n\n" + frame % (b"a" + b"b" * 40) + b"data: y\n\n"
+    for offset in range(len(stream) + 1):
+        heads: list[bytes] = []
+        decoder = EventDecoder(20, lambda head, error, heads=heads: heads.append(head))
+        events = [
+            event for part in (stream[:offset], stream[offset:]) for event in decoder.feed(part)
+        ]
+        assert events == [b"x", b"y"], offset
+        assert [head[:2] for head in heads] == [b"ab"], offset
+
+
+@pytest.mark.parametrize("piece", [b"x" * 50, b"data: x\n", b": x\n"])
+def test_an_event_that_is_cut_has_to_end_some_time(piece: bytes) -> None:
+    heads: list[bytes] = []
+    decoder = EventDecoder(1000, lambda head, error: heads.append(head))
+    with pytest.raises(ProtocolError):
+        for _ in range(5000):
+            list(decoder.feed(piece))
+            assert len(decoder._buffer) + sum(map(len, decoder._data)) <= 1000
+    assert len(heads) == 1
+
+
 def test_a_byte_order_mark_is_no_part_of_an_event_that_is_too_large() -> None:
     stream = b"\xef\xbb\xbfdata: abc\n\n"
     for offset in range(len(stream) + 1):

@@ -390,6 +390,7 @@ class HTTP:
         refuse: Callable[[Response], TriojobError],
         *,
         opened: Callable[[], None] | None = None,
+        cut: Callable[[bytes, ProtocolError], None] | None = None,
         may_end: bool = False,
         endless: bool = False,
         what: str | None = None,
@@ -401,6 +402,8 @@ class HTTP:
                 the last one.  What it raises ends the reading.
             refuse: Makes an error of an answer that is not an event stream.
             opened: Called when the server has begun to respond with an event stream.
+            cut: Called with the beginning of an event that is too large, and the error, which else
+                ends the reading.
             may_end: Whether the stream may end without a last event.
             endless: Whether it may be silent for ever, as long as the app answers other requests.
             what: What errors call the request; by default its path without the query.
@@ -424,7 +427,7 @@ class HTTP:
                     raise refuse(_response(answer, head))
                 if opened is not None:
                     opened()
-                decoder = EventDecoder(self.max_message_size)
+                decoder = EventDecoder(self.max_message_size, cut)
                 last = False
 
                 def take(chunk: bytes, reading: Reading) -> None:

@@ -6,10 +6,14 @@ Lines are split in bytes: text would also split at U+2028 and U+0085, which Grad
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .._errors import ProtocolError, shorten
 
+_HEAD = 1000
+"""Bytes to show of an event that is too large."""
+_LONGEST_SKIP = 16
+"""How many times as large as it may be an event can be that is skipped: it must end some time."""
 _MARK = b"\xef\xbb\xbf"
 """The byte order mark, which may stand at the beginning of a stream and is no part of it."""
 
@@ -20,10 +24,17 @@ class EventDecoder:
     Args:
         max_size: How many bytes one event may have, with the names of its fields; a larger one is
             a `ProtocolError`.
+        cut: Called with the beginning of such an event and the error, instead of raising that; the
+            rest of the event is skipped.
     """
 
-    def __init__(self, max_size: int) -> None:
+    def __init__(
+        self, max_size: int, cut: Callable[[bytes, ProtocolError], None] | None = None
+    ) -> None:
         self._max_size = max_size
+        self._cut = cut
+        self._skipping = False
+        """Whether what comes is of an event that is too large."""
         self._buffer = bytearray()
         self._searched = 0
         """Up to here ``_buffer`` is known to hold no line end."""
@@ -40,7 +51,8 @@ class EventDecoder:
         """Take a chunk; yield the data of each event that it completes.
 
         Raises:
-            ProtocolError: An event is larger than it may be.
+            ProtocolError: An event is larger than it may be; or, where such are cut, it goes on
+                for very long.
         """
         chunk = self._with_simple_ends(chunk)
         if not chunk:
@@ -61,12 +73,13 @@ class EventDecoder:
                 and lines.startswith(b"\n", end + 1)
             ):
                 # This line is all of an event, as Gradio's are.
-                if end + 1 - start > self._max_size:
-                    raise self._too_large(lines[start:end])
-                data = bytes(lines[start + 6 : end])
-                start = searched = end + 2
+                line, start = bytes(lines[start:end]), end + 2
+                searched = start
                 self.kind = ""
-                yield data
+                if len(line) < self._max_size:
+                    yield line[6:]
+                else:
+                    self._refuse(line)
                 continue
             line = bytes(lines[start:end])
             start = searched = end + 1
@@ -100,14 +113,17 @@ class EventDecoder:
             del self._buffer[:start]
         else:
             self._buffer += lines[start:]
+        if self._buffer and self._size + len(self._buffer) > self._max_size:
+            self._skip(bytes(self._buffer))
+            self._size += len(self._buffer) - 1
+            self._buffer[:] = b":"  # what comes of the line is as good as a comment
         self._searched = len(self._buffer)
-        if self._size + len(self._buffer) > self._max_size:
-            raise self._too_large(self._buffer)
 
     def _take(self, line: bytes) -> None:
         self._size += len(line) + 1
         if self._size > self._max_size:
-            raise self._too_large(line)
+            self._skip(line)
+            return
         field, _, value = line.partition(b":")
         # The other fields (id, retry) and comments say nothing to us.
         if field == b"data":
@@ -118,6 +134,7 @@ class EventDecoder:
     def _whole(self) -> bytes | None:
         """Return the data of the event whose last line has come, if there is any."""
         self._size = 0
+        self._skipping = False
         kind, self._kind = self._kind, b""
         if not self._data:
             return None
@@ -126,7 +143,22 @@ class EventDecoder:
         self.kind = kind.decode("utf-8", "replace")
         return event
 
-    def _too_large(self, shown: bytes | bytearray) -> ProtocolError:
+    def _skip(self, line: bytes) -> None:
+        """Skip the rest of an event that has just become too large, or was so before."""
+        if not self._skipping:
+            self._refuse(self._data[0] if self._data else line)
+            self._skipping = True
+            self._data.clear()
+        elif self._size > _LONGEST_SKIP * self._max_size:
+            raise self._too_large(line)
+
+    def _refuse(self, line: bytes) -> None:
+        error = self._too_large(line)
+        if self._cut is None:
+            raise error
+        self._cut(line[:_HEAD].removeprefix(b"data:").lstrip(b" "), error)
+
+    def _too_large(self, shown: bytes) -> ProtocolError:
         return ProtocolError(
             f"the server sent an event of more than {self._max_size} bytes "
             f"(Limits.message_size sets the bound): {shorten(shown)}"

@@ -162,16 +162,26 @@ def read_message(data: bytes) -> Json | Garbled:
     try:
         return decode_message(data)
     except Exception as exc:  # noqa: BLE001 - it becomes that failure
-        head = _HEAD.match(data)
-        if head is not None:
-            return Garbled(exc, head[2].decode(errors="replace"), head[1] == b"process_completed")
-        message: Any = None
-        with suppress(ProtocolError):  # with other keys first
-            message = _decode(data, "a message")
-        if not is_object(message):
-            return Garbled(exc, is_object=False)
-        event_id = message.get("event_id")
-        return Garbled(exc, event_id if isinstance(event_id, str) else None)
+        return garbled(data, exc)
+
+
+def garbled(data: bytes, error: Exception) -> Garbled:
+    """Return what can be told of an event that is no message.
+
+    Args:
+        data: The event, or its beginning.
+        error: What is wrong with it.
+    """
+    head = _HEAD.match(data)
+    if head is not None:
+        return Garbled(error, head[2].decode(errors="replace"), head[1] == b"process_completed")
+    message: Any = None
+    with suppress(ProtocolError):  # with other keys first
+        message = _decode(data, "a message")
+    if not is_object(message):
+        return Garbled(error, is_object=False)
+    event_id = message.get("event_id")
+    return Garbled(error, event_id if isinstance(event_id, str) else None)
 
 
 def number(message: Json, key: str) -> Any:

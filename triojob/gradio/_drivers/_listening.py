@@ -14,6 +14,7 @@ from ..._errors import (
     ConnectionFailed,
     ConnectionLost,
     ConnectionTimeout,
+    ProtocolError,
     ServerStopped,
     TooManyRequests,
     TriojobError,
@@ -31,6 +32,7 @@ async def listen(
     doing: str,
     refused: Callable[[TriojobError], Awaitable[None]],
     *,
+    cut: Callable[[bytes, ProtocolError], None] | None = None,
     may_end: bool = False,
 ) -> None:
     """Open the event stream of accepted calls and read it to its end; see `HTTP.listen`.
@@ -39,6 +41,7 @@ async def listen(
     asked for again.
 
     Args:
+        cut: See there.
         refused: Called with the error if the stream could not be opened: it returns when to ask
             for it again, or raises.
 
@@ -64,7 +67,7 @@ async def listen(
             opened = True
 
         try:
-            await http.listen(path, deliver, refuse, opened=opening, may_end=may_end)
+            await http.listen(path, deliver, refuse, opened=opening, cut=cut, may_end=may_end)
         except (ConnectionLost, UnexpectedResponse) as exc:
             if opened or isinstance(exc, ConnectionTimeout):
                 raise

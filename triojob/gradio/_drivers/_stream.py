@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from ..._errors import ProtocolError, TriojobError, shorten
 from .._addresses import quoted
 from .._http import HTTP
-from .._wire import Garbled, Json, decode_object, read_message
+from .._wire import Garbled, Json, decode_object, garbled, read_message
 from ._base import CallRequest, StreamDriver
 from ._listening import listen
 from ._refusals import refusal
@@ -61,9 +61,12 @@ class SessionStream(StreamDriver):
             deliver(message)
             return False
 
+        def cut(head: bytes, error: ProtocolError) -> None:
+            deliver(garbled(head, error))
+
         path = f"/queue/data?session_hash={quoted(session_hash)}"
-        doing = "opening the event stream"
-        await listen(self._http, path, take, doing, refused, may_end=not self._says_end)
+        doing, may_end = "opening the event stream", not self._says_end
+        await listen(self._http, path, take, doing, refused, cut=cut, may_end=may_end)
 
     async def cancel(
         self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
