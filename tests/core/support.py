@@ -187,34 +187,43 @@ def appending(n: int, interval: float = 1) -> Scripted:
     return Scripted(produce)
 
 
+class InstructionTracer:
+    """Calls ``act()`` at one instruction of code in these files and folders; for `sys.settrace`.
+
+    This is how another thread or a signal handler comes between; what it raises is raised there.
+    """
+
+    def __init__(self, number: int, act: Callable[[], object], *, files: Sequence[Path]) -> None:
+        self._number = number
+        self._act = act
+        self._files = tuple(map(str, files))
+        self._passed = 0
+
+    @property
+    def reached(self) -> bool:
+        """Whether there were so many instructions."""
+        return self._passed >= self._number
+
+    def __call__(self, frame: FrameType, event: str, _argument: object) -> Any:
+        if not frame.f_code.co_filename.startswith(self._files):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            self._passed += 1
+            if self._passed == self._number:
+                self._act()
+        return self
+
+
 def at_instruction(
     number: int, run: Callable[[], object], act: Callable[[], object], *, files: Sequence[Path]
 ) -> bool:
-    """Call ``run()``, and ``act()`` at one instruction of it in code of these files and folders.
-
-    This is how another thread or a signal handler comes between; what it raises is raised there.
-
-    Returns:
-        Whether there are so many instructions.
-    """
-    folders = tuple(map(str, files))
-    passed = 0
-
-    def trace(frame: FrameType, event: str, _argument: object) -> Any:
-        nonlocal passed
-        if not frame.f_code.co_filename.startswith(folders):
-            return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        if event == "opcode":
-            passed += 1
-            if passed == number:
-                act()
-        return trace
-
+    """Call ``run()``, and ``act()`` at one instruction of it; return whether there are so many."""
+    tracer = InstructionTracer(number, act, files=files)
     before = sys.gettrace()
-    sys.settrace(trace)
+    sys.settrace(tracer)
     try:
         run()
     finally:
         sys.settrace(before)
-    return passed >= number
+    return tracer.reached

@@ -18,9 +18,9 @@ import pytest
 import trio
 
 import triojob
-from tests.core.support import Boom, at_instruction, fail, succeed
+from tests.core.support import Boom, InstructionTracer, at_instruction, fail, succeed
 from triojob import JobCancelled, JobGroup, JobTimeout, Status
-from triojob.sync import Job, Portal, start_portal, submit
+from triojob.sync import Client, Job, Portal, start_portal, submit
 
 from .threads_support import (
     SECONDS,
@@ -30,6 +30,7 @@ from .threads_support import (
     blocked,
     opened_group,
     wait_for,
+    wait_until_blocked,
 )
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs timers that send signals")
@@ -205,6 +206,169 @@ def test_a_job_works_whatever_comes_at_each_instruction(
             )
         running.check()
     assert len(all_of_them) > 3
+
+
+def end_with_others(portal: Portal, group: JobGroup, ends: Any, number: int) -> bool:
+    """End a job while others use it at one instruction; return whether there are so many."""
+    go_on, called_back = trio.Event(), queue.SimpleQueue[str]()
+    waiting: list[Watched] = []
+    untraced = threading.Event()
+
+    def use() -> None:
+        job.add_done_callback(lambda _: called_back.put("added"))
+        if ends is succeed:  # a failure that comes with a cancellation is for the group
+            assert job.cancel() is job.cancelled()
+
+    def others() -> None:
+        Watched(use).get()
+        waiting.extend(Watched(fn) for fn in (end, wait))
+
+    def end() -> None:
+        try:
+            assert job.result() == "value"
+        except JobCancelled:
+            assert ends is succeed
+        except Boom:
+            assert ends is fail
+
+    def wait() -> None:
+        assert concurrent.futures.wait([job]).done == {job}
+
+    tracer = InstructionTracer(number, others, files=[TRIOJOB / "sync"])
+
+    async def work() -> Any:
+        await go_on.wait()
+        before = sys.gettrace()
+        sys.settrace(tracer)
+        # After the job's end.
+        trio.lowlevel.spawn_system_task(untrace, before)
+        return await ends()
+
+    async def untrace(before: Any) -> None:
+        while not job._end.get():
+            await trio.lowlevel.checkpoint()
+        sys.settrace(before)
+        untraced.set()
+
+    job = submit(group, work)
+    job.add_done_callback(lambda _: called_back.put("first"))
+    waiting += [Watched(end), Watched(wait)]
+    for thread in waiting:
+        wait_until_blocked(thread, "wait")
+    trio.from_thread.run_sync(go_on.set, trio_token=portal._token)
+    assert untraced.wait(SECONDS)
+    for thread in waiting:
+        thread.get()
+    expected = {"first", "added"} if tracer.reached else {"first"}
+    assert {called_back.get(timeout=SECONDS) for _ in expected} == expected
+    assert called_back.empty()
+    return tracer.reached
+
+
+@pytest.mark.parametrize("ends", [succeed, fail])
+def test_a_job_ends_once_whatever_other_threads_do(
+    portal: Portal, group: JobGroup, ends: Any
+) -> None:
+    number = 1
+    while end_with_others(portal, group, ends, number):
+        number += 1
+    assert number > 100
+
+
+class Used:
+    """A client, and what there is beside it once nothing is under way."""
+
+    def __init__(self, portal: Portal, server: ServerThread) -> None:
+        self.portal, self.server = portal, server
+        self.client = Client(server.url, portal=portal)
+        self.opened: Client | None = None
+        self.client.predict("ada", api_name="/greet")
+        self._left = self._leftovers()
+
+    def _leftovers(self) -> tuple[int, int, int]:
+        return (
+            len(self.portal._unfinished),
+            trio.from_thread.run_sync(
+                lambda: sum("client" in task.name for task in tasks_of(self.portal)),
+                trio_token=self.portal._token,
+            ),
+            sum(thread.name == "triojob" for thread in threading.enumerate()),
+        )
+
+    def check(self) -> None:
+        """See that the client works, and that nothing is left of what an interrupt ended."""
+        self.opened = None  # not before: an interrupt of its finalizer is ignored
+        wait_for(lambda: self._leftovers() == self._left, self._leftovers)
+        wait_for(lambda: not self.client._connection._group.jobs)
+        self.server.until(lambda server: not server.running)
+        for thread in (Watched(self._greet) for _ in range(2)):
+            assert thread.get() == "Hello ada!"
+
+    def _greet(self) -> Any:
+        return self.client.predict("ada", api_name="/greet")
+
+    # What is interrupted.
+
+    def call(self) -> None:
+        self.portal.call(succeed)
+
+    def submit(self) -> None:
+        self.client.submit("ada", api_name="/greet", result_callbacks=[repr])
+
+    def predict(self) -> None:
+        with suppress(JobTimeout):
+            self.client.predict(0.01, "x", api_name="/pause")
+
+    def reset(self) -> None:
+        self.client.reset_session()
+
+    def open(self) -> None:
+        self.opened = Client(self.server.url, portal=self.portal)
+
+    def close(self) -> None:
+        self.opened = Client(self.server.url, portal=self.portal)
+        self.opened.close()
+
+    def start(self) -> None:
+        with start_portal() as portal:
+            portal.call(succeed)
+
+
+def tasks_of(portal: Portal) -> frozenset[trio.lowlevel.Task]:
+    assert portal._nursery is not None
+    return portal._nursery.child_tasks
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize(
+    "use, step",
+    [
+        (Used.call, 1),
+        (Used.submit, 11),
+        (Used.predict, 11),
+        (Used.reset, 1),
+        (Used.open, 29),
+        (Used.close, 29),
+        (Used.start, 3),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_an_interrupt_leaves_nothing_behind(
+    portal: Portal, own_server: ServerThread, use: Any, step: int
+) -> None:
+    used = Used(portal, own_server)
+    passed, number = True, 1
+    while passed:
+        with suppress(Interrupt):
+            passed = at_instruction(number, partial(use, used), interrupt, files=[TRIOJOB])
+        used.check()
+        number += step
+    assert number > 20 * step
+    used.client.close()
+
+
+def interrupt() -> None:
+    raise Interrupt
 
 
 @posix

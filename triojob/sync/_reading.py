@@ -48,8 +48,9 @@ class JobReader:
         """Return the outputs so far, those that it was called for before included."""
         cursor, values = self._listed
         cursor = cursor.copy()
-        values = (*values, *cursor.take_all())
-        self._listed = cursor, values
+        if cursor.pending:
+            values = (*values, *cursor.take_all())
+            self._listed = cursor, values
         return list(values)
 
     def next_output(self, last: Sequence[Any]) -> tuple[Any] | None:
