@@ -96,8 +96,9 @@ class AppError(TriojobError, RuntimeError):
         visible: bool = True,
         endpoint: str = "",
     ) -> None:
-        self.message = message = None if message is None else scrub(message)
-        self.title = None if title is None else scrub(title)
+        message = None if message is None else scrub(message)
+        self.message: str | None = message
+        self.title: str | None = None if title is None else scrub(title)
         self.duration = duration
         self.visible = visible
         self.endpoint = endpoint
@@ -172,8 +173,8 @@ class EndpointNotFound(TriojobError, LookupError):
     def __init__(
         self, message: str, *, available: tuple[str, ...] = (), nearest: str | None = None
     ) -> None:
-        self.available = scrub_each(available)
-        self.nearest = None if nearest is None else scrub(nearest, ours=True)
+        self.available: tuple[str, ...] = scrub_each(available)
+        self.nearest: str | None = None if nearest is None else scrub(nearest, ours=True)
         super().__init__(message)
 
 
