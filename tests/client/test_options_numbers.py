@@ -83,7 +83,7 @@ async def test_so_many_calls_are_on_their_way_to_the_server_at_once(
     add_functions(memory_app)
     memory_app.fault("POST", "/queue/join", Hold(answer, handled=False), times=100)
     async with (
-        new_client(memory_app, limits=Limits(requests=most)) as client,
+        new_client(memory_app, limits=Limits(requests=most, in_flight=100)) as client,
         client.session() as session,
         JobGroup() as group,
     ):
