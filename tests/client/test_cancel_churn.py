@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("either_way")
 
 CANCEL_REQUESTS = SPARE - SHORT_REQUESTS
 STREAMS = 4
-LIMITS = Limits(streams=STREAMS, in_flight=STREAMS)
+LIMITS = Limits(streams=STREAMS, in_flight=200)
 PLACES = STREAMS + SPARE
 # More than there are places.
 WORKERS = 2 * PLACES

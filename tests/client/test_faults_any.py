@@ -19,12 +19,23 @@ from tests.client.sessions_support import Streams
 from tests.servers.any_faults import breaks, delays, losses, pieces, silences
 from tests.servers.faults import Answer, Fault
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
-from triojob import AppError, Client, ClientSession, Job, JobCancelled, Timeouts, TriojobError
+from triojob import (
+    AppError,
+    Client,
+    ClientSession,
+    Job,
+    JobCancelled,
+    Limits,
+    Timeouts,
+    TriojobError,
+)
 from triojob.testing._description import App
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
 TIMES = Timeouts(max_stream_idle=90)
+AT_ONCE = Limits(refused_for=0)
+"""A call that is refused fails, so that none is sent twice."""
 LONGEST = TIMES.read + TIMES.max_stream_idle + TIMES.cancel + 100
 """Seconds that one call may take: an answer that never comes, a stream that falls silent."""
 
@@ -179,7 +190,10 @@ async def trial(protocol: str, calls: list[Call], rules: list[Rule], strokes: li
     async with open_server(App(protocol=protocol), memory=True) as server:
         add_app(server)
         streams = Streams(server)
-        async with clean_client(server, timeouts=TIMES) as client, client.session() as session:
+        async with (
+            clean_client(server, timeouts=TIMES, limits=AT_ONCE) as client,
+            client.session() as session,
+        ):
             for rule in rules:
                 server.fault(rule.method, rule.path, *rule.faults, times=rule.times)
 

@@ -16,6 +16,7 @@ from triojob import (
     ConnectionLost,
     JobCancelled,
     JobGroup,
+    Limits,
     QueueFull,
     Retry,
     Status,
@@ -108,7 +109,8 @@ async def test_nothing_is_made_again_unless_asked_for(
 ):
     add_echo(memory_app)
     memory_app.fault(*JOIN, TOO_MANY, times=1)
-    async with Client(memory_app.url, transport=memory_app.transport()) as client:
+    transport, limits = memory_app.transport(), Limits(refused_for=0)
+    async with Client(memory_app.url, transport=transport, limits=limits) as client:
         with pytest.raises(TooManyRequests):
             await client.predict("x", api_name="/echo")
     assert joins(memory_app) == 1

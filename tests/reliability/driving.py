@@ -33,11 +33,12 @@ from tests.reliability.faults import PAGE as PAGE_TEXT
 from tests.reliability.harm import Plan
 from tests.reliability.proxy import Proxy
 from tests.reliability.reading import Head
-from triojob import Client, Job, QueueFull, Timeouts, handle_file
+from triojob import Client, Job, Limits, QueueFull, Timeouts, handle_file
 
 TICKS, TICK = 4, 0.05
 ENDLESS = 1000
 """So many ticks take longer than a cell: what ends before was stopped."""
+IMPATIENT = Limits(refused_for=0)
 SILENCE = Timeouts(read=1.5, stream_idle=1.5, max_stream_idle=1.5, cancel=1, connect=1.5, write=1.5)
 TEXT = "some text " * 2_000
 
@@ -129,7 +130,7 @@ async def run(cell: Cell, rig: Rig) -> str:
 
     tasks = tasks_living()
     with trio.fail_after(SECONDS):
-        async with Client(url, verify=rig.trust, timeouts=times) as client:
+        async with Client(url, verify=rig.trust, timeouts=times, limits=IMPATIENT) as client:
             async with _crowd(era, cell):
                 job, plan = await _meet(cell, client, proxy, key)
             outcome = await _outcome(job)
