@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -56,6 +57,8 @@ def _note(key: str, **changes: Any) -> None:
 
 def probe(key: str) -> dict[str, Any]:
     """Tell what the runs with this `key` did so far."""
+    # A generator that was stopped in the middle of its first step is closed by the collector only.
+    gc.collect()
     with _records_lock:
         return dict(_records.get(key, {}))
 
