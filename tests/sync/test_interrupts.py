@@ -109,7 +109,7 @@ class Running:
         job = self.job
         assert not job._news._waiters
         assert not job._ended._waiters
-        assert not job._retrieval.askers
+        assert not job._retrieval.waiters
         self.use_everywhere()
         self.end()
         waiting = Watched(concurrent.futures.wait, [job], SECONDS)

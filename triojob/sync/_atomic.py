@@ -65,7 +65,7 @@ class WeakBag(Generic[T]):
 
 
 class _Position(Once["_Position[S]"], Generic[S]):
-    """A position in a stream, and the next one once somebody has gone on from here."""
+    """A position in a stream, and the next one once somebody has taken the item here."""
 
     __slots__ = ("state",)
 
@@ -104,5 +104,5 @@ class SharedCursor(Generic[S]):
                 if position.set(after := _Position(state)):
                     self._position = after
                     return (item,)
-            # Whoever went on from here may not have come to say so.
+            # The thread that took the item may have been interrupted before it moved this.
             self._position = position.get() or position

@@ -46,19 +46,19 @@ _CLOSED = "the client has been closed; make another one"
 _Known: TypeAlias = "tuple[tuple[str | None, int], Sequence[Mapping[str, Any]] | None]"
 
 
-class _Rider:
-    """A call that rides in a session, or is about to."""
+class _CallToken:
+    """Stands for a call that uses a session, or is about to."""
 
 
 class _Visit:
-    """One session, and the calls that ride in it."""
+    """One session, and the calls that use it."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.endpoints: dict[tuple[str | None, int], Endpoint] = {}
-        self.riders: WeakBag[_Rider] = WeakBag()
+        self.calls: WeakBag[_CallToken] = WeakBag()
         self.over = False
-        """No further call may ride in it: the Trio thread is ending it, or looks whether it can."""
+        """No further call may use it: the Trio thread is ending it, or checks whether it can."""
 
 
 class Connection:
@@ -140,7 +140,7 @@ class Connection:
                         task_status.started()
                         await self._leaving.wait()
                 finally:
-                    for visit in self._visits:
+                    for visit in tuple(self._visits):
                         visit.session.end()
         except Exception:
             if not opened:
@@ -160,21 +160,21 @@ class Connection:
             with suppress(GroupClosed):  # it was never opened
                 self._group.cancel_scope.cancel(reason="the client was closed")
 
-    def _begin(self, job: Job, call: Call, visit: _Visit, rider: _Rider) -> None:
+    def _begin(self, job: Job, call: Call, visit: _Visit, token: _CallToken) -> None:
         native = job.begin(self._group, call)
         if native is None:
-            self._left(visit, rider)
+            self._left(visit, token)
         else:
-            native.on_result(lambda _: self._left(visit, rider))
+            native.on_result(lambda _: self._left(visit, token))
 
-    def _left(self, visit: _Visit, rider: _Rider) -> None:
-        visit.riders.discard(rider)
+    def _left(self, visit: _Visit, token: _CallToken) -> None:
+        visit.calls.discard(token)
         self._end_old_visits()
 
     def _end_old_visits(self) -> None:
         for visit in self._visits[:-1]:
-            visit.over = True  # first: who comes to ride looks at this last
-            if visit.riders:
+            visit.over = True  # before the check, as a call that comes now checks this last
+            if visit.calls:
                 visit.over = False
             else:
                 self._visits.remove(visit)
@@ -221,10 +221,10 @@ class Connection:
         """
         if self._closing:
             raise GroupClosed(_CLOSED)
-        rider = _Rider()
+        token = _CallToken()
         while True:
             visit = self._visits[-1]
-            visit.riders.add(rider)
+            visit.calls.add(token)
             if not visit.over:
                 break
         endpoint = visit.endpoints.get(function)
@@ -239,7 +239,7 @@ class Connection:
         job = Job._make(endpoint.name, self.portal, notice=notice)
         prepare(job)
         with suppress(GroupClosed):  # the job tells of it
-            job.send_off(call, partial(self._begin, job, call, visit, rider))
+            job.send_off(call, partial(self._begin, job, call, visit, token))
         return job
 
     def _endpoint(self, session: Session, api_name: str | None, fn_index: int) -> Endpoint:

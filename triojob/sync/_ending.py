@@ -27,7 +27,7 @@ class JobEnd:
     """Why it was cancelled."""
 
 
-class Asker:
+class ResultWaiter:
     """A thread that waits for a job's result."""
 
 
@@ -35,12 +35,12 @@ class Asker:
 class Retrieval:
     """Whether somebody retrieves a job's failure, and who reports it if nobody does."""
 
-    __slots__ = ("answerable", "askers", "done")
+    __slots__ = ("by_job", "done", "waiters")
 
     def __init__(self) -> None:
-        self.askers: WeakBag[Asker] = WeakBag()
-        self.answerable: bool = False
-        """The job logs the failure; otherwise its group raises it."""
+        self.waiters: WeakBag[ResultWaiter] = WeakBag()
+        self.by_job: bool = False
+        """The job reports the failure, by logging it; otherwise its group does, by raising it."""
         self.done: bool = False
         """Somebody has retrieved it."""
 
@@ -50,9 +50,9 @@ class FutureParts:
     """What `concurrent.futures.wait` and `as_completed` use of a future: lock, state and waiters.
 
     They acquire the locks of all futures, look at the states, and add a waiter to each future
-    before they release the locks.  Here is no lock, which an interrupted thread would keep: from
-    `acquire` to `release` a thread sees the state as it was, and a waiter that it adds to a job
-    that has ended since is notified at once.
+    before they release the locks.  There is no lock here, as an interrupted thread would keep it:
+    from `acquire` to `release` a thread sees the state as it was, and a waiter that it adds to a
+    job that has ended since is notified at once.
     """
 
     __slots__ = ("_end", "_future", "_states", "_waiters")

@@ -19,7 +19,7 @@ from .._job import Job as TrioJob
 from .._logs import log_job
 from .._messages import Status
 from ._atomic import Once, WeakBag
-from ._ending import Asker, FutureParts, JobEnd, Retrieval
+from ._ending import FutureParts, JobEnd, ResultWaiter, Retrieval
 from ._portal import Portal, call_elsewhere, call_in_daemon
 from ._reading import JobReader
 from ._waiting import Notifier, refuse_in_trio
@@ -135,7 +135,7 @@ class Job(concurrent.futures.Future[Any]):
         try:
             native = group._start(call)
         except GroupClosed as exc:
-            self._fail(exc, answerable=True)
+            self._fail(exc, by_job=True)
             return None
         record = native._record
         record.watchers.append(self._news.notify_all)
@@ -158,8 +158,8 @@ class Job(concurrent.futures.Future[Any]):
         else:
             error = record.bare(result)
             error = translate(error) if isinstance(error, Exception) else error
-            self._fail(error, answerable=self._group is None)
-            if self._retrieval.answerable:
+            self._fail(error, by_job=self._group is None)
+            if self._retrieval.by_job:
                 record.retrieve()
 
     def _cancel_native(self, end: JobEnd) -> None:
@@ -178,13 +178,13 @@ class Job(concurrent.futures.Future[Any]):
         self._end.set(end)
         self._announce()
 
-    def _fail(self, error: BaseException, *, answerable: bool) -> None:
-        """End with ``error``; if ``answerable``, the job logs that if nobody retrieves it."""
+    def _fail(self, error: BaseException, *, by_job: bool) -> None:
+        """End with ``error``; if ``by_job``, the job logs that if nobody retrieves it."""
         won = self._end.set(JobEnd(error=error, traceback=error.__traceback__))
         # Who waits by now retrieves it, but maybe too late for the group, if that ends at once.
-        if won and (answerable or self._retrieval.askers):
-            self._retrieval.answerable = True
-            _answerable.add(self)
+        if won and (by_job or self._retrieval.waiters):
+            self._retrieval.by_job = True
+            _reporting.add(self)
         self._announce()
 
     def _announce(self) -> None:
@@ -213,19 +213,19 @@ class Job(concurrent.futures.Future[Any]):
         """End, as the run that would have finished this is gone."""
         if forked:
             self._reset()
-        self._fail(error, answerable=False)  # it may well be retrieved in the other process
+        self._fail(error, by_job=False)  # it may well be retrieved in the other process
 
     def _wait(self, timeout: float | None) -> JobEnd:
         """Wait until the job has ended by itself, and have its failure count as retrieved."""
         end = self._end.get()
         if end is None:
             refuse_in_trio("waiting for a job", _INSTEAD)
-            asker = Asker()
+            waiter = ResultWaiter()
             try:
-                self._retrieval.askers.add(asker)
+                self._retrieval.waiters.add(waiter)
                 self._ended.wait_until(self.done, timeout)
             finally:
-                self._retrieval.askers.discard(asker)
+                self._retrieval.waiters.discard(waiter)
             # It may have ended just now, and counts on this thread to retrieve its failure.
             end = self._end.get()
         if end is None:
@@ -241,7 +241,7 @@ class Job(concurrent.futures.Future[Any]):
     def _retrieve(self) -> None:
         """Have the failure of this job count as retrieved, from now on."""
         self._retrieval.done = True
-        _answerable.discard(self)
+        _reporting.discard(self)
         group, native = self._group, self._native
         if group is None or native is None or self._portal.closed:
             return  # if it is closed, the group is in the process that this one was forked from
@@ -433,7 +433,7 @@ class Job(concurrent.futures.Future[Any]):
 
     def _log_unretrieved(self) -> None:
         retrieval, end = self._retrieval, self._end.get()
-        if retrieval.answerable and not retrieval.done and end is not None:
+        if retrieval.by_job and not retrieval.done and end is not None:
             retrieval.done = True
             self._log("it failed, and nobody asked for its result", end.error)
 
@@ -452,20 +452,20 @@ class Job(concurrent.futures.Future[Any]):
         return f"<Job {self._name!r} {self.status().code.name}>"
 
 
-_answerable: WeakBag[Job] = WeakBag()
+_reporting: WeakBag[Job] = WeakBag()
 """The jobs that log a failure that nobody retrieves."""
 
 
 def _log_all_unretrieved() -> None:
     # Python need not drop everything at exit.
-    for job in _answerable:
+    for job in _reporting:
         job._log_unretrieved()
 
 
 def _leave_to_the_other_process() -> None:
     """In a forked child, log no failure of the process that it was forked from."""
-    for job in _answerable:
-        job._retrieval.answerable = False
+    for job in _reporting:
+        job._retrieval.by_job = False
 
 
 atexit.register(_log_all_unretrieved)

@@ -229,7 +229,8 @@ class _Thread:
         self._news = Notifier()
         self._closing = trio.Event()
         self._close_called = False
-        self._next: Once[_Thread] = Once()
+        self.after: Once[_Thread] = Once()
+        """The one that takes the place of this one when its run has ended."""
 
     def start(self) -> None:
         """Start the thread, and return when its run is open; any thread may call this.
@@ -277,13 +278,6 @@ class _Thread:
         runner = self._runner.get()
         if isinstance(runner, threading.Thread) and runner is not threading.current_thread():
             runner.join()
-
-    def successor(self) -> _Thread:
-        """Return the one that takes the place of this one, whose run has ended."""
-        self._next.set(_Thread())
-        after = self._next.get()
-        assert after is not None
-        return after
 
 
 class _Owner:
@@ -351,7 +345,8 @@ def shared_portal() -> Portal:
     """Return the portal of this process, started on first use and closed at exit."""
     thread = _Shared.thread
     while thread.portal.closed:
-        thread = thread.successor()
+        new = _Thread()
+        thread = new if thread.after.set(new) else thread.after.get() or new
     _Shared.thread = thread  # an older one, if another thread was faster; that one has a successor
     thread.start()
     return thread.portal
@@ -385,10 +380,12 @@ def call_in_daemon(fn: Callable[[], object]) -> None:
 
 
 def _close_shared() -> None:
-    thread = _Shared.thread
+    thread: _Thread | None = _Shared.thread
     _Shared.last = []
     with daemons_asleep():
-        thread.close()
+        while thread is not None:
+            thread.close()
+            thread = thread.after.get()
     for caller in _Shared.callers:
         caller.join()  # it was started as Python had just stopped to wait for threads
     last, _Shared.last = _Shared.last, None
@@ -398,13 +395,13 @@ def _close_shared() -> None:
 
 def _forget_other_processes_threads() -> None:
     """In a forked child there is one thread, and nothing will ever come from the others."""
-    _Shared.thread, _Shared.callers, _Shared.last = _Thread(), WeakBag(), None
     for portal in _portals:
         portal._end(
             "this was started in the process that this one was forked from, where it goes on; "
             "jobs and portals don't come along",
             forked=True,
         )
+    _Shared.thread, _Shared.callers, _Shared.last = _Thread(), WeakBag(), None
 
 
 # After the threads that keep the interpreter alive have ended; they may be waiting for jobs.
