@@ -86,7 +86,10 @@ class JobGroup:
         self._token: trio.lowlevel.TrioToken | None = None
         self._ending = self._closed = False
         self._jobs: dict[JobRecord, Job[Any]] = {}
-        """Those that have not ended, and those whose failure nobody has seen."""
+        """Those that have not ended, and those whose failure nobody has seen.
+
+        Other threads take out what they retrieve, so loops go over copies, which are atomic.
+        """
         self._fatal: list[BaseException] = []
         """What cancelled the group from inside, and is raised whether seen or not."""
 
@@ -127,7 +130,7 @@ class JobGroup:
 
         The group forgets the others, so that it may live for millions of jobs.
         """
-        return tuple(self._jobs.values())
+        return tuple(self._jobs.copy().values())
 
     @property
     def cancel_scope(self) -> trio.CancelScope:
@@ -225,7 +228,8 @@ class JobGroup:
 
     def statistics(self) -> GroupStatistics:
         """Return how many jobs there have been, and how they are."""
-        alive = [record for record in self._jobs if record.outcome is None]
+        jobs = self._jobs.copy()
+        alive = [record for record in jobs if record.outcome is None]
         waiting = sum(record.status.code is Status.STARTING for record in alive)
         queued = [record.status for record in alive if record.status.code is Status.IN_QUEUE]
         ranks = Counter(status.rank for status in queued if status.rank is not None)
@@ -237,7 +241,7 @@ class JobGroup:
             succeeded=self._succeeded,
             failed=self._failed,
             cancelled=self._cancelled,
-            unseen=len(self._jobs) - len(alive),
+            unseen=len(jobs) - len(alive),
             limited=self._turns.waiting,
             queued=len(queued),
             ranks=dict(sorted(ranks.items())),
@@ -271,7 +275,7 @@ class JobGroup:
             self._jobs[job._record] = job
 
     def _retrieved(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
-        """Forget a job whose end somebody has seen."""
+        """Forget a job whose end somebody has seen; any thread may call this."""
         self._forget(record)
 
     def _crashed(self, error: BaseException) -> None:
@@ -334,11 +338,11 @@ class JobGroup:
         seen = _leaves(raised)
         failures: list[BaseException] = []
         unseen: list[BaseException] = []
-        for record, job in tuple(self._jobs.items()):
-            retrieved = not record.kept  # in another thread, just now
-            self._forget(record)
-            if retrieved:
-                continue
+        for record in self._jobs.copy():
+            job = self._jobs.pop(record, None)
+            if job is None:
+                continue  # another thread has retrieved it just now
+            record.kept = False
             claims = [adopter for adopter in record.claims or () if adopter is not self]
             if not claims:
                 unseen.append(cast("Error", record.outcome).error)
@@ -360,8 +364,9 @@ class JobGroup:
         elif self._closed:
             state = "closed"
         else:
-            running = sum(not job.done for job in self._jobs.values())
-            unseen = len(self._jobs) - running
+            jobs = self.jobs
+            running = sum(not job.done for job in jobs)
+            unseen = len(jobs) - running
             state = f"{running} running or waiting" + (f", {unseen} failed" if unseen else "")
         return f"<JobGroup: {state}>"
 
@@ -375,7 +380,7 @@ def follow(group: JobGroup, instrument: Instrument) -> None:
     if group._token is not None and not group.closed:
         require_run("this group", group._token)
     group._following.add(instrument)
-    for record, job in group._jobs.items():
+    for record, job in group._jobs.copy().items():
         if record.outcome is None and record.follow is None:
             record.follow = group._following.follower(job)
 

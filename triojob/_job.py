@@ -58,7 +58,7 @@ class Keeper(Protocol):
         """Count a job whose outcome was just recorded; its callbacks have not been called."""
 
     def _retrieved(self, record: JobRecord) -> None:
-        """Hear that somebody has seen how the job ended."""
+        """Hear that somebody has seen how the job ended; any thread may say so."""
 
     def _crashed(self, error: BaseException) -> None:
         """Raise at the end of the group what a callback raised, and cancel the group."""
@@ -111,10 +111,7 @@ class JobRecord:
         self.number: int = next(_numbers)
         self._keeper = keeper
         self.kept: bool = keeper is not None
-        """Whether the keeper waits for somebody to see how the job ended.
-
-        The bridge sets it to False in any thread.
-        """
+        """Whether the keeper waits for somebody to see how the job ended."""
         self.claims: list[Keeper | None] | None = None
         """An item for each consumer that retrieves the failure, if the group ends before it does.
 
@@ -472,7 +469,10 @@ class JobRecord:
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     def retrieve(self) -> Outcome[Any]:
-        """Return the outcome of the finished job; from now on it counts as seen."""
+        """Return the outcome of the finished job; from now on it counts as seen.
+
+        Any thread may call this.
+        """
         if self.outcome is None:
             raise JobNotDone(f"{self.name} has not ended; await job.wait() first")
         if self._keeper is not None and self.kept:

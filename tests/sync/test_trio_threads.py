@@ -259,6 +259,26 @@ async def test_a_group_with_little_history_forgets_in_its_own_thread() -> None:
             assert seen[-1] == 499
 
 
+async def test_reading_a_job_needs_no_trio_thread() -> None:
+    """It is blocked meanwhile."""
+
+    def read(job: Job, failed: Job) -> None:
+        assert next(job) == 15
+        assert job.outputs() == [15, 16, 17, 18, 19]
+        assert job.status().success
+        assert job.result() == 19
+        assert list(job) == [16, 17, 18, 19]
+        assert isinstance(failed.exception(), Boom)
+        assert failed.outputs() == []
+
+    async with JobGroup(history=5) as group:
+        jobs = [await in_thread(submit, group, *call) for call in ((count, 20), (fail,))]
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(group.jobs) == 1
+        Watched(read, *jobs).get()
+        assert group.jobs == ()
+
+
 async def test_the_job_has_the_context_of_the_thread_that_submitted_it() -> None:
     variable = contextvars.ContextVar("variable", default="nobody's")
 

@@ -242,14 +242,9 @@ class Job(concurrent.futures.Future[Any]):
         """Have the failure of this job count as retrieved, from now on."""
         self._retrieval.done = True
         _reporting.discard(self)
-        group, native = self._group, self._native
-        if group is None or native is None or self._portal.closed:
-            return  # if it is closed, the group is in the process that this one was forked from
-        record = native._record
-        if record.failed and record.kept:
-            with suppress(GroupClosed):
-                self._portal._post(partial(group._retrieved, record))
-            record.kept = False  # at once: the group may be about to end, and would raise it
+        # If the job is done and has none, it never began.
+        if self._native is not None and self._native.done:
+            self._native._record.retrieve()
 
     # What a future has.
 
