@@ -85,6 +85,8 @@ class JobGroup:
         self._nursery: trio.Nursery | None = None
         self._token: trio.lowlevel.TrioToken | None = None
         self._ending = self._closed = False
+        self._adopting = True
+        """Whether failures may come from other groups: not once the body has ended well."""
         self._jobs: dict[JobRecord, Job[Any]] = {}
         """Those that have not ended, and those whose failure nobody has seen.
 
@@ -270,7 +272,7 @@ class JobGroup:
 
     def _adopt(self, job: Job[Any]) -> None:  # pyright: ignore[reportUnusedFunction]
         """Raise the failure of a job of another group that has ended, if nobody retrieves it."""
-        if not self._closed:
+        if self._adopting:
             job._record.pass_on(self)
             self._jobs[job._record] = job
 
@@ -301,6 +303,7 @@ class JobGroup:
         traceback: TracebackType | None,
     ) -> bool:
         self._ending = True
+        self._adopting = exc is not None
         try:
             swallowed: bool = await self._manager.__aexit__(exc_type, exc, traceback)
         except BaseException as error:  # noqa: BLE001 - it is raised on, by itself or in a group

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 from outcome import Outcome, Value
@@ -105,15 +106,14 @@ class Order:
 
 def run_in_all_orders(main: Callable[[Order], Awaitable[Any]], steps: int) -> dict[Any, int]:
     """Run ``main`` in each order of so many steps; return what it returned, and how often."""
-    kept = trio._core._run._r  # type: ignore[attr-defined]
     results: dict[Any, int] = {}
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)  # type: ignore[attr-defined]
         for bits in range(2**steps):
-            order = trio._core._run._r = Order(bits)  # type: ignore[attr-defined]
+            order = Order(bits)
+            patch.setattr(trio._core._run, "_r", order)  # type: ignore[attr-defined]
             result = trio.run(main, order, clock=trio.testing.MockClock(autojump_threshold=0))
             results[result] = results.get(result, 0) + 1
-    finally:
-        trio._core._run._r = kept  # type: ignore[attr-defined]
     return results
 
 

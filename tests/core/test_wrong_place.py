@@ -14,11 +14,27 @@ import trio
 import trio.testing
 
 import triojob
-from triojob import Job, JobGroup, as_completed, first_completed, gather, race, report
+from triojob import (
+    GroupClosed,
+    Instrument,
+    Job,
+    JobGroup,
+    as_completed,
+    first_completed,
+    gather,
+    race,
+    report,
+)
+from triojob._call import Call, Submittable
+from triojob._group import follow
 
-from .support import collect, sleep, succeed
+from .support import Scripted, collect, sleep, succeed
 
 Use = Callable[[JobGroup, Job[Any]], Any]
+
+
+async def current_token() -> trio.lowlevel.TrioToken:
+    return trio.lowlevel.current_trio_token()
 
 
 async def enter(manager: Any) -> None:
@@ -199,3 +215,45 @@ async def test_the_host_of_a_guest_may_submit_and_cancel_but_not_wait() -> None:
         await over
 
     await trio.to_thread.run_sync(asyncio.run, host())
+
+
+async def test_a_group_that_has_ended_says_so_everywhere() -> None:
+    async with JobGroup() as group:
+        pass
+
+    def use() -> None:
+        with pytest.raises(GroupClosed, match="has ended"):
+            group.submit(succeed)
+        assert not group.cancel_scope.cancelled_caught
+        follow(group, Instrument())
+
+    await trio.to_thread.run_sync(use)
+
+
+async def test_a_call_of_another_run_is_refused_and_let_go_of() -> None:
+    """As that of an endpoint is, whose client lives in another run."""
+    script = Scripted(sleep)
+
+    class Foreign(Submittable):
+        def bind(self, args: Any, kwargs: Any, **_: Any) -> Call:
+            call = script.bind(args, kwargs)
+            call.token = token
+            return call
+
+    token = await trio.to_thread.run_sync(trio.run, current_token)
+    async with JobGroup() as group:
+        with pytest.raises(RuntimeError, match=r"^scripted belongs to .*triojob\.sync"):
+            group.submit(Foreign())
+        assert script.discarded == 1
+        assert group.statistics().submitted == 0
+        # Where nobody looks at the submit, it is the failure of the call.
+        (job,) = await gather(Foreign(), jobs=True)
+        assert isinstance(job.exception(), RuntimeError)
+        assert script.discarded == 2
+
+
+async def test_a_group_is_followed_in_its_run_only() -> None:
+    async with JobGroup() as group:
+        with pytest.raises(RuntimeError, match=r"^this group belongs"):
+            await trio.to_thread.run_sync(follow, group, Instrument())
+        follow(group, Instrument())

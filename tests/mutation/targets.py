@@ -7,6 +7,7 @@ the ones that run its line.  None starts a process or a real server.
 from __future__ import annotations
 
 CORE = (
+    "tests/core/test_callbacks.py",
     "tests/core/test_checkpoints.py",
     "tests/core/test_group_*.py",
     "tests/core/test_instruments.py",
@@ -15,6 +16,7 @@ CORE = (
     "tests/core/test_references.py",
     "tests/core/test_report.py",
     "tests/core/test_turns.py",
+    "tests/core/test_wrong_place.py",
 )
 STREAMED = (
     "tests/client/test_cancel_moments.py",
