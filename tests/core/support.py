@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -220,10 +221,17 @@ def at_instruction(
 ) -> bool:
     """Call ``run()``, and ``act()`` at one instruction of it; return whether there are so many."""
     tracer = InstructionTracer(number, act, files=files)
-    before = sys.gettrace()
-    sys.settrace(tracer)
-    try:
-        run()
-    finally:
-        sys.settrace(before)
+
+    def traced() -> Generator[None, None, None]:
+        before = sys.gettrace()
+        sys.settrace(tracer)
+        try:
+            yield run()
+        finally:
+            sys.settrace(before)
+
+    # A generator has a place of its own for the exception that is being handled.  What is raised at
+    # the very instruction that ends a handler would leave it there, as no signal's handler can.
+    with closing(traced()) as generator:
+        next(generator)
     return tracer.reached
