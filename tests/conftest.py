@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.servers.direct import go_direct
 from tests.servers.scripted import ScriptedServer, open_server
 from triojob import testing
 
@@ -117,6 +118,18 @@ async def scripted() -> AsyncIterator[ScriptedServer]:
     """Serve an empty scripted app on a loopback socket: add endpoints to `scripted.app`."""
     async with open_server() as server:
         yield server
+
+
+@pytest.fixture(params=["httpx", "direct"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test twice: over httpx's connections, and over those that clients make themselves.
+
+    A client that is given a transport, as all those in memory are, would use httpx only.
+    """
+    way: str = request.param
+    if way == "direct":
+        go_direct(monkeypatch)
+    return way
 
 
 @pytest.fixture

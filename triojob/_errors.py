@@ -285,7 +285,7 @@ class ConnectionTimeout(ConnectionLost, TimeoutError):
 
 
 class ServerRestarted(ConnectionLost):
-    """The app was started anew since the call's session was last used; nothing was sent.
+    """The app was restarted since the call's session was last used; nothing was sent.
 
     The session's ``gr.State`` is gone, or the endpoint has changed.
     The next call goes on, from a new State.

@@ -19,7 +19,8 @@ class Timeouts:
     """
 
     connect: float | None = 10
-    """Making a connection, TLS included."""
+    """Making a connection, TLS included; and asking over it whether the app was restarted, for
+    which there is twice that time in all."""
     write: float | None = 30
     """Sending a part of a request."""
     read: float | None = 120

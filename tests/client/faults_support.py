@@ -110,6 +110,13 @@ class Ride:
         """Start one call, or several that share a stream."""
         return [self.surface.submit(*args, api_name=api_name) for _ in range(self.count)]
 
+    async def connect(self) -> None:
+        """Have connections that the client knows, so that calls are sent at the same time."""
+        for job in [self.client.submit("x", api_name="/echo") for _ in range(self.count)]:
+            await job.result()
+        await trio.testing.wait_all_tasks_blocked()
+        self.server.requests.clear()
+
     async def under_way(self) -> list[Job[Any]]:
         """Start calls that never end by themselves, and wait until they have yielded twice."""
         jobs = self.start(api_name="/story")

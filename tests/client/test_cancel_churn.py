@@ -177,7 +177,8 @@ async def fill_all_places(server: ScriptedServer, client: Client, settle: Settle
         await settle(lambda: server.paths().count("POST /queue/join") == joins)
         await settle(lambda: server.paths().count("POST /cancel") == CANCEL_REQUESTS)
         assert server.open_streams == STREAMS
-        assert server.open_connections == PLACES
+        # Over the one more, if there is one, the client has asked which app this is.
+        assert server.open_connections in (PLACES, PLACES + 1)
         answers.set()
         end.set()
         assert [await job.result() for job in held] == ["held"] * len(held)

@@ -215,7 +215,7 @@ async def test_of_functions_of_one_name_the_public_one_is_meant(
 async def test_an_endpoint_that_is_described_twice_says_so_when_used(
     memory_app: ScriptedServer,
 ) -> None:
-    """The app is started anew between the two descriptions: one function has another input."""
+    """The app restarts between the two descriptions: one function has another input."""
     add(memory_app, "greet", "other")
 
     later = App()

@@ -22,6 +22,7 @@ from tests.client.faults_support import (
     riding,
     stall_after,
 )
+from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer
 from triojob import (
     ConnectionLost,
@@ -126,8 +127,10 @@ async def test_a_connection_that_breaks_between_head_and_body_leaves_no_generato
 ) -> None:
     add_endpoints(memory_app)
     network = memory_app.network = SlowNetwork(memory_app)
+    memory_app.fault("GET", "/app_id", Answer(404))  # so that it is asked once
     with nothing_left_to_collect():
         async with clean_client(memory_app) as client:
+            await client.predict("x", api_name="/echo")
             network.breaks_in = 1
             with pytest.raises(ConnectionLost):
                 await client.predict("x", api_name="/echo")

@@ -101,6 +101,7 @@ async def test_a_stream_that_ends_early_is_a_broken_one(
 ) -> None:
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
+        await calls.connect()
         now = trio.current_time()
         memory_app.fault("GET", "/queue/data", EndAfter(frames, forget=forget), times=1)
         errors = await failures(calls.start(api_name="/story"))

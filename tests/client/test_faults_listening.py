@@ -82,6 +82,7 @@ async def test_a_refused_stream_fails_all_that_wait_for_it(
 ) -> None:
     add_endpoints(memory_app)
     async with riding(memory_app, ride, limits=Limits(refused_for=0)) as calls:
+        await calls.connect()
         now = trio.current_time()
         memory_app.fault("GET", "/queue/data", answer, times=1)
         for error in await failures(calls.start(api_name="/story")):
@@ -102,6 +103,7 @@ async def test_a_queue_that_stops_before_the_stream_is_open_has_stopped(
 ) -> None:
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
+        await calls.connect()
         answer = Answer(503, {"detail": "Queue is stopped."})
         memory_app.fault("GET", "/queue/data", answer, times=1)
         assert kinds(await failures(calls.start(api_name="/story"))) == {ServerStopped}

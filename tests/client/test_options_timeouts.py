@@ -87,7 +87,7 @@ async def test_a_connection_that_is_not_made_for_a_call(
         await trio.testing.wait_all_tasks_blocked()
         memory_app.connect_gate = trio.Event()
         start = trio.current_time()
-        with pytest.raises(ConnectionFailed, match="queue/join"):
+        with pytest.raises(ConnectionFailed, match=r"/echo: no connection.* within 3 s"):
             await client.predict("a", api_name="/echo")
         assert trio.current_time() - start == 3
     assert memory_app.joins == memory_app.cancels == []
@@ -165,7 +165,8 @@ async def test_a_call_that_the_server_does_not_take(
         network.full = True
         with pytest.raises(ConnectionTimeout, match="took nothing for 5 s"):
             await client.predict("a", api_name="/echo")
-        assert trio.current_time() == 5
+        # On a new connection, the app is asked first whether it is still the same one.
+        assert trio.current_time() in (5, 10)
 
 
 # --- The answer ---

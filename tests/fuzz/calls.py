@@ -311,7 +311,7 @@ async def _restart_beside(app: App) -> None:
         app.restart()
         registry = client._registry
         assert registry is not None
-        registry.watch.doubt()
+        registry.watch.mark_suspect()
         for name in ("/greet", "/count"):
             await _try(client, name)
         assert not ours.done

@@ -1,4 +1,4 @@
-"""An app that is killed and started anew at the same address."""
+"""An app that is killed and restarted at the same address."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def test_restart_is_noticed(
             await running.result()
         assert start_gradio("--port", port).url == server.url
         assert await greet("Ada") == "Hello Ada!"
-        assert "started anew" in caplog.text
+        assert "was restarted" in caplog.text
         for call in (bump, session.endpoint("/bump")):
             with pytest.raises(ServerRestarted):
                 await call()

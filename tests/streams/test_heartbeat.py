@@ -211,10 +211,10 @@ async def test_silent_one_is_opened_again_if_the_app_is_silent_too(
 ) -> None:
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Silence(), times=1)
-    memory_app.fault("GET", "/app_id", Silence(), times=1)
     async with opened(memory_app, timeouts=Timeouts(stream_idle=20)) as client:
         # The silent one holds up no call, and ends with the client.
         assert await client.predict(api_name="/bump") == 1
+        memory_app.fault("GET", "/app_id", Silence(), times=1)
         assert trio.current_time() < 20
         await until(lambda: memory_app.open_heartbeats)
         assert trio.current_time() > 40

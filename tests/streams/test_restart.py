@@ -1,38 +1,56 @@
-"""An app that was started anew: State that is gone is never taken for State that is there."""
+"""An app that was restarted: no call goes to another function, and none to State that is gone."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from tests.servers.faults import Answer, Fault, Lose
+from tests.servers.faults import Answer, Fault, Hold, Lose, Silence
 from tests.servers.scripted import Event, ScriptedServer
-from tests.streams.support import add_counter, add_sleeper, opened, sessions, until
+from tests.streams.support import (
+    ROOMY,
+    SECONDS,
+    add_counter,
+    add_sleeper,
+    opened,
+    sessions,
+    until,
+)
 from triojob import (
     Client,
+    ClientPool,
     ConnectionFailed,
     ConnectionLost,
     EndpointNotFound,
     JobGroup,
+    Limits,
+    NoReplica,
     ServerRestarted,
     TriojobError,
 )
 from triojob.testing.components import textbox
 
 Clock = trio.testing.MockClock
+pytestmark = pytest.mark.usefixtures("either_way")
 
 
 async def restart(server: ScriptedServer) -> None:
-    """Start the app anew, and let the client see its connections break."""
+    """Restart the app, and let the client see its connections break."""
     server.restart()
     await trio.testing.wait_all_tasks_blocked(0.01)
 
 
-def lookups(server: ScriptedServer) -> int:
+def looks(server: ScriptedServer) -> int:
+    """Return how often the app was asked which it is."""
     return server.paths().count("GET /app_id")
+
+
+def descriptions(server: ScriptedServer) -> int:
+    return server.paths().count("GET /config")
 
 
 async def test_session_hears_that_its_state_is_gone(
@@ -51,8 +69,8 @@ async def test_session_hears_that_its_state_is_gone(
         # Told once; from then on it's the caller's own decision.
         for each in (client, session):
             assert [await each.predict(api_name="/bump") for _ in range(2)] == [1, 2]
-        assert lookups(memory_app) == 1
-        assert caplog.text.count("started anew") == 1
+        assert descriptions(memory_app) == 2
+        assert caplog.text.count("was restarted") == 1
         # What was refused here keeps no request from others.
         assert client.statistics().requests == 0
         # A session that is opened afterwards has lost nothing.
@@ -86,10 +104,9 @@ async def test_calls_without_state_go_on(memory_app: ScriptedServer, autojump_cl
         with pytest.raises(ConnectionLost):
             await job.result()
         assert await sleep(1) == 1
-        assert lookups(memory_app) == 1
         async with client.session() as session:
             assert await session.predict(2, api_name="/sleep") == 2
-        assert lookups(memory_app) == 1
+        assert descriptions(memory_app) == 2
 
 
 async def test_break_without_a_restart_changes_nothing(
@@ -101,12 +118,12 @@ async def test_break_without_a_restart_changes_nothing(
         await until(lambda: memory_app.open_heartbeats and not memory_app.open_streams)
         memory_app.kill_connections()
         await trio.testing.wait_all_tasks_blocked(0.01)
+        before = looks(memory_app)
         assert await client.predict(api_name="/bump") == 2
-        assert lookups(memory_app) == 1
+        assert looks(memory_app) > before
         assert await client.predict(api_name="/bump") == 3
-        assert lookups(memory_app) == 1
-        assert memory_app.paths().count("GET /config") == 1
-        assert "anew" not in caplog.text
+        assert descriptions(memory_app) == 1
+        assert "restarted" not in caplog.text
 
 
 async def break_a_call(client: Client, server: ScriptedServer) -> None:
@@ -125,28 +142,30 @@ async def test_session_without_state_has_lost_nothing(
         assert await session.predict("x", api_name="/echo") == "x"
         await restart(memory_app)
         assert await session.predict(api_name="/bump") == 1
-        assert lookups(memory_app) == 1
+        assert descriptions(memory_app) == 2
 
 
 @pytest.mark.parametrize(
-    "fault, looks",
+    "fault, suspect",
     [
-        (Lose(), 1),
-        (Answer(404, {"detail": "Not Found"}), 1),
-        (Answer(401, {"detail": "Not authenticated"}), 1),
-        (Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."}), 0),
+        (Lose(), True),
+        (Answer(404, {"detail": "Not Found"}), True),
+        (Answer(401, {"detail": "Not authenticated"}), True),
+        (Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."}), False),
     ],
 )
 async def test_call_that_failed_as_if_the_app_were_another_has_the_next_one_look(
-    fault: Fault, looks: int, memory_app: ScriptedServer, autojump_clock: Clock
+    fault: Fault, suspect: bool, memory_app: ScriptedServer, autojump_clock: Clock
 ) -> None:
+    # An app that doesn't tell its id is asked for its description, and only if it is suspect.
+    memory_app.fault("GET", "/app_id", Answer(404))
     memory_app.app.add("echo", inputs=["text"])
     async with opened(memory_app) as client:
         memory_app.fault("POST", "/queue/join", fault, times=1)
         with pytest.raises(TriojobError):
             await client.predict("x", api_name="/echo")
         assert await client.predict("x", api_name="/echo") == "x"
-        assert lookups(memory_app) == looks
+        assert descriptions(memory_app) == 1 + suspect
 
 
 async def test_endpoints_that_are_held_follow_the_app(
@@ -274,5 +293,172 @@ async def test_many_calls_look_once(memory_app: ScriptedServer, autojump_clock: 
         async with JobGroup() as group:
             jobs = [group.submit(echo, str(i)) for i in range(20)]
         assert [await job.result() for job in jobs] == [str(i) for i in range(20)]
-        assert lookups(memory_app) == 1
+        assert descriptions(memory_app) == 2
         assert len(set(sessions(memory_app))) <= 21
+
+
+# --- Restarts that broke nothing which the client saw ---
+
+
+def add_words(server: ScriptedServer, *names: str) -> None:
+    """Add functions that put their name before a word, in the place of those that there are."""
+    server.app.endpoints.clear()
+    for name in names:
+
+        async def say(event: Event, name: str = name) -> None:
+            await event.completed([f"{name} {event.data[0]}"])
+
+        server.app.add(name, say, inputs=["text"])
+
+
+@pytest.mark.parametrize("idle", [0, 0.1, 60])
+async def test_no_call_runs_the_function_that_has_its_number_now(
+    idle: float, memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_words(memory_app, "one", "two")
+    async with opened(memory_app) as client, client.session() as session:
+        one, own = client.endpoint("/one"), session.endpoint("/one")
+        assert await one("x") == await own("x") == "one x"
+        await trio.sleep(idle)
+        add_words(memory_app, "two", "one")
+        memory_app.restart()
+        with pytest.raises(ServerRestarted, match=r"/one.*changed; call again"):
+            await one("y")
+        assert await one("z") == await own("z") == "one z"
+        assert await client.predict("z", api_name="/two") == "two z"
+        # By its number it is another one, after a word.
+        assert await client.predict("z", fn_index=0) == "two z"
+
+
+async def test_unchanged_app_is_called_as_if_nothing_had_been(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_words(memory_app, "one", "two")
+    async with opened(memory_app) as client:
+        one = client.endpoint("/one")
+        for idle in (0, 60) * 3:
+            assert await one("x") == "one x"
+            await trio.sleep(idle)
+            memory_app.restart()
+        jobs = [client.submit("x", api_name=name) for name in ("/one", "/two") * 5]
+        assert {await job.result() for job in jobs} == {"one x", "two x"}
+        assert descriptions(memory_app) == 7
+
+
+async def test_app_that_restarts_while_a_call_connects_is_noticed(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_words(memory_app, "one", "two")
+    async with opened(memory_app) as client:
+        one = client.endpoint("/one")
+        await trio.sleep(60)
+        memory_app.kill_connections()
+        memory_app.connect_gate = trio.Event()
+        job = client.submit("x", api_name="/one")
+        await trio.testing.wait_all_tasks_blocked()
+        add_words(memory_app, "two", "one")
+        memory_app.restart()
+        memory_app.connect_gate.set()
+        with pytest.raises(ServerRestarted):
+            await job.result()
+        assert await one("x") == "one x"
+
+
+async def test_app_that_restarts_while_it_is_asked_gets_the_call(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    """The connection that was there for the call is gone then, and another one is made."""
+    add_words(memory_app, "one")
+    async with opened(memory_app) as client:
+        await trio.sleep(60)
+        memory_app.kill_connections()
+        hold = trio.Event()
+        memory_app.fault("GET", "/app_id", Hold(hold, handled=False), times=1)
+        job = client.submit("x", api_name="/one")
+        await trio.testing.wait_all_tasks_blocked()
+        memory_app.restart()
+        hold.set()
+        assert await job.result() == "one x"
+
+
+async def test_many_calls_on_new_connections_share_the_looks(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_words(memory_app, "one")
+    async with opened(memory_app, limits=Limits(in_flight=256)) as client:
+        one = client.endpoint("/one")
+        for idle in (60, 0, 60):
+            await trio.sleep(idle)
+            looked = looks(memory_app)
+            async with JobGroup() as group:
+                jobs = [group.submit(one, str(n)) for n in range(256)]
+            assert [await job.result() for job in jobs] == [f"one {n}" for n in range(256)]
+            # They come in waves, as only some of them are sent at once.
+            assert looks(memory_app) - looked < 256 / 4
+
+
+async def test_connections_that_are_known_need_no_look(
+    memory_app: ScriptedServer, autojump_clock: Clock, either_way: str
+) -> None:
+    add_words(memory_app, "one")
+    async with opened(memory_app) as client:
+        for _ in range(3):
+            await client.predict("x", api_name="/one")
+        looked = looks(memory_app)
+        for _ in range(20):
+            await client.predict("x", api_name="/one")
+        # httpx has yet to make a connection when a request is sent.
+        assert looks(memory_app) - looked == (20 if either_way == "httpx" else 0)
+        memory_app.kill_connections()
+        await client.predict("x", api_name="/one")
+        assert looks(memory_app) > looked
+
+
+@pytest.mark.parametrize(
+    "fault, asked",
+    [
+        (Answer(404, {"detail": "Not Found"}), "once"),
+        (Answer(200, b"<html>"), "once"),
+        (Answer(200, {"id": 3}), "once"),
+        (Silence(), "once"),
+        (Answer(503, b"busy"), "again"),
+        (Answer(429, b"slow down"), "again"),
+        (Lose(), "again"),
+    ],
+)
+async def test_app_that_does_not_tell_its_id_is_called_all_the_same(
+    fault: Fault, asked: str, memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_words(memory_app, "one")
+    memory_app.fault("GET", "/app_id", fault)
+    async with opened(memory_app) as client:
+        for _ in range(4):
+            assert await client.predict("x", api_name="/one") == "one x"
+            await trio.sleep(60)
+            memory_app.kill_connections()
+            await trio.testing.wait_all_tasks_blocked()
+        assert (looks(memory_app) == 1) == (asked == "once")
+        assert descriptions(memory_app) == 1
+
+
+async def test_replica_that_restarted_while_idle_is_noticed_by_its_pool(
+    memory_app: ScriptedServer, autojump_clock: Clock
+) -> None:
+    add_words(memory_app, "one", "two")
+    transport = memory_app.transport(limits=ROOMY)
+
+    def make(url: str) -> Client:
+        return Client(url, transport=transport)
+
+    with trio.fail_after(SECONDS):
+        async with ClientPool([memory_app.url], make) as pool:
+            one = pool.endpoint("/one")
+            assert await one("x") == "one x"
+            await trio.sleep(60)
+            add_words(memory_app, "two", "one")
+            memory_app.restart()
+            for _ in range(3):
+                with suppress(ServerRestarted, NoReplica):
+                    assert await one("x") == "one x"
+                await trio.sleep(60)
+            assert await one("x") == "one x"

@@ -388,7 +388,7 @@ class Client(Surface, EnteredOnce):
                 async with (
                     http.streams_watch.running(watch.ask),
                     open_heartbeats(
-                        http, wanted=app.wants_heartbeat, lost=watch.doubt
+                        http, wanted=app.wants_heartbeat, lost=watch.mark_suspect
                     ) as heartbeats,
                     trio.open_nursery() as background,
                 ):

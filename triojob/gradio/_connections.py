@@ -36,10 +36,12 @@ _STATED = re.compile(r"timeout *= *([0-9]{1,9})", re.IGNORECASE)
 class _Connection:
     """One connection and where it stands."""
 
-    __slots__ = ("heard", "http", "idle_since", "kept", "wire")
+    __slots__ = ("heard", "http", "idle_since", "kept", "number", "wire")
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, number: int) -> None:
         self.wire = wire
+        self.number = number
+        """How many had been opened by then, with this one."""
         self.http: h11.Connection | None = None
         """What reads the answer, if that is not plain."""
         self.heard = False
@@ -317,6 +319,8 @@ class Connections:
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Wire]], kept: float) -> None:
+        self.opened: int = 0
+        """How many connections there have been."""
         self._connect = connect
         self._usual = kept
         self._kept = kept
@@ -329,12 +333,22 @@ class Connections:
         self._closed = False
 
     async def send(
-        self, method: str, data: bytes, *, write: float | None, read: float | None
+        self,
+        method: str,
+        data: bytes,
+        *,
+        write: float | None,
+        read: float | None,
+        ready: Callable[[int], Awaitable[bytes]] | None = None,
+        fresh: bool = False,
     ) -> Answer:
         """Send a request, once; return the answer when its head has come.
 
         Args:
             data: All of the request: line, headers and body.
+            ready: Awaited with the number of the connection before anything is sent on it; what it
+                returns is sent in the place of ``data``.
+            fresh: Whether to open a connection for it.
             write, read: How many seconds the server may take to take it; and until the head of
                 the answer has come, and between the parts of the body.
 
@@ -343,11 +357,18 @@ class Connections:
             TimedOut: The server took too long.
             Broken: The connection broke, or the answer can't be.
         """
-        connection = self._usable() or _Connection(await self._connect())
-        start = trio.current_time()
+        connection = await self._get(fresh=fresh)
         silence = math.inf if read is None else read
+        start = trio.current_time()
         answer: Answer | None = None
         try:
+            if ready is not None:
+                data = await ready(connection.number)
+                while connection.wire.is_stale():  # the server has closed it meanwhile
+                    connection.wire.close()
+                    connection = await self._get(fresh=fresh)
+                    data = await ready(connection.number)
+                start = trio.current_time()
             await connection.send(data, write)
             with trio.CancelScope(deadline=trio.current_time() + silence):
                 head = await connection.head(method)
@@ -363,6 +384,14 @@ class Connections:
         finally:
             if answer is None:
                 connection.wire.close()
+
+    async def _get(self, *, fresh: bool) -> _Connection:
+        usable = None if fresh else self._usable()
+        if usable is not None:
+            return usable
+        wire = await self._connect()
+        self.opened += 1
+        return _Connection(wire, self.opened)
 
     def _usable(self) -> _Connection | None:
         """Return an idle connection that can be used again, if there is one."""

@@ -5,13 +5,18 @@ from __future__ import annotations
 from .._errors import AuthenticationError, UnexpectedResponse, shorten
 from ._config import AppInfo
 from ._drivers import refusal
-from ._http import HTTP, is_json
+from ._http import HTTP, Ready, is_json
 from ._spaces import refusal_of_page
 from ._wire import Json, decode_object
 
 
-async def discover(http: HTTP, auth: tuple[str, str] | None) -> AppInfo:
+async def discover(
+    http: HTTP, auth: tuple[str, str] | None, sending: Ready | None = None
+) -> AppInfo:
     """Log in, if need be, and read what the app says of itself.
+
+    Args:
+        sending: Awaited before the app is asked for its description.
 
     Raises:
         AuthenticationError: The app wants a login, or refused this one.
@@ -20,7 +25,7 @@ async def discover(http: HTTP, auth: tuple[str, str] | None) -> AppInfo:
     """
     if auth is not None:
         await _log_in(http, auth)
-    config = await _get_json(http, "config", root=True)
+    config = await _get_json(http, "config", root=True, sending=sending)
     prefix = config.get("api_prefix")
     http.prefix = prefix if isinstance(prefix, str) else ""
     try:
@@ -36,8 +41,9 @@ async def discover(http: HTTP, auth: tuple[str, str] | None) -> AppInfo:
     return app
 
 
-async def _get_json(http: HTTP, path: str, *, root: bool) -> Json:
-    response = await http.request("GET", path, root=root, limiter=http.requests)
+async def _get_json(http: HTTP, path: str, *, root: bool, sending: Ready | None = None) -> Json:
+    # Without a limiter: after a restart, calls that have a place in one wait for this.
+    response = await http.request("GET", path, root=root, ready=sending)
     doing = f"reading /{path.strip('/').partition('?')[0]}"
     if not is_json(response):
         error = refusal_of_page(http._base, response.status, doing)
@@ -61,7 +67,6 @@ async def _log_in(http: HTTP, auth: tuple[str, str]) -> None:
         "login",
         form={"username": username, "password": password},
         root=True,
-        limiter=http.requests,
     )
     if response.status < 400:
         # An app that asks for no login redirects to itself.

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -58,6 +58,12 @@ logger = logging.getLogger("triojob.http")
 logger.addFilter(CLEAN_LINES)
 
 Reply: TypeAlias = Answer | HttpxAnswer
+Ready: TypeAlias = Callable[[int | None], Awaitable[None]]
+"""Awaited before a request is sent; what it raises keeps the request here.
+
+It gets the number of the connection: those of our own are counted.  Of one of httpx's it is None:
+it is yet to be made, as in a pool of the caller's there may be no place for two.
+"""
 HTTPClient: TypeAlias = "httpx.AsyncClient"
 """What ``Client(http_client=)`` takes."""
 HTTPTransport: TypeAlias = "httpx.AsyncBaseTransport"
@@ -175,6 +181,11 @@ class HTTP:
                 await self._client.aclose()
                 await trio.lowlevel.checkpoint()  # there may have been none to close
 
+    @property
+    def opened(self) -> int:
+        """How many connections of our own there have been."""
+        return 0 if self._connections is None else self._connections.opened
+
     def forget_server(self) -> None:
         """Hear that another server has taken the place of the one before."""
         if self._connections is not None:
@@ -270,6 +281,8 @@ class HTTP:
         root: bool = False,
         endless: bool = False,
         limiter: trio.CapacityLimiter | None = None,
+        ready: Ready | None = None,
+        fresh: bool = False,
         what: str | None = None,
     ) -> Response:
         """Send a request, following no redirect; return the answer, whatever its status.
@@ -280,6 +293,8 @@ class HTTP:
             headers: Sent with this request, in the place of the client's of the same names.
             endless: Whether the answer may take for ever: it comes when the work is done.
             limiter: Where to take a place first; None if the caller holds one.
+            ready: Awaited before the request is sent.
+            fresh: Whether to open a connection for it.
             what: What errors call the request; by default its path without the query.
 
         Raises:
@@ -296,6 +311,8 @@ class HTTP:
                     headers=headers,
                     root=root,
                     endless=endless,
+                    ready=ready,
+                    fresh=fresh,
                     what=what,
                 )
         what = what or f"{method} {path.partition('?')[0]}"
@@ -311,23 +328,47 @@ class HTTP:
             body = urlencode(form).encode()
         with self.mapped_errors(what, f"no answer within {self.timeouts.read} s"):
             read = None if endless else self.timeouts.read
-            answer = await self._send(method, self._url(path, root=root), own, body, read)
+            url = self._url(path, root=root)
+            answer = await self._send(method, url, own, body, read, ready=ready, fresh=fresh)
             return await self._answer(what, answer, broken_from=500)
 
     async def _send(
-        self, method: str, url: str, own: Mapping[str, str], body: bytes | None, read: float | None
+        self,
+        method: str,
+        url: str,
+        own: Mapping[str, str],
+        body: bytes | None,
+        read: float | None,
+        *,
+        ready: Ready | None,
+        fresh: bool = False,
     ) -> Reply:
         """Send a request, once; return its answer when the head of that has come.
 
         Args:
             own: The headers of this request alone.
             read: How many seconds the server may be silent, or None.
+            ready: Awaited before the request is sent.
+            fresh: Whether to open a connection for it, as httpx always does.
         """
         if self._connections is not None:
             data = self._written(method, url, own, body)
             if data is not None:
-                write = self.timeouts.write
-                answer = await self._connections.send(method, data, write=write, read=read)
+
+                async def when_ready(connection: int) -> bytes:
+                    assert ready is not None
+                    await ready(connection)
+                    # Cookies may have changed.
+                    return self._written(method, url, own, body) or data
+
+                answer = await self._connections.send(
+                    method,
+                    data,
+                    write=self.timeouts.write,
+                    read=read,
+                    ready=None if ready is None else when_ready,
+                    fresh=fresh,
+                )
                 try:
                     self._note(method, url, answer)
                 except BaseException:
@@ -335,6 +376,8 @@ class HTTP:
                     await answer.aclose()
                     raise
                 return answer
+        if ready is not None:
+            await ready(None)
         request = self._build(method, url, own, content=body, timeout=self._timeout(read))
         return HttpxAnswer(await self._send_by_httpx(request))
 
@@ -393,6 +436,7 @@ class HTTP:
         cut: Callable[[bytes, ProtocolError], None] | None = None,
         may_end: bool = False,
         endless: bool = False,
+        ready: Ready | None = None,
         what: str | None = None,
     ) -> None:
         """Open an event stream and read it to its end.
@@ -406,6 +450,7 @@ class HTTP:
                 ends the reading.
             may_end: Whether the stream may end without a last event.
             endless: Whether it may be silent for ever, as long as the app answers other requests.
+            ready: Awaited before the request is sent.
             what: What errors call the request; by default its path without the query.
 
         Raises:
@@ -418,7 +463,8 @@ class HTTP:
             self.mapped_errors(what, ""),
             self.streams_watch.watching(what, endless=endless) as stream,
         ):
-            answer = await self._send("GET", self._url(path), _LISTENING, None, None)
+            url = self._url(path)
+            answer = await self._send("GET", url, _LISTENING, None, None, ready=ready)
             stream.heard()
             try:
                 kind = answer.header("content-type") or ""

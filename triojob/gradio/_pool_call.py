@@ -190,7 +190,7 @@ class PoolEndpoint(Endpoint[P, T_co]):
 
 def _never_started(error: TriojobError) -> bool:
     """Tell whether a replica that failed like this has started nothing."""
-    # An app that was started anew refuses what was meant for it before: nothing was sent.
+    # An app that was restarted refuses what was meant for it before: nothing was sent.
     never = isinstance(error, ServerRestarted) or _is_no_call(error)
     return never or _FAILOVER.may_repeat(error, stateful=False)
 

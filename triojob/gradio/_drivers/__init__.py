@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..._errors import ProtocolError, shorten
-from .._http import HTTP
+from .._http import HTTP, Ready as Ready
 from ._base import (
     CallDriver as CallDriver,
     CallRequest as CallRequest,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import trio
 
 from ..._errors import TriojobError
+from .._http import Ready
 from .._wire import Garbled, Json, Trigger
 
 
@@ -38,6 +39,8 @@ class CallRequest:
     """Whether it is a generator."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Sent with the request that makes the call, beside those of the client."""
+    ready: Ready | None = field(default=None, repr=False)
+    """Awaited before that request is sent."""
 
     def body(self, session_hash: str | None, *, data: str | None = None, **more: str) -> str:
         """Return the JSON body of a request that makes the call.

@@ -34,6 +34,7 @@ class DirectCall(CallDriver):
             json=call.body(conversation.session_hash),
             headers=call.headers,
             endless=True,
+            ready=call.ready,
         )
         doing = f"calling {call.name}"
         output: Json = {}

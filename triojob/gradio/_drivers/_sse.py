@@ -81,7 +81,7 @@ class CallStream(CallDriver):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send_data)
             with contained(fail, call.name):
-                await self._http.listen(path, take, refuse, may_end=True)
+                await self._http.listen(path, take, refuse, may_end=True, ready=call.ready)
             nursery.cancel_scope.cancel()
         if failure is not None:
             raise failure

@@ -37,7 +37,11 @@ class SessionStream(StreamDriver):
 
     async def join(self, session_hash: str, call: CallRequest) -> str:
         response = await self._http.request(
-            "POST", "/queue/join", json=call.body(session_hash), headers=call.headers
+            "POST",
+            "/queue/join",
+            json=call.body(session_hash),
+            headers=call.headers,
+            ready=call.ready,
         )
         if response.status != 200:
             raise refusal(response, f"calling {call.name}", call.name)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from ..._errors import (
     ConnectionFailed,
     ConnectionLost,
     ProtocolError,
+    ServerRestarted,
     ServerStopped,
     TriojobError,
     UnexpectedResponse,
@@ -30,9 +32,9 @@ from ..._errors import (
 from ..._logs import current_call, logger
 from ..._messages import Status, StatusUpdate
 from ..._turns import Turns
-from .._config import AppInfo, Render
+from .._config import AppInfo, EndpointInfo, Render
 from .._containment import contained, own_error
-from .._drivers import CallDriver, Conversation, StreamDriver, stream_failure
+from .._drivers import CallDriver, Conversation, Ready, StreamDriver, stream_failure
 from .._wire import Garbled, Json, completes, is_cancel_answer
 from .cancelling import CancelStep, next_step
 from .limiter import Slot
@@ -222,11 +224,9 @@ class Session:
                 if call.slot is None:
                     call.slot = await self._registry.acquire(call.info, call.number)
                 await self._open(call)
-                await self._registry.watch.look()
                 await self._acquire_request(call)
                 may_send = True
             if not call.waited_in_vain:
-                self._vouch(call)
                 self._take_over(call)
         finally:
             if call.session is None:
@@ -269,11 +269,9 @@ class Session:
             with call.wait():
                 if call.slot is None:
                     call.slot = await self._registry.acquire(call.info, call.number)
-                await self._registry.watch.look()
                 await self._registry.acquire_stream(call, call.number)
                 has_stream = True
             if not call.waited_in_vain:
-                self._vouch(call)
                 self._take_over(call)
         finally:
             if call.session is None:
@@ -287,16 +285,28 @@ class Session:
         )
         return True
 
-    def _vouch(self, call: PendingCall) -> None:
-        """Refuse a call that was meant for the app as it was before."""
-        watch, since = self._registry.watch, self._since
-        if call.info.stateful:
-            self._since = watch.restarts
-        watch.vouch(call.info, call.restarts, since)
+    def _ready(self, info: EndpointInfo, bound: int) -> Ready:
+        """Return what refuses a call, just before it is sent, if the app is another one now.
+
+        Args:
+            bound: How often the app had been restarted when the call's arguments were encoded.
+        """
+        watch = self._registry.watch
+        known: list[int | None] = []
+
+        async def ready(connection: int | None) -> None:
+            known.append(self._since)  # before this call, however often it is sent
+            await watch.revalidate(connection)
+            if info.stateful:
+                self._since = watch.restarts
+            watch.check_generation(info, bound, known[0])
+
+        return ready
 
     def _take_over(self, call: PendingCall) -> None:
         """From here on the server may learn of the call."""
         call.session = self
+        call.request = replace(call.request, ready=self._ready(call.info, call.restarts))
         self._about_to_join(call)
         if self._heartbeat is None and not self._reusable:
             self._heartbeat = self._registry.heartbeats.start(self._hash)
@@ -342,7 +352,7 @@ class Session:
 
         def fail(error: TriojobError) -> None:
             if _suggests_restart(error):
-                self._registry.watch.doubt()
+                self._registry.watch.mark_suspect()
             translator.fail(error)
 
         def begin() -> Conversation:
@@ -507,7 +517,7 @@ class Session:
         if error is not None:
             call.translator.fail(error)
         if _suggests_restart(error):
-            self._registry.watch.doubt()
+            self._registry.watch.mark_suspect()
         function = self._functions[call.fn_index]
         unsure = error is None or _may_be_queued(error)
         self._held_open = self._held_open or unsure
@@ -604,7 +614,7 @@ class Session:
 
     def _break(self, error: TriojobError) -> None:
         """The stream broke, and with it each call that uses it."""
-        self._registry.watch.doubt()
+        self._registry.watch.mark_suspect()
         if not (self._events or self._joining):
             return  # all had been said: there is nothing that the server could drop but State
         # The server drops what the old session had when it notices, which may be any moment now.
@@ -871,7 +881,8 @@ def _event_of(message: Json | Garbled) -> str | None:
 def _suggests_restart(error: TriojobError | None) -> bool:
     """Tell whether a call may have failed so because the app was restarted."""
     # The one that is there now may know neither the function nor the login.
-    return isinstance(error, (ConnectionLost, UnexpectedResponse, AuthenticationError))
+    suspects = (ConnectionLost, UnexpectedResponse, AuthenticationError)
+    return isinstance(error, suspects) and not isinstance(error, ServerRestarted)
 
 
 def _may_be_queued(error: TriojobError) -> bool:
@@ -879,6 +890,6 @@ def _may_be_queued(error: TriojobError) -> bool:
     if isinstance(error, UnexpectedResponse):
         # Of a proxy that gave up: the app behind it may not have.
         return error.status >= 500 and not is_refusal(error, alive=True)
-    if isinstance(error, (ConnectionFailed, ServerStopped)):
+    if isinstance(error, (ConnectionFailed, ServerRestarted, ServerStopped)):
         return False
     return isinstance(error, (ConnectionLost, ProtocolError))
