@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.files.support import META, file_data
+from tests.steps import steps
 from triojob import PropertyUpdate
+from triojob.gradio._edits import apply_edits
 from triojob.gradio._file_data import (
     FileData,
     file_rule,
+    files_by_edits,
     find_files,
-    may_change_files,
     replace_files,
 )
 from triojob.gradio._wire import MOST_DEPTH
@@ -123,22 +127,56 @@ def test_depth_does_not_matter() -> None:
     assert shown == "/deep"
 
 
+BEFORE: list[Any] = [
+    {"content": "text", "file": file_data("/0")},
+    {**FILE_6, "meta": {}},
+    {**FILE_4_19, "more": 1},
+]
+
+
 @pytest.mark.parametrize(
-    "edits, may",
+    "edits, brought",
     [
-        ([], False),
-        ([["append", [], "text"]], False),
-        ([["replace", [0, "content"], "text"]], False),
-        ([["add", [1], {"text": "x", "files": []}]], False),
-        ([["delete", [0], None]], False),
-        ([["replace", [0, "path"], "/other"]], True),
-        ([["add", [0, "meta"], META]], True),
-        ([["replace", [0, "meta", "_type"], "gradio.FileData"]], True),
-        ([["add", [1], {"files": [file_data("/1")]}]], True),
-        ([["replace", [], file_data("/1")]], True),
-        ("nonsense", True),
-        (["nonsense"], True),
+        ([], []),
+        ([["append", [0, "content"], "more"]], []),
+        ([["replace", [0, "content"], {"text": "x", "files": []}]], []),
+        ([["delete", [0], None]], []),
+        ([["replace", [0, "file", "path"], "/other"]], ["/other"]),
+        ([["replace", [0, "file", "path"], "/other"], ["delete", [2], None]], ["/other"]),
+        ([["replace", [2, "path"], "/x"], ["delete", [0], None]], []),
+        ([["add", [1, "meta", "_type"], META["_type"]], ["delete", [0], None]], ["/t/u.txt"]),
+        ([["add", [0], 1], ["replace", [1, "file", "path"], "/other"]], ["/other"]),
+        ([["replace", [1, "meta"], META]], ["/t/u.txt"]),
+        ([["add", [3], {"files": [file_data("/1"), file_data("/2")]}]], ["/1", "/2"]),
+        ([["replace", [], file_data("/1")]], ["/1"]),
     ],
 )
-def test_edits_that_may_bring_a_file_are_told_from_others(edits: Any, may: bool) -> None:
-    assert may_change_files([[], edits], file_rule("sse_v3")) is may
+def test_files_that_edits_bring_are_found_by_the_edits(
+    edits: list[Any], brought: list[str]
+) -> None:
+    changed: list[Any] = []
+    after = apply_edits(BEFORE, edits, changed)
+    found = files_by_edits(edits, changed, file_rule("sse_v3"))
+    assert sorted(file.path for file in found) == brought
+    old = {file.path for _, file in find_files(BEFORE, file_rule("sse_v3"))}
+    assert {file.path for _, file in find_files(after, file_rule("sse_v3"))} <= old | set(brought)
+
+
+def test_a_key_that_goes_may_make_a_file() -> None:
+    changed: list[Any] = []
+    edits: list[Any] = [["delete", [2, "more"], None]]
+    apply_edits(BEFORE, edits, changed)
+    (file,) = files_by_edits(edits, changed, file_rule("sse_v2"))
+    assert file.path == "/t/u.txt"
+
+
+def test_looking_for_them_does_not_look_at_the_value() -> None:
+    edits: list[Any] = [["append", [0, "content"], "more"], ["replace", [0, "n"], 1]]
+
+    def make(n: int) -> Callable[[], object]:
+        value = [{"content": "", "n": 0}, *[{"path": "/x"}] * n]
+        changed: list[Any] = []
+        apply_edits(value, edits, changed)
+        return partial(files_by_edits, edits, changed, file_rule("sse_v3"))
+
+    assert steps(make(10)) == steps(make(1000))

@@ -6,7 +6,9 @@ import email.parser
 import email.policy
 import json
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from tests.fuzz import oracles
 from tests.fuzz.common import check_error, decoded
@@ -48,6 +50,18 @@ def edits(data: bytes) -> None:
         assert repr((root, changes)) == before, "the old value or the edits were changed"
 
 
+def objects_in(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield all objects in a value, however deep."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            yield item
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+
+
 def file_data(data: bytes) -> None:
     """A pair: a value with files, and edits of it."""
     match decoded(data):
@@ -70,15 +84,17 @@ def file_data(data: bytes) -> None:
                 node = node[key]
             assert node == [file.path]
             assert isinstance(file.size, (int, type(None)))
+        changed: list[Any] = []
         try:
-            after = apply_edits(value, changes)
+            after = apply_edits(value, changes, changed)
         except EditError:
             continue
-        # What is said to change no file changes none.
-        if not _file_data.may_change_files([changes], rule):
-            files = sorted(repr(file) for _, file in places)
-            later = sorted(repr(file) for _, file in _file_data.find_files(after, rule))
-            assert set(later) <= set(files), "an edit brought a file unseen"
+        # A file is the old one, or was found by the edits, or it was in another file before.
+        known = {repr(file) for _, file in places}
+        known |= {repr(file) for file in _file_data.files_by_edits(changes, changed, rule)}
+        known |= {repr(rule(item)) for item in objects_in(value)}
+        later = {repr(file) for _, file in _file_data.find_files(after, rule)}
+        assert later <= known, "an edit brought a file unseen"
 
 
 def properties(data: bytes) -> None:

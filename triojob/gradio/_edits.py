@@ -7,6 +7,7 @@ all else is shared between the old value and the new one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, final
 
 from ._wire import MOST_DEPTH, is_deeper, is_list, is_object
@@ -81,11 +82,14 @@ Gradio's own move none: they add at a list's end, and delete all from some item 
 """
 
 
-def apply_edits(value: Any, edits: Any) -> Any:
+def apply_edits(value: Any, edits: Any, changed: list[Any] | None = None) -> Any:
     """Return ``value`` with the list of ``edits`` applied in order; ``value`` stays as it was.
 
     The cost is linear in the edits and the containers along their paths, but for what items are
     moved, which is bounded.
+
+    Args:
+        changed: Gets the containers that are new because something in them was changed.
 
     Raises:
         EditError: An edit is malformed, or doesn't fit, or nests the value too deep, or they move
@@ -104,6 +108,8 @@ def apply_edits(value: Any, edits: Any) -> Any:
             place += 1
             times += 1
         value = work.apply(value, action, path, new, times)
+    if changed is not None:
+        changed += work.copies
     return work.finish(value)
 
 
@@ -150,6 +156,11 @@ class _Work:
         self._growing: dict[int, Any] = {}
         """By identity, the containers in which there may be a `GrowingText`."""
         self._moved = 0
+
+    @property
+    def copies(self) -> Iterable[Any]:
+        """The containers that were copied, as something in them was to be changed."""
+        return self._owned.values()
 
     def apply(self, root: Any, action: Any, path: list[Any], value: Any, times: int) -> Any:
         """Return the root after one edit; a deletion is made ``times`` times."""

@@ -206,7 +206,7 @@ class RemoteCall(Call):
                 session.unused(slot)
                 raise
             request = replace(request, headers=headers)
-        stage = FileStage(record.reporter, self._settings.outputs, info.name)
+        stage = FileStage(record.reporter, self._settings.outputs, info.name, info.shown_outputs)
         stage.on_status = self._on_status
         translator = EventTranslator(
             info.name,

@@ -57,6 +57,8 @@ class EditedData:
     Who keeps up need not apply the edits again, nor who keeps the last output only, and so needs
     the state before that one.
     """
+    changed: list[list[Any]] = field(default_factory=list[list[Any]], repr=False)
+    """For each component the containers that the edits have changed, while it is handed on."""
 
     @property
     def known_state(self) -> Any:
@@ -71,20 +73,31 @@ class EditedData:
         return self.present(list(map(settled, state)))
 
 
-def apply_data_edits(data: list[Any], edits: list[Any]) -> list[Any]:
+def apply_data_edits(
+    data: list[Any], edits: list[Any], changed: list[list[Any]] | None = None
+) -> list[Any]:
     """Return ``data`` with the edits of each component applied; ``data`` stays as it was.
 
     A component that was not there before starts from None.
     One that is text which only grows is a `GrowingText` from then on, until somebody looks at it.
+
+    Args:
+        changed: Gets a list for each component, see `apply_edits`.
 
     Raises:
         EditError: An edit doesn't fit, or a component has none.
     """
     if len(edits) < len(data):
         raise EditError("a component has no list of edits")
+    if changed is None:
+        return [
+            grow_text(value, edit) or apply_edits(settled(value), edit)
+            for value, edit in zip_longest(data, edits)
+        ]
+    changed += ([] for _ in edits)
     return [
-        grow_text(value, edit) or apply_edits(settled(value), edit)
-        for value, edit in zip_longest(data, edits)
+        grow_text(value, edit) or apply_edits(settled(value), edit, containers)
+        for value, edit, containers in zip_longest(data, edits, changed)
     ]
 
 
@@ -251,7 +264,8 @@ class EventTranslator:
             self._reporter.output(FullData(data, self._present))
         elif self._in_step:
             try:
-                self._data = apply_data_edits(self._data, data)
+                changed: list[list[Any]] = []
+                self._data = apply_data_edits(self._data, data, changed)
             except EditError as exc:
                 # Gradio's own diff miscounts some deletions, so this is no reason to fail the job:
                 # its completion has the full data again.
@@ -259,9 +273,10 @@ class EventTranslator:
                 self._log("out of step until the completion: %s", exc)
             else:
                 self._path = share_parts(data, self._path)
-                output = EditedData(data, self._present, after=self._data)
+                output = EditedData(data, self._present, after=self._data, changed=changed)
                 self._follow_on(output)
                 self._reporter.output(output)
+                output.changed = []
 
     def _follow_on(self, output: EditedData | None) -> None:
         """Let all but the last two outputs forget their states; None is one that came whole."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -18,7 +19,7 @@ from .._secrets import scrub
 from ._containment import contained
 from ._downloads import Budget, Folder, download, new_file, remove
 from ._event import EditedData
-from ._file_data import FileData, Place, ReadFile, find_files, may_change_files, replace_files
+from ._file_data import FileData, ReadFile, files_by_edits, find_files, replace_files
 from ._file_handle import File, FileSource
 from ._transfer import for_each
 
@@ -42,10 +43,10 @@ class OutputFiles:
 
 @dataclass(frozen=True)
 class _OutputWithFiles:
-    """An output that holds files, as its job shows it."""
+    """An output that may hold files, as its job shows it."""
 
     output: Output
-    places: list[Place]
+    files: OutputFiles
     shown: _Shown
 
     @property
@@ -60,20 +61,25 @@ class _OutputWithFiles:
         return self.output.advance(state)
 
     def show(self, state: Any, /) -> Any:
-        return _show(self.output.show(state), self.places, self.shown)
+        # Looked for again each time: places kept for each output of a stream would be too many.
+        return _show(self.output.show(state), self.files, self.shown)
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A message on its way, its files, and those that it waits for."""
+    """A message on its way, and the files that it waits for."""
 
     message: Message
-    places: list[Place] = field(default_factory=list)
-    missing: list[FileData] = field(default_factory=list)
+    has_files: bool = False
+    missing: list[FileData] = field(default_factory=list[FileData])
 
 
-def _show(value: Any, places: list[Place], shown: _Shown) -> Any:
-    return replace_files(value, places, lambda file: shown[file.key])
+def _show(value: Any, files: OutputFiles, shown: _Shown) -> Any:
+    def show(file: FileData) -> Any:
+        # One that was in another file, which is none any more, was not looked for.
+        return shown.get(file.key) or File(files.source, file)
+
+    return replace_files(value, find_files(value, files.read), show)
 
 
 class FileStage(Reporter):
@@ -85,13 +91,17 @@ class FileStage(Reporter):
     Args:
         reporter: Where the job listens.
         name: The endpoint, for messages to people.
+        components: The places of the components that users see, in the data of an output.
     """
 
-    __slots__ = ("_files", "_has_files", "_name", "_news", "_out", "_over", "_shown", "_state",
-                 "_waiting", "on_status")  # fmt: skip
+    __slots__ = ("_components", "_files", "_has_files", "_name", "_news", "_out", "_over",
+                 "_shown", "_state", "_waiting", "on_status")  # fmt: skip
 
-    def __init__(self, reporter: Reporter, files: OutputFiles, name: str) -> None:
+    def __init__(
+        self, reporter: Reporter, files: OutputFiles, name: str, components: Sequence[int]
+    ) -> None:
         super().__init__()
+        self._components = components
         self._out = reporter
         self._files = files
         self._name = name
@@ -99,7 +109,7 @@ class FileStage(Reporter):
         """The state after the last output that was looked at."""
         self._has_files = False
         self._shown: dict[tuple[str, bool], Any] = {}
-        self._waiting: list[_Step] = []
+        self._waiting: deque[_Step] = deque()
         self._news: trio.lowlevel.ParkingLot | None = None
         self._over = False
         self.on_status: Callable[[StatusUpdate], object] | None = None
@@ -110,8 +120,6 @@ class FileStage(Reporter):
             return False
         if self.on_status is not None and isinstance(message, StatusUpdate):
             self.on_status(message)
-        if not self._waiting and self._has_none(message):
-            return self._out._put(message)
         step = self._look_at(message)
         if not self._waiting and not step.missing:
             return self._pass(step)
@@ -122,45 +130,47 @@ class FileStage(Reporter):
         self._waiting.append(step)
         return True
 
-    def _has_none(self, message: Message) -> bool:
-        """Tell at a glance of most messages that they have no files."""
-        if isinstance(message, EditedData):
-            if self._has_files or may_change_files(message.edits, self._files.read):
-                return False
-            self._state = message.advance(self._state)
-            return True
-        return isinstance(message, StatusUpdate)
-
     def _look_at(self, message: Message) -> _Step:
         """Find the files of a message."""
-        if isinstance(message, Finished):
-            if not isinstance(message.outcome, Value):
-                return _Step(message)
-            value = message.outcome.value
-        elif isinstance(message, (StatusUpdate, LogMessage, RenderUpdate, Aside)):
+        if isinstance(message, (StatusUpdate, LogMessage, RenderUpdate, Aside)):
             return _Step(message)
-        else:
+        read = self._files.read
+        if isinstance(message, EditedData):
             self._state = message.advance(self._state)
-            value = message.show(self._state)
-        places = find_files(value, self._files.read)
-        self._has_files = bool(places)
-        return _Step(message, places, self._missing(places))
+            files = [
+                file
+                for place in self._components
+                if place < len(message.edits)
+                for file in files_by_edits(message.edits[place], message.changed[place], read)
+            ]
+            self._has_files = self._has_files or bool(files)
+        else:
+            if isinstance(message, Finished):
+                if not isinstance(message.outcome, Value):
+                    return _Step(message)
+                value = message.outcome.value
+            else:
+                self._state = message.advance(self._state)
+                value = message.show(self._state)
+            files = [file for _, file in find_files(value, read)]
+            self._has_files = bool(files)
+        return _Step(message, self._has_files, self._missing(files))
 
     def _pass(self, step: _Step) -> bool:
         """Hand a message on; its files are there."""
-        message, places = step.message, step.places
-        if not places:
+        message = step.message
+        if not step.has_files:
             return self._out._put(message)
         if isinstance(message, Finished):
-            value = _show(message.outcome.unwrap(), places, self._shown)
+            value = _show(message.outcome.unwrap(), self._files, self._shown)
             return self._out._put(Finished(Value(value), message.cancelled))
         assert not isinstance(message, (StatusUpdate, LogMessage, RenderUpdate, Aside))
-        return self._out._put(_OutputWithFiles(message, places, self._shown))
+        return self._out._put(_OutputWithFiles(message, self._files, self._shown))
 
-    def _missing(self, places: list[Place]) -> list[FileData]:
+    def _missing(self, files: list[FileData]) -> list[FileData]:
         missing: dict[tuple[str, bool], FileData] = {}
         source = self._files.source
-        for _, file in places:
+        for file in files:
             if file.key in self._shown:
                 continue
             if self._files.folder is None or file.is_stream:
@@ -182,7 +192,7 @@ class FileStage(Reporter):
                     while not self._waiting:
                         await self._news.park()
                     await self._hand_on(self._waiting[0], budget)
-                    del self._waiting[0]
+                    self._waiting.popleft()
             except OSError as exc:  # this machine's, as a rule: its disk is full, say
                 self._fail(exc)
 
