@@ -7,6 +7,9 @@ import math
 
 import trio
 
+_LITTLE = 16
+"""So many that have left may stay in a line, however short it is."""
+
 
 class Turns:
     """Lets so many run at once, those with the lowest numbers first.
@@ -86,7 +89,11 @@ class Turns:
     @trio.lowlevel.enable_ki_protection
     def end(self, number: int) -> None:
         """Leave the line, or end the turn: then it's the next one's."""
-        if self._waiting.pop(number, None) is None and number in self._having:
+        if self._waiting.pop(number, None) is not None:
+            # Of those that have left, the heap forgets all when they are the most of it.
+            if len(self._line) > 2 * len(self._waiting) + _LITTLE:
+                self._line = sorted(self._waiting)
+        elif number in self._having:
             self._having.discard(number)
             self._admit()
 

@@ -62,3 +62,22 @@ async def test_a_turn_ends_once() -> None:
         assert got == [1, 2]
         turns.end(2)
     assert got == [1, 2, 3]
+
+
+def test_a_line_forgets_those_that_have_left() -> None:
+    turns = Turns(1)
+    turns.line_up(0)
+    turns.resize(2)
+    turns.resize(1)
+    for number in range(1, 1000):
+        turns.line_up(number)
+        if number % 100:
+            turns.end(number)
+    assert turns.waiting == 9
+    assert len(turns._line) < 50
+    order: list[int] = []
+    while turns._having:
+        (number,) = turns._having
+        order.append(number)
+        turns.end(number)
+    assert order == [0, *range(100, 1000, 100)]

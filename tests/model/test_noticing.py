@@ -61,9 +61,9 @@ def puts_all_calls_in_one_session(patch: Patch) -> None:
 
     def cancelling(self: Session, fn_index: int) -> None:
         # As gradio_client does: whatever else runs there is stopped, too.
-        function = self._functions[fn_index]
-        for call in [*function.calls]:
-            if call.abandoned and call.event_id is not None and len(function.calls) > 1:
+        calls = [*self._functions[fn_index].calls] if fn_index in self._functions else []
+        for call in calls:
+            if call.abandoned and call.event_id is not None and len(calls) > 1:
                 self._registry.background.start_soon(self._post_cancel, call)
         review(self, fn_index)
 

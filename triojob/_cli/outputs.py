@@ -58,6 +58,9 @@ class Saver:
     def __init__(self, folder: Path, *, overwrite: bool) -> None:
         self.saved: dict[str, Path] = {}
         """Where the files are, by their path on the server."""
+        self._taken: set[Path] = set()
+        self._last: dict[str, int] = {}
+        """The number that each name was last given with."""
         self._folder = folder
         self._overwrite = overwrite
 
@@ -81,10 +84,12 @@ class Saver:
 
     def _place_for(self, name: str) -> Path:
         stem, suffix = PurePath(name).stem, PurePath(name).suffix
-        path, number = self._folder / name, 1
-        while path in self.saved.values() or (not self._overwrite and path.exists()):
+        path, number = self._folder / name, self._last.get(name, 1)
+        while path in self._taken or (not self._overwrite and path.exists()):
             number += 1
             path = self._folder / f"{stem}-{number}{suffix}"
+        self._taken.add(path)
+        self._last[name] = number
         return path
 
 

@@ -67,6 +67,11 @@ class _Function:
         self.changed = trio.lowlevel.ParkingLot()
         """Where those wait for whom the state of its calls matters."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be known of it any more."""
+        return not (self.calls or self.cancelling) and self.turns.idle
+
     def needs_stream(self) -> bool:
         """Tell whether the server knows of calls, or is about to.
 
@@ -101,6 +106,7 @@ class Session:
         # A bearer secret: whoever knows it can cancel the session's events.  Never logged.
         self._hash = registry.http.secrets.new_session()
         self._functions: dict[int, _Function] = {}
+        """Those that have calls here: of what `gr.render` makes anew, each has another number."""
         self._events: dict[str, PendingCall] = {}
         """The calls that the server has named."""
         self._dequeued: dict[str, PendingCall] = {}
@@ -204,6 +210,7 @@ class Session:
         except BaseException:
             if call.slot is not None:
                 call.slot.release()
+            self._forget_if_idle(call.fn_index)
             raise
         if self._ended:
             function.turns.end(call.number)
@@ -528,7 +535,7 @@ class Session:
             self._ended = self._ended or self._reusable
             await self._post_cancel(call)
             self._cancelled((call,))
-            self._cancelling_is_over(function)
+            self._cancelling_is_over(call.fn_index)
         else:
             self._leave(call)
 
@@ -636,8 +643,8 @@ class Session:
         self._leave(call)
 
     def _leave(self, call: PendingCall) -> None:
-        function = self._functions[call.fn_index]
-        if call in function.calls:
+        function = self._functions.get(call.fn_index)
+        if function is not None and call in function.calls:
             del function.calls[call]
             call.dequeuing = False
             if call.slot is not None:
@@ -645,7 +652,13 @@ class Session:
             function.turns.end(call.number)
             function.changed.unpark_all()
             self._review(call.fn_index)
+            self._forget_if_idle(call.fn_index)
             self._release_if_idle()
+
+    def _forget_if_idle(self, fn_index: int) -> None:
+        function = self._functions.get(fn_index)
+        if function is not None and function.idle:
+            del self._functions[fn_index]
 
     def _release_if_idle(self) -> None:
         """Let go of what nothing needs any more: the stream, its place, and then the session."""
@@ -681,8 +694,8 @@ class Session:
 
     def _review(self, fn_index: int) -> None:
         """Ask of the server what may be asked now, in a task of its own."""
-        function = self._functions[fn_index]
-        if function.cancelling or not function.calls:
+        function = self._functions.get(fn_index)
+        if function is None or function.cancelling or not function.calls:
             return
         driver = next(iter(function.calls)).driver
         if not isinstance(driver, StreamDriver):
@@ -722,13 +735,15 @@ class Session:
             if call.fn_index == step.fn_index:
                 del self._dequeued[event_id]
                 self._join_again(call, driver)
-        self._cancelling_is_over(function)
+        self._cancelling_is_over(step.fn_index)
         if review:
             self._review(step.fn_index)
 
-    def _cancelling_is_over(self, function: _Function) -> None:
+    def _cancelling_is_over(self, fn_index: int) -> None:
+        function = self._functions[fn_index]
         function.cancelling = False
         function.changed.unpark_all()
+        self._forget_if_idle(fn_index)
         self._release_if_idle()
 
     async def _are_out(self, function: _Function, calls: list[PendingCall]) -> bool:
@@ -772,8 +787,8 @@ class Session:
             call.event_id = None
             if call.abandoned:
                 self._leave(call)
-            else:
-                self._dequeued[event_id] = call
+                return
+            self._dequeued[event_id] = call
         self._functions[call.fn_index].changed.unpark_all()
         self._review(call.fn_index)
 
