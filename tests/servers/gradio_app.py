@@ -57,10 +57,17 @@ def _note(key: str, **changes: Any) -> None:
 
 def probe(key: str) -> dict[str, Any]:
     """Tell what the runs with this `key` did so far."""
-    # A generator that was stopped in the middle of its first step is closed by the collector only.
-    gc.collect()
     with _records_lock:
         return dict(_records.get(key, {}))
+
+
+def probe_collected(key: str) -> dict[str, Any]:
+    """Tell the same once the garbage collector has closed what was dropped.
+
+    So ends a generator that was stopped in the middle of its first step.
+    """
+    gc.collect()
+    return probe(key)
 
 
 class StreamCounter:
@@ -712,6 +719,7 @@ def build() -> gr.Blocks:
 
         endpoint(mirror, gr.Image(type="pil"), gr.Image(type="pil", format="png"))
         gr.ChatInterface(converse, api_name="converse")
+        endpoint(probe_collected, key, result, concurrency_limit=None)
 
         @gr.render(inputs=n, triggers=[gr.Button("render").click])
         def boxes(count: float) -> None:
