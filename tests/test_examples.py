@@ -125,8 +125,9 @@ def test_all_code_on_the_pages_is_in_files():
 def public_names() -> dict[str, object]:
     return {
         name: value
-        for name, value in vars(triojob).items()
-        if not name.startswith("_")
+        for name in dir(triojob)
+        if (value := getattr(triojob, name)) is not None
+        and not name.startswith("_")
         and not isinstance(value, type(triojob))
         and name != "annotations"
     }

@@ -12,7 +12,9 @@ docs/how-it-works.md says what each module may import, and a test holds them to 
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
 from types import FunctionType as _Function
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from ._completion import JobIterator as JobIterator, as_completed as as_completed
 from ._errors import (
@@ -50,8 +52,6 @@ from ._fanout import (
 from ._group import JobGroup as JobGroup
 from ._instruments import GroupStatistics as GroupStatistics, Instrument as Instrument
 from ._job import Job as Job, OutputIterator as OutputIterator, UpdateIterator as UpdateIterator
-from ._live._view import live as live
-from ._map import map as map
 from ._messages import (
     LogMessage as LogMessage,
     OutputUpdate as OutputUpdate,
@@ -61,7 +61,6 @@ from ._messages import (
     StatusUpdate as StatusUpdate,
 )
 from ._reporter import report as report
-from ._results import ResultIterator as ResultIterator
 from ._retry import Retry as Retry
 from ._settings import Limits as Limits, Timeouts as Timeouts
 from ._version import __version__ as __version__
@@ -69,22 +68,63 @@ from .gradio._client import (
     Client as Client,
     ClientSession as ClientSession,
 )
-from .gradio._duplicate import duplicate as duplicate
 from .gradio._endpoint import Endpoint as Endpoint
 from .gradio._file_handle import File as File
 from .gradio._file_inputs import FileInput as FileInput, handle_file as handle_file
 from .gradio._input import InputStream as InputStream
-from .gradio._pool import (
-    ClientPool as ClientPool,
-    PoolStatistics as PoolStatistics,
-    ReplicaStatistics as ReplicaStatistics,
-)
 from .gradio._properties import PropertyUpdate as PropertyUpdate
-from .gradio._spaces import SpaceStatus as SpaceStatus
-from .gradio._statistics import ClientStatistics as ClientStatistics
 from .gradio.session.window import WindowStatistics as WindowStatistics
 
-# Objects show the module that users import them from.
-for _object in tuple(globals().values()):
-    if isinstance(_object, (type, _Function)) and _object.__module__.startswith("triojob."):
-        _object.__module__ = __name__
+if _TYPE_CHECKING:
+    from ._live._view import live as live
+    from ._map import map as map
+    from ._results import ResultIterator as ResultIterator
+    from .gradio._duplicate import duplicate as duplicate
+    from .gradio._pool import (
+        ClientPool as ClientPool,
+        PoolStatistics as PoolStatistics,
+        ReplicaStatistics as ReplicaStatistics,
+    )
+    from .gradio._spaces import SpaceStatus as SpaceStatus
+    from .gradio._statistics import ClientStatistics as ClientStatistics
+
+
+_LATER = {
+    "ClientPool": ".gradio._pool",
+    "ClientStatistics": ".gradio._statistics",
+    "PoolStatistics": ".gradio._pool",
+    "ReplicaStatistics": ".gradio._pool",
+    "ResultIterator": "._results",
+    "SpaceStatus": ".gradio._spaces",
+    "duplicate": ".gradio._duplicate",
+    "live": "._live._view",
+    "map": "._map",
+}
+"""The modules that few programs need: each is imported when one of its names is first used."""
+
+
+def _publish(value: object) -> bool:
+    """Make an object of ours show the module that users import it from; tell whether it is one."""
+    if isinstance(value, (type, _Function)) and value.__module__.startswith("triojob"):
+        value.__module__ = __name__
+        return True
+    return False
+
+
+# Type checkers read the imports above: for them, a `__getattr__` would have any name.
+if not _TYPE_CHECKING:
+    _names = tuple(name for name in globals() if name[0] != "_")
+    _public = [name for name in _names if _publish(globals()[name])]
+    # By its name as text, as checkers read only an `__all__` that is written out.
+    globals()["__all__"] = [*_public, *_LATER]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LATER})
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(_import_module(_LATER[name], __name__), name)
+        _publish(value)
+        globals()[name] = value
+        return value

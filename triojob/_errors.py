@@ -41,8 +41,7 @@ import queue
 import reprlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NoReturn, cast
+from typing import NamedTuple, NoReturn, cast
 
 import trio
 
@@ -52,8 +51,7 @@ if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """An HTTP response that refused a request, for those who know such exceptions by it."""
 
     status: int

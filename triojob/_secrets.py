@@ -12,7 +12,6 @@ alone or as a part of what was encoded.
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 import secrets
@@ -388,6 +387,8 @@ def _unescaped(run: re.Match[str]) -> str:
     if run.lastgroup == "percent":
         return unquote(text)
     if run.lastgroup == "entity":
+        import html
+
         return html.unescape(text)
     if run.lastgroup == "utf16":
         decoded: str = json.loads(f'"{text}"')

@@ -19,10 +19,10 @@ from typing import (
 )
 
 from ._errors import EndpointMismatch, EndpointNotFound, ProtocolError, shorten
-from .gradio._config import EndpointInfo
+from .gradio._config import EndpointInfo, FilesAs
 from .gradio._endpoint import Endpoint
 from .gradio._schema_types import TypeWriter
-from .gradio._stubs import FilesAs, fingerprint, signature_of
+from .gradio._stubs import fingerprint, signature_of
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import trio
 
@@ -22,7 +22,7 @@ from .._secrets import Secrets
 from .._settings import Limits, Timeouts
 from ._addresses import check_headers
 from ._bare import BareBody, EnteredOnce
-from ._config import AppInfo, EndpointInfo
+from ._config import AppInfo, EndpointInfo, FilesAs
 from ._discovery import discover, is_login
 from ._downloads import Folder
 from ._drivers import make_drivers
@@ -33,15 +33,15 @@ from ._heartbeat import open_heartbeats
 from ._http import HTTP, HTTPClient, HTTPTransport
 from ._outputs import OutputFiles
 from ._restart import AppWatch
-from ._space_host import Connecting, find_app, read_source, space_headers
-from ._spaces import SpaceStatus
-from ._statistics import ClientStatistics, count
-from ._stubs import FilesAs, write_module
+from ._space_names import read_source
 from ._surface import Surface
-from ._tokens import find_token, make_token, oauth_token_for
-from ._view import describe_app
+from ._tokens import find_token, make_token, oauth_token_for, space_headers
 from .session.registry import SessionRegistry
 from .session.session import Session
+
+if TYPE_CHECKING:
+    from ._spaces import SpaceStatus
+    from ._statistics import ClientStatistics
 
 _DEFAULT_STREAMS, _DEFAULT_TRANSFERS = 256, 8
 _OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS, _OWN_CLIENT_HEARTBEATS = 32, 4, 4
@@ -333,6 +333,8 @@ class Client(Surface, EnteredOnce):
 
     def statistics(self) -> ClientStatistics:
         """Return what the client has under way."""
+        from ._statistics import count
+
         self._opened()
         assert self._registry is not None
         assert self._session is not None
@@ -344,6 +346,8 @@ class Client(Surface, EnteredOnce):
         Args:
             all_endpoints: Include those that the app does not show in its documentation.
         """
+        from ._view import describe_app
+
         app = self._opened()
         return describe_app(self._base, app, all_endpoints=all_endpoints)
 
@@ -364,6 +368,8 @@ class Client(Surface, EnteredOnce):
         Raises:
             ValueError: The class can't have this name, or ``files`` is something else.
         """
+        from ._stubs import write_module
+
         app = self._opened()
         return write_module(
             app,
@@ -430,6 +436,8 @@ class Client(Surface, EnteredOnce):
     async def _open_http(self) -> HTTP:
         options = dict(self._http_options)
         if self._source.space is not None:
+            from ._space_host import Connecting, find_app
+
             connecting = Connecting(
                 self._timeouts,
                 self._limits,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import inspect
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from .._errors import EndpointMismatch, EndpointNotFound, ProtocolError, short_repr
 from .._secrets import scrub
@@ -17,6 +16,9 @@ from ._file_inputs import Gaps
 from ._parameters import Parameter, encode_arguments, is_name
 from ._properties import unwrap
 from ._wire import Json, are_objects, is_list, is_object
+
+FilesAs = Literal["path", "handle"]
+"""What files in outputs are: paths of copies, or a `File` each."""
 
 _OAUTH = ("required", "optional")
 _UNKNOWN: Json = {}
@@ -124,8 +126,7 @@ class EndpointInfo:
         return values[0] if len(values) == 1 else tuple(values)
 
 
-@dataclass(frozen=True)
-class Render:
+class Render(NamedTuple):
     """What one ``gr.render`` has made: functions and components of one session."""
 
     render_id: int | str | None
@@ -324,6 +325,8 @@ class AppInfo:
         name = api_name if api_name.startswith("/") else "/" + api_name
         if name not in self._by_name:
             names = self.names()
+            import difflib
+
             near = difflib.get_close_matches(name, names, 1, 0.5)
             hint = f"did you mean {near[0]!r}? It has" if near else "it has"
             raise EndpointNotFound(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from http.cookiejar import CookieJar
-from urllib.request import getproxies
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
 
 Headers = tuple[tuple[str, str], ...]
 Head = tuple[str, str, Headers]
@@ -39,6 +41,8 @@ def bypasses_proxies(host: str) -> bool:
     Of what ``NO_PROXY`` may hold only names and addresses count, as httpx reads them; whatever
     else is there is left to httpx.
     """
+    from urllib.request import getproxies
+
     proxies = getproxies()
     if not any(proxies.get(scheme) for scheme in ("http", "https", "all")):
         return True

@@ -6,7 +6,6 @@ from .._errors import AuthenticationError, UnexpectedResponse, shorten
 from ._config import AppInfo
 from ._drivers import refusal
 from ._http import HTTP, Ready, is_json
-from ._spaces import refusal_of_page
 from ._wire import Json, decode_object
 
 
@@ -46,6 +45,8 @@ async def _get_json(http: HTTP, path: str, *, root: bool, sending: Ready | None 
     response = await http.request("GET", path, root=root, ready=sending)
     doing = f"reading /{path.strip('/').partition('?')[0]}"
     if not is_json(response):
+        from ._spaces import refusal_of_page
+
         error = refusal_of_page(http._base, response.status, doing)
         if error is not None:
             raise error

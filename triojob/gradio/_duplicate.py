@@ -22,7 +22,7 @@ from .._errors import (
 from .._runs import require_task
 from .._secrets import Secrets
 from ._addresses import parse_url
-from ._spaces import hub_url, is_space_id, space_of_page
+from ._space_names import hub_url, is_space_id, space_of_page
 from ._tokens import find_token
 
 logger = logging.getLogger("triojob")

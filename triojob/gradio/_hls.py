@@ -6,13 +6,12 @@ Wire source: ``/stream/{session}/{run}/{component}/playlist.m3u8`` (gradio 6.31,
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .._errors import ProtocolError, shorten
 
 
-@dataclass(frozen=True)
-class Playlist:
+class Playlist(NamedTuple):
     """What a playlist says."""
 
     segments: tuple[str, ...]

@@ -21,7 +21,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlencode, urlsplit
-from urllib.request import getproxies
 
 import trio
 
@@ -211,6 +210,8 @@ class HTTP:
             yield "cookie", f"{cookie.name}={cookie.value}"
         for name, value in self._client.params.multi_items():
             yield f"parameter {name}", value
+        from urllib.request import getproxies
+
         for proxy in getproxies().values():
             with suppress(ValueError):  # not a URL; httpx says so
                 yield "proxy", urlsplit(proxy).password or ""

@@ -6,7 +6,6 @@ for a text box and None for an empty component, and so do we.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import keyword
@@ -315,6 +314,8 @@ def encode_arguments(
     values = dict(zip(names, args, strict=False))
     for name, value in kwargs.items():
         if name not in names:
+            import difflib
+
             near = difflib.get_close_matches(name, names, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"{shown} has no parameter {name!r}{hint}")

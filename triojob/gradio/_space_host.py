@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import trio
@@ -31,77 +31,19 @@ from ._spaces import (
     Step,
     check_host,
     hub_refusal,
-    hub_url,
-    is_space_id,
-    is_space_url,
     pause_before,
     read_host,
     read_runtime,
-    space_of_page,
     stage_error,
     step_for,
-    token_refused,
 )
-from ._tokens import Token
+from ._tokens import Token, space_headers
 from ._wire import Json, decode_object
 
 logger = logging.getLogger("triojob")
 
-_SPACE_HEADER = "x-hf-authorization"
 _MOST_FAILURES = 5
 """How many looks in a row may fail while a client waits."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a client is to open."""
-
-    hub: str
-    """The hub's URL, with a slash at its end."""
-    space: str | None
-    """The name of a Space whose host the hub knows, or None."""
-    url: str
-    """The URL of the app with a slash at its end; of a Space by name that of its page."""
-
-
-def read_source(src: str, hub: str | None, *, with_token: bool) -> Source:
-    """Return what is to be opened.
-
-    Args:
-        src: An app's URL, a Space's name, or the URL of its page on the hub.
-        hub: The URL of the hub, or None.
-        with_token: Whether a token goes along.
-
-    Raises:
-        ValueError: It is none of these, or nothing that a token goes to.
-    """
-    base = parse_url(hub_url(hub))
-    if is_space_id(src):
-        return Source(base, src, f"{base}spaces/{src}")
-    url = parse_url(src)
-    space = space_of_page(url, base)
-    if space is not None:
-        return Source(base, space, f"{base}spaces/{space}")
-    if with_token and not is_space_url(url):
-        raise token_refused(url)
-    return Source(base, None, url)
-
-
-def space_headers(token: Token | None, headers: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return ``headers`` and the one that carries a token to a Space.
-
-    The proxy in front of it takes this one out, so that the app's code never sees it; it is sent
-    with each request, streams included (gradio_client 2.7, ``client.py``).
-
-    Raises:
-        ValueError: The caller's own headers have one of that name.
-    """
-    own = dict(headers or {})
-    if token is None:
-        return own
-    if any(name.lower() == _SPACE_HEADER for name in own):
-        raise ValueError(f"the token is given twice: by token= and as {_SPACE_HEADER} in headers=")
-    return {**own, _SPACE_HEADER: token.bearer}
 
 
 @dataclass(frozen=True)

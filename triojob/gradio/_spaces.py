@@ -1,4 +1,4 @@
-"""Hugging Face Spaces: what a name means, what the hub says, what to do in each stage; no I/O.
+"""Hugging Face Spaces: what the hub says of one, and what to do in each stage; no I/O.
 
 Wire sources: ``GET /api/spaces/{id}`` and ``GET /api/spaces/{id}/runtime`` of the hub, as
 huggingface_hub 2.4 (``hf_api.py``, ``_space_api.py``) and @gradio/client 2 read them.
@@ -7,8 +7,6 @@ huggingface_hub 2.4 (``hf_api.py``, ``_space_api.py``) and @gradio/client 2 read
 from __future__ import annotations
 
 import enum
-import os
-import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -22,14 +20,8 @@ from .._errors import (
     short_repr,
     shorten,
 )
+from ._space_names import is_space_id, is_space_url
 from ._wire import Json, is_object
-
-DEFAULT_HUB = "https://huggingface.co"
-_HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
-
-_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}"
-_SPACE_ID = re.compile(f"{_NAME}/{_NAME}")
-_SPACE_HOST = re.compile(r"https://(?:[a-z0-9-]+\.)+hf\.space(?::443)?/")
 
 _FIRST_PAUSE = 1.0
 _GROWTH = 1.5
@@ -101,55 +93,6 @@ def pause_before(look: int, chance: float) -> float:
     # The exponent is bounded: a wait may be long, and a float is not.
     pause = min(_FIRST_PAUSE * _GROWTH ** min(look, 20), _LONGEST_PAUSE)
     return pause * (1 - _JITTER + 2 * _JITTER * chance)
-
-
-# --- What the user says ---
-
-
-def is_space_id(src: object) -> bool:
-    """Tell whether this is the name of a Space, ``"owner/name"``."""
-    return isinstance(src, str) and _SPACE_ID.fullmatch(src) is not None
-
-
-def is_space_url(url: str) -> bool:
-    """Tell whether a URL, as `_http.parse_url` returns it, is that of a Space's own origin."""
-    return _SPACE_HOST.match(url) is not None
-
-
-def space_of_page(url: str, hub: str) -> str | None:
-    """Return the name of the Space whose page on the hub this is; None if it is no hub's.
-
-    Raises:
-        ValueError: It is another page of the hub.
-    """
-    parts = urlsplit(url)
-    if parts.netloc not in (*_HUB_HOSTS, urlsplit(hub).netloc):
-        return None
-    steps = parts.path.split("/")
-    name = "/".join(steps[2:4])
-    if steps[1] == "spaces" and is_space_id(name):
-        return name
-    raise ValueError(
-        f"{url} is a page of the hub but not that of a Space, "
-        f"which is {parts.netloc}/spaces/owner/name"
-    )
-
-
-def hub_url(hub: str | None) -> str:
-    """Return the URL of the hub: the one given, or HF_ENDPOINT, or Hugging Face's own."""
-    return hub or os.environ.get("HF_ENDPOINT") or DEFAULT_HUB
-
-
-def token_refused(url: str) -> ValueError:
-    """Return the error for a token with a URL that is none of a Space."""
-    return ValueError(
-        f"token= is for Hugging Face and goes only to a Space, which {url} is not: a Space is "
-        'named "owner/name", and its own URL starts with https:// and ends in .hf.space; '
-        "to send a token to this app all the same, put it into headers="
-    )
-
-
-# --- What the hub says ---
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,12 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
-from ._config import AppInfo, EndpointInfo
+from ._config import AppInfo, EndpointInfo, FilesAs
 from ._parameters import Parameter, SchemaParts, is_name
 from ._schema_types import BUILT_IN, Names, TypeWriter, identifier, kinds, quote, union
-
-FilesAs = Literal["path", "handle"]
-"""What files in outputs are: paths of copies, or a `File` each."""
 
 _IMPORTS = {
     "Sequence": "collections.abc",

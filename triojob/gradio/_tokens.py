@@ -8,9 +8,12 @@ with, and goes in the body of a call of an endpoint that says that it takes one.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from .._errors import AuthenticationError
+
+_SPACE_HEADER = "x-hf-authorization"
 
 
 class Token:
@@ -142,3 +145,20 @@ def oauth_token_for(
             "if you trust this app, pass Client(oauth_token=...)"
         )
     return None
+
+
+def space_headers(token: Token | None, headers: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return ``headers`` and the one that carries a token to a Space.
+
+    The proxy in front of it takes this one out, so that the app's code never sees it; it is sent
+    with each request, streams included (gradio_client 2.7, ``client.py``).
+
+    Raises:
+        ValueError: The caller's own headers have one of that name.
+    """
+    own = dict(headers or {})
+    if token is None:
+        return own
+    if any(name.lower() == _SPACE_HEADER for name in own):
+        raise ValueError(f"the token is given twice: by token= and as {_SPACE_HEADER} in headers=")
+    return {**own, _SPACE_HEADER: token.bearer}

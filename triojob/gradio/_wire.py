@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, TypeGuard, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 from .._errors import AppError, ProtocolError, short_repr, shorten
 from .._messages import LogMessage, ProgressUnit
@@ -26,8 +25,7 @@ Python's recursion has room for that many, in `repr`, in a comparison or in code
 """
 
 
-@dataclass(frozen=True)
-class Trigger:
+class Trigger(NamedTuple):
     """What set off an event, as a browser tells it of a click or a selection."""
 
     event_data: str = "null"
@@ -136,8 +134,7 @@ def decode_message(data: bytes) -> Json:
     return message
 
 
-@dataclass(frozen=True)
-class Garbled:
+class Garbled(NamedTuple):
     """An event of a stream that is no message."""
 
     error: Exception

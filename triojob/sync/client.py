@@ -19,7 +19,8 @@ from .. import _errors
 from .._settings import Limits, Timeouts
 from ..gradio._client import Client as TrioClient
 from ..gradio._duplicate import duplicate
-from ..gradio._spaces import SpaceStatus, is_space_id
+from ..gradio._space_names import is_space_id
+from ..gradio._spaces import SpaceStatus
 from ..gradio._tokens import may_use_saved_token
 from ._arguments import bind_arguments, with_files
 from ._connection import Connection

@@ -9,13 +9,12 @@ the way to cancel one that waits, and to get those out of the way that wait behi
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .pending_call import PendingCall
 
 
-@dataclass(frozen=True)
-class CancelStep:
+class CancelStep(NamedTuple):
     """What to ask of the server next."""
 
     dequeue: tuple[PendingCall, ...] = ()
