@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.client.faults_support import add_endpoints, clean_client, failures
 from tests.client.sessions_support import add_sleeper
 from tests.servers.faults import Answer, Hold, HoldFrame, Lose
-from tests.servers.scripted import ScriptedServer
+from tests.servers.scripted import Event, ScriptedServer
 from triojob import Limits
 
 LINGER = 1.0
@@ -44,10 +44,15 @@ async def test_a_stream_with_an_event_of_no_name_is_closed_a_while_after_its_las
 ) -> None:
     add_endpoints(memory_app)
     add_sleeper(memory_app)
+
+    async def mute(_event: Event) -> None:
+        await trio.sleep_forever()
+
+    memory_app.app.add("mute", mute, manual=True)
     async with clean_client(memory_app) as client:
         async with client.session() as session:
             memory_app.fault("POST", "/queue/join", Lose(), times=1)
-            await failures([session.submit(api_name="/story")])
+            await failures([session.submit(api_name="/mute")])
             assert await session.predict("x", api_name="/echo") == "x"
             await trio.sleep(LINGER / 2)
             # It would have been closed in the midst of this one.

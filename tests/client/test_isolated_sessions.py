@@ -293,12 +293,14 @@ async def test_a_session_is_used_again_after_an_invalid_message(
     assert next(iter(memory_app.events.values())).state == "cancelled"
 
 
-async def test_a_session_is_not_used_again_if_the_answer_to_its_call_was_lost(
+async def test_a_session_is_not_used_again_if_its_call_was_never_named(
     autojump_clock: MockClock,
     memory_app: ScriptedServer,
 ) -> None:
     add_sleeper(memory_app)
     memory_app.fault("POST", "/queue/join", Lose(), times=1)
+    # The stream that would name it breaks.
+    memory_app.fault("GET", "/queue/data", Lose(), times=1)
     async with opened(memory_app) as client:
         with pytest.raises(ConnectionLost):
             await client.predict(100, api_name="/sleep")

@@ -237,6 +237,10 @@ async def check_nothing_left(world: World) -> None:
     assert server.open_connections == 0, "a socket is left"
     assert server.open_streams == 0
     assert server.open_heartbeats == 0, "a heartbeat is left"
+    if world.all_is_told:
+        # However the joins went: of a call that has ended here, none runs there, or will.
+        assert not server.waiting, "an event is left in the queue"
+        assert not server.running, "an event is left running"
 
 
 def check_heartbeats(world: World) -> None:

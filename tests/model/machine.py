@@ -267,6 +267,8 @@ class Model(RuleBasedStateMachine):
 
     def _fault(self, kind: str, fault: tuple[tuple[str, str], Fault], times: int) -> None:
         (method, path), what = fault
+        if path in ("/cancel", "/queue/data"):
+            self.world.all_is_told = False
         name = f"{kind}: {type(what).__name__} of {path}"
         self.step(name, lambda: self.world.server.fault(method, path, what, times=times))
 
@@ -276,6 +278,7 @@ class Model(RuleBasedStateMachine):
 
         def action() -> None:
             world.harm()
+            world.all_is_told = False
             if how == "die":
                 server.die()
             elif how == "restart":
@@ -293,6 +296,8 @@ class Model(RuleBasedStateMachine):
 
         def action() -> None:
             server.deaf_to_cancel, server.app.max_queue_size = deaf, size
+            if deaf:
+                world.all_is_told = False
             if size is not None:
                 for call in (*world.calls, *world.plain_calls):
                     call.crowded = True

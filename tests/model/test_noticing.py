@@ -18,6 +18,7 @@ from tests.model.machine import Model
 from triojob._group import JobGroup
 from triojob._job import JobRecord
 from triojob._reporter import Reporter
+from triojob.gradio.session.canceller import Canceller
 from triojob.gradio.session.registry import SessionRegistry
 from triojob.gradio.session.session import Session
 
@@ -57,18 +58,19 @@ def puts_all_calls_in_one_session(patch: Patch) -> None:
             self._idle.append(Session(self, one_at_a_time=False))
         return self._idle[0]
 
-    review = Session._review
+    review = Canceller.review
 
-    def cancelling(self: Session, fn_index: int) -> None:
+    def cancelling(self: Canceller, fn_index: int) -> None:
         # As gradio_client does: whatever else runs there is stopped, too.
-        calls = [*self._functions[fn_index].calls] if fn_index in self._functions else []
+        functions = self._session.functions
+        calls = [*functions[fn_index].calls] if fn_index in functions else []
         for call in calls:
             if call.abandoned and call.event_id is not None and len(calls) > 1:
                 self._registry.background.start_soon(self._post_cancel, call)
         review(self, fn_index)
 
     patch.setattr(SessionRegistry, "isolated", isolated)
-    patch.setattr(Session, "_review", cancelling)
+    patch.setattr(Canceller, "review", cancelling)
 
 
 def keeps_places(patch: Patch) -> None:

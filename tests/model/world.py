@@ -154,6 +154,8 @@ class World:
         self.readers: list[Reader] = []
         self.uneasy = False
         """Whether something was broken just now, which the client may find out later."""
+        self.all_is_told = True
+        """Whether nothing has kept cancel requests and event streams from their ways."""
         self.restarts = 0
         self.tasks_before = 0
         self._count = 0

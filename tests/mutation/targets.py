@@ -75,6 +75,11 @@ SESSIONS = (
     "tests/files/test_handles.py",
     "tests/streams/test_heartbeat.py",
     "tests/streams/test_render.py",
+    "tests/session/test_cancelling.py",
+    "tests/session/test_event_ids.py",
+    "tests/session/test_lost_joins.py",
+    "tests/session/test_refusals.py",
+    "tests/session/test_shared_sessions.py",
     "tests/streams/test_restart.py",
     "tests/sync/test_session_hash.py",
 )
@@ -96,7 +101,15 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "triojob/_timeline.py": JOBS,
     "triojob/_reporter.py": JOBS,
     "triojob/gradio/session/session.py": SESSIONS,
-    "triojob/gradio/session/cancelling.py": SESSIONS,
+    "triojob/gradio/session/canceller.py": SESSIONS,
+    "triojob/gradio/session/cancelling.py": ("tests/session/test_cancelling.py",),
+    "triojob/gradio/session/conversations.py": SESSIONS,
+    "triojob/gradio/session/event_ids.py": (
+        "tests/session/test_event_ids.py",
+        "tests/session/test_lost_joins.py",
+    ),
+    "triojob/gradio/session/function_calls.py": SESSIONS,
+    "triojob/gradio/session/joiner.py": SESSIONS,
     "triojob/gradio/session/window.py": ("tests/session/test_window.py",),
 }
 

@@ -36,6 +36,7 @@ class PendingCall:
         "event_id",
         "info",
         "join_scope",
+        "lost",
         "number",
         "off_the_books",
         "patient",
@@ -72,6 +73,9 @@ class PendingCall:
         """Set once the server may learn of the call."""
         self.session_hash: str = ""
         self.event_id: str | None = None
+        self.lost: bool = False
+        """The response to its join was lost, so the server may have it; the stream may say as
+        which event."""
         self.abandoned: bool = False
         """Nobody waits for it any more; the server is still to be told, or has been."""
         self.dequeuing: bool = False
@@ -102,7 +106,7 @@ class PendingCall:
     @property
     def is_sent(self) -> bool:
         """Whether the server may have it."""
-        return self.event_id is not None or self.join_scope is not None
+        return self.event_id is not None or self.join_scope is not None or self.lost
 
     @property
     def queued(self) -> bool:

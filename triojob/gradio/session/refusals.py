@@ -10,6 +10,9 @@ import trio
 from ..._errors import (
     ConnectionFailed,
     ConnectionLost,
+    ProtocolError,
+    ServerRestarted,
+    ServerStopped,
     TooManyRequests,
     TriojobError,
     UnexpectedResponse,
@@ -40,6 +43,16 @@ def is_stream_refusal(error: TriojobError, *, alive: bool) -> bool:
     was reset before there was a response has lost nothing.
     """
     return is_refusal(error, alive=alive) or (alive and isinstance(error, ConnectionLost))
+
+
+def may_be_queued(error: TriojobError) -> bool:
+    """Tell whether the server may have queued a call whose join failed so."""
+    if isinstance(error, UnexpectedResponse):
+        # Of a proxy that gave up: the app behind it may not have.
+        return error.status >= 500 and not is_refusal(error, alive=True)
+    if isinstance(error, (ConnectionFailed, ServerRestarted, ServerStopped)):
+        return False
+    return isinstance(error, (ConnectionLost, ProtocolError))
 
 
 @final

@@ -1,0 +1,238 @@
+"""Asks the server to cancel calls: `cancelling.next_step` says what, and this does it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, final
+
+import trio
+
+from ..._errors import CallInterrupted
+from ..._logs import current_call
+from .._containment import contained
+from .._drivers import StreamDriver
+from .._wire import Garbled, Json
+from .cancelling import CancelStep, next_step
+from .function_calls import FunctionCalls
+from .pending_call import PendingCall
+
+if TYPE_CHECKING:
+    from .registry import SessionRegistry
+    from .session import Session
+
+_NOTICE = 0.25
+"""Seconds that a server is given to notice that a stream was closed."""
+
+
+@final
+class Canceller:
+    """Asks the server to cancel calls of one session, one step at a time for each function."""
+
+    def __init__(self, session: Session, registry: SessionRegistry) -> None:
+        self._session = session
+        self._registry = registry
+        self._dequeued: dict[str, PendingCall] = {}
+        """The calls that the server has taken out of its queue, by their former ids, until they
+        join again."""
+
+    def review(self, fn_index: int) -> None:
+        """Ask of the server what may be asked now, in a task of its own."""
+        function = self._session.functions.get(fn_index)
+        if function is None or function.cancelling or not function.calls:
+            return
+        driver = next(iter(function.calls)).driver
+        if not isinstance(driver, StreamDriver):
+            return
+        step = next_step(function.calls, dequeues=driver.dequeues)
+        if step is None:
+            return
+        function.cancelling = True
+        for call in step.dequeue:
+            call.dequeuing = True
+        calls = {*step.dequeue, *step.stop}
+        first = next(iter(step.stop or step.dequeue))
+        which = f"#{first.number}" if len(calls) == 1 else f"{len(calls)} calls of"
+        self._registry.background.start_soon(
+            self._take_step, function, driver, step, name=f"<cancel {which} {first.name}>"
+        )
+
+    @trio.lowlevel.enable_ki_protection
+    async def _take_step(
+        self, function: FunctionCalls, driver: StreamDriver, step: CancelStep
+    ) -> None:
+        """Ask the server what the step says; then let those join that have waited for it."""
+        async with trio.open_nursery() as nursery:
+            for call in step.dequeue:
+                assert call.event_id is not None
+                taking_out = driver.dequeue(call.session_hash, call.event_id)
+                nursery.start_soon(self.send, call, taking_out)
+        bystanders = [call for call in step.dequeue if not call.abandoned]
+        review = True
+        if not bystanders:
+            await self._stop(step, driver)
+        elif review := await self._are_out(function, bystanders):
+            await self._stop(step, driver)
+            # What the server had started before it stopped them is told of before their ends.
+            await self.wait_until(function, lambda: not any(map(self._is_expected, step.stop)))
+        if review:
+            self._stopped(step.stop)
+        for event_id, call in tuple(self._dequeued.items()):
+            if call.fn_index == step.fn_index:
+                del self._dequeued[event_id]
+                self._join_again(call, driver)
+        self._end_step(step.fn_index)
+        if review:
+            self.review(step.fn_index)
+
+    def _end_step(self, fn_index: int) -> None:
+        function = self._session.functions[fn_index]
+        function.cancelling = False
+        function.changed.unpark_all()
+        self._session.forget_if_idle(fn_index)
+        self._session.release_if_idle()
+
+    # Taking calls out of the queue.
+
+    async def _are_out(self, function: FunctionCalls, calls: list[PendingCall]) -> bool:
+        """Wait until the server has said of each whether it was queued; tell whether all were.
+
+        A function that had started goes on; a generator that had is disturbed by the request, so
+        it ends in an error.
+        """
+        await self.wait_until(function, lambda: not any(call.dequeuing for call in calls))
+        for call in calls:
+            if call.dequeuing:
+                call.dequeuing = False
+                call.log(logging.WARNING, "the server did not say whether it left the queue")
+        return not any(call.event_id is not None and not call.abandoned for call in function.calls)
+
+    def taken_out(self, call: PendingCall, event_id: str) -> None:
+        """Note that the server has answered the request to take a call out of its queue."""
+        session = self._session
+        call.dequeuing = False
+        if call.translator.running:
+            call.off_the_books = True
+            if call.request.streams and not call.abandoned:
+                call.translator.fail(
+                    CallInterrupted(
+                        f"{call.name} was stopped: it started while another call of it in this "
+                        "session was being cancelled, and Gradio can't stop one of them alone"
+                    )
+                )
+                call.abandon()
+        else:
+            session.event_ids.end(event_id, told=True)
+            call.event_id = None
+            if call.abandoned:
+                session.leave(call)
+                return
+            self._dequeued[event_id] = call
+        session.functions[call.fn_index].changed.unpark_all()
+        self.review(call.fn_index)
+
+    def feed_taken_out(self, event_id: str, message: Json | Garbled) -> None:
+        """Take a message of an event that has left the queue: it was about to start just then."""
+        call = self._dequeued.get(event_id)
+        if call is not None:
+            call.feed(message)
+
+    def _join_again(self, call: PendingCall, driver: StreamDriver) -> None:
+        """Send a call once more that the server had taken out of its queue."""
+        if call.translator.running:
+            stopped = "was stopped together with another call of it, as it started just then"
+            call.translator.fail(CallInterrupted(f"{call.name} {stopped}"))
+        if call.abandoned or call.translator.finished:
+            self._session.leave(call)
+        else:
+            self._session.joiner.start(call, driver, again=True)
+
+    # Stopping calls.
+
+    async def _stop(self, step: CancelStep, driver: StreamDriver) -> None:
+        """Stop what runs of a function: all of it."""
+        if not step.stop:
+            return
+        session = self._session
+        waits_alone = len(step.stop) == 1 and step.stop[0].queued and session.reusable
+        # Before Gradio 6.14 a cancellation leaves a waiting call in the queue.
+        # What does take it out is that the session's stream breaks before.
+        if waits_alone and not driver.dequeues and session.close_stream():
+            with trio.move_on_after(min(_NOTICE, self._registry.timeouts.cancel), shield=True):
+                await trio.sleep_forever()
+        rest = [call for call in step.stop if call not in step.dequeue]
+        # Even if all of them waited: one may have started while it was being taken out.
+        async with trio.open_nursery() as nursery:
+            for call in rest or step.stop[-1:]:
+                nursery.start_soon(self._post_cancel, call)
+
+    async def stop_unknown(self, call: PendingCall) -> None:
+        """Stop a call that the server may run under an id that is not known.
+
+        It must be the only one of its function in the session: a cancellation by any id stops it,
+        or nothing.
+        """
+        self._session.functions[call.fn_index].cancelling = True
+        await self._post_cancel(call)
+        self._stopped((call,))
+        self._end_step(call.fn_index)
+
+    def _stopped(self, calls: tuple[PendingCall, ...]) -> None:
+        """The server has been told of these, and has nothing more to say of them."""
+        self._session.may_stay_open()
+        for call in calls:
+            self._session.finish(call, told=False)
+
+    async def _post_cancel(self, call: PendingCall) -> None:
+        assert isinstance(call.driver, StreamDriver)
+        request = call.driver.cancel(
+            call.session_hash,
+            call.request,
+            call.event_id or "unknown",
+            alone=self._session.runs_nothing_but_abandoned,
+        )
+        if not await self.send(call, request):
+            # The server may run it on, so no other call of the function may come here.
+            self._session.retire()
+
+    # Requests.
+
+    async def send(self, call: PendingCall, request: Awaitable[None]) -> bool:
+        """Send a cancel request, shielded and bounded; tell whether the server answered."""
+        current_call.set((call.number, call.name))
+        if call.event_id is not None:
+            # To some releases, it is enough to stop the event.
+            self._registry.http.secrets.add_passing(call.event_id)
+        registry, seconds = self._registry, self._registry.timeouts.cancel
+        since, answered = trio.current_time(), False
+        with trio.CancelScope(shield=True):
+            # However many wait here: a server that answers gets each of them.
+            await registry.cancel_requests.acquire_on_behalf_of(call)
+        try:
+            # While this one waited, or just before, others met with silence: it would, too.
+            deaf = registry.deaf_since >= since
+            failed = "the server could not be told of a cancellation: %s"
+            with contained(partial(call.log, logging.WARNING, failed), "cancelling"):
+                with trio.move_on_after(0 if deaf else seconds, shield=True) as scope:
+                    await request
+                    answered = True
+                deaf = scope.cancelled_caught
+                registry.deaf_since = trio.current_time() if deaf else -math.inf
+                if deaf:
+                    silence = "the server did not answer a cancellation within %g s"
+                    call.log(logging.WARNING, silence, seconds)
+        finally:
+            registry.cancel_requests.release_on_behalf_of(call)
+        return answered
+
+    async def wait_until(self, function: FunctionCalls, condition: Callable[[], bool]) -> None:
+        """Wait for what the server is about to say, for as long as a cancel request may take."""
+        with trio.move_on_after(self._registry.timeouts.cancel, shield=True):
+            while not condition():
+                await function.changed.park()
+
+    def _is_expected(self, call: PendingCall) -> bool:
+        """Tell whether the stream is still to say that a call has ended."""
+        return call.event_id in self._session.event_ids.calls and not call.off_the_books

@@ -1,0 +1,111 @@
+"""Calls on connections of their own, for protocols that have no stream for a whole session."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, final
+
+import trio
+
+from ..._errors import ConnectionLost, TriojobError
+from ..._logs import current_call
+from ..._messages import Status, StatusUpdate
+from .._containment import contained
+from .._drivers import CallDriver, Conversation
+from .pending_call import PendingCall
+
+if TYPE_CHECKING:
+    from .registry import SessionRegistry
+    from .session import Session
+
+
+@final
+class Conversations:
+    """Makes those calls of one session that have a connection each."""
+
+    def __init__(self, session: Session, registry: SessionRegistry) -> None:
+        self._session = session
+        self._registry = registry
+
+    async def send(self, call: PendingCall, driver: CallDriver) -> bool:
+        """Make a call when it may be, in a task of its own; see `Session.send`."""
+        session, registry = self._session, self._registry
+        has_stream = False
+        try:
+            with call.wait():
+                if call.slot is None:
+                    call.slot = await registry.acquire(call.info, call.number)
+                await registry.acquire_stream(call, call.number)
+                has_stream = True
+            if not call.waited_in_vain:
+                session.take_over(call)
+        finally:
+            if call.session is None:
+                if has_stream:
+                    registry.release_stream(call, call.number)
+                session.leave(call)
+        if call.session is None:
+            return False
+        registry.background.start_soon(
+            self._converse, call, driver, name=f"<call #{call.number} {call.name}>"
+        )
+        return True
+
+    @trio.lowlevel.enable_ki_protection
+    async def _converse(self, call: PendingCall, driver: CallDriver) -> None:
+        session, translator = self._session, call.translator
+        assert call.slot is not None
+        current_call.set((call.number, call.name))
+        call.log(logging.DEBUG, "sent on a connection of its own")
+        if not driver.tells_start:
+            call.slot.started()
+        assert call.conversation_scope is not None
+        refusals = session.refusals(call)
+
+        def fail(error: TriojobError) -> None:
+            session.suspect(error)
+            translator.fail(error)
+
+        def begin() -> Conversation:
+            assert call.join_scope is not None
+            return Conversation(
+                session_hash=call.session_hash,
+                call=call.request,
+                deliver=call.feed,
+                ended=lambda: translator.finished,
+                hold=call.join_scope,
+                refused=partial(session.stream_refused, {"": call}, refusals),
+            )
+
+        conversation = begin()
+        try:
+            with contained(fail, call.name), call.conversation_scope:
+                while (error := await self._error_of(driver, conversation)) is not None:
+                    begun = translator.started or conversation.event_id is not None
+                    seconds = None if begun else session.refused(call, refusals, error)
+                    if seconds is None:
+                        raise error
+                    translator.status(StatusUpdate(Status.STARTING))
+                    await trio.sleep(seconds)
+                    session.about_to_join(call)
+                    conversation = begin()
+                if not translator.finished:
+                    raise ConnectionLost(f"the server hung up without finishing {call.name}")
+        finally:
+            self._registry.joins.discard(call)
+            self._registry.release_stream(call, call.number)
+            # In here, as the client's end may cancel this task before it notices that its call was
+            # abandoned; what is said to the server is shielded.
+            if call.abandoned:
+                alone = session.runs_nothing_but_abandoned
+                await session.canceller.send(call, driver.part(conversation, alone=alone))
+                session.retire()
+            session.leave(call)
+
+    @staticmethod
+    async def _error_of(driver: CallDriver, conversation: Conversation) -> TriojobError | None:
+        errors: list[TriojobError] = []
+        with contained(errors.append, conversation.call.name):
+            await driver.converse(conversation)
+        return errors.pop() if errors else None

@@ -1,0 +1,56 @@
+"""The calls of one function in one session."""
+
+from __future__ import annotations
+
+from typing import final
+
+import trio
+
+from ..._turns import Turns
+from .pending_call import PendingCall
+
+
+@final
+class FunctionCalls:
+    """The calls of one function in one session, and who waits for what happens to them.
+
+    Args:
+        at_once: How many may be sent; `math.inf` for any number.
+    """
+
+    __slots__ = ("calls", "cancelling", "changed", "turns")
+
+    def __init__(self, at_once: float) -> None:
+        self.turns = Turns(at_once)
+        self.calls: dict[PendingCall, None] = {}
+        """Those that the server may be running, in the order in which they were sent."""
+        self.cancelling = False
+        """The server is being asked to stop calls; one that joined now would be stopped too."""
+        self.changed = trio.lowlevel.ParkingLot()
+        """Where those wait for whom the state of its calls matters."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be known of it any more."""
+        return not (self.calls or self.cancelling) and self.turns.idle
+
+    @property
+    def needs_stream(self) -> bool:
+        """Whether the server knows of calls, or is about to.
+
+        One that waits for its slot does not count: the call that has the slot may wait for the
+        very place in the budget of streams that this session would keep.
+        """
+        return self.cancelling or any(
+            call.is_sent or (call.slot is not None and call.slot.held) for call in self.calls
+        )
+
+    def may_join(self) -> bool:
+        """Tell whether a call that joins now can't be stopped by what is being cancelled.
+
+        Nor by what is to be cancelled as soon as its event is known, if nothing else is in flight.
+        """
+        if self.cancelling:
+            return False
+        lost = any(call.lost for call in self.calls)
+        return not lost or not all(call.abandoned for call in self.calls if call.is_sent)

@@ -1,0 +1,197 @@
+"""Puts calls into the server's queue, and finds out which events they are there."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, final
+
+import trio
+
+from ..._errors import ConnectionLost, ProtocolError, TriojobError
+from ..._logs import current_call
+from ..._messages import Status, StatusUpdate
+from .._containment import contained
+from .._drivers import StreamDriver
+from .function_calls import FunctionCalls
+from .pending_call import PendingCall
+from .refusals import may_be_queued
+
+if TYPE_CHECKING:
+    from .registry import SessionRegistry
+    from .session import Session
+
+
+@final
+class Joiner:
+    """Sends the joins of one session.
+
+    Its tasks are shielded from Ctrl-C: that goes to the main task, as it should.
+    """
+
+    def __init__(self, session: Session, registry: SessionRegistry) -> None:
+        self._session = session
+        self._registry = registry
+
+    async def send(self, call: PendingCall, driver: StreamDriver) -> bool:
+        """Send a call when it may be; see `Session.send`."""
+        session, requests = self._session, self._registry.http.requests
+        may_send = False
+        try:
+            with call.wait():
+                if call.slot is None:
+                    call.slot = await self._registry.acquire(call.info, call.number)
+                await session.open_stream(call)
+                await self._acquire_request(call)
+                may_send = True
+            if not call.waited_in_vain:
+                session.take_over(call)
+        finally:
+            if call.session is None:
+                if may_send:
+                    requests.release_on_behalf_of(call)
+                session.leave(call)
+        if call.session is None:
+            return False
+        self.start(call, driver, again=False)
+        return True
+
+    async def _acquire_request(self, call: PendingCall) -> None:
+        """Take a place for the join, at a moment when no cancel request can stop the call too."""
+        function = self._session.functions[call.fn_index]
+        requests = self._registry.http.requests
+        while True:
+            while not self._may_join(function):
+                await function.changed.park()
+            if requests.available_tokens > 0:
+                requests.acquire_on_behalf_of_nowait(call)
+                return
+            await requests.acquire_on_behalf_of(call)
+            if self._may_join(function):
+                return
+            requests.release_on_behalf_of(call)
+
+    def _may_join(self, function: FunctionCalls) -> bool:
+        return function.may_join() and not self._session.event_ids.seeking
+
+    def start(self, call: PendingCall, driver: StreamDriver, *, again: bool) -> None:
+        """Send a call, in a task of its own.
+
+        Args:
+            again: The server has had the call before, so it is not yet ready to be sent.
+        """
+        self._registry.background.start_soon(
+            partial(self._join, call, driver, again=again),
+            name=f"<join #{call.number} {call.name}>",
+        )
+
+    @trio.lowlevel.enable_ki_protection
+    async def _join(self, call: PendingCall, driver: StreamDriver, *, again: bool) -> None:
+        """Send a call and learn its event id, come what may: a cancellation is held until then."""
+        session, ids = self._session, self._session.event_ids
+        current_call.set((call.number, call.name))
+        refusals = session.refusals(call)
+        event_id: str | None = None
+        error: TriojobError | None = None
+        sent = False
+        ready = not again or await self._wait_to_join(call)
+        while ready:
+            sent, ready = True, False
+            event_id, error = await self._ask_to_join(call, driver)
+            if error is not None and (pause := session.refused(call, refusals, error)) is not None:
+                # The server has provably not started it, so it may be sent again.
+                sent = False
+                ids.not_joined(call)
+                session.identify_lost(driver)
+                assert call.slot is not None
+                call.slot.withdraw()
+                session.release_if_idle()  # others may wait for the stream
+                call.translator.status(StatusUpdate(Status.STARTING))
+                ready = await self._wait_to_join(call, pause)
+        if not sent:
+            session.leave(call)
+        elif event_id is None:
+            await self._not_joined(call, driver, error)
+        elif call.session_hash != session.hash:
+            # Meanwhile the stream broke, and the server has dropped or will drop all that it had.
+            lost = "the session's event stream broke while the call was being sent"
+            await self._not_joined(call, driver, ConnectionLost(f"{call.name}: {lost}"))
+        elif event_id in ids.calls:
+            other = "the server gave its event the name of another call's"
+            await self._not_joined(call, driver, ProtocolError(f"{call.name}: {other}"))
+        else:
+            session.joined(call, event_id)
+        session.identify_lost(driver)
+
+    async def _ask_to_join(
+        self, call: PendingCall, driver: StreamDriver
+    ) -> tuple[str | None, TriojobError | None]:
+        """Send a call once; return the event's id, or why there is none if that is known."""
+        event_id: str | None = None
+        errors: list[TriojobError] = []
+        assert call.join_scope is not None
+        try:
+            with contained(errors.append, call.name), call.join_scope:
+                event_id = await driver.join(call.session_hash, call.request)
+        finally:
+            self._registry.joins.discard(call)
+            call.join_scope = None
+            self._registry.http.requests.release_on_behalf_of(call)
+        return event_id, errors.pop() if errors else None
+
+    async def _wait_to_join(self, call: PendingCall, seconds: float | None = None) -> bool:
+        """Wait until a call that the server does not have may be sent again.
+
+        Args:
+            seconds: How long to wait at least, and for its slot then; None if it has one.
+
+        Returns:
+            Whether it may be; not if nobody waits for it any more.
+        """
+        session = self._session
+        with call.wait():
+            if seconds is not None:
+                assert call.slot is not None
+                await trio.sleep(seconds)
+                await call.slot.acquire()
+                await session.open_stream(call)
+            await self._acquire_request(call)
+            session.about_to_join(call)
+            return True
+        return False
+
+    async def _not_joined(
+        self, call: PendingCall, driver: StreamDriver, error: TriojobError | None
+    ) -> None:
+        """End a call that has no event, or one that is not known: then the server may run it."""
+        session = self._session
+        if error is not None:
+            call.translator.fail(error)
+            session.suspect(error)
+        if error is not None and not may_be_queued(error):
+            session.event_ids.not_joined(call)
+            session.leave(call)
+        elif not await self._identify(call, driver):
+            session.may_stay_open()
+            if len(session.functions[call.fn_index].calls) == 1:
+                session.retire()
+                await session.canceller.stop_unknown(call)
+            else:
+                session.leave(call)
+
+    async def _identify(self, call: PendingCall, driver: StreamDriver) -> bool:
+        """Wait until the stream has told which event a call is, so that it can be cancelled.
+
+        Returns:
+            Whether it has, within the time that a cancel request may take.
+        """
+        session = self._session
+        if call.session_hash != session.hash:
+            return False  # that stream broke, so the server has dropped or will drop the event
+        session.event_ids.lose(call)
+        call.lost = True
+        call.abandon()
+        function = session.functions[call.fn_index]
+        session.identify_lost(driver)
+        await session.canceller.wait_until(function, lambda: not call.lost)
+        session.give_up_lost((call,))
+        return call.event_id is not None or call not in function.calls
