@@ -572,7 +572,7 @@ class OutputIterator(Generic[T]):
                     del self, record
                 raise StopAsyncIteration
             await record.news()
-        value: T = self._cursor.take().output
+        value: T = self._cursor.take_value()
         return value
 
 

@@ -82,6 +82,8 @@ class OutputBuffer(Buffer[tuple[Output, int]]):
 
     def state_before(self, position: int) -> Any:
         """Return the state that the output at ``position`` starts from."""
+        if position == self._first:
+            return self._base
         items = self._items[: position - self._first]
         begin, state = 0, self._base
         for place in range(len(items) - 1, -1, -1):
@@ -174,15 +176,20 @@ class OutputCursor:
     def take(self) -> OutputUpdate:
         """Build the next output, which must be `pending`, and step past it."""
         output, _ = self._buffer[self._position]
+        return OutputUpdate(self.take_value(), self._position - 1, output.time)
+
+    def take_value(self) -> Any:
+        """Build the value of the next output, which must be `pending`, and step past it."""
+        output, _ = self._buffer[self._position]
         self._state = output.advance(self._state)
-        update = OutputUpdate(output.show(self._state), self._position, output.time)
+        value = output.show(self._state)
         self._position += 1
-        return update
+        return value
 
     def take_all(self) -> Iterator[Any]:
         """Build the values of all outputs that are there to take, and step past each."""
         while self.pending:
-            yield self.take().output
+            yield self.take_value()
 
 
 class UpdateCursor:

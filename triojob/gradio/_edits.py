@@ -171,17 +171,18 @@ class _Work:
                 return self._joined(root, value)
             raise EditError(f"{action!r:.50} needs a path")
         owned = self._owned
-        if id(root) not in owned:
-            root = self._copy(root)
-        node = root
-        for key in path[:-1]:
+        whole = node = [root]
+        for key in (0, *path[:-1]):
             _check_key(node, key)
             child = node[key]
             if id(child) not in owned:
-                child = node[key] = self._copy(child)
+                if not isinstance(child, _CONTAINERS):
+                    raise EditError(f"a path leads into a {type(settled(child)).__name__}")
+                child = node[key] = child.copy()
+                owned[id(child)] = child
             node = child
         self._change(node, action, path[-1], value, times)
-        return root
+        return whole[0]
 
     def finish(self, root: Any) -> Any:
         """Return the root with nothing in it but what JSON has."""
@@ -222,14 +223,6 @@ class _Work:
         self._moved += items
         if self._moved > MOST_MOVED:
             raise EditError(f"the edits move more than {MOST_MOVED:,} items of lists")
-
-    def _copy(self, container: Any) -> Any:
-        """Return a copy that is nobody else's."""
-        if not isinstance(container, _CONTAINERS):
-            raise EditError(f"a path leads into a {type(settled(container)).__name__}")
-        copy = container.copy()
-        self._owned[id(copy)] = copy
-        return copy
 
     def _joined(self, text: Any, more: Any) -> str | GrowingText:
         if isinstance(text, str) and isinstance(more, str):

@@ -154,7 +154,7 @@ def files_by_edits(edits: list[Any], changed: list[Any], read: ReadFile) -> list
         changed: The containers that the edits have changed.
     """
     brought = [new for _, _, new in edits if not isinstance(new, str)]  # as most of it is
-    found = [file for _, file in find_files(brought, read)]
+    found = [file for _, file in find_files(brought, read)] if brought else []
     return found + [
         file
         for container in changed

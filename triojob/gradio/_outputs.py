@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 from outcome import Error, Value
@@ -65,13 +65,12 @@ class _OutputWithFiles:
         return _show(self.output.show(state), self.files, self.shown)
 
 
-@dataclass(frozen=True)
-class _Step:
+class _Step(NamedTuple):
     """A message on its way, and the files that it waits for."""
 
     message: Message
     has_files: bool = False
-    missing: list[FileData] = field(default_factory=list[FileData])
+    missing: Sequence[FileData] = ()
 
 
 def _show(value: Any, files: OutputFiles, shown: _Shown) -> Any:
@@ -154,7 +153,7 @@ class FileStage(Reporter):
                 value = message.show(self._state)
             files = [file for _, file in find_files(value, read)]
             self._has_files = bool(files)
-        return _Step(message, self._has_files, self._missing(files))
+        return _Step(message, self._has_files, self._missing(files) if files else ())
 
     def _pass(self, step: _Step) -> bool:
         """Hand a message on; its files are there."""
@@ -212,7 +211,7 @@ class FileStage(Reporter):
         self._out.finish(Error(error))
         self._over = True
 
-    async def _fetch(self, files: list[FileData], budget: Budget, fresh: list[Path]) -> None:
+    async def _fetch(self, files: Sequence[FileData], budget: Budget, fresh: list[Path]) -> None:
         # One of these may have come with an output before.
         missing = [file for file in files if file.key not in self._shown]
         if missing:

@@ -65,7 +65,7 @@ class JobReader:
                 return None
             cursor = cursor.copy()
             if cursor.pending:
-                return cursor.take().output, cursor
+                return cursor.take_value(), cursor
             return (last[0], None) if last else None
 
         return self._outputs.take(step)
