@@ -147,8 +147,7 @@ async def test_half_of_the_jobs_are_cancelled_and_the_others_never_hear_of_it(
     async with opened(gradio_url) as observer:
 
         async def none_runs() -> bool:
-            record = await observer.predict(runs_of_victims, api_name="/probe_collected")
-            return bool(record.get("started", 0) == record.get("closed", 0))
+            return bool(await observer.predict(runs_of_victims, api_name="/runs") == 0)
 
         await until(none_runs)
         record = await probe(observer, runs_of_victims)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import os
 import socket
 import sys
@@ -61,13 +60,25 @@ def probe(key: str) -> dict[str, Any]:
         return dict(_records.get(key, {}))
 
 
-def probe_collected(key: str) -> dict[str, Any]:
-    """Tell the same once the garbage collector has closed what was dropped.
+_runs: dict[str, set[asyncio.Task[Any]]] = {}
+"""The tasks of runs on the event loop that go on, by key."""
 
-    So ends a generator that was stopped in the middle of its first step.
+
+def _note_run(key: str) -> None:
+    task, tasks = asyncio.current_task(), _runs.setdefault(key, set())
+    assert task is not None
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
+def runs(key: str) -> int:
+    """Tell how many runs of `ticker_async` with this key go on.
+
+    One that has stopped need not have been closed.  Gradio keeps a generator only when its first
+    output has been post-processed, in a thread; cancelled before that, it is dropped, and stays
+    as it is for as long as Python keeps the traceback of the cancellation.
     """
-    gc.collect()
-    return probe(key)
+    return len(_runs.get(key, ()))
 
 
 class StreamCounter:
@@ -548,6 +559,7 @@ def ticker(n: float, delay: float, key: str) -> Iterator[str]:
 
 async def ticker_async(n: float, delay: float, key: str) -> AsyncIterator[str]:
     """Tick on the server's event loop, where /cancel takes effect at once."""
+    _note_run(key)
     _note(key, started=1)
     try:
         for i in range(int(n)):
@@ -719,7 +731,7 @@ def build() -> gr.Blocks:
 
         endpoint(mirror, gr.Image(type="pil"), gr.Image(type="pil", format="png"))
         gr.ChatInterface(converse, api_name="converse")
-        endpoint(probe_collected, key, result, concurrency_limit=None)
+        endpoint(runs, key, result, concurrency_limit=None)
 
         @gr.render(inputs=n, triggers=[gr.Button("render").click])
         def boxes(count: float) -> None:
