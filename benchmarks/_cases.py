@@ -18,7 +18,7 @@ SYNC = "triojob.sync"
 GRADIO, GRADIO_WIDE = "gradio_client", "gradio_client, max_workers=1000"
 NODE, NOOB = "@gradio/client", "noob-gradio"
 HTTPX, HTTPX_SESSION = "trio + httpx", "trio + httpx, one session"
-H11, H11_SESSION = "trio + h11", "trio + h11, one session"
+HTTPTOOLS, HTTPTOOLS_SESSION = "trio + httptools", "trio + httptools, one session"
 HAND = "start_soon + channel"
 IDEAL = "ideal"
 """No client: what the server's own limits leave."""
@@ -75,8 +75,8 @@ PROGRAMS = {
     NOOB: Rival(NOOB, "noob_client"),
     HTTPX: Rival(HTTPX, "floor_httpx"),
     HTTPX_SESSION: Rival(HTTPX_SESSION, "floor_httpx", {"session": True}),
-    H11: Rival(H11, "floor_h11"),
-    H11_SESSION: Rival(H11_SESSION, "floor_h11", {"session": True}),
+    HTTPTOOLS: Rival(HTTPTOOLS, "floor_httptools"),
+    HTTPTOOLS_SESSION: Rival(HTTPTOOLS_SESSION, "floor_httptools", {"session": True}),
     HAND: Rival(HAND, "hand"),
 }
 STREAMING = {
@@ -123,7 +123,7 @@ def sequential(*, quick: bool) -> Iterator[Case]:
                 # It takes so long that fewer will do.
                 {"calls": 20 if label == GRADIO else calls, **PROGRAMS[label].arguments},
             )
-            for label in (TRIOJOB, SESSION, HTTPX, H11, NOOB, NODE, GRADIO)
+            for label in (TRIOJOB, SESSION, HTTPX, HTTPTOOLS, NOOB, NODE, GRADIO)
         )
         yield Case(
             "sequential",
@@ -139,7 +139,17 @@ def sequential(*, quick: bool) -> Iterator[Case]:
 @scenario
 def concurrent(*, quick: bool) -> Iterator[Case]:
     """Make many short calls at once."""
-    everybody = (TRIOJOB, SESSION, NOOB, NODE, HTTPX, HTTPX_SESSION, H11, H11_SESSION, GRADIO)
+    everybody = (
+        TRIOJOB,
+        SESSION,
+        NOOB,
+        NODE,
+        HTTPX,
+        HTTPX_SESSION,
+        HTTPTOOLS,
+        HTTPTOOLS_SESSION,
+        GRADIO,
+    )
     for server in ("replay", "real"):
         if quick and server == "real":
             continue
@@ -147,7 +157,7 @@ def concurrent(*, quick: bool) -> Iterator[Case]:
             # httpx's pool takes a minute for 5,000 calls over 256 connections, on any server.
             slow = {HTTPX} if quick or calls == 5000 else set[str]()
             if (server, calls) == ("real", 5000):
-                slow |= {HTTPX_SESSION, H11, H11_SESSION}
+                slow |= {HTTPX_SESSION, HTTPTOOLS, HTTPTOOLS_SESSION}
             rivals = chosen(*(label for label in everybody if label not in slow))
             yield Case(
                 *("concurrent", f"{calls:,} calls", server, "many", {"calls": calls}),
@@ -165,7 +175,7 @@ def of_defaults(
     at_once = "no limit" if limit is None else f"limit {limit}"
     for count in counts:
         # More would take them minutes.
-        few = () if quick or count > 1000 else (H11, GRADIO)
+        few = () if quick or count > 1000 else (HTTPTOOLS, GRADIO)
         yield Case(
             *("defaults", f"{called}, {at_once}: {count:,} calls", "default", "many"),
             {"calls": count, "fn": fn},
@@ -192,7 +202,7 @@ def defaults(*, quick: bool) -> Iterator[Case]:
 @scenario
 def seconds(*, quick: bool) -> Iterator[Case]:
     """Run many jobs that each take 1 s: the ideal is a little over 1 s for all of them."""
-    in_sessions = (SESSION, HTTPX_SESSION, H11_SESSION, NODE, GRADIO)
+    in_sessions = (SESSION, HTTPX_SESSION, HTTPTOOLS_SESSION, NODE, GRADIO)
     for server, jobs in (("replay", 1000), ("replay", 10_000), ("real", 1000)):
         if quick and server == "real":
             continue

@@ -11,7 +11,16 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("triojob", "trio", "httpx", "httpcore", "h11", "gradio", "gradio_client", "noob-gradio")
+PACKAGES = (
+    "triojob",
+    "trio",
+    "httpx",
+    "httpcore",
+    "httptools",
+    "gradio",
+    "gradio_client",
+    "noob-gradio",
+)
 
 
 def collect() -> dict[str, str]:

@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
         elif path.startswith(PREFIX + b"/heartbeat/"):
             self.write(STREAM_HEAD + b"d\r\ndata: ALIVE\n\n\r\n")
         elif path in {PREFIX + b"/app_id", b"/app_id"}:
-            self._answer(b'{"app_id":5468139927354323123}')
+            self._answer(b'{"app_id":4223042683156668777}')
         elif path == b"/":
             self._answer(b"" if method == b"HEAD" else b"<!doctype html>", b"text/html")
         else:

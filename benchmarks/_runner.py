@@ -27,7 +27,7 @@ MODULES = {
     "gradio_client_": "gradio_client",
     "noob_client": "noob_gradio",
     "triojob_sync": "triojob.sync",
-    "floor_h11": "h11",
+    "floor_httptools": "httptools",
 }
 """What a rival's program needs beside what triojob needs."""
 SLOW, PATIENCE = {GRADIO, GRADIO_WIDE}, 3

@@ -1,7 +1,7 @@
 """The least that a client can do on Trio: the same requests, and nothing else.
 
 No discovery, no checks, no status, no cancellation, no retry, no limits but a number of calls at
-once.  What sends the requests is given: httpx, or h11 by hand.
+once.  What sends the requests is given: httpx, or httptools on sockets.
 """
 
 from __future__ import annotations

@@ -64,13 +64,11 @@ _LOOKED_AT = re.compile(
     r"|/trio_websocket/).*)\.py"
 )
 _BOOKKEEPING = re.compile(
-    r"triojob/gradio/(session/|_containment|_wires|_heartbeat _keep$"
+    r"triojob/gradio/(session/|_containment|http/sockets|_heartbeat _keep$"
     r"|_wire (completes|is_cancel_answer)$)"
 )
 """What counts calls and places, what the rest of this is about, and sockets."""
-_WAY_TO_ALL = re.compile(
-    r"triojob/gradio/(_http|_connections|_chunked|_plain_answers|_sse|_stream_watch|_drivers/_listening)"
-)
+_WAY_TO_ALL = re.compile(r"triojob/gradio/(http/|_drivers/_listening)")
 """Of a stream that calls share: before an event is in one piece, it is nobody's."""
 _CAN_WAIT = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 """Of functions that go on later only what they call is a step: CPython 3.11 may crash otherwise."""
@@ -86,7 +84,7 @@ def is_step(step: Step, *, shared: bool) -> bool:
     _, file, function, called = step
     if _BOOKKEEPING.match(f"{file} {function}"):
         return False
-    if shared and (_WAY_TO_ALL.match(file) or function in ("listen", "take")):
+    if shared and (_WAY_TO_ALL.match(file) or function in ("open", "__anext__")):
         return False
     return function not in _DOORS or bool(called)
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+import h11
 import trio
 import trio.testing
 
-from triojob.gradio._connections import Connections, Reading
-from triojob.gradio._wires import Wire
+from triojob.gradio.http.pool import ConnectionPool
+from triojob.gradio.http.reader import ResponseReader
+from triojob.gradio.http.response import OpenResponse
+from triojob.gradio.http.sockets import ByteStream
 
 SECONDS = 5.0
 """How long a phase of a request may take here."""
@@ -25,7 +31,7 @@ CHUNKED = (
 )
 
 
-class Line(Wire):
+class Line(ByteStream):
     """A connection in memory."""
 
     def __init__(self, peer: Peer) -> None:
@@ -80,15 +86,15 @@ class Peer:
     step: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
     """What is waited for at each step of the client's end of a connection."""
 
-    async def connect(self) -> Wire:
+    async def connect(self) -> ByteStream:
         await self.step()
         line = Line(self)
         self.lines.append(line)
         self.nursery.start_soon(self._serve, line)
         return line
 
-    def connections(self) -> Connections:
-        return Connections(self.connect, KEPT)
+    def connections(self) -> ConnectionPool:
+        return ConnectionPool(self.connect, KEPT)
 
     @property
     def open(self) -> int:
@@ -113,19 +119,18 @@ class Peer:
         await stream.aclose()
 
 
-async def ask(connections: Connections, method: str = "POST") -> tuple[int, bytes]:
-    """Send the request; return the status and the body of the answer."""
-    answer = await connections.send(method, REQUEST, write=SECONDS, read=SECONDS)
-    body = bytearray()
+async def read(response: OpenResponse) -> bytes:
+    """Return the body of a response."""
+    return b"".join([piece async for piece in response])
 
-    def take(piece: bytes, _reading: Reading) -> None:
-        body.extend(piece)
 
+async def ask(connections: ConnectionPool) -> tuple[int, bytes]:
+    """Send the request; return the status and the body of the response."""
+    response = await connections.send(REQUEST, write=SECONDS, read=SECONDS)
     try:
-        await answer.read(take)
+        return response.status, await read(response)
     finally:
-        await answer.aclose()
-    return answer.status, bytes(body)
+        await response.aclose()
 
 
 @dataclass
@@ -143,16 +148,16 @@ class Distant:
     made: int = 0
     """How many connections were made to it."""
 
-    async def connect(self) -> Wire:
+    async def connect(self) -> ByteStream:
         await trio.sleep(2 * self.way)
         self.made += 1
         return DistantLine(self)
 
-    def connections(self) -> Connections:
-        return Connections(self.connect, KEPT)
+    def connections(self) -> ConnectionPool:
+        return ConnectionPool(self.connect, KEPT)
 
 
-class DistantLine(Wire):
+class DistantLine(ByteStream):
     """A connection to a distant server."""
 
     def __init__(self, server: Distant) -> None:
@@ -185,3 +190,110 @@ class DistantLine(Wire):
 
     def close(self) -> None:
         pass
+
+
+async def raw_responses(stream: trio.abc.Stream, name: str, data: list[Any]) -> list[bytes]:
+    """Return the bytes of an app's responses: JSON, an error, and the event stream of a call.
+
+    Args:
+        stream: A connection to the app, which is closed.
+        name: The endpoint's, without its slash, called with ``data``.
+    """
+    async with stream:
+        described, missing = [await _raw(stream, "GET", path) for path in ("/config", "/nowhere")]
+        config = json.loads(_body(described))
+        prefix = config.get("api_prefix") or ""
+        call = {"data": data, "session_hash": "raw"}
+        for place, dependency in enumerate(config["dependencies"]):
+            if dependency["api_name"] == name:
+                call["fn_index"] = dependency.get("id", place)
+        joined = await _raw(stream, "POST", f"{prefix}/queue/join", json.dumps(call))
+        assert b"event_id" in joined
+        events = await _raw(stream, "GET", f"{prefix}/queue/data?session_hash=raw")
+        return [described, missing, joined, events]
+
+
+def _body(response: bytes) -> bytes:
+    reader = ResponseReader()
+    reader.feed(response)
+    reader.close()
+    return reader.take_body()
+
+
+async def _raw(stream: trio.abc.Stream, method: str, path: str, body: str = "") -> bytes:
+    headers = "host: app\r\ncontent-type: application/json"
+    request = f"{method} {path} HTTP/1.1\r\n{headers}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+    await stream.send_all(request.encode())
+    reader, response = ResponseReader(), b""
+    while not reader.complete:
+        piece = bytes(await stream.receive_some())
+        assert piece, "the server closed the connection"
+        response += piece
+        reader.feed(piece)
+        assert reader.error is None
+    reader.close()
+    return response
+
+
+# --- What is read of a response ---
+
+
+class Read(NamedTuple):
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    complete: bool
+    reusable: bool
+    refused: bool
+
+
+def read_by_us(pieces: Iterable[bytes]) -> Read:
+    reader, body = ResponseReader(), b""
+    for piece in pieces:
+        if reader.complete or reader.error is not None:
+            reader.is_reusable = False  # unasked bytes stay in the socket, where they are found
+            break
+        reader.feed(piece)
+        body += reader.take_body()
+    refused = reader.error is not None
+    reusable = reader.complete and reader.is_reusable
+    reader.close()
+    return Read(reader.status, tuple(reader.headers), body, reader.complete, reusable, refused)
+
+
+def read_by_h11(data: bytes) -> Read:
+    """What h11 reads."""
+    http, body, status = h11.Connection(h11.CLIENT), b"", 0
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    http.send(h11.Request(method="GET", target="/", headers=[("host", "app")]))
+    http.send(h11.EndOfMessage())
+    http.receive_data(data)
+    try:
+        while True:
+            event = http.next_event()
+            if isinstance(event, h11.Response):
+                status = event.status_code
+                headers = tuple((name.lower(), value) for name, value in event.headers.raw_items())
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif not isinstance(event, h11.InformationalResponse):
+                break
+    except h11.RemoteProtocolError:
+        return Read(status, headers, body, complete=False, reusable=False, refused=True)
+    complete = isinstance(event, h11.EndOfMessage)
+    reusable = complete and http.their_state is h11.DONE and not http.trailing_data[0]
+    return Read(status, headers, body, complete, reusable, refused=False)
+
+
+def in_pieces(data: bytes, places: Iterable[int]) -> list[bytes]:
+    ends = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
+    return [data[start:end] for start, end in itertools.pairwise(ends)]
+
+
+def check_pieces(data: bytes) -> Read:
+    """Return what is read of a response, having seen that it does not depend on the pieces."""
+    whole = read_by_us([data])
+    assert read_by_us([data[place : place + 1] for place in range(len(data))]) == whole
+    for place in range(1, min(len(data), 1000)):
+        assert read_by_us([data[:place], data[place:]]) == whole
+    return whole

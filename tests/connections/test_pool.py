@@ -7,9 +7,9 @@ import trio
 from hypothesis import example, given, settings, strategies as st
 from trio.testing import MockClock
 
-from triojob.gradio._wires import Broken
+from triojob.gradio.http.sockets import Broken
 
-from .support import CHUNKED, KEPT, PLAIN, REQUEST, Distant, Peer, ask
+from .support import CHUNKED, KEPT, PLAIN, REQUEST, Distant, Peer, ask, read
 
 
 async def test_one_request_after_the_other_uses_one_connection(peer: Peer) -> None:
@@ -53,10 +53,10 @@ async def test_what_expires_is_closed_by_the_next_answer(
     async with trio.open_nursery() as nursery:
         for _ in range(8):
             nursery.start_soon(ask, connections)
-    answer = await connections.send("GET", REQUEST, write=None, read=None)
+    answer = await connections.send(REQUEST, write=None, read=None)
     await trio.sleep(KEPT)
     assert peer.open == 8
-    await answer.read(lambda _piece, _reading: None)
+    await read(answer)
     await answer.aclose()
     assert peer.open == 1
 
@@ -176,7 +176,7 @@ async def test_a_request_is_sent_once_even_if_the_server_has_just_hung_up(peer: 
     peer.answers = [PLAIN, None]
     connections = peer.connections()
     await ask(connections)
-    with pytest.raises(Broken, match="without an answer"):
+    with pytest.raises(Broken, match="without a response"):
         await ask(connections)
     assert len(peer.heard) == 2
     assert peer.open == 0
@@ -207,7 +207,7 @@ async def test_what_comes_after_an_answer_is_no_answer_to_the_next_request(peer:
 
 async def test_an_answer_that_is_not_read_ends_its_connection(peer: Peer) -> None:
     peer.answers = [CHUNKED]
-    answer = await peer.connections().send("GET", REQUEST, write=None, read=None)
+    answer = await peer.connections().send(REQUEST, write=None, read=None)
     assert peer.open == 1
     await answer.aclose()
     assert peer.open == 0
@@ -215,9 +215,9 @@ async def test_an_answer_that_is_not_read_ends_its_connection(peer: Peer) -> Non
 
 async def test_a_connection_that_is_never_to_be_used_again(peer: Peer) -> None:
     peer.answers = [PLAIN]
-    answer = await peer.connections().send("GET", REQUEST, write=None, read=None)
-    await answer.read(lambda _piece, _reading: None)
-    answer.never_again()
+    answer = await peer.connections().send(REQUEST, write=None, read=None)
+    await read(answer)
+    answer.discard()
     await answer.aclose()
     assert peer.open == 0
 
@@ -225,12 +225,12 @@ async def test_a_connection_that_is_never_to_be_used_again(peer: Peer) -> None:
 async def test_closing_closes_the_idle_ones_and_the_others_when_they_are_done(peer: Peer) -> None:
     peer.answers = [PLAIN] * 3
     connections = peer.connections()
-    answer = await connections.send("GET", REQUEST, write=None, read=None)
+    answer = await connections.send(REQUEST, write=None, read=None)
     await ask(connections)
     assert peer.open == 2
     connections.close()
     assert peer.open == 1
-    await answer.read(lambda _piece, _reading: None)
+    await read(answer)
     await answer.aclose()
     assert peer.open == 0
 

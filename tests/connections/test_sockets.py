@@ -1,4 +1,4 @@
-"""Connections over real loopback sockets, by TLS and not."""
+"""ConnectionPool over real loopback sockets, by TLS and not."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 import trio
 
 from tests.servers.tls import Authority
-from triojob.gradio._connections import Connections
-from triojob.gradio._wires import Broken, NotConnected, TimedOut, Wire, connect
+from triojob.gradio.http.pool import ConnectionPool
+from triojob.gradio.http.sockets import Broken, ByteStream, NotConnected, TimedOut, connect
 
 from .support import CHUNKED, PLAIN, ask
 
@@ -67,11 +67,11 @@ def to(
     *,
     host: str = "127.0.0.1",
     seconds: float | None = SECONDS,
-) -> Connections:
-    async def make() -> Wire:
+) -> ConnectionPool:
+    async def make() -> ByteStream:
         return await connect(host, port, tls, seconds)
 
-    return Connections(make, 1)
+    return ConnectionPool(make, 1)
 
 
 async def test_requests_over_a_socket() -> None:
@@ -257,9 +257,8 @@ async def test_a_long_answer_and_a_long_request_by_tls(
     async with serving(by_tls(settings, serve)) as port:
         connections = to(port, trusting)
         for _ in range(2):
-            answer = await connections.send("POST", body, write=SECONDS, read=SECONDS)
-            pieces: list[bytes] = []
-            await answer.read(lambda piece, _, pieces=pieces: pieces.append(piece))  # type: ignore[misc]
+            answer = await connections.send(body, write=SECONDS, read=SECONDS)
+            pieces = [piece async for piece in answer]
             await answer.aclose()
             assert b"".join(pieces) == body
         assert len(connections._idle) == 1

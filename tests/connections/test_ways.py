@@ -40,7 +40,7 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 def goes_direct(client: Client) -> bool:
     assert client._registry is not None
-    return client._registry.http._connections is not None
+    return client._registry.http._direct is not None
 
 
 async def test_a_client_makes_connections_of_its_own(server: ScriptedServer) -> None:

@@ -16,7 +16,7 @@ from tests.servers.echoing import FORMS, Form, looks_of
 from triojob import AppError, EndpointNotFound, ProtocolError, ValidationError
 from triojob._errors import raise_from, short_repr, shorten
 from triojob._secrets import MASK, Secrets, scrub, scrub_start, secrets_in_headers
-from triojob.gradio._addresses import public_part
+from triojob.gradio.http.urls import public_part
 
 SECRETS = {
     "a password": 'corr3ct&"h0rse+/é \\',

@@ -13,7 +13,7 @@ from tests.files.support import everything_in, file_data, opened, serve_files
 from tests.servers.faults import Cut, Stall
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import ConnectionLost, File, FileTooLarge, GroupClosed, Limits, UnexpectedResponse
-from triojob.gradio._http_files import Download
+from triojob.gradio.http.files import Download
 from triojob.testing.components import json_value
 
 PATH = "/srv/tmp/abc/da ta.bin"

@@ -27,11 +27,11 @@ from triojob._reporter import Reporter
 from triojob._secrets import scrub
 from triojob.gradio import _wire
 from triojob.gradio._config import EndpointInfo
-from triojob.gradio._connections import Connections
 from triojob.gradio._event import EventTranslator
 from triojob.gradio._properties import PropertyUpdate
-from triojob.gradio._sse import EventDecoder
-from triojob.gradio._wires import Broken, Wire, WireError
+from triojob.gradio.http.pool import ConnectionPool
+from triojob.gradio.http.sockets import Broken, ByteStream, TransportError
+from triojob.gradio.http.sse import EventDecoder, OversizedEvent
 
 
 def sse(data: bytes) -> None:
@@ -47,6 +47,8 @@ def sse(data: bytes) -> None:
     try:
         for start in range(0, len(stream), size):
             for event in decoder.feed(stream[start : start + size]):
+                if isinstance(event, OversizedEvent):
+                    raise event.error
                 got.append((decoder.kind, event))
             kept = len(decoder._buffer) + sum(map(len, decoder._data)) + len(decoder._kind)
             assert kept <= most + 3, "more is kept than an event may have"
@@ -172,7 +174,7 @@ def shown_of(data: list[Any], shown: tuple[int, ...]) -> Any:
     return values[0] if len(values) == 1 else tuple(values)
 
 
-class Said(Wire):
+class Said(ByteStream):
     """A connection on which a server says what it says, in pieces, and hangs up."""
 
     def __init__(self, data: bytes, size: int) -> None:
@@ -196,21 +198,22 @@ class Said(Wire):
 async def _ask(wire: Said) -> tuple[Any, ...]:
     """Make one request; return the status, the body as far as it came, and the kind of error."""
 
-    async def connect() -> Wire:
+    async def connect() -> ByteStream:
         await trio.lowlevel.checkpoint()
         return wire
 
-    connections, body, status = Connections(connect, 5), bytearray(), 0
-    error: type[WireError] | None = None
+    connections, body, status = ConnectionPool(connect, 5), bytearray(), 0
+    error: type[TransportError] | None = None
     try:
-        answer = await connections.send("GET", b"GET / HTTP/1.1\r\n\r\n", write=5, read=5)
+        answer = await connections.send(b"GET / HTTP/1.1\r\n\r\n", write=5, read=5)
         status = answer.status
         answer.header("content-type")
         try:
-            await answer.read(lambda piece, reading: body.extend(piece))
+            async for piece in answer:
+                body += piece
         finally:
             await answer.aclose()
-    except WireError as exc:
+    except TransportError as exc:
         error = type(exc)
     connections.close()
     assert wire.closed, "a connection is left"

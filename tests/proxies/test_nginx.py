@@ -10,9 +10,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 
+from tests.connections.support import check_pieces, raw_responses, read_by_h11
 from tests.drivers.test_socket_proxies import old_app
 from tests.real.support import SECONDS, call_many
 from triojob import (
@@ -24,7 +26,7 @@ from triojob import (
     UnexpectedResponse,
     handle_file,
 )
-from triojob.gradio import _stream_watch
+from triojob.gradio.http import stream_watch
 
 NGINX = shutil.which("nginx")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: nox -s nginx")
@@ -90,7 +92,7 @@ async def test_buffered_calls_are_waited_for(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_stream_watch, "_TWO_HEARTBEATS", 0.5)
+    monkeypatch.setattr(stream_watch, "_TWO_HEARTBEATS", 0.5)
     with trio.fail_after(SECONDS):
         async with Client(behind(PLAIN, gradio_url), timeouts=Timeouts(stream_idle=1)) as client:
             job = client.submit(2, 1.5, api_name="/count")
@@ -106,6 +108,16 @@ async def test_unbuffered_outputs_come_as_they_are_made(behind: Behind, gradio_u
             first = await anext(aiter(job))
             assert (first, job.done) == ("0", False)
             assert await job.result() == "2"
+
+
+@pytest.mark.parametrize("server", [PLAIN, ADVISED], ids=["plain", "advised"])
+async def test_what_nginx_sends_is_read_alike(behind: Behind, gradio_url: str, server: str) -> None:
+    url = httpx.URL(behind(server, gradio_url))
+    assert url.port is not None
+    with trio.fail_after(SECONDS):
+        stream = await trio.open_tcp_stream(url.host, url.port)
+        for data in await raw_responses(stream, "greet", ["Ada"]):
+            assert check_pieces(data) == read_by_h11(data)
 
 
 LIMITS = {

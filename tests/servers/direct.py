@@ -11,12 +11,12 @@ import httpx
 import pytest
 import trio
 
-from triojob.gradio._http import HTTP
-from triojob.gradio._wires import NotConnected, TimedOut, Wire
+from triojob.gradio.http.client import HTTP
+from triojob.gradio.http.sockets import ByteStream, NotConnected, TimedOut
 from triojob.testing._network import MemoryNetwork
 
 
-class MemoryWire(Wire):
+class MemoryStream(ByteStream):
     """A connection of a `MemoryNetwork`."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
@@ -64,20 +64,21 @@ def go_direct(patch: pytest.MonkeyPatch) -> None:
         url = httpx.URL(base)
         port = url.port or {"http": 80, "https": 443}[url.scheme]
 
-        async def make() -> Wire:
+        async def make() -> ByteStream:
             try:
                 seconds = http.timeouts.connect
-                return MemoryWire(await network.connect_tcp(url.host, port, seconds))
+                return MemoryStream(await network.connect_tcp(url.host, port, seconds))
             except httpcore.ConnectTimeout as exc:
                 raise TimedOut("connect") from exc
             except httpcore.ConnectError as exc:
                 raise NotConnected(str(exc)) from exc
 
-        http._go_direct(http._client)
-        assert http._connections is not None
-        http._connections._connect = make
+        http.go_direct()
+        assert http._direct is not None
+        connections = http._direct.pool
+        connections._connect = make
         pool = transport._pool
         kept = pool._keepalive_expiry if pool._max_keepalive_connections else 0
-        http._connections._kept = float("inf") if kept is None else kept
+        connections._kept = float("inf") if kept is None else kept
 
     patch.setattr(HTTP, "__init__", init)

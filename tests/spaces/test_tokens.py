@@ -28,8 +28,8 @@ from triojob import (
 )
 from triojob.gradio._drivers._base import CallRequest
 from triojob.gradio._drivers._ws import CallSocket
-from triojob.gradio._http import HTTP
 from triojob.gradio._tokens import make_token, space_headers
+from triojob.gradio.http.client import HTTP
 from triojob.testing._http import Response
 
 TO_HUB = {"authorization": f"Bearer {TOKEN}"}

@@ -30,8 +30,8 @@ from tests.sync.support import (
 )
 from tests.sync.test_differential_messages import both
 from triojob.gradio import _downloads
-from triojob.gradio._network_errors import MappedErrors
-from triojob.gradio._wires import TimedOut
+from triojob.gradio.http.errors import MappedErrors
+from triojob.gradio.http.sockets import TimedOut
 from triojob.testing.components import file
 
 STORED = "/srv/tmp/abc/data.bin"

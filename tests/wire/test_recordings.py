@@ -12,8 +12,8 @@ from tests.servers.recorded import TRACES, load_json
 from tests.wire.following import Followed, follow
 from triojob import AppError, JobCancelled, ProgressUnit, Status
 from triojob.gradio._config import AppInfo
-from triojob.gradio._sse import EventDecoder
 from triojob.gradio._wire import decode_message
+from triojob.gradio.http.sse import EventDecoder
 
 CHUNK = re.compile(r"<<< chunk \d+B (b(['\"]).*\2)$")
 SIZES = [1, 2, 3, 7, 64, 1 << 20]

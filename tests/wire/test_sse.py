@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from tests.wire.strategies import checked, chunked
 from triojob import ProtocolError
-from triojob.gradio._sse import EventDecoder
+from triojob.gradio.http.sse import EventDecoder, OversizedEvent
 
 LARGE = 1 << 20
 
@@ -19,8 +19,9 @@ ODD = "caf\u00e9 \u2028 \u2029 \u0085 \x0b \x0c \x1c \U0001f600 \ufeff"
 
 
 def decode(chunks: Iterable[bytes], max_size: int = LARGE) -> list[bytes]:
-    decoder = EventDecoder(max_size)
-    return [event for chunk in chunks for event in decoder.feed(chunk)]
+    events, refused = outcome_of(chunks, max_size)
+    assert not refused
+    return events
 
 
 def by_the_standard(stream: bytes) -> list[bytes]:
@@ -42,15 +43,14 @@ def by_the_standard(stream: bytes) -> list[bytes]:
 
 
 def outcome_of(chunks: Iterable[bytes], max_size: int) -> tuple[list[bytes], bool]:
-    """Tell which events came, and whether the stream was refused after them."""
+    """Return the events, and whether one that is too large came after them."""
     decoder = EventDecoder(max_size)
     events: list[bytes] = []
-    try:
-        for chunk in chunks:
-            for event in decoder.feed(chunk):
-                events.append(event)  # noqa: PERF402 - what came before the error counts
-    except ProtocolError:
-        return events, True
+    for chunk in chunks:
+        for event in decoder.feed(chunk):
+            if isinstance(event, OversizedEvent):
+                return events, True
+            events.append(event)
     return events, False
 
 
@@ -154,9 +154,10 @@ def test_an_event_as_large_as_it_may_be() -> None:
 
 
 def test_an_event_that_is_too_large() -> None:
-    with pytest.raises(ProtocolError, match=r"more than 100 bytes .*message_size") as caught:
-        decode([b"data: " + b"x" * 5000 + b"\n\n"], 100)
-    assert len(str(caught.value)) < 500
+    (event,) = EventDecoder(100).feed(b"data: " + b"x" * 5000 + b"\n\n")
+    assert isinstance(event, OversizedEvent)
+    assert re.search(r"more than 100 bytes .*message_size", str(event.error))
+    assert len(str(event.error)) < 500
 
 
 def test_events_before_the_one_that_is_too_large_still_come() -> None:
@@ -171,7 +172,7 @@ def test_events_before_the_one_that_is_too_large_still_come() -> None:
 def test_no_endless_event_is_taken(piece: bytes) -> None:
     decoder = EventDecoder(1000)
     with pytest.raises(ProtocolError):
-        for _ in range(3000):
+        for _ in range(30_000):
             list(decoder.feed(piece))
 
 
@@ -204,24 +205,25 @@ def test_whether_an_event_is_too_large_does_not_depend_on_the_chunks(
 def test_an_event_that_is_cut_is_skipped_in_any_chunks(frame: bytes) -> None:
     stream = b"data: x\n\n" + frame % (b"a" + b"b" * 40) + b"data: y\n\n"
     for offset in range(len(stream) + 1):
-        heads: list[bytes] = []
-        decoder = EventDecoder(20, lambda head, error, heads=heads: heads.append(head))
-        events = [
+        decoder = EventDecoder(20)
+        before, large, after = [
             event for part in (stream[:offset], stream[offset:]) for event in decoder.feed(part)
         ]
-        assert events == [b"x", b"y"], offset
-        assert [head[:2] for head in heads] == [b"ab"], offset
+        assert (before, after) == (b"x", b"y"), offset
+        assert isinstance(large, OversizedEvent)
+        assert large.data.startswith(b"ab"), offset
 
 
 @pytest.mark.parametrize("piece", [b"x" * 50, b"data: x\n", b": x\n"])
 def test_an_event_that_is_cut_has_to_end_some_time(piece: bytes) -> None:
-    heads: list[bytes] = []
-    decoder = EventDecoder(1000, lambda head, error: heads.append(head))
+    decoder = EventDecoder(1000)
+    events: list[object] = []
     with pytest.raises(ProtocolError):
         for _ in range(5000):
-            list(decoder.feed(piece))
+            events += decoder.feed(piece)
             assert len(decoder._buffer) + sum(map(len, decoder._data)) <= 1000
-    assert len(heads) == 1
+    (event,) = events
+    assert isinstance(event, OversizedEvent)
 
 
 def test_a_byte_order_mark_is_no_part_of_an_event_that_is_too_large() -> None:

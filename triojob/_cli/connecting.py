@@ -19,7 +19,7 @@ import trio
 from triojob import Client, SpaceStatus
 
 from .._printable import printable
-from ..gradio._addresses import public_part
+from ..gradio.http.urls import public_part
 from .ending import CommandError
 
 _SECRET = "@FILE reads it from a file, which no list of processes shows."  # noqa: S105 - no secret

@@ -20,7 +20,6 @@ from .._instruments import Instrument
 from .._runs import require_task
 from .._secrets import Secrets
 from .._settings import Limits, Timeouts
-from ._addresses import check_headers
 from ._bare import BareBody, EnteredOnce
 from ._config import AppInfo, EndpointInfo, FilesAs
 from ._discovery import discover, is_login
@@ -30,12 +29,13 @@ from ._endpoint import CallSettings, Endpoint, Via
 from ._file_data import file_rule
 from ._file_handle import FileSource
 from ._heartbeat import open_heartbeats
-from ._http import HTTP, HTTPClient, HTTPTransport
 from ._outputs import OutputFiles
 from ._restart import AppWatch
 from ._space_names import read_source
 from ._surface import Surface
 from ._tokens import find_token, make_token, oauth_token_for, space_headers
+from .http.client import HTTP, HTTPClient, HTTPTransport
+from .http.urls import check_headers
 from .session.registry import SessionRegistry
 from .session.session import Session
 

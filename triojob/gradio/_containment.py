@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import cast
 
 from .._errors import ProtocolError, TriojobError, leaves, short_repr
@@ -41,27 +40,39 @@ def own_error(error: TriojobError, name: str) -> TriojobError:
     return own
 
 
-@contextmanager
-def contained(fail: Callable[[TriojobError], object], name: str) -> Generator[None, None, None]:
+class contained:  # noqa: N801 - it is used as a function
     """Call ``fail`` with the `call_failure` of whatever `Exception` the body raises.
 
     What is not an `Exception`, such as a cancellation, passes through; of a group that has both,
     that part does.
+
+    A class and not a generator, because each call needs several.
     """
-    try:
-        yield
-    except BaseException as exc:  # noqa: BLE001 - what is no Exception is raised on
+
+    __slots__ = ("_fail", "_name")
+
+    def __init__(self, fail: Callable[[TriojobError], object], name: str) -> None:
+        self._fail = fail
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, exc: BaseException | None, _traceback: object) -> bool:
+        if exc is None:
+            return False
         failure, passing = _split(exc)
         try:
             if failure is not None:
-                fail(call_failure(failure, name))
+                self._fail(call_failure(failure, self._name))
             if passing is exc:
-                raise
+                return False
             if passing is not None:
                 raise passing from None
+            return True
         finally:
             # The tracebacks hold this frame, which must not hold the exceptions.
-            del failure, passing
+            del self, exc, failure, passing
 
 
 def _split(error: BaseException) -> tuple[Exception | None, BaseException | None]:

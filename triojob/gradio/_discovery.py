@@ -5,8 +5,9 @@ from __future__ import annotations
 from .._errors import AuthenticationError, UnexpectedResponse, shorten
 from ._config import AppInfo
 from ._drivers import refusal
-from ._http import HTTP, Ready, is_json
 from ._wire import Json, decode_object
+from .http.client import HTTP, is_json
+from .http.request import Ready
 
 
 async def discover(
@@ -47,7 +48,7 @@ async def _get_json(http: HTTP, path: str, *, root: bool, sending: Ready | None 
     if not is_json(response):
         from ._spaces import refusal_of_page
 
-        error = refusal_of_page(http._base, response.status, doing)
+        error = refusal_of_page(http.base, response.status, doing)
         if error is not None:
             raise error
     if response.status != 200:

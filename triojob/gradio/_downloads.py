@@ -18,8 +18,8 @@ import trio
 from .._errors import ConnectionLost, FileTooLarge, UnexpectedResponse, shorten
 from ._drivers import refusal
 from ._file_names import safe_name
-from ._http import HTTP
-from ._http_files import Download, open_file
+from .http.client import HTTP
+from .http.files import Download, open_file
 
 _PIECE = 1024 * 1024
 """Bytes that are written to the disk at once."""

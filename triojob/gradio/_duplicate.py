@@ -21,9 +21,9 @@ from .._errors import (
 )
 from .._runs import require_task
 from .._secrets import Secrets
-from ._addresses import parse_url
 from ._space_names import hub_url, is_space_id, space_of_page
 from ._tokens import find_token
+from .http.urls import parse_url
 
 logger = logging.getLogger("triojob")
 

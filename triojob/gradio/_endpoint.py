@@ -24,7 +24,6 @@ from .._messages import Status, StatusUpdate
 from .._retry import Retry
 from .._runs import require_task
 from .._secrets import scrub
-from ._addresses import check_headers
 from ._bare import BareBody
 from ._config import EndpointInfo
 from ._drivers import CallDriver, CallRequest, Drivers, StreamDriver
@@ -35,6 +34,7 @@ from ._outputs import FileStage, OutputFiles
 from ._parameters import encode_value
 from ._uploads import check_files, upload_files
 from ._wire import Trigger
+from .http.urls import check_headers
 from .session.limiter import Slot
 from .session.pending_call import PendingCall
 from .session.registry import SessionRegistry

@@ -15,14 +15,14 @@ import trio
 from .._errors import GroupClosed, UnexpectedResponse
 from .._runs import require_task
 from .._secrets import scrub
-from ._addresses import same_origin
 from ._downloads import Budget, download, new_file
 from ._drivers import refusal
 from ._file_data import FileData
 from ._file_names import safe_name
 from ._hls import Playlist, parse_playlist
-from ._http import HTTP
-from ._http_files import Download, file_url, open_file
+from .http.client import HTTP
+from .http.files import Download, file_url, open_file
+from .http.urls import same_origin
 
 _POLL = 0.5
 """Seconds between two looks at the playlist of a stream: Gradio has no way to tell of news."""
@@ -62,7 +62,7 @@ class FileSource:
 
     def elsewhere(self, file: FileData) -> bool:
         """Tell whether a file lies with another server: it is never asked for there."""
-        return _is_url(file.path) and not same_origin(file.path, self.http._base)
+        return _is_url(file.path) and not same_origin(file.path, self.http.base)
 
     def urls(self, file: FileData) -> list[str]:
         """Return where a file may be, on the app's own origin, the likeliest first."""
@@ -75,7 +75,7 @@ class FileSource:
             return [file_url(self.http, "/stream/", path)]
         urls = [file_url(self.http, "/file=", file.path)]
         # Of an app that shows another one (gr.load) only the server knows the address.
-        if file.url is not None and _is_url(file.url) and same_origin(file.url, self.http._base):
+        if file.url is not None and _is_url(file.url) and same_origin(file.url, self.http.base):
             urls += [file.url] if file.url not in urls else []
         return urls
 
@@ -339,7 +339,7 @@ class SegmentIterator:
     async def _get(self, name: str) -> bytes:
         http = self._source.http
         path = str(PurePosixPath(self._data.path).parent / name)
-        url = file_url(http, "/stream/", path).removeprefix(http._url(""))
+        url = file_url(http, "/stream/", path).removeprefix(http.url(""))
         response = await http.request("GET", f"/{url.lstrip('/')}", limiter=http.requests)
         if response.status != 200:
             raise refusal(response, self._what, "")

@@ -15,9 +15,10 @@ from typing import final
 import trio
 
 from .._errors import ConnectionLost, TriojobError
-from ._addresses import quoted
 from ._containment import contained
-from ._http import HTTP, Response
+from .http.client import HTTP
+from .http.response import Response
+from .http.urls import quoted
 
 logger = logging.getLogger("triojob")
 
@@ -93,17 +94,17 @@ class Heartbeats:
         path = f"/heartbeat/{quoted(session_hash)}"
         pause = _FIRST_PAUSE
 
-        def alive(_event: bytes, _kind: str) -> bool:
-            nonlocal pause
-            pause = _FIRST_PAUSE
-            return False
-
         while True:
             at_least = 0.0
             try:
                 # The path holds a secret, so it's not what errors call this.
                 # A proxy may hold all of them back; to open another one would end the session.
-                await self._http.listen(path, alive, _Refused, endless=True, what="GET /heartbeat")
+                async with self._http.open_events(
+                    path, _Refused, endless=True, what="GET /heartbeat"
+                ) as beats:
+                    async for _ in beats:
+                        pause = _FIRST_PAUSE
+                    raise beats.ended_early()
             except _Refused as exc:
                 if exc.status < 500 and exc.status != 429:
                     # An app without that route: older ones have none.

@@ -19,9 +19,10 @@ import trio
 
 from .._errors import ConnectionFailed, InputClosed, TriojobError, UnexpectedResponse, shorten
 from .._job import Job, OutputIterator
-from ._addresses import quoted
 from ._containment import contained
-from ._http import HTTP, Response
+from .http.client import HTTP
+from .http.response import Response
+from .http.urls import quoted
 from .session.pending_call import PendingCall
 
 

@@ -29,8 +29,10 @@ from .._errors import (
     ServerRestarted,
 )
 from ._config import AppInfo, EndpointInfo
-from ._http import HTTP, Ready, Response
 from ._wire import decode_object
+from .http.client import HTTP
+from .http.request import Ready
+from .http.response import Response
 
 logger = logging.getLogger("triojob")
 

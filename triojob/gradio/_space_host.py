@@ -23,8 +23,6 @@ from .._errors import (
     shorten,
 )
 from .._settings import Limits, Timeouts
-from ._addresses import parse_url
-from ._http import HTTP, HTTPClient, HTTPTransport, is_json
 from ._spaces import (
     Runtime,
     SpaceStatus,
@@ -39,6 +37,8 @@ from ._spaces import (
 )
 from ._tokens import Token, space_headers
 from ._wire import Json, decode_object
+from .http.client import HTTP, HTTPClient, HTTPTransport, is_json
+from .http.urls import parse_url
 
 logger = logging.getLogger("triojob")
 
@@ -202,7 +202,7 @@ class _Search:
 
     async def _wake(self, app: str) -> None:
         # By the same connection pool, but with nothing that is meant for the hub.
-        pooled = replace(self._connecting, client=self._http._client)
+        pooled = replace(self._connecting, client=self._http.httpx_client)
         http = pooled.http(app, space_headers(self._token))
         try:
             await http.request("GET", "", root=True, limiter=http.requests)

@@ -23,11 +23,11 @@ from .._reporter import Reporter
 from .._secrets import scrub
 from ._drivers import caused_by, refusal
 from ._file_inputs import FileInput, Gaps, file_json
-from ._http import HTTP
-from ._http_files import send_file
 from ._multipart import Multipart
 from ._transfer import for_each
 from ._wire import decode_json, is_list
+from .http.client import HTTP
+from .http.files import send_file
 
 CHUNK = 2**18
 """Bytes that are read from disk at a time: an upload holds few of these in memory."""

@@ -14,7 +14,7 @@ import httpx
 import trio
 
 from .. import _errors
-from ..gradio._wires import Broken, NotConnected, Phase, TimedOut
+from ..gradio.http.sockets import Broken, NotConnected, Phase, TimedOut
 
 
 class AppError(_errors.AppError, ValueError):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..._errors import ProtocolError, shorten
-from .._http import HTTP, Ready as Ready
+from ..http.client import HTTP
+from ..http.request import Ready as Ready
 from ._base import (
     CallDriver as CallDriver,
     CallRequest as CallRequest,

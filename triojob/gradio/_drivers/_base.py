@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 import trio
 
 from ..._errors import TriojobError
-from .._http import Ready
 from .._wire import Garbled, Json, Trigger
+from ..http.request import Ready
 
 
 @dataclass(frozen=True)
@@ -87,23 +88,21 @@ class StreamDriver(ABC):
         """
 
     @abstractmethod
-    async def listen(
-        self,
-        session_hash: str,
-        deliver: Callable[[Json | Garbled], None],
-        refused: Callable[[TriojobError], Awaitable[None]],
-    ) -> None:
-        """Read the session's event stream; return when no event of the session is pending.
+    def open(
+        self, session_hash: str, refused: Callable[[TriojobError], Awaitable[None]]
+    ) -> AbstractAsyncContextManager[AsyncIterator[Json | Garbled]]:
+        """Open the session's event stream, closed at the end of the body.
+
+        Iteration yields each message, and each event that is not a valid one.  It ends when no
+        event of the session is pending.
 
         Args:
-            deliver: Called with each message, and each event that is none; what it raises ends
-                the reading.
             refused: Called with the error if the stream could not be opened, which harms nothing:
                 it returns when to ask for it again, or raises.
 
         Raises:
-            ConnectionLost: The network failed, or the stream ended without that word.
-            ProtocolError: The server sent what can't be.
+            ConnectionLost: The network failed, or the stream ended before the server said so.
+            ProtocolError: The stream is invalid.
         """
 
     @abstractmethod
@@ -145,7 +144,7 @@ class Conversation:
     hold: trio.CancelScope
     """Shielded: for a request whose answer must be known, come what may."""
     refused: Callable[[TriojobError], Awaitable[None]]
-    """As for `StreamDriver.listen`."""
+    """As for `StreamDriver.open`."""
     event_id: str | None = field(default=None, init=False, repr=False)
     """The server's name for it, once it has given one."""
 
@@ -167,7 +166,7 @@ class CallDriver(ABC):
         Being cancelled closes the connection.
 
         Raises:
-            As `StreamDriver.join` and `StreamDriver.listen`.
+            As `StreamDriver.join` and `StreamDriver.open`.
         """
 
     @abstractmethod

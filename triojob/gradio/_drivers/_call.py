@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..._errors import ProtocolError, shorten
-from .._addresses import quoted
-from .._http import HTTP
 from .._wire import Json, decode_json, decode_object, is_list, is_object
+from ..http.client import HTTP
+from ..http.sse import OversizedEvent
+from ..http.urls import quoted
 from ._base import CallDriver, Conversation
-from ._listening import listen, stream_failure
+from ._listening import open_stream, stream_failure
 from ._refusals import refusal
 from ._stopping import cancel
 
@@ -46,16 +47,20 @@ class SimpleCall(CallDriver):
         if conversation.event_id is None:
             return  # the answer was waited for as long as may be, and did not come
 
-        def take(event: bytes, kind: str) -> bool:
-            message = _message(call.name, kind, decode_json(event, "an event of the call"))
-            if message is not None:
-                conversation.deliver(message)
-            return conversation.ended()
-
+        path = f"{path}/{quoted(conversation.event_id)}"
         doing = f"listening to {call.name}"
-        await listen(
-            self._http, f"{path}/{quoted(conversation.event_id)}", take, doing, conversation.refused
-        )
+        async with open_stream(self._http, path, doing, conversation.refused) as events:
+            async for event in events:
+                if isinstance(event, OversizedEvent):
+                    raise event.error
+                value = decode_json(event, "an event of the call")
+                message = _message(call.name, events.kind, value)
+                if message is not None:
+                    conversation.deliver(message)
+                if conversation.ended():
+                    await events.finish()
+                    return
+            raise events.ended_early()
 
     async def part(self, conversation: Conversation, *, alone: bool) -> None:
         event_id = conversation.event_id

@@ -7,48 +7,42 @@ Wire source: gradio 4.20 to 6.31, ``routes.py`` (``queue_data_helper``), ``serve
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from ..._errors import (
     AuthenticationError,
     ConnectionFailed,
     ConnectionLost,
     ConnectionTimeout,
-    ProtocolError,
     ServerStopped,
     TooManyRequests,
     TriojobError,
     UnexpectedResponse,
     shorten,
 )
-from .._http import HTTP, Response
+from ..http.client import HTTP, EventStream
+from ..http.response import Response
 from ._refusals import caused_by, refusal
 
 
-async def listen(
-    http: HTTP,
-    path: str,
-    deliver: Callable[[bytes, str], bool],
-    doing: str,
-    refused: Callable[[TriojobError], Awaitable[None]],
-    *,
-    cut: Callable[[bytes, ProtocolError], None] | None = None,
-    may_end: bool = False,
-) -> None:
-    """Open the event stream of accepted calls and read it to its end; see `HTTP.listen`.
+@asynccontextmanager
+async def open_stream(
+    http: HTTP, path: str, doing: str, refused: Callable[[TriojobError], Awaitable[None]]
+) -> AsyncGenerator[EventStream, None]:
+    """Open the event stream of accepted calls; see `HTTP.open_events`.
 
-    The server keeps the messages of calls until their stream is opened, so one that was not may be
-    asked for again.
+    The server keeps the messages of calls until their stream is opened, so one that was refused may
+    be asked for again.
 
     Args:
-        cut: See there.
+        doing: What errors say was being done.
         refused: Called with the error if the stream could not be opened: it returns when to ask
             for it again, or raises.
 
     Raises:
-        ConnectionLost: The network failed, or the stream ended before its last event.
+        ConnectionLost: The network failed.
         UnexpectedResponse, ServerStopped: The server refused the stream.
-        ProtocolError: An event is too large.
     """
 
     def refuse(response: Response) -> TriojobError:
@@ -59,25 +53,20 @@ async def listen(
             return caused_by(response, unexpected)
         return error
 
-    while True:
-        opened = False
-
-        def opening() -> None:
-            nonlocal opened
-            opened = True
-
-        try:
-            await http.listen(path, deliver, refuse, opened=opening, cut=cut, may_end=may_end)
-        except (ConnectionLost, UnexpectedResponse) as exc:
-            if opened or isinstance(exc, ConnectionTimeout):
+    async with AsyncExitStack() as stack:
+        events: EventStream | None = None
+        while events is None:
+            try:
+                events = await stack.enter_async_context(http.open_events(path, refuse))
+            except ConnectionTimeout:
                 raise
-            # A server that never saw this request did see the calls.
-            failed = isinstance(exc, ConnectionFailed)
-            error = ConnectionLost(str(exc)) if failed else exc
-            error.__cause__ = exc if failed else exc.__cause__
-            await refused(error)
-        else:
-            return
+            except (ConnectionLost, UnexpectedResponse) as exc:
+                # A server that never saw this request did see the calls.
+                failed = isinstance(exc, ConnectionFailed)
+                error = ConnectionLost(str(exc)) if failed else exc
+                error.__cause__ = exc if failed else exc.__cause__
+                await refused(error)
+        yield events
 
 
 def stream_failure(what: str, words: object, *, forgotten: bool) -> ConnectionLost:

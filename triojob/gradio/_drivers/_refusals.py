@@ -22,9 +22,9 @@ from ..._errors import (
     shorten,
 )
 from ..._secrets import scrub_start
-from .._addresses import public_part
-from .._http import Response
 from .._wire import decode_object, is_list, is_object
+from ..http.response import Response
+from ..http.urls import public_part
 
 E = TypeVar("E", bound=TriojobError)
 

@@ -9,8 +9,8 @@ Wire sources: gradio 3.50 to 6.31, ``routes.py`` (``/run/{api_name}``).
 from __future__ import annotations
 
 from ..._errors import ProtocolError
-from .._http import HTTP
 from .._wire import Json, decode_object
+from ..http.client import HTTP
 from ._base import CallDriver, Conversation
 from ._refusals import refusal
 

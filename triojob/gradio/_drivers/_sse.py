@@ -14,10 +14,12 @@ import json
 import trio
 
 from ..._errors import ProtocolError, TriojobError, short_repr
-from .._addresses import quoted
 from .._containment import contained
-from .._http import HTTP, Response
-from .._wire import decode_message
+from .._wire import Json, decode_message
+from ..http.client import HTTP
+from ..http.response import Response
+from ..http.sse import OversizedEvent
+from ..http.urls import quoted
 from ._base import CallDriver, Conversation
 from ._refusals import refusal
 from ._stopping import stop
@@ -34,20 +36,6 @@ class CallStream(CallDriver):
     async def converse(self, conversation: Conversation) -> None:
         call = conversation.call
         asked = trio.Event()
-
-        def take(event: bytes, _kind: str) -> bool:
-            message = decode_message(event)
-            if message["msg"] == "send_data":
-                event_id = message.get("event_id")
-                if not isinstance(event_id, str):
-                    raise ProtocolError(
-                        f"{call.name}: the server asks for data and names no event: "
-                        f"{short_repr(message)}"
-                    )
-                conversation.event_id = event_id
-                asked.set()
-            conversation.deliver(message)
-            return conversation.ended()
 
         def refuse(response: Response) -> TriojobError:
             return refusal(response, f"calling {call.name}", call.name)
@@ -81,7 +69,18 @@ class CallStream(CallDriver):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send_data)
             with contained(fail, call.name):
-                await self._http.listen(path, take, refuse, may_end=True, ready=call.ready)
+                async with self._http.open_events(path, refuse, ready=call.ready) as events:
+                    async for event in events:
+                        if isinstance(event, OversizedEvent):
+                            raise event.error
+                        message = decode_message(event)
+                        if message["msg"] == "send_data":
+                            conversation.event_id = _event_of(call.name, message)
+                            asked.set()
+                        conversation.deliver(message)
+                        if conversation.ended():
+                            await events.finish()
+                            break
             nursery.cancel_scope.cancel()
         if failure is not None:
             raise failure
@@ -96,3 +95,17 @@ class CallStream(CallDriver):
                 conversation.event_id,
                 alone=alone,
             )
+
+
+def _event_of(name: str, message: Json) -> str:
+    """Return the event that the server asks for the data of.
+
+    Raises:
+        ProtocolError: It names none.
+    """
+    event_id = message.get("event_id")
+    if not isinstance(event_id, str):
+        raise ProtocolError(
+            f"{name}: the server asks for data and names no event: {short_repr(message)}"
+        )
+    return event_id

@@ -10,8 +10,9 @@ import json
 
 import trio
 
-from .._http import HTTP, Response
 from .._wire import decode_object
+from ..http.client import HTTP
+from ..http.response import Response
 from ._base import CallRequest
 from ._refusals import refusal
 

@@ -8,14 +8,16 @@ Wire sources: gradio 4.14 to 6.31, ``routes.py`` (``/queue/join``, ``/queue/data
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from ..._errors import ProtocolError, TriojobError, shorten
-from .._addresses import quoted
-from .._http import HTTP
 from .._wire import Garbled, Json, decode_object, garbled, read_message
+from ..http.client import HTTP, EventStream
+from ..http.sse import OversizedEvent
+from ..http.urls import quoted
 from ._base import CallRequest, StreamDriver
-from ._listening import listen
+from ._listening import open_stream
 from ._refusals import refusal
 from ._stopping import cancel, dequeue
 
@@ -52,25 +54,13 @@ class SessionStream(StreamDriver):
             )
         return event_id
 
-    async def listen(
-        self,
-        session_hash: str,
-        deliver: Callable[[Json | Garbled], None],
-        refused: Callable[[TriojobError], Awaitable[None]],
-    ) -> None:
-        def take(event: bytes, _kind: str) -> bool:
-            message = read_message(event)
-            if not isinstance(message, Garbled) and message["msg"] == "close_stream":
-                return True
-            deliver(message)
-            return False
-
-        def cut(head: bytes, error: ProtocolError) -> None:
-            deliver(garbled(head, error))
-
+    @asynccontextmanager
+    async def open(
+        self, session_hash: str, refused: Callable[[TriojobError], Awaitable[None]]
+    ) -> AsyncGenerator[Messages, None]:
         path = f"/queue/data?session_hash={quoted(session_hash)}"
-        doing, may_end = "opening the event stream", not self._says_end
-        await listen(self._http, path, take, doing, refused, cut=cut, may_end=may_end)
+        async with open_stream(self._http, path, "opening the event stream", refused) as events:
+            yield Messages(events, says_end=self._says_end)
 
     async def cancel(
         self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
@@ -79,3 +69,29 @@ class SessionStream(StreamDriver):
 
     async def dequeue(self, session_hash: str, event_id: str) -> None:
         await dequeue(self._http, session_hash, event_id)
+
+
+class Messages:
+    """The messages of one stream of a session, to its end."""
+
+    def __init__(self, events: EventStream, *, says_end: bool) -> None:
+        self._events = events
+        self._says_end = says_end
+
+    def __aiter__(self) -> Messages:
+        return self
+
+    async def __anext__(self) -> Json | Garbled:
+        try:
+            event = await self._events.__anext__()
+        except StopAsyncIteration:
+            if self._says_end:
+                raise self._events.ended_early() from None
+            raise
+        if isinstance(event, OversizedEvent):
+            return garbled(event.data, event.error)
+        message = read_message(event)
+        if not isinstance(message, Garbled) and message["msg"] == "close_stream":
+            await self._events.finish()
+            raise StopAsyncIteration
+        return message

@@ -27,10 +27,10 @@ from ..._errors import (
     ProtocolError,
     TriojobError,
 )
-from .._http import HTTP
-from .._httpx import UpgradedStream
 from .._wire import decode_message
-from .._wires import TimedOut, WireError
+from ..http.client import HTTP
+from ..http.httpx_backend import UpgradedStream
+from ..http.sockets import TimedOut, TransportError
 from ._base import CallDriver, CallRequest, Conversation
 from ._stopping import cancel_by_function
 
@@ -189,7 +189,7 @@ class _Socket:
         Raises:
             _Closed: There will be none.
             ProtocolError: It is too large.
-            WireError: The network failed.
+            TransportError: The network failed.
         """
         kinds = self._events
         message = bytearray()
@@ -229,7 +229,7 @@ class _Socket:
 
     async def close(self) -> None:
         """Tell the server that nothing more will come, and wait for it to say so too."""
-        with suppress(_Closed, WireError, ProtocolError):  # all that matters has been said
+        with suppress(_Closed, TransportError, ProtocolError):  # all that matters has been said
             await self._send(self._events.CloseConnection(code=1000))
             while True:
                 await self.receive()

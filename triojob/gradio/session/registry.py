@@ -17,8 +17,8 @@ from ..._turns import Turns
 from .._config import EndpointInfo
 from .._drivers import Drivers
 from .._heartbeat import Heartbeats
-from .._http import CANCEL_REQUESTS, HTTP
 from .._restart import AppWatch
+from ..http.client import CANCEL_REQUESTS, HTTP
 from .limiter import CallLimiter, Slot
 from .pending_call import PendingCall
 from .session import Session

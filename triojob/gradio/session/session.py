@@ -338,7 +338,9 @@ class Session:
                     expected, lost = set(self.event_ids.calls), self.event_ids.lost
                     refusals = Refusals(self._registry.limits.refused_for)
                     refused = partial(self.stream_refused, self.event_ids.calls, refusals)
-                    await driver.listen(self._hash, self._route, refused)
+                    async with driver.open(self._hash, refused) as messages:
+                        async for message in messages:
+                            self._route(message)
                     self._registry.listening.discard(self)
                     self._check_closed(expected)
                     # The server has nothing pending here.

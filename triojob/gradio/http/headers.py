@@ -1,4 +1,4 @@
-"""Which requests go over connections of our own, and how their heads are put together; no I/O."""
+"""Which requests go over triojob's own connections, and their heads as bytes; no I/O."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ if TYPE_CHECKING:
     from http.cookiejar import CookieJar
 
 Headers = tuple[tuple[str, str], ...]
-Head = tuple[str, str, Headers]
+HeaderKey = tuple[str, str, Headers]
 """What a block of headers depends on: the method, the path, and the request's own headers."""
 
 Cookie = tuple[str, str, str, str | None, int | None]
 """Domain, path, name, value and the time when it expires."""
 
-_MOST_BLOCKS = 64
+_MAX_BLOCKS = 64
 _FRAMING = frozenset(
     ("connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer",
      "transfer-encoding", "upgrade")
 )  # fmt: skip
-_SURE = re.compile(r"(?:[A-Za-z0-9\-._~!$&()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
+_UNCHANGED = re.compile(r"(?:[A-Za-z0-9\-._~!$&()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
 
 
 def is_framed_by_caller(names: Iterable[str]) -> bool:
-    """Tell whether headers say how a request or its connection ends, which is ours to say."""
+    """Return whether headers frame the request or its connection, which is triojob's to do."""
     return any(name.lower() in _FRAMING for name in names)
 
 
-def is_plain(target: str) -> bool:
-    """Tell whether a path below the app's URL, with its query, can stand as it is."""
-    # A component of dots would be taken out.
-    return _SURE.fullmatch(target) is not None and "/." not in f"/{target}"
+def needs_no_quoting(target: str) -> bool:
+    """Return whether a path below the app's URL, with its query, is sent as it is."""
+    # httpx would remove a component of dots.
+    return _UNCHANGED.fullmatch(target) is not None and "/." not in f"/{target}"
 
 
 def bypasses_proxies(host: str) -> bool:
-    """Tell whether the environment surely has no proxy for ``host``.
+    """Return whether the environment certainly has no proxy for ``host``.
 
-    Of what ``NO_PROXY`` may hold only names and addresses count, as httpx reads them; whatever
-    else is there is left to httpx.
+    Of what ``NO_PROXY`` may hold only names and addresses count, as httpx reads them; everything
+    else is left to httpx.
     """
     from urllib.request import getproxies
 
@@ -56,11 +56,11 @@ def bypasses_proxies(host: str) -> bool:
     return False
 
 
-class Heads:
-    """The headers of requests, put together once for all requests that have the same.
+class HeaderCache:
+    """The headers of requests as bytes, built once for all requests that have the same.
 
     Args:
-        build: Makes the headers for a request to a path, as they are sent, with its cookies.
+        build: Returns the headers of a request to a path, as they are sent, with its cookies.
         jar: The cookies that the server has set.
     """
 
@@ -72,12 +72,12 @@ class Heads:
         self._build = build
         self._jar = jar
         self._cookies: list[Cookie] = []
-        self._blocks: dict[Head, bytes | None] = {}
+        self._blocks: dict[HeaderKey, bytes | None] = {}
 
     def block(self, method: str, path: str, own: Headers) -> bytes | None:
-        """Return the headers as they are sent, but for the length of the body.
+        """Return the headers as they are sent, without the length of the body.
 
-        None if the request's own headers say how it is framed.
+        None if the request's own headers frame it.
 
         Args:
             path: Without the query.
@@ -94,12 +94,12 @@ class Heads:
                 self._blocks.clear()
                 self._cookies = cookies
         if key not in self._blocks:
-            if len(self._blocks) >= _MOST_BLOCKS:
+            if len(self._blocks) >= _MAX_BLOCKS:
                 self._blocks.clear()
-            self._blocks[key] = self._put_together(method, path, own)
+            self._blocks[key] = self._joined(method, path, own)
         return self._blocks[key]
 
-    def _put_together(self, method: str, path: str, own: Headers) -> bytes | None:
+    def _joined(self, method: str, path: str, own: Headers) -> bytes | None:
         if is_framed_by_caller(name for name, _ in own):
             return None
         return b"".join(

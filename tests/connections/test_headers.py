@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import httpx
 import pytest
 
-from triojob.gradio._direct import (
+from triojob.gradio.http.headers import (
+    HeaderCache,
     Headers,
-    Heads,
     bypasses_proxies,
     is_framed_by_caller,
-    is_plain,
+    needs_no_quoting,
 )
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -67,7 +67,7 @@ def test_proxies(
     ["config", "gradio_api/queue/data?session_hash=ab12", "file=a/b.txt", "a%20b", "", "a..b"],
 )
 def test_plain_targets_are_those_that_httpx_leaves_as_they_are(target: str) -> None:
-    assert is_plain(target)
+    assert needs_no_quoting(target)
     assert httpx.URL(f"http://app.test/{target}").raw_path == f"/{target}".encode()
 
 
@@ -75,7 +75,7 @@ def test_plain_targets_are_those_that_httpx_leaves_as_they_are(target: str) -> N
     "target", ["a b", "ä", "a%2", "a%zz", "a\r\nb", "a#b", "../a", "a/./b", "a[b]", 'a"b', "a\x00"]
 )
 def test_other_targets(target: str) -> None:
-    assert not is_plain(target)
+    assert not needs_no_quoting(target)
 
 
 def test_headers_that_frame_a_request() -> None:
@@ -89,7 +89,7 @@ class Counted:
 
     def __init__(self) -> None:
         self.cookies = httpx.Cookies()
-        self.heads = Heads(self.build, self.cookies.jar)
+        self.heads = HeaderCache(self.build, self.cookies.jar)
         self.built = 0
 
     def build(self, method: str, path: str, own: Headers) -> Iterable[tuple[bytes, bytes]]:

@@ -1,4 +1,4 @@
-"""Trio's sockets and h11, and nothing else."""
+"""Trio's sockets and httptools, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import h11
+import httptools
 import trio
 
 from ._floor import floor
 
 
 class Connection:
-    """A socket and its HTTP state."""
+    """A socket, and the response that comes on it."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
-        self.http = h11.Connection(h11.CLIENT)
+        self.parser = httptools.HttpResponseParser(self)
+        self.body: list[bytes] = []
+        self.complete = False
 
-    async def event(self) -> h11.Event:
-        """Return what the server said next."""
-        while True:
-            event = self.http.next_event()
-            if event is h11.NEED_DATA:
-                self.http.receive_data(await self.stream.receive_some(65536))
-                continue
-            assert not isinstance(event, type)
-            return event
+    def on_body(self, piece: bytes) -> None:
+        """Keep a piece of the body."""
+        self.body.append(piece)
+
+    def on_message_complete(self) -> None:
+        """Note the end of the response."""
+        self.complete = True
 
 
 class Wire:
@@ -45,19 +45,16 @@ class Wire:
             if self.idle
             else Connection(await trio.open_tcp_stream(self.host, self.port))
         )
-        http = connection.http
-        headers = [("host", f"{self.host}:{self.port}")]
+        head = f"{method} {path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\n"
         if body:
-            headers += [("content-type", "application/json"), ("content-length", str(len(body)))]
-        sent = http.send(h11.Request(method=method, target=path, headers=headers))
-        if body:
-            sent += http.send(h11.Data(data=body))
-        sent += http.send(h11.EndOfMessage())
-        await connection.stream.send_all(sent)
-        while not isinstance(event := await connection.event(), h11.EndOfMessage):
-            if isinstance(event, h11.Data):
-                yield bytes(event.data)
-        http.start_next_cycle()
+            head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        await connection.stream.send_all(head.encode() + b"\r\n" + body)
+        connection.complete = False
+        while not connection.complete:
+            connection.parser.feed_data(await connection.stream.receive_some(65536))
+            for piece in connection.body:
+                yield piece
+            connection.body.clear()
         self.idle.append(connection)
 
     async def post(self, path: str, body: Any) -> Any:

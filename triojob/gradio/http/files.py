@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import trio
-
-from .._errors import TriojobError
-from .._secrets import scrub
-from ._http import HTTP, Response
-from ._httpx import HttpxAnswer
-
-if TYPE_CHECKING:
-    import httpx
+from ..._secrets import scrub
+from .client import HTTP
+from .httpx_backend import HttpxResponse
+from .response import Response
 
 
 async def send_file(
@@ -28,7 +21,7 @@ async def send_file(
     ``parts`` reads from is the caller's to close.
 
     Args:
-        parts: Not an async generator, see `HTTP.exchange`.
+        parts: Not an async generator, see `Request.body`.
         length: How many bytes there will be in all, or None if that is not known.
 
     Raises:
@@ -42,9 +35,8 @@ async def send_file(
     what = f"POST {path}"
     with http.mapped_errors(what, f"no answer within {http.timeouts.read} s"):
         headers = {"content-type": content_type, **framing}
-        response = await http.exchange("POST", http._url(path), headers, parts)
-        # A server that refuses may have answered before it read all of the body.
-        return await http._answer(what, HttpxAnswer(response), broken_from=400)
+        response = await http.transfer("POST", http.url(path), headers, parts)
+        return await http.whole(what, response)
 
 
 async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Download:
@@ -66,11 +58,11 @@ async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Downloa
         http.transfers.release_on_behalf_of(holder)
 
     try:
-        what = f"GET {scrub(url.removeprefix(http._base).partition('?')[0])}"
+        what = f"GET {scrub(url.removeprefix(http.base).partition('?')[0])}"
         with http.mapped_errors(what, f"no answer within {http.timeouts.read} s"):
             # Ranges and sizes are of what is sent: let that be the file itself.
             wanted = {"accept-encoding": "identity", **headers}
-            response = await http.exchange("GET", url, wanted)
+            response = await http.transfer("GET", url, wanted)
         return Download(http, what, response, release)
     except BaseException:
         release()
@@ -87,21 +79,20 @@ def file_url(http: HTTP, route: str, path: str) -> str:
     parts = quote(path, safe="/").split("/")
     # A component of dots would be taken out of the URL, and with it the one before.
     safe = ("%2E" * len(part) if part in (".", "..") else part for part in parts)
-    return http._url(route + "/".join(safe))
+    return http.url(route + "/".join(safe))
 
 
 class Download:
-    """The answer to a request for a file, to be read piece by piece and then closed."""
+    """The response to a request for a file, to be read piece by piece and then closed."""
 
     def __init__(
-        self, http: HTTP, what: str, response: httpx.Response, release: Callable[[], None]
+        self, http: HTTP, what: str, response: HttpxResponse, release: Callable[[], None]
     ) -> None:
         self._http = http
         self._what = what
         self._response = response
         self._release: Callable[[], None] | None = release
-        self._chunks = response.aiter_raw()
-        self.status = response.status_code
+        self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         """Their names are looked up in any case."""
 
@@ -109,24 +100,19 @@ class Download:
         """Return some bytes; none at the end.
 
         Raises:
-            ConnectionTimeout, ConnectionLost: The network failed, or the answer broke off.
+            ConnectionTimeout, ConnectionLost: The network failed, or the response broke off.
         """
         http = self._http
         with http.mapped_errors(self._what, f"nothing came for {http.timeouts.read} s"):
-            # By hand, as a loop that is left would leave httpx's nested generators unfinished.
-            while True:
-                try:
-                    chunk = await self._chunks.__anext__()
-                except StopAsyncIteration:
-                    return b""
-                if chunk:
-                    return chunk
+            async for piece in self._response:
+                return piece
+        return b""
 
     async def refusal(self) -> Response:
-        """Return the beginning of an answer that is no file."""
+        """Return the beginning of a response that is not a file."""
         body = bytearray()
-        while len(body) < 1000 and (chunk := await self.receive()):
-            body += chunk
+        while len(body) < 1000 and (piece := await self.receive()):
+            body += piece
         return Response(
             self.status,
             self.headers.get("content-type", ""),
@@ -141,18 +127,9 @@ class Download:
         if release is None:
             return
         try:
-            with trio.CancelScope() as scope, suppress(TriojobError):
-                # Under a cancellation each of httpx's generators ends at its next wait; left
-                # where they stand, the garbage collector would find them.
-                scope.cancel()
-                while await self.receive():
-                    pass
+            await self._response.aclose()
         finally:
-            try:
-                with trio.CancelScope(shield=True):  # closing a socket: nothing to wait for
-                    await self._response.aclose()
-            finally:
-                release()
+            release()
 
     async def __aenter__(self) -> Download:  # noqa: PYI034 - `Self` is not in the typing of 3.10
         return self

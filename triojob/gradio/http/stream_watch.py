@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import TypeAlias, final
 
 import trio
 
-from .._errors import ConnectionTimeout, TriojobError
-from .._settings import Timeouts
-from ._containment import contained
+from ..._errors import ConnectionTimeout, TriojobError
+from ..._settings import Timeouts
+from .._containment import contained
 
 logger = logging.getLogger("triojob")
 
@@ -27,11 +28,13 @@ Ask: TypeAlias = Callable[[], Awaitable[str | None]]
 
 
 class WatchedStream:
-    """One event stream, and when it last gave a sign of life."""
+    """One event stream, and when it last gave a sign of life; enter it to have it watched."""
 
-    __slots__ = ("asked", "last", "most", "reason", "scope")
+    __slots__ = ("_watch", "_what", "asked", "last", "most", "reason", "scope")
 
-    def __init__(self, most: float) -> None:
+    def __init__(self, watch: StreamWatch, what: str, most: float) -> None:
+        self._watch = watch
+        self._what = what
         self.most: float = most
         """For how many seconds it may be silent while the app answers."""
         self.last: float = trio.current_time()
@@ -46,6 +49,23 @@ class WatchedStream:
         """Note that something has come."""
         self.last = trio.current_time()
 
+    def __enter__(self) -> WatchedStream:  # noqa: PYI034 - `Self` is not in the typing of 3.10
+        self._watch.add(self)
+        self.scope.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        self._watch.remove(self)
+        caught = self.scope.__exit__(exc_type, exc, traceback)
+        if self.reason is not None and self.scope.cancelled_caught:
+            raise ConnectionTimeout(f"{self._watch.base} ({self._what}): {self.reason}")
+        return caught
+
 
 @final
 class StreamWatch:
@@ -56,7 +76,7 @@ class StreamWatch:
     """
 
     def __init__(self, base: str, timeouts: Timeouts) -> None:
-        self._base = base
+        self.base = base
         self._idle = math.inf if timeouts.stream_idle is None else timeouts.stream_idle
         most = timeouts.max_stream_idle
         self._most = math.inf if most is None else most
@@ -66,27 +86,27 @@ class StreamWatch:
         self._opened = trio.lowlevel.ParkingLot()
         self._warned = False
 
-    @contextmanager
-    def watching(self, what: str, *, endless: bool) -> Generator[WatchedStream, None, None]:
-        """Watch a stream that is read in the body, from its request on.
+    def watching(self, what: str, *, endless: bool) -> WatchedStream:
+        """Return a context in which a stream is watched, from its request on.
 
         Args:
             what: What errors call the request.
             endless: Whether it may be silent for ever while the app answers.
 
         Raises:
-            ConnectionTimeout: The stream was silent, and the app did not answer either.
+            ConnectionTimeout: At the context's end: the stream was silent, and the app did not
+                answer either.
         """
-        stream = WatchedStream(math.inf if endless else self._most)
+        return WatchedStream(self, what, math.inf if endless else self._most)
+
+    def add(self, stream: WatchedStream) -> None:
+        """Begin to watch a stream."""
         self._streams[stream] = None
         self._opened.unpark_all()
-        try:
-            with stream.scope:
-                yield stream
-        finally:
-            self._streams.pop(stream, None)
-        if stream.reason is not None and stream.scope.cancelled_caught:
-            raise ConnectionTimeout(f"{self._base} ({what}): {stream.reason}")
+
+    def remove(self, stream: WatchedStream) -> None:
+        """Watch a stream no more."""
+        self._streams.pop(stream, None)
 
     @asynccontextmanager
     async def running(self, ask: Ask) -> AsyncGenerator[None, None]:
@@ -141,7 +161,7 @@ class StreamWatch:
                 "requests: a proxy on the way seems to buffer responses, so that outputs are late; "
                 "turn that off there (in nginx: proxy_buffering off). Waiting on for up to %g s of "
                 "silence (Timeouts.max_stream_idle)",
-                self._base,
+                self.base,
                 silence,
                 self._most,
             )

@@ -1,4 +1,4 @@
-"""The bytes of a connection, over TCP or TLS, and what can go wrong with them."""
+"""Byte streams over TCP and TLS, and what can go wrong with them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ import trio
 T = TypeVar("T")
 Phase = Literal["connect", "write", "read"]
 
-_PIECE = 64 * 1024
+_RECEIVE_SIZE = 64 * 1024
 """Bytes to take from a socket at once, at most."""
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-"""Ask after so many seconds of silence, then so often, and give up after so many questions."""
+"""Probe after 30 s of silence, then every 10 s; break the connection after three probes."""
 
 
-class WireError(Exception):
-    """The network failed, or the server sent what is no HTTP."""
+class TransportError(Exception):
+    """The network failed, or the server sent something that is not HTTP."""
 
 
-class NotConnected(WireError):
-    """There is no connection: the server never heard of the request."""
+class NotConnected(TransportError):
+    """There is no connection, so the server never received the request."""
 
 
-class TimedOut(WireError):
+class TimedOut(TransportError):
     """The server took longer than it may in one phase of a request."""
 
     def __init__(self, phase: Phase) -> None:
@@ -38,15 +38,15 @@ class TimedOut(WireError):
         self.phase: Phase = phase
 
 
-class Broken(WireError):
-    """The connection broke, or what came through it can't be."""
+class Broken(TransportError):
+    """The connection broke, or the server sent something invalid through it."""
 
 
-class Wire(ABC):
+class ByteStream(ABC):
     """The bytes of one connection."""
 
     def send_now(self, data: bytes | memoryview) -> int:
-        """Send what can be sent without waiting; return how many bytes that were.
+        """Send what can be sent without waiting; return the number of bytes sent.
 
         Raises:
             trio.BrokenResourceError: The connection broke.
@@ -55,26 +55,26 @@ class Wire(ABC):
 
     @abstractmethod
     async def send_all(self, data: bytes) -> None:
-        """Send; raise `trio.BrokenResourceError` if the connection broke."""
+        """Send ``data``; raise `trio.BrokenResourceError` if the connection broke."""
 
     @abstractmethod
     async def receive_some(self) -> bytes:
-        """Return what comes, nothing at the end; raise `trio.BrokenResourceError` if it broke."""
+        """Return the next bytes, empty at the end; raise `trio.BrokenResourceError` if it broke."""
 
     @abstractmethod
     def is_stale(self) -> bool:
-        """Tell whether an idle connection can't be used: it was closed, or speaks unasked."""
+        """Return whether the idle connection is unusable: closed, or with unasked bytes."""
 
     @abstractmethod
     def close(self) -> None:
-        """Close it at once, without a word to the server."""
+        """Close it immediately, without telling the server."""
 
 
-class PlainWire(Wire):
+class TCPStream(ByteStream):
     """A socket without TLS.
 
-    `trio.SocketStream` would let other tasks run at each call, before or after it; here a request
-    goes out at once if the system takes it, and only what has to wait does.
+    `trio.SocketStream` passes a checkpoint in each call.  Here, a request that fits into the
+    system's buffer goes out at once, and only what has to wait does.
     """
 
     def __init__(self, transport: trio.SocketStream) -> None:
@@ -97,12 +97,12 @@ class PlainWire(Wire):
             left = left[self.send_now(left) :]
 
     async def receive_some(self) -> bytes:
-        # A server that never pauses must not keep other tasks waiting; and while those run it says
-        # more, which costs less to take at once than to wait for.
+        # A server that never pauses must not starve other tasks.  While they run, more bytes
+        # arrive, and taking them at once is cheaper than waiting for them.
         await trio.lowlevel.checkpoint()
         while True:
             try:
-                return self._socket.recv(_PIECE)
+                return self._socket.recv(_RECEIVE_SIZE)
             except (BlockingIOError, InterruptedError):
                 await trio.lowlevel.wait_readable(self._socket)
             except OSError as exc:
@@ -115,19 +115,19 @@ class PlainWire(Wire):
         self._socket.close()
 
 
-class SecureWire(Wire):
-    """A connection with TLS over one without.
+class TLSStream(ByteStream):
+    """TLS over a `TCPStream`.
 
-    `trio.SSLStream` does not show what it has received and not yet returned: bytes that nobody
-    asked for, which would be taken for the response to the next request.
+    `trio.SSLStream` hides what it has received and not yet returned: unasked bytes, which would be
+    taken for the response to the next request.
 
     Args:
         tls: The settings.
         host: The name that the server's certificate must have.
     """
 
-    def __init__(self, wire: PlainWire, tls: ssl.SSLContext, host: str) -> None:
-        self._wire = wire
+    def __init__(self, stream: TCPStream, tls: ssl.SSLContext, host: str) -> None:
+        self._stream = stream
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = tls.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
@@ -143,24 +143,24 @@ class SecureWire(Wire):
             raise trio.BrokenResourceError(str(exc)) from exc
 
     async def receive_some(self) -> bytes:
-        await trio.lowlevel.checkpoint()  # what is here already is returned without waiting
+        await trio.lowlevel.checkpoint()  # decrypted bytes are returned without waiting
         try:
-            return await self._run(lambda: self._tls.read(_PIECE))
+            return await self._run(lambda: self._tls.read(_RECEIVE_SIZE))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            # Servers end connections with and without a word in TLS; HTTP itself tells whether
-            # the response is whole.
+            # Servers end connections with and without close_notify.  Where HTTP announces the end
+            # of a body, the reader knows whether the body is whole.
             return b""
         except ssl.SSLError as exc:
             raise trio.BrokenResourceError(str(exc)) from exc
 
     async def _run(self, step: Callable[[], T]) -> T:
-        """Take a step of the protocol, with what has to be sent and received for it."""
+        """Take a step of the protocol; send and receive what it needs."""
         while True:
             try:
                 result = step()
             except ssl.SSLWantReadError:
                 await self._flush()
-                data = await self._wire.receive_some()
+                data = await self._stream.receive_some()
                 if data:
                     self._incoming.write(data)
                 else:
@@ -171,24 +171,24 @@ class SecureWire(Wire):
 
     async def _flush(self) -> None:
         data = self._outgoing.read()
-        sent = self._wire.send_now(data) if data else 0
+        sent = self._stream.send_now(data) if data else 0
         if sent < len(data):
-            await self._wire.send_all(data[sent:])
+            await self._stream.send_all(data[sent:])
 
     def is_stale(self) -> bool:
-        return bool(self._incoming.pending or self._tls.pending()) or self._wire.is_stale()
+        return bool(self._incoming.pending or self._tls.pending()) or self._stream.is_stale()
 
     def close(self) -> None:
-        self._wire.close()
+        self._stream.close()
 
 
 def keep_alive(sock: socket.socket | trio.socket.SocketType) -> None:
-    """Have the system ask now and then whether the peer is there, and break the connection if not.
+    """Turn on TCP keep-alive, so that a vanished peer breaks the connection.
 
-    A connection whose other end is gone without a word would else be waited on for as long as a
-    silent one: up to an hour, see `Timeouts`.
+    Otherwise a connection whose other end is gone counts as a silent one, which may be waited for
+    for up to an hour (`Timeouts.max_stream_idle`).
     """
-    with suppress(OSError):  # it has just broken, which the next use of it will say
+    with suppress(OSError):  # it has just broken; the next use raises
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEP_ALIVE.items():
             option: int | None = getattr(socket, name, None)  # each system has some of them
@@ -199,14 +199,16 @@ def keep_alive(sock: socket.socket | trio.socket.SocketType) -> None:
 def _is_readable(fileno: int) -> bool:
     if fileno < 0:
         return True
-    if not hasattr(select, "poll"):  # Windows, where select takes any number of a file
+    if not hasattr(select, "poll"):  # Windows, where select has no limit on descriptors' numbers
         return bool(select.select([fileno], [], [], 0)[0])
     poll = select.poll()
     poll.register(fileno, select.POLLIN)
     return bool(poll.poll(0))
 
 
-async def connect(host: str, port: int, tls: ssl.SSLContext | None, seconds: float | None) -> Wire:
+async def connect(
+    host: str, port: int, tls: ssl.SSLContext | None, seconds: float | None
+) -> ByteStream:
     """Connect to a server.
 
     Args:
@@ -221,18 +223,18 @@ async def connect(host: str, port: int, tls: ssl.SSLContext | None, seconds: flo
     try:
         with trio.fail_after(limit):
             transport = await trio.open_tcp_stream(host, port)
-        wire = PlainWire(transport)
+        stream = TCPStream(transport)
         if tls is None:
-            return wire
+            return stream
         done = False
         try:
-            secure = SecureWire(wire, tls, host)
+            secure = TLSStream(stream, tls, host)
             with trio.fail_after(limit):
                 await secure.handshake()
             done = True
         finally:
             if not done:
-                wire.close()
+                stream.close()
     except trio.TooSlowError as exc:
         raise TimedOut("connect") from exc
     except (OSError, trio.BrokenResourceError) as exc:

@@ -6,9 +6,10 @@ Lines are split in bytes: text would also split at U+2028 and U+0085, which Grad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from .._errors import ProtocolError, shorten
+from ..._errors import ProtocolError, shorten
 
 _HEAD = 1000
 """Bytes to show of an event that is too large."""
@@ -18,21 +19,23 @@ _MARK = b"\xef\xbb\xbf"
 """The byte order mark, which may stand at the beginning of a stream and is no part of it."""
 
 
+@dataclass(frozen=True)
+class OversizedEvent:
+    """The beginning of an event that is larger than it may be; the rest of it is skipped."""
+
+    data: bytes
+    error: ProtocolError
+
+
 class EventDecoder:
     """Decodes one event stream, whatever the chunks that it comes in.
 
     Args:
-        max_size: How many bytes one event may have, with the names of its fields; a larger one is
-            a `ProtocolError`.
-        cut: Called with the beginning of such an event and the error, instead of raising that; the
-            rest of the event is skipped.
+        max_size: How many bytes one event may have, the names of its fields included.
     """
 
-    def __init__(
-        self, max_size: int, cut: Callable[[bytes, ProtocolError], None] | None = None
-    ) -> None:
+    def __init__(self, max_size: int) -> None:
         self._max_size = max_size
-        self._cut = cut
         self._skipping = False
         """Whether what comes is of an event that is too large."""
         self._buffer = bytearray()
@@ -47,12 +50,11 @@ class EventDecoder:
         self._after_cr = False
         self._first = True
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
+    def feed(self, chunk: bytes) -> Iterator[bytes | OversizedEvent]:
         """Take a chunk; yield the data of each event that it completes.
 
         Raises:
-            ProtocolError: An event is larger than it may be; or, where such are cut, it goes on
-                for very long.
+            ProtocolError: An event is many times larger than it may be.
         """
         chunk = self._with_simple_ends(chunk)
         if not chunk:
@@ -79,15 +81,16 @@ class EventDecoder:
                 if len(line) < self._max_size:
                     yield line[6:]
                 else:
-                    self._refuse(line)
+                    yield self._oversized(line)
                 continue
             line = bytes(lines[start:end])
             start = searched = end + 1
-            if line:
-                self._take(line)
-            elif (event := self._whole()) is not None:
+            event = self._take(line) if line else self._whole()
+            if event is not None:
                 yield event
-        self._keep(lines, start)
+        oversized = self._keep(lines, start)
+        if oversized is not None:
+            yield oversized
 
     def _with_simple_ends(self, chunk: bytes) -> bytes:
         """Return the chunk with line feeds for all line ends."""
@@ -107,29 +110,32 @@ class EventDecoder:
             del buffer[: len(_MARK)]
         return True
 
-    def _keep(self, lines: bytes | bytearray, start: int) -> None:
-        """Keep the beginning of a line that has no end yet."""
+    def _keep(self, lines: bytes | bytearray, start: int) -> OversizedEvent | None:
+        """Keep the beginning of a line that has no end yet; see `_skip`."""
+        oversized: OversizedEvent | None = None
         if lines is self._buffer:
             del self._buffer[:start]
         else:
             self._buffer += lines[start:]
         if self._buffer and self._size + len(self._buffer) > self._max_size:
-            self._skip(bytes(self._buffer))
+            oversized = self._skip(bytes(self._buffer))
             self._size += len(self._buffer) - 1
             self._buffer[:] = b":"  # what comes of the line is as good as a comment
         self._searched = len(self._buffer)
+        return oversized
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, line: bytes) -> OversizedEvent | None:
+        """Take a line of an event; see `_skip`."""
         self._size += len(line) + 1
         if self._size > self._max_size:
-            self._skip(line)
-            return
+            return self._skip(line)
         field, _, value = line.partition(b":")
         # The other fields (id, retry) and comments say nothing to us.
         if field == b"data":
             self._data.append(value.removeprefix(b" "))
         elif field == b"event":
             self._kind = value.removeprefix(b" ")
+        return None
 
     def _whole(self) -> bytes | None:
         """Return the data of the event whose last line has come, if there is any."""
@@ -143,20 +149,20 @@ class EventDecoder:
         self.kind = kind.decode("utf-8", "replace")
         return event
 
-    def _skip(self, line: bytes) -> None:
-        """Skip the rest of an event that has just become too large, or was so before."""
+    def _skip(self, line: bytes) -> OversizedEvent | None:
+        """Skip the rest of an event that is too large; return it if it has just become so."""
         if not self._skipping:
-            self._refuse(self._data[0] if self._data else line)
             self._skipping = True
+            oversized = self._oversized(self._data[0] if self._data else line)
             self._data.clear()
-        elif self._size > _LONGEST_SKIP * self._max_size:
+            return oversized
+        if self._size > _LONGEST_SKIP * self._max_size:
             raise self._too_large(line)
+        return None
 
-    def _refuse(self, line: bytes) -> None:
-        error = self._too_large(line)
-        if self._cut is None:
-            raise error
-        self._cut(line[:_HEAD].removeprefix(b"data:").lstrip(b" "), error)
+    def _oversized(self, line: bytes) -> OversizedEvent:
+        data = line[:_HEAD].removeprefix(b"data:").lstrip(b" ")
+        return OversizedEvent(data, self._too_large(line))
 
     def _too_large(self, shown: bytes) -> ProtocolError:
         return ProtocolError(

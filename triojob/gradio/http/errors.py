@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from .._errors import (
+from ..._errors import (
     ConnectionFailed,
     ConnectionLost,
     ConnectionTimeout,
@@ -14,8 +14,8 @@ from .._errors import (
     raise_from,
     shorten,
 )
-from .._settings import Timeouts
-from ._wires import NotConnected, TimedOut, WireError
+from ..._settings import Timeouts
+from .sockets import NotConnected, TimedOut, TransportError
 
 
 class MappedErrors:
@@ -60,16 +60,16 @@ class MappedErrors:
         if isinstance(exc, httpx.RequestError):
             cast("Any", exc).request = None  # it has all that was sent
         where = f"{self._base} ({self._what})"
-        if isinstance(exc, WireError):
-            return self._of_wire(exc, where)
+        if isinstance(exc, TransportError):
+            return self._of_transport(exc, where)
         if isinstance(exc, httpx.ConnectTimeout):
-            return self._of_wire(TimedOut("connect"), where)
+            return self._of_transport(TimedOut("connect"), where)
         if isinstance(exc, (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol)):
             return ConnectionFailed(f"no connection to {where}: {_words(exc)}")
         if isinstance(exc, httpx.ReadTimeout):
-            return self._of_wire(TimedOut("read"), where)
+            return self._of_transport(TimedOut("read"), where)
         if isinstance(exc, httpx.WriteTimeout):
-            return self._of_wire(TimedOut("write"), where)
+            return self._of_transport(TimedOut("write"), where)
         if isinstance(exc, httpx.HTTPStatusError):
             # A hook of the caller's own client raises it; its words hold the URL with its query.
             status = exc.response.status_code
@@ -82,7 +82,7 @@ class MappedErrors:
             return ConnectionLost(f"lost the connection to {where}: {_words(exc)}")
         return None
 
-    def _of_wire(self, error: WireError, where: str) -> TriojobError:
+    def _of_transport(self, error: TransportError, where: str) -> TriojobError:
         times = self._timeouts
         if isinstance(error, NotConnected):
             return ConnectionFailed(f"no connection to {where}: {_words(error)}")

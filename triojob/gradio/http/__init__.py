@@ -1,0 +1,1 @@
+"""HTTP over Trio: requests, responses, event streams and files; nothing of Gradio."""

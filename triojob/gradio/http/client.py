@@ -1,0 +1,502 @@
+"""An HTTP client for one app: requests, event streams, and the limiters in front of the pools.
+
+Requests go over triojob's own connections (`DirectBackend`), which cost a third of httpx's.
+httpx (`HttpxBackend`) sends those that go through a proxy or over a client or a transport of the
+caller's, and those for files.  Nothing above this module knows which it is.
+
+httpcore 1.0.9 loses a slot of its pool for good when a request is cancelled while it waits for one
+(httpcore issue 1093).  So nothing may ever wait inside the pool: each request first takes a token
+of a limiter here, and all tokens together are no more than the pool has connections.
+
+httpx itself is imported when the first client is made: for a command line of its own it imports
+click and rich wherever they are installed, and ``import triojob`` should not.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlencode, urlsplit
+
+import trio
+
+from ..._errors import ConnectionLost, ProtocolError, TriojobError, shorten
+from ..._logs import CLEAN_LINES, current_call
+from ..._secrets import Secrets, secrets_in_headers
+from ..._settings import Limits, Timeouts
+from ..._version import __version__
+from .direct_backend import DirectBackend
+from .errors import MappedErrors
+from .headers import bypasses_proxies, is_framed_by_caller
+from .httpx_backend import (
+    HttpxBackend,
+    HttpxResponse,
+    UpgradedStream,
+    keep_secrets_out_of_the_log,
+)
+from .request import Ready, Request
+from .response import OpenResponse, Response
+from .sse import EventDecoder, OversizedEvent
+from .stream_watch import StreamWatch, WatchedStream
+from .urls import public_part
+
+if TYPE_CHECKING:
+    import httpx
+
+logger = logging.getLogger("triojob.http")
+logger.addFilter(CLEAN_LINES)
+
+HTTPClient: TypeAlias = "httpx.AsyncClient"
+"""What ``Client(http_client=)`` takes."""
+HTTPTransport: TypeAlias = "httpx.AsyncBaseTransport"
+"""What ``Client(transport=)`` takes."""
+
+CANCEL_REQUESTS = 16
+"""How many cancel requests are sent at once; no other request holds them up."""
+_EVENT_STREAM = {"accept": "text/event-stream"}
+_LINGER = 1.0
+"""Seconds that a stream may stay open after its last event, for the server to end it."""
+
+
+class HTTP:
+    """Requests to one app.
+
+    Args:
+        base: The app's URL with a slash at its end.
+        limits: As for `Client`, with a number for each None.
+        heartbeats: How many heartbeats of sessions may be open; None for as many as streams.
+        client: The caller's own client, which the caller closes; or None to make one.
+        secrets: The client's, to which what is sent and set here is added; or None.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        *,
+        limits: Limits,
+        timeouts: Timeouts,
+        heartbeats: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        verify: bool | ssl.SSLContext = True,
+        transport: HTTPTransport | None = None,
+        client: HTTPClient | None = None,
+        secrets: Secrets | None = None,
+    ) -> None:
+        import httpx
+
+        keep_secrets_out_of_the_log()
+        self.token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
+        """That of the Trio run where its connections can be used."""
+        self.secrets: Secrets = secrets or Secrets()
+        self.base: str = base
+        """The app's URL, with a slash at its end."""
+        self.prefix = ""
+        """Of the paths of the app's API."""
+        self.timeouts = timeouts
+        self.streams_watch: StreamWatch = StreamWatch(base, timeouts)
+        assert limits.streams is not None
+        assert limits.transfers is not None
+        if heartbeats is None:
+            heartbeats = limits.streams
+        self.max_message_size: int = limits.message_size
+        self.streams: trio.CapacityLimiter = trio.CapacityLimiter(limits.streams)
+        self.transfers: trio.CapacityLimiter = trio.CapacityLimiter(limits.transfers)
+        self.heartbeats: trio.CapacityLimiter = trio.CapacityLimiter(heartbeats)
+        self.requests: trio.CapacityLimiter = trio.CapacityLimiter(limits.requests)
+        self.cancel_requests: trio.CapacityLimiter = trio.CapacityLimiter(CANCEL_REQUESTS)
+        self._verify = verify
+        is_direct = (
+            client is None
+            and transport is None
+            and bypasses_proxies(httpx.URL(base).host)
+            and not is_framed_by_caller(headers or ())
+        )
+        if is_direct:
+            self._verify = self.tls() or verify  # made once, for both backends
+        owned = client is None
+        if client is None:
+            client = httpx.AsyncClient(
+                verify=self._verify,
+                limits=httpx.Limits(
+                    max_connections=limits.streams
+                    + heartbeats
+                    + limits.transfers
+                    + limits.requests
+                    + CANCEL_REQUESTS,
+                    # httpx can't know how long a server keeps a connection, and sees no unasked
+                    # bytes behind a response: so each request has a connection of its own.
+                    max_keepalive_connections=0,
+                ),
+                transport=transport,
+                headers={"user-agent": f"triojob/{__version__}"},
+            )
+        self._httpx = HttpxBackend(
+            client,
+            owned=owned,
+            headers=headers,
+            cookies=cookies,
+            timeouts=timeouts,
+            secrets=self.secrets,
+        )
+        self.secrets.add(*secrets_in_headers(_passwords_of_proxies()))
+        self._direct: DirectBackend | None = None
+        """None where httpx has to send everything."""
+        if is_direct:
+            self.go_direct()
+
+    def go_direct(self) -> None:
+        """Send requests over connections of triojob's own from now on."""
+        self._direct = DirectBackend(self.base, self.tls(), self.timeouts, self._httpx)
+
+    async def aclose(self) -> None:
+        """Close all connections, unless they are those of the caller's own client."""
+        if self._direct is not None:
+            self._direct.pool.close()
+        await self._httpx.aclose()
+
+    @property
+    def httpx_client(self) -> httpx.AsyncClient:
+        """The client that httpx's requests go over."""
+        return self._httpx.client
+
+    @property
+    def opened(self) -> int:
+        """How many connections of triojob's own have been opened."""
+        return 0 if self._direct is None else self._direct.pool.opened
+
+    def forget_server(self) -> None:
+        """Forget what is known of the server: another one has taken its place."""
+        if self._direct is not None:
+            self._direct.pool.forget()
+
+    def close_idle(self) -> None:
+        """Close the idle connections: a proxy may count them."""
+        if self._direct is not None:
+            self._direct.pool.close_idle()
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return the TLS settings for this app; None if its URL is a plain one."""
+        if not self.base.startswith("https:"):
+            return None
+        if isinstance(self._verify, ssl.SSLContext):
+            return self._verify
+        import httpx
+
+        return httpx.create_ssl_context(verify=self._verify)
+
+    def url(self, path: str, *, root: bool = False) -> str:
+        """Return a URL of the app's API, or below the app's own URL if ``root``."""
+        return self.base + (path if root else self.prefix + path).lstrip("/")
+
+    def mapped_errors(self, what: str, timed_out: str) -> MappedErrors:
+        """Raise triojob's errors in the place of those of the network, while in the context."""
+        return MappedErrors(self.base, self.timeouts, what, timed_out)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: str | None = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        root: bool = False,
+        endless: bool = False,
+        limiter: trio.CapacityLimiter | None = None,
+        ready: Ready | None = None,
+        fresh: bool = False,
+        what: str | None = None,
+    ) -> Response:
+        """Send a request, following no redirect; return the response, whatever its status.
+
+        Args:
+            path: Below the API prefix, or below the app's own URL if ``root``.
+            json: The body, encoded.
+            headers: Sent with this request, in the place of the client's of the same names.
+            endless: Whether the response may take for ever, because it comes when the work is done.
+            limiter: Where to acquire a token first; None if the caller holds one.
+            ready: Awaited before the request is sent.
+            fresh: Whether to open a connection for it.
+            what: What errors call the request; by default its path without the query.
+
+        Raises:
+            ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+            ProtocolError: The response is too large.
+        """
+        if limiter is not None:
+            async with limiter:
+                return await self.request(
+                    method,
+                    path,
+                    json=json,
+                    form=form,
+                    headers=headers,
+                    root=root,
+                    endless=endless,
+                    ready=ready,
+                    fresh=fresh,
+                    what=what,
+                )
+        what = what or f"{method} {path.partition('?')[0]}"
+        # In lower case, so that none stands twice.
+        own = {name.lower(): value for name, value in (headers or {}).items()}
+        self.secrets.add_passing(*secrets_in_headers(own.items()))
+        body: bytes | None = None
+        if json is not None:
+            own |= {"content-type": "application/json", "x-gradio-user": "api"}
+            body = json.encode()
+        elif form is not None:
+            own |= {"content-type": "application/x-www-form-urlencoded"}
+            body = urlencode(form).encode()
+        read = None if endless else self.timeouts.read
+        url = self.url(path, root=root)
+        with self.mapped_errors(what, f"no answer within {self.timeouts.read} s"):
+            response = await self._send(Request(method, url, own, body, read, ready, fresh))
+            return await self._whole(what, response, broken_from=500)
+
+    async def _send(self, request: Request) -> OpenResponse:
+        if self._direct is not None:
+            data = self._direct.serialize(request)
+            if data is not None:
+                response = await self._direct.send(request, data)
+                _log(request, response)
+                return response
+        return await self._httpx.send(request)
+
+    async def _whole(self, what: str, response: OpenResponse, *, broken_from: int) -> Response:
+        """Read a response to its end and close it.
+
+        Args:
+            broken_from: From which status on its connection can't be used again.
+        """
+        try:
+            body = await _body(response, self.max_message_size)
+            if response.status >= broken_from:
+                # After a 500 uvicorn resets the connection without having announced it; the next
+                # request on it would fail without having been received.
+                response.discard()
+        finally:
+            await response.aclose()
+        if len(body) > self.max_message_size:
+            raise ProtocolError(
+                f"the answer to {what} has more than {self.max_message_size} bytes "
+                "(Limits.message_size sets the bound)"
+            )
+        return _response(response, body)
+
+    @asynccontextmanager
+    async def open_events(
+        self,
+        path: str,
+        refuse: Callable[[Response], TriojobError],
+        *,
+        endless: bool = False,
+        ready: Ready | None = None,
+        what: str | None = None,
+    ) -> AsyncGenerator[EventStream, None]:
+        """Open an event stream, which is closed at the end of the body.
+
+        Args:
+            refuse: Makes an error of a response that is not an event stream.
+            endless: Whether it may be silent for ever, as long as the app answers other requests.
+            ready: Awaited before the request is sent.
+            what: What errors call the request; by default its path without the query.
+
+        Raises:
+            ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+        """
+        what = what or f"GET {path.partition('?')[0]}"
+        mapped = self.mapped_errors(what, "")
+        with self.streams_watch.watching(what, endless=endless) as watched:
+            request = Request("GET", self.url(path), _EVENT_STREAM, ready=ready)
+            with mapped:
+                response = await self._send(request)
+            watched.heard()
+            try:
+                kind = response.header("content-type") or ""
+                if response.status != 200 or not kind.startswith("text/event-stream"):
+                    with mapped:
+                        head = await _body(response, 1000)
+                    raise refuse(_response(response, head))
+                _refuse_compressed(response)
+                yield EventStream(response, self.max_message_size, watched, mapped, self.base)
+            finally:
+                # Under a cancellation too: this does not wait for the server.
+                await response.aclose()
+
+    async def upgrade(
+        self,
+        path: str,
+        headers: Mapping[str, str],
+        refuse: Callable[[int], TriojobError],
+    ) -> UpgradedStream:
+        """Ask the server to speak another protocol; return the connection on which it does.
+
+        httpx opens it, so that it goes through the proxy that the environment names, or over the
+        caller's client.
+
+        Args:
+            headers: Those that ask for it.
+            refuse: Makes an error of any other status; the body is not read.
+
+        Raises:
+            ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+        """
+        with self.mapped_errors(f"GET {path}", f"no answer within {self.timeouts.read} s"):
+            request = Request("GET", self.url(path), headers, read=self.timeouts.read)
+            response = await self._httpx.send(request)
+            try:
+                if response.status == 101:
+                    return response.upgraded()
+                raise refuse(response.status)
+            except BaseException:
+                response.discard()
+                await response.aclose()
+                raise
+
+    async def transfer(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: AsyncIterator[bytes] | None = None,
+    ) -> HttpxResponse:
+        """Send a request for a file; return the response, still to be read and closed.
+
+        Args:
+            url: The whole URL, on the app's own origin.
+            body: See `Request.body`.
+
+        Raises:
+            TransportError, httpx.HTTPError: The network failed.
+        """
+        return await self._httpx.send(Request(method, url, headers, body, self.timeouts.read))
+
+    async def whole(self, what: str, response: OpenResponse) -> Response:
+        """Read the response to a file that was sent, and close it.
+
+        Raises:
+            TransportError, httpx.HTTPError: The network failed.
+            ProtocolError: The response is too large.
+        """
+        # A server that refuses may have responded before it read all of the body.
+        return await self._whole(what, response, broken_from=400)
+
+
+class EventStream:
+    """The events of a stream, one after the other, as the server sends them.
+
+    Iteration yields the data of each event, or an `OversizedEvent`.
+
+    Raises:
+        ConnectionTimeout, ConnectionLost: While iterating: the network failed.
+        ProtocolError: While iterating: an event does not end.
+    """
+
+    def __init__(
+        self,
+        response: OpenResponse,
+        max_size: int,
+        watched: WatchedStream,
+        mapped: MappedErrors,
+        base: str,
+    ) -> None:
+        self._response = response
+        self._decoder = EventDecoder(max_size)
+        self._events: Iterator[bytes | OversizedEvent] = iter(())
+        self._watched = watched
+        self._mapped = mapped
+        self._base = base
+
+    @property
+    def kind(self) -> str:
+        """The type of the event that was yielded last."""
+        return self._decoder.kind
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> bytes | OversizedEvent:
+        while True:
+            for event in self._events:
+                return event
+            with self._mapped:
+                chunk = await self._response.__anext__()
+            self._watched.heard()
+            self._events = self._decoder.feed(chunk)
+
+    async def finish(self) -> None:
+        """Read on for a moment after the last event, so that the connection can be used again."""
+        with suppress(TriojobError), self._mapped, trio.move_on_after(_LINGER):
+            async for _ in self._response:
+                pass
+
+    def ended_early(self) -> ConnectionLost:
+        """Return the error for a stream that ended before its last event."""
+        return ConnectionLost(
+            f"the server ended the event stream of {self._base} with work unfinished; "
+            "what became of it there is not known"
+        )
+
+
+async def _body(response: OpenResponse, enough: int) -> bytes:
+    """Return the body, or somewhat more than ``enough`` bytes of it."""
+    _refuse_compressed(response)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response:
+        pieces.append(piece)
+        size += len(piece)
+        if size > enough:
+            break
+    return b"".join(pieces)
+
+
+def _refuse_compressed(response: OpenResponse) -> None:
+    encoding = response.header("content-encoding")
+    if encoding is not None and encoding.strip().lower() != "identity":
+        raise ProtocolError(
+            f"the server compressed its answer ({shorten(encoding, 40)}); it was asked not to"
+        )
+
+
+def _response(response: OpenResponse, body: bytes) -> Response:
+    return Response(
+        response.status,
+        response.header("content-type") or "",
+        response.header("retry-after"),
+        response.header("location"),
+        body,
+    )
+
+
+def _log(request: Request, response: OpenResponse) -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        number, name = current_call.get() or (None, None)
+        whose = "" if number is None else f"#{number} {name}: "
+        logger.debug(
+            "%s%s %s: status %d",
+            whose,
+            request.method,
+            public_part(request.url),
+            response.status,
+            extra={"job": number, "endpoint": name},
+        )
+
+
+def _passwords_of_proxies() -> Iterator[tuple[str, str]]:
+    """Yield the passwords of the proxies that the environment names, as headers."""
+    from urllib.request import getproxies
+
+    for proxy in getproxies().values():
+        with suppress(ValueError):  # not a URL; httpx says so
+            yield "proxy", urlsplit(proxy).password or ""
+
+
+def is_json(response: Response) -> bool:
+    """Return whether a response says that it is JSON."""
+    return response.content_type.partition(";")[0].strip() == "application/json"

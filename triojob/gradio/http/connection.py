@@ -1,0 +1,152 @@
+"""One HTTP/1.1 connection of triojob's own: a byte stream, and the reader of its responses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+
+import trio
+
+from .reader import ResponseReader
+from .response import OpenResponse
+from .sockets import Broken, ByteStream, TimedOut
+
+
+class Connection:
+    """A connection, which carries one request at a time."""
+
+    __slots__ = ("idle_since", "is_heard", "kept", "number", "reader", "stream")
+
+    def __init__(self, stream: ByteStream, number: int) -> None:
+        self.stream = stream
+        self.number = number
+        """How many connections had been opened by then, this one included."""
+        self.reader = ResponseReader()
+        self.is_heard = False
+        """Whether any byte of the response has arrived."""
+        self.idle_since: float | None = None
+        """When its last response ended; None for a new connection."""
+        self.kept = math.inf
+        """For how many seconds the server says that it keeps the connection while idle."""
+
+    async def send(self, data: bytes, seconds: float | None) -> None:
+        """Send a request; the response tells whether the server took it.
+
+        Raises:
+            TimedOut: The server took no more bytes for so many seconds.
+        """
+        # A server that breaks the connection may have responded before.
+        with suppress(trio.BrokenResourceError):
+            sent = self.stream.send_now(data)
+            if sent == len(data):
+                return
+            limit = math.inf if seconds is None else seconds
+            with trio.move_on_after(limit) as scope:
+                await self.stream.send_all(data[sent:])
+            if scope.cancelled_caught:
+                raise TimedOut("write")
+
+    async def receive_head(self) -> None:
+        """Wait until the head of the response has been read.
+
+        Raises:
+            Broken: The connection broke, or the response is invalid.
+        """
+        reader = self.reader
+        if self.idle_since is not None:
+            reader.begin()
+        self.is_heard = False
+        while not reader.status:
+            if reader.error is not None:
+                raise Broken(reader.error)
+            await self.receive()
+
+    async def receive(self) -> None:
+        """Wait for bytes, or the end, and read them.
+
+        Raises:
+            Broken: The connection broke.
+        """
+        try:
+            data = await self.stream.receive_some()
+        except trio.BrokenResourceError as exc:
+            raise Broken(str(exc)) from exc
+        if data:
+            self.is_heard = True
+            self.reader.feed(data)
+        else:
+            self.reader.feed_eof()
+
+    def close(self) -> None:
+        """Close it immediately."""
+        self.stream.close()
+        self.reader.close()
+
+
+class DirectResponse(OpenResponse):
+    """A response on a `Connection`.
+
+    Args:
+        silence: How many seconds the server may be silent between two pieces of the body.
+        release: Takes the connection back, with the value of its header ``Keep-Alive``.
+    """
+
+    __slots__ = ("_connection", "_is_discarded", "_release", "_silence", "headers", "status")
+
+    def __init__(
+        self,
+        connection: Connection,
+        silence: float,
+        release: Callable[[Connection, str | None], None],
+    ) -> None:
+        self._connection: Connection | None = connection
+        self._silence = silence
+        self._release = release
+        self._is_discarded = False
+        self.status = connection.reader.status
+        self.headers: list[tuple[bytes, bytes]] = connection.reader.headers
+        """Their names are in lower case."""
+
+    def header(self, name: str) -> str | None:
+        key = name.encode()
+        values = [_text(value) for known, value in self.headers if known == key]
+        return ", ".join(values) if values else None
+
+    async def __anext__(self) -> bytes:
+        connection = self._connection
+        assert connection is not None
+        reader = connection.reader
+        while not reader.body:
+            if reader.error is not None:
+                raise Broken(reader.error)
+            if reader.complete:
+                raise StopAsyncIteration
+            if self._silence == math.inf:
+                await connection.receive()
+                continue
+            with trio.move_on_after(self._silence) as scope:
+                await connection.receive()
+            if scope.cancelled_caught:
+                raise TimedOut("read")
+        return reader.take_body()
+
+    def discard(self) -> None:
+        self._is_discarded = True
+
+    async def aclose(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        reader = connection.reader
+        if reader.complete and reader.is_reusable and not (reader.body or self._is_discarded):
+            self._release(connection, self.header("keep-alive"))
+        else:
+            connection.close()
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -1,0 +1,345 @@
+"""Requests over httpx: for proxies, for the caller's own clients and transports, and for files."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import socket
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..._logs import CLEAN_LINES, clean_line
+from ..._secrets import MASK, Secrets, secrets_in_headers
+from ..._settings import Timeouts
+from .request import Request
+from .response import OpenResponse
+from .sockets import Broken, TimedOut, TransportError, keep_alive
+
+if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
+
+    import httpx
+
+_RECEIVE_SIZE = 16 * 1024
+"""Bytes to take from an upgraded connection at once, at most: other tasks run in between."""
+
+
+class HttpxBackend:
+    """Sends requests over an ``httpx.AsyncClient``.
+
+    Args:
+        client: The client.
+        owned: Whether to close it.
+        headers, cookies: Sent with each request.
+        secrets: Where the caller's secrets are noted, and those that the server sets.
+    """
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        owned: bool,
+        headers: Mapping[str, str] | None,
+        cookies: Mapping[str, str] | None,
+        timeouts: Timeouts,
+        secrets: Secrets,
+    ) -> None:
+        import httpx
+
+        self.client = client
+        self._owned = owned
+        self._headers = httpx.Headers(headers)
+        # A compressed body could become any number of bytes before they can be counted.
+        self._headers["accept-encoding"] = "identity"
+        # With each request, and not in the client: one of the caller's own knows other hosts too.
+        self._cookies = dict(cookies or {})
+        self._timeouts = timeouts
+        self._secrets = secrets
+        secrets.add(*secrets_in_headers(self._sent()))
+
+    @property
+    def cookies(self) -> CookieJar:
+        """The cookies that the server has set."""
+        return self.client.cookies.jar
+
+    @property
+    def header_names(self) -> list[str]:
+        """The names of the headers that each request has."""
+        return list(self._headers)
+
+    async def aclose(self) -> None:
+        """Close the client, unless it is the caller's own."""
+        if self._owned:
+            with trio.CancelScope(shield=True):  # closing sockets: nothing here can block for long
+                await self.client.aclose()
+                await trio.lowlevel.checkpoint()  # there may have been none to close
+
+    def _sent(self) -> Iterator[tuple[str, str]]:
+        """Yield what the caller has sent with each request, as headers."""
+        yield from self._headers.multi_items()
+        yield from self.client.headers.multi_items()
+        for name, value in self._cookies.items():
+            yield "cookie", f"{name}={value}"
+        for cookie in self.client.cookies.jar:
+            yield "cookie", f"{cookie.name}={cookie.value}"
+        for name, value in self.client.params.multi_items():
+            yield f"parameter {name}", value
+
+    def build(self, request: Request) -> httpx.Request:
+        """Return a request as httpx has it, with all headers and cookies."""
+        import httpx
+
+        # Whatever the case of the caller's headers: none may stand twice.
+        headers = httpx.Headers(self._headers)
+        headers.update(request.headers)
+        url, _, query = request.url.partition("?")
+        times = self._timeouts
+        is_whole = request.body is None or isinstance(request.body, bytes)
+        built = self.client.build_request(
+            request.method,
+            url,
+            # Apart from the URL: in it, it would be lost beside parameters of the client's own.
+            params=query or None,
+            headers=headers,
+            cookies=self._cookies,
+            content=request.body if is_whole else None,
+            # No bound on the wait for the pool: nothing waits there.
+            timeout=httpx.Timeout(
+                connect=times.connect, write=times.write, read=request.read, pool=None
+            ),
+        )
+        if is_whole:
+            # httpx sends a body by an async generator, which it leaves lying about when cancelled.
+            body = built.read()
+            built.stream = _byte_stream()(lambda: _WholeBody(body))
+        else:
+            built.stream = _byte_stream()(lambda: request.body)
+        return built
+
+    async def send(self, request: Request) -> HttpxResponse:
+        """Send a request, once, following no redirect; return when its head has arrived.
+
+        Raises:
+            TransportError, httpx.HTTPError: The network failed, or the response is invalid.
+        """
+        if request.ready is not None:
+            await request.ready(None)
+        response = await _send(self.client, self.build(request))
+        self._note_secrets(response)
+        return HttpxResponse(response)
+
+    def keep_cookies(
+        self, request: Request, status: int, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        """Keep the cookies of a response that came over another backend."""
+        import httpx
+
+        response = httpx.Response(
+            status, headers=headers, request=httpx.Request(request.method, request.url)
+        )
+        self.client.cookies.extract_cookies(response)
+        self._note_secrets(response)
+
+    def _note_secrets(self, response: httpx.Response) -> None:
+        """Note what the caller's client has put into a request, and the cookies that came back."""
+        # Set by an `auth=` or a hook of that client, for example, where nobody else can look.
+        sent, received = response.request.headers, response.headers
+        self._secrets.add_passing(*secrets_in_headers(sent.multi_items()))
+        set_here = [("set-cookie", value) for value in received.get_list("set-cookie")]
+        self._secrets.add_passing(*secrets_in_headers(set_here))
+
+
+async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Send a request, following no redirect; return the response when its head has arrived.
+
+    The head has to arrive within the request's time to read.  By itself httpx bounds each wait for
+    bytes, and skips interim responses: with those, a server could keep a request for ever.
+
+    Raises:
+        TimedOut: The head did not arrive in time.
+        httpx.HTTPError: See there.
+    """
+    read: float | None = request.extensions["timeout"]["read"]
+    seconds = math.inf if read is None else read
+    scope = trio.CancelScope()
+
+    async def trace(name: str, info: Mapping[str, Any]) -> None:
+        if name == "connection.connect_tcp.complete":
+            sock = info["return_value"].get_extra_info("socket")
+            if sock is not None:
+                keep_alive(sock)
+        elif ".receive_response_headers." in name:
+            waits = name.endswith(".started")
+            scope.deadline = trio.current_time() + seconds if waits else math.inf
+
+    request.extensions["trace"] = trace
+    with scope:
+        return await client.send(request, stream=True, follow_redirects=False)
+    raise TimedOut("read")
+
+
+class HttpxResponse(OpenResponse):
+    """A response of httpx's."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        # A hook or a transport of the caller's may have read it all already.
+        is_read = response.is_stream_consumed
+        self._chunks = response.aiter_bytes() if is_read else response.aiter_raw()
+        self._is_begun = False
+        self.status: int = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        """Their names are looked up in any case."""
+
+    def header(self, name: str) -> str | None:
+        return self.headers.get(name)
+
+    async def __anext__(self) -> bytes:
+        self._is_begun = True
+        while not (chunk := await self._chunks.__anext__()):
+            pass
+        return chunk
+
+    def discard(self) -> None:
+        # httpcore finds a socket that was shut down readable, and so drops it; a closed one it
+        # could not even ask.
+        stream = self._response.extensions.get("network_stream")
+        sock = None if stream is None else stream.get_extra_info("socket")
+        if sock is not None:
+            with suppress(OSError):  # the peer was faster
+                sock.shutdown(socket.SHUT_RDWR)
+
+    async def aclose(self) -> None:
+        import httpx
+
+        try:
+            if self._is_begun:
+                # Under a cancellation each of httpx's nested generators ends at its next wait; left
+                # where they are, the garbage collector would find them.
+                with (
+                    trio.CancelScope() as scope,
+                    suppress(StopAsyncIteration, TransportError, httpx.HTTPError),
+                ):
+                    scope.cancel()
+                    while True:
+                        await self.__anext__()
+        finally:
+            with trio.CancelScope(shield=True):  # closing a socket: nothing to wait for
+                await self._response.aclose()
+
+    def upgraded(self) -> UpgradedStream:
+        """Return the bytes of the connection after its upgrade to another protocol.
+
+        Raises:
+            Broken: The transport of the caller's can't upgrade connections.
+        """
+        stream: Any = self._response.extensions.get("network_stream")
+        if stream is None:
+            raise Broken("the transport= of this client can't change protocols")
+        return UpgradedStream(self, stream)
+
+
+class UpgradedStream:
+    """The bytes of a connection after its upgrade to another protocol.
+
+    Args:
+        stream: httpcore's.
+    """
+
+    def __init__(self, response: HttpxResponse, stream: Any) -> None:
+        self._response = response
+        self._stream = stream
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header of the response, or None."""
+        return self._response.header(name)
+
+    async def send(self, data: bytes, seconds: float | None) -> None:
+        """Send; raise `TimedOut` if the server takes nothing for so long, `Broken` if it broke."""
+        with _mapped():
+            await self._stream.write(data, seconds)
+
+    async def receive(self) -> bytes:
+        """Return the next bytes, empty at the end; raise `Broken` if the connection broke."""
+        with _mapped():
+            data: bytes = await self._stream.read(_RECEIVE_SIZE)
+            return data
+
+    async def aclose(self) -> None:
+        """Close it immediately, without telling the server."""
+        try:
+            self._response.discard()
+        finally:
+            await self._response.aclose()
+
+
+@contextmanager
+def _mapped() -> Generator[None, None, None]:
+    """Map the errors of httpcore, which httpx does not do for an upgraded connection."""
+    import httpcore
+
+    try:
+        yield
+    except httpcore.TimeoutException as exc:
+        raise TimedOut("write") from exc
+    except (httpcore.NetworkError, httpcore.ProtocolError) as exc:
+        raise Broken(str(exc)) from exc
+
+
+@cache
+def _byte_stream() -> type[Any]:
+    """Return the class of bodies; each is made of a function that starts it again."""
+    import httpx
+
+    class ByteStream(httpx.AsyncByteStream):
+        def __init__(self, start: Callable[[], AsyncIterator[bytes]]) -> None:
+            self._start = start
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self._start()
+
+    return ByteStream
+
+
+class _WholeBody:
+    """Iterates over a body in one piece."""
+
+    def __init__(self, body: bytes) -> None:
+        self._left: bytes | None = body
+
+    def __aiter__(self) -> _WholeBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        body, self._left = self._left, None
+        if body is None:
+            raise StopAsyncIteration
+        return body
+
+
+class _CleanHeaders(logging.Filter):
+    """Cleans the lines of httpcore, which have no arguments.
+
+    The cookies that a server sets are in them before anybody knows them.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg = clean_line(_SET_COOKIE.sub(rf"\1'{MASK}'", str(record.msg)))
+        return True
+
+
+_SET_COOKIE = re.compile(r"""(b'set-cookie', b)(?:'(?:[^'\\]|\\.)*'|"[^"]*")""", re.IGNORECASE)
+_CLEAN_HEADERS = _CleanHeaders()
+
+
+def keep_secrets_out_of_the_log() -> None:
+    """Have the logs of the libraries that talk to servers show no secret."""
+    # Adding a filter twice does nothing.
+    logging.getLogger("httpx").addFilter(CLEAN_LINES)
+    for name in ("connection", "http11", "http2", "proxy", "socks"):
+        logging.getLogger(f"httpcore.{name}").addFilter(_CLEAN_HEADERS)

@@ -1,0 +1,163 @@
+"""A pool of HTTP/1.1 connections to one server.
+
+Nothing waits in the pool: it opens a connection whenever none is idle, and the limiters in front of
+it bound how many there are.  A request is sent once, whatever becomes of it, so none may go out on
+a connection that the server is about to close, see `ConnectionPool`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from .connection import Connection, DirectResponse
+from .sockets import Broken, ByteStream, TimedOut
+
+_KEEP_ALIVE_TIMEOUT = re.compile(r"timeout *= *([0-9]{1,9})", re.IGNORECASE)
+"""In a header ``Keep-Alive``: for how many seconds the server keeps an idle connection."""
+
+
+class ConnectionPool:
+    """The connections to one server.
+
+    A server may close an idle connection while a request is on its way.  The request is lost then:
+    the client can't know whether the server has seen it.  So a connection is used again only while
+    that can't happen, for half of the time that remains of ``kept`` after one round trip.  If a
+    connection is found closed earlier than that, ``kept`` becomes less.
+
+    Args:
+        connect: Opens a connection.
+        kept: For how many seconds servers keep an idle connection, at least.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[ByteStream]], kept: float) -> None:
+        self.opened: int = 0
+        """How many connections have been opened."""
+        self._connect = connect
+        self._usual = kept
+        self._kept = kept
+        """What is known of this server: less, if it has closed one sooner."""
+        self._round_trip = math.inf
+        """The fewest seconds so far from a request to the head of its response."""
+        self._idle: deque[Connection] = deque()
+        """Those used last are at the end."""
+        self._closed = False
+
+    async def send(
+        self,
+        data: bytes,
+        *,
+        write: float | None,
+        read: float | None,
+        ready: Callable[[int], Awaitable[bytes]] | None = None,
+        fresh: bool = False,
+    ) -> DirectResponse:
+        """Send a request, once; return the response when its head has arrived.
+
+        Args:
+            data: The whole request: request line, headers and body.
+            ready: Awaited with the number of the connection before anything is sent on it; the
+                bytes that it returns are sent instead of ``data``.
+            fresh: Whether to open a connection for it.
+            write: How many seconds the server may take no bytes.
+            read: How many seconds it may take until the head of the response, and between two
+                pieces of the body.
+
+        Raises:
+            NotConnected: The server never received it.
+            TimedOut: The server took too long.
+            Broken: The connection broke, or the response is invalid.
+        """
+        connection = await self._get(fresh=fresh)
+        start = trio.current_time()
+        response: DirectResponse | None = None
+        try:
+            if ready is not None:
+                data = await ready(connection.number)
+                while connection.stream.is_stale():  # the server has closed it meanwhile
+                    connection.close()
+                    connection = await self._get(fresh=fresh)
+                    data = await ready(connection.number)
+                start = trio.current_time()
+            await connection.send(data, write)
+            if read is None:
+                await connection.receive_head()
+            else:
+                with trio.move_on_after(read) as scope:
+                    await connection.receive_head()
+                if scope.cancelled_caught:
+                    raise TimedOut("read")
+            self._round_trip = min(self._round_trip, trio.current_time() - start)
+            silence = math.inf if read is None else read
+            response = DirectResponse(connection, silence, self._release)
+            return response
+        except Broken:
+            if not connection.is_heard and connection.idle_since is not None:
+                self._note_closed(start - connection.idle_since)
+            raise
+        finally:
+            if response is None:
+                connection.close()
+
+    async def _get(self, *, fresh: bool) -> Connection:
+        usable = None if fresh else self._usable()
+        if usable is not None:
+            return usable
+        stream = await self._connect()
+        self.opened += 1
+        return Connection(stream, self.opened)
+
+    def _usable(self) -> Connection | None:
+        """Return an idle connection that can be used again, if there is one."""
+        self._close_expired()
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if not self._is_expired(connection):
+                if not connection.stream.is_stale():
+                    return connection
+                assert connection.idle_since is not None
+                self._note_closed(trio.current_time() - connection.idle_since)
+            connection.close()
+        return None
+
+    def _close_expired(self) -> None:
+        while self._idle and self._is_expired(self._idle[0]):
+            self._idle.popleft().close()
+
+    def _is_expired(self, connection: Connection) -> bool:
+        assert connection.idle_since is not None
+        seconds = (min(self._kept, connection.kept) - self._round_trip) / 2
+        return trio.current_time() >= connection.idle_since + seconds
+
+    def _note_closed(self, seconds: float) -> None:
+        """Note that the server has closed a connection that was idle for so many seconds."""
+        self._kept = min(self._kept, seconds)
+
+    def forget(self) -> None:
+        """Forget what is known of the server: another one has taken its place."""
+        self._kept = self._usual
+
+    def _release(self, connection: Connection, keep_alive: str | None) -> None:
+        if self._closed:
+            connection.close()
+            return
+        stated = _KEEP_ALIVE_TIMEOUT.search(keep_alive or "")
+        connection.kept = math.inf if stated is None else int(stated[1])
+        connection.idle_since = trio.current_time()
+        self._close_expired()
+        self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close all idle connections, and every other one when its response is closed."""
+        self._closed = True
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        """Close all idle connections."""
+        while self._idle:
+            self._idle.pop().close()

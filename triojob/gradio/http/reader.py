@@ -1,0 +1,179 @@
+"""HTTP/1.1 responses from bytes, read by httptools; no I/O.
+
+httptools is llhttp, the parser of Node and uvicorn.  It refuses whatever could be read in two ways:
+conflicting or repeated lengths, a length beside chunks, bare line feeds, folded headers, spaces
+before colons.  The rules here are those that it leaves to its users: how large the parts of a
+response may be, which transfer codings there are, and whether the connection can be used again.
+"""
+
+from __future__ import annotations
+
+import httptools
+
+_MAX_HEAD = 100 * 1024
+"""Bytes in the head of a response and the interim responses before it; httpcore's bound."""
+_MAX_INTERIM = 100
+"""Interim responses (status 1xx) before a response."""
+_MAX_FRAMING = 16 * 1024
+"""Bytes that are not body between two pieces of a chunked body, and bytes of trailers."""
+_CHUNK_FRAMING = 32
+"""Bytes around each chunk that are not counted: its size in hexadecimal, and line ends."""
+_START = b"HTTP/1."
+_BODYLESS = (204, 304)
+
+
+class ResponseReader:
+    """Reads the responses on one connection, one at a time.
+
+    Feed it until `complete` or `error` is set.  A new one is ready for the first response; call
+    `begin` for each further one.
+    """
+
+    __slots__ = ("_begun", "_ends_with_connection", "_fed", "_framing", "_head_size", "_interim",
+                 "_parser", "body", "complete", "error", "headers", "is_reusable",
+                 "status")  # fmt: skip
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.begin()
+
+    def begin(self) -> None:
+        """Get ready for the next response."""
+        self.status: int = 0
+        """0 until the head of the response is complete."""
+        self.headers: list[tuple[bytes, bytes]] = []
+        """Their names are in lower case."""
+        self.body: list[bytes] = []
+        """The pieces of the body that were read and not yet taken."""
+        self.complete: bool = False
+        """Whether the response has ended."""
+        self.is_reusable: bool = False
+        """Whether the connection is ready for the next request once the response is complete."""
+        self.error: str | None = None
+        """Why the response is invalid behind what was read so far."""
+        self._begun = b""
+        """The first bytes, as long as they are few."""
+        self._ends_with_connection = False
+        self._interim = 0
+        self._fed = 0
+        self._head_size = 0
+        self._framing = 0
+
+    def close(self) -> None:
+        """Break the reference cycle with the parser, which holds on to the callbacks below."""
+        del self._parser
+
+    def feed(self, data: bytes) -> None:
+        """Read ``data``, which is not empty."""
+        in_head = not self.status
+        if in_head and len(self._begun) < len(_START):
+            self._check_start(data)
+            if self.error is not None:
+                return
+        pieces = len(self.body)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("the server switched protocols unasked")
+        except httptools.HttpParserError as exc:
+            self._fail(str(exc))
+        if in_head:
+            self._fed += len(data)
+            if not self.status and self._fed > _MAX_HEAD:
+                self._fail(f"the head of the response has more than {_MAX_HEAD} bytes")
+        elif not self.complete:
+            self._check_framing(len(data), self.body[pieces:])
+
+    def feed_eof(self) -> None:
+        """Read the end of the connection."""
+        if not self.status:
+            self._fail("the server closed the connection without a response")
+        elif self._ends_with_connection:
+            self.complete = True
+        else:
+            self._fail("the server closed the connection in the middle of its response")
+
+    def take_body(self) -> bytes:
+        """Return the body that was read and not yet taken."""
+        body = self.body
+        piece = body[0] if len(body) == 1 else b"".join(body)
+        body.clear()
+        return piece
+
+    def _fail(self, error: str) -> None:
+        if self.complete:
+            self.is_reusable = False  # bytes behind the response are invalid; it is not
+        elif self.error is None:
+            self.error = error
+
+    def _check_start(self, data: bytes) -> None:
+        # llhttp reads RTSP and other protocols too.  Empty lines before a response are harmless.
+        self._begun = (self._begun + data[:_MAX_FRAMING]).lstrip(b"\r\n")[: len(_START)]
+        if not _START.startswith(self._begun):
+            self._fail(f"the server does not speak HTTP/1.1; its response begins {self._begun!r}")
+
+    def _check_framing(self, fed: int, pieces: list[bytes]) -> None:
+        framing = fed - sum(map(len, pieces))
+        self._framing = framing if pieces else self._framing + framing
+        if self._framing > _MAX_FRAMING + _CHUNK_FRAMING * len(pieces):
+            self._fail(f"more than {_MAX_FRAMING} bytes between two pieces of the body")
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.is_reusable = False  # unasked bytes, which the next request must not get
+        else:
+            self.headers.clear()  # of an interim response
+
+    def on_status(self, reason: bytes) -> None:
+        self._head_size += len(reason)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.complete:
+            return
+        self._head_size += len(name) + len(value) + 4
+        if not self.status:
+            self.headers.append((name.lower(), value.rstrip(b" \t")))
+        elif self._head_size > _MAX_FRAMING:
+            self._fail(f"more than {_MAX_FRAMING} bytes of trailers")
+
+    def on_headers_complete(self) -> None:
+        if self.complete:
+            return
+        status = self._parser.get_status_code()
+        if self._head_size > _MAX_HEAD:
+            self._fail(f"the head of the response has more than {_MAX_HEAD} bytes")
+        if status < 200:
+            self._interim += 1
+            if self._interim > _MAX_INTERIM:
+                self._fail(f"more than {_MAX_INTERIM} interim responses before the response")
+        else:
+            self._read_framing(status)
+        if status >= 200 and self.error is None:
+            self._head_size = 0
+            self.status = status
+
+    def _read_framing(self, status: int) -> None:
+        """Find out how the body ends."""
+        headers = self.headers
+        names = dict(headers)
+        coding = names.get(b"transfer-encoding")
+        if coding is not None:
+            codings = sum(name == b"transfer-encoding" for name, _ in headers)
+            if codings > 1 or coding.lower() != b"chunked":
+                self._fail(f"the body has a transfer coding that was not asked for: {coding!r}")
+            elif self._parser.get_http_version() == "1.0":
+                self._fail("the body is chunked, which HTTP/1.0 does not know")
+        is_framed = coding is not None or b"content-length" in names or status in _BODYLESS
+        self._ends_with_connection = not is_framed
+        # The parser answers this question now only.
+        self.is_reusable = is_framed and self._parser.should_keep_alive()
+
+    def on_body(self, piece: bytes) -> None:
+        if self.status and not self.complete:
+            self.body.append(piece)
+
+    def on_message_complete(self) -> None:
+        if self.status:
+            self.complete = True

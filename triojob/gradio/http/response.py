@@ -1,0 +1,52 @@
+"""Responses: open, with a body still to be read, and whole."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Response:
+    """A response with its whole body."""
+
+    status: int
+    content_type: str
+    retry_after: str | None
+    location: str | None = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class OpenResponse(ABC):
+    """A response whose head has arrived; iterate over it for its body, and close it.
+
+    Iteration yields pieces of the body that are not empty.
+
+    Raises:
+        TransportError: While iterating: the connection broke, or the server was silent for too
+            long, or the response is invalid.
+        httpx.HTTPError: The same, over httpx.
+    """
+
+    status: int
+
+    @abstractmethod
+    def header(self, name: str) -> str | None:
+        """Return the value of a header, or None; ``name`` is in lower case."""
+
+    def __aiter__(self) -> OpenResponse:
+        return self
+
+    @abstractmethod
+    async def __anext__(self) -> bytes: ...
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Never use the connection again."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close the response; never waits for the server.
+
+        The connection is used again if the response was read to its end.
+        """
