@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
@@ -57,7 +57,7 @@ class EditedData:
     Who keeps up need not apply the edits again, nor who keeps the last output only, and so needs
     the state before that one.
     """
-    changed: list[list[Any]] = field(default_factory=list[list[Any]], repr=False)
+    changed: Sequence[list[Any]] = field(default=(), repr=False)
     """For each component the containers that the edits have changed, while it is handed on."""
 
     @property
@@ -276,7 +276,7 @@ class EventTranslator:
                 output = EditedData(data, self._present, after=self._data, changed=changed)
                 self._follow_on(output)
                 self._reporter.output(output)
-                output.changed = []
+                output.changed = ()
 
     def _follow_on(self, output: EditedData | None) -> None:
         """Let all but the last two outputs forget their states; None is one that came whole."""
