@@ -637,7 +637,7 @@ async def test_files_and_heartbeat_connections(memory_app: ScriptedServer) -> No
                     assert beat == b"data: ALIVE\n\n"
                     assert memory_app.open_heartbeats == 1
                     scope.cancel()
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             while memory_app.open_heartbeats:  # noqa: ASYNC110 - it has no way to tell
                 await trio.sleep(0.01)
         assert memory_app.unloads == ["s"]
@@ -658,7 +658,7 @@ async def test_hold_the_answer_of_a_join(server: ScriptedServer) -> None:
     server.fault("POST", "/queue/join", Hold(release), times=1)
     async with server.client() as client, trio.open_nursery() as nursery:
         nursery.start_soon(join, client, "s", ["1"])
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             while not server.events:  # noqa: ASYNC110 - the server is to be asked, not changed
                 await trio.sleep(0.01)
         # All of it is there before anybody knows the event's id.

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 import trio
 from click.shell_completion import CompletionItem, get_completion_class
 
-from tests.cli.support import COMMAND, SECONDS, environment
+from tests.cli.support import SECONDS, environment
 from tests.servers.scripted import ScriptedServer
+from triojob._cli import completion
 from triojob._cli.app import cli
 from triojob._cli.completion import complete_arguments, script_for
 from triojob.testing import components as d
@@ -25,7 +27,21 @@ ODD_NAMES = [
     *("~", "~root", "it's", 'say "hi"', "back\\slash", "end\\", "star*", "wh?t", "[a]", "{b,c}"),
     *("#no", "ex!clam", "a:b:c", "com,ma", "eq=ual", "p%41r", "-rf", "(p)", "é-ü", "^up", "a@b+c"),
 ]
+PATIENT = f"""
+from triojob.__main__ import main
+from triojob._cli import completion
+
+completion.SECONDS = {SECONDS}
+main()
+"""
+"""The `triojob` command, which waits longer for the app."""
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait longer for the app here too."""
+    monkeypatch.setattr(completion, "SECONDS", SECONDS)
 
 
 def serve(server: ScriptedServer) -> None:
@@ -207,7 +223,8 @@ async def test_bash_completes_words_that_it_broke(
 
 async def in_bash(script: str, folder: Path) -> str:
     command = folder / "triojob"
-    command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    words = [sys.executable, "-c", PATIENT]
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
     command.chmod(0o755)
     path = f"{folder}{os.pathsep}{os.environ['PATH']}"
     with trio.fail_after(SECONDS):

@@ -140,6 +140,6 @@ async def test_leaving_closes_all_connections(server: ScriptedServer) -> None:
     async with Client(server.url) as client, trio.open_nursery() as nursery:
         for _ in range(20):
             nursery.start_soon(client.endpoint("/echo"), "a")
-    with trio.fail_after(10):
+    with trio.fail_after(SECONDS):
         while server.open_connections:  # noqa: ASYNC110 - the server has no way to tell
             await trio.sleep(0.001)

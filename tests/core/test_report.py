@@ -301,7 +301,7 @@ async def test_an_abandoned_thread_is_told_that_the_job_has_ended() -> None:
     messages: list[str] = []
 
     def blocking() -> None:
-        go_on.wait(10)
+        go_on.wait(60)
         try:
             report.output("late")
         except RuntimeError as error:

@@ -15,7 +15,7 @@ import httpx
 import trio
 
 TRACES = Path(__file__).resolve().parent.parent / "servers" / "traces"
-SECONDS = 30
+SECONDS = 60
 
 Answer = Callable[["Peer", Any], Awaitable[httpx.Response]]
 

@@ -372,6 +372,8 @@ async def test_a_silent_server_that_answers_pings() -> None:
     talk = Talk()
     timeouts = Timeouts(stream_idle=0.02)
     async with called(lambda socket: talk.start(socket, 6), timeouts=timeouts) as (_, _, job):
+        while talk.steps < 6:  # noqa: ASYNC110 - nothing tells
+            await trio.sleep(0.001)
         # Some silences, each of which ends in a ping.
         await trio.sleep(0.2)
         assert not job.done
