@@ -73,7 +73,11 @@ def tests(session: nox.Session) -> None:
     """Run the whole test suite on the built wheel, in a process a core, but in four at most."""
     install_wheel(session)
     # A file's tests stay together, and with them the real server that they share.
+    # tests/conftest.py says in which order the files come.
     spread = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+    spread += ("--no-loadscope-reorder",)
+    # xdist repeats the test that a worker died of, in each new worker again.
+    spread += ("--max-worker-restart=0",)
     session.run("python", "-m", "pytest", *spread, *pytest_arguments(session))
 
 
@@ -83,7 +87,7 @@ def fire(session: nox.Session) -> None:
     install_wheel(session)
     arguments = pytest_arguments(session, "tests/sync/test_fire.py")
     session.run(
-        *("python", "-m", "pytest", "-s", "-o", "faulthandler_timeout=1000", *arguments),
+        *("python", "-m", "pytest", "-s", "-o", "faulthandler_timeout=2000", *arguments),
         env={"TRIOJOB_FIRE": "1"},
     )
 
@@ -93,8 +97,17 @@ def kills(session: nox.Session) -> None:
     """Run tests/cli/test_map_killed.py with 200 kills."""
     install_wheel(session)
     arguments = pytest_arguments(session, "tests/cli/test_map_killed.py")
-    options = ("-o", "faulthandler_timeout=1000")
+    options = ("-o", "faulthandler_timeout=2000")
     session.run("python", "-m", "pytest", *options, *arguments, env={"TRIOJOB_KILLS": "200"})
+
+
+@nox.session
+def interrupts(session: nox.Session) -> None:
+    """Run tests/sync/test_interrupts.py with an interrupt at every instruction."""
+    install_wheel(session)
+    arguments = pytest_arguments(session, "tests/sync/test_interrupts.py")
+    options = ("-o", "faulthandler_timeout=2000")
+    session.run("python", "-m", "pytest", *options, *arguments, env={"TRIOJOB_INTERRUPTS": "1"})
 
 
 @nox.session
@@ -291,7 +304,7 @@ def engines(session: nox.Session) -> None:
     tools = ("dask[dataframe,distributed]>=2025", "psutil>=7", "pyspark>=4")
     install_wheel(session, *tools, extra="test,ray")
     # They start clusters of processes, and take their time for that.
-    options = ("-s", "-o", "faulthandler_timeout=900")
+    options = ("-s", "-o", "faulthandler_timeout=1800")
     arguments = pytest_arguments(session, "tests/engines")
     session.run("python", "-m", "pytest", *options, *arguments)
 

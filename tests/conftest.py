@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import inspect
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.hanging import Watchdog
+from tests.leftovers import Leftovers
 from tests.servers.direct import go_direct
 from tests.servers.scripted import ScriptedServer, open_server
 from triojob import testing
@@ -20,15 +23,33 @@ pytest_plugins = ["triojob.testing.pytest"]
 
 GRADIO_APP = Path(__file__).parent / "servers" / "gradio_app.py"
 REAL_FIXTURES = frozenset({"gradio_url", "start_gradio", "era", "rig"})
+WITH_PROCESSES = frozenset({"cli", "sync"})
+"""Folders of tests that wait for processes and threads; so do those of the real server."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the real server, and let no test end by a stray cancellation."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch for tests that hang: the process ends only if one can't be made to fail alone."""
+    config.pluginmanager.register(Watchdog(float(config.getini("faulthandler_timeout")) / 2))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what uses the real server, and let no test end by a stray cancellation.
+
+    Where several processes share the tests, the long files come first: one of them at the end
+    would keep one process busy while the others have nothing to do.
+    """
     for item in items:
         if REAL_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real)
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = ended_by_itself(item.obj)
+    if hasattr(config, "workerinput"):
+        long = {
+            item.path
+            for item in items
+            if item.path.parent.name in WITH_PROCESSES or item.get_closest_marker("real")
+        }
+        items.sort(key=lambda item: item.path not in long)
 
 
 def ended_by_itself(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
@@ -73,6 +94,24 @@ class GradioProcess(testing.GradioProcess):
 
 
 StartGradio = Callable[..., GradioProcess]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C interrupt tests and subprocesses, even if the parent process ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """Fail the test that leaves something in the process, where later tests would find it."""
+    leftovers = Leftovers()
+    yield
+    leftovers.forget_clients()
+    found = leftovers.find()
+    assert not found, "\n".join(["the test left behind:", *found])
 
 
 @pytest.fixture

@@ -235,13 +235,15 @@ def test_the_cost_of_a_text_is_linear(piece: str) -> None:
             return trace
 
         text = piece * count
+        before = sys.gettrace()
         sys.settrace(trace)  # type: ignore[arg-type]
         try:
             scrub(text)
         finally:
-            sys.settrace(None)
+            sys.settrace(before)
         return made
 
+    steps(1)  # fills the caches of the standard library
     assert steps(2000) <= 2.2 * steps(1000) + 100
     del secrets
 
