@@ -41,6 +41,8 @@ class Call:
         # Nobody else is harmed: those that wait leave the queue, and then all are stopped.
         ("R Q Q", "Q Q", "R Q Q"),
         ("R Q! Q", "Q", "R Q! Q"),
+        ("R Q", "Q", "R Q"),
+        ("Q Q", "Q Q", "Q Q"),
         ("R J", "", ""),
         ("R n", "", "R"),
         # Others run: only what waits can go.

@@ -74,6 +74,7 @@ class Story:
         ("a? 1:rank b? a!", "a1"),
         ("a? 1:rank a- b? b! 2:rank", "b2"),
         ("z? 1:rank a? z- a!", ""),
+        ("z? 1:rank a? a! z-", ""),
         # Several: in the order of the stream.
         ("a? b? 2:rank 1:rank b! a!", "a1 b2"),
         ("a? b? a! b! 1:rank 2:rank", "a1 b2"),
@@ -94,32 +95,43 @@ def test_messages_before_the_id_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "words, needed, seeking",
+    "words, needed, seeking, pending",
     [
-        ("", False, False),
-        ("a?", False, False),
-        ("a? a=1", True, False),
-        ("a? a!", True, True),
+        ("", False, False, False),
+        ("a?", False, False, True),
+        ("a? a=1", True, False, True),
+        ("a? a!", True, True, False),
         # If the stream broke, the join in flight would be lost as well.
-        ("a? b? a!", False, True),
-        ("a? b? a! b=1", True, False),
-        ("a? b? a! b-", True, True),
-        ("a? a! a-", False, False),
+        ("a? b? a!", False, True, True),
+        ("a? b? a! b=1", True, False, True),
+        ("a? b? a! b-", True, True, False),
+        ("a? a! a-", False, False, False),
     ],
 )
-def test_when_the_stream_is_read(words: str, needed: bool, seeking: bool) -> None:
+def test_when_the_stream_is_read(words: str, needed: bool, seeking: bool, pending: bool) -> None:
     ids = Story().tell(words).ids
-    assert (ids.needs_stream, ids.seeking) == (needed, seeking)
+    assert (ids.needs_stream, ids.seeking, ids.may_be_pending) == (needed, seeking, pending)
 
 
 def test_nothing_is_kept_that_nobody_waits_for() -> None:
-    story = Story().tell("1:rank a? 2:rank a=3 3. 4:rank")
+    ids = EventIds()
+    ids.keep("1", {"msg": "estimation", "event_id": "1"})
+    assert not ids._early
+    story = Story().tell("a? 2:rank a=3 4:rank 5.")
     assert not story.ids._early
-    assert story.ids._ended == {"3"}
-    story.ids.stream_ended()
     assert not story.ids._ended
-    story.tell("b? 5:rank b=6 c? c! d?")
-    assert story.ids.may_be_pending
-    assert story.ids.clear() == ["b"]
-    assert not story.ids.may_be_pending
-    assert not story.ids.lost
+    # An event that has ended here is known until the stream has told of its end too.
+    story.tell("3. 3:start")
+    assert story.ids._ended == {"3"}
+    story.tell("3:end")
+    assert not story.ids._ended
+    story.tell("b? b=6 6.").ids.stream_ended()
+    assert not story.ids._ended
+
+
+def test_clearing_forgets_all() -> None:
+    ids = Story().tell("a? a=1 b? b=2 2. c? c! d?").ids
+    assert ids.clear() == ["a"]
+    assert not ids.may_be_pending
+    assert not ids.lost
+    assert not ids._ended

@@ -115,7 +115,7 @@ class EventIds:
         while self._early:
             event_id, early = next(iter(self._early.items()))
             if first < early.joins:
-                break
+                return None
             for call, before in self._lost.items():
                 if before < early.joins and early.from_its_start:
                     return call, event_id
