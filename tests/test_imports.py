@@ -16,7 +16,8 @@ INIT = Path(triojob.__file__)
 RARE = {
     *(f"triojob{module}" for module in LATER.values()),
     *(f"triojob.gradio.{name}" for name in ("_schema_types", "_space_host", "_stubs", "_view")),
-    *("click", "difflib", "email", "html", "http.cookiejar", "httpx", "rich", "urllib.request"),
+    *("click", "difflib", "email", "h11", "html", "http.cookiejar", "httpcore", "httpx", "rich"),
+    "urllib.request",
 }
 """What a plain call doesn't need, or not before its client is made."""
 
