@@ -67,7 +67,7 @@ IMPOSSIBLE = {
 @pytest.mark.parametrize("pieces", [None, 1, 7])
 @pytest.mark.parametrize("kind", REUSABLE)
 async def test_an_answer_after_which_the_connection_goes_on(
-    peer: Peer, kind: str, pieces: int | None
+    peer: Peer, kind: str, pieces: int | None, autojump_clock: MockClock
 ) -> None:
     answer, expected = REUSABLE[kind]
     peer.answers = [answer, answer]
