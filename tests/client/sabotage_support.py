@@ -26,7 +26,7 @@ from tests.client.sessions_support import ROOMY
 from tests.drivers.peer import Peer, SocketPeer, Stream, reply
 from tests.files.support import file_data
 from tests.servers.scripted import Event, open_server
-from triojob import Client, ConnectionLost, Job, JobGroup, TriojobError
+from triojob import Client, ConnectionLost, Job, JobGroup, Timeouts, TriojobError
 from triojob._errors import parts
 from triojob.testing.components import state
 
@@ -484,8 +484,11 @@ async def sabotage(scene: Scene, step: Step, error: Exception, *, cancelling: bo
         named = type(error).__name__ in str(failure) or isinstance(error, RecursionError)
         assert known or named or isinstance(failure, ConnectionLost), repr(failure)
     assert not scene.sibling.done
-    if scene.places_taken() != scene.taken:
-        await trio.sleep(10)  # the server may have been told nothing, and its answer waited for
+    lost = saboteur.struck and step[0] == "join" and scene.shared
+    if lost or scene.places_taken() != scene.taken:
+        # What the server knows of a call is waited for so long, and so is its answer; meanwhile no
+        # other call joins the session.
+        await trio.sleep(2 * Timeouts().cancel)
     assert scene.places_taken() == scene.taken
     return saboteur.struck
 

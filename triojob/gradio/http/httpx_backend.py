@@ -127,9 +127,11 @@ class HttpxBackend:
         Raises:
             TransportError, httpx.HTTPError: The network failed, or the response is invalid.
         """
+        built = self.build(request)  # first, as what can't be sent need not be ready
         if request.ready is not None:
             await request.ready(None)
-        response = await _send(self.client, self.build(request))
+            built = self.build(request)  # cookies may have changed
+        response = await _send(self.client, built)
         self._note_secrets(response)
         return HttpxResponse(response)
 

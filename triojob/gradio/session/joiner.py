@@ -167,7 +167,7 @@ class Joiner:
         if error is not None:
             call.translator.fail(error)
             session.suspect(error)
-        if error is not None and not may_be_queued(error):
+        if not call.sent or (error is not None and not may_be_queued(error)):
             session.event_ids.not_joined(call)
             session.leave(call)
         elif not await self._identify(call, driver):

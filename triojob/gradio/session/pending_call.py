@@ -42,6 +42,7 @@ class PendingCall:
         "patient",
         "request",
         "restarts",
+        "sent",
         "session",
         "session_hash",
         "slot",
@@ -72,6 +73,8 @@ class PendingCall:
         self.session: Session | None = None
         """Set once the server may learn of the call."""
         self.session_hash: str = ""
+        self.sent: bool = False
+        """The request that makes the call may have gone out."""
         self.event_id: str | None = None
         self.lost: bool = False
         """The response to its join was lost, so the server may have it; the stream may say as

@@ -26,7 +26,7 @@ from ..._errors import (
     UnexpectedResponse,
 )
 from ..._logs import current_call, logger
-from .._config import AppInfo, EndpointInfo, Render
+from .._config import AppInfo, Render
 from .._containment import contained, own_error
 from .._drivers import CallDriver, Ready, StreamDriver, stream_failure
 from .._wire import Garbled, Json, completes, is_cancel_answer
@@ -191,13 +191,9 @@ class Session:
                     await self._registry.acquire_stream(self, call.number)
                     self._stream_of = call.number
 
-    def _ready(self, info: EndpointInfo, bound: int) -> Ready:
-        """Return what refuses a call, just before it is sent, if the app is another one now.
-
-        Args:
-            bound: How often the app had been restarted when the call's arguments were encoded.
-        """
-        watch = self._registry.watch
+    def _ready(self, call: PendingCall) -> Ready:
+        """Return what refuses a call, just before it is sent, if the app is another one now."""
+        watch, info = self._registry.watch, call.info
         known: list[int | None] = []
 
         async def ready(connection: int | None) -> None:
@@ -205,14 +201,15 @@ class Session:
             await watch.revalidate(connection)
             if info.stateful:
                 self._since = watch.restarts
-            watch.check_generation(info, bound, known[0])
+            watch.check_generation(info, call.restarts, known[0])
+            call.sent = True
 
         return ready
 
     def take_over(self, call: PendingCall) -> None:
         """From here on the server may learn of the call."""
         call.session = self
-        call.request = replace(call.request, ready=self._ready(call.info, call.restarts))
+        call.request = replace(call.request, ready=self._ready(call))
         self.about_to_join(call)
         if self._heartbeat is None and not self.reusable:
             self._heartbeat = self._registry.heartbeats.start(self._hash)
@@ -222,6 +219,7 @@ class Session:
         if isinstance(call.driver, StreamDriver):
             self.event_ids.joining(call)
         call.session_hash = self._hash
+        call.sent = False
         call.join_scope = trio.CancelScope(shield=True)
         self._registry.joins.add(call)
 
