@@ -141,8 +141,9 @@ class AppWatch:
                 status, app_id = response.status, _app_id(response)
         if scope.cancelled_caught:
             raise ConnectionTimeout(f"the app did not tell its id within {seconds} s")
-        # A server that is busy may answer another time.
-        self._answers = app_id is not None or status == 429 or status >= 500
+        # A server that is busy may answer another time, and so may one whose response was invalid.
+        if 200 <= status < 500 and status != 429:
+            self._answers = app_id is not None
         return app_id
 
     async def ask(self) -> str | None:

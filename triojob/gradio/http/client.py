@@ -46,7 +46,7 @@ from .urls import public_part
 if TYPE_CHECKING:
     import httpx
 
-logger = logging.getLogger("triojob.http")
+logger: logging.Logger = logging.getLogger("triojob.http")
 logger.addFilter(CLEAN_LINES)
 
 HTTPClient: TypeAlias = "httpx.AsyncClient"
@@ -94,9 +94,9 @@ class HTTP:
         self.secrets: Secrets = secrets or Secrets()
         self.base: str = base
         """The app's URL, with a slash at its end."""
-        self.prefix = ""
+        self.prefix: str = ""
         """Of the paths of the app's API."""
-        self.timeouts = timeouts
+        self.timeouts: Timeouts = timeouts
         self.streams_watch: StreamWatch = StreamWatch(base, timeouts)
         assert limits.streams is not None
         assert limits.transfers is not None

@@ -19,15 +19,15 @@ class Connection:
     __slots__ = ("idle_since", "is_heard", "kept", "number", "reader", "stream")
 
     def __init__(self, stream: ByteStream, number: int) -> None:
-        self.stream = stream
-        self.number = number
+        self.stream: ByteStream = stream
+        self.number: int = number
         """How many connections had been opened by then, this one included."""
-        self.reader = ResponseReader()
-        self.is_heard = False
+        self.reader: ResponseReader = ResponseReader()
+        self.is_heard: bool = False
         """Whether any byte of the response has arrived."""
         self.idle_since: float | None = None
         """When its last response ended; None for a new connection."""
-        self.kept = math.inf
+        self.kept: float = math.inf
         """For how many seconds the server says that it keeps the connection while idle."""
 
     async def send(self, data: bytes, seconds: float | None) -> None:
@@ -104,7 +104,7 @@ class DirectResponse(OpenResponse):
         self._silence = silence
         self._release = release
         self._is_discarded = False
-        self.status = connection.reader.status
+        self.status: int = connection.reader.status
         self.headers: list[tuple[bytes, bytes]] = connection.reader.headers
         """Their names are in lower case."""
 

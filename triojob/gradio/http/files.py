@@ -92,7 +92,7 @@ class Download:
         self._what = what
         self._response = response
         self._release: Callable[[], None] | None = release
-        self.status = response.status
+        self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
         """Their names are looked up in any case."""
 

@@ -43,7 +43,7 @@ class EventDecoder:
         """Up to here ``_buffer`` is known to hold no line end."""
         self._data: list[bytes] = []
         self._kind = b""
-        self.kind = ""
+        self.kind: str = ""
         """The type of the event that was yielded last; Gradio's main protocols give none."""
         self._size = 0
         """The bytes of the event's lines so far, the names of fields and line ends included."""

@@ -19,7 +19,7 @@ from ..._errors import ConnectionTimeout, TriojobError
 from ..._settings import Timeouts
 from .._containment import contained
 
-logger = logging.getLogger("triojob")
+logger: logging.Logger = logging.getLogger("triojob")
 
 _TWO_HEARTBEATS = 30.0
 """Seconds; a shorter silence of a stream is none that there is anything to say of."""
@@ -43,7 +43,7 @@ class WatchedStream:
         """When the app last answered while nothing came."""
         self.reason: str | None = None
         """Why it was given up, if it was."""
-        self.scope = trio.CancelScope()
+        self.scope: trio.CancelScope = trio.CancelScope()
 
     def heard(self) -> None:
         """Note that something has come."""
@@ -76,7 +76,7 @@ class StreamWatch:
     """
 
     def __init__(self, base: str, timeouts: Timeouts) -> None:
-        self.base = base
+        self.base: str = base
         self._idle = math.inf if timeouts.stream_idle is None else timeouts.stream_idle
         most = timeouts.max_stream_idle
         self._most = math.inf if most is None else most

@@ -21,12 +21,12 @@ class FunctionCalls:
     __slots__ = ("calls", "cancelling", "changed", "turns")
 
     def __init__(self, at_once: float) -> None:
-        self.turns = Turns(at_once)
+        self.turns: Turns = Turns(at_once)
         self.calls: dict[PendingCall, None] = {}
         """Those that the server may be running, in the order in which they were sent."""
-        self.cancelling = False
+        self.cancelling: bool = False
         """The server is being asked to stop calls; one that joined now would be stopped too."""
-        self.changed = trio.lowlevel.ParkingLot()
+        self.changed: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
         """Where those wait for whom the state of its calls matters."""
 
     @property

@@ -68,10 +68,10 @@ class Session:
         self._hash = registry.http.secrets.new_session()
         self.functions: dict[int, FunctionCalls] = {}
         """Those that have calls here: of what `gr.render` makes anew, each has another number."""
-        self.event_ids = EventIds()
+        self.event_ids: EventIds = EventIds()
         """Which events of its stream its calls are."""
-        self.canceller = Canceller(self, registry)
-        self.joiner = Joiner(self, registry)
+        self.canceller: Canceller = Canceller(self, registry)
+        self.joiner: Joiner = Joiner(self, registry)
         self._conversations = Conversations(self, registry)
         self._renders: dict[int | str | None, Render] = {}
         """What ``gr.render`` has made in this session: the last of each."""
