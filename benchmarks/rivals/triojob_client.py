@@ -19,7 +19,7 @@ from typing import Any
 
 import trio
 
-from triojob import Client, ClientSession, File, Job, JobCancelled, JobGroup, handle_file
+from triojob import Client, ClientSession, File, JobCancelled, JobGroup, handle_file
 
 from ._floor import in_trio
 from ._measure import Meter, ends_well, main
