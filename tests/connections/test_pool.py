@@ -7,7 +7,8 @@ import trio
 from hypothesis import example, given, settings, strategies as st
 from trio.testing import MockClock
 
-from triojob.gradio.http.sockets import Broken
+from triojob.gradio.http.pool import ConnectionPool
+from triojob.gradio.http.sockets import Broken, ByteStream, NotConnected
 
 from .support import CHUNKED, KEPT, PLAIN, REQUEST, Distant, Peer, ask, read
 
@@ -267,3 +268,25 @@ async def test_a_cancellation_anywhere_leaves_no_connection(peer: Peer, pieces: 
     assert steps > 4
     peer.answers = [PLAIN]
     assert await ask(connections) == (200, b"hello")
+
+
+async def test_a_server_that_goes_just_before_a_request_is_not_connected(peer: Peer) -> None:
+    peer.answers = [PLAIN]
+    gone = False
+
+    async def connect() -> ByteStream:
+        if gone:
+            raise NotConnected("gone")
+        return await peer.connect()
+
+    async def ready(_number: int) -> bytes:
+        nonlocal gone
+        await trio.lowlevel.checkpoint()
+        peer.lines[0].hung_up = gone = True
+        return REQUEST
+
+    connections = ConnectionPool(connect, KEPT)
+    await ask(connections)
+    with pytest.raises(NotConnected, match="gone"):
+        await connections.send(REQUEST, write=None, read=None, ready=ready)
+    assert peer.open == 0

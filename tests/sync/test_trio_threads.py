@@ -49,13 +49,17 @@ async def test_a_function_a_generator_and_an_endpoint_are_submitted_by_a_thread(
 
 
 async def test_a_task_of_another_run_may_submit_and_wait_in_a_thread() -> None:
+    token, go_on = trio.lowlevel.current_trio_token(), trio.Event()
+
     async def where() -> int:
+        await go_on.wait()
         return threading.get_ident()
 
     async def other(group: JobGroup) -> None:
         job = submit(group, where)
         with pytest.raises(RuntimeError, match="would block the thread"):
             job.result()
+        token.run_sync_soon(go_on.set)
         assert await in_thread(job.result) == home
 
     home = threading.get_ident()

@@ -34,7 +34,7 @@ class ResponseReader:
                  "status")  # fmt: skip
 
     def __init__(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.begin()
 
     def begin(self) -> None:
@@ -61,10 +61,11 @@ class ResponseReader:
 
     def close(self) -> None:
         """Break the reference cycle with the parser, which holds on to the callbacks below."""
-        del self._parser
+        self._parser = None
 
     def feed(self, data: bytes) -> None:
         """Read ``data``, which is not empty."""
+        assert self._parser is not None
         in_head = not self.status
         if in_head and len(self._begun) < len(_START):
             self._check_start(data)
@@ -141,6 +142,7 @@ class ResponseReader:
     def on_headers_complete(self) -> None:
         if self.complete:
             return
+        assert self._parser is not None
         status = self._parser.get_status_code()
         if self._head_size > _MAX_HEAD:
             self._fail(f"the head of the response has more than {_MAX_HEAD} bytes")
@@ -156,6 +158,7 @@ class ResponseReader:
 
     def _read_framing(self, status: int) -> None:
         """Find out how the body ends."""
+        assert self._parser is not None
         headers = self.headers
         names = dict(headers)
         coding = names.get(b"transfer-encoding")
