@@ -20,6 +20,9 @@ from .sockets import Broken, ByteStream, TimedOut
 _KEEP_ALIVE_TIMEOUT = re.compile(r"timeout *= *([0-9]{1,9})", re.IGNORECASE)
 """In a header ``Keep-Alive``: for how many seconds the server keeps an idle connection."""
 
+_SETTLING = 0.001
+"""Seconds after a response in which other tasks run before its connection is used again."""
+
 
 class ConnectionPool:
     """The connections to one server.
@@ -45,6 +48,8 @@ class ConnectionPool:
         """The fewest seconds so far from a request to the head of its response."""
         self._idle: deque[Connection] = deque()
         """Those used last are at the end."""
+        self._last_release = -math.inf
+        """When a connection last became idle."""
         self._closed = False
 
     async def send(
@@ -104,6 +109,9 @@ class ConnectionPool:
                 connection.close()
 
     async def _get(self, *, fresh: bool) -> Connection:
+        if self._idle and trio.current_time() < self._last_release + _SETTLING:
+            # What a server has sent unasked behind its response may be about to arrive.
+            await trio.lowlevel.cancel_shielded_checkpoint()
         usable = None if fresh else self._usable()
         if usable is not None:
             return usable
@@ -148,7 +156,7 @@ class ConnectionPool:
             return
         stated = _KEEP_ALIVE_TIMEOUT.search(keep_alive or "")
         connection.kept = math.inf if stated is None else int(stated[1])
-        connection.idle_since = trio.current_time()
+        connection.idle_since = self._last_release = trio.current_time()
         self._close_expired()
         self._idle.append(connection)
 
