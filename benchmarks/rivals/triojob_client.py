@@ -19,7 +19,7 @@ from typing import Any
 
 import trio
 
-from triojob import Client, ClientSession, File, JobCancelled, JobGroup, handle_file
+from triojob import Client, ClientSession, File, Job, JobCancelled, JobGroup, handle_file
 
 from ._floor import in_trio
 from ._measure import Meter, ends_well, main
@@ -83,8 +83,9 @@ async def many(
                 answers = [answer async for answer in results]
             lost = sum(answer != text for answer, text in zip(answers, texts, strict=True))
             return {**meter.stop(), "lost": lost}
+        jobs: list[Job[Any]] = []
         async with JobGroup() as group:
-            jobs = [group.submit(endpoint, text) for text in texts]
+            jobs += [group.submit(endpoint, text) for text in texts]
             for job in jobs:
                 await job.wait()
         measured = meter.stop()
