@@ -286,7 +286,7 @@ class HTTP:
                 f"the answer to {what} has more than {self.max_message_size} bytes "
                 "(Limits.message_size sets the bound)"
             )
-        return _response(response, body)
+        return response.with_body(body)
 
     @asynccontextmanager
     async def open_events(
@@ -321,7 +321,7 @@ class HTTP:
                 if response.status != 200 or not kind.startswith("text/event-stream"):
                     with mapped:
                         head = await _body(response, 1000)
-                    raise refuse(_response(response, head))
+                    raise refuse(response.with_body(head))
                 _refuse_compressed(response)
                 yield EventStream(response, self.max_message_size, watched, mapped, self.base)
             finally:
@@ -462,16 +462,6 @@ def _refuse_compressed(response: OpenResponse) -> None:
         raise ProtocolError(
             f"the server compressed its answer ({shorten(encoding, 40)}); it was asked not to"
         )
-
-
-def _response(response: OpenResponse, body: bytes) -> Response:
-    return Response(
-        response.status,
-        response.header("content-type") or "",
-        response.header("retry-after"),
-        response.header("location"),
-        body,
-    )
 
 
 def _log(request: Request, response: OpenResponse) -> None:

@@ -113,13 +113,7 @@ class Download:
         body = bytearray()
         while len(body) < 1000 and (piece := await self.receive()):
             body += piece
-        return Response(
-            self.status,
-            self.headers.get("content-type", ""),
-            self.headers.get("retry-after"),
-            self.headers.get("location"),
-            bytes(body),
-        )
+        return self._response.with_body(bytes(body))
 
     async def aclose(self) -> None:
         """Close it, read to its end or not; never waits for the server."""

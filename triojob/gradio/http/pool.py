@@ -48,8 +48,6 @@ class ConnectionPool:
         """The fewest seconds so far from a request to the head of its response."""
         self._idle: deque[Connection] = deque()
         """Those used last are at the end."""
-        self._last_release = -math.inf
-        """When a connection last became idle."""
         self._closed = False
 
     async def send(
@@ -109,7 +107,7 @@ class ConnectionPool:
                 connection.close()
 
     async def _get(self, *, fresh: bool) -> Connection:
-        if self._idle and trio.current_time() < self._last_release + _SETTLING:
+        if self._idle and self._idle_seconds(self._idle[-1]) < _SETTLING:
             # What a server has sent unasked behind its response may be about to arrive.
             await trio.lowlevel.cancel_shielded_checkpoint()
         usable = None if fresh else self._usable()
@@ -128,8 +126,7 @@ class ConnectionPool:
             if not self._is_expired(connection):
                 if not connection.stream.is_stale():
                     return connection
-                assert connection.idle_since is not None
-                self._note_closed(trio.current_time() - connection.idle_since)
+                self._note_closed(self._idle_seconds(connection))
             connection.close()
         return None
 
@@ -141,6 +138,11 @@ class ConnectionPool:
         assert connection.idle_since is not None
         seconds = (min(self._kept, connection.kept) - self._round_trip) / 2
         return trio.current_time() >= connection.idle_since + seconds
+
+    @staticmethod
+    def _idle_seconds(connection: Connection) -> float:
+        assert connection.idle_since is not None
+        return trio.current_time() - connection.idle_since
 
     def _note_closed(self, seconds: float) -> None:
         """Note that the server has closed a connection that was idle for so many seconds."""
@@ -156,7 +158,7 @@ class ConnectionPool:
             return
         stated = _KEEP_ALIVE_TIMEOUT.search(keep_alive or "")
         connection.kept = math.inf if stated is None else int(stated[1])
-        connection.idle_since = self._last_release = trio.current_time()
+        connection.idle_since = trio.current_time()
         self._close_expired()
         self._idle.append(connection)
 

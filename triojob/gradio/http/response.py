@@ -34,6 +34,16 @@ class OpenResponse(ABC):
     def header(self, name: str) -> str | None:
         """Return the value of a header, or None; ``name`` is in lower case."""
 
+    def with_body(self, body: bytes) -> Response:
+        """Return the response with its body, or the beginning of that."""
+        return Response(
+            self.status,
+            self.header("content-type") or "",
+            self.header("retry-after"),
+            self.header("location"),
+            body,
+        )
+
     def __aiter__(self) -> OpenResponse:
         return self
 
