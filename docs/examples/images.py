@@ -13,10 +13,10 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 
 def make_pictures(folder: Path) -> None:
-    """Make three pictures, half red and half blue, and one file that is no picture."""
+    """Make three pictures, half red and half a blue, and one file that is no picture."""
     for number in range(3):
         picture = Image.new("RGB", (64, 32), "red")
-        picture.paste("blue", (32, 0, 64, 32))
+        picture.paste((0, number, 255), (32, 0, 64, 32))
         picture.save(folder / f"{number}.png")
     (folder / "broken.png").write_text("no picture")
 
@@ -48,6 +48,6 @@ with tempfile.TemporaryDirectory() as name:
 
 # prints:
 # > 0.png now has (0, 0, 255) at its left
-# > 1.png now has (0, 0, 255) at its left
-# > 2.png now has (0, 0, 255) at its left
+# > 1.png now has (0, 1, 255) at its left
+# > 2.png now has (0, 2, 255) at its left
 # > broken.png failed: AppError
