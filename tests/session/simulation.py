@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ class Server:
         seconds: How long a call runs.
         latency: How long a message is on its way, in either direction.
         connections: How many calls in flight a proxy before it lets through.
+        chance: The share of calls that are refused by chance, whatever is in flight.
         others: How many calls of other clients wait here all the time.
     """
 
@@ -27,6 +29,7 @@ class Server:
     seconds: float = 0.02
     latency: float = 0.002
     connections: float = math.inf
+    chance: float = 0
     others: int = 0
     queue: deque[int] = field(default_factory=deque[int])
     running: int = 0
@@ -46,6 +49,7 @@ class Simulation:
         """The window's size at each end of a call."""
         self.most_queued = 0
         self._there = 0
+        self._dice = random.Random(3)
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         server.queue.extend([-1] * server.others)
@@ -98,7 +102,8 @@ class Simulation:
     # The server.
 
     def _join(self, call: int) -> None:
-        if self._there >= self.server.connections:
+        full = self._there >= self.server.connections
+        if full or self._dice.random() < self.server.chance:
             self._later(self.server.latency, lambda: self._told_of_refusal(call))
             return
         self._there += 1

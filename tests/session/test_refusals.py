@@ -93,12 +93,13 @@ async def test_a_reset_call_is_not_sent_again(
     app: ScriptedServer, autojump_clock: MockClock
 ) -> None:
     """Nobody knows whether the server has it."""
-    app.fault("POST", "/queue/join", Lose(reset=True), times=1)
+    app.fault("POST", "/queue/join", Lose(reset=True), times=2)
     async with opened(app) as client:
-        with pytest.raises(ConnectionLost):
-            await client.predict(1, api_name="/sleep")
-        assert client.statistics().windows["/sleep"].size == 8
-    assert app.paths().count("POST /queue/join") == 1
+        for size in (16, 8):  # one may be chance
+            with pytest.raises(ConnectionLost):
+                await client.predict(1, api_name="/sleep")
+            assert client.statistics().windows["/sleep"].size == size
+    assert app.paths().count("POST /queue/join") == 2
 
 
 async def test_a_server_that_is_gone_is_said_at_once(

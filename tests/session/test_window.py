@@ -77,8 +77,40 @@ def test_calls_that_wait_behind_others_take_no_more() -> None:
 @pytest.mark.parametrize("connections", [1, 2, 5, 10, 20])
 def test_refusals_are_few_where_few_connections_are_allowed(connections: int) -> None:
     simulation = Simulation(Server(40, connections=connections), Window(256), 1000).run()
-    assert simulation.refusals < 100
+    assert simulation.refusals < 1000 / 6
     assert max(simulation.sizes[200:]) <= connections + 1
+
+
+@pytest.mark.parametrize("share", [0.01, 0.03])
+def test_refusals_by_chance_leave_it_large(share: float) -> None:
+    server = Server(40, chance=share)
+    simulation = Simulation(server, Window(256), 4000).run()
+    assert simulation.refusals > 0.8 * share * 4000
+    assert min(simulation.sizes) >= INITIAL
+    assert simulation.now <= 1.5 * 4000 * 0.02 / 40
+
+
+def test_it_is_halved_at_the_second_refusal_before_any_call_has_ended() -> None:
+    window = Window(256)
+    window.sent(1)
+    window.refused(1)
+    assert window.size == INITIAL
+    window.sent(2)
+    window.refused(2)
+    assert window.size == INITIAL // 2
+
+
+def test_so_many_refusals_in_a_row_are_forgiven() -> None:
+    window = Window(256)
+    for call in range(1000):
+        window.sent(call)
+        window.ended(call, 0, 0.0)
+    for call in range(5):
+        assert window.size == INITIAL
+        window.sent(call)
+        window.refused(call)
+        window.withdrawn(call)
+    assert window.size == INITIAL // 2
 
 
 def test_a_burst_of_refusals_halves_it_once() -> None:

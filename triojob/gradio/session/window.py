@@ -8,9 +8,11 @@ the window follows what the server runs at once, as its own messages tell it:
 - It doubles *for a trial* when hardly any call of a whole window has waited on the server, though
   never do all of them run: then the way there takes as long as the work.  If no more calls end in
   a second than before, the server has enough to do, and the window goes back to what it was.
-- It *halves* when the server refuses a call, or the stream of one.  From then on it grows by one
-  at a time, as TCP does past its threshold: after a window of calls that end without a refusal,
-  then after two, four and so on, as each attempt may cost a refusal.
+- It *halves* when the server refuses calls, or the streams of them, more often than one call in
+  eight: a single refusal among many calls is chance, not a limit, and the call is sent again.
+  From then on the window grows by one at a time, as TCP does past its threshold: after a window of
+  calls that end without being halved, then after two, four and so on, as each attempt may cost
+  refusals.
 - It *shrinks* by what waited on the server all the while a window of calls ended, but for a few:
   a slot that falls free is to be taken there and then, and not only after a message from here.
 
@@ -27,6 +29,10 @@ from typing import final
 INITIAL = 16
 """How many calls are in flight before the server has said anything."""
 
+_FEW = 8
+"""One refusal to so many calls that ended is no reason for a smaller window."""
+_MOST_FORGIVEN = 4
+"""How many such refusals may come one after the other, once enough calls have ended."""
 _MOST_PATIENCE = 32
 _TRIAL = 2
 """Windows of calls that end before a trial is judged: the first ones are of the smaller window."""
@@ -67,6 +73,7 @@ class Window:
         "_ends",
         "_epoch",
         "_fixed",
+        "_forgiven",
         "_in_flight",
         "_least_waiting",
         "_patience",
@@ -97,6 +104,8 @@ class Window:
         self._running: set[int] = set()
         self._epoch = 0
         """How often the window has been halved: the refusals of one burst halve it once."""
+        self._forgiven = _FEW
+        """Refusals that are no reason to be halved, times `_FEW`; a call that ends adds one."""
         self._threshold = cap
         """Up to this size the window doubles; past it, it grows by one."""
         self._patience = 1
@@ -199,6 +208,7 @@ class Window:
             return
         self._forget(call)
         self._ends += 1
+        self._forgiven = min(self._forgiven + 1, _FEW * _MOST_FORGIVEN)
         self._calm += 1
         self._ended += 1
         if not waiting_here:
@@ -229,6 +239,9 @@ class Window:
         epoch = self._in_flight.get(call)
         if self._fixed or epoch != self._epoch:
             return  # it was sent before the window was halved last
+        if self._forgiven >= _FEW:
+            self._forgiven -= _FEW
+            return
         self._epoch += 1
         self._trial = None
         self._patience = min(2 * self._patience, _MOST_PATIENCE)
