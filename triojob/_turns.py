@@ -9,6 +9,8 @@ import trio
 
 _LITTLE = 16
 """So many that have left may stay in a line, however short it is."""
+_PLENTY = 64
+"""Where so many more may run, the order in which they come makes no difference."""
 
 
 class Turns:
@@ -43,6 +45,20 @@ class Turns:
         if at_once != self._at_once:
             self._at_once = at_once
             self._admit()
+
+    @trio.lowlevel.enable_ki_protection
+    def take_now(self, number: int) -> bool:
+        """Take the turn if nobody waits and so many may run yet that none need line up.
+
+        Returns:
+            Whether it has the turn; if not, nothing has changed.
+        """
+        if self._at_once == math.inf:
+            return True
+        if self._waiting or self._at_once - len(self._having) < _PLENTY:
+            return False
+        self._having.add(number)
+        return True
 
     @trio.lowlevel.enable_ki_protection
     async def take(self, number: int) -> None:

@@ -6,7 +6,14 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.client.sessions_support import Streams, add_sleeper, hashes, opened, quiet
+from tests.client.sessions_support import (
+    Streams,
+    add_sleeper,
+    all_tasks,
+    hashes,
+    opened,
+    quiet,
+)
 from tests.servers.faults import Answer, Cut, HoldFrame, Lose, Silence
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import (
@@ -43,6 +50,31 @@ async def test_plain_calls_at_once_have_a_session_each(
         for _ in range(5):
             nursery.start_soon(client.endpoint("/sleep"), 1)
     assert len(set(hashes(memory_app))) == 5
+
+
+class _Spawned(trio.abc.Instrument):
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def task_spawned(self, task: trio.lowlevel.Task) -> None:
+        self.names.append(task.name)
+
+
+async def test_one_task_joins_and_reads_the_stream(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_sleeper(memory_app)
+    async with opened(memory_app) as client:
+        spawned = _Spawned()
+        trio.lowlevel.add_instrument(spawned)
+        jobs = [client.submit(1, api_name="/sleep") for _ in range(2)]
+        await wait_all_tasks_blocked()
+        trio.lowlevel.remove_instrument(spawned)
+        ours = sorted(name for name in spawned.names if name.startswith("<"))
+        kinds = ("job", "join")
+        assert ours == [f"<{kind} #{job.number} /sleep>" for kind in kinds for job in jobs]
+        names = [task.name for task in all_tasks()]
+        assert names.count("<event stream>") == 2
 
 
 async def test_each_session_has_one_stream_while_its_call_runs(

@@ -44,6 +44,22 @@ async def test_a_cancelled_wait_has_left_the_line_and_is_no_turn(method: str) ->
     assert got == [3]
 
 
+async def test_a_turn_is_taken_now_where_many_are_left() -> None:
+    turns = Turns(65)
+    assert [turns.take_now(number) for number in (1, 2, 3)] == [True, True, False]
+    await turns.take(3)
+    turns.end(1)
+    turns.end(2)
+    turns.line_up(0)
+    assert not turns.take_now(4)  # another one waits
+    turns.end(0)
+    assert turns.take_now(4)
+    for number in (3, 4):
+        turns.end(number)
+    assert turns.idle
+    assert Turns(math.inf).take_now(1)
+
+
 async def test_a_turn_ends_once() -> None:
     turns = Turns(1)
     got: list[int] = []

@@ -7,8 +7,7 @@ Wire source: gradio 4.20 to 6.31, ``routes.py`` (``queue_data_helper``), ``serve
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 from ..._errors import (
     AuthenticationError,
@@ -26,11 +25,10 @@ from ..http.response import Response
 from ._refusals import caused_by, refusal
 
 
-@asynccontextmanager
-async def open_stream(
+def open_stream(
     http: HTTP, path: str, doing: str, refused: Callable[[TriojobError], Awaitable[None]]
-) -> AsyncGenerator[EventStream, None]:
-    """Open the event stream of accepted calls; see `HTTP.open_events`.
+) -> EventStream:
+    """Return the event stream of accepted calls, to be entered; see `HTTP.open_events`.
 
     The server keeps the messages of calls until their stream is opened, so one that was refused may
     be asked for again.
@@ -41,8 +39,8 @@ async def open_stream(
             for it again, or raises.
 
     Raises:
-        ConnectionLost: The network failed.
-        UnexpectedResponse, ServerStopped: The server refused the stream.
+        ConnectionLost: While entering: the network failed.
+        UnexpectedResponse, ServerStopped: While entering: the server refused the stream.
     """
 
     def refuse(response: Response) -> TriojobError:
@@ -53,20 +51,18 @@ async def open_stream(
             return caused_by(response, unexpected)
         return error
 
-    async with AsyncExitStack() as stack:
-        events: EventStream | None = None
-        while events is None:
-            try:
-                events = await stack.enter_async_context(http.open_events(path, refuse))
-            except ConnectionTimeout:
-                raise
-            except (ConnectionLost, UnexpectedResponse) as exc:
-                # A server that never saw this request did see the calls.
-                failed = isinstance(exc, ConnectionFailed)
-                error = ConnectionLost(str(exc)) if failed else exc
-                error.__cause__ = exc if failed else exc.__cause__
-                await refused(error)
-        yield events
+    async def failed(error: TriojobError) -> None:
+        is_refusal = isinstance(error, (ConnectionLost, UnexpectedResponse))
+        if not is_refusal or isinstance(error, ConnectionTimeout):
+            raise error
+        if isinstance(error, ConnectionFailed):
+            # A server that never saw this request did see the calls.
+            lost = ConnectionLost(str(error))
+            lost.__cause__ = error
+            error = lost
+        await refused(error)
+
+    return http.open_events(path, refuse, failed=failed)
 
 
 def stream_failure(what: str, words: object, *, forgotten: bool) -> ConnectionLost:

@@ -8,8 +8,8 @@ Wire sources: gradio 4.14 to 6.31, ``routes.py`` (``/queue/join``, ``/queue/data
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 
 from ..._errors import ProtocolError, TriojobError, shorten
 from .._wire import Garbled, Json, decode_object, garbled, read_message
@@ -54,13 +54,12 @@ class SessionStream(StreamDriver):
             )
         return event_id
 
-    @asynccontextmanager
-    async def open(
+    def open(
         self, session_hash: str, refused: Callable[[TriojobError], Awaitable[None]]
-    ) -> AsyncGenerator[Messages, None]:
+    ) -> Messages:
         path = f"/queue/data?session_hash={quoted(session_hash)}"
-        async with open_stream(self._http, path, "opening the event stream", refused) as events:
-            yield Messages(events, says_end=self._says_end)
+        events = open_stream(self._http, path, "opening the event stream", refused)
+        return Messages(events, says_end=self._says_end)
 
     async def cancel(
         self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
@@ -72,11 +71,23 @@ class SessionStream(StreamDriver):
 
 
 class Messages:
-    """The messages of one stream of a session, to its end."""
+    """The messages of one stream of a session, to its end; enter it to open the stream."""
 
     def __init__(self, events: EventStream, *, says_end: bool) -> None:
         self._events = events
         self._says_end = says_end
+
+    async def __aenter__(self) -> Messages:  # noqa: PYI034 - `Self` is not in the typing of 3.10
+        await self._events.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._events.__aexit__(exc_type, exc, traceback)
 
     def __aiter__(self) -> Messages:
         return self

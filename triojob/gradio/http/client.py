@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
@@ -288,45 +289,29 @@ class HTTP:
             )
         return response.with_body(body)
 
-    @asynccontextmanager
-    async def open_events(
+    def open_events(
         self,
         path: str,
         refuse: Callable[[Response], TriojobError],
         *,
         endless: bool = False,
         ready: Ready | None = None,
+        failed: Callable[[TriojobError], Awaitable[None]] | None = None,
         what: str | None = None,
-    ) -> AsyncGenerator[EventStream, None]:
-        """Open an event stream, which is closed at the end of the body.
+    ) -> EventStream:
+        """Return an event stream, which is open while in its context.
 
         Args:
             refuse: Makes an error of a response that is not an event stream.
             endless: Whether it may be silent for ever, as long as the app answers other requests.
             ready: Awaited before the request is sent.
+            failed: Called with the error if the stream could not be opened: it returns when to
+                try again, or raises.  None to raise the error.
             what: What errors call the request; by default its path without the query.
-
-        Raises:
-            ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
         """
         what = what or f"GET {path.partition('?')[0]}"
-        mapped = self.mapped_errors(what, "")
-        with self.streams_watch.watching(what, endless=endless) as watched:
-            request = Request("GET", self.url(path), _EVENT_STREAM, ready=ready)
-            with mapped:
-                response = await self._send(request)
-            watched.heard()
-            try:
-                kind = response.header("content-type") or ""
-                if response.status != 200 or not kind.startswith("text/event-stream"):
-                    with mapped:
-                        head = await _body(response, 1000)
-                    raise refuse(response.with_body(head))
-                _refuse_compressed(response)
-                yield EventStream(response, self.max_message_size, watched, mapped, self.base)
-            finally:
-                # Under a cancellation too: this does not wait for the server.
-                await response.aclose()
+        request = Request("GET", self.url(path), _EVENT_STREAM, ready=ready)
+        return EventStream(self, request, refuse, failed, what=what, endless=endless)
 
     async def upgrade(
         self,
@@ -390,27 +375,82 @@ class HTTP:
 class EventStream:
     """The events of a stream, one after the other, as the server sends them.
 
+    Enter it to open it; at the end of the context it is closed, without waiting for the server.
+    A class and no generator, as each call opens one.
     Iteration yields the data of each event, or an `OversizedEvent`.
+    `HTTP.open_events` makes it, and has the arguments.
 
     Raises:
-        ConnectionTimeout, ConnectionLost: While iterating: the network failed.
+        ConnectionFailed: While entering: the server can't be reached.
+        ConnectionTimeout, ConnectionLost: While entering and iterating: the network failed.
         ProtocolError: While iterating: an event does not end.
     """
 
     def __init__(
         self,
-        response: OpenResponse,
-        max_size: int,
-        watched: WatchedStream,
-        mapped: MappedErrors,
-        base: str,
+        http: HTTP,
+        request: Request,
+        refuse: Callable[[Response], TriojobError],
+        failed: Callable[[TriojobError], Awaitable[None]] | None,
+        *,
+        what: str,
+        endless: bool,
     ) -> None:
-        self._response = response
-        self._decoder = EventDecoder(max_size)
+        self._http = http
+        self._request = request
+        self._refuse = refuse
+        self._failed = failed
+        self._what = what
+        self._endless = endless
+        self._mapped = http.mapped_errors(what, "")
+        self._decoder = EventDecoder(http.max_message_size)
         self._events: Iterator[bytes | OversizedEvent] = iter(())
-        self._watched = watched
-        self._mapped = mapped
-        self._base = base
+        self._watched: WatchedStream | None = None
+        self._response: OpenResponse | None = None
+
+    async def __aenter__(self) -> EventStream:  # noqa: PYI034 - `Self` is not in the typing of 3.10
+        while True:
+            try:
+                await self._open()
+            except TriojobError as exc:
+                if self._failed is None:
+                    raise
+                await self._failed(exc)
+            else:
+                return self
+
+    async def _open(self) -> None:
+        self._watched = self._http.streams_watch.watching(self._what, endless=self._endless)
+        self._watched.__enter__()
+        try:
+            with self._mapped:
+                self._response = response = await self._http._send(self._request)
+            self._watched.heard()
+            kind = response.header("content-type") or ""
+            if response.status != 200 or not kind.startswith("text/event-stream"):
+                with self._mapped:
+                    head = await _body(response, 1000)
+                raise self._refuse(response.with_body(head))
+            _refuse_compressed(response)
+        except BaseException as exc:
+            await self.__aexit__(type(exc), exc, exc.__traceback__)
+            raise
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        assert self._watched is not None
+        response, self._response = self._response, None
+        try:
+            if response is not None:
+                # Under a cancellation too: this does not wait for the server.
+                await response.aclose()
+        finally:
+            caught = self._watched.__exit__(exc_type, exc, traceback)
+        return caught
 
     @property
     def kind(self) -> str:
@@ -421,6 +461,8 @@ class EventStream:
         return self
 
     async def __anext__(self) -> bytes | OversizedEvent:
+        assert self._response is not None
+        assert self._watched is not None
         while True:
             for event in self._events:
                 return event
@@ -431,6 +473,9 @@ class EventStream:
 
     async def finish(self) -> None:
         """Read on for a moment after the last event, so that the connection can be used again."""
+        assert self._response is not None
+        if self._response.has_ended:
+            return  # as nearly always: its end came with the last event
         with suppress(TriojobError), self._mapped, trio.move_on_after(_LINGER):
             async for _ in self._response:
                 pass
@@ -438,7 +483,7 @@ class EventStream:
     def ended_early(self) -> ConnectionLost:
         """Return the error for a stream that ended before its last event."""
         return ConnectionLost(
-            f"the server ended the event stream of {self._base} with work unfinished; "
+            f"the server ended the event stream of {self._http.base} with work unfinished; "
             "what became of it there is not known"
         )
 

@@ -131,15 +131,21 @@ class DirectResponse(OpenResponse):
                 raise TimedOut("read")
         return reader.take_body()
 
+    @property
+    def has_ended(self) -> bool:
+        reader = None if self._connection is None else self._connection.reader
+        return reader is not None and reader.complete and not reader.body
+
     def discard(self) -> None:
         self._is_discarded = True
 
     async def aclose(self) -> None:
+        has_ended = self.has_ended
         connection, self._connection = self._connection, None
         if connection is None:
             return
         reader = connection.reader
-        if reader.complete and reader.is_reusable and not (reader.body or self._is_discarded):
+        if has_ended and reader.is_reusable and not self._is_discarded:
             self._release(connection, self.header("keep-alive"))
         else:
             connection.close()

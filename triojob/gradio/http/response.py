@@ -44,6 +44,11 @@ class OpenResponse(ABC):
             body,
         )
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of the body is known to have been yielded."""
+        return False
+
     def __aiter__(self) -> OpenResponse:
         return self
 

@@ -37,12 +37,14 @@ class Joiner:
         session, requests = self._session, self._registry.http.requests
         may_send = False
         try:
-            with call.wait():
-                if call.slot is None:
-                    call.slot = await self._registry.acquire(call.info, call.number)
-                await session.open_stream(call)
-                await self._acquire_request(call)
-                may_send = True
+            may_send = self._acquire_now(call)
+            if not may_send:
+                with call.wait():
+                    if call.slot is None:
+                        call.slot = await self._registry.acquire(call.info, call.number)
+                    await session.open_stream(call)
+                    await self._acquire_request(call)
+                    may_send = True
             if not call.waited_in_vain:
                 session.take_over(call)
         finally:
@@ -53,6 +55,22 @@ class Joiner:
         if call.session is None:
             return False
         self.start(call, driver, again=False)
+        return True
+
+    def _acquire_now(self, call: PendingCall) -> bool:
+        """Take all that the call needs on this side, if it is there; return whether it has it.
+
+        As nearly always; then there is nothing that it has to be cancelled from.
+        """
+        requests = self._registry.http.requests
+        if (
+            call.slot is None
+            or requests.available_tokens <= 0
+            or not self._may_join(self._session.functions[call.fn_index])
+            or not self._session.open_stream_now(call)
+        ):
+            return False
+        requests.acquire_on_behalf_of_nowait(call)
         return True
 
     async def _acquire_request(self, call: PendingCall) -> None:
@@ -80,11 +98,16 @@ class Joiner:
             again: The server has had the call before, so it is not yet ready to be sent.
         """
         self._registry.background.start_soon(
-            partial(self._join, call, driver, again=again),
+            partial(self._join_and_read, call, driver, again=again),
             name=f"<join #{call.number} {call.name}>",
         )
 
     @trio.lowlevel.enable_ki_protection
+    async def _join_and_read(self, call: PendingCall, driver: StreamDriver, *, again: bool) -> None:
+        await self._join(call, driver, again=again)
+        del call  # the stream may be read for long after its end
+        await self._session.read_on(driver)
+
     async def _join(self, call: PendingCall, driver: StreamDriver, *, again: bool) -> None:
         """Send a call and learn its event id, come what may: a cancellation is held until then."""
         session, ids = self._session, self._session.event_ids
@@ -120,7 +143,6 @@ class Joiner:
             await self._not_joined(call, driver, ProtocolError(f"{call.name}: {other}"))
         else:
             session.joined(call, event_id)
-        session.identify_lost(driver)
 
     async def _ask_to_join(
         self, call: PendingCall, driver: StreamDriver

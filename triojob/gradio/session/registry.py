@@ -183,6 +183,13 @@ class SessionRegistry:
         await self._streams.take(number)
         self.http.streams.acquire_on_behalf_of_nowait(owner)
 
+    def acquire_stream_now(self, owner: object, number: int) -> bool:
+        """Take a place in the budget of streams if there are plenty; return whether it has one."""
+        if not self._streams.take_now(number):
+            return False
+        self.http.streams.acquire_on_behalf_of_nowait(owner)
+        return True
+
     def release_stream(self, owner: object, number: int) -> None:
         """Give back the place that ``owner`` has for the call with this number."""
         self.http.streams.release_on_behalf_of(owner)

@@ -183,13 +183,24 @@ class Session:
 
     async def open_stream(self, call: PendingCall) -> None:
         """Take a place in the budget of streams, unless another call has done so."""
+        if self.open_stream_now(call):
+            return
+        async with self._opening:
+            if self._stream_of is None:
+                await self._registry.acquire_stream(self, call.number)
+                self._stream_of = call.number
+
+    def open_stream_now(self, call: PendingCall) -> bool:
+        """Do the same if that needs no waiting; return whether there is a place."""
         if self._reader is not None:
             self._reader.deadline = math.inf  # it is needed again
-        if self._stream_of is None:
-            async with self._opening:
-                if self._stream_of is None:
-                    await self._registry.acquire_stream(self, call.number)
-                    self._stream_of = call.number
+        if (
+            self._stream_of is None
+            and not self._opening.locked()
+            and self._registry.acquire_stream_now(self, call.number)
+        ):
+            self._stream_of = call.number
+        return self._stream_of is not None
 
     def _ready(self, call: PendingCall) -> Ready:
         """Return what refuses a call, just before it is sent, if the app is another one now."""
@@ -296,13 +307,27 @@ class Session:
 
     def identify_lost(self, driver: StreamDriver) -> None:
         """Find out which events the lost calls are, as far as the stream tells; have it read."""
+        reader = self._new_reader()
+        if reader is not None:
+            self._registry.background.start_soon(self._read, reader, driver)
+
+    async def read_on(self, driver: StreamDriver) -> None:
+        """Do the same, and read the stream in this task if it is to be read and no other one does.
+
+        To be called at the end of a task of the background: that need not start another one then.
+        """
+        reader = self._new_reader()
+        if reader is not None:
+            await self._read(reader, driver)
+
+    def _new_reader(self) -> trio.CancelScope | None:
+        """Return the scope in which to read the stream from now on; None if that is not due."""
         self._take_found()
+        reader: trio.CancelScope | None = None
         if self._reader is None and self.event_ids.needs_stream:
-            self._reader = trio.CancelScope()
-            self._registry.background.start_soon(
-                self._read, self._reader, driver, name="<event stream>"
-            )
+            reader = self._reader = trio.CancelScope()
         self._shield_reader()
+        return reader
 
     def _take_found(self) -> None:
         while (found := self.event_ids.find()) is not None:
@@ -328,7 +353,9 @@ class Session:
 
     @trio.lowlevel.enable_ki_protection
     async def _read(self, scope: trio.CancelScope, driver: StreamDriver) -> None:
-        current_call.set(None)  # this task was started for one call, and is there for all
+        # This task was started for one call, and is there for all.
+        current_call.set(None)
+        trio.lowlevel.current_task().name = "<event stream>"
         try:
             with contained(self._break, "reading the event stream"), scope:
                 while self.event_ids.needs_stream:
