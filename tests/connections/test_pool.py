@@ -288,5 +288,5 @@ async def test_a_server_that_goes_just_before_a_request_is_not_connected(peer: P
     connections = ConnectionPool(connect, KEPT)
     await ask(connections)
     with pytest.raises(NotConnected, match="gone"):
-        await connections.send(REQUEST, write=None, read=None, ready=ready)
+        await connections.send(ready, write=None, read=None)
     assert peer.open == 0

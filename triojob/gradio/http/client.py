@@ -260,13 +260,11 @@ class HTTP:
             return await self._whole(what, response, broken_from=500)
 
     async def _send(self, request: Request) -> OpenResponse:
-        if self._direct is not None:
-            data = self._direct.serialize(request)
-            if data is not None:
-                response = await self._direct.send(request, data)
-                _log(request, response)
-                return response
-        return await self._httpx.send(request)
+        if self._direct is None or not self._direct.can_send(request):
+            return await self._httpx.send(request)
+        response = await self._direct.send(request)
+        _log(request, response)
+        return response
 
     async def _whole(self, what: str, response: OpenResponse, *, broken_from: int) -> Response:
         """Read a response to its end and close it.

@@ -92,7 +92,8 @@ class DirectResponse(OpenResponse):
         release: Takes the connection back, with the value of its header ``Keep-Alive``.
     """
 
-    __slots__ = ("_connection", "_is_discarded", "_release", "_silence", "headers", "status")
+    __slots__ = ("_connection", "_fields", "_is_discarded", "_release", "_silence", "headers",
+                 "status")  # fmt: skip
 
     def __init__(
         self,
@@ -107,11 +108,11 @@ class DirectResponse(OpenResponse):
         self.status: int = connection.reader.status
         self.headers: list[tuple[bytes, bytes]] = connection.reader.headers
         """Their names are in lower case."""
+        self._fields = connection.reader.fields
 
     def header(self, name: str) -> str | None:
-        key = name.encode()
-        values = [_text(value) for known, value in self.headers if known == key]
-        return ", ".join(values) if values else None
+        value = self._fields.get(name.encode())
+        return None if value is None else _text(value)
 
     async def __anext__(self) -> bytes:
         connection = self._connection

@@ -6,7 +6,7 @@ import ssl
 
 from ..._settings import Timeouts
 from .connection import DirectResponse
-from .headers import HeaderCache, Headers, needs_no_quoting
+from .headers import HeaderCache, Headers, is_framed_by_caller, needs_no_quoting
 from .httpx_backend import HttpxBackend
 from .pool import ConnectionPool
 from .request import Request
@@ -50,27 +50,20 @@ class DirectBackend:
         self._headers = HeaderCache(build, headers.cookies)
         self.pool: ConnectionPool = ConnectionPool(open_stream, _KEPT)
 
-    def serialize(self, request: Request) -> bytes | None:
-        """Return a request as it is sent, or None if only httpx can send it."""
+    def can_send(self, request: Request) -> bool:
+        """Return whether a request can go this way; else only httpx can send it."""
         body = request.body
-        target = request.url.removeprefix(self._base)
-        if not (body is None or isinstance(body, bytes)) or not needs_no_quoting(target):
-            return None
-        own = tuple(request.headers.items())
-        block = self._headers.block(request.method, target.partition("?")[0], own)
-        if block is None:
-            return None
-        head = f"{request.method} {self._base_target}{target} HTTP/1.1\r\n".encode() + block
-        if body is None and request.method == "GET":
-            return head + b"\r\n"
-        body = body or b""
-        return b"%scontent-length: %d\r\n\r\n%s" % (head, len(body), body)
+        return (
+            (body is None or isinstance(body, bytes))
+            and needs_no_quoting(request.url.removeprefix(self._base))
+            and not is_framed_by_caller(request.headers)
+        )
 
-    async def send(self, request: Request, data: bytes) -> DirectResponse:
+    async def send(self, request: Request) -> DirectResponse:
         """Send a request, once, following no redirect; return when its head has arrived.
 
         Args:
-            data: The request as `serialize` returned it.
+            request: One that `can_send` allows.
 
         Raises:
             TransportError: The network failed, or the response is invalid.
@@ -80,13 +73,12 @@ class DirectBackend:
         async def when_ready(connection: int) -> bytes:
             assert ready is not None
             await ready(connection)
-            return self.serialize(request) or data  # cookies may have changed
+            return self._serialize(request)  # after that, as cookies may have changed
 
         response = await self.pool.send(
-            data,
+            self._serialize(request) if ready is None else when_ready,
             write=self._write,
             read=request.read,
-            ready=None if ready is None else when_ready,
             fresh=request.fresh,
         )
         try:
@@ -97,6 +89,18 @@ class DirectBackend:
             raise
         return response
 
+    def _serialize(self, request: Request) -> bytes:
+        body = request.body
+        assert body is None or isinstance(body, bytes)
+        target = request.url.removeprefix(self._base)
+        own = tuple(request.headers.items())
+        block = self._headers.block(request.method, target.partition("?")[0], own)
+        head = f"{request.method} {self._base_target}{target} HTTP/1.1\r\n".encode() + block
+        if body is None and request.method == "GET":
+            return head + b"\r\n"
+        body = body or b""
+        return b"%scontent-length: %d\r\n\r\n%s" % (head, len(body), body)
+
     def _keep_cookies(self, request: Request, response: DirectResponse) -> None:
-        if any(name == b"set-cookie" for name, _ in response.headers):
+        if response.header("set-cookie") is not None:
             self._httpx.keep_cookies(request, response.status, response.headers)

@@ -21,7 +21,8 @@ _FRAMING = frozenset(
     ("connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer",
      "transfer-encoding", "upgrade")
 )  # fmt: skip
-_UNCHANGED = re.compile(r"(?:[A-Za-z0-9\-._~!$&()*+,;=:@/?]|%[0-9A-Fa-f]{2})*")
+_PLAIN = r"[A-Za-z0-9\-._~!$&()*+,;=:@/?]*"
+_UNCHANGED = re.compile(rf"{_PLAIN}(?:%[0-9A-Fa-f]{{2}}{_PLAIN})*")
 
 
 def is_framed_by_caller(names: Iterable[str]) -> bool:
@@ -72,12 +73,10 @@ class HeaderCache:
         self._build = build
         self._jar = jar
         self._cookies: list[Cookie] = []
-        self._blocks: dict[HeaderKey, bytes | None] = {}
+        self._blocks: dict[HeaderKey, bytes] = {}
 
-    def block(self, method: str, path: str, own: Headers) -> bytes | None:
+    def block(self, method: str, path: str, own: Headers) -> bytes:
         """Return the headers as they are sent, without the length of the body.
-
-        None if the request's own headers frame it.
 
         Args:
             path: Without the query.
@@ -99,9 +98,7 @@ class HeaderCache:
             self._blocks[key] = self._joined(method, path, own)
         return self._blocks[key]
 
-    def _joined(self, method: str, path: str, own: Headers) -> bytes | None:
-        if is_framed_by_caller(name for name, _ in own):
-            return None
+    def _joined(self, method: str, path: str, own: Headers) -> bytes:
         return b"".join(
             name + b": " + value + b"\r\n"
             for name, value in self._build(method, path, own)

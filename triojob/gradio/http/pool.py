@@ -52,19 +52,17 @@ class ConnectionPool:
 
     async def send(
         self,
-        data: bytes,
+        request: bytes | Callable[[int], Awaitable[bytes]],
         *,
         write: float | None,
         read: float | None,
-        ready: Callable[[int], Awaitable[bytes]] | None = None,
         fresh: bool = False,
     ) -> DirectResponse:
         """Send a request, once; return the response when its head has arrived.
 
         Args:
-            data: The whole request: request line, headers and body.
-            ready: Awaited with the number of the connection before anything is sent on it; the
-                bytes that it returns are sent instead of ``data``.
+            request: All of it: request line, headers and body; or what returns that, awaited with
+                the number of the connection before anything is sent on it.
             fresh: Whether to open a connection for it.
             write: How many seconds the server may take no bytes.
             read: How many seconds it may take until the head of the response, and between two
@@ -79,12 +77,14 @@ class ConnectionPool:
         start = trio.current_time()
         response: DirectResponse | None = None
         try:
-            if ready is not None:
-                data = await ready(connection.number)
+            if isinstance(request, bytes):
+                data = request
+            else:
+                data = await request(connection.number)
                 while connection.stream.is_stale():  # the server has closed it meanwhile
                     connection.close()
                     connection = await self._get(fresh=fresh)
-                    data = await ready(connection.number)
+                    data = await request(connection.number)
                 start = trio.current_time()
             await connection.send(data, write)
             if read is None:

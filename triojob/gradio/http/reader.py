@@ -30,7 +30,7 @@ class ResponseReader:
     """
 
     __slots__ = ("_begun", "_ends_with_connection", "_fed", "_framing", "_head_size", "_interim",
-                 "_parser", "body", "complete", "error", "headers", "is_reusable",
+                 "_parser", "body", "complete", "error", "fields", "headers", "is_reusable",
                  "status")  # fmt: skip
 
     def __init__(self) -> None:
@@ -43,6 +43,8 @@ class ResponseReader:
         """0 until the head of the response is complete."""
         self.headers: list[tuple[bytes, bytes]] = []
         """Their names are in lower case."""
+        self.fields: dict[bytes, bytes] = {}
+        """The same by name; the values of several with one name stand in one, with commas."""
         self.body: list[bytes] = []
         """The pieces of the body that were read and not yet taken."""
         self.complete: bool = False
@@ -67,10 +69,12 @@ class ResponseReader:
         """Read ``data``, which is not empty."""
         assert self._parser is not None
         in_head = not self.status
-        if in_head and len(self._begun) < len(_START):
-            self._check_start(data)
-            if self.error is not None:
-                return
+        if in_head:
+            if len(self._begun) < len(_START):
+                self._check_start(data)
+                if self.error is not None:
+                    return
+            self._fed += len(data)
         pieces = len(self.body)
         try:
             self._parser.feed_data(data)
@@ -79,7 +83,6 @@ class ResponseReader:
         except httptools.HttpParserError as exc:
             self._fail(str(exc))
         if in_head:
-            self._fed += len(data)
             if not self.status and self._fed > _MAX_HEAD:
                 self._fail(f"the head of the response has more than {_MAX_HEAD} bytes")
         elif not self.complete:
@@ -133,10 +136,11 @@ class ResponseReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.complete:
             return
-        self._head_size += len(name) + len(value) + 4
         if not self.status:
             self.headers.append((name.lower(), value.rstrip(b" \t")))
-        elif self._head_size > _MAX_FRAMING:
+            return
+        self._head_size += _size_of(name, value)
+        if self._head_size > _MAX_FRAMING:
             self._fail(f"more than {_MAX_FRAMING} bytes of trailers")
 
     def on_headers_complete(self) -> None:
@@ -144,6 +148,8 @@ class ResponseReader:
             return
         assert self._parser is not None
         status = self._parser.get_status_code()
+        if status < 200 or self._fed > _MAX_HEAD:  # else all of it is not too large
+            self._head_size += sum(_size_of(name, value) for name, value in self.headers)
         if self._head_size > _MAX_HEAD:
             self._fail(f"the head of the response has more than {_MAX_HEAD} bytes")
         if status < 200:
@@ -160,15 +166,17 @@ class ResponseReader:
         """Find out how the body ends."""
         assert self._parser is not None
         headers = self.headers
-        names = dict(headers)
-        coding = names.get(b"transfer-encoding")
+        self.fields = fields = dict(headers)
+        if len(fields) < len(headers):
+            for name in fields:
+                fields[name] = b", ".join(value for known, value in headers if known == name)
+        coding = fields.get(b"transfer-encoding")
         if coding is not None:
-            codings = sum(name == b"transfer-encoding" for name, _ in headers)
-            if codings > 1 or coding.lower() != b"chunked":
+            if coding.lower() != b"chunked":
                 self._fail(f"the body has a transfer coding that was not asked for: {coding!r}")
             elif self._parser.get_http_version() == "1.0":
                 self._fail("the body is chunked, which HTTP/1.0 does not know")
-        is_framed = coding is not None or b"content-length" in names or status in _BODYLESS
+        is_framed = coding is not None or b"content-length" in fields or status in _BODYLESS
         self._ends_with_connection = not is_framed
         # The parser answers this question now only.
         self.is_reusable = is_framed and self._parser.should_keep_alive()
@@ -180,3 +188,8 @@ class ResponseReader:
     def on_message_complete(self) -> None:
         if self.status:
             self.complete = True
+
+
+def _size_of(name: bytes, value: bytes) -> int:
+    """Return how many bytes a header has, with its colon, a space and the line end."""
+    return len(name) + len(value) + 4
