@@ -117,13 +117,14 @@ class JobRecord:
 
         That is the group which raises the failure if this consumer is cancelled, or None."""
         self.scope: trio.CancelScope = trio.CancelScope()
-        self.reporter: Reporter = Reporter()
+        self.reporter: Reporter = Reporter(only_end=keeper is None)
         self.url: str | None = None
         """The app that is called, if one is."""
         self.status: StatusUpdate = StatusUpdate(Status.STARTING)
         self.since: datetime = self.status.time
         self.timeline: Timeline = Timeline(history)
-        self.timeline.add_notice(self.status)
+        if keeper is not None:
+            self.timeline.add_notice(self.status)
         self.outcome: Outcome[Any] | None = None
         self.cancelled: bool = False
         self.cancel_reason: str | None = None
@@ -234,8 +235,6 @@ class JobRecord:
 
     def note(self, message: Message) -> None:
         """Record one message."""
-        if self._keeper is None:
-            return
         if isinstance(message, StatusUpdate):
             # Progress and log stay until there is newer; see StatusUpdate.
             before = self.status
@@ -311,15 +310,15 @@ class JobRecord:
             self._ended.set()
         if self._keeper is not None:
             self._keeper._ended(self)
-        self._set_status(
-            StatusUpdate(
-                Status.CANCELLED if self.cancelled else Status.FINISHED,
-                success=isinstance(result, Value),
-                progress_data=self.status.progress_data,
-                log=self.status.log,
+            self._set_status(
+                StatusUpdate(
+                    Status.CANCELLED if self.cancelled else Status.FINISHED,
+                    success=isinstance(result, Value),
+                    progress_data=self.status.progress_data,
+                    log=self.status.log,
+                )
             )
-        )
-        self._tell()
+            self._tell()
         listeners = {} if self._listeners is None else self._listeners
         # One after the other: what one of them does may end the listening of another.
         while listeners and listeners["result"]:

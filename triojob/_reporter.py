@@ -12,6 +12,7 @@ import outcome
 import trio
 
 from ._messages import (
+    Aside,
     Finished,
     LogMessage,
     Message,
@@ -34,15 +35,21 @@ class Reporter:
 
     Sending never blocks and never fails: a job that has ended drops what still comes.
     The channel is opened when somebody needs it: most functions say nothing of themselves.
+
+    Args:
+        only_end: Whether nobody can look at anything but how the job ends, so that the rest is
+            not sent at all.
     """
 
-    __slots__ = ("_closed", "_code", "_receive", "_send", "on_put", "token", "unread", "yielded")
+    __slots__ = ("_closed", "_code", "_only_end", "_receive", "_send", "on_put", "token", "unread",
+                 "yielded")  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, *, only_end: bool = False) -> None:
         self._send: trio.MemorySendChannel[Message] | None = None
         self._receive: trio.MemoryReceiveChannel[Message] | None = None
         self._closed = False
         self._code = Status.STARTING
+        self._only_end = only_end
         self.unread: int = 0
         """How many messages were sent and not received; whoever receives one counts it down."""
         self.yielded: bool = False
@@ -74,6 +81,8 @@ class Reporter:
     def _put(self, message: Message) -> bool:
         if self._closed:
             return False
+        if self._only_end and not isinstance(message, (Finished, Aside)):
+            return True
         if self._send is None:
             _ = self.receiver
             assert self._send is not None

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from outcome import Value
 
 from triojob import (
     Job,
@@ -20,6 +21,8 @@ from triojob import (
     StatusUpdate,
     report,
 )
+from triojob._messages import Finished, WholeOutput
+from triojob._reporter import Reporter
 
 from .support import collect, count, succeed
 
@@ -344,3 +347,15 @@ async def test_a_functions_own_child_task_may_outlive_its_reporter_but_not_the_g
     async with JobGroup() as group:
         job = group.submit(work)
     assert job.outputs() == [0, 1, 2]
+
+
+async def test_only_the_end_reaches_a_call_without_readers() -> None:
+    reporter = Reporter(only_end=True)
+    assert reporter.status(StatusUpdate(Status.PROCESSING))
+    assert reporter.output(WholeOutput(1))
+    assert reporter.log(LogMessage("hello"))
+    assert (reporter.unread, reporter.yielded) == (0, True)
+    reporter.finish(Value(2), output=WholeOutput(2))
+    (end,) = reporter.close()
+    assert end == Finished(Value(2))
+    assert not reporter.log(LogMessage("late"))

@@ -40,8 +40,6 @@ class CallRequest:
     """Whether it is a generator."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Sent with the request that makes the call, beside those of the client."""
-    ready: Ready | None = field(default=None, repr=False)
-    """Awaited before that request is sent."""
 
     def body(self, session_hash: str | None, *, data: str | None = None, **more: str) -> str:
         """Return the JSON body of a request that makes the call.
@@ -77,8 +75,11 @@ class StreamDriver(ABC):
     """Whether the server can take a call out of its queue that waits there."""
 
     @abstractmethod
-    async def join(self, session_hash: str, call: CallRequest) -> str:
+    async def join(self, session_hash: str, call: CallRequest, ready: Ready | None) -> str:
         """Put a call into the server's queue; return the event's id.
+
+        Args:
+            ready: Awaited before the request is sent.
 
         Raises:
             QueueFull, ValidationError, TooManyRequests, AuthenticationError, ServerStopped,
@@ -137,6 +138,8 @@ class Conversation:
 
     session_hash: str = field(repr=False)
     call: CallRequest
+    ready: Ready | None
+    """Awaited before the request that makes the call is sent."""
     deliver: Callable[[Json], None]
     """Takes each message, in the form of `gradio._wire`."""
     ended: Callable[[], bool]

@@ -35,7 +35,11 @@ class SimpleCall(CallDriver):
         path = f"/call{call.api_name or ''}"
         with conversation.hold:
             response = await self._http.request(
-                "POST", path, json=call.body(None), headers=call.headers, ready=call.ready
+                "POST",
+                path,
+                json=call.body(None),
+                headers=call.headers,
+                ready=conversation.ready,
             )
             if response.status != 200:
                 raise refusal(response, f"calling {call.name}", call.name)

@@ -34,7 +34,7 @@ class DirectCall(CallDriver):
             json=call.body(conversation.session_hash),
             headers=call.headers,
             endless=True,
-            ready=call.ready,
+            ready=conversation.ready,
         )
         doing = f"calling {call.name}"
         output: Json = {}

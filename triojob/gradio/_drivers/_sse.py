@@ -69,7 +69,7 @@ class CallStream(CallDriver):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send_data)
             with contained(fail, call.name):
-                async with self._http.open_events(path, refuse, ready=call.ready) as events:
+                async with self._http.open_events(path, refuse, ready=conversation.ready) as events:
                     async for event in events:
                         if isinstance(event, OversizedEvent):
                             raise event.error

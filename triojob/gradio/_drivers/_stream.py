@@ -14,6 +14,7 @@ from types import TracebackType
 from ..._errors import ProtocolError, TriojobError, shorten
 from .._wire import Garbled, Json, decode_object, garbled, read_message
 from ..http.client import HTTP, EventStream
+from ..http.request import Ready
 from ..http.sse import OversizedEvent
 from ..http.urls import quoted
 from ._base import CallRequest, StreamDriver
@@ -37,13 +38,13 @@ class SessionStream(StreamDriver):
         self._says_end = says_end
         self._http = http
 
-    async def join(self, session_hash: str, call: CallRequest) -> str:
+    async def join(self, session_hash: str, call: CallRequest, ready: Ready | None) -> str:
         response = await self._http.request(
             "POST",
             "/queue/join",
             json=call.body(session_hash),
             headers=call.headers,
-            ready=call.ready,
+            ready=ready,
         )
         if response.status != 200:
             raise refusal(response, f"calling {call.name}", call.name)

@@ -67,8 +67,8 @@ class CallSocket(CallDriver):
         self._http = http
 
     async def converse(self, conversation: Conversation) -> None:
-        if conversation.call.ready is not None:
-            await conversation.call.ready(None)
+        if conversation.ready is not None:
+            await conversation.ready(None)
         stream = await self._open(conversation.call)
         try:
             with self._http.mapped_errors(f"GET {_PATH}", "the server has gone silent"):

@@ -153,7 +153,7 @@ class Joiner:
         assert call.join_scope is not None
         try:
             with contained(errors.append, call.name), call.join_scope:
-                event_id = await driver.join(call.session_hash, call.request)
+                event_id = await driver.join(call.session_hash, call.request, call.ready)
         finally:
             self._registry.joins.discard(call)
             call.join_scope = None

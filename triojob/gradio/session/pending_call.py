@@ -8,7 +8,7 @@ import trio
 
 from ..._logs import log_job
 from .._config import EndpointInfo
-from .._drivers import CallDriver, CallRequest, StreamDriver
+from .._drivers import CallDriver, CallRequest, Ready, StreamDriver
 from .._event import EventTranslator
 from .._wire import Garbled, Json
 from .limiter import Slot
@@ -40,6 +40,7 @@ class PendingCall:
         "number",
         "off_the_books",
         "patient",
+        "ready",
         "request",
         "restarts",
         "sent",
@@ -70,6 +71,8 @@ class PendingCall:
         self.translator: EventTranslator = translator
         self.slot: Slot | None = slot
         self.patient: bool = patient
+        self.ready: Ready | None = None
+        """Awaited before the request that makes the call is sent."""
         self.session: Session | None = None
         """Set once the server may learn of the call."""
         self.session_hash: str = ""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -220,7 +219,7 @@ class Session:
     def take_over(self, call: PendingCall) -> None:
         """From here on the server may learn of the call."""
         call.session = self
-        call.request = replace(call.request, ready=self._ready(call))
+        call.ready = self._ready(call)
         self.about_to_join(call)
         if self._heartbeat is None and not self.reusable:
             self._heartbeat = self._registry.heartbeats.start(self._hash)
