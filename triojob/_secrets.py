@@ -73,7 +73,10 @@ class Secrets:
         _known[id(self)] = self
 
     def new_session(self) -> str:
-        """Return a name for a session; whoever knows it can cancel what runs there."""
+        """Return a name for a session; whoever knows it can cancel what runs there.
+
+        It has hexadecimal digits alone, which no URL has to quote.
+        """
         return self._sessions + uuid.uuid4().hex
 
     def add(self, *values: str) -> None:

@@ -24,7 +24,8 @@ class Turns:
 
     def __init__(self, at_once: float) -> None:
         self._at_once = at_once
-        self._waiting: dict[int, trio.Event] = {}
+        self._waiting: dict[int, trio.Event | None] = {}
+        """Those that wait, each with what wakes it: None before it is its turn to wait."""
         self._line: list[int] = []
         """A heap of the numbers that wait, and of some that have left."""
         self._having: set[int] = set()
@@ -82,7 +83,7 @@ class Turns:
         """Take a place in the line."""
         if self._at_once == math.inf:
             return
-        self._waiting[number] = trio.Event()
+        self._waiting[number] = None
         heapq.heappush(self._line, number)
 
     @trio.lowlevel.enable_ki_protection
@@ -92,8 +93,8 @@ class Turns:
         If that is cancelled, it has left the line.
         """
         self._admit()
-        event = self._waiting.get(number)
-        if event is not None:
+        if number in self._waiting:
+            event = self._waiting[number] = trio.Event()
             try:
                 await event.wait()
             except BaseException:
@@ -105,7 +106,8 @@ class Turns:
     @trio.lowlevel.enable_ki_protection
     def end(self, number: int) -> None:
         """Leave the line, or end the turn: then it's the next one's."""
-        if self._waiting.pop(number, None) is not None:
+        if number in self._waiting:
+            del self._waiting[number]
             # Of those that have left, the heap forgets all when they are the most of it.
             if len(self._line) > 2 * len(self._waiting) + _LITTLE:
                 self._line = sorted(self._waiting)
@@ -116,7 +118,8 @@ class Turns:
     def _admit(self) -> None:
         while len(self._having) < self._at_once and self._line:
             number = heapq.heappop(self._line)
-            event = self._waiting.pop(number, None)
-            if event is not None:
+            if number in self._waiting:
                 self._having.add(number)
-                event.set()
+                event = self._waiting.pop(number)
+                if event is not None:
+                    event.set()

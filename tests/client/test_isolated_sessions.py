@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -27,6 +30,7 @@ from triojob import (
     Status,
     UnexpectedResponse,
 )
+from triojob.gradio.session.pending_call import PendingCall
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -75,6 +79,22 @@ async def test_one_task_joins_and_reads_the_stream(
         assert ours == [f"<{kind} #{job.number} /sleep>" for kind in kinds for job in jobs]
         names = [task.name for task in all_tasks()]
         assert names.count("<event stream>") == 2
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs reference counting")
+async def test_a_call_leaves_nothing_for_the_collector(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_sleeper(memory_app)
+    async with opened(memory_app) as client:
+        gc.collect()
+        gc.disable()
+        try:
+            assert await client.endpoint("/sleep")(1) == 1
+            await wait_all_tasks_blocked()
+            assert not [each for each in gc.get_objects() if isinstance(each, PendingCall)]
+        finally:
+            gc.enable()
 
 
 async def test_each_session_has_one_stream_while_its_call_runs(

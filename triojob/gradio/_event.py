@@ -21,6 +21,8 @@ from ._containment import call_failure
 from ._edits import EditError, apply_edits, grow_text, settled
 from ._wire import Garbled, Json
 
+_RUNNING = (Status.PROCESSING, Status.PROGRESS)
+
 Present = Callable[[list[Any]], Any]
 """Makes of an output's data what the user sees."""
 
@@ -243,7 +245,7 @@ class EventTranslator:
         elif kind == "process_completed":
             self._complete(message)
         elif (status := _status(message)) is not None:
-            self.running = self.running or status.code >= Status.PROCESSING
+            self.running = self.running or status.code in _RUNNING
             self._reporter.status(status)
         elif kind == "queue_full":
             self.fail(QueueFull(f"calling {self._name}: the app's queue is full"))

@@ -18,7 +18,6 @@ from .._errors import ConnectionLost, TriojobError
 from ._containment import contained
 from .http.client import HTTP
 from .http.response import Response
-from .http.urls import quoted
 
 logger = logging.getLogger("triojob")
 
@@ -91,7 +90,7 @@ class Heartbeats:
 
     async def _beat(self, session_hash: str) -> None:
         """Hold the request open, and open it again when it breaks; return if that is refused."""
-        path = f"/heartbeat/{quoted(session_hash)}"
+        path = f"/heartbeat/{session_hash}"
         pause = _FIRST_PAUSE
 
         while True:

@@ -88,7 +88,8 @@ def decode_json(data: bytes, what: str) -> Any:
         ProtocolError: It is not JSON in UTF-8, or it is nested too deep.
     """
     value = _decode(data, what)
-    if _is_too_deep(data, value):
+    # Most values have fewer brackets than that, which is found out faster.
+    if data.count(b"[") + data.count(b"{") > MOST_DEPTH and is_deeper(value, MOST_DEPTH):
         raise _nested(data, what)
     return value
 
@@ -109,11 +110,6 @@ def _decode(data: bytes, what: str) -> Any:
         failure = ProtocolError(f"{what} is not JSON ({type(exc).__name__}): {shorten(data)}")
     # Out here, as what json raises has all of the text.
     raise failure
-
-
-def _is_too_deep(data: bytes, value: Any) -> bool:
-    # Most values have fewer brackets than that, which is found out faster.
-    return data.count(b"[") + data.count(b"{") > MOST_DEPTH and is_deeper(value, MOST_DEPTH)
 
 
 def _nested(data: bytes, what: str) -> ProtocolError:

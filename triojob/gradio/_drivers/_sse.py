@@ -19,7 +19,6 @@ from .._wire import Json, decode_message
 from ..http.client import HTTP
 from ..http.response import Response
 from ..http.sse import OversizedEvent
-from ..http.urls import quoted
 from ._base import CallDriver, Conversation
 from ._refusals import refusal
 from ._stopping import stop
@@ -63,9 +62,7 @@ class CallStream(CallDriver):
                 if response.status != 200:
                     raise refuse(response)
 
-        path = (
-            f"/queue/join?fn_index={call.fn_index}&session_hash={quoted(conversation.session_hash)}"
-        )
+        path = f"/queue/join?fn_index={call.fn_index}&session_hash={conversation.session_hash}"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send_data)
             with contained(fail, call.name):

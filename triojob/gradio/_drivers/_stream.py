@@ -16,7 +16,6 @@ from .._wire import Garbled, Json, decode_object, garbled, read_message
 from ..http.client import HTTP, EventStream
 from ..http.request import Ready
 from ..http.sse import OversizedEvent
-from ..http.urls import quoted
 from ._base import CallRequest, StreamDriver
 from ._listening import open_stream
 from ._refusals import refusal
@@ -58,7 +57,7 @@ class SessionStream(StreamDriver):
     def open(
         self, session_hash: str, refused: Callable[[TriojobError], Awaitable[None]]
     ) -> Messages:
-        path = f"/queue/data?session_hash={quoted(session_hash)}"
+        path = f"/queue/data?session_hash={session_hash}"
         events = open_stream(self._http, path, "opening the event stream", refused)
         return Messages(events, says_end=self._says_end)
 

@@ -114,7 +114,7 @@ class HTTP:
             client is None
             and transport is None
             and bypasses_proxies(httpx.URL(base).host)
-            and not is_framed_by_caller(headers or ())
+            and not is_framed_by_caller(name.lower() for name in headers or ())
         )
         if is_direct:
             self._verify = self.tls() or verify  # made once, for both backends
@@ -243,9 +243,11 @@ class HTTP:
                     what=what,
                 )
         what = what or f"{method} {path.partition('?')[0]}"
-        # In lower case, so that none stands twice.
-        own = {name.lower(): value for name, value in (headers or {}).items()}
-        self.secrets.add_passing(*secrets_in_headers(own.items()))
+        own: dict[str, str] = {}
+        if headers:
+            # In lower case, so that none stands twice.
+            own = {name.lower(): value for name, value in headers.items()}
+            self.secrets.add_passing(*secrets_in_headers(own.items()))
         body: bytes | None = None
         if json is not None:
             own |= {"content-type": "application/json", "x-gradio-user": "api"}

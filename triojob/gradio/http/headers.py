@@ -26,8 +26,12 @@ _UNCHANGED = re.compile(rf"{_PLAIN}(?:%[0-9A-Fa-f]{{2}}{_PLAIN})*")
 
 
 def is_framed_by_caller(names: Iterable[str]) -> bool:
-    """Return whether headers frame the request or its connection, which is triojob's to do."""
-    return any(name.lower() in _FRAMING for name in names)
+    """Return whether headers frame the request or its connection, which is triojob's to do.
+
+    Args:
+        names: In lower case.
+    """
+    return not _FRAMING.isdisjoint(names)
 
 
 def needs_no_quoting(target: str) -> bool:

@@ -101,8 +101,9 @@ class StreamWatch:
 
     def add(self, stream: WatchedStream) -> None:
         """Begin to watch a stream."""
+        if not self._streams:
+            self._opened.unpark_all()
         self._streams[stream] = None
-        self._opened.unpark_all()
 
     def remove(self, stream: WatchedStream) -> None:
         """Watch a stream no more."""

@@ -72,7 +72,7 @@ class Conversations:
             return Conversation(
                 session_hash=call.session_hash,
                 call=call.request,
-                ready=call.ready,
+                ready=session.ready(call),
                 deliver=call.feed,
                 ended=lambda: translator.finished,
                 hold=call.join_scope,

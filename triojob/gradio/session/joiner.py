@@ -153,7 +153,9 @@ class Joiner:
         assert call.join_scope is not None
         try:
             with contained(errors.append, call.name), call.join_scope:
-                event_id = await driver.join(call.session_hash, call.request, call.ready)
+                event_id = await driver.join(
+                    call.session_hash, call.request, self._session.ready(call)
+                )
         finally:
             self._registry.joins.discard(call)
             call.join_scope = None

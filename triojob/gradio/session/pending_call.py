@@ -8,7 +8,7 @@ import trio
 
 from ..._logs import log_job
 from .._config import EndpointInfo
-from .._drivers import CallDriver, CallRequest, Ready, StreamDriver
+from .._drivers import CallDriver, CallRequest, StreamDriver
 from .._event import EventTranslator
 from .._wire import Garbled, Json
 from .limiter import Slot
@@ -40,12 +40,12 @@ class PendingCall:
         "number",
         "off_the_books",
         "patient",
-        "ready",
         "request",
         "restarts",
         "sent",
         "session",
         "session_hash",
+        "since",
         "slot",
         "translator",
         "waiting",
@@ -71,11 +71,12 @@ class PendingCall:
         self.translator: EventTranslator = translator
         self.slot: Slot | None = slot
         self.patient: bool = patient
-        self.ready: Ready | None = None
-        """Awaited before the request that makes the call is sent."""
         self.session: Session | None = None
         """Set once the server may learn of the call."""
         self.session_hash: str = ""
+        self.since: list[int | None] = []
+        """How often the app had been restarted at the session's last call with State, None for
+        none: an item for each time that this call was about to be sent."""
         self.sent: bool = False
         """The request that makes the call may have gone out."""
         self.event_id: str | None = None

@@ -124,7 +124,8 @@ class SessionRegistry:
     def left(self, scope: trio.CancelScope) -> None:
         """Note that a call has ended."""
         self._calls.pop(scope, None)
-        self._left.unpark_all()
+        if not self._calls:
+            self._left.unpark_all()
 
     async def wait_idle(self) -> None:
         """Wait until all calls have ended."""

@@ -201,25 +201,23 @@ class Session:
             self._stream_of = call.number
         return self._stream_of is not None
 
-    def _ready(self, call: PendingCall) -> Ready:
+    def ready(self, call: PendingCall) -> Ready:
         """Return what refuses a call, just before it is sent, if the app is another one now."""
+        # The call must not hold it, or only the garbage collector would free them.
+        return partial(self._get_ready, call)
+
+    async def _get_ready(self, call: PendingCall, connection: int | None) -> None:
         watch, info = self._registry.watch, call.info
-        known: list[int | None] = []
-
-        async def ready(connection: int | None) -> None:
-            known.append(self._since)  # before this call, however often it is sent
-            await watch.revalidate(connection)
-            if info.stateful:
-                self._since = watch.restarts
-            watch.check_generation(info, call.restarts, known[0])
-            call.sent = True
-
-        return ready
+        call.since.append(self._since)
+        await watch.revalidate(connection)
+        if info.stateful:
+            self._since = watch.restarts
+        watch.check_generation(info, call.restarts, call.since[0])
+        call.sent = True
 
     def take_over(self, call: PendingCall) -> None:
         """From here on the server may learn of the call."""
         call.session = self
-        call.ready = self._ready(call)
         self.about_to_join(call)
         if self._heartbeat is None and not self.reusable:
             self._heartbeat = self._registry.heartbeats.start(self._hash)
