@@ -194,15 +194,13 @@ class JobRecord:
 
         None stands for an `Aside`: there is more to receive.
         """
-        reporter, channel = self.reporter, self.reporter.receiver
+        reporter = self.reporter
         while True:
-            if reporter.unread:
-                # What is there already is recorded before anything else runs.
-                message = channel.receive_nowait()
-            else:
+            # What is there already is recorded before anything else runs.
+            while not reporter.messages:
                 self._tell()
-                message = await channel.receive()
-            reporter.unread -= 1
+                await reporter.wait()
+            message = reporter.messages.popleft()
             if isinstance(message, Finished):
                 self.cancelled = message.cancelled
                 return message.outcome
@@ -228,9 +226,9 @@ class JobRecord:
 
     @trio.lowlevel.enable_ki_protection
     def _take_all(self) -> None:
-        while self.reporter.unread:
-            self.reporter.unread -= 1
-            self.note(self.reporter.receiver.receive_nowait())
+        messages = self.reporter.messages
+        while messages:
+            self.note(messages.popleft())
         self._tell()
 
     def note(self, message: Message) -> None:

@@ -117,10 +117,7 @@ def event(data: bytes) -> None:
         assert repr(message) == repr(before), "a message was changed"
         if translator.finished and until is None:
             until = number
-    carried: list[Any] = []
-    with suppress(trio.WouldBlock):
-        while True:
-            carried.append(reporter.receiver.receive_nowait())
+    carried: list[Any] = reporter.close()
     ends = [item for item in carried if isinstance(item, Finished)]
     assert len(ends) == translator.finished
     assert not ends or carried[-1] is ends[0], "something came after the end"
