@@ -76,9 +76,9 @@ def decode_object(data: bytes, what: str) -> Json:
         ProtocolError: It is not a JSON object in UTF-8, or one that is nested too deep.
     """
     value = decode_json(data, what)
-    if not is_object(value):
-        raise ProtocolError(f"{what} is not a JSON object: {shorten(data)}")
-    return value
+    if isinstance(value, dict):
+        return cast("Json", value)
+    raise ProtocolError(f"{what} is not a JSON object: {shorten(data)}")
 
 
 def decode_json(data: bytes, what: str) -> Any:

@@ -107,42 +107,39 @@ class ConnectionPool:
                 connection.close()
 
     async def _get(self, *, fresh: bool) -> Connection:
-        if self._idle and self._idle_seconds(self._idle[-1]) < _SETTLING:
+        now = trio.current_time()
+        if self._idle and now - _idle_since(self._idle[-1]) < _SETTLING:
             # What a server has sent unasked behind its response may be about to arrive.
             await trio.lowlevel.cancel_shielded_checkpoint()
-        usable = None if fresh else self._usable()
+            now = trio.current_time()
+        usable = None if fresh else self._usable(now)
         if usable is not None:
             return usable
         stream = await self._connect()
         self.opened += 1
         return Connection(stream, self.opened)
 
-    def _usable(self) -> Connection | None:
+    def _usable(self, now: float) -> Connection | None:
         """Return an idle connection that can be used again, if there is one."""
-        self._close_expired()
+        self._close_expired(now)
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if not self._is_expired(connection):
+            if not self._is_expired(connection, now):
                 if not connection.stream.is_stale():
                     return connection
-                self._note_closed(self._idle_seconds(connection))
+                self._note_closed(now - _idle_since(connection))
             connection.close()
         return None
 
-    def _close_expired(self) -> None:
-        while self._idle and self._is_expired(self._idle[0]):
+    def _close_expired(self, now: float) -> None:
+        while self._idle and self._is_expired(self._idle[0], now):
             self._idle.popleft().close()
 
-    def _is_expired(self, connection: Connection) -> bool:
-        assert connection.idle_since is not None
+    def _is_expired(self, connection: Connection, now: float) -> bool:
         seconds = (min(self._kept, connection.kept) - self._round_trip) / 2
-        return trio.current_time() >= connection.idle_since + seconds
-
-    @staticmethod
-    def _idle_seconds(connection: Connection) -> float:
         assert connection.idle_since is not None
-        return trio.current_time() - connection.idle_since
+        return now >= connection.idle_since + seconds
 
     def _note_closed(self, seconds: float) -> None:
         """Note that the server has closed a connection that was idle for so many seconds."""
@@ -158,8 +155,8 @@ class ConnectionPool:
             return
         stated = _KEEP_ALIVE_TIMEOUT.search(keep_alive or "")
         connection.kept = math.inf if stated is None else int(stated[1])
-        connection.idle_since = trio.current_time()
-        self._close_expired()
+        connection.idle_since = now = trio.current_time()
+        self._close_expired(now)
         self._idle.append(connection)
 
     def close(self) -> None:
@@ -171,3 +168,8 @@ class ConnectionPool:
         """Close all idle connections."""
         while self._idle:
             self._idle.pop().close()
+
+
+def _idle_since(connection: Connection) -> float:
+    assert connection.idle_since is not None
+    return connection.idle_since

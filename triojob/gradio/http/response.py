@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -11,10 +12,24 @@ class Response:
     """A response with its whole body."""
 
     status: int
-    content_type: str
-    retry_after: str | None
-    location: str | None = field(repr=False)
     body: bytes = field(repr=False)
+    header: Callable[[str], str | None] = field(repr=False)
+    """Returns the value of a header, or None; its name is in lower case."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type with its parameters; empty for none."""
+        return self.header("content-type") or ""
+
+    @property
+    def retry_after(self) -> str | None:
+        """When to ask again, in seconds or as a date."""
+        return self.header("retry-after")
+
+    @property
+    def location(self) -> str | None:
+        """Where the server redirects to."""
+        return self.header("location")
 
 
 class OpenResponse(ABC):
@@ -36,13 +51,7 @@ class OpenResponse(ABC):
 
     def with_body(self, body: bytes) -> Response:
         """Return the response with its body, or the beginning of that."""
-        return Response(
-            self.status,
-            self.header("content-type") or "",
-            self.header("retry-after"),
-            self.header("location"),
-            body,
-        )
+        return Response(self.status, body, self.header)
 
     @property
     def has_ended(self) -> bool:

@@ -34,9 +34,11 @@ class PendingCall:
         "dequeuing",
         "driver",
         "event_id",
+        "fn_index",
         "info",
         "join_scope",
         "lost",
+        "name",
         "number",
         "off_the_books",
         "patient",
@@ -67,6 +69,10 @@ class PendingCall:
         self.info: EndpointInfo = info
         self.restarts: int = restarts
         self.request: CallRequest = request
+        self.name: str = request.name
+        """What people call the endpoint."""
+        self.fn_index: int = request.fn_index
+        """The server's number for the function."""
         self.driver: StreamDriver | CallDriver = driver
         self.translator: EventTranslator = translator
         self.slot: Slot | None = slot
@@ -99,16 +105,6 @@ class PendingCall:
             self.conversation_scope = trio.CancelScope()
         self.waiting: trio.CancelScope | None = None
         """Around a wait on this side; the end of the session cancels it, or of the call."""
-
-    @property
-    def name(self) -> str:
-        """What people call the endpoint."""
-        return self.request.name
-
-    @property
-    def fn_index(self) -> int:
-        """The server's number for the function."""
-        return self.request.fn_index
 
     @property
     def is_sent(self) -> bool:
