@@ -68,6 +68,7 @@ class Reporter:
     def close(self) -> list[Message]:
         """Listen no more; return what was sent and not yet taken out."""
         self._closed = True
+        self._arrived = None
         rest = [*self.messages]
         self.messages.clear()
         return rest

@@ -181,7 +181,8 @@ class RemoteCall(Call):
             slot: Slot | None = None
             if session is None:
                 # Thousands may wait here, so what a call needs on its way is made afterwards.
-                slot = await self._registry.acquire(self._info, record.number)
+                slot = self._registry.slot(self._info, record.number)
+                await slot.acquire()
                 home = self._settings.home
                 if home is not None and home.is_free_for(self._info.fn_index):
                     session = home

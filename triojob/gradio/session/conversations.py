@@ -35,7 +35,9 @@ class Conversations:
         try:
             with call.wait():
                 if call.slot is None:
-                    call.slot = await registry.acquire(call.info, call.number)
+                    slot = registry.slot(call.info, call.number)
+                    await slot.acquire()
+                    call.slot = slot
                 await registry.acquire_stream(call, call.number)
                 has_stream = True
             if not call.waited_in_vain:

@@ -41,7 +41,9 @@ class Joiner:
             if not may_send:
                 with call.wait():
                     if call.slot is None:
-                        call.slot = await self._registry.acquire(call.info, call.number)
+                        slot = self._registry.slot(call.info, call.number)
+                        await slot.acquire()
+                        call.slot = slot
                     await session.open_stream(call)
                     await self._acquire_request(call)
                     may_send = True

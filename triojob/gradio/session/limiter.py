@@ -40,15 +40,6 @@ class CallLimiter:
         """Return the numbers of now."""
         return self._window.statistics(self._turns.waiting)
 
-    async def acquire(self, call: int) -> Slot:
-        """Wait until a call may be in flight; the one with the lowest number is next.
-
-        Being cancelled leaves the line.
-        """
-        slot = Slot(self, call)
-        await slot.acquire()
-        return slot
-
     def _change(self, change: Callable[[int], None]) -> None:
         """Tell the window something, and let in what it then has room for."""
         change(self._turns.waiting)
@@ -57,7 +48,11 @@ class CallLimiter:
 
 @final
 class Slot:
-    """One call's place among those in flight; `CallLimiter.acquire` makes it."""
+    """One call's place among those in flight.
+
+    Args:
+        call: Its number.
+    """
 
     __slots__ = ("_call", "_held", "_limiter")
 
@@ -72,7 +67,10 @@ class Slot:
         return self._held
 
     async def acquire(self) -> None:
-        """Wait for the place, or for it once more.  Being cancelled leaves the line."""
+        """Wait for the place, or for it once more; the call with the lowest number is next.
+
+        Being cancelled leaves the line.
+        """
         turns, window = self._limiter._turns, self._limiter._window
         # It waits only if there is no room, and then it wants some.
         self._limiter._change(lambda waiting: window.demanded(waiting + 1))

@@ -148,11 +148,8 @@ class SessionRegistry:
 
     # Calls in flight.
 
-    async def acquire(self, info: EndpointInfo, number: int) -> Slot:
-        """Wait until a call of a function may be in flight; the lowest number is next.
-
-        Being cancelled leaves the line.
-        """
+    def slot(self, info: EndpointInfo, number: int) -> Slot:
+        """Return a place among the calls of a function in flight, for a call to acquire."""
         limiter = self._limiters.get(info.fn_index)
         if limiter is None:
             if len(self._limiters) >= _MOST_IDLE_LIMITERS:
@@ -161,7 +158,7 @@ class SessionRegistry:
             cap = fixed or int(self.http.streams.total_tokens)
             limiter = CallLimiter(info.name, cap, fixed=fixed is not None)
             self._limiters[info.fn_index] = limiter
-        return await limiter.acquire(number)
+        return Slot(limiter, number)
 
     def windows(self) -> Mapping[str, WindowStatistics]:
         """Return, for each endpoint that was called, how many of its calls are where."""
