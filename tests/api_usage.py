@@ -41,8 +41,8 @@ from triojob import (
     FileTooLarge,
     GroupClosed,
     GroupStatistics,
-    InputClosed,
     InputStream,
+    InputStreamClosed,
     Instrument,
     Job,
     JobCancelled,
@@ -52,8 +52,8 @@ from triojob import (
     JobTimeout,
     Limits,
     LogMessage,
-    MissingExtra,
-    NoReplica,
+    MissingDependency,
+    NoReplicaAvailable,
     OutputIterator,
     OutputUpdate,
     PoolStatistics,
@@ -174,15 +174,15 @@ async def gathering(client: Client, job: Job[bytes]) -> None:
     )
     assert_type(await triojob.gather(*[number, number]), tuple[int, ...])
     assert_type(await triojob.gather(*[job, job], limit=None), tuple[bytes, ...])
-    assert_type(await triojob.gather(number, number, jobs=True), tuple[Job[int], ...])
+    assert_type(await triojob.gather(number, number, return_jobs=True), tuple[Job[int], ...])
 
 
 async def firsts(client: Client, job: Job[bytes]) -> None:
     greet = client.endpoint("/greet")
-    assert_type(await triojob.race(number, partial(length, "text")), int)
-    assert_type(await triojob.race(word, word), str)
-    assert_type(await triojob.race(job), bytes)
-    assert_type(await triojob.race(greet, partial(greet, "Ada")), Any)
+    assert_type(await triojob.first_success(number, partial(length, "text")), int)
+    assert_type(await triojob.first_success(word, word), str)
+    assert_type(await triojob.first_success(job), bytes)
+    assert_type(await triojob.first_success(greet, partial(greet, "Ada")), Any)
     assert_type(await triojob.first_completed(number, number), Job[int])
     assert_type(await triojob.first_completed(job, job), Job[bytes])
 
@@ -203,7 +203,7 @@ async def mapping(client: Client, words: AsyncIterator[str]) -> None:
         assert_type(results.group, JobGroup)
         async for result in results:
             assert_type(result, int)
-    async with triojob.map(length, ["a"], pairs=True) as pairs:
+    async with triojob.map(length, ["a"], return_jobs=True) as pairs:
         async for text, job in pairs:
             assert_type(text, str)
             assert_type(job, Job[int])
@@ -211,7 +211,7 @@ async def mapping(client: Client, words: AsyncIterator[str]) -> None:
         assert_type(await texts.__anext__(), str)
     async with triojob.map(client.endpoint("/greet"), ["Ada"], limit=3) as replies:
         assert_type(await replies.__anext__(), Any)
-    async with triojob.map(client.endpoint("/greet"), ["Ada"], pairs=True) as replied:
+    async with triojob.map(client.endpoint("/greet"), ["Ada"], return_jobs=True) as replied:
         assert_type(await replied.__anext__(), tuple[str, Job[Any]])
     async with triojob.map(partial(length, scale=2), ["a"]) as lengths:
         assert_type(await lengths.__anext__(), int)
@@ -224,11 +224,12 @@ async def mapping(client: Client, words: AsyncIterator[str]) -> None:
 
     assert_type(triojob.map(two, [1], words), ResultIterator[bytes])
     assert_type(
-        triojob.map(two, [1], ["a"], pairs=True), ResultIterator[tuple[tuple[int, str], Job[bytes]]]
+        triojob.map(two, [1], ["a"], return_jobs=True),
+        ResultIterator[tuple[tuple[int, str], Job[bytes]]],
     )
     assert_type(triojob.map(three, [1], ["a"], [2.5]), ResultIterator[bytes])
     assert_type(
-        triojob.map(three, [1], ["a"], [2.5], pairs=True),
+        triojob.map(three, [1], ["a"], [2.5], return_jobs=True),
         ResultIterator[tuple[tuple[Any, ...], Job[bytes]]],
     )
 
@@ -236,11 +237,11 @@ async def mapping(client: Client, words: AsyncIterator[str]) -> None:
 # What a type checker must refuse.
 async def refused_fan_out() -> None:
     await triojob.gather(number())  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-    await triojob.race(blocking)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await triojob.first_success(blocking)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     as_completed([number])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     triojob.map(blocking, ["1"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     triojob.map(length, [1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    triojob.map(length, ["1"], pairs=True, fail_fast=True)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    triojob.map(length, ["1"], return_jobs=True, fail_fast=True)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 
 # --- The job ---
@@ -256,7 +257,7 @@ async def waiting(job: Job[int]) -> None:
     assert_type(job.outcome, Outcome[int] | None)
     assert_type(job.exception(), BaseException | None)
     assert_type(job.name, str)
-    assert_type(job.number, int)
+    assert_type(job.id, int)
     assert_type(job.url, str | None)
     assert_type(job.dropped, int)
     assert_type(job.cancel(), None)
@@ -275,7 +276,7 @@ async def reading(job: Job[str]) -> None:
         assert_type(output, str)
     updates = job.updates()
     assert_type(updates, UpdateIterator)
-    assert_type(updates.missed, int)
+    assert_type(updates.dropped, int)
     async for update in updates:
         assert_type(update, StatusUpdate | OutputUpdate | LogMessage | RenderUpdate)
         if isinstance(update, StatusUpdate):
@@ -373,7 +374,7 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         assert_type(greet.with_event_data([1], trigger_id=3), Endpoint)
         assert_type(greet.with_headers({"accept-language": "fr"}), Endpoint)
         assert_type(greet.with_retry(Retry(attempts=None, idempotent=True)), Endpoint)
-        async with greet.stream("Ada", loud=True) as stream:
+        async with greet.stream_inputs("Ada", loud=True) as stream:
             assert_type(stream, InputStream)
             assert_type(stream.job, Job[Any])
             assert_type(await stream.send("Grace", loud=False), None)
@@ -407,7 +408,11 @@ async def calling(context: ssl.SSLContext, transport: httpx.AsyncBaseTransport) 
         transport=transport,
     )
     Client(
-        "owner/name", token="hf_1", oauth_token="hf_2", hub="http://hub", on_wait=waiting_for_space
+        "owner/name",
+        token="hf_1",
+        oauth_token="hf_2",
+        hf_endpoint="http://hub",
+        on_wait=waiting_for_space,
     )
     Client("owner/name", token=True, on_wait=print)
     async with httpx.AsyncClient() as http_client, Client("http://app", http_client=http_client):
@@ -442,7 +447,7 @@ async def files(client: Client, path: os.PathLike[str], file: File) -> None:
         assert_type(stream, trio.abc.ReceiveStream)
         async for chunk in stream:
             assert_type(chunk, bytes | bytearray)
-    async for part in file.follow():
+    async for part in file.segments():
         assert_type(part, bytes)
     Client(
         "http://app",
@@ -473,7 +478,7 @@ async def copying() -> None:
         secrets={"KEY": "value"},
         variables={"KEY": "value"},
         exist_ok=True,
-        hub="http://hub",
+        hf_endpoint="http://hub",
     )
     await duplicate("owner/name")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
@@ -507,10 +512,10 @@ async def reporting() -> str:
 
 class Watcher(Instrument):
     def job_sending(self, job: Job[Any], headers: dict[str, str]) -> None:
-        headers["x-job"] = f"{job.number}"
+        headers["x-job"] = f"{job.id}"
 
     def job_output(self, job: Job[Any], index: int) -> None:
-        assert_type(job.number + index, int)
+        assert_type(job.id + index, int)
 
     def job_ended(self, job: Job[Any]) -> None:
         assert_type(self.failure_of(job), BaseException | None)
@@ -519,11 +524,11 @@ class Watcher(Instrument):
 async def watching(client: Client) -> None:
     async with JobGroup(instruments=[Watcher()], retry=Retry()) as group:
         assert_type(group.statistics(), GroupStatistics)
-        assert_type(group.statistics().unseen, int)
+        assert_type(group.statistics().unretrieved, int)
         assert_type(client.statistics(), ClientStatistics)
         assert_type(client.statistics().jobs, GroupStatistics)
         assert_type(group.statistics().ranks, Mapping[int, int])
-        assert_type(group.statistics().oldest, float | None)
+        assert_type(group.statistics().oldest_seconds, float | None)
     async with JobGroup(instruments=[OpenTelemetry(), OpenTelemetry(propagate=True)]):
         pass
     Client("http://app", instruments=[OpenTelemetry(log_text=True), Watcher()])
@@ -557,8 +562,8 @@ async def pooling(auth: tuple[str, str]) -> None:
             assert_type(replica, ReplicaStatistics)
             assert_type(replica.source, str)
             assert_type(replica.open, bool)
-            assert_type(replica.sent + replica.under_way, int)
-            assert_type(replica.queued + replica.resting, float)
+            assert_type(replica.sent + replica.in_flight, int)
+            assert_type(replica.queued + replica.cooldown, float)
             assert_type(replica.failure, TriojobError | None)
     ClientPool(
         iter(["http://one"]),
@@ -614,14 +619,14 @@ def in_bulk(batches: list[dict[str, list[str]]]) -> None:
         "http://127.0.0.1:7860",
         "/greet",
         inputs={"name": "person"},
-        constants={"loud": True},
+        fixed_arguments={"loud": True},
         files=["portrait"],
         output=["greeting", "length"],
-        error="why_not",
-        errors="raise",
-        convert=str,
+        error_column="why_not",
+        on_error="raise",
+        transform=str,
         key="id",
-        skip_answered=True,
+        skip_completed=True,
         limit=8,
         retry=Retry(attempts=3),
         timeout=60,
@@ -654,7 +659,7 @@ async def failing(job: Job[int]) -> int:
         assert_type(exc.nearest, str | None)
     except EndpointMismatch:
         pass
-    except NoReplica as exc:
+    except NoReplicaAvailable as exc:
         assert_type(exc.failures, dict[str, TriojobError])
     except ValidationError as exc:
         assert_type(exc.errors, dict[str, str])
@@ -714,8 +719,8 @@ BUILT_IN: list[tuple[type[TriojobError], type[Exception]]] = [
     (JobTimeout, trio.TooSlowError),
     (JobNotDone, concurrent.futures.InvalidStateError),
     (GroupClosed, RuntimeError),
-    (MissingExtra, ImportError),
-    (InputClosed, trio.BrokenResourceError),
+    (MissingDependency, ImportError),
+    (InputStreamClosed, trio.BrokenResourceError),
     (EndpointNotFound, LookupError),
     (ValidationError, ValueError),
     (AuthenticationError, PermissionError),

@@ -21,6 +21,7 @@ from ._errors import (
     AppError as AppError,
     AuthenticationError as AuthenticationError,
     CallInterrupted as CallInterrupted,
+    ClientClosed as ClientClosed,
     ConnectionFailed as ConnectionFailed,
     ConnectionLost as ConnectionLost,
     ConnectionTimeout as ConnectionTimeout,
@@ -28,12 +29,13 @@ from ._errors import (
     EndpointNotFound as EndpointNotFound,
     FileTooLarge as FileTooLarge,
     GroupClosed as GroupClosed,
-    InputClosed as InputClosed,
+    InputStreamClosed as InputStreamClosed,
     JobCancelled as JobCancelled,
     JobNotDone as JobNotDone,
     JobTimeout as JobTimeout,
-    MissingExtra as MissingExtra,
-    NoReplica as NoReplica,
+    MissingDependency as MissingDependency,
+    NetworkError as NetworkError,
+    NoReplicaAvailable as NoReplicaAvailable,
     ProtocolError as ProtocolError,
     QueueFull as QueueFull,
     ServerRestarted as ServerRestarted,
@@ -46,8 +48,8 @@ from ._errors import (
 )
 from ._fanout import (
     first_completed as first_completed,
+    first_success as first_success,
     gather as gather,
-    race as race,
 )
 from ._group import JobGroup as JobGroup
 from ._instruments import GroupStatistics as GroupStatistics, Instrument as Instrument

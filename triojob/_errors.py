@@ -7,9 +7,10 @@
     ├── JobCancelled (concurrent.futures.CancelledError)
     ├── JobTimeout (trio.TooSlowError, TimeoutError)  the wait ended, the job did not
     ├── JobNotDone (concurrent.futures.InvalidStateError)
-    ├── GroupClosed (RuntimeError)
-    ├── MissingExtra (ImportError)                    a library that is optional is needed
-    ├── InputClosed (trio.BrokenResourceError)        a stream of inputs has ended
+    ├── ClientClosed (trio.ClosedResourceError)       a client, pool, session: not entered, or ended
+    ├── GroupClosed (trio.ClosedResourceError)        a group: not entered, or ended
+    ├── MissingDependency (ImportError)           a library that is optional is needed
+    ├── InputStreamClosed (trio.BrokenResourceError)  a stream of inputs has ended
     ├── EndpointNotFound (LookupError)
     ├── EndpointMismatch (RuntimeError)               an endpoint is not what was said of it
     ├── ValidationError (ValueError)                  the app's validator refused the input
@@ -20,9 +21,10 @@
     ├── TooManyRequests (RuntimeError)
     ├── ProtocolError (ValueError)                    a message that can't be
     │   └── UnexpectedResponse                        an HTTP answer that can't be
-    └── ConnectionLost (ConnectionError)
+    └── NetworkError (ConnectionError)
+        ├── ConnectionLost                            the connection broke
         ├── ConnectionFailed                          no connection was made: nothing was sent
-        │   └── NoReplica                             none of a pool's apps took the call
+        │   └── NoReplicaAvailable                    none of a pool's apps took the call
         ├── ConnectionTimeout (TimeoutError)          a phase took longer than `Timeouts` allows
         ├── ServerRestarted                           State is gone: nothing was sent
         └── ServerStopped                             the server says that it is going away
@@ -148,15 +150,19 @@ class JobNotDone(TriojobError, concurrent.futures.InvalidStateError):
     """Asked for what only a finished job has; ``await job.wait()`` first."""
 
 
-class GroupClosed(TriojobError, RuntimeError):
-    """The group, session or client takes no more work: it was not entered, or has ended."""
+class ClientClosed(TriojobError, trio.ClosedResourceError):
+    """The client, pool or session takes no more calls: it was not entered, or has ended."""
 
 
-class MissingExtra(TriojobError, ImportError):
+class GroupClosed(TriojobError, trio.ClosedResourceError):
+    """The group takes no more jobs: it was not entered, or has ended."""
+
+
+class MissingDependency(TriojobError, ImportError):
     """A part of triojob needs a library that is not installed; the message says which."""
 
 
-class InputClosed(TriojobError, trio.BrokenResourceError):
+class InputStreamClosed(TriojobError, trio.BrokenResourceError):
     """The call takes no more inputs: it has ended, or its input was closed."""
 
 
@@ -258,15 +264,19 @@ class UnexpectedResponse(ProtocolError):
         super().__init__(message)
 
 
-class ConnectionLost(TriojobError, ConnectionError):
+class NetworkError(TriojobError, ConnectionError):
+    """The network failed, or the server went away; its subclasses say how."""
+
+
+class ConnectionLost(NetworkError):
     """The connection broke; whether the server finished the work is not known."""
 
 
-class ConnectionFailed(ConnectionLost):
+class ConnectionFailed(NetworkError):
     """No connection could be made; the server never saw the request."""
 
 
-class NoReplica(ConnectionFailed):
+class NoReplicaAvailable(ConnectionFailed):
     """No replica of a pool took the call, or could be opened; none has started it.
 
     Attributes:
@@ -278,11 +288,11 @@ class NoReplica(ConnectionFailed):
         super().__init__(message)
 
 
-class ConnectionTimeout(ConnectionLost, TimeoutError):
+class ConnectionTimeout(NetworkError, TimeoutError):
     """The network took longer than `Timeouts` allows for this phase."""
 
 
-class ServerRestarted(ConnectionLost):
+class ServerRestarted(NetworkError):
     """The app was restarted since the call's session was last used; nothing was sent.
 
     The session's ``gr.State`` is gone, or the endpoint has changed.
@@ -298,7 +308,7 @@ class CallInterrupted(TriojobError, RuntimeError):
     """
 
 
-class ServerStopped(ConnectionLost):
+class ServerStopped(NetworkError):
     """The server says that its queue has stopped."""
 
 

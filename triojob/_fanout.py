@@ -47,7 +47,7 @@ async def gather(
     *,
     limit: float | None = None,
     fail_fast: bool = False,
-    jobs: Literal[False] = False,
+    return_jobs: Literal[False] = False,
 ) -> tuple[T1]: ...
 @overload
 async def gather(
@@ -57,7 +57,7 @@ async def gather(
     *,
     limit: float | None = None,
     fail_fast: bool = False,
-    jobs: Literal[False] = False,
+    return_jobs: Literal[False] = False,
 ) -> tuple[T1, T2]: ...
 @overload
 async def gather(
@@ -68,7 +68,7 @@ async def gather(
     *,
     limit: float | None = None,
     fail_fast: bool = False,
-    jobs: Literal[False] = False,
+    return_jobs: Literal[False] = False,
 ) -> tuple[T1, T2, T3]: ...
 @overload
 async def gather(
@@ -80,7 +80,7 @@ async def gather(
     *,
     limit: float | None = None,
     fail_fast: bool = False,
-    jobs: Literal[False] = False,
+    return_jobs: Literal[False] = False,
 ) -> tuple[T1, T2, T3, T4]: ...
 @overload
 async def gather(
@@ -93,7 +93,7 @@ async def gather(
     *,
     limit: float | None = None,
     fail_fast: bool = False,
-    jobs: Literal[False] = False,
+    return_jobs: Literal[False] = False,
 ) -> tuple[T1, T2, T3, T4, T5]: ...
 @overload
 async def gather(
@@ -107,21 +107,21 @@ async def gather(
     *,
     limit: float | None = None,
     fail_fast: bool = False,
-    jobs: Literal[False] = False,
+    return_jobs: Literal[False] = False,
 ) -> tuple[T1, T2, T3, T4, T5, T6]: ...
 @overload
 async def gather(
     *calls: Startable[T],
     limit: float | None = None,
     fail_fast: bool = False,
-    jobs: Literal[False] = False,
+    return_jobs: Literal[False] = False,
 ) -> tuple[T, ...]: ...
 @overload
 async def gather(
     *calls: Startable[T],
     limit: float | None = None,
     fail_fast: bool = False,
-    jobs: Literal[True],
+    return_jobs: Literal[True],
 ) -> tuple[Job[T], ...]: ...
 
 
@@ -132,7 +132,7 @@ async def gather(
     *calls: Startable[Any],
     limit: float | None = None,
     fail_fast: bool = False,
-    jobs: bool = False,
+    return_jobs: bool = False,
 ) -> tuple[Any, ...]:
     """Run several calls at once and wait for all; return their results in the order given.
 
@@ -145,9 +145,9 @@ async def gather(
         limit: How many of the functions run at once; None for no limit.
         fail_fast: Whether the first failure cancels the functions that still run, on the server
             too.  Jobs that were given are left alone, and no longer waited for.
-        jobs: Whether to return the jobs, which have ended (with ``fail_fast`` those that were given
-            may not have), instead of results: each has its own result or failure, and nothing is
-            raised.
+        return_jobs: Whether to return the jobs, which have ended (with ``fail_fast`` those that
+            were given may not have), instead of results: each has its own result or failure, and
+            nothing is raised.
 
     Returns:
         A tuple as long as ``calls``.
@@ -161,14 +161,14 @@ async def gather(
     """
     group = JobGroup(limit=limit)
     # With the jobs in hand, one could be cancelled alone.
-    batch = None if jobs else Batch()
+    batch = None if return_jobs else Batch()
     bound = _bind_all("gather", calls, batch)
     started: list[Job[Any]] = []
     stopped: set[Job[Any]] = set()
     try:
         with _claiming(group, bound):
             started, stopped = await _run_all(group, bound, fail_fast=fail_fast)
-            if jobs:
+            if return_jobs:
                 return tuple(started)
             errors = _errors(job for job in started if not (job in stopped and job.cancelled))
         if errors:
@@ -236,10 +236,10 @@ async def first_completed(*calls: Startable[T]) -> Job[T]:
 
 
 @trio.lowlevel.enable_ki_protection
-async def race(*calls: Startable[T]) -> T:
+async def first_success(*calls: Startable[T]) -> T:
     """Run several calls at once; return the first result, and cancel those that are slower.
 
-    A call that fails is out of the race.  What it failed with is raised only if no call wins; if
+    A call that fails does not count.  What it failed with is raised only if no call succeeds; if
     one does, it counts as retrieved, so that the group of a job that was given does not raise it.
     The others are cancelled, on the server too, jobs that were given as well, and have ended when
     this returns.  A call of an endpoint ends at once when it is cancelled; a function of yours ends
@@ -256,13 +256,13 @@ async def race(*calls: Startable[T]) -> T:
 
     Being cancelled cancels the functions, on the server too, and leaves the jobs that were given.
     """
-    bound = _bind_all("race", _some("race", calls))
+    bound = _bind_all("first_success", _some("first_success", calls))
     started: list[Job[Any]] = []
     winner: Job[T] | None = None
     try:
         started, winner = await _run_race(bound)
         if winner is None:
-            raise ExceptionGroup(f"all {len(started)} calls in the race failed", _errors(started))
+            raise ExceptionGroup(f"all {len(started)} calls failed", _errors(started))
         value: T = winner._record.unwrap()
         return value
     finally:
@@ -284,7 +284,7 @@ async def _run_race(
                 async for job in ended:
                     if _error(job) is None:
                         winner = job
-                        await _end(started, f"{job.name} won the race")
+                        await _end(started, f"{job.name} succeeded first")
                         break
             _see(started)
     return started, winner

@@ -88,7 +88,7 @@ class JobGroup:
         self._adopting = True
         """Whether failures may come from other groups: not once the body has ended well."""
         self._jobs: dict[JobRecord, Job[Any]] = {}
-        """Those that have not ended, and those whose failure nobody has seen.
+        """Those that have not ended, and those whose failure nobody has asked for.
 
         Other threads take out what they retrieve, so loops go over copies, which are atomic.
         """
@@ -128,7 +128,7 @@ class JobGroup:
 
     @property
     def jobs(self) -> tuple[Job[Any], ...]:
-        """The jobs that wait or run, and those whose failure nobody has seen; oldest first.
+        """The jobs that wait or run, and those whose failure nobody has asked for; oldest first.
 
         The group forgets the others, so that it may live for millions of jobs.
         """
@@ -205,7 +205,7 @@ class JobGroup:
         call.retry = call.retry or self._retry
         record = JobRecord(call.name, self._history, self)
         job: Job[Any] = Job._of(record)
-        name = f"<job #{record.number} {call.name}>"
+        name = f"<job #{record.id} {call.name}>"
         try:
             nursery.start_soon(self._run, record, call, name=name)
         except RuntimeError:
@@ -214,7 +214,7 @@ class JobGroup:
             raise self._over() from None
         self._jobs[record] = job
         self._submitted += 1
-        self._turns.line_up(record.number)
+        self._turns.line_up(record.id)
         record.url = call.url
         if self._following.wanted:
             record.follow = self._following.follower(job)
@@ -243,12 +243,16 @@ class JobGroup:
             succeeded=self._succeeded,
             failed=self._failed,
             cancelled=self._cancelled,
-            unseen=len(jobs) - len(alive),
-            limited=self._turns.waiting,
+            unretrieved=len(jobs) - len(alive),
+            waiting_for_limit=self._turns.waiting,
             queued=len(queued),
             ranks=dict(sorted(ranks.items())),
-            oldest=max(((time - record.since).total_seconds() for record in alive), default=None),
-            quiet=min(((time - record.heard).total_seconds() for record in alive), default=None),
+            oldest_seconds=max(
+                ((time - record.since).total_seconds() for record in alive), default=None
+            ),
+            idle_seconds=min(
+                ((time - record.heard).total_seconds() for record in alive), default=None
+            ),
         )
 
     def _forget(self, record: JobRecord) -> None:
@@ -340,7 +344,7 @@ class JobGroup:
         """Return ``raised`` joined with the failures that are to be raised; None if none are."""
         seen = _leaves(raised)
         failures: list[BaseException] = []
-        unseen: list[BaseException] = []
+        unretrieved: list[BaseException] = []
         for record in self._jobs.copy():
             job = self._jobs.pop(record, None)
             if job is None:
@@ -348,10 +352,10 @@ class JobGroup:
             record.kept = False
             claims = [adopter for adopter in record.claims or () if adopter is not self]
             if not claims:
-                unseen.append(cast("Error", record.outcome).error)
+                unretrieved.append(cast("Error", record.outcome).error)
             elif claims[0] is not None:
                 claims[0]._adopt(job)
-        for error in (*self._fatal, *unseen):
+        for error in (*self._fatal, *unretrieved):
             if not any(error is known for known in (*seen, *failures)):
                 failures.append(error)
         self._fatal.clear()
@@ -369,8 +373,10 @@ class JobGroup:
         else:
             jobs = self.jobs
             running = sum(not job.done for job in jobs)
-            unseen = len(jobs) - running
-            state = f"{running} running or waiting" + (f", {unseen} failed" if unseen else "")
+            unretrieved = len(jobs) - running
+            state = f"{running} running or waiting" + (
+                f", {unretrieved} failed" if unretrieved else ""
+            )
         return f"<JobGroup: {state}>"
 
 

@@ -30,18 +30,18 @@ class GroupStatistics:
     succeeded: int
     failed: int
     cancelled: int
-    unseen: int
-    """How many of those that failed nobody has seen; the group would raise them."""
-    limited: int = 0
-    """How many of those that wait do so for their turn, by ``limit=``."""
+    unretrieved: int
+    """How many of those that failed nobody has asked for; the group would raise them."""
+    waiting_for_limit: int = 0
+    """How many of those that wait do so because of ``limit=``."""
     queued: int = 0
     """How many of those that run are in an app's queue."""
     ranks: Mapping[int, int] = field(default_factory=dict[int, int], hash=False)
     """How many of those are at which place of the queue, as the app last said; 0 is the first."""
-    oldest: float | None = None
-    """For how many seconds there has been the oldest job that has not ended."""
-    quiet: float | None = None
-    """For how many seconds nothing has been heard of any job that has not ended."""
+    oldest_seconds: float | None = None
+    """Age of the oldest unfinished job, in seconds; None if all have ended."""
+    idle_seconds: float | None = None
+    """Seconds since the last message of any unfinished job; None if all have ended."""
 
 
 class Instrument:
@@ -73,7 +73,7 @@ class Instrument:
                 client; put more into it, such as a ``traceparent``.
         """
 
-    def job_notice(self, job: Job[Any], notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
+    def job_update(self, job: Job[Any], notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
         """Hear of a message of a job, its last status included, in the job's own task."""
 
     def job_output(self, job: Job[Any], index: int) -> None:
@@ -151,4 +151,4 @@ class Following:
             if not isinstance(exc, Exception):
                 raise
             broken = "%r raised in %s and is not called again"
-            log_job(logging.ERROR, job.number, job.name, broken, instrument, method, error=exc)
+            log_job(logging.ERROR, job.id, job.name, broken, instrument, method, error=exc)

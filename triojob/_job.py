@@ -87,10 +87,10 @@ class JobRecord:
         "cancelled",
         "claims",
         "follow",
+        "id",
         "kept",
         "last_word",
         "name",
-        "number",
         "outcome",
         "reporter",
         "scope",
@@ -108,7 +108,7 @@ class JobRecord:
         keeper: Keeper | None = None,
     ) -> None:
         self.name: str = name
-        self.number: int = next(_numbers)
+        self.id: int = next(_numbers)
         self._keeper = keeper
         self.kept: bool = keeper is not None
         """Whether the keeper waits for somebody to see how the job ended."""
@@ -161,7 +161,7 @@ class JobRecord:
             with self.scope:
                 try:
                     if turns is not None:
-                        await turns.turn_of(self.number)
+                        await turns.turn_of(self.id)
                     # A job that was cancelled before it started never starts.
                     await trio.lowlevel.checkpoint_if_cancelled()
                     require_task(call.name, call.token)
@@ -170,7 +170,7 @@ class JobRecord:
                     result = await call.run(self)
                 finally:
                     if turns is not None:
-                        turns.end(self.number)
+                        turns.end(self.id)
                     call.discard()
         except Exception as exc:  # noqa: BLE001 - it becomes the outcome
             # Without this frame, which holds the job: else exception and job make a cycle.
@@ -262,7 +262,7 @@ class JobRecord:
     def _add_notice(self, notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
         self.timeline.add_notice(notice)
         if self.follow is not None:
-            self.follow("job_notice", notice)
+            self.follow("job_update", notice)
 
     def _finish(
         self, result: Outcome[Any] | None, cause: BaseException | None = None
@@ -414,7 +414,7 @@ class JobRecord:
         require_task(self, self._token)
 
     def __str__(self) -> str:
-        return f"job #{self.number} {self.name}"
+        return f"job #{self.id} {self.name}"
 
     @property
     def _token(self) -> trio.lowlevel.TrioToken | None:
@@ -527,9 +527,9 @@ class OutputIterator(Generic[T]):
         self._cursor = OutputCursor(record.timeline)
 
     @property
-    def missed(self) -> int:
+    def dropped(self) -> int:
         """How many outputs ``history=`` dropped before this iterator came to them."""
-        return self._cursor.missed
+        return self._cursor.dropped
 
     def __aiter__(self) -> OutputIterator[T]:
         return self
@@ -584,9 +584,9 @@ class UpdateIterator:
         self._cursor = UpdateCursor(record.timeline)
 
     @property
-    def missed(self) -> int:
+    def dropped(self) -> int:
         """How many messages ``history=`` dropped before this iterator came to them."""
-        return self._cursor.missed
+        return self._cursor.dropped
 
     def __aiter__(self) -> UpdateIterator:
         return self
@@ -642,9 +642,9 @@ class Job(Generic[T_co]):
         return self._record.name
 
     @property
-    def number(self) -> int:
+    def id(self) -> int:
         """The job's number, unique in this process."""
-        return self._record.number
+        return self._record.id
 
     @property
     def url(self) -> str | None:
@@ -705,7 +705,7 @@ class Job(Generic[T_co]):
         return list(OutputCursor(self._record.timeline).take_all())
 
     async def wait(self) -> None:
-        """Wait until the job has ended, however it ends; its failure stays unseen.
+        """Wait until the job has ended, however it ends; its failure stays unretrieved.
 
         Being cancelled ends the waiting, not the job.
 
@@ -819,7 +819,7 @@ class Job(Generic[T_co]):
     def __repr__(self) -> str:
         record = self._record
         count = record.timeline.outputs.end
-        parts = [f"#{record.number}", repr(record.name), record.status.code.name]
+        parts = [f"#{record.id}", repr(record.name), record.status.code.name]
         if record.outcome is None and record.scope.cancel_called:
             parts.append("(being cancelled)")
         elif record.failed:

@@ -158,7 +158,7 @@ class JobLog:
             self._log_end()
 
     def _log(self, text: str, *args: object) -> None:
-        log_job(logging.DEBUG, self._record.number, self._record.name, text, *args)
+        log_job(logging.DEBUG, self._record.id, self._record.name, text, *args)
 
     def _seconds(self) -> float:
         return trio.current_time() - self._since

@@ -44,7 +44,7 @@ def map(
     retry: Retry | None = None,
     instruments: Sequence[Instrument] = (),
     fail_fast: bool | None = None,
-    pairs: Literal[False] = False,
+    return_jobs: Literal[False] = False,
 ) -> ResultIterator[T]: ...
 @overload
 def map(
@@ -57,7 +57,7 @@ def map(
     rate: float | None = None,
     retry: Retry | None = None,
     instruments: Sequence[Instrument] = (),
-    pairs: Literal[True],
+    return_jobs: Literal[True],
 ) -> ResultIterator[tuple[A, Job[T]]]: ...
 @overload
 def map(
@@ -72,7 +72,7 @@ def map(
     retry: Retry | None = None,
     instruments: Sequence[Instrument] = (),
     fail_fast: bool | None = None,
-    pairs: Literal[False] = False,
+    return_jobs: Literal[False] = False,
 ) -> ResultIterator[T]: ...
 @overload
 def map(
@@ -86,7 +86,7 @@ def map(
     rate: float | None = None,
     retry: Retry | None = None,
     instruments: Sequence[Instrument] = (),
-    pairs: Literal[True],
+    return_jobs: Literal[True],
 ) -> ResultIterator[tuple[tuple[A, B], Job[T]]]: ...
 @overload
 def map(
@@ -102,7 +102,7 @@ def map(
     retry: Retry | None = None,
     instruments: Sequence[Instrument] = (),
     fail_fast: bool | None = None,
-    pairs: Literal[False] = False,
+    return_jobs: Literal[False] = False,
 ) -> ResultIterator[T]: ...
 @overload
 def map(
@@ -117,7 +117,7 @@ def map(
     rate: float | None = None,
     retry: Retry | None = None,
     instruments: Sequence[Instrument] = (),
-    pairs: Literal[True],
+    return_jobs: Literal[True],
 ) -> ResultIterator[tuple[tuple[Any, ...], Job[T]]]: ...
 
 
@@ -131,7 +131,7 @@ def map(
     retry: Retry | None = None,
     instruments: Sequence[Instrument] = (),
     fail_fast: bool | None = None,
-    pairs: bool = False,
+    return_jobs: bool = False,
 ) -> ResultIterator[Any]:
     """Call ``fn`` with each item, so many at once, and iterate over the results.
 
@@ -162,13 +162,13 @@ def map(
         fail_fast: True, which is the default, has a failure cancel the calls after it and come out
             of the loop, after the results before it.  With False the loop has results only, and
             the block raises all failures when it ends.  A cancelled call counts as a failure.
-        pairs: Whether to iterate over ``(item, job)`` instead, the job having ended, to look at
-            each failure: ``await job.result()`` raises it.  Failures that nobody looks at are
+        return_jobs: Whether to iterate over ``(item, job)`` instead, the job having ended, to look
+            at each failure: ``await job.result()`` raises it.  Failures that nobody looks at are
             raised when the block ends.  With several iterables the item is a tuple.
 
     Raises:
         TypeError: ``fn`` can't be called, or there is no iterable, or what should be one is not;
-            or both ``fail_fast`` and ``pairs`` are given.
+            or both ``fail_fast`` and ``return_jobs`` are given.
         ValueError: ``limit`` is not a whole number from 1 up, or ``rate`` is not positive.
 
     A call whose arguments don't fit fails as any other call does.
@@ -189,8 +189,10 @@ def map(
         raise ValueError(f"limit must be a whole number from 1 up, not {limit!r}")
     if rate is not None and not rate > 0:
         raise ValueError(f"rate must be more than 0 calls per second, or None, not {rate!r}")
-    if pairs and fail_fast is not None:
-        raise TypeError("give pairs or fail_fast: with pairs=True each job has its own failure")
+    if return_jobs and fail_fast is not None:
+        raise TypeError(
+            "give return_jobs or fail_fast: with return_jobs=True each job has its own failure"
+        )
     return ResultIterator(
         fn,
         iterables,
@@ -198,6 +200,6 @@ def map(
         ordered=ordered,
         rate=rate,
         group=JobGroup(retry=retry, instruments=instruments),
-        fail_fast=not pairs and fail_fast is not False,
-        pairs=pairs,
+        fail_fast=not return_jobs and fail_fast is not False,
+        return_jobs=return_jobs,
     )

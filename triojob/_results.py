@@ -50,7 +50,7 @@ class ResultIterator(Generic[T]):
         rate: float | None,
         group: JobGroup,
         fail_fast: bool,
-        pairs: bool,
+        return_jobs: bool,
     ) -> None:
         self._fn = fn
         self._puller = Puller(iterables)
@@ -59,10 +59,10 @@ class ResultIterator(Generic[T]):
         self._pace = Pace(rate)
         self._ordered = ordered
         self._fail_fast = fail_fast
-        self._pairs = pairs
+        self._return_jobs = return_jobs
         self._group = group
         # With the jobs in hand, one could be cancelled alone.
-        self._batch = None if pairs else Batch()
+        self._batch = None if return_jobs else Batch()
         self._pulling = trio.CancelScope()
         self._news = trio.lowlevel.ParkingLot()
         self._line: deque[_Entry] = deque()
@@ -118,7 +118,7 @@ class ResultIterator(Generic[T]):
         except Exception as exc:  # noqa: BLE001 - an item that doesn't fit fails, and no other
             call = FunctionCall(name_of(self._fn), _refuse(exc))
         item: Any = None  # what nobody asks for is not kept
-        if self._pairs:
+        if self._return_jobs:
             item = arguments[0] if self._single else arguments
         entry = _Entry(item, self._group._start(call))
         self._pace.started()
@@ -179,7 +179,7 @@ class ResultIterator(Generic[T]):
                         # By what has cancelled this too?  A failure in the group, or Ctrl-C.
                         await trio.lowlevel.checkpoint_if_cancelled()
                     entry = self._take()
-                    if self._pairs:
+                    if self._return_jobs:
                         return cast("T", (entry.item, entry.job))
                     if self._fail_fast or not self._pass_by(entry):
                         return cast("T", self._result_of(entry))

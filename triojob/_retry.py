@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ._errors import (
     ConnectionFailed,
-    ConnectionLost,
+    NetworkError,
     QueueFull,
     ServerRestarted,
     TooManyRequests,
@@ -74,7 +74,7 @@ class Retry:
             return not stateful
         if isinstance(error, UnexpectedResponse):
             return error.status in (502, 503, 504)
-        return isinstance(error, ConnectionLost)
+        return isinstance(error, NetworkError)
 
     def pause(
         self, error: BaseException, attempt: int, elapsed: float, chance: float

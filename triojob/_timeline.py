@@ -135,14 +135,14 @@ class Timeline:
 class OutputCursor:
     """A reader's position among the outputs, with the state to build the next value from."""
 
-    __slots__ = ("_buffer", "_position", "_state", "_timeline", "missed")
+    __slots__ = ("_buffer", "_position", "_state", "_timeline", "dropped")
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self._buffer = timeline.outputs
         """As it was at the last look, which `take` goes by: another thread may be adding."""
         self._position = self._buffer.start
-        self.missed = self._position
+        self.dropped = self._position
         """How many outputs were dropped before this reader came to them."""
         self._state = self._buffer.state_before(self._position)
 
@@ -151,7 +151,7 @@ class OutputCursor:
         new = object.__new__(OutputCursor)
         new._timeline, new._buffer = self._timeline, self._buffer
         new._position, new._state = self._position, self._state
-        new.missed = self.missed
+        new.dropped = self.dropped
         return new
 
     @property
@@ -163,7 +163,7 @@ class OutputCursor:
         """Go on in ``buffer``; return whether there is an output to take in it."""
         self._buffer = buffer
         if self._position < buffer.start:
-            self.missed += buffer.start - self._position
+            self.dropped += buffer.start - self._position
             self._position = buffer.start
             self._state = buffer.state_before(self._position)
         return self._position < buffer.end
@@ -195,7 +195,7 @@ class OutputCursor:
 class UpdateCursor:
     """A reader's position among all messages, outputs and notices merged as they came."""
 
-    __slots__ = ("_missed_notices", "_notices", "_outputs", "_position", "_takes_output",
+    __slots__ = ("_dropped_notices", "_notices", "_outputs", "_position", "_takes_output",
                  "_timeline")  # fmt: skip
 
     def __init__(self, timeline: Timeline) -> None:
@@ -203,7 +203,7 @@ class UpdateCursor:
         self._outputs = OutputCursor(timeline)
         self._notices = timeline.notices
         self._position = self._notices.start
-        self._missed_notices = self._position
+        self._dropped_notices = self._position
         self._takes_output = False
 
     def copy(self) -> UpdateCursor:
@@ -211,20 +211,20 @@ class UpdateCursor:
         new = object.__new__(UpdateCursor)
         new._timeline, new._outputs = self._timeline, self._outputs.copy()
         new._notices, new._position = self._notices, self._position
-        new._missed_notices, new._takes_output = self._missed_notices, self._takes_output
+        new._dropped_notices, new._takes_output = self._dropped_notices, self._takes_output
         return new
 
     @property
-    def missed(self) -> int:
+    def dropped(self) -> int:
         """How many messages were dropped before this reader came to them."""
-        return self._outputs.missed + self._missed_notices
+        return self._outputs.dropped + self._dropped_notices
 
     @property
     def pending(self) -> bool:
         """Whether there is a message to take; skips what has been dropped."""
         outputs, self._notices = self._timeline.buffers
         if self._position < self._notices.start:
-            self._missed_notices += self._notices.start - self._position
+            self._dropped_notices += self._notices.start - self._position
             self._position = self._notices.start
         has_output = self._outputs.look(outputs)
         self._takes_output = has_output and self._outputs.notices_before <= self._position

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import trio
 
-from ._errors import MissingExtra
+from ._errors import MissingDependency
 from ._instruments import Instrument
 from ._job import Job
 from ._messages import LogMessage, RenderUpdate, Status, StatusUpdate
@@ -20,7 +20,7 @@ from ._version import __version__
 try:
     from opentelemetry import context, metrics, propagate, trace
 except ImportError as _error:
-    raise MissingExtra(
+    raise MissingDependency(
         'triojob.opentelemetry needs the API of OpenTelemetry: pip install "triojob[otel]"'
     ) from _error
 
@@ -67,7 +67,7 @@ class OpenTelemetry(Instrument):
       the job is submitted.  It lasts from there to the job's end, and is the current one in the
       job's own task, so that what a function of yours traces is below it.
     - Its attributes are ``rpc.system.name`` ("gradio"), ``rpc.method``, ``server.address`` and
-      ``server.port`` for calls of an app; ``triojob.job.number``, ``triojob.job.outputs`` (how
+      ``server.port`` for calls of an app; ``triojob.job.id``, ``triojob.job.outputs`` (how
       many), ``triojob.job.end`` ("succeeded", "failed" or "cancelled"), ``error.type``, and
       ``triojob.job.cancel_reason``, if there is one.
     - Its events are ``started`` (its turn has come), ``status`` (the first time that the job has
@@ -119,13 +119,13 @@ class OpenTelemetry(Instrument):
         span = self._tracer.start_span(
             job.name,
             kind=trace.SpanKind.INTERNAL if job.url is None else trace.SpanKind.CLIENT,
-            attributes={**attributes, "triojob.job.number": job.number},
+            attributes={**attributes, "triojob.job.id": job.id},
         )
-        self._spans[job.number] = _Span(span, attributes)
+        self._spans[job.id] = _Span(span, attributes)
 
     def job_started(self, job: Job[Any]) -> None:
         """Make the span the current one of the job's task, which ends with the job."""
-        entry = self._spans[job.number]
+        entry = self._spans[job.id]
         inside = entry.context
         context.attach(inside)
         entry.span.add_event("started")
@@ -134,11 +134,11 @@ class OpenTelemetry(Instrument):
     def job_sending(self, job: Job[Any], headers: dict[str, str]) -> None:
         """Send the trace with the call, if that is wanted."""
         if self._propagate:
-            propagate.inject(headers, self._spans[job.number].context)
+            propagate.inject(headers, self._spans[job.id].context)
 
-    def job_notice(self, job: Job[Any], notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
+    def job_update(self, job: Job[Any], notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
         """Make an event of a log line, and of the first status of each kind."""
-        entry = self._spans[job.number]
+        entry = self._spans[job.id]
         if isinstance(notice, StatusUpdate):
             if notice.code not in entry.codes and notice.code < Status.FINISHED:
                 entry.codes.add(notice.code)
@@ -151,11 +151,11 @@ class OpenTelemetry(Instrument):
 
     def job_output(self, job: Job[Any], index: int) -> None:
         """Make an event of an output."""
-        self._spans[job.number].add_event("output", {"triojob.output.index": index})
+        self._spans[job.id].add_event("output", {"triojob.output.index": index})
 
     def job_ended(self, job: Job[Any]) -> None:
         """End the span and say how the job ended, without having seen that."""
-        entry = self._spans.pop(job.number)
+        entry = self._spans.pop(job.id)
         # A copy, as an SDK may have kept the one that it was given for the metric of the waiting.
         span, attributes = entry.span, dict(entry.attributes)
         error = self.failure_of(job)

@@ -107,7 +107,7 @@ class TypedApp:
 
     Raises:
         EndpointMismatch: The app has changed; the message says where.
-        GroupClosed: The client is not open.
+        ClientClosed: The client is not open.
         ValueError: The client is one that downloads files, and the module is not, or the other
             way round.
     """

@@ -12,7 +12,7 @@ async def main(folder: str) -> None:
     async with Client(URL) as client:
         job = client.submit(3, 0.1, api_name="/radio")
         async for file in job:
-            async for part in file.follow():  # as the app makes them
+            async for part in file.segments():  # as the app makes them
                 print(part)
             break
         file = await job.result()

@@ -23,7 +23,7 @@ async def main() -> None:
         except ExceptionGroup as failures:
             print(failures)
 
-        for job in await gather(fail, partial(greet, "Ada"), jobs=True):
+        for job in await gather(fail, partial(greet, "Ada"), return_jobs=True):
             print(job.name, job.exception() or await job.result())
 
 

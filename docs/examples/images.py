@@ -31,7 +31,7 @@ async def main(sources: Iterable[Path], results: Path) -> None:
             downloaded = await mirror(handle_file(source))
             return Path(await trio.Path(downloaded).rename(results / source.name))
 
-        async with triojob.map(mirror_file, sources, limit=8, pairs=True) as mirrored:
+        async with triojob.map(mirror_file, sources, limit=8, return_jobs=True) as mirrored:
             async for source, job in mirrored:
                 if job.exception() is None:
                     left = Image.open(await job.result()).getpixel((0, 0))

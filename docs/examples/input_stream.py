@@ -11,7 +11,7 @@ async def main() -> None:
     async with Client(URL) as client:
         # In the app: gr.Image(streaming=True).stream(running_total, ...)
         running_total = client.endpoint("/running_total")
-        async with running_total.stream(1) as stream:  # the first input
+        async with running_total.stream_inputs(1) as stream:  # the first input
             async for total in stream:
                 print(total)
                 if total < 20:

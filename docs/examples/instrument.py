@@ -29,7 +29,14 @@ async def main() -> None:
         await failing.wait()
         print(repr(failing.exception()))
         counts = group.statistics()
-        print(counts.submitted, "submitted,", counts.failed, "failed,", counts.unseen, "unseen")
+        print(
+            counts.submitted,
+            "submitted,",
+            counts.failed,
+            "failed,",
+            counts.unretrieved,
+            "unretrieved",
+        )
     for (name, end), count in sorted(ends.counts.items()):
         print(f"{name} ended {count} times: {end}")
 
@@ -38,6 +45,6 @@ trio.run(main)
 
 # prints:
 # > AppError('boom')
-# > 4 submitted, 1 failed, 0 unseen
+# > 4 submitted, 1 failed, 0 unretrieved
 # > /fail ended 1 times: AppError
 # > /greet ended 3 times: well

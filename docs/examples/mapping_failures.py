@@ -31,7 +31,7 @@ async def main() -> None:
         print(failures.exceptions)
 
     print("Each failure beside its item:")
-    async with triojob.map(invert, [4, 0, 2], pairs=True) as results:
+    async with triojob.map(invert, [4, 0, 2], return_jobs=True) as results:
         async for number, job in results:
             if job.exception() is None:
                 print(number, "->", await job.result())

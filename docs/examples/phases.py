@@ -1,6 +1,6 @@
 import trio
 
-from triojob import Client, ConnectionFailed, ConnectionLost, Timeouts
+from triojob import Client, ConnectionFailed, NetworkError, Timeouts
 
 
 async def main() -> None:
@@ -9,7 +9,7 @@ async def main() -> None:
         async with Client("http://127.0.0.1:1", timeouts=timeouts):
             print("somebody serves on port 1")
     except ConnectionFailed as exc:  # nothing was sent
-        print(isinstance(exc, ConnectionLost), isinstance(exc, ConnectionError))
+        print(isinstance(exc, NetworkError), isinstance(exc, ConnectionError))
 
 
 trio.run(main)

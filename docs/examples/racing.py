@@ -3,7 +3,7 @@ from functools import partial
 
 import trio
 
-from triojob import Client, first_completed, race
+from triojob import Client, first_completed, first_success
 
 URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
@@ -18,7 +18,7 @@ async def main() -> None:
 
         calls = partial(cached, "why?"), partial(quick, 0.1, "because"), partial(slow, 60, "")
 
-        print(await race(*calls))  # the cache fails; /slow is cancelled, in the app too
+        print(await first_success(*calls))  # the cache fails; /slow is cancelled, in the app too
 
         job = await first_completed(*calls)  # that is the cache; it cancels both others
         print(job.name, repr(job.exception()))

@@ -53,7 +53,7 @@ def test_results_that_are_lists_stay_in_one_cell_each(server: BulkServer):
 
 
 def test_a_data_frame_is_filled_where_it_has_no_results(server: BulkServer):
-    caller = BatchCaller(server.url, "/divide", skip_answered=True)
+    caller = BatchCaller(server.url, "/divide", skip_completed=True)
     frame = pd.DataFrame({"a": [1, 4], "b": [1, 2], "result": [7.0, None]})
     done = caller(frame)
     assert done["result"].tolist() == [7, 2]

@@ -19,7 +19,7 @@ def test_its_repr_tells_no_secret():
     caller = BatchCaller(
         f"http://127.0.0.1:7860/app?key={SECRET}",
         "/greet",
-        constants={"password": SECRET},
+        fixed_arguments={"password": SECRET},
         client_options={"auth": ("ada", SECRET), "headers": {"Authorization": SECRET}},
     )
     assert repr(caller) == "<BatchCaller of /greet at http://127.0.0.1:7860/app/>"
@@ -36,11 +36,11 @@ def test_its_repr_tells_no_secret():
         ({"limit": True}, "limit must be"),
         ({"limit": 1.5}, "limit must be"),
         ({"timeout": 0}, "timeout must be"),
-        ({"errors": "ignore"}, 'errors is "column" or "raise"'),
+        ({"on_error": "ignore"}, 'on_error is "column" or "raise"'),
         ({"output": []}, "names of their own"),
         ({"output": "error"}, "names of their own"),
         ({"output": ["a", "a"]}, "names of their own"),
-        ({"inputs": {"a": "x"}, "constants": {"a": 1}}, "'a' is in inputs and in constants"),
+        ({"inputs": {"a": "x"}, "fixed_arguments": {"a": 1}}, "'a' is in inputs and in fixed"),
         ({"client_options": {"auth": "ada"}}, "auth must be"),
         ({"client_options": {"speed": 1}}, "speed"),
         ({"url": "ftp://x"}, "starts with http"),
@@ -85,7 +85,7 @@ def test_closing_ends_the_client_and_the_next_batch_opens_another(server: BulkSe
     wait_for(lambda: server.held == 1)
     caller.close()
     (error,) = thread.get()["error"]
-    assert error.startswith(("JobCancelled: ", "GroupClosed: "))
+    assert error.startswith(("JobCancelled: ", "ClientClosed: "))
     server.open_gate()
     assert caller({"text": ["b"]})["result"] == ["B"]
     assert server.openings() == 2

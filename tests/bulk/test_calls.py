@@ -17,7 +17,7 @@ from triojob import (
     ConnectionFailed,
     EndpointNotFound,
     Limits,
-    NoReplica,
+    NoReplicaAvailable,
     Retry,
 )
 from triojob.bulk import BatchCaller
@@ -59,7 +59,7 @@ def test_replicas_that_will_never_open_are_not_tried_again(server: BulkServer):
         for each in (server, other):
             each.server.app.auth = ("ada", "secret")
         caller = BatchCaller([server.url, other.url], "/greet", retry=NO_PAUSE)
-        with pytest.raises(NoReplica) as caught:
+        with pytest.raises(NoReplicaAvailable) as caught:
             caller({"name": ["Ada"]})
         assert {type(error) for error in caught.value.failures.values()} == {AuthenticationError}
         assert server.openings() == other.openings() == 1
@@ -78,7 +78,7 @@ def test_a_row_that_cannot_be_sent_is_an_error_and_not_sent(server: BulkServer):
 def test_a_failure_is_raised_if_that_is_asked_for_and_the_other_calls_are_cancelled(
     server: BulkServer,
 ):
-    caller = BatchCaller(server.url, "/held", errors="raise", limit=2)
+    caller = BatchCaller(server.url, "/held", on_error="raise", limit=2)
     thread = Watched(caller, {"text": ["first", b"bytes", "third", "fourth"]})
     with pytest.raises(TypeError, match="takes text, not b'bytes'"):
         thread.get()
@@ -87,7 +87,7 @@ def test_a_failure_is_raised_if_that_is_asked_for_and_the_other_calls_are_cancel
 
 
 def test_what_an_app_raises_is_raised_as_it_is(server: BulkServer):
-    caller = BatchCaller(server.url, "/divide", errors="raise")
+    caller = BatchCaller(server.url, "/divide", on_error="raise")
     with pytest.raises(AppError, match="b is 0") as caught:
         caller({"a": [1, 1], "b": [1, 0]})
     assert caught.value.endpoint == "/divide"
@@ -163,12 +163,12 @@ def test_a_batch_without_rows_opens_nothing():
 
 
 def test_columns_and_constants_go_to_the_parameters_that_they_are_named_for(server: BulkServer):
-    caller = BatchCaller(server.url, "/divide", inputs={"a": "total"}, constants={"b": 2})
+    caller = BatchCaller(server.url, "/divide", inputs={"a": "total"}, fixed_arguments={"b": 2})
     assert caller({"total": [2, 3], "b": ["not", "this"]})["result"] == [1, 1.5]
 
 
 def test_a_constant_goes_before_a_column_of_its_name(server: BulkServer):
-    caller = BatchCaller(server.url, "/divide", constants={"b": 2})
+    caller = BatchCaller(server.url, "/divide", fixed_arguments={"b": 2})
     assert caller({"a": [2], "b": [1]})["result"] == [1]
 
 
@@ -176,7 +176,7 @@ def test_a_constant_goes_before_a_column_of_its_name(server: BulkServer):
     "options, batch, message",
     [
         ({"inputs": {"x": "a"}}, {"a": [1]}, "/divide has no parameter 'x'; it has 'a', 'b'"),
-        ({"constants": {"y": 1}}, {"a": [1]}, "no parameter 'y'"),
+        ({"fixed_arguments": {"y": 1}}, {"a": [1]}, "no parameter 'y'"),
         ({"files": ["z"]}, {"a": [1]}, "no parameter 'z'"),
         ({"inputs": {"a": "n"}}, {"a": [1]}, "no column 'n'; it has 'a'"),
         ({"key": "id"}, {"a": [1], "b": [1]}, "no column 'id'; it has 'a', 'b'"),
@@ -210,13 +210,13 @@ def test_outputs_of_an_endpoint_get_a_column_each(server: BulkServer):
 
 def test_results_are_converted_and_one_that_cannot_be_is_an_error(server: BulkServer):
     batch = {"text": ["fine", "odd"]}
-    caller = BatchCaller(server.url, "/odd", convert=json.dumps)
+    caller = BatchCaller(server.url, "/odd", transform=json.dumps)
     assert caller(batch)["result"] == ['"fine"', '{"n": 1}']
-    done = BatchCaller(server.url, "/odd", convert=str.upper)(batch)
+    done = BatchCaller(server.url, "/odd", transform=str.upper)(batch)
     assert done["result"] == ["FINE", None]
     assert done["error"][1].startswith("TypeError: ")
     with pytest.raises(TypeError):
-        BatchCaller(server.url, "/odd", convert=str.upper, errors="raise")(batch)
+        BatchCaller(server.url, "/odd", transform=str.upper, on_error="raise")(batch)
 
 
 def test_a_key_goes_with_each_call_as_a_header(server: BulkServer):
@@ -229,7 +229,7 @@ def test_a_key_goes_with_each_call_as_a_header(server: BulkServer):
 
 
 def test_only_rows_without_a_result_are_called_if_that_is_asked_for(server: BulkServer):
-    caller = BatchCaller(server.url, "/divide", skip_answered=True)
+    caller = BatchCaller(server.url, "/divide", skip_completed=True)
     first = caller({"a": [1, 4], "b": [1, 0]})
     assert first["result"] == [1, None]
     second = caller({**first, "b": [9, 2]})

@@ -94,7 +94,7 @@ async def test_certificates(tmp_path: Path) -> None:
 async def test_a_space_by_its_name(capfd: pytest.CaptureFixture[str]) -> None:
     async with open_origins() as origins:
         made = connection("ada/story", token="hf_abc")
-        options = {"hub": origins.hub.url, "transport": origins.hub.transport()}
+        options = {"hf_endpoint": origins.hub.url, "transport": origins.hub.transport()}
         async with made.open(**options) as client:
             assert "ada-story" in client.src
     assert "hf_abc" not in repr(made)

@@ -55,7 +55,17 @@ async def test_a_call_shows_no_secret(echoing: ScriptedServer, path: str | None)
 async def test_a_map_writes_no_secret(echoing: ScriptedServer, tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "rows.jsonl", [{"a": "1"}, {"a": "2"}])
     output = tmp_path / "out.jsonl"
-    words = ("map", echoing.url, "/work", "--input", rows, "--output", output, "--give-up", "2")
+    words = (
+        "map",
+        echoing.url,
+        "/work",
+        "--input",
+        rows,
+        "--output",
+        output,
+        "--max-failures",
+        "2",
+    )
     done = await run(*words, *SECRETS)
     assert "2 rows in a row have failed" in done.stderr
     written = [file.read_text(encoding="utf-8") for file in sorted(tmp_path.iterdir())]

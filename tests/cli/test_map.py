@@ -54,10 +54,10 @@ def map_options(source: Path, output: Path, *constants: str, **changes: Any) -> 
         "rate": None,
         "retry": make_retry(1, idempotent=False),
         "timeout": None,
-        "give_up": 0,
+        "max_failures": 0,
         "resume": False,
         "retry_failed": False,
-        "moved": False,
+        "allow_url_change": False,
         "quiet": True,
         "as_json": False,
     }
@@ -140,8 +140,8 @@ async def test_each_row_keeps_its_own_outcome(
         "ok",
         "app_error",
         "timeout",
-        "bad_row",
-        "bad_row",
+        "invalid_input",
+        "invalid_input",
         "ok",
     ]
     assert records[1]["error"] == {"class": "AppError", "message": "no"}
@@ -154,14 +154,16 @@ async def test_each_row_keeps_its_own_outcome(
 
 
 @pytest.mark.parametrize(
-    "fault, kind", [(FULL, "busy"), (Answer(401), "login"), (Lose(), "connection")]
+    "fault, kind", [(FULL, "rate_limited"), (Answer(401), "auth_error"), (Lose(), "connection")]
 )
 async def test_a_row_that_never_reached_the_app(
     scripted: ScriptedServer, work: Work, source: Path, output: Path, fault: Any, kind: str
 ) -> None:
     scripted.fault("POST", "/queue/join", fault, times=1)
     assert await map_rows(connection(scripted.url), map_options(source, output)) == 1
-    assert sorted(record["outcome"] for record in read_lines(output)) == [kind] + ["ok"] * 29
+    assert sorted(record["outcome"] for record in read_lines(output)) == sorted(
+        [kind] + ["ok"] * 29
+    )
 
 
 async def test_a_row_that_was_never_begun_is_called_again(
@@ -220,7 +222,7 @@ async def test_files_go_up_and_come_down(
     records = by_row(output)
     assert records[1]["result"] == str(folder / "row-1" / "b.txt")
     assert (folder / "row-1" / "b.txt").read_text() == "this is b"
-    assert records[2]["outcome"] == "bad_row"
+    assert records[2]["outcome"] == "invalid_input"
     assert "gone.txt" in records[2]["error"]["message"]
 
 
@@ -339,7 +341,9 @@ async def test_it_gives_up_when_nothing_works(
     with pytest.raises(
         CommandError, match=r"stopped, as \d+ rows in a row .* by QueueFull"
     ) as caught:
-        await map_rows(connection(scripted.url), map_options(source, output, give_up=5, limit=2))
+        await map_rows(
+            connection(scripted.url), map_options(source, output, max_failures=5, limit=2)
+        )
     assert caught.value.exit_code == 6
     assert 5 <= len(read_lines(output)) <= 6
 
@@ -432,7 +436,10 @@ async def test_a_signal_ends_it_in_order_and_it_says_how_to_go_on(
     [
         (["--output", "-", "--resume"], "--resume needs an --output that is a file"),
         (["--output", "-", "--json"], "would both write to standard output"),
-        (["--output", "out", "--retry-failed"], "--retry-failed and --moved go with --resume"),
+        (
+            ["--output", "out", "--retry-failed"],
+            "--retry-failed and --allow-url-change go with --resume",
+        ),
         (["--output", "out", "--limit", "0"], "0 is not in the range"),
         (["--output", "out", "--rate", "0"], "0 is not in the range"),
         ([], "Missing option '--output'"),

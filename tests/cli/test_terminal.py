@@ -89,7 +89,10 @@ def assert_harmless(said: str) -> None:
         (("info", "{url}"), SHOWN),
         (("info", "{url}", "--json"), IN_JSON),
         (("stubs", "{url}"), SHOWN.replace("\\", r"\\")),
-        (("map", "{url}", "/say", "--input", "{rows}", "--output", "-", "--give-up=1"), IN_JSON),
+        (
+            ("map", "{url}", "/say", "--input", "{rows}", "--output", "-", "--max-failures=1"),
+            IN_JSON,
+        ),
     ],
     ids=lambda value: " ".join(value[:1] + value[2:]) if isinstance(value, tuple) else "",
 )

@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.core.support import Boom
 from tests.servers.faults import Hold
 from tests.servers.scripted import ScriptedServer
-from triojob import GroupClosed, JobGroup, Timeouts
+from triojob import ClientClosed, JobGroup, Timeouts
 
 from .cancelling_support import (
     MINE,
@@ -91,9 +91,9 @@ async def test_cancelled_at_each_moment_of_its_discovery(
         assert scope.cancelled_caught
         assert trio.current_time() == 1
     assert memory_app.paths() == paths
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         client.endpoint("/echo")
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         async with client:
             raise AssertionError("it should not open twice")
 

@@ -346,7 +346,7 @@ async def test_a_file_handle_shows_no_secret(
             async with handle.open():
                 pass
         with collecting(texts):
-            async for _ in handle.follow():
+            async for _ in handle.segments():
                 pass
     assert len(texts) > 4
 

@@ -13,8 +13,8 @@ from tests.servers.scripted import Event, ScriptedServer, open_server
 from triojob import (
     AppError,
     Client,
+    ClientClosed,
     ClientSession,
-    GroupClosed,
     JobCancelled,
     JobGroup,
     Status,
@@ -242,7 +242,7 @@ async def test_a_group_around_the_client_hears_of_the_clients_end(
         assert running.cancelled
         with pytest.raises(JobCancelled, match="the client was closed"):
             await running.result()
-        with pytest.raises(GroupClosed, match="client of /echo"):
+        with pytest.raises(ClientClosed, match="client of /echo"):
             group.submit(echo, "a")
         # The group goes on without it.
         assert await group.submit(trio.sleep, 1).result() is None

@@ -26,10 +26,10 @@ from tests.servers.scripted import ScriptedServer
 from triojob import (
     AuthenticationError,
     Client,
+    ClientClosed,
     ConnectionFailed,
     ConnectionLost,
     ConnectionTimeout,
-    GroupClosed,
     Limits,
     ProtocolError,
     ServerStopped,
@@ -58,7 +58,7 @@ async def error_on_entering(server: ScriptedServer, **options: Any) -> Exception
     await wait_all_tasks_blocked()
     assert server.open_connections == 0
     assert tasks_living() == before
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         client.endpoint("/echo")
     assert server.joins == []
     assert PASSWORD not in str(caught.value)

@@ -134,8 +134,8 @@ async def test_a_request_on_a_connection_of_its_own_is_its_jobs(
         jobs = [group.submit(echo, "x") for _ in range(2)]
     lines = {record.getMessage(): vars(record) for record in said(caplog)}
     for job in jobs:
-        line = lines[f"#{job.number} /echo: POST {memory_app.url}/gradio_api/run/echo: status 200"]
-        assert (line["job"], line["endpoint"]) == (job.number, "/echo")
+        line = lines[f"#{job.id} /echo: POST {memory_app.url}/gradio_api/run/echo: status 200"]
+        assert (line["job"], line["endpoint"]) == (job.id, "/echo")
 
 
 async def test_tasks_say_which_job_they_work_for(
@@ -154,10 +154,10 @@ async def test_tasks_say_which_job_they_work_for(
         await wait_all_tasks_blocked()
         names = {task.name for task in all_tasks()}
         assert {
-            f"<job #{sent.number} /hang>",
-            f"<join #{sent.number} /hang>",
-            f"<cancel #{stopped.number} /hang>",
-            f"<job #{running.number} /hang>",
+            f"<job #{sent.id} /hang>",
+            f"<join #{sent.id} /hang>",
+            f"<cancel #{stopped.id} /hang>",
+            f"<job #{running.id} /hang>",
         } <= names
-        assert not [name for name in names if f"job #{stopped.number}" in name]
+        assert not [name for name in names if f"job #{stopped.id}" in name]
         group.cancel_scope.cancel()

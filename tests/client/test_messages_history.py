@@ -63,7 +63,7 @@ async def test_what_is_kept_is_right_and_what_is_dropped_is_counted(
         assert job.outputs() == chats(dropped, N)
         outputs = job.__aiter__()
         assert [output async for output in outputs] == chats(dropped, N)
-        assert outputs.missed == dropped
+        assert outputs.dropped == dropped
         updates = [u async for u in job.updates() if isinstance(u, OutputUpdate)]
         assert [u.index for u in updates] == list(range(dropped, N))
         assert [u.output for u in updates] == chats(dropped, N)
@@ -92,7 +92,7 @@ async def test_who_reads_along_misses_nothing(
         job = client.submit(N, api_name="/text")
         outputs = job.__aiter__()
         assert [text async for text in outputs] == [text_of(i) for i in range(N)]
-        assert outputs.missed == 0
+        assert outputs.dropped == 0
 
 
 @pytest.mark.parametrize("pace", [1.5, 10, 33.3])
@@ -111,7 +111,7 @@ async def test_who_is_slow_misses_what_was_dropped_meanwhile(
             await trio.sleep(pace)
         assert places == sorted(set(places))
         assert places[-5:] == list(range(N - 5, N))
-        assert outputs.missed == N - len(places) > 0
+        assert outputs.dropped == N - len(places) > 0
 
 
 async def test_with_no_history_a_stream_leaves_only_its_result(
@@ -149,7 +149,7 @@ async def test_of_other_messages_as_many_are_kept_apart_from_the_outputs(
         # Each log line comes after the output that it was sent after.
         assert kept.index(("log", f"line {N - 1}")) > kept.index(("output", text_of(N - 1)))
         assert kept.index(("log", f"line {N - 2}")) < kept.index(("output", text_of(N - 1)))
-        assert updates.missed == (N - 3) + (5 + N + 1 - 3)
+        assert updates.dropped == (N - 3) + (5 + N + 1 - 3)
 
 
 async def test_who_follows_the_updates_slowly_is_told_how_many_were_missed(
@@ -164,8 +164,8 @@ async def test_who_follows_the_updates_slowly_is_told_how_many_were_missed(
             count += 1
             await trio.sleep(3.7)
         # Five statuses at the start, an output and a line for each step, and the end.
-        assert count + updates.missed == 5 + 2 * N + 1
-        assert updates.missed > N
+        assert count + updates.dropped == 5 + 2 * N + 1
+        assert updates.dropped > N
 
 
 async def test_a_failure_is_kept_whatever_was_dropped(

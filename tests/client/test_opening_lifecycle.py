@@ -11,7 +11,7 @@ import trio.testing
 
 from tests.servers.faults import Hold, HoldFrame, Silence
 from tests.servers.scripted import ScriptedServer, open_server
-from triojob import Client, GroupClosed, JobCancelled, JobGroup, Limits
+from triojob import Client, ClientClosed, JobCancelled, JobGroup, Limits
 
 from .opening_support import (
     LOGIN,
@@ -57,7 +57,7 @@ async def test_a_client_that_is_not_entered_says_what_to_do(
     memory_app: ScriptedServer, use: Callable[[Client], Any]
 ) -> None:
     client = new_client(memory_app)
-    with pytest.raises(GroupClosed, match=r"async with Client\(url\) as client"):
+    with pytest.raises(ClientClosed, match=r"async with Client\(url\) as client"):
         result = use(client)
         if isinstance(result, Awaitable):
             await result
@@ -85,7 +85,7 @@ async def test_entering_returns_the_client(memory_app: ScriptedServer) -> None:
 async def test_a_client_cannot_be_entered_twice_at_once(memory_app: ScriptedServer) -> None:
     add_functions(memory_app)
     async with new_client(memory_app) as client:
-        with pytest.raises(GroupClosed, match="only once"):
+        with pytest.raises(ClientClosed, match="only once"):
             async with client:
                 raise AssertionError("it was entered")
         # The first is not harmed.
@@ -96,7 +96,7 @@ async def test_a_client_cannot_be_entered_again(memory_app: ScriptedServer) -> N
     client = new_client(memory_app)
     async with client:
         pass
-    with pytest.raises(GroupClosed, match="make another one"):
+    with pytest.raises(ClientClosed, match="make another one"):
         async with client:
             raise AssertionError("it was entered")
     assert memory_app.paths() == ["GET /config", "GET /info"]
@@ -180,14 +180,14 @@ async def test_nothing_can_be_started_after_the_end(memory_app: ScriptedServer) 
     add_functions(memory_app)
     async with new_client(memory_app) as client:
         echo = client.endpoint("/echo")
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         client.submit("a", api_name="/echo")
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         await client.predict("a", api_name="/echo")
-    with pytest.raises(GroupClosed, match=r"client of /echo has been closed"):
+    with pytest.raises(ClientClosed, match=r"client of /echo has been closed"):
         await echo("a")
     async with JobGroup() as group:
-        with pytest.raises(GroupClosed, match=r"client of /echo has been closed"):
+        with pytest.raises(ClientClosed, match=r"client of /echo has been closed"):
             group.submit(echo, "a")
         assert group.jobs == ()
     assert memory_app.joins == []
@@ -197,7 +197,7 @@ async def test_no_endpoint_is_to_be_had_after_the_end(memory_app: ScriptedServer
     add_functions(memory_app)
     async with new_client(memory_app) as client:
         pass
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         client.endpoint("/echo")
 
 
@@ -207,7 +207,7 @@ async def test_no_call_is_made_in_a_session_opened_after_the_end(
     add_functions(memory_app)
     async with new_client(memory_app) as client:
         pass
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         async with client.session() as session:
             await session.predict("a", api_name="/echo")
     assert memory_app.joins == []
@@ -219,11 +219,11 @@ async def test_a_session_takes_no_calls_after_its_end(memory_app: ScriptedServer
         async with client.session() as session:
             echo = session.endpoint("/echo")
             assert await echo("a") == "a"
-        with pytest.raises(GroupClosed):
+        with pytest.raises(ClientClosed):
             session.submit("a", api_name="/echo")
-        with pytest.raises(GroupClosed):
+        with pytest.raises(ClientClosed):
             await session.predict("a", api_name="/echo")
-        with pytest.raises(GroupClosed, match="pinned to has ended"):
+        with pytest.raises(ClientClosed, match="pinned to has ended"):
             await echo("a")
         # The client goes on.
         assert await client.predict("b", api_name="/echo") == "b"
@@ -279,7 +279,7 @@ async def test_opening_can_be_cancelled_at_any_time(
                 raise AssertionError("it was opened")
         assert scope.cancelled_caught
         assert trio.current_time() == 3
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         client.endpoint("/echo")
 
 

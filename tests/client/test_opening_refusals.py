@@ -13,7 +13,7 @@ from tests.servers.scripted import ScriptedServer, open_server
 from triojob import (
     AuthenticationError,
     Client,
-    GroupClosed,
+    ClientClosed,
     Limits,
     ProtocolError,
     TooManyRequests,
@@ -125,9 +125,9 @@ async def test_a_client_that_could_not_be_opened_is_used_up(memory_app: Scripted
     with pytest.raises(UnexpectedResponse):
         await must_not_open(client)
     for _ in range(2):
-        with pytest.raises(GroupClosed):
+        with pytest.raises(ClientClosed):
             await must_not_open(client)
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         client.endpoint("/echo")
     assert memory_app.paths() == ["GET /config"]
     # Another one is not concerned.

@@ -313,7 +313,7 @@ async def test_a_server_that_is_deaf_to_a_cancellation(
         assert trio.current_time() - start == seconds
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"#{job.number} /hang: the server did not answer a cancellation within {seconds} s"
+        f"#{job.id} /hang: the server did not answer a cancellation within {seconds} s"
     )
 
 

@@ -14,6 +14,7 @@ from triojob import (
     AppError,
     Client,
     ConnectionLost,
+    ConnectionTimeout,
     JobCancelled,
     JobGroup,
     Limits,
@@ -165,7 +166,7 @@ async def test_a_stream_that_has_begun_is_not_begun_again(
         memory_app.app.heartbeat_interval = 1e9
         async with JobGroup(retry=Retry(idempotent=True)) as group:
             job = group.submit(client.endpoint("/count"))
-            with pytest.raises(ConnectionLost):
+            with pytest.raises(ConnectionTimeout):
                 await job.result()
             assert job.outputs() == [1]
     assert runs == 1

@@ -13,8 +13,8 @@ from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import (
     AppError,
     Client,
+    ClientClosed,
     ClientSession,
-    GroupClosed,
     JobCancelled,
     JobGroup,
     Limits,
@@ -305,14 +305,14 @@ async def test_nothing_can_be_started_in_a_session_that_has_ended(
         async with client.session() as session:
             sleep = session.endpoint("/sleep")
         before = len(memory_app.requests)
-        with pytest.raises(GroupClosed):
+        with pytest.raises(ClientClosed):
             session.submit(1, api_name="/sleep")
-        with pytest.raises(GroupClosed, match="pinned to has ended"):
+        with pytest.raises(ClientClosed, match="pinned to has ended"):
             await session.predict(1, api_name="/sleep")
-        with pytest.raises(GroupClosed, match="pinned to has ended"):
+        with pytest.raises(ClientClosed, match="pinned to has ended"):
             await sleep(1)
         async with JobGroup() as group:
-            with pytest.raises(GroupClosed, match="/sleep is pinned to has ended"):
+            with pytest.raises(ClientClosed, match="/sleep is pinned to has ended"):
                 group.submit(sleep, 1)
         assert len(memory_app.requests) == before
 
@@ -322,12 +322,12 @@ async def test_a_session_needs_an_open_client(
 ) -> None:
     add_sleeper(memory_app)
     closed = Client(memory_app.url, transport=memory_app.transport())
-    with pytest.raises(GroupClosed, match="enter the client first"):
+    with pytest.raises(ClientClosed, match="enter the client first"):
         async with closed.session():
             pass
     async with closed:
         pass
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         async with closed.session():
             pass
 

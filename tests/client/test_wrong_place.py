@@ -48,7 +48,7 @@ class Things:
             "predict": partial(self.client.predict, "x", api_name="/greet"),
             "call": partial(self.endpoint, "x"),
             "call of a pool": partial(self.pool.predict, "x", api_name="/greet"),
-            "stream": lambda: enter(self.client.endpoint("/take").stream("x")),
+            "stream": lambda: enter(self.client.endpoint("/take").stream_inputs("x")),
             "session": lambda: enter(self.client.session()),
             "session of a pool": lambda: enter(self.pool.session()),
             "add": partial(self.pool.add, "http://replica.test"),
@@ -112,7 +112,7 @@ async def test_the_wrong_place_is_refused_and_harms_nobody(
     async with make_client(memory_app.url) as client, pool:
         file = await client.predict(api_name="/give")
         endpoint = client.endpoint("/greet")
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             uses = Things(client, pool, endpoint, stream, file).uses()
             await trio.testing.wait_all_tasks_blocked()
             before = len(memory_app.requests)

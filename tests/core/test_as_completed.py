@@ -164,7 +164,7 @@ async def test_many_that_end_at_once_all_come() -> None:
         async with JobGroup(limit=7) as group:
             jobs = [group.submit(succeed, number) for number in range(50)]
             came = await collect(as_completed(jobs))
-        assert sorted(job.number for job in came) == [job.number for job in jobs]
+        assert sorted(job.id for job in came) == [job.id for job in jobs]
 
 
 async def test_jobs_can_be_cancelled_in_the_loop(autojump_clock: trio.testing.MockClock) -> None:

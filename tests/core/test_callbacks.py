@@ -41,7 +41,7 @@ class Quit(BaseException):
 
 
 RAISED = [KeyboardInterrupt, SystemExit, asyncio.CancelledError, GeneratorExit, Quit, Boom]
-HOOKS = ["job_submitted", "job_started", "job_notice", "job_output", "job_ended"]
+HOOKS = ["job_submitted", "job_started", "job_update", "job_output", "job_ended"]
 STATUSES = ["PROCESSING", "ITERATING", "FINISHED", "CANCELLED"]
 PLACES = pytest.mark.parametrize("place", [*HOOKS, *STATUSES, "output", "result", "watcher"])
 
@@ -162,7 +162,7 @@ class Watched:
         ]
         counts = group.statistics()
         assert counts.submitted == counts.succeeded + counts.failed + counts.cancelled
-        assert counts.running == counts.waiting == counts.unseen == 0
+        assert counts.running == counts.waiting == counts.unretrieved == 0
         assert job._record._listeners is None
         return job
 
@@ -317,7 +317,9 @@ async def test_counts_are_right_when_callbacks_run() -> None:
 
     def count_them(_: object) -> None:
         now = group.statistics()
-        counts.append(f"{now.running} {now.succeeded} {now.failed} {now.cancelled} {now.unseen}")
+        counts.append(
+            f"{now.running} {now.succeeded} {now.failed} {now.cancelled} {now.unretrieved}"
+        )
 
     async with JobGroup() as group:
         for call in (succeed, fail, trio.sleep_forever):

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 import triojob
-from triojob import JobGroup, as_completed, first_completed, gather, race
+from triojob import JobGroup, as_completed, first_completed, first_success, gather
 
 from .mapping import Source, Worker
 from .support import BaseExceptionGroup, collect, leaves, tasks_living
@@ -22,8 +22,8 @@ async def use_gather(worker: Worker) -> None:
     await gather(*[partial(worker.work, number) for number in range(5)], limit=2)
 
 
-async def use_race(worker: Worker) -> None:
-    await race(partial(worker.work, 0), partial(worker.work, 1))
+async def use_first_success(worker: Worker) -> None:
+    await first_success(partial(worker.work, 0), partial(worker.work, 1))
 
 
 async def use_first_completed(worker: Worker) -> None:
@@ -45,12 +45,12 @@ USES = pytest.mark.parametrize(
     "use",
     [
         use_gather,
-        use_race,
+        use_first_success,
         use_first_completed,
         use_as_completed,
         use_map,
         partial(use_map, ordered=False),
-        partial(use_map, rate=3, pairs=True),
+        partial(use_map, rate=3, return_jobs=True),
     ],
 )
 

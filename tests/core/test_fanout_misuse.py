@@ -13,12 +13,12 @@ import trio
 import trio.testing
 
 import triojob
-from triojob import JobGroup, first_completed, gather, race
+from triojob import JobGroup, first_completed, first_success, gather
 
 from .support import Scripted, collect, count, succeed, tasks_living
 
 Helper = Callable[..., Awaitable[Any]]
-HELPERS = pytest.mark.parametrize("helper", [gather, first_completed, race])
+HELPERS = pytest.mark.parametrize("helper", [gather, first_completed, first_success])
 
 
 class Started:
@@ -84,7 +84,7 @@ async def test_what_was_bound_is_discarded_when_another_call_is_refused(helper: 
     assert script.discarded == 1
 
 
-@pytest.mark.parametrize("helper", [first_completed, race])
+@pytest.mark.parametrize("helper", [first_completed, first_success])
 async def test_no_calls_have_no_first(helper: Helper) -> None:
     with pytest.raises(ValueError, match=f"^{helper.__name__} needs at least one call$"):
         await helper()
@@ -144,8 +144,8 @@ def test_a_map_takes_a_function_first_and_iterables_after_it() -> None:
 def test_pairs_and_fail_fast_exclude_each_other() -> None:
     wrong: Any = triojob.map
     for fail_fast in (True, False):
-        with pytest.raises(TypeError, match=r"^give pairs or fail_fast"):
-            wrong(succeed, [1], pairs=True, fail_fast=fail_fast)
+        with pytest.raises(TypeError, match=r"^give return_jobs or fail_fast"):
+            wrong(succeed, [1], return_jobs=True, fail_fast=fail_fast)
 
 
 async def test_an_error_names_the_function_and_not_what_a_partial_holds() -> None:

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 import triojob
-from triojob import JobGroup, as_completed, first_completed, gather, race
+from triojob import JobGroup, as_completed, first_completed, first_success, gather
 
 from .support import ROUNDS, BaseExceptionGroup, Boom, Thing
 
@@ -72,15 +72,15 @@ async def use_gather_that_fails_fast(things: Things) -> None:
 
 
 async def use_gather_of_jobs(things: Things) -> None:
-    assert len(await gather(things.good, things.bad, jobs=True)) == 2
+    assert len(await gather(things.good, things.bad, return_jobs=True)) == 2
 
 
-async def use_race(things: Things) -> None:
-    assert await race(things.good, things.bad, things.slow)
+async def use_first_success(things: Things) -> None:
+    assert await first_success(things.good, things.bad, things.slow)
 
 
 async def use_race_that_all_lose(things: Things) -> None:
-    await race(things.bad, things.bad)
+    await first_success(things.bad, things.bad)
 
 
 async def use_first_completed(things: Things) -> None:
@@ -128,20 +128,20 @@ async def use_map_of_items_that_fail(things: Things, *, leave: bool, **options: 
         use_gather_that_fails,
         use_gather_that_fails_fast,
         use_gather_of_jobs,
-        use_race,
+        use_first_success,
         use_race_that_all_lose,
         use_first_completed,
         use_as_completed,
         use_map,
-        partial(use_map, pairs=True),
+        partial(use_map, return_jobs=True),
         use_map_that_fails,
         partial(use_map_that_fails, fail_fast=False),
-        partial(use_map_that_fails, pairs=True),
+        partial(use_map_that_fails, return_jobs=True),
         partial(use_map_that_fails, ordered=False),
         use_map_that_is_left,
         partial(use_map_of_items_that_fail, leave=False),
         partial(use_map_of_items_that_fail, leave=True),
-        partial(use_map_of_items_that_fail, leave=True, pairs=True),
+        partial(use_map_of_items_that_fail, leave=True, return_jobs=True),
     ],
 )
 async def test_what_a_helper_held_dies_with_it(use: Any) -> None:

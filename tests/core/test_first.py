@@ -1,4 +1,4 @@
-"""`first_completed` and `race`: the first of several calls, and the end of the others."""
+"""`first_completed` and `first_success`: the first of several calls, and the end of the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from triojob import JobCancelled, JobGroup, first_completed, race
+from triojob import JobCancelled, JobGroup, first_completed, first_success
 
 from .support import ROUNDS, Boom, count, fail, fail_after, sleep, succeed, tasks_living
 
@@ -32,29 +32,31 @@ async def test_the_first_result_wins_and_the_others_are_cancelled_before_it_retu
 ) -> None:
     losers = Cancelled()
     before = tasks_living()
-    assert await race(losers.forever, partial(sleep, 2, "won"), losers.forever) == "won"
+    assert await first_success(losers.forever, partial(sleep, 2, "won"), losers.forever) == "won"
     assert losers.count == 2
     assert tasks_living() == before
     assert trio.current_time() == 2
 
 
 async def test_a_failure_is_out_of_the_race(autojump_clock: trio.testing.MockClock) -> None:
-    assert await race(fail, partial(fail_after, 1), partial(sleep, 2, "won")) == "won"
+    assert await first_success(fail, partial(fail_after, 1), partial(sleep, 2, "won")) == "won"
 
 
 async def test_if_all_fail_all_failures_are_raised_in_the_order_of_the_calls(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     with pytest.RaisesGroup(Boom, Boom, Boom) as caught:
-        await race(partial(fail_after, 3, "a"), partial(fail, "b"), partial(fail_after, 1, "c"))
+        await first_success(
+            partial(fail_after, 3, "a"), partial(fail, "b"), partial(fail_after, 1, "c")
+        )
     assert [str(error) for error in caught.value.exceptions] == ["a", "b", "c"]
-    assert str(caught.value).startswith("all 3 calls in the race failed")
+    assert str(caught.value).startswith("all 3 calls failed")
 
 
 async def test_one_call_alone_wins_or_fails() -> None:
-    assert await race(succeed) == "value"
+    assert await first_success(succeed) == "value"
     with pytest.RaisesGroup(Boom):
-        await race(fail)
+        await first_success(fail)
 
 
 async def test_given_jobs_race_too_and_those_that_lose_are_cancelled(
@@ -62,9 +64,9 @@ async def test_given_jobs_race_too_and_those_that_lose_are_cancelled(
 ) -> None:
     async with JobGroup() as one, JobGroup() as other:
         slow, quick = one.submit(trio.sleep_forever), other.submit(sleep, 1, "won")
-        assert await race(slow, quick, partial(sleep, 5)) == "won"
+        assert await first_success(slow, quick, partial(sleep, 5)) == "won"
         assert slow.cancelled
-        with pytest.raises(JobCancelled, match="sleep won the race"):
+        with pytest.raises(JobCancelled, match="sleep succeeded first"):
             await slow.result()
 
 
@@ -72,16 +74,16 @@ async def test_a_given_job_that_failed_before_another_won_is_nobodys_failure(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with JobGroup() as group:
-        assert await race(group.submit(fail), group.submit(sleep, 1, "won")) == "won"
+        assert await first_success(group.submit(fail), group.submit(sleep, 1, "won")) == "won"
 
 
 async def test_a_cancelled_job_has_no_result() -> None:
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
         job.cancel()
-        assert await race(job, succeed) == "value"
+        assert await first_success(job, succeed) == "value"
         with pytest.RaisesGroup(JobCancelled):
-            await race(job)
+            await first_success(job)
 
 
 async def test_a_job_that_has_ended_wins_and_the_first_of_several() -> None:
@@ -90,7 +92,7 @@ async def test_a_job_that_has_ended_wins_and_the_first_of_several() -> None:
         for job in jobs:
             await job.wait()
     for _ in range(ROUNDS):
-        assert await race(trio.sleep_forever, jobs[2], jobs[0]) == 2
+        assert await first_success(trio.sleep_forever, jobs[2], jobs[0]) == 2
         assert await first_completed(trio.sleep_forever, jobs[1], jobs[0]) is jobs[1]
 
 
@@ -104,7 +106,7 @@ async def test_a_loser_is_waited_for_as_long_as_its_clean_up_takes(
             with trio.CancelScope(shield=True):
                 await trio.sleep(3)
 
-    assert await race(careful, partial(sleep, 1, "won")) == "won"
+    assert await first_success(careful, partial(sleep, 1, "won")) == "won"
     assert trio.current_time() == 4
 
 
@@ -117,14 +119,14 @@ async def test_what_a_loser_fails_with_does_not_spoil_the_result(
         finally:
             raise Boom
 
-    assert await race(bad_cleanup, partial(sleep, 1, "won")) == "won"
+    assert await first_success(bad_cleanup, partial(sleep, 1, "won")) == "won"
     job = await first_completed(bad_cleanup, partial(sleep, 1, "won"))
     assert await job.result() == "won"
 
 
 async def test_a_generator_wins_by_its_end(autojump_clock: trio.testing.MockClock) -> None:
-    assert await race(partial(count, 3, 1), partial(sleep, 2, "won")) == "won"
-    assert await race(partial(count, 3, 1), partial(sleep, 4)) == 2
+    assert await first_success(partial(count, 3, 1), partial(sleep, 2, "won")) == "won"
+    assert await first_success(partial(count, 3, 1), partial(sleep, 4)) == 2
 
 
 async def test_first_completed_returns_the_job_however_it_ended(
@@ -166,7 +168,7 @@ async def test_being_cancelled_cancels_functions_and_leaves_given_jobs(
     losers = Cancelled()
     async with JobGroup() as group:
         given = group.submit(sleep, 10)
-        for helper in (race, first_completed):
+        for helper in (first_success, first_completed):
             with trio.move_on_after(1) as scope:
                 await helper(losers.forever, given)
             assert scope.cancelled_caught
@@ -180,6 +182,6 @@ async def test_they_are_checkpoints() -> None:
         job = group.submit(succeed)
         await job.wait()
     with trio.testing.assert_checkpoints():
-        await race(job)
+        await first_success(job)
     with trio.testing.assert_checkpoints():
         await first_completed(job)

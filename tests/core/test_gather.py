@@ -11,7 +11,7 @@ import trio
 import trio.testing
 from outcome import Value
 
-from triojob import Job, JobCancelled, JobGroup, first_completed, gather, race
+from triojob import Job, JobCancelled, JobGroup, first_completed, first_success, gather
 
 from .support import Boom, Scripted, count, fail, fail_after, leaves, sleep, succeed, tasks_living
 
@@ -206,7 +206,7 @@ async def test_fail_fast_without_a_failure_changes_nothing() -> None:
 async def test_jobs_are_returned_instead_of_results_and_nothing_is_raised(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    good, bad = await gather(partial(sleep, 1), fail, jobs=True)
+    good, bad = await gather(partial(sleep, 1), fail, return_jobs=True)
     assert isinstance(good, Job)
     assert await good.result() == "value"
     assert isinstance(bad.exception(), Boom)
@@ -216,7 +216,7 @@ async def test_a_given_job_that_is_returned_stays_unseen_by_its_group() -> None:
     with pytest.RaisesGroup(Boom):
         async with JobGroup() as group:
             bad = group.submit(fail)
-            assert await gather(bad, jobs=True) == (bad,)
+            assert await gather(bad, return_jobs=True) == (bad,)
 
 
 async def test_being_cancelled_cancels_functions_and_leaves_given_jobs(
@@ -250,7 +250,7 @@ async def test_a_failure_is_not_lost_when_it_is_cancelled(
         await gather(trio.sleep_forever, fail)
 
 
-@pytest.mark.parametrize("helper", [gather, race, first_completed])
+@pytest.mark.parametrize("helper", [gather, first_success, first_completed])
 async def test_what_is_no_exception_goes_straight_through(helper: Any) -> None:
     async def interrupted() -> None:
         await trio.lowlevel.checkpoint()
@@ -261,7 +261,7 @@ async def test_what_is_no_exception_goes_straight_through(helper: Any) -> None:
     assert [type(error) for error in leaves(caught.value)] == [KeyboardInterrupt]
 
 
-@pytest.mark.parametrize("helper", [gather, race, first_completed])
+@pytest.mark.parametrize("helper", [gather, first_success, first_completed])
 async def test_helpers_can_be_nested(helper: Any, autojump_clock: trio.testing.MockClock) -> None:
     async def inner() -> Any:
         return await gather(partial(sleep, 1, "a"), partial(sleep, 2, "b"))

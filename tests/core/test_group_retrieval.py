@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from triojob import Job, JobGroup, as_completed, first_completed, gather, race
+from triojob import Job, JobGroup, as_completed, first_completed, first_success, gather
 
 from .support import (
     BaseExceptionGroup,
@@ -119,13 +119,13 @@ async def use_gather(jobs: Jobs, got: Got, *more: Any, **options: Any) -> None:
 
 
 async def use_gather_of_jobs(jobs: Jobs, got: Got, *more: Any) -> None:
-    for job in (await gather(*jobs, *more, jobs=True))[: len(jobs)]:
+    for job in (await gather(*jobs, *more, return_jobs=True))[: len(jobs)]:
         await ask(job, got)
 
 
-async def use_race(jobs: Jobs, got: Got, *more: Any) -> None:
+async def use_first_success(jobs: Jobs, got: Got, *more: Any) -> None:
     with catching(got):
-        await race(*jobs, *more)
+        await first_success(*jobs, *more)
 
 
 async def use_first_completed(jobs: Jobs, got: Got, *more: Any) -> None:
@@ -152,7 +152,7 @@ RETRIEVING = {
     "gather of jobs with a long call": (
         lambda jobs, got: use_gather_of_jobs(jobs, got, partial(sleep, 5))
     ),
-    "race": use_race,
+    "first_success": use_first_success,
     "first_completed": use_first_completed,
     "first_completed with a long call": (
         lambda jobs, got: use_first_completed(jobs, got, partial(sleep, 5))
@@ -236,7 +236,7 @@ def test_who_only_looks_leaves_the_failure_to_the_group(consume: Consume, number
     assert set(run_in_all_orders(main, STEPS)) == {(0, number)}
 
 
-RACE = {"race with a long call": lambda jobs, got: use_race(jobs, got, trio.sleep_forever)}
+RACE = {"a long call besides": lambda jobs, got: use_first_success(jobs, got, trio.sleep_forever)}
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1, 2])
@@ -258,7 +258,7 @@ def test_a_given_job_that_fails_before_another_wins_is_nobodys_failure(seconds: 
     """Whether its group ends before or after that."""
 
     async def consume(jobs: Jobs, _: Got) -> None:
-        assert await race(*jobs, partial(sleep, 2, "won")) == "won"
+        assert await first_success(*jobs, partial(sleep, 2, "won")) == "won"
 
     async def main(order: Order) -> tuple[int, int]:
         return await end_with_failures(order, consume, 2, seconds)
@@ -266,7 +266,9 @@ def test_a_given_job_that_fails_before_another_wins_is_nobodys_failure(seconds: 
     assert set(run_in_all_orders(main, STEPS)) == {(0, 0)}
 
 
-@pytest.mark.parametrize("consume", [use_gather, use_gather_of_jobs, use_first_completed, use_race])
+@pytest.mark.parametrize(
+    "consume", [use_gather, use_gather_of_jobs, use_first_completed, use_first_success]
+)
 @pytest.mark.parametrize("steps", range(20))
 async def test_a_helper_has_the_failure_until_it_returns(consume: Any, steps: int) -> None:
     """Whenever the group ends: here as the helper waits, as it leaves its own group, and later."""
@@ -280,10 +282,10 @@ async def test_a_helper_has_the_failure_until_it_returns(consume: Any, steps: in
     async with trio.open_nursery() as nursery, JobGroup() as group:
         nursery.start_soon(consume, [group.submit(fail)], got, take_steps)
     # Of these calls only `first_completed` leaves one out.
-    assert len(got) == 1 + (consume in (use_gather, use_race))
+    assert len(got) == 1 + (consume in (use_gather, use_first_success))
 
 
-@pytest.mark.parametrize("helper", [gather, race])
+@pytest.mark.parametrize("helper", [gather, first_success])
 async def test_a_cancelled_helper_raises_what_fails_during_its_clean_up(
     autojump_clock: trio.testing.MockClock, helper: Any
 ) -> None:

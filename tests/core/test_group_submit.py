@@ -173,4 +173,4 @@ async def test_jobs_are_numbered_and_named() -> None:
         first, second = group.submit(succeed), group.submit(count, 1)
     assert first.name == "succeed"
     assert second.name == "count"
-    assert second.number > first.number
+    assert second.id > first.id

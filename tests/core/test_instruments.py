@@ -38,7 +38,7 @@ class Diary(Instrument):
     def job_submitted(self, job: Job[Any]) -> None:
         self.lines.append(("submitted", job.name.rpartition(".")[2]))
 
-    def job_notice(self, job: Job[Any], notice: Any) -> None:
+    def job_update(self, job: Job[Any], notice: Any) -> None:
         if isinstance(notice, StatusUpdate):
             self.lines.append(notice.code.name)
         else:
@@ -120,7 +120,7 @@ async def test_what_an_instrument_sets_at_the_start_is_the_jobs_own(autojump_clo
 
     class Numbers(Instrument):
         def job_started(self, job: Job[Any]) -> None:
-            number.set(job.number)
+            number.set(job.id)
 
     async def tells() -> set[int]:
         found = {number.get()}
@@ -129,7 +129,7 @@ async def test_what_an_instrument_sets_at_the_start_is_the_jobs_own(autojump_clo
 
     async with JobGroup(instruments=[Numbers()]) as group:
         jobs = [group.submit(tells) for _ in range(5)]
-    assert [await job.result() for job in jobs] == [{job.number} for job in jobs]
+    assert [await job.result() for job in jobs] == [{job.id} for job in jobs]
     assert number.get() == 0
 
 
@@ -141,13 +141,13 @@ async def test_a_start_is_told_when_the_turn_comes_and_not_of_one_that_never_has
             self.starts: list[tuple[int, float]] = []
 
         def job_started(self, job: Job[Any]) -> None:
-            self.starts.append((job.number, trio.current_time()))
+            self.starts.append((job.id, trio.current_time()))
 
     starts, begin = Starts(), trio.current_time()
     async with JobGroup(limit=1, instruments=[starts]) as group:
         jobs = [group.submit(trio.sleep, 1) for _ in range(3)]
         jobs[1].cancel()
-    assert starts.starts == [(jobs[0].number, begin), (jobs[2].number, begin + 1)]
+    assert starts.starts == [(jobs[0].id, begin), (jobs[2].id, begin + 1)]
 
 
 async def test_an_instrument_that_raises_in_what_it_does_itself_is_let_go_of_once(
@@ -176,7 +176,7 @@ async def test_an_instrument_that_raises_is_logged_and_harms_nobody(
     class Broken(Instrument):
         calls = 0
 
-        def job_notice(self, job: Job[Any], notice: Any) -> None:
+        def job_update(self, job: Job[Any], notice: Any) -> None:
             self.calls += 1
             raise RuntimeError("broken")
 
@@ -194,7 +194,9 @@ async def test_statistics_add_up(autojump_clock: MockClock):
     async with JobGroup(limit=2) as group:
 
         def counts() -> GroupStatistics:
-            return dataclasses.replace(group.statistics(), limited=0, oldest=None, quiet=None)
+            return dataclasses.replace(
+                group.statistics(), waiting_for_limit=0, oldest_seconds=None, idle_seconds=None
+            )
 
         assert group.statistics() == GroupStatistics(0, 0, 0, 0, 0, 0, 0)
         jobs = [group.submit(trio.sleep, seconds) for seconds in (1, 2, 3, 4)]
@@ -225,14 +227,19 @@ async def test_statistics_say_what_is_waited_for_and_where(
         await trio.sleep_forever()
 
     async with JobGroup(limit=5) as group:
-        assert (group.statistics().oldest, group.statistics().quiet) == (None, None)
+        assert (group.statistics().oldest_seconds, group.statistics().idle_seconds) == (None, None)
         ended = group.submit(talks)
         await ended.wait()
         jobs = [group.submit(queues, rank) for rank in (3, 0, 3, None)]
         jobs += [group.submit(goes_on), group.submit(talks), group.submit(talks)]
         await wait_all_tasks_blocked()
         counts = group.statistics()
-        assert (counts.waiting, counts.limited, counts.running, counts.queued) == (2, 2, 5, 4)
+        assert (counts.waiting, counts.waiting_for_limit, counts.running, counts.queued) == (
+            2,
+            2,
+            5,
+            4,
+        )
         assert list(counts.ranks.items()) == [(0, 1), (3, 2)]
         log = jobs[4].status().log
         assert log is not None
@@ -240,11 +247,16 @@ async def test_statistics_say_what_is_waited_for_and_where(
         later = max(job._record.heard for job in jobs) + timedelta(seconds=90)
         monkeypatch.setattr("triojob._group.now", lambda: later)
         counts = group.statistics()
-        assert counts.quiet == 90
-        assert counts.oldest == (later - jobs[0]._record.since).total_seconds()
+        assert counts.idle_seconds == 90
+        assert counts.oldest_seconds == (later - jobs[0]._record.since).total_seconds()
         group.cancel_scope.cancel()
     counts = group.statistics()
-    assert (counts.limited, counts.queued, counts.ranks, counts.oldest) == (0, 0, {}, None)
+    assert (counts.waiting_for_limit, counts.queued, counts.ranks, counts.oldest_seconds) == (
+        0,
+        0,
+        {},
+        None,
+    )
 
 
 async def test_statistics_count_each_job_once_by_how_it_ended():
@@ -255,7 +267,12 @@ async def test_statistics_count_each_job_once_by_how_it_ended():
         for job in jobs:
             await job.wait()
         counts = group.statistics()
-        assert (counts.succeeded, counts.failed, counts.cancelled, counts.unseen) == (3, 3, 3, 3)
+        assert (counts.succeeded, counts.failed, counts.cancelled, counts.unretrieved) == (
+            3,
+            3,
+            3,
+            3,
+        )
         assert (counts.submitted, counts.running) == (9, 0)
         for job in jobs[3:6]:
             job.exception()

@@ -22,8 +22,8 @@ from triojob import (
     JobGroup,
     as_completed,
     first_completed,
+    first_success,
     gather,
-    race,
     report,
 )
 
@@ -142,7 +142,7 @@ def test_a_map_goes_on_where_it_was(ordered: bool) -> None:
     interrupt_at_each_line(main)
 
 
-@pytest.mark.parametrize("helper", [gather, race, first_completed])
+@pytest.mark.parametrize("helper", [gather, first_success, first_completed])
 def test_a_helper_ends_its_calls_and_leaves_given_jobs(helper: Any) -> None:
     async def main(interrupted: Interrupted) -> None:
         before = trio.lowlevel.current_statistics().tasks_living

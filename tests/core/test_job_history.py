@@ -56,29 +56,29 @@ async def test_an_iterator_counts_what_it_missed(autojump_clock: trio.testing.Mo
     async with JobGroup(history=3) as group:
         job = group.submit(count, 40, 1)
         iterator = job.__aiter__()
-        assert iterator.missed == 0
+        assert iterator.dropped == 0
         seen = []
         async for output in iterator:
             seen.append(output)
             await trio.sleep(10)
-    assert len(seen) + iterator.missed == 40
+    assert len(seen) + iterator.dropped == 40
     assert seen == sorted(set(seen))
     assert seen[-3:] == [37, 38, 39]
-    assert iterator.missed > 20
+    assert iterator.dropped > 20
 
 
 async def test_a_late_iterator_counts_what_was_dropped_before_it() -> None:
     async with JobGroup(history=4) as group:
         job = group.submit(count, 30)
-    assert job.__aiter__().missed == 26
-    assert job.updates().missed == 26
+    assert job.__aiter__().dropped == 26
+    assert job.updates().dropped == 26
 
 
 async def test_a_loop_that_keeps_up_misses_nothing(autojump_clock: trio.testing.MockClock) -> None:
     async with JobGroup(history=1) as group:
         iterator = group.submit(count, 100, 1).__aiter__()
         assert await collect(iterator) == list(range(100))
-    assert iterator.missed == 0
+    assert iterator.dropped == 0
 
 
 async def test_an_update_iterator_counts_what_it_missed(
@@ -97,8 +97,8 @@ async def test_an_update_iterator_counts_what_it_missed(
             seen.append(update)
             await trio.sleep(3.3)
     # 50 logs, 50 outputs; STARTING, PROCESSING, ITERATING and FINISHED.
-    assert len(seen) + updates.missed == 104
-    assert 0 < updates.missed < 104
+    assert len(seen) + updates.dropped == 104
+    assert 0 < updates.dropped < 104
 
 
 async def test_outputs_and_other_messages_are_bounded_apart() -> None:
@@ -162,7 +162,7 @@ def test_a_reader_may_be_in_another_thread(history: int | None) -> None:
         passed = at_instruction(number, read, lambda: write(50), files=[Path(_timeline.__file__)])
         read()
         assert seen == sorted(set(seen))
-        assert len(seen) + cursor.missed == next(sent) - 1
+        assert len(seen) + cursor.dropped == next(sent) - 1
         if not passed:
             break
     assert number > 50

@@ -23,8 +23,8 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 def lines_of(job: Job[Any], log: pytest.LogCaptureFixture) -> list[str]:
     """Return what the log says of a job, without its number; each line has it in both forms."""
-    records = [record for record in log.records if getattr(record, "job", None) == job.number]
-    start = f"#{job.number} {job.name}: "
+    records = [record for record in log.records if getattr(record, "job", None) == job.id]
+    start = f"#{job.id} {job.name}: "
     assert all(record.getMessage().startswith(start) for record in records)
     assert {getattr(record, "endpoint", None) for record in records} <= {job.name}
     return [record.getMessage().removeprefix(start) for record in records]

@@ -335,7 +335,7 @@ async def test_listeners_run_in_the_jobs_own_task() -> None:
     async with JobGroup() as group:
         job = group.submit(succeed)
         job.on_result(lambda _: names.append(trio.lowlevel.current_task().name))
-    assert names == [f"<job #{job.number} succeed>"]
+    assert names == [f"<job #{job.id} succeed>"]
 
 
 async def test_listeners_and_iterators_do_not_take_from_each_other() -> None:

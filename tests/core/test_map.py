@@ -181,7 +181,7 @@ async def test_a_rate_and_a_limit_hold_together(autojump_clock: trio.testing.Moc
 async def test_pairs_are_items_and_their_ended_jobs(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    async with triojob.map(sleep_for, [2, 1], pairs=True, ordered=False) as results:
+    async with triojob.map(sleep_for, [2, 1], return_jobs=True, ordered=False) as results:
         pairs = await collect(results)
     assert [item for item, _ in pairs] == [1, 2]
     for item, job in pairs:
@@ -195,7 +195,7 @@ async def test_with_several_iterables_the_item_of_a_pair_is_a_tuple() -> None:
         await trio.lowlevel.checkpoint()
         return a + b
 
-    async with triojob.map(add, [1, 2], [3, 4], pairs=True) as results:
+    async with triojob.map(add, [1, 2], [3, 4], return_jobs=True) as results:
         assert [item async for item, _ in results] == [(1, 3), (2, 4)]
 
 

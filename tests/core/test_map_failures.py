@@ -192,7 +192,7 @@ async def test_pairs_show_each_failure_to_who_looks(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     failed: list[Any] = []
-    async with triojob.map(failing(Worker(), 1, 3), range(5), pairs=True) as results:
+    async with triojob.map(failing(Worker(), 1, 3), range(5), return_jobs=True) as results:
         async for item, job in results:
             if job.exception() is not None:
                 failed.append(item)
@@ -203,7 +203,7 @@ async def test_failures_of_pairs_that_nobody_looks_at_are_raised(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     with pytest.RaisesGroup(Boom, Boom):
-        async with triojob.map(failing(Worker(), 1, 3), range(5), pairs=True) as results:
+        async with triojob.map(failing(Worker(), 1, 3), range(5), return_jobs=True) as results:
             await collect(results)
 
 
@@ -213,7 +213,7 @@ async def test_arguments_that_do_not_fit_are_that_calls_failure() -> None:
         return item
 
     both: Any = one
-    async with triojob.map(both, [1, 2], [1, 2], pairs=True) as results:
+    async with triojob.map(both, [1, 2], [1, 2], return_jobs=True) as results:
         async for _, job in results:
             with pytest.raises(TypeError, match="positional argument"):
                 await job.result()
@@ -233,7 +233,7 @@ async def test_a_function_that_is_not_async_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-@pytest.mark.parametrize("options", [{}, {"fail_fast": False}, {"pairs": True}])
+@pytest.mark.parametrize("options", [{}, {"fail_fast": False}, {"return_jobs": True}])
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_what_an_iterable_raises_comes_after_the_results_of_the_items_before(
     autojump_clock: trio.testing.MockClock, ordered: bool, options: Any, is_async: bool
@@ -308,7 +308,7 @@ async def test_calls_may_report_and_a_pair_has_what_they_reported() -> None:
         report.output(item)
         report.output(item + 1)
 
-    async with triojob.map(work, [5], pairs=True) as results:
+    async with triojob.map(work, [5], return_jobs=True) as results:
         async for _, job in results:
             assert job.outputs() == [5, 6]
 
@@ -321,7 +321,7 @@ async def test_what_is_no_exception_goes_straight_through() -> None:
         await trio.sleep_forever()
 
     before = tasks_living()
-    for options in ({}, {"fail_fast": False}, {"pairs": True}, {"ordered": False}):
+    for options in ({}, {"fail_fast": False}, {"return_jobs": True}, {"ordered": False}):
         with pytest.RaisesGroup(SystemExit):
             async with triojob.map(work, range(3), **options) as results:
                 await collect(results)

@@ -94,7 +94,7 @@ async def test_failures_that_were_not_come_to_are_dropped_with_the_results(
             raise Boom
         return item
 
-    for options in ({}, {"fail_fast": False}, {"pairs": True}):
+    for options in ({}, {"fail_fast": False}, {"return_jobs": True}):
         async with triojob.map(work, range(10), limit=4, **options) as results:
             await results.__anext__()
 

@@ -22,7 +22,7 @@ STEPS = st.integers(min_value=0, max_value=3)
     limit=st.integers(min_value=1, max_value=5),
     ordered=st.booleans(),
     is_async=st.booleans(),
-    mode=st.sampled_from([{"fail_fast": True}, {"fail_fast": False}, {"pairs": True}]),
+    mode=st.sampled_from([{"fail_fast": True}, {"fail_fast": False}, {"return_jobs": True}]),
     rate=st.sampled_from([None, 0.5, 2]),
     pauses=st.lists(STEPS, min_size=1, max_size=3),
     leave_after=st.none() | st.integers(min_value=0, max_value=12),
@@ -109,7 +109,7 @@ def test_every_item_once_in_order_and_within_the_limit(
     if rate is not None:
         assert all(late - early >= 1 / rate for early, late in pairwise(starts))
     early = leave_after is not None and len(got) >= leave_after
-    if "pairs" in mode:
+    if "return_jobs" in mode:
         assert not raised
         assert set(failed) == bad & set(got)
         if not early:

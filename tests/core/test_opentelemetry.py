@@ -43,7 +43,7 @@ class Telemetry:
         return sorted(self._exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
 
     def of(self, job: Job[Any]) -> ReadableSpan:
-        (span,) = [s for s in self.spans if attributes(s).get("triojob.job.number") == job.number]
+        (span,) = [s for s in self.spans if attributes(s).get("triojob.job.id") == job.id]
         return span
 
     def measured(self, name: str) -> list[tuple[float, dict[str, Any]]]:
@@ -141,7 +141,7 @@ async def test_how_jobs_end_is_told_and_no_failure_is_seen_by_that(
             await wait_all_tasks_blocked()
             stopped.cancel("enough")
             await failed.wait()
-            assert group.statistics().unseen == 1
+            assert group.statistics().unretrieved == 1
     assert [type(error) for error in caught.value.exceptions] == [Boom]
 
     span = telemetry.of(well)
@@ -149,7 +149,7 @@ async def test_how_jobs_end_is_told_and_no_failure_is_seen_by_that(
     assert span.status.status_code is trace.StatusCode.UNSET
     assert attributes(span) == {
         "code.function.name": well.name,
-        "triojob.job.number": well.number,
+        "triojob.job.id": well.id,
         "triojob.job.end": "succeeded",
         "triojob.job.outputs": 1,
     }
@@ -298,7 +298,7 @@ async def test_a_call_of_an_app_says_which_and_how_it_ended(
         "server.address": "scripted.test",
         "server.port": 80,
         "error.type": "triojob.AppError",
-        "triojob.job.number": job.number,
+        "triojob.job.id": job.id,
         "triojob.job.end": "failed",
         "triojob.job.outputs": 0,
     }
@@ -346,7 +346,7 @@ sys.modules["opentelemetry"] = None
 import triojob
 try:
     import triojob.opentelemetry
-except triojob.MissingExtra as exc:
+except triojob.MissingDependency as exc:
     print(exc)
 """
     command = [sys.executable, "-W", "error", "-c", code]

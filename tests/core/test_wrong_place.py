@@ -21,8 +21,8 @@ from triojob import (
     JobGroup,
     as_completed,
     first_completed,
+    first_success,
     gather,
-    race,
     report,
 )
 from triojob._call import Call, Submittable
@@ -47,7 +47,7 @@ IN_A_TASK: dict[str, Use] = {
     "JobGroup": lambda *_: enter(JobGroup()),
     "map": lambda *_: enter(triojob.map(succeed, [1])),
     "gather": lambda *_: gather(succeed, partial(sleep, 1)),
-    "race": lambda *_: race(succeed),
+    "first_success": lambda *_: first_success(succeed),
     "first_completed": lambda *_: first_completed(succeed),
     "live": lambda *_: enter(triojob.live(JobGroup())),
     "as_completed of none": lambda *_: collect(as_completed([])),
@@ -59,7 +59,7 @@ IN_ITS_RUN: dict[str, Use] = {
     "iteration": lambda _, job: collect(job),
     "updates": lambda _, job: collect(job.updates()),
     "gather of jobs": lambda _, job: gather(succeed, job),
-    "race of jobs": lambda _, job: race(job, succeed),
+    "first_success of jobs": lambda _, job: first_success(job, succeed),
     "first_completed of jobs": lambda _, job: first_completed(job, succeed),
 }
 # What changes a job or a group, in a task or not.
@@ -247,7 +247,7 @@ async def test_a_call_of_another_run_is_refused_and_let_go_of() -> None:
         assert script.discarded == 1
         assert group.statistics().submitted == 0
         # Where nobody looks at the submit, it is the failure of the call.
-        (job,) = await gather(Foreign(), jobs=True)
+        (job,) = await gather(Foreign(), return_jobs=True)
         assert isinstance(job.exception(), RuntimeError)
         assert script.discarded == 2
 

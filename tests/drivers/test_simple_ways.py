@@ -255,9 +255,9 @@ async def test_what_is_logged_of_a_run_is_of_its_job(
     peer.says("/run/count", {"data": ["0"]})
     async with called(peer, "run") as (_, job):
         assert await job.result() == "0"
-    start = f"#{job.number} /count: "
+    start = f"#{job.id} /count: "
     lines = [record for record in caplog.records if record.getMessage().startswith(start)]
-    assert {vars(record)["job"] for record in lines} == {job.number}
+    assert {vars(record)["job"] for record in lines} == {job.id}
     texts = [record.getMessage().removeprefix(start) for record in lines]
     assert "sent on a connection of its own" in texts
 

@@ -27,7 +27,7 @@ from triojob import (
     JobCancelled,
     JobGroup,
     Limits,
-    MissingExtra,
+    MissingDependency,
     ProtocolError,
     QueueFull,
     Status,
@@ -272,7 +272,7 @@ async def test_without_the_library_opening_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "wsproto", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'triojob\[ws\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install 'triojob\[ws\]'"):
         async with Client("http://peer.test", transport=SocketPeer("3.50.2")):
             pass
 

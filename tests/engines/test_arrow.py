@@ -29,7 +29,7 @@ def test_a_table_comes_back_with_typed_columns(server: BulkServer):
 
 def test_a_table_is_filled_where_it_has_no_results(server: BulkServer):
     table = pa.table({"result": [None, 7], "a": [6, 1], "b": [2, 1]})
-    done = BatchCaller(server.url, "/divide", skip_answered=True)(table)
+    done = BatchCaller(server.url, "/divide", skip_completed=True)(table)
     assert done.column_names == ["result", "a", "b", "error"]
     assert done["result"].to_pylist() == [3, 7]
 
@@ -42,7 +42,7 @@ def test_a_result_of_another_type_loses_its_row_and_no_other(server: BulkServer)
     assert (error[0], error[2]) == (None, None)
     assert error[1].startswith("TypeError: its result can't stand in a column with the others")
     with pytest.raises(TypeError, match="can't stand in a column"):
-        BatchCaller(server.url, "/odd", errors="raise")(table)
+        BatchCaller(server.url, "/odd", on_error="raise")(table)
 
 
 def test_numbers_of_two_kinds_and_objects_with_other_fields_share_a_column():

@@ -12,7 +12,7 @@ import trio
 from tests.files.support import everything_in, file_data, opened, serve_files
 from tests.servers.faults import Cut, Stall
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import ConnectionLost, File, FileTooLarge, GroupClosed, Limits, UnexpectedResponse
+from triojob import ClientClosed, ConnectionLost, File, FileTooLarge, Limits, UnexpectedResponse
 from triojob.gradio.http.files import Download
 from triojob.testing.components import json_value
 
@@ -197,9 +197,9 @@ async def test_refusals_are_raised_where_the_file_is_asked_for(
         with pytest.raises(UnexpectedResponse, match="403"):
             async with file.open():
                 pass
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         await file.save(tmp_path)
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         async with file.open():
             pass
     assert everything_in(tmp_path) == []
@@ -212,7 +212,7 @@ async def test_the_end_of_the_client_ends_what_is_being_fetched(
     async with trio.open_nursery() as nursery:
 
         async def save() -> None:
-            with pytest.raises(GroupClosed):
+            with pytest.raises(ClientClosed):
                 await file.save(tmp_path)
 
         async with opened(app, download_files=False) as client:
@@ -283,13 +283,13 @@ async def test_a_stream_is_followed_to_its_end(
         assert repr(file) == "<File 'sound.mp3' stream>"
         async with trio.open_nursery() as nursery:
             nursery.start_soon(play)
-            assert [part async for part in file.follow()] == [b"one", b"two", b"three"]
+            assert [part async for part in file.segments()] == [b"one", b"two", b"three"]
         # Whoever comes late starts from the first.
-        async for part in file.follow():
+        async for part in file.segments():
             assert part == b"one"
             break
         with contextlib.suppress(StopAsyncIteration):
-            await anext(file.follow())
+            await anext(file.segments())
 
 
 async def test_save_of_a_stream_is_the_file_of_all_parts(
@@ -310,11 +310,11 @@ async def test_following_a_stream_can_be_cancelled_and_ends_with_the_client(
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
         with trio.move_on_after(10) as scope:
-            async for _ in file.follow():
+            async for _ in file.segments():
                 pass
         assert scope.cancelled_caught
-    with pytest.raises(GroupClosed):
-        await anext(file.follow())
+    with pytest.raises(ClientClosed):
+        await anext(file.segments())
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ async def test_a_playlist_names_only_what_lies_beside_it(
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
         with pytest.raises(ValueError, match="segment elsewhere"):
-            await anext(file.follow())
+            await anext(file.segments())
     assert {host for host, _ in radio.network.connects} == {"scripted.test"}
 
 
@@ -348,10 +348,10 @@ async def test_what_is_no_playlist_is_refused(
         file = await client.predict(api_name="/give")
         radio.media[f"{FOLDER}/playlist.m3u8"] = b"<html>"
         with pytest.raises(ValueError, match="no playlist"):
-            await anext(file.follow())
+            await anext(file.segments())
         radio.media.clear()
         with pytest.raises(UnexpectedResponse, match="404"):
-            await anext(file.follow())
+            await anext(file.segments())
 
 
 async def test_only_streams_of_parts_are_followed(
@@ -360,7 +360,7 @@ async def test_only_streams_of_parts_are_followed(
     async with opened(app, download_files=False) as client:
         file = await client.predict(api_name="/give")
         with pytest.raises(TypeError, match="no stream"):
-            file.follow()
+            file.segments()
 
 
 async def test_a_stream_of_gradio_4_is_read_as_it_comes(
@@ -371,6 +371,6 @@ async def test_a_stream_of_gradio_4_is_read_as_it_comes(
     async with opened(memory_app) as client:
         file = await client.predict(api_name="/give")
         with pytest.raises(TypeError):
-            file.follow()
+            file.segments()
         async with file.open() as stream:
             assert [chunk async for chunk in stream] == [b"sound"]

@@ -167,7 +167,7 @@ async def test_a_handle_of_a_file_elsewhere_is_never_asked_for(
         with pytest.raises(UnexpectedResponse, match="another server"):
             file.open()
         with pytest.raises(UnexpectedResponse, match="another server"):
-            stream_file.follow()
+            stream_file.segments()
     assert hosts(app) == {"scripted.test"}
 
 

@@ -71,7 +71,7 @@ async def test_failures_are_shown_and_stay_unseen(autojump_clock: MockClock):
             assert failed.endswith("fails  failed     0.5 s  ValueError: [red]no\\x1b[2J more")
             assert gone.endswith("draws  cancelled  1.0 s")
             assert counts == "0 done, 1 failed, 1 cancelled"
-            assert group.statistics().unseen == 1
+            assert group.statistics().unretrieved == 1
     assert [str(error) for error in caught.value.exceptions] == ["[red]no\x1b[2J\nmore"]
 
 

@@ -17,7 +17,7 @@ import triojob
 from tests.core.support import BaseExceptionGroup, leaves, tasks_living
 from tests.live.support import CURSOR_OFF, CURSOR_ON, draws, fails, output, recorder
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import Client, JobGroup, MissingExtra, report
+from triojob import Client, JobGroup, MissingDependency, report
 from triojob._live import _screens
 
 
@@ -279,7 +279,7 @@ def test_without_rich_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
             monkeypatch.delitem(sys.modules, name)
         elif name.partition(".")[0] == "rich":
             monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtra, match=r'pip install "triojob\[cli\]"'):
+    with pytest.raises(MissingDependency, match=r'pip install "triojob\[cli\]"'):
         triojob.live(JobGroup())
 
 

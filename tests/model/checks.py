@@ -13,11 +13,10 @@ from tests.model.world import BodyError, Call, PlainCall, Reader, Scope, World, 
 from triojob import (
     AppError,
     CallInterrupted,
-    ConnectionLost,
+    ClientClosed,
     GroupClosed,
     JobCancelled,
     OutputUpdate,
-    ProtocolError,
     QueueFull,
     ServerRestarted,
     Status,
@@ -161,14 +160,14 @@ def check_error(world: World, call: Call | PlainCall, error: BaseException) -> N
         assert call.crowded or call.harmed, f"{call} ended in {error!r}"
     elif isinstance(error, ServerRestarted):
         assert world.restarts, f"{call} ended in {error!r}"
-    elif isinstance(error, GroupClosed):
+    elif isinstance(error, (ClientClosed, GroupClosed)):
         assert closing(call), f"{call} ended in {error!r}"
     elif isinstance(error, CallInterrupted):
         # It shared a session with another call of a generator that was cancelled.
         others = [other for other in world.calls if other.endpoint == call.endpoint]
         assert any(other.job.cancelled for other in others), f"{call} ended in {error!r}"
     else:
-        assert isinstance(error, (ConnectionLost, ProtocolError, TriojobError))
+        assert isinstance(error, TriojobError)
         assert call.harmed, f"{call} ended in {error!r}"
 
 
@@ -224,7 +223,7 @@ def check_places(reader: Reader, places: list[int], total: int) -> None:
     assert places == sorted(set(places)), f"{reader} got outputs out of order, or twice"
     if reader.call.scope.options.get("history") is not None:
         return
-    assert reader.missed == 0
+    assert reader.dropped == 0
     assert places == list(range(len(places))), f"{reader} got too few outputs"
     assert len(places) == total or reader.end not in ("end", "raised")
 

@@ -191,7 +191,7 @@ class Model(RuleBasedStateMachine):
 
     def some_call(self, place: int) -> Call:
         # Those that go on come first.
-        calls = sorted(self.world.calls, key=lambda call: (call.job.done, -call.job.number))
+        calls = sorted(self.world.calls, key=lambda call: (call.job.done, -call.job.id))
         return pick(calls, place)
 
     @precondition(lambda self: self.world.calls)

@@ -15,7 +15,16 @@ from tests.client.cancelling_support import new_client
 from tests.core.support import BaseExceptionGroup, tasks_living
 from tests.model.app import Ledger, Plan, encode, generate_here, make_app, run_here
 from tests.servers.scripted import ScriptedServer, open_server
-from triojob import Client, ClientSession, GroupClosed, Job, JobGroup, JobTimeout, TriojobError
+from triojob import (
+    Client,
+    ClientClosed,
+    ClientSession,
+    GroupClosed,
+    Job,
+    JobGroup,
+    JobTimeout,
+    TriojobError,
+)
 from triojob._call import Batch
 
 Thing = Client | ClientSession | JobGroup
@@ -287,7 +296,7 @@ class World:
             else:
                 bound = thing.endpoint(endpoint).bind((encode(token, plan),), {}, batch=batch)
                 job = thing._own_group()._start(bound)
-        except GroupClosed:
+        except (ClientClosed, GroupClosed):
             closed = scope.ending or (surface is not None and surface.ending)
             assert closed or any(map(self.is_struck, scope.chain)), f"{scope} is not closed"
             return None
@@ -346,13 +355,13 @@ class World:
                     outputs = aiter(job)
                     async for output in outputs:
                         reader.got.append(output)
-                        reader.missed = outputs.missed
+                        reader.dropped = outputs.dropped
                         await trio.sleep(lag)
                 else:
                     updates = job.updates()
                     async for update in updates:
                         reader.got.append(update)
-                        reader.missed = updates.missed
+                        reader.dropped = updates.dropped
                         await trio.sleep(lag)
                 reader.end = "end"
             except JobTimeout:

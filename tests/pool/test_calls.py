@@ -15,11 +15,11 @@ from tests.servers.scripted import Event, GradioError
 from tests.stubs.support import loaded
 from triojob import (
     AppError,
+    ClientClosed,
     ClientPool,
     Endpoint,
     EndpointMismatch,
     EndpointNotFound,
-    GroupClosed,
     JobCancelled,
     JobGroup,
     handle_file,
@@ -51,7 +51,7 @@ async def test_many_at_once_are_spread(autojump_clock: MockClock, three: Replica
         for _ in range(30):
             group.submit(slow, "5")
         await wait_all_tasks_blocked()
-        assert [one.under_way for one in pool.statistics().replicas] == [10, 10, 10]
+        assert [one.in_flight for one in pool.statistics().replicas] == [10, 10, 10]
     assert three.counts == [10, 10, 10]
     assert [one.sent for one in pool.statistics().replicas] == [10, 10, 10]
 
@@ -250,15 +250,15 @@ async def test_a_pool_is_entered_once_and_used_while_it_is_open(
     autojump_clock: MockClock, three: Replicas
 ):
     pool = three.pool()
-    with pytest.raises(GroupClosed, match="enter the pool first"):
+    with pytest.raises(ClientClosed, match="enter the pool first"):
         pool.endpoint("/echo")
     async with pool:
         echo = pool.endpoint("/echo")
-        with pytest.raises(GroupClosed, match="only once"):
+        with pytest.raises(ClientClosed, match="only once"):
             await pool.__aenter__()
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         await echo("a")
-    with pytest.raises(GroupClosed, match="has been closed"):
+    with pytest.raises(ClientClosed, match="has been closed"):
         pool.submit("a", api_name="/echo")
     with pytest.raises(ValueError, match="each of them once"):
         ClientPool(["http://a", "http://a"])

@@ -20,7 +20,7 @@ from triojob import (
     EndpointMismatch,
     JobCancelled,
     JobGroup,
-    NoReplica,
+    NoReplicaAvailable,
     QueueFull,
     Retry,
     Status,
@@ -42,7 +42,7 @@ async def test_what_was_refused_goes_to_another(
         assert pool.statistics().failovers == 1
         replica = pool.statistics().replicas[0]
         assert isinstance(replica.failure, (QueueFull, TooManyRequests))
-        assert replica.resting > 0
+        assert replica.cooldown > 0
     assert three.counts == [0, 2, 2]
 
 
@@ -115,7 +115,7 @@ async def test_if_none_takes_it_the_error_tells_of_each(autojump_clock: MockCloc
     three[1].fault(*JOIN, TOO_MANY)
     async with three.pool() as pool:
         three[2].die()
-        with pytest.raises(NoReplica) as caught:
+        with pytest.raises(NoReplicaAvailable) as caught:
             await pool.predict("a", api_name="/echo")
     failures = caught.value.failures
     assert {url: type(error) for url, error in failures.items()} == {
@@ -146,7 +146,7 @@ async def test_after_the_last_attempt_the_error_still_tells_of_each(
     for server in three.servers:
         server.fault(*JOIN, FULL)
     async with three.pool() as pool:
-        with pytest.raises(NoReplica, match="QueueFull"):
+        with pytest.raises(NoReplicaAvailable, match="QueueFull"):
             await pool.endpoint("/echo").with_retry(Retry(attempts=2))("a")
     assert [len(server.joins) for server in three.servers] == [2, 2, 2]
 
@@ -216,7 +216,7 @@ async def test_many_calls_that_fail_together_are_one_failure(
         await trio.sleep(1)
         three[0].die()
         await wait_all_tasks_blocked()
-        assert 0 < pool.statistics().replicas[0].resting <= 1
+        assert 0 < pool.statistics().replicas[0].cooldown <= 1
         ends = Counter[Any]()
         for job in jobs:
             await job.wait()
@@ -271,14 +271,14 @@ async def test_if_all_have_become_another_app_the_error_says_so(
         echo = pool.endpoint("/echo")
         for server in three.servers:
             server.die()
-        with pytest.raises(NoReplica):
+        with pytest.raises(NoReplicaAvailable):
             await echo("a")
         for server in three.servers:
             script = server.app.endpoints[0].script
             server.app.endpoints.clear()
             server.app.endpoint(name="echo", inputs=["x"], parameter_names=("x",))(script)
             server.restart()
-        with pytest.raises(NoReplica, match="has changed"):
+        with pytest.raises(NoReplicaAvailable, match="has changed"):
             await echo("a")
         with pytest.raises(EndpointMismatch, match="does not take or return"):
             await echo("a")
@@ -315,7 +315,7 @@ async def test_a_broken_stream_sends_the_replica_to_rest(
     async with three.pool() as pool:
         with pytest.raises(ConnectionLost):
             await pool.predict("a", api_name="/echo")
-        assert pool.statistics().replicas[0].resting > 0
+        assert pool.statistics().replicas[0].cooldown > 0
         assert await pool.predict("b", api_name="/echo") == "b"
     assert three.counts[1:] == [1, 0]
 
@@ -323,7 +323,7 @@ async def test_a_broken_stream_sends_the_replica_to_rest(
 def test_the_error_crosses_process_borders():
     import pickle
 
-    error = NoReplica("none", failures={"http://a": QueueFull("full")})
+    error = NoReplicaAvailable("none", failures={"http://a": QueueFull("full")})
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), list(again.failures)) == ("none", ["http://a"])
     assert isinstance(again, ConnectionFailed)
@@ -334,7 +334,7 @@ async def test_a_call_that_none_took_leaves_no_cycle(autojump_clock: MockClock, 
         echo = pool.endpoint("/echo")
         for server in three.servers:
             server.die()
-        with pytest.raises(NoReplica):
+        with pytest.raises(NoReplicaAvailable):
             await echo("a")  # from now on a call looks first whether the app is there
         gc.collect()
         gc.disable()
@@ -342,7 +342,7 @@ async def test_a_call_that_none_took_leaves_no_cycle(autojump_clock: MockClock, 
             job = group.submit(echo, "a")
             await job.wait()
             error = job.exception()
-            assert isinstance(error, NoReplica)
+            assert isinstance(error, NoReplicaAvailable)
             gone = weakref.ref(error)
             del job, error
             await wait_all_tasks_blocked()

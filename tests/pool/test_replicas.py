@@ -14,13 +14,13 @@ from tests.servers.scripted import ScriptedServer
 from triojob import (
     AuthenticationError,
     Client,
+    ClientClosed,
     ClientPool,
     ConnectionFailed,
-    ConnectionLost,
-    GroupClosed,
     JobGroup,
     Limits,
-    NoReplica,
+    NetworkError,
+    NoReplicaAvailable,
     ProtocolError,
 )
 from triojob.gradio._config import AppInfo
@@ -84,7 +84,7 @@ async def test_a_pool_of_which_none_answers_tells_of_each(
 ):
     for server in three.servers:
         server.refusing = True
-    with pytest.raises(NoReplica) as caught:
+    with pytest.raises(NoReplicaAvailable) as caught:
         async with three.pool():
             raise AssertionError
     assert list(caught.value.failures) == three.urls
@@ -93,7 +93,7 @@ async def test_a_pool_of_which_none_answers_tells_of_each(
 
 async def test_all_can_be_required(autojump_clock: MockClock, three: Replicas):
     three[1].refusing = True
-    with pytest.raises(NoReplica) as caught:
+    with pytest.raises(NoReplicaAvailable) as caught:
         async with three.pool(require_all=True):
             raise AssertionError
     assert list(caught.value.failures) == [three.urls[1]]
@@ -158,7 +158,7 @@ async def test_replicas_join_and_leave(autojump_clock: MockClock, three: Replica
             await pool.remove("http://x.test")
         await pool.add(three.urls[0])
         assert open_ones(pool) == [True, True]
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         await pool.add(three.urls[2])
 
 
@@ -189,7 +189,7 @@ async def test_a_session_on_one_that_has_left_is_over(autojump_clock: MockClock,
         echo = session.endpoint("/echo")
         assert await echo("a") == "a"
         await pool.remove(three.urls[0])
-        with pytest.raises(GroupClosed):
+        with pytest.raises(ClientClosed):
             await echo("b")
 
 
@@ -218,7 +218,7 @@ async def test_statistics_tell_who_does_what(autojump_clock: MockClock, three: R
         statistics = pool.statistics()
         assert [replica.source for replica in statistics.replicas] == three.urls
         assert [replica.sent for replica in statistics.replicas] == [1, 1, 1]
-        assert [replica.under_way for replica in statistics.replicas] == [0, 1, 0]
+        assert [replica.in_flight for replica in statistics.replicas] == [0, 1, 0]
         assert (statistics.jobs.submitted, statistics.jobs.running) == (3, 1)
         assert statistics.failovers == 0
         gate.set()
@@ -228,9 +228,9 @@ async def test_no_replica_is_open_any_more(autojump_clock: MockClock, memory_app
     async with replicas(1) as one, one.pool() as pool:
         echo = pool.endpoint("/echo")
         one[0].die()
-        with pytest.raises(NoReplica) as caught:
+        with pytest.raises(NoReplicaAvailable) as caught:
             await echo("a")
-        assert isinstance(caught.value, ConnectionLost)
+        assert isinstance(caught.value, NetworkError)
         one[0].restart()
         # None is sure to answer, so one that is to be left alone is tried all the same.
         assert await echo("a") == "a"

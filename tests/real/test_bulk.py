@@ -12,7 +12,7 @@ from triojob.bulk import BatchCaller
 @pytest.mark.parametrize("make", [dict, pd.DataFrame])
 def test_rows_that_fail_stand_beside_those_that_do_not(gradio_url, make):
     batch = make({"name": np.array(["Ada", "", "Grace"]), "age": np.array([36, 20, 850])})
-    done = BatchCaller(gradio_url, "/validated", output="said", error="why_not")(batch)
+    done = BatchCaller(gradio_url, "/validated", output="said", error_column="why_not")(batch)
     assert list(done["said"]) == ["Ada is 36", None, None]
     first, second, third = done["why_not"]
     assert first is None
@@ -22,7 +22,7 @@ def test_rows_that_fail_stand_beside_those_that_do_not(gradio_url, make):
 
 def test_the_app_sees_the_key_of_each_row(gradio_url):
     caller = BatchCaller(
-        gradio_url, "/header", constants={"name": "Idempotency-Key"}, key="id", output="seen"
+        gradio_url, "/header", fixed_arguments={"name": "Idempotency-Key"}, key="id", output="seen"
     )
     done = caller({"id": np.arange(20)})
     assert done["seen"].tolist() == [str(n) for n in range(20)]

@@ -9,7 +9,7 @@ import trio
 
 import triojob
 from tests.real.support import assert_idle, assert_stopped, new_key, opened, probe, probe_until
-from triojob import AppError, JobGroup, as_completed, first_completed, gather, race
+from triojob import AppError, JobGroup, as_completed, first_completed, first_success, gather
 
 
 async def test_a_map_over_two_hundred_inputs(gradio_url: str) -> None:
@@ -39,7 +39,7 @@ async def test_the_loser_of_a_race_stops_on_the_server(gradio_url: str) -> None:
             text: str = await quick(0.01, "won")
             return text
 
-        assert await race(partial(slow, 1000, 0.1, key), won) == "won"
+        assert await first_success(partial(slow, 1000, 0.1, key), won) == "won"
         await assert_stopped(client, key)
         assert (await probe(client, key))["steps"] < 50
         await assert_idle(client)
@@ -74,7 +74,7 @@ async def test_failures_of_an_app_are_kept_beside_its_results(gradio_url: str) -
         greet, fail = client.endpoint("/greet"), client.endpoint("/fail")
         with pytest.RaisesGroup(AppError, AppError):
             await gather(partial(greet, "Ada"), fail, fail)
-        good, bad = await gather(partial(greet, "Ada"), fail, jobs=True)
+        good, bad = await gather(partial(greet, "Ada"), fail, return_jobs=True)
         assert await good.result() == "Hello Ada!"
         assert isinstance(bad.exception(), AppError)
 
@@ -84,7 +84,7 @@ async def test_arguments_that_an_endpoint_refuses_fail_alone(gradio_url: str) ->
         failed: list[object] = []
         items = ["0.01", 0.01, None]
         call = partial(client.endpoint("/parallel_sleep"), value="x")
-        async with triojob.map(call, items, pairs=True) as results:
+        async with triojob.map(call, items, return_jobs=True) as results:
             async for item, job in results:
                 if job.exception() is None:
                     assert await job.result() == "x"

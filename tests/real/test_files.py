@@ -151,7 +151,7 @@ async def test_sound_is_followed_as_it_comes(gradio_url: str, tmp_path: Path) ->
         async for file in job:
             assert isinstance(file, File)
             assert file.is_stream
-            parts = [part async for part in file.follow()]
+            parts = [part async for part in file.segments()]
             break
         assert b"".join(parts) == b"part 0;part 1;part 2;part 3;"
         file = await job.result()

@@ -13,7 +13,7 @@ from tests.real.support import (
     probe_until,
     promptly,
 )
-from triojob import AppError, InputClosed, JobCancelled
+from triojob import AppError, InputStreamClosed, JobCancelled
 
 
 async def test_inputs_go_in_as_outputs_come_back(gradio_url: str) -> None:
@@ -21,12 +21,12 @@ async def test_inputs_go_in_as_outputs_come_back(gradio_url: str) -> None:
         shout = client.endpoint("/shout")
         key = new_key("shout")
         words = ["one", "two", "two", "three"]
-        async with shout.stream(words[0], key) as stream:
+        async with shout.stream_inputs(words[0], key) as stream:
             for word in words[1:]:
                 await stream.send(word, key=key)
             await stream.send_eof()
             assert [output async for output in stream] == ["ONE", "TWO", "TWO", "THREE"]
-            with pytest.raises(InputClosed):
+            with pytest.raises(InputStreamClosed):
                 await stream.send("four", key)
         assert await stream.job.result() == "THREE"
         assert (await probe(client, key))["inputs"] == 4
@@ -37,7 +37,7 @@ async def test_each_output_asks_for_the_next_input(gradio_url: str) -> None:
     async with opened(gradio_url) as client, client.session() as session:
         for each in (client, session):
             seen: list[float] = []
-            async with each.endpoint("/running_total").stream(1) as stream:
+            async with each.endpoint("/running_total").stream_inputs(1) as stream:
                 async for total in stream:
                     seen.append(total)
                     if len(seen) == 5:
@@ -59,7 +59,7 @@ async def test_plain_call_is_a_stream_of_one_input(gradio_url: str) -> None:
 
 async def test_leaving_the_block_closes_the_input(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
-        async with promptly(), client.endpoint("/shout").stream("a", new_key("x")) as stream:
+        async with promptly(), client.endpoint("/shout").stream_inputs("a", new_key("x")) as stream:
             await stream.send("b", new_key("x"))
         assert stream.job.outputs() == ["A", "B"]
 
@@ -67,7 +67,7 @@ async def test_leaving_the_block_closes_the_input(gradio_url: str) -> None:
 async def test_failure_of_one_input_ends_the_call(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         key = new_key("fail")
-        async with client.endpoint("/shout").stream("a", key) as stream:
+        async with client.endpoint("/shout").stream_inputs("a", key) as stream:
             await stream.send("fail", key)
             with pytest.raises(AppError, match="no shouting"):
                 await stream.job.result()
@@ -82,7 +82,7 @@ async def test_cancelling_stops_it_on_the_server(gradio_url: str) -> None:
         key = new_key("cancel")
         other = client.submit("x", new_key("x"), api_name="/shout")
         with trio.CancelScope() as scope:
-            async with client.endpoint("/shout").stream("a", key) as stream:
+            async with client.endpoint("/shout").stream_inputs("a", key) as stream:
                 await stream.send("slow", key)
                 await probe_until(client, key, started=1)
                 scope.cancel()
@@ -96,12 +96,12 @@ async def test_cancelling_stops_it_on_the_server(gradio_url: str) -> None:
 
 async def test_cancelling_the_job_while_the_app_waits_for_input(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
-        async with client.endpoint("/shout").stream("a", new_key("x")) as stream:
+        async with client.endpoint("/shout").stream_inputs("a", new_key("x")) as stream:
             async for output in stream:
                 assert output == "A"
                 break
             stream.job.cancel("enough")
-            with pytest.raises(InputClosed):
+            with pytest.raises(InputStreamClosed):
                 await stream.send("b", new_key("x"))
             with pytest.raises(JobCancelled, match="enough"):
                 await stream.job.result()
@@ -111,8 +111,8 @@ async def test_cancelling_the_job_while_the_app_waits_for_input(gradio_url: str)
 async def test_endpoint_without_such_a_connection(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         with pytest.raises(TypeError, match="/greet takes one input"):
-            async with client.endpoint("/greet").stream("Ada"):
+            async with client.endpoint("/greet").stream_inputs("Ada"):
                 pass
         with pytest.raises(TypeError, match="'text'"):
-            async with client.endpoint("/shout").stream():
+            async with client.endpoint("/shout").stream_inputs():
                 pass

@@ -185,9 +185,7 @@ async def test_limit_keeps_jobs_here(gradio_url: str) -> None:
             most = 0
             while not all(job.done for job in jobs):
                 running = {
-                    job.number
-                    for job in jobs
-                    if Status.STARTING < job.status().code < Status.FINISHED
+                    job.id for job in jobs if Status.STARTING < job.status().code < Status.FINISHED
                 }
                 most = max(most, len(running))
                 await trio.sleep(0.01)

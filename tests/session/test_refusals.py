@@ -13,6 +13,7 @@ from triojob import (
     ConnectionLost,
     JobGroup,
     Limits,
+    NetworkError,
     QueueFull,
     Status,
     TooManyRequests,
@@ -114,7 +115,7 @@ async def test_a_server_that_is_gone_is_said_at_once(
             start = trio.current_time()
             errors = [await job.wait() or job.exception() for job in jobs]
         assert trio.current_time() == start
-        assert all(isinstance(error, ConnectionLost) for error in errors)
+        assert all(isinstance(error, NetworkError) for error in errors)
 
 
 async def test_no_connection_while_betweenare_open_is_too_many(

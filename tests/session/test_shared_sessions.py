@@ -209,7 +209,7 @@ async def test_jobs_that_can_be_cancelled_alone_are_isolated(
     add_sleepy(memory_app)
     async with opened(memory_app) as client:
         nap = client.endpoint("/nap")
-        await gather(*(partial(nap, "x") for _ in range(5)), jobs=True)
+        await gather(*(partial(nap, "x") for _ in range(5)), return_jobs=True)
         assert len(set(hashes(memory_app))) == 5
 
 

@@ -14,8 +14,8 @@ SPACE = "ada/story"
 
 
 def client_of(origins: Origins, src: str = SPACE, **options: Any) -> Client:
-    """Make a client that reaches all three origins, and the hub by `hub=`."""
-    options.setdefault("hub", origins.hub.url)
+    """Make a client that reaches all three origins, and the hub by `hf_endpoint=`."""
+    options.setdefault("hf_endpoint", origins.hub.url)
     options.setdefault("transport", origins.hub.transport())
     return Client(src, **options)
 

@@ -17,7 +17,7 @@ from tests.spaces.support import SPACE, bearers
 from triojob import (
     Client,
     ConnectionLost,
-    MissingExtra,
+    MissingDependency,
     SpaceError,
     TooManyRequests,
     TriojobError,
@@ -39,7 +39,7 @@ async def loopback() -> AsyncIterator[Origins]:
 
 async def test_copy_into_the_account_of_the_token(loopback: Origins) -> None:
     loopback.hub.spaces["bob/tale"] = loopback.space
-    assert await duplicate("bob/tale", token=TOKEN, hub=loopback.hub.url) == "ada/tale"
+    assert await duplicate("bob/tale", token=TOKEN, hf_endpoint=loopback.hub.url) == "ada/tale"
     assert loopback.hub.copies == [{"repository": "ada/tale", "visibility": "private"}]
     assert bearers(loopback.hub.requests) == [{"authorization": f"Bearer {TOKEN}"}] * 2
     assert loopback.hub.spaces["ada/tale"].private
@@ -68,7 +68,7 @@ async def test_settings_reach_the_hub(loopback: Origins) -> None:
         sleep_timeout=300,
         secrets={"KEY": "s3cret"},
         variables={"MODE": "fast"},
-        hub=loopback.hub.url,
+        hf_endpoint=loopback.hub.url,
     )
     assert name == "team/story"
     assert loopback.hub.copies == [
@@ -85,20 +85,20 @@ async def test_settings_reach_the_hub(loopback: Origins) -> None:
 
 async def test_copy_that_is_there_already(loopback: Origins) -> None:
     url = loopback.hub.url
-    await duplicate(SPACE, "copy", token=TOKEN, hub=url)
+    await duplicate(SPACE, "copy", token=TOKEN, hf_endpoint=url)
     with pytest.raises(SpaceError, match="exist_ok=True"):
-        await duplicate(SPACE, "copy", token=TOKEN, hub=url)
-    assert await duplicate(SPACE, "copy", token=TOKEN, hub=url, exist_ok=True) == "ada/copy"
+        await duplicate(SPACE, "copy", token=TOKEN, hf_endpoint=url)
+    assert await duplicate(SPACE, "copy", token=TOKEN, hf_endpoint=url, exist_ok=True) == "ada/copy"
 
 
 async def test_token_saved_on_the_machine(loopback: Origins, monkeypatch) -> None:
     with pytest.raises(TypeError, match="token"):
-        await duplicate(SPACE, hub=loopback.hub.url)  # type: ignore[call-arg]
+        await duplicate(SPACE, hf_endpoint=loopback.hub.url)  # type: ignore[call-arg]
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with pytest.raises(ValueError, match="needs token="):
-        await duplicate(SPACE, token=False, hub=loopback.hub.url)
+        await duplicate(SPACE, token=False, hf_endpoint=loopback.hub.url)
     assert loopback.hub.requests == []
-    assert await duplicate(SPACE, "copy", token=True, hub=loopback.hub.url) == "ada/copy"
+    assert await duplicate(SPACE, "copy", token=True, hf_endpoint=loopback.hub.url) == "ada/copy"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ async def test_what_the_hub_refuses(
 ) -> None:
     loopback.hub.fault("POST", COPY, fault)
     with pytest.raises(error, match=words) as caught:
-        await duplicate(SPACE, "bob/copy", token=TOKEN, hub=loopback.hub.url)
+        await duplicate(SPACE, "bob/copy", token=TOKEN, hf_endpoint=loopback.hub.url)
     assert type(caught.value) is error
     assert SPACE in str(caught.value)
     assert TOKEN not in "".join(traceback.format_exception(caught.value))
@@ -129,7 +129,7 @@ async def test_what_the_hub_refuses(
 async def test_no_hub(loopback: Origins) -> None:
     loopback.hub.die()
     with pytest.raises(ConnectionLost):
-        await duplicate(SPACE, "ada/copy", token=TOKEN, hub=loopback.hub.url)
+        await duplicate(SPACE, "ada/copy", token=TOKEN, hf_endpoint=loopback.hub.url)
 
 
 async def test_cancelling_ends_the_waiting_and_a_copy_is_told_of(loopback: Origins, caplog) -> None:
@@ -144,7 +144,7 @@ async def test_cancelling_ends_the_waiting_and_a_copy_is_told_of(loopback: Origi
                 scope.cancel()
 
             nursery.start_soon(cancel_when_asked)
-            await duplicate(SPACE, "ada/copy", token=TOKEN, hub=loopback.hub.url)
+            await duplicate(SPACE, "ada/copy", token=TOKEN, hf_endpoint=loopback.hub.url)
             raise AssertionError("it was not cancelled")
     assert scope.cancelled_caught
     gate.set()
@@ -159,7 +159,7 @@ async def test_cancelling_ends_the_waiting_and_a_copy_is_told_of(loopback: Origi
 async def test_cancelled_before_it_starts(loopback: Origins) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
-        await duplicate(SPACE, "ada/copy", token=TOKEN, hub=loopback.hub.url)
+        await duplicate(SPACE, "ada/copy", token=TOKEN, hf_endpoint=loopback.hub.url)
     assert scope.cancelled_caught
     assert loopback.hub.requests == []
 
@@ -174,14 +174,14 @@ async def test_trio_goes_on_meanwhile(loopback: Origins) -> None:
         return await original(request)
 
     loopback.hub.handle = handle  # type: ignore[method-assign]
-    await duplicate(SPACE, "ada/copy", token=TOKEN, hub=loopback.hub.url)
+    await duplicate(SPACE, "ada/copy", token=TOKEN, hf_endpoint=loopback.hub.url)
     assert threads == {threading.get_ident()}
 
 
 async def test_without_the_extra(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingExtra, match=r'pip install "triojob\[spaces\]"'):
-        await duplicate(SPACE, token=TOKEN, hub="http://127.0.0.1:9")
+    with pytest.raises(MissingDependency, match=r'pip install "triojob\[spaces\]"'):
+        await duplicate(SPACE, token=TOKEN, hf_endpoint="http://127.0.0.1:9")
 
 
 @pytest.mark.parametrize(
@@ -196,4 +196,4 @@ async def test_without_the_extra(monkeypatch) -> None:
 )
 async def test_names_that_can_not_be(space: str, to: str | None, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        await duplicate(space, to, token=TOKEN, hub="http://127.0.0.1:9")
+        await duplicate(space, to, token=TOKEN, hf_endpoint="http://127.0.0.1:9")

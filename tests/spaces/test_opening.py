@@ -47,7 +47,7 @@ async def test_by_its_page(origins: Origins, autojump_clock, page: str) -> None:
 
 async def test_hub_of_the_environment(origins: Origins, autojump_clock, monkeypatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://hub.test/")
-    async with client_of(origins, hub=None) as client:
+    async with client_of(origins, hf_endpoint=None) as client:
         assert await client.predict("Ada") == "Hello Ada!"
 
 
@@ -168,7 +168,7 @@ async def test_garbage_from_the_hub(
 
 async def test_hub_with_tls_gives_a_host_without(origins: Origins, autojump_clock) -> None:
     transport = TLSInFront(origins.hub.transport())
-    client = client_of(origins, hub="https://hub.test", transport=transport, token=TOKEN)
+    client = client_of(origins, hf_endpoint="https://hub.test", transport=transport, token=TOKEN)
     with pytest.raises(ProtocolError, match="without TLS"):
         await client.__aenter__()
     assert origins.host.connections_made == 0

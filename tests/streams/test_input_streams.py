@@ -14,7 +14,7 @@ from tests.servers.scripted import Event, ScriptedServer
 from tests.streams.support import opened, until
 from triojob import (
     ConnectionLost,
-    InputClosed,
+    InputStreamClosed,
     JobCancelled,
     UnexpectedResponse,
 )
@@ -54,7 +54,7 @@ async def test_each_input_waits_for_the_answer_to_the_one_before(
 ) -> None:
     taken = add_taker(memory_app)
     async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             for text in "bcd":
                 await stream.send(text)
             assert taken[:3] == list("abc")
@@ -74,7 +74,7 @@ async def test_full_body_goes_with_each_input(
     add_taker(memory_app)
     async with opened(memory_app) as client:
         endpoint = client.endpoint("/take").with_event_data({"a": 1}, 3)
-        async with endpoint.stream("a") as stream:
+        async with endpoint.stream_inputs("a") as stream:
             await stream.send(text="b")
     (join,) = memory_app.joins
     (event_id,) = memory_app.events
@@ -88,7 +88,7 @@ async def test_repeated_values_are_outputs_of_their_own(
 ) -> None:
     add_taker(memory_app)
     async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             for _ in range(3):
                 await stream.send("a")
         assert stream.job.outputs() == ["took a"] * 4
@@ -99,7 +99,7 @@ async def test_wrong_arguments_are_refused_where_they_are_passed(
 ) -> None:
     taken = add_taker(memory_app)
     async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             with pytest.raises(TypeError):
                 await stream.send("b", "c")
             with pytest.raises(ValueError, match="'text'"):
@@ -107,7 +107,7 @@ async def test_wrong_arguments_are_refused_where_they_are_passed(
             await stream.send("d")
         assert taken == ["a", "d"]
         with pytest.raises(TypeError):
-            async with client.endpoint("/take").stream():
+            async with client.endpoint("/take").stream_inputs():
                 pass
     assert len(memory_app.joins) == 1
 
@@ -117,15 +117,15 @@ async def test_end_is_told_once_and_only_once_the_last_input_is_answered(
 ) -> None:
     taken = add_taker(memory_app, seconds=10)
     async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             await stream.send("b")
             await stream.send_eof()
             assert taken == ["a", "b"]
             await stream.send_eof()
-            with pytest.raises(InputClosed, match=r"/take.*its input was closed"):
+            with pytest.raises(InputStreamClosed, match=r"/take.*its input was closed"):
                 await stream.send("c")
             assert [output async for output in stream] == ["took a", "took b"]
-            with pytest.raises(InputClosed, match="its input was closed"):
+            with pytest.raises(InputStreamClosed, match="its input was closed"):
                 await stream.send("c")
         assert posts(memory_app) == ["send", "close"]
 
@@ -133,10 +133,10 @@ async def test_end_is_told_once_and_only_once_the_last_input_is_answered(
 async def test_call_that_the_app_ends(memory_app: ScriptedServer, autojump_clock: Clock) -> None:
     add_taker(memory_app, time_limit=5)
     async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             await stream.send("b")
             await trio.sleep(20)
-            with pytest.raises(InputClosed, match="it has ended"):
+            with pytest.raises(InputStreamClosed, match="it has ended"):
                 await stream.send("c")
         assert await stream.job.result() == "took b"
         assert posts(memory_app) == ["send"]
@@ -149,8 +149,8 @@ async def test_event_that_is_gone(
     add_taker(memory_app)
     memory_app.fault("POST", "/stream", Answer(status))
     async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
-            with pytest.raises(InputClosed) as caught:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
+            with pytest.raises(InputStreamClosed) as caught:
                 await stream.send("b")
             assert not any(word in str(caught.value) for word in memory_app.events)
         # The app was not told either that there is no more, and ended when it had waited enough.
@@ -162,7 +162,7 @@ async def test_other_answers_are_said(memory_app: ScriptedServer, autojump_clock
     memory_app.fault("POST", "/stream", Answer(403, "not you"), times=1)
     async with opened(memory_app) as client:
         with pytest.raises(UnexpectedResponse, match="not you"):
-            async with client.endpoint("/take").stream("a") as stream:
+            async with client.endpoint("/take").stream_inputs("a") as stream:
                 await stream.send("b")
         assert stream.job.cancelled
 
@@ -171,7 +171,7 @@ async def test_lost_request(memory_app: ScriptedServer, autojump_clock: Clock) -
     taken = add_taker(memory_app)
     memory_app.fault("POST", "/stream", Lose(handled=True), times=1)
     async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             with pytest.raises(ConnectionLost) as caught:
                 await stream.send("b")
             assert not any(word in str(caught.value) for word in memory_app.events)
@@ -185,7 +185,7 @@ async def test_broken_stream_ends_it(memory_app: ScriptedServer, autojump_clock:
     memory_app.fault("GET", "/queue/data", Cut(after_bytes=700))
     async with opened(memory_app) as client:
         with pytest.raises(ConnectionLost):
-            async with client.endpoint("/take").stream("a") as stream:
+            async with client.endpoint("/take").stream_inputs("a") as stream:
                 for text in "bcdefgh":
                     await stream.send(text)
                 pytest.fail("sent them all")
@@ -204,7 +204,7 @@ async def test_failure_that_nobody_saw_is_raised_at_the_end(
     memory_app.app.add("fail", fail, inputs=["text"], extra={"connection": "stream"})
     async with opened(memory_app) as client:
         with pytest.RaisesGroup(pytest.RaisesExc(Exception, match="boom")):
-            async with client.endpoint("/fail").stream("a") as stream:
+            async with client.endpoint("/fail").stream_inputs("a") as stream:
                 await stream.send("b")
         assert stream.job.outputs() == ["one"]
 
@@ -215,7 +215,7 @@ async def test_cancelling_cancels_the_event(
     add_taker(memory_app)
     async with opened(memory_app) as client:
         with trio.move_on_after(5.5) as scope:
-            async with client.endpoint("/take").stream("a") as stream:
+            async with client.endpoint("/take").stream_inputs("a") as stream:
                 while True:
                     await stream.send("b")
         assert scope.cancelled_caught
@@ -233,12 +233,12 @@ async def test_no_input_is_sent_after_the_cancellation(
 ) -> None:
     """Whether the job's task or this one runs first: that is a coin flip of Trio's."""
     taken = add_taker(memory_app)
-    async with opened(memory_app) as client, client.endpoint("/take").stream("a") as stream:
+    async with opened(memory_app) as client, client.endpoint("/take").stream_inputs("a") as stream:
         async for output in stream:
             assert output == "took a"
             break
         stream.job.cancel("enough")
-        with pytest.raises(InputClosed):
+        with pytest.raises(InputStreamClosed):
             await stream.send("b")
         with pytest.raises(JobCancelled, match="enough"):
             await stream.job.result()
@@ -252,7 +252,7 @@ async def test_body_that_raises_cancels_and_is_raised_bare(
     add_taker(memory_app)
     async with opened(memory_app) as client:
         with pytest.raises(KeyError, match="mine"):
-            async with client.endpoint("/take").stream("a") as stream:
+            async with client.endpoint("/take").stream_inputs("a") as stream:
                 await stream.send("b")
                 raise KeyError("mine")
         assert stream.job.cancelled
@@ -265,9 +265,9 @@ async def test_job_that_is_cancelled_before_it_began(
 ) -> None:
     add_taker(memory_app)
     async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             stream.job.cancel()
-            with pytest.raises(InputClosed):
+            with pytest.raises(InputStreamClosed):
                 await stream.send("b")
             with pytest.raises(JobCancelled):
                 await stream.job.result()
@@ -279,7 +279,7 @@ async def test_send_that_is_cancelled_while_it_waits_sends_nothing(
 ) -> None:
     taken = add_taker(memory_app, seconds=10)
     async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             with trio.move_on_after(5) as scope:
                 await stream.send("b")
             assert scope.cancelled_caught
@@ -294,7 +294,7 @@ async def test_send_that_is_cancelled_later_sends_all_the_same(
     gate = trio.Event()
     memory_app.fault("POST", "/stream", Hold(gate, handled=False), times=1)
     async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             with trio.move_on_after(5) as scope:
                 await stream.send("b")
             assert scope.cancelled_caught
@@ -313,7 +313,7 @@ async def test_failure_of_an_input_that_nobody_waits_for_is_logged(
     gate = trio.Event()
     memory_app.fault("POST", "/stream", Hold(gate, handled=False), Lose(handled=True), times=1)
     async with opened(memory_app) as client:
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             with trio.move_on_after(5):
                 await stream.send("b")
             gate.set()
@@ -345,7 +345,7 @@ async def test_several_streams_in_one_session(
         outputs: dict[str, list[str]] = {}
 
         async def talk(name: str) -> None:
-            async with session.endpoint("/take").stream(f"{name} 0") as stream:
+            async with session.endpoint("/take").stream_inputs(f"{name} 0") as stream:
                 for i in range(1, 4):
                     await stream.send(f"{name} {i}")
             outputs[name] = stream.job.outputs()
@@ -363,10 +363,10 @@ async def test_endpoint_without_such_a_connection(
     add_taker(memory_app)
     async with opened(memory_app) as client:
         with pytest.raises(TypeError, match="/echo takes one input"):
-            async with client.endpoint(fn_index=echo.fn_index).stream("a", 1):
+            async with client.endpoint(fn_index=echo.fn_index).stream_inputs("a", 1):
                 pass
         assert client.view_api().count("takes a stream of inputs") == 1
-        async with client.endpoint("/take").stream("a") as stream:
+        async with client.endpoint("/take").stream_inputs("a") as stream:
             await until(lambda: memory_app.running)
             assert repr(stream).startswith("<InputStream <Job #")
     assert memory_app.paths().count("POST /queue/join") == 1

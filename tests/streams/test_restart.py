@@ -28,7 +28,7 @@ from triojob import (
     EndpointNotFound,
     JobGroup,
     Limits,
-    NoReplica,
+    NoReplicaAvailable,
     ServerRestarted,
     TriojobError,
 )
@@ -458,7 +458,7 @@ async def test_replica_that_restarted_while_idle_is_noticed_by_its_pool(
             add_words(memory_app, "two", "one")
             memory_app.restart()
             for _ in range(3):
-                with suppress(ServerRestarted, NoReplica):
+                with suppress(ServerRestarted, NoReplicaAvailable):
                     assert await one("x") == "one x"
                 await trio.sleep(60)
             assert await one("x") == "one x"

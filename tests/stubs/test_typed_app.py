@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, ScriptedServer
 from tests.stubs.support import loaded
-from triojob import Client, Endpoint, EndpointMismatch, EndpointNotFound, GroupClosed, JobGroup
+from triojob import Client, ClientClosed, Endpoint, EndpointMismatch, EndpointNotFound, JobGroup
 from triojob.testing.components import Component, checkbox, dropdown, file, textbox
 
 
@@ -181,7 +181,7 @@ async def test_files_are_what_the_module_says(autojump_clock: MockClock, memory_
 
 async def test_a_client_that_is_not_open_has_no_app(memory_app):
     client = opened(memory_app)
-    with pytest.raises(GroupClosed):
+    with pytest.raises(ClientClosed):
         client.stubs()
 
 

@@ -90,7 +90,7 @@ DIFFERENCES = (
     Difference(
         "close",
         "close() cancels the jobs and ends the client",
-        "Submitting afterwards raises GroupClosed; there only a heartbeat ends.",
+        "Submitting afterwards raises ClientClosed; there only a heartbeat ends.",
     ),
     Difference(
         "exit",

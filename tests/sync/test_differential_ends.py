@@ -166,7 +166,7 @@ def test_closed_client(gradio_url: str, tmp_path: Path) -> None:
         assert pair.theirs.predict("x", api_name="/greet") == "Hello x!"
         assert jobs[0].result(SECONDS) == "39"
         assert jobs[1].cancelled()
-        with pytest.raises(triojob.GroupClosed):
+        with pytest.raises(triojob.ClientClosed):
             pair.ours.submit("x", api_name="/greet")
 
 

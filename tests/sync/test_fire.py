@@ -24,8 +24,8 @@ from typing import Any
 import httpx
 import pytest
 
-from triojob import GroupClosed, JobCancelled, JobTimeout
-from triojob.sync import AppError, Client, ConnectionLost, Job, start_portal
+from triojob import ClientClosed, GroupClosed, JobCancelled, JobTimeout
+from triojob.sync import AppError, Client, Job, start_portal
 
 from .threads_support import (
     ServerThread,
@@ -104,7 +104,7 @@ class Volley:
                 job = self.client.submit(text, api_name="/hang")
             else:
                 job = self.client.submit(text, api_name="/greet")
-        except GroupClosed:
+        except (ClientClosed, GroupClosed):
             return "refused"
         job.add_done_callback(self._count)
         expected = {"count": "3", "greet": f"Hello {text}!"}.get(kind, text)
@@ -118,7 +118,7 @@ class Volley:
     def _wait(self, rng: random.Random, kind: str, job: Job, expected: str) -> str:
         late = ""
         if kind == "cancel":
-            with suppress(JobTimeout, JobCancelled, GroupClosed, ConnectionLost, httpx.HTTPError):
+            with suppress(JobTimeout, JobCancelled, ClientClosed, GroupClosed, httpx.HTTPError):
                 job.result(rng.choice([0, 0.001, 0.02]))
             canceller = Watched(job.cancel)
             job.cancel()

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from tests.core.support import BaseExceptionGroup, Boom, leaves, succeed
-from triojob import GroupClosed, JobGroup
+from triojob import ClientClosed, GroupClosed, JobGroup
 from triojob.sync import Client, Portal, open_portal, start_portal, submit
 
 from .threads_support import (
@@ -55,7 +55,7 @@ def test_clients_share_a_portal_and_end_before_it(shared_server: ServerThread) -
             other = Client(shared_server.url, portal=portal)
             assert client.predict("ada", api_name="/greet") == "Hello ada!"
         assert other.predict("bob", api_name="/greet") == "Hello bob!"
-    with pytest.raises(GroupClosed, match="has been closed"):
+    with pytest.raises(ClientClosed, match="has been closed"):
         other.submit("eve", api_name="/greet").result()
     other.close()  # there is nothing left to close
 
@@ -180,7 +180,7 @@ def test_a_client_is_closed_once_by_however_many_threads(shared_server: ServerTh
             thread.get()
         client.close()
         assert job.cancelled()
-        with pytest.raises(GroupClosed, match="has been closed"):
+        with pytest.raises(ClientClosed, match="has been closed"):
             client.submit("x", api_name="/greet")
 
 
@@ -317,7 +317,7 @@ def test_jobs_end_however_they_meet_the_closing(shared_server: ServerThread) -> 
         for _ in range(20):
             try:
                 job = client.submit("x", api_name="/hang")
-            except GroupClosed:
+            except (ClientClosed, GroupClosed):
                 return
             jobs.append(job)
             if len(jobs) % 2:
@@ -333,5 +333,5 @@ def test_jobs_end_however_they_meet_the_closing(shared_server: ServerThread) -> 
                 worker.get()
             for job in jobs:
                 assert job.done()
-                assert job.cancelled() or isinstance(job.exception(), GroupClosed)
+                assert job.cancelled() or isinstance(job.exception(), (ClientClosed, GroupClosed))
             assert not portal._unfinished

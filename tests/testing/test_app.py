@@ -16,6 +16,7 @@ from triojob import (
     Client,
     ConnectionFailed,
     ConnectionLost,
+    ConnectionTimeout,
     JobCancelled,
     JobGroup,
     Limits,
@@ -285,7 +286,7 @@ async def test_a_queued_call_is_gone_with_the_app(autojump_clock):
 async def test_a_slow_app_meets_the_timeouts(autojump_clock):
     app = make_app(heartbeat_interval=1000)
     async with app.client(timeouts=Timeouts(max_stream_idle=30)) as client:
-        with pytest.raises(ConnectionLost, match="30"):
+        with pytest.raises(ConnectionTimeout, match="30"):
             await client.predict(60, api_name="/nap")
 
 

@@ -126,7 +126,7 @@ def test_a_python_without_gradio_says_what_to_install(forever: Path):
     (forever.parent / "gradio.py").write_text("raise ModuleNotFoundError(name='gradio')")
     with (
         pytest.raises(
-            RuntimeError, match=r'Gradio is not installed: pip install "triojob\[demo\]"'
+            RuntimeError, match=r'Gradio is not installed: pip install "triojob\[testing\]"'
         ),
         run_gradio(forever, env={"PYTHONPATH": str(forever.parent)}),
     ):

@@ -43,7 +43,7 @@ async def calls(client: Client, session: ClientSession, pool: ClientPool) -> Non
     assert_type(await App(client, check=False).same_json([1, {"a": None}]), Any)
     assert_type(app.class_.name, str)
     assert_type(await app.class_.with_retry(Retry()).with_headers({"a": "b"})("Ada"), str)
-    async with app.tell.stream(1) as stream:
+    async with app.tell.stream_inputs(1) as stream:
         assert_type(stream, InputStream)
 
 

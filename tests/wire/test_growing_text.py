@@ -154,7 +154,7 @@ def test_who_keeps_the_last_output_only_applies_no_edits_again(
         timeline.trim()
         cursor = OutputCursor(timeline)
         assert list(cursor.take_all()) == ["0.0 " + "x" * (100 * batch + 99)]
-        assert cursor.missed == 100 * batch + 99
+        assert cursor.dropped == 100 * batch + 99
     assert applied == 299
 
 

@@ -207,7 +207,7 @@ def call(
     help="How many calls begin in a second, at most.  [default: no bound]",
 )
 @click.option(
-    "--retry",
+    "--attempts",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
@@ -220,7 +220,7 @@ def call(
     help="Call a row again too where the app may have begun it: the connection broke.",
 )
 @click.option(
-    "--give-up",
+    "--max-failures",
     type=click.IntRange(min=0),
     default=100,
     show_default=True,
@@ -228,7 +228,9 @@ def call(
 )
 @click.option("--resume", is_flag=True, help="Go on with an output that is there.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: call failed rows again.")
-@click.option("--moved", is_flag=True, help="With --resume: the app has another URL now.")
+@click.option(
+    "--allow-url-change", is_flag=True, help="With --resume: the app has another URL now."
+)
 @click.option(
     "--json", "as_json", is_flag=True, help="Print a summary for machines at the end, as JSON."
 )
@@ -242,7 +244,7 @@ def map_command(
     columns: tuple[str, ...],
     file_columns: tuple[str, ...],
     key: str | None,
-    retry: int,
+    attempts: int,
     idempotent: bool,
     **rest: Any,
 ) -> None:
@@ -264,15 +266,15 @@ def map_command(
     options = MapOptions(
         endpoint=words[0] if is_named else None,
         plan=PlanOptions(constants, columns, file_columns, key),
-        retry=make_retry(retry, idempotent=idempotent),
+        retry=make_retry(attempts, idempotent=idempotent),
         **rest,
     )
     if options.output == "-" and options.resume:
         raise CommandError("--resume needs an --output that is a file")
     if options.output == "-" and options.as_json:
         raise CommandError("--json and --output - would both write to standard output")
-    if (options.retry_failed or options.moved) and not options.resume:
-        raise CommandError("--retry-failed and --moved go with --resume")
+    if (options.retry_failed or options.allow_url_change) and not options.resume:
+        raise CommandError("--retry-failed and --allow-url-change go with --resume")
     main = partial(map_rows, connection, options)
     _exit(run_command(main, as_json=options.as_json, stopped=partial(stopped, options)))
 

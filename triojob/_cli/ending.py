@@ -13,9 +13,9 @@ import trio
 
 from triojob import (
     AuthenticationError,
-    ConnectionLost,
     ConnectionTimeout,
     EndpointNotFound,
+    NetworkError,
     ProtocolError,
     QueueFull,
     SpaceError,
@@ -48,7 +48,7 @@ _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], int],
     (AuthenticationError, LOGIN),
     ((QueueFull, TooManyRequests), BUSY),
     (EndpointNotFound, USAGE),
-    ((ConnectionLost, ProtocolError, SpaceError), CONNECTION),
+    ((NetworkError, ProtocolError, SpaceError), CONNECTION),
     ((TriojobError,), APP_ERROR),
     (OSError, LOCAL),
 )

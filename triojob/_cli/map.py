@@ -41,11 +41,11 @@ from .terminal import Stdout, encode_line, to_json, write_json
 
 _KINDS = {
     APP_ERROR: "app_error",
-    USAGE: "bad_row",
+    USAGE: "invalid_input",
     CONNECTION: "connection",
     TIMEOUT: "timeout",
-    LOGIN: "login",
-    BUSY: "busy",
+    LOGIN: "auth_error",
+    BUSY: "rate_limited",
     LOCAL: "local",
 }
 """How a row failed, by the exit code that a single call would have ended with."""
@@ -67,11 +67,11 @@ class MapOptions:
     retry: Retry
     timeout: float | None
     """Seconds for each row."""
-    give_up: int
+    max_failures: int
     """After how many failed rows in a row to stop; 0 for never."""
     resume: bool
     retry_failed: bool
-    moved: bool
+    allow_url_change: bool
     quiet: bool
     as_json: bool
 
@@ -115,7 +115,7 @@ def _open_sink(options: MapOptions, made_by: Mapping[str, str]) -> Ledger | _Pip
     return Ledger(
         options.output,
         made_by,
-        may_differ=("url",) if options.moved else (),
+        may_differ=("url",) if options.allow_url_change else (),
         resume=options.resume,
         retry_failed=options.retry_failed,
     )
@@ -250,7 +250,7 @@ class _Run:
     def _end(self) -> int:
         if self._gave_up:
             raise CommandError(
-                f"stopped, as {self._failed_in_a_row} rows in a row have failed (--give-up), "
+                f"stopped, as {self._failed_in_a_row} rows in a row have failed (--max-failures), "
                 f"the last by {self._last_error}; this goes on and calls them again: "
                 f"{resume_command('--retry-failed')}",
                 self._last_code,
@@ -259,7 +259,7 @@ class _Run:
 
     @property
     def _gave_up(self) -> bool:
-        return 0 < self._options.give_up <= self._failed_in_a_row
+        return 0 < self._options.max_failures <= self._failed_in_a_row
 
     def _summarize(self) -> None:
         progress, before = self._progress, self._sink.finished
@@ -296,7 +296,7 @@ class _Run:
         try:
             arguments = self._plan.arguments(outcome.row)
         except ValueError as exc:
-            outcome.fail("bad_row", exc)
+            outcome.fail("invalid_input", exc)
             return
         # A group for each row: cancelling the row is cancelling the group, and so the call.
         async with JobGroup(history=0, retry=retry) as group:
@@ -304,7 +304,7 @@ class _Run:
                 job = group.submit(self._endpoint, **arguments)
             except (TypeError, ValueError, OSError) as exc:
                 is_login = code_of(exc) == LOGIN
-                outcome.fail("login" if is_login else "bad_row", exc)
+                outcome.fail("auth_error" if is_login else "invalid_input", exc)
                 return
             job.on_result(lambda ended: self._settle(outcome, ended))
             await job.wait()

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Literal, TypeAlias
 
 import trio
 
-from triojob import MissingExtra
+from triojob import MissingDependency
 
 from ..gradio._wire import is_object
 from .ending import LOCAL, CommandError
@@ -64,7 +64,7 @@ class Rows:
 
     Raises:
         CommandError: It can't be read, or its format is not known.
-        MissingExtra: It takes a library that is not installed.
+        MissingDependency: It takes a library that is not installed.
     """
 
     def __init__(self, path: str, form: Format | None) -> None:
@@ -214,7 +214,7 @@ class Rows:
             failure: type[Exception] = importlib.import_module("pyarrow").ArrowException
             parquet: Any = importlib.import_module("pyarrow.parquet")
         except ImportError:
-            raise MissingExtra(
+            raise MissingDependency(
                 "reading Parquet needs pyarrow, which is not installed; "
                 "get it with: pip install 'triojob[parquet]'"
             ) from None

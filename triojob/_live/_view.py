@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from .._errors import MissingExtra
+from .._errors import MissingDependency
 from .._group import JobGroup
 from .._job import Job
 from ..gradio._client import Client, ClientSession
@@ -44,7 +44,7 @@ def live(
         console: Your own ``rich.console.Console``, to say where and how.
 
     Raises:
-        MissingExtra: rich is not installed: ``pip install "triojob[cli]"``.
+        MissingDependency: rich is not installed: ``pip install "triojob[cli]"``.
         TypeError: There is no target, or one is something else.
         ValueError: ``total`` is negative or not a number.
         RuntimeError: On entering, in a terminal: another live view is open.
@@ -58,7 +58,7 @@ def live(
     except ModuleNotFoundError as exc:
         if (exc.name or "").partition(".")[0] != "rich":
             raise
-        raise MissingExtra(
+        raise MissingDependency(
             "the live view needs rich, which is not installed; "
             'get it with: pip install "triojob[cli]"'
         ) from None

@@ -56,7 +56,7 @@ class Row:
 
     def __init__(self, job: Job[Any], now: float) -> None:
         self.job: Job[Any] | None = job
-        self.number = job.number
+        self.number = job.id
         self.title = ""
         self.status = job.status()
         self.said_at = now
@@ -199,9 +199,9 @@ class Watch(Instrument):
         self._place(Row(job, trio.current_time()), job.status())
         self._changed()
 
-    def job_notice(self, job: Job[Any], notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
+    def job_update(self, job: Job[Any], notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
         """Note where a job is and what its app said."""
-        row = self._find(job.number)
+        row = self._find(job.id)
         if row is None or isinstance(notice, RenderUpdate):
             return
         if isinstance(notice, LogMessage):
@@ -216,14 +216,14 @@ class Watch(Instrument):
 
     def job_output(self, job: Job[Any], index: int) -> None:
         """Note that there is an output; nobody builds it before it is shown."""
-        row = self._find(job.number)
+        row = self._find(job.id)
         if row is not None:
             row.latest = "output"
             self._changed()
 
     def job_ended(self, job: Job[Any]) -> None:
-        """Count a job's end; a failure is looked at in a way that leaves it unseen."""
-        row = self._find(job.number)
+        """Count a job's end; a failure is looked at in a way that leaves it unretrieved."""
+        row = self._find(job.id)
         if row is None:
             return
         self._remove(row)

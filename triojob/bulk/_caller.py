@@ -49,18 +49,18 @@ class BatchCaller:
         api_name: The endpoint's name; None for the only one there is.
         inputs: Which column each parameter takes its values from.  None: each parameter from the
             column of its own name, where there is one.
-        constants: Values for other parameters, the same for each row.
+        fixed_arguments: Values for other parameters, the same for each row.
         files: Parameters whose columns hold paths or URLs of files, which are sent as files.
             A path is one on the worker's machine.  One name, or several.
         output: The column for results; or a name for each output of an endpoint that has several.
-        error: The column for errors.
-        errors: ``"column"``, or ``"raise"`` to raise the exception of the first call that failed;
+        error_column: The column for errors.
+        on_error: ``"column"``, or ``"raise"`` to raise the exception of the first call that failed;
             the batch's other calls are cancelled then.
-        convert: A function that makes of each result what stands in its column, such as
+        transform: A function that makes of each result what stands in its column, such as
             `json.dumps`, for engines whose columns have one type.  If it raises, the row failed.
         key: A column whose values are sent as header ``Idempotency-Key`` of their rows' calls,
             by which an app that looks at it can tell a call that is made again.
-        skip_answered: Whether the batch may have the result columns already; then only rows
+        skip_completed: Whether the batch may have the result columns already; then only rows
             without a result are called.
         limit: How many calls run at once in a process, for all copies together.
         retry: When the calls, and the opening, are made again; None for never.
@@ -80,14 +80,14 @@ class BatchCaller:
         api_name: str | None = None,
         *,
         inputs: Mapping[str, str] | None = None,
-        constants: Mapping[str, Any] | None = None,
+        fixed_arguments: Mapping[str, Any] | None = None,
         files: str | Iterable[str] = (),
         output: str | Sequence[str] = "result",
-        error: str = "error",
-        errors: Literal["column", "raise"] = "column",
-        convert: Callable[[Any], Any] | None = None,
+        error_column: str = "error",
+        on_error: Literal["column", "raise"] = "column",
+        transform: Callable[[Any], Any] | None = None,
         key: str | None = None,
-        skip_answered: bool = False,
+        skip_completed: bool = False,
         limit: int = 32,
         retry: Retry | None = _RETRY,
         timeout: float | None = None,
@@ -97,14 +97,16 @@ class BatchCaller:
             raise ValueError(f"limit must be a whole number from 1 up, not {limit!r}")
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout must be more than 0 seconds, or None, not {timeout!r}")
-        if errors not in ("column", "raise"):
-            raise ValueError(f'errors is "column" or "raise", not {errors!r}')
+        if on_error not in ("column", "raise"):
+            raise ValueError(f'on_error is "column" or "raise", not {on_error!r}')
         outputs = (output,) if isinstance(output, str) else tuple(output)
-        if not outputs or len({*outputs, error}) != len(outputs) + 1:
-            raise ValueError("the columns in output= and error= must have names of their own")
-        both = sorted({*(inputs or ())} & {*(constants or ())})
+        if not outputs or len({*outputs, error_column}) != len(outputs) + 1:
+            raise ValueError(
+                "the columns in output= and error_column= must have names of their own"
+            )
+        both = sorted({*(inputs or ())} & {*(fixed_arguments or ())})
         if both:
-            raise ValueError(f"{both[0]!r} is in inputs and in constants: give it once")
+            raise ValueError(f"{both[0]!r} is in inputs and in fixed_arguments: give it once")
         urls = (url,) if isinstance(url, str) else tuple(url)
         options = dict(client_options or {})
         make_client(urls, options)  # which refuses what makes no sense
@@ -114,15 +116,15 @@ class BatchCaller:
             src=", ".join(Client(each, **options).src for each in urls),
             api_name=api_name,
             inputs=None if inputs is None else dict(inputs),
-            constants=dict(constants or {}),
+            fixed_arguments=dict(fixed_arguments or {}),
             files=frozenset([files] if isinstance(files, str) else files),
             outputs=outputs,
             several=not isinstance(output, str),
-            error=error,
-            errors=errors,
-            convert=convert,
+            error_column=error_column,
+            on_error=on_error,
+            transform=transform,
             key_column=key,
-            skip_answered=skip_answered,
+            skip_completed=skip_completed,
             limit=limit,
             retry=retry,
             timeout=timeout,
@@ -140,7 +142,7 @@ class BatchCaller:
             TypeError, ValueError: The batch or the settings are wrong, so that every row would
                 fail; no call was made.
             TriojobError: The app can't be opened, so no call was made.
-            Exception: What a call raised, with ``errors="raise"``.
+            Exception: What a call raised, with ``on_error="raise"``.
         """
         settings = self._settings
         table = read_batch(batch)
@@ -179,11 +181,11 @@ class BatchCaller:
     def _found(self, table: Batch) -> list[list[Any]]:
         """Return the results that are there already, for each row."""
         settings = self._settings
-        there = [name for name in (*settings.outputs, settings.error) if name in table.names]
-        if there and not settings.skip_answered:
+        there = [name for name in (*settings.outputs, settings.error_column) if name in table.names]
+        if there and not settings.skip_completed:
             raise ValueError(
                 f"the batch has a column {there[0]!r} already: choose another name by output= or "
-                "error=, or give skip_answered=True to call only rows without a result"
+                "error_column=, or give skip_completed=True to call only rows without a result"
             )
         columns = [
             table.values(name) if name in table.names else [None] * table.length
@@ -204,7 +206,7 @@ class BatchCaller:
             inputs = {
                 parameter.name: parameter.name
                 for parameter in parameters
-                if parameter.name in table.names and parameter.name not in settings.constants
+                if parameter.name in table.names and parameter.name not in settings.fixed_arguments
             }
         wanted = [*inputs.values(), *([] if settings.key_column is None else [settings.key_column])]
         missing = [name for name in wanted if name not in table.names]
@@ -214,10 +216,10 @@ class BatchCaller:
                 f"it has {', '.join(map(repr, table.names)) or 'none'}"
             )
         for parameter in parameters:
-            if parameter.required and parameter.name not in {*inputs, *settings.constants}:
+            if parameter.required and parameter.name not in {*inputs, *settings.fixed_arguments}:
                 raise TypeError(
                     f"{endpoint.name} needs {scrub(parameter.name, ours=True)!r}: name its column "
-                    "in inputs= or give it in constants="
+                    "in inputs= or give it in fixed_arguments="
                 )
         columns = {name: table.values(column) for name, column in inputs.items()}
         keys = [None] * table.length
@@ -241,7 +243,7 @@ class BatchCaller:
                 headers["Idempotency-Key"] = str(key)
         except Exception as exc:  # noqa: BLE001 - it is the row's, and no other's
             return Row({}, {}, refused=exc)
-        return Row({**settings.constants, **arguments}, headers)
+        return Row({**settings.fixed_arguments, **arguments}, headers)
 
     def _place(
         self, answer: Answer, row: int, found: list[list[Any]], errors: list[str | None]
@@ -252,10 +254,10 @@ class BatchCaller:
         if failure is None:
             values = answer.result if settings.several else (answer.result,)
             try:
-                convert = settings.convert
-                found[row] = [value if convert is None else convert(value) for value in values]
+                transform = settings.transform
+                found[row] = [value if transform is None else transform(value) for value in values]
             except Exception as exc:
-                if settings.errors == "raise":
+                if settings.on_error == "raise":
                     raise
                 failure = exc
         if failure is not None:
@@ -269,13 +271,13 @@ class BatchCaller:
         for name, values in columns.items():
             for row, why in table.misfits(values).items():
                 failure = TypeError(
-                    f"its {name} can't stand in a column with the others, as convert=json.dumps "
+                    f"its {name} can't stand in a column with the others, as transform=json.dumps "
                     f"would have it do: {why}"
                 )
-                if settings.errors == "raise":
+                if settings.on_error == "raise":
                     raise failure
                 values[row], errors[row] = None, told(failure)
-        return table.with_columns(columns, {settings.error: errors})
+        return table.with_columns(columns, {settings.error_column: errors})
 
 
 def told(failure: Exception) -> str:

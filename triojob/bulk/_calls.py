@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import trio
 
-from .._errors import NoReplica, TriojobError
+from .._errors import NoReplicaAvailable, TriojobError
 from .._map import map as map_jobs
 from .._retry import Retry
 from .._secrets import scrub
@@ -42,17 +42,17 @@ class Settings:
     """The URLs as they may be shown."""
     api_name: str | None
     inputs: Mapping[str, str] | None
-    constants: Mapping[str, Any] = field(repr=False)
+    fixed_arguments: Mapping[str, Any] = field(repr=False)
     files: frozenset[str]
     outputs: tuple[str, ...]
     """The names of the columns."""
     several: bool
     """Whether each output of the endpoint has a column of its own."""
-    error: str
-    errors: Literal["column", "raise"]
-    convert: Callable[[Any], Any] | None
+    error_column: str
+    on_error: Literal["column", "raise"]
+    transform: Callable[[Any], Any] | None
     key_column: str | None
-    skip_answered: bool
+    skip_completed: bool
     limit: int
     retry: Retry | None
     timeout: float | None
@@ -118,7 +118,7 @@ class OpenApp:
                 # Asking an app what it offers changes nothing there.
                 harmless = None if retry is None else replace(retry, idempotent=True)
                 causes = [exc]
-                if isinstance(exc, NoReplica) and exc.failures:
+                if isinstance(exc, NoReplicaAvailable) and exc.failures:
                     causes = list(exc.failures.values())
                 if harmless is None or not any(
                     harmless.may_repeat(cause, stateful=False) for cause in causes
@@ -165,7 +165,7 @@ class OpenApp:
         Being cancelled cancels the calls, on the server too.
         """
         answers = await self._answers(endpoint, rows)
-        if self._settings.errors == "raise":
+        if self._settings.on_error == "raise":
             failure = next((answer.failure for answer in answers.values() if answer.failure), None)
             if failure is not None:
                 try:
@@ -187,7 +187,7 @@ class OpenApp:
             async with map_jobs(call, enumerate(rows), limit=limit, ordered=False) as results:
                 async for place, answer in results:
                     answers[place] = answer
-                    if answer.failure is not None and self._settings.errors == "raise":
+                    if answer.failure is not None and self._settings.on_error == "raise":
                         break
         return answers
 
@@ -211,7 +211,7 @@ class OpenApp:
 def _check(settings: Settings, endpoint: Endpoint) -> None:
     """Refuse what would fail for every row."""
     names = [parameter.name for parameter in parameters_of(endpoint)]
-    asked = [*(settings.inputs or ()), *settings.constants, *settings.files]
+    asked = [*(settings.inputs or ()), *settings.fixed_arguments, *settings.files]
     strangers = sorted({name for name in asked if name not in names})
     if strangers:
         known = ", ".join(map(repr, names)) or "none"

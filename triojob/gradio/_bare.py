@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import trio
 
-from .._errors import GroupClosed, leaves, parts
+from .._errors import ClientClosed, leaves, parts
 from .._runs import require_task
 
 if sys.version_info < (3, 11):
@@ -32,7 +32,7 @@ class EnteredOnce(ABC):
     async def __aenter__(self: Entered) -> Entered:  # noqa: PYI019 - not in the typing of 3.10
         if self._lifetime is not None:
             name = type(self).__name__
-            raise GroupClosed(f"a {name} can be entered only once; make another one")
+            raise ClientClosed(f"a {name} can be entered only once; make another one")
         require_task(f"a {type(self).__name__}")
         self._lifetime = self._live()
         await self._lifetime.__aenter__()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import trio
 
-from .._errors import GroupClosed
+from .._errors import ClientClosed
 from .._group import JobGroup
 from .._instruments import Instrument
 from .._runs import require_task
@@ -112,7 +112,7 @@ class Client(Surface, EnteredOnce):
             own origin and nowhere else; a URL that is none of a Space is refused with it.
         oauth_token: A Hugging Face token for the app's code to act with on your behalf.  It is
             sent with calls of endpoints that say that they take one, and with nothing else.
-        hub: The URL of the hub that Spaces are looked up in; None for what the variable
+        hf_endpoint: The URL of the hub that Spaces are looked up in; None for what the variable
             HF_ENDPOINT says, or ``"https://huggingface.co"``.
         on_wait: Called with a `SpaceStatus` at each look at a Space that is asleep or in the
             making, while entering waits for it, and at the wait's end.  It must not block.
@@ -150,12 +150,12 @@ class Client(Surface, EnteredOnce):
         instruments: Sequence[Instrument] = (),
         token: str | bool | None = None,
         oauth_token: str | None = None,
-        hub: str | None = None,
+        hf_endpoint: str | None = None,
         on_wait: Callable[[SpaceStatus], object] | None = None,
         http_client: HTTPClient | None = None,
         transport: HTTPTransport | None = None,
     ) -> None:
-        self._source = read_source(src, hub, with_token=bool(token))
+        self._source = read_source(src, hf_endpoint, with_token=bool(token))
         self._base = self._source.url
         self._token = find_token(token)
         self._oauth_token = None if oauth_token is None else make_token(oauth_token, "oauth_token")
@@ -250,7 +250,7 @@ class Client(Surface, EnteredOnce):
 
         Raises:
             EndpointNotFound: There is none; the error lists what there is.
-            GroupClosed: The client is not open.
+            ClientClosed: The client is not open.
             ValueError: ``via`` is something else.
         """
         return self._endpoint(api_name, fn_index, via, None)
@@ -271,7 +271,7 @@ class Client(Surface, EnteredOnce):
         assert self._registry is not None
         assert self._settings is not None
         if self._registry.closed:
-            raise GroupClosed(f"the client of {self._base} has been closed")
+            raise ClientClosed(f"the client of {self._base} has been closed")
         return Endpoint(self._registry, find, self._settings, via=via)
 
     def _oauth_token_for(self, info: EndpointInfo) -> str | None:
@@ -290,7 +290,7 @@ class Client(Surface, EnteredOnce):
 
     def _opened(self) -> AppInfo:
         if self._registry is None:
-            raise GroupClosed("enter the client first: async with Client(url) as client")
+            raise ClientClosed("enter the client first: async with Client(url) as client")
         return self._registry.watch.app
 
     @asynccontextmanager
@@ -308,14 +308,14 @@ class Client(Surface, EnteredOnce):
             limit, history: As for `JobGroup`.
 
         Raises:
-            GroupClosed: The client is not open.
+            ClientClosed: The client is not open.
             RuntimeError: The client lives in another Trio run.
         """
         self._opened()
         registry = self._registry
         assert registry is not None
         if registry.closed:
-            raise GroupClosed("the client has been closed; make another one")
+            raise ClientClosed("the client has been closed; make another one")
         require_task("a session of this client", registry.http.token)
         group = JobGroup(limit=limit, history=history, instruments=self._instruments)
         session = Session(registry, one_at_a_time=False)

@@ -20,7 +20,7 @@ async def discover(
 
     Raises:
         AuthenticationError: The app wants a login, or refused this one.
-        ConnectionLost: The network failed.
+        NetworkError: The network failed.
         ProtocolError: This is no Gradio app.
     """
     if auth is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import trio
 
-from .._errors import ConnectionLost, FileTooLarge, UnexpectedResponse, shorten
+from .._errors import ConnectionLost, FileTooLarge, NetworkError, UnexpectedResponse, shorten
 from ._drivers import refusal
 from ._file_names import safe_name
 from .http.client import HTTP
@@ -180,7 +180,7 @@ async def download(http: HTTP, urls: list[str], sink: Sink, budget: Budget, what
         what: What is being done, for messages.
 
     Raises:
-        ConnectionLost: The network failed, that often.
+        NetworkError: The network failed, that often.
         FileTooLarge: It has more bytes than ``budget`` has left.
         UnexpectedResponse: The server does not hand it out.
     """
@@ -190,7 +190,7 @@ async def download(http: HTTP, urls: list[str], sink: Sink, budget: Budget, what
         try:
             await transfer.attempt(urls)
             return
-        except ConnectionLost:
+        except NetworkError:
             broken += 1
             if broken > RESUMES:
                 raise

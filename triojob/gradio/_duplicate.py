@@ -10,7 +10,7 @@ import trio
 
 from .._errors import (
     ConnectionLost,
-    MissingExtra,
+    MissingDependency,
     Refusal,
     SpaceError,
     TooManyRequests,
@@ -39,7 +39,7 @@ async def duplicate(
     secrets: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
     exist_ok: bool = False,
-    hub: str | None = None,
+    hf_endpoint: str | None = None,
 ) -> str:
     """Copy a Space into an account; return the copy's name, which `Client` takes.
 
@@ -58,22 +58,22 @@ async def duplicate(
         secrets, variables: Environment variables of the copy, hidden and open.
         exist_ok: Whether a copy that is there already will do: it is then taken as it is, and none
             of the other settings applies.
-        hub: As for `Client`.
+        hf_endpoint: As for `Client`.
 
     Raises:
-        MissingExtra: huggingface_hub is not installed: ``pip install "triojob[spaces]"``.
+        MissingDependency: huggingface_hub is not installed: ``pip install "triojob[spaces]"``.
         ValueError: A name, the hub or the token can't be one, or no token is saved.
         SpaceError: The hub refuses: a Space is missing, the token may not do it, or the copy is
             there already.
         TooManyRequests, UnexpectedResponse: The hub refuses for another reason.
-        ConnectionLost: The network failed; whether there is a copy now is not known.
+        NetworkError: The network failed; whether there is a copy now is not known.
 
     huggingface_hub blocks, so it runs in a worker thread.  Being cancelled ends the waiting at
     once, but the thread can't be stopped, and the hub may make the copy all the same: the logger
     ``triojob`` then warns of that.
     """
     require_task("duplicate()")
-    base = parse_url(hub_url(hub))
+    base = parse_url(hub_url(hf_endpoint))
     if not is_space_id(space):
         found = space_of_page(parse_url(space), base)
         if found is None:
@@ -132,7 +132,7 @@ def _copy(
             OfflineModeIsEnabled,
         )
     except ImportError as exc:
-        raise MissingExtra(
+        raise MissingDependency(
             'duplicate() needs huggingface_hub: pip install "triojob[spaces]"'
         ) from exc
     api = HfApi(endpoint=endpoint, token=token)

@@ -15,7 +15,7 @@ import trio
 from outcome import Error, Outcome
 
 from .._call import Batch, Call, Submittable
-from .._errors import GroupClosed, TriojobError, short_repr
+from .._errors import ClientClosed, TriojobError, short_repr
 from .._group import JobGroup
 from .._instruments import Instrument
 from .._job import Job, JobRecord
@@ -162,7 +162,7 @@ class RemoteCall(Call):
         if seconds is not None:
             log_job(
                 logging.INFO,
-                record.number,
+                record.id,
                 self.name,
                 "attempt %d failed (%s); the next one is in %.2f s",
                 attempt,
@@ -181,7 +181,7 @@ class RemoteCall(Call):
             slot: Slot | None = None
             if session is None:
                 # Thousands may wait here, so what a call needs on its way is made afterwards.
-                slot = self._registry.slot(self._info, record.number)
+                slot = self._registry.slot(self._info, record.id)
                 await slot.acquire()
                 home = self._settings.home
                 if home is not None and home.is_free_for(self._info.fn_index):
@@ -211,7 +211,7 @@ class RemoteCall(Call):
         stage.on_status = self._on_status
         translator = EventTranslator(
             info.name,
-            number=record.number,
+            number=record.id,
             streams=info.streams,
             edits=self._driver.edits,
             present=partial(info.present, raw_updates=self._settings.raw_updates),
@@ -220,7 +220,7 @@ class RemoteCall(Call):
             answered=None if feed is None else feed.answered,
         )
         call = PendingCall(
-            record.number,
+            record.id,
             info,
             request,
             self._driver,
@@ -247,7 +247,7 @@ class RemoteCall(Call):
         result = await self._receive_until(record, call)
         if result is None:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(stage.run, name=f"<files #{record.number} {self.name}>")
+                nursery.start_soon(stage.run, name=f"<files #{record.id} {self.name}>")
                 result = await self._receive_until(record, call)
                 nursery.cancel_scope.cancel()
         assert result is not None
@@ -271,7 +271,7 @@ class RemoteCall(Call):
         filled = ""
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(record.receive, name=f"<upload #{record.number} {self.name}>")
+            nursery.start_soon(record.receive, name=f"<upload #{record.id} {self.name}>")
             try:
                 values = await upload_files(
                     self._registry.http,
@@ -391,11 +391,11 @@ class Endpoint(Submittable, Generic[P, T_co]):
         batch: Batch | None = None,
     ) -> Call:
         if self._registry.closed:
-            raise GroupClosed(f"the client of {self.name} has been closed")
+            raise ClientClosed(f"the client of {self.name} has been closed")
         if self._restarts != self._registry.watch.restarts:
             self._look_up()
         if self._session is not None and self._session.ended:
-            raise GroupClosed(f"the session that {self.name} is pinned to has ended")
+            raise ClientClosed(f"the session that {self.name} is pinned to has ended")
         return self._call(*self._prepare(args, kwargs), feed=feed, batch=batch or self._batch)
 
     def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, Gaps]:
@@ -449,13 +449,13 @@ class Endpoint(Submittable, Generic[P, T_co]):
         return self._info.encode(args, kwargs, validate=self._settings.validate, gaps=gaps)
 
     @asynccontextmanager
-    async def stream(
+    async def stream_inputs(
         self, /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncGenerator[InputStream, None]:
         """Call an endpoint that takes inputs while its outputs come back: a microphone's, say.
 
-        ``async with endpoint.stream(first) as stream``, then ``await stream.send(second)`` and so
-        on; see `InputStream`.  The arguments here are the first input.
+        ``async with endpoint.stream_inputs(first) as stream``, then ``await stream.send(second)``
+        and so on; see `InputStream`.  The arguments here are the first input.
         Leaving the block closes the input and waits for the call to end.  If the block raises,
         the call is cancelled, on the server too, and the exception passes through bare.
         A failure of the call that nobody has seen is raised there, in an `ExceptionGroup`.
@@ -565,7 +565,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
             AppError: The app raised.
             ValidationError: The app's validator refused the input.
             QueueFull: The app's queue is full.
-            ConnectionLost: The network failed; see its subclasses.
+            NetworkError: The network failed; see its subclasses.
             ProtocolError: The server sent what can't be.
             JobCancelled: The server cancelled the call, or the client was closed.
             RuntimeError: This is no task of the client's Trio run.

@@ -12,7 +12,7 @@ from typing import final
 
 import trio
 
-from .._errors import GroupClosed, UnexpectedResponse
+from .._errors import ClientClosed, UnexpectedResponse
 from .._runs import require_task
 from .._secrets import scrub
 from ._downloads import Budget, download, new_file
@@ -51,14 +51,14 @@ class FileSource:
         """Cancel the body when the client ends.
 
         Raises:
-            GroupClosed: It has ended.
+            ClientClosed: It has ended.
             RuntimeError: It lives in another Trio run.
         """
         require_task(what, self.http.token)
         with trio.CancelScope() as scope, self._guard(scope):
             yield
         if scope.cancelled_caught:
-            raise GroupClosed(f"{what}: the client has been closed")
+            raise ClientClosed(f"{what}: the client has been closed")
 
     def elsewhere(self, file: FileData) -> bool:
         """Tell whether a file lies with another server: it is never asked for there."""
@@ -147,8 +147,8 @@ class File:
             OSError: It can't be written.
             FileTooLarge: It has more bytes than `Limits.download_size`.
             UnexpectedResponse: The server does not hand it out.
-            ConnectionLost: The network failed.
-            GroupClosed: The client has been closed.
+            NetworkError: The network failed.
+            ClientClosed: The client has been closed.
         """
         require_task("File.save()")
         path = Path(target)
@@ -175,17 +175,17 @@ class File:
         """Read it without saving it: ``async with file.open() as stream``.
 
         The stream gives the bytes as they come, by ``async for chunk in stream`` or
-        ``await stream.receive_some()``.  If the connection breaks it raises `ConnectionLost`.
+        ``await stream.receive_some()``.  If the connection breaks it raises `NetworkError`.
         An open stream takes one of `Limits.transfers` places.
 
         Raises:
             UnexpectedResponse: The server does not hand it out.
-            ConnectionLost: The network failed.
+            NetworkError: The network failed.
         """
         what = f"reading {self._shown}"
         return _Opening(self._checked(what), self._data, what)
 
-    def follow(self) -> SegmentIterator:
+    def segments(self) -> SegmentIterator:
         """Iterate over the parts of a stream (`bytes`), from the first, as the app makes them.
 
         The loop ends with the stream.  Streams of apps before Gradio 5 have no parts: `open`
@@ -317,8 +317,8 @@ class SegmentIterator:
         Raises:
             UnexpectedResponse: The server knows no such stream, or not any more.
             ProtocolError: The list of parts is none.
-            ConnectionLost: The network failed.
-            GroupClosed: The client has been closed.
+            NetworkError: The network failed.
+            ClientClosed: The client has been closed.
         """
         segment: bytes | None = None
         with self._source.open_for(self._what):

@@ -14,7 +14,7 @@ from typing import final
 
 import trio
 
-from .._errors import ConnectionLost, TriojobError
+from .._errors import NetworkError, TriojobError
 from ._containment import contained
 from .http.client import HTTP
 from .http.response import Response
@@ -110,7 +110,7 @@ class Heartbeats:
                     logger.debug("the app takes no heartbeat: %s", exc)
                     return
                 at_least = exc.retry_after
-            except ConnectionLost as exc:
+            except NetworkError as exc:
                 self._lost()
                 logger.debug("lost a heartbeat, which is opened again: %s", exc)
             # Not all clients of a server that restarts shall come back at the same moment.

@@ -17,7 +17,7 @@ from typing import Any, final
 
 import trio
 
-from .._errors import ConnectionFailed, InputClosed, TriojobError, UnexpectedResponse, shorten
+from .._errors import ConnectionFailed, InputStreamClosed, TriojobError, UnexpectedResponse, shorten
 from .._job import Job, OutputIterator
 from ._containment import contained
 from .http.client import HTTP
@@ -69,7 +69,7 @@ class InputFeed:
         """Send an input, JSON, once the last one has been answered.
 
         Raises:
-            InputClosed: The call takes no more inputs.
+            InputStreamClosed: The call takes no more inputs.
         """
         async with self._sending:
             await self._turn()
@@ -94,7 +94,7 @@ class InputFeed:
             self._closed = True
             try:
                 await self._post("/close", None)
-            except InputClosed:
+            except InputStreamClosed:
                 return  # it has ended by itself meanwhile
             except TriojobError:
                 self._closed = False
@@ -165,9 +165,9 @@ class InputFeed:
         assert self._call is not None
         self._call.log(level, text, error)
 
-    def _over(self) -> InputClosed:
+    def _over(self) -> InputStreamClosed:
         why = "its input was closed" if self._closed else "it has ended"
-        return InputClosed(f"{self._name} takes no more inputs: {why}")
+        return InputStreamClosed(f"{self._name} takes no more inputs: {why}")
 
 
 def _refusal(response: Response, name: str) -> UnexpectedResponse:
@@ -201,9 +201,9 @@ class InputStream:
 
         Raises:
             TypeError, ValueError: An argument is wrong or missing; nothing was sent.
-            InputClosed: The call has ended, or `send_eof` was called.
+            InputStreamClosed: The call has ended, or `send_eof` was called.
             Exception: What the call raised, if it has failed; that counts as having seen it.
-            ConnectionLost: The network failed; whether the app got the input is not known, but
+            NetworkError: The network failed; whether the app got the input is not known, but
                 for `ConnectionFailed`.
 
         Being cancelled while it waits for the answer to the input before sends nothing; later,
@@ -216,7 +216,7 @@ class InputStream:
             self._feed.end()
         try:
             await self._feed.send(data)
-        except InputClosed:
+        except InputStreamClosed:
             job = self._job
             if not job.done or job.cancelled or job.exception() is None:
                 raise
@@ -231,7 +231,7 @@ class InputStream:
         The call then ends by itself, with its last output as its result.
 
         Raises:
-            ConnectionLost: The network failed.
+            NetworkError: The network failed.
         """
         self._job._record.require_task()
         await self._feed.close()

@@ -9,7 +9,7 @@ from typing import final
 
 import trio
 
-from .._errors import GroupClosed, TriojobError
+from .._errors import ClientClosed, TriojobError
 from .._group import JobGroup
 from .._instruments import GroupStatistics
 from .._runs import require_task
@@ -31,12 +31,12 @@ class ReplicaStatistics:
     """Whether the pool has a client of it; if not, it tries again from time to time."""
     sent: int
     """How many calls have gone to it so far, those that it refused included."""
-    under_way: int
-    """How many calls are under way there."""
+    in_flight: int
+    """How many calls of this pool are in flight there."""
     queued: float
     """About how many calls of others wait there, by what it said last; less as that grows old."""
-    resting: float
-    """For how many seconds it is still left alone after a failure; 0 if it isn't."""
+    cooldown: float
+    """For how many more seconds it gets no calls, after a failure; 0 if it may get some."""
     failure: TriojobError | None
     """Why that is, or why it is not open; None while all is well."""
 
@@ -75,8 +75,8 @@ class ClientPool(Surface, EnteredOnce):
     Raises:
         ValueError: There is no source, or one twice; or what ``client`` raises.
 
-    Entering waits until each replica is open or has failed to, and raises `NoReplica` if none is
-    open.  Those that are not are tried again from time to time.
+    Entering waits until each replica is open or has failed to, and raises `NoReplicaAvailable` if
+    none is open.  Those that are not are tried again from time to time.
     Leaving it waits for the jobs of its `submit`; an exception of the body cancels them and passes
     through bare.  All calls end with the pool, those of jobs in other groups too.
     """
@@ -114,9 +114,9 @@ class ClientPool(Surface, EnteredOnce):
 
     def _entered(self) -> trio.Nursery:
         if self._nursery is None:
-            raise GroupClosed("enter the pool first: async with ClientPool(urls) as pool")
+            raise ClientClosed("enter the pool first: async with ClientPool(urls) as pool")
         if self._fleet.closed:
-            raise GroupClosed("the pool has been closed; make another one")
+            raise ClientClosed("the pool has been closed; make another one")
         return self._nursery
 
     def endpoint(
@@ -135,8 +135,8 @@ class ClientPool(Surface, EnteredOnce):
             EndpointMismatch: They disagree about it.
             ValueError: It keeps ``gr.State``, which one replica has and another does not: see
                 `session`.
-            NoReplica: None of them is open.
-            GroupClosed: The pool is not open.
+            NoReplicaAvailable: None of them is open.
+            ClientClosed: The pool is not open.
         """
         self._entered()
 
@@ -155,8 +155,8 @@ class ClientPool(Surface, EnteredOnce):
         no other one has the State.
 
         Raises:
-            NoReplica: None of them is open.
-            GroupClosed: The pool is not open.
+            NoReplicaAvailable: None of them is open.
+            ClientClosed: The pool is not open.
         """
         self._entered()
         require_task("a session of this pool", self._group.trio_token)
@@ -226,9 +226,9 @@ class ClientPool(Surface, EnteredOnce):
             source=replica.source,
             open=replica.client is not None,
             sent=replica.sent,
-            under_way=replica.under_way,
+            in_flight=replica.in_flight,
             queued=health.queued(now),
-            resting=max(0.0, health.rest_until - now) if health.failures else 0.0,
+            cooldown=max(0.0, health.rest_until - now) if health.failures else 0.0,
             failure=replica.failure or health.last_failure,
         )
 

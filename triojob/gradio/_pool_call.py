@@ -14,9 +14,9 @@ from outcome import Error, Outcome
 
 from .._call import Batch, Call
 from .._errors import (
+    ClientClosed,
     EndpointMismatch,
     EndpointNotFound,
-    GroupClosed,
     ServerRestarted,
     TriojobError,
 )
@@ -157,17 +157,17 @@ class PoolEndpoint(Endpoint[P, T_co]):
     ) -> Call:
         """Check and encode the arguments of a call; nothing is sent."""
         if self._fleet.closed:
-            raise GroupClosed(f"the pool of {self.name} has been closed")
+            raise ClientClosed(f"the pool of {self.name} has been closed")
         prepared = self._first._prepare(args, kwargs)
         return _PoolCall(self._fleet, self, *prepared, batch=batch or self._batch)
 
     @asynccontextmanager
-    async def stream(
+    async def stream_inputs(
         self, /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncGenerator[InputStream, None]:
         """Call an endpoint that takes inputs while outputs come back; it stays with one replica."""
         replica = self._fleet.choose_one()
-        async with self._of(replica.client_now).stream(*args, **kwargs) as stream:
+        async with self._of(replica.client_now).stream_inputs(*args, **kwargs) as stream:
             yield stream
 
     def _with(
@@ -265,7 +265,7 @@ class _PoolCall(Call):
             failures[replica.source] = without_frames(error)
             log_job(
                 logging.INFO,
-                record.number,
+                record.id,
                 self.name,
                 "%s has not taken the call (%s)",
                 replica.source,
@@ -300,7 +300,7 @@ class _PoolCall(Call):
             if status.code is not Status.QUEUE_FULL:
                 health.answered(epoch)
             if status.queue_size is not None:
-                health.told(status.queue_size, replica.under_way, trio.current_time())
+                health.told(status.queue_size, replica.in_flight, trio.current_time())
 
         record.url = replica.client_now.src
         call = endpoint._call(

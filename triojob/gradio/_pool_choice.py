@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .._errors import ConnectionLost, QueueFull, TooManyRequests, TriojobError, UnexpectedResponse
+from .._errors import NetworkError, QueueFull, TooManyRequests, TriojobError, UnexpectedResponse
 from .._retry import Retry
 
 _HALF_LIFE = 10.0
@@ -26,7 +26,7 @@ def is_trouble(error: BaseException) -> bool:
     """Tell whether a failure says something of the server, and not only of the call."""
     if isinstance(error, UnexpectedResponse):
         return error.status >= 500
-    return isinstance(error, (ConnectionLost, QueueFull, TooManyRequests))
+    return isinstance(error, (NetworkError, QueueFull, TooManyRequests))
 
 
 def without_frames(error: TriojobError) -> TriojobError:
@@ -108,12 +108,12 @@ class Candidate:
     """A replica that could get a call."""
 
     health: Health
-    under_way: int
+    in_flight: int
     """How many calls of ours are under way there."""
 
     def load(self, now: float) -> float:
         """Return how much there is to do before, or beside, another call."""
-        return self.under_way + self.health.queued(now)
+        return self.in_flight + self.health.queued(now)
 
 
 def choose(candidates: Sequence[Candidate | None], first: int, now: float) -> int | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import trio
 
-from .._errors import NoReplica, TriojobError
+from .._errors import NoReplicaAvailable, TriojobError
 from .._job import JobRecord
 from ._client import Client
 from ._containment import call_failure
@@ -50,7 +50,7 @@ class Replica:
         return self.client
 
     @property
-    def under_way(self) -> int:
+    def in_flight(self) -> int:
         """How many calls are under way there, of sessions too."""
         hub = None if self.client is None else self.client._registry
         return 0 if hub is None else hub.unfinished
@@ -137,7 +137,7 @@ class Fleet:
         candidates = [
             None
             if replica.client is None or replica in tried
-            else Candidate(replica.health, replica.under_way)
+            else Candidate(replica.health, replica.in_flight)
             for replica in self.replicas
         ]
         place = choose(candidates, self._turn, trio.current_time())
@@ -150,7 +150,7 @@ class Fleet:
         """Return the replica for a session.
 
         Raises:
-            NoReplica: None is open.
+            NoReplicaAvailable: None is open.
         """
         replica = self.choose(set())
         if replica is None:
@@ -159,7 +159,7 @@ class Fleet:
 
     def no_replica(
         self, what: str, failures: Mapping[str, TriojobError] | None = None
-    ) -> NoReplica:
+    ) -> NoReplicaAvailable:
         """Return the error that tells of what each replica failed with."""
         all_failures = {
             replica.source: replica.failure
@@ -170,7 +170,7 @@ class Fleet:
         shown = [
             f"{source}: {type(error).__name__}: {error}" for source, error in all_failures.items()
         ]
-        return NoReplica(
+        return NoReplicaAvailable(
             ": ".join([what, *(["; ".join(shown)] * bool(shown))]), failures=all_failures
         )
 

@@ -21,10 +21,10 @@ import trio
 
 from .._errors import (
     ConnectionFailed,
-    ConnectionLost,
     ConnectionTimeout,
     EndpointMismatch,
     EndpointNotFound,
+    NetworkError,
     ProtocolError,
     ServerRestarted,
 )
@@ -108,7 +108,7 @@ class AppWatch:
             app_id = await self._app_id(sending)
         except ConnectionFailed:
             raise
-        except ConnectionLost as exc:
+        except NetworkError as exc:
             # The call itself will tell; but none is to wait for that again.
             self._answers = self._answers and not isinstance(exc, ConnectionTimeout)
             return

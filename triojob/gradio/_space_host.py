@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import trio
 
 from .._errors import (
-    ConnectionLost,
+    NetworkError,
     ProtocolError,
     TooManyRequests,
     TriojobError,
@@ -87,7 +87,7 @@ async def find_app(
     Raises:
         SpaceError: There is no such Space for this token, or it is in a stage that no waiting ends.
         TooManyRequests: The hub limits the rate of requests; raised by the first look only.
-        ConnectionFailed, ConnectionTimeout, ConnectionLost: The hub can't be reached; while
+        NetworkError: The hub can't be reached; while
             waiting, not in several looks in a row.
         ProtocolError, UnexpectedResponse: The hub's answer makes no sense.
     """
@@ -149,7 +149,7 @@ class _Search:
             except TooManyRequests as exc:
                 at_least = exc.retry_after or 0.0
                 logger.warning("%s", exc)
-            except (ConnectionLost, UnexpectedResponse) as exc:
+            except (NetworkError, UnexpectedResponse) as exc:
                 failures += 1
                 passing = not isinstance(exc, UnexpectedResponse) or exc.status >= 500
                 if not passing or failures == _MOST_FAILURES:
@@ -178,7 +178,7 @@ class _Search:
         if not is_json(response):
             raise UnexpectedResponse(
                 f"looking up the Space {self._space}: {self._hub} answers as no hub does; "
-                "check hub= and HF_ENDPOINT",
+                "check hf_endpoint= and HF_ENDPOINT",
                 status=response.status,
             )
         return decode_object(response.body, f"the hub's answer on the Space {self._space}")

@@ -113,7 +113,8 @@ def read_runtime(answer: object, space: str) -> Runtime:
     stage = answer.get("stage") if is_object(answer) else None
     if not is_object(answer) or not isinstance(stage, str) or not stage:
         raise ProtocolError(
-            f"the hub says no stage of the Space {space}: {short_repr(answer)}; is hub= a hub?"
+            f"the hub says no stage of the Space {space}: {short_repr(answer)}; "
+            "does hf_endpoint= name a hub?"
         )
     problem = answer.get("errorMessage")
     return Runtime(shorten(stage, 50), shorten(problem) if isinstance(problem, str) else "")

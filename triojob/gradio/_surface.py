@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+from .._errors import ClientClosed, GroupClosed
 from .._group import JobGroup
 from .._job import Job
 from ._endpoint import Endpoint, Via
@@ -54,10 +55,14 @@ class Surface(ABC):
             EndpointNotFound: There is no such endpoint.
             TypeError, ValueError: An argument is wrong or missing.
             FileNotFoundError: There is no file where `handle_file` says.
-            GroupClosed: This is not open.
+            ClientClosed: This is not open.
         """
         endpoint = self.endpoint(api_name, fn_index=fn_index)
-        return self._own_group().submit(endpoint, *args, **kwargs)
+        try:
+            return self._own_group().submit(endpoint, *args, **kwargs)
+        except GroupClosed:
+            name = type(self).__name__
+            raise ClientClosed(f"this {name} has ended; open another one for more calls") from None
 
     async def predict(
         self,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
-from .._errors import GroupClosed, TriojobError
+from .._errors import ClientClosed, GroupClosed, TriojobError
 from .._group import JobGroup
 from ..gradio._client import Client
 from ..gradio._config import AppInfo, EndpointInfo
@@ -215,12 +215,12 @@ class Connection:
             prepare: Called with the job before the call starts.
 
         Raises:
-            GroupClosed: The client has been closed.
+            ClientClosed: The client has been closed.
             AuthenticationError: The endpoint acts with a token that was not given.
             OSError, TypeError, ValueError: An argument can't be sent.
         """
         if self._closing:
-            raise GroupClosed(_CLOSED)
+            raise ClientClosed(_CLOSED)
         token = _CallToken()
         while True:
             visit = self._visits[-1]

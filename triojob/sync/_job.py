@@ -436,7 +436,7 @@ class Job(concurrent.futures.Future[Any]):
         self._log("one of its callbacks raised", error)
 
     def _log(self, text: str, error: BaseException | None) -> None:
-        number = None if self._native is None else self._native.number
+        number = None if self._native is None else self._native.id
         log_job(logging.ERROR, number, self._name, text, error=error)
 
     def __del__(self) -> None:

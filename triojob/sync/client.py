@@ -91,7 +91,7 @@ class Client:
         AuthenticationError: The app wants a login, or refused this one.
         SpaceError: The Space can't be used.
         TooManyRequestsError: The server limits the rate of requests.
-        ConnectionFailed, ConnectionLost, ConnectionTimeout: The network failed.
+        NetworkError: The network failed.
         ProtocolError, UnexpectedResponse: This is no Gradio app.
         RuntimeError: This would block a thread that Trio runs in.
     """
@@ -278,7 +278,7 @@ class Client:
             AuthenticationError: The endpoint acts with an ``oauth_token`` that was not given.
             TypeError, ValueError: An argument is wrong or missing.
             OSError: A file that `handle_file` marked can't be read any more.
-            GroupClosed: The client has been closed.
+            ClientClosed: The client has been closed.
         """
         callbacks = [result_callbacks] if callable(result_callbacks) else result_callbacks or ()
 
@@ -374,7 +374,7 @@ class Client:
 
         Raises:
             SpaceError: The hub refuses.
-            MissingExtra: huggingface_hub is not installed: ``pip install "triojob[spaces]"``.
+            MissingDependency: huggingface_hub is not installed: ``pip install "triojob[spaces]"``.
 
         And what `triojob.duplicate` and `Client` raise.
         """

@@ -84,7 +84,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
-        sys.exit('Gradio is not installed: pip install "triojob[demo]"')
+        sys.exit('Gradio is not installed: pip install "triojob[testing]"')
     app, options = find(sys.argv[1], blocks)
     where = {"server_name": HOST, "share": False, "inbrowser": False}
     for attempts_left in reversed(range(3)):

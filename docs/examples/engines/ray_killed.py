@@ -39,7 +39,7 @@ with tempfile.TemporaryDirectory() as folder, Client(URL, verbose=False) as app:
             "url": URL,
             "api_name": "/parallel_sleep",
             "inputs": {"value": "text"},
-            "constants": {"seconds": 0.1},
+            "fixed_arguments": {"seconds": 0.1},
         },
         compute=ray.data.ActorPoolStrategy(size=3),
         batch_size=5,

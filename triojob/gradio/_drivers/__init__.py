@@ -54,7 +54,7 @@ def make_drivers(protocol: str, version: str, http: HTTP) -> Drivers:
 
     Raises:
         ProtocolError: There is none for it.
-        MissingExtra: It needs a library that is not installed.
+        MissingDependency: It needs a library that is not installed.
     """
     if protocol not in _QUEUES:
         raise ProtocolError(

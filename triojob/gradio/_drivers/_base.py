@@ -85,7 +85,7 @@ class StreamDriver(ABC):
             QueueFull, ValidationError, TooManyRequests, AuthenticationError, ServerStopped,
             UnexpectedResponse: The server refused; nothing was queued.
             ConnectionFailed: The server never saw it.
-            ConnectionLost: The network failed; whether anything was queued is not known.
+            NetworkError: The network failed; whether anything was queued is not known.
         """
 
     @abstractmethod
@@ -102,7 +102,7 @@ class StreamDriver(ABC):
                 it returns when to ask for it again, or raises.
 
         Raises:
-            ConnectionLost: The network failed, or the stream ended before the server said so.
+            NetworkError: The network failed, or the stream ended before the server said so.
             ProtocolError: The stream is invalid.
         """
 
@@ -116,7 +116,7 @@ class StreamDriver(ABC):
             alone: Whether nothing else runs in the session, so that nothing else can be harmed.
 
         Raises:
-            ConnectionLost: The network failed.
+            NetworkError: The network failed.
             UnexpectedResponse: The server refused.
         """
 

@@ -14,6 +14,7 @@ from ..._errors import (
     ConnectionFailed,
     ConnectionLost,
     ConnectionTimeout,
+    NetworkError,
     ServerStopped,
     TooManyRequests,
     TriojobError,
@@ -39,7 +40,7 @@ def open_stream(
             for it again, or raises.
 
     Raises:
-        ConnectionLost: While entering: the network failed.
+        NetworkError: While entering: the network failed.
         UnexpectedResponse, ServerStopped: While entering: the server refused the stream.
     """
 
@@ -52,7 +53,7 @@ def open_stream(
         return error
 
     async def failed(error: TriojobError) -> None:
-        is_refusal = isinstance(error, (ConnectionLost, UnexpectedResponse))
+        is_refusal = isinstance(error, (NetworkError, UnexpectedResponse))
         if not is_refusal or isinstance(error, ConnectionTimeout):
             raise error
         if isinstance(error, ConnectionFailed):
@@ -65,7 +66,7 @@ def open_stream(
     return http.open_events(path, refuse, failed=failed)
 
 
-def stream_failure(what: str, words: object, *, forgotten: bool) -> ConnectionLost:
+def stream_failure(what: str, words: object, *, forgotten: bool) -> NetworkError:
     """Return the error for an event that says that a stream failed.
 
     Args:

@@ -23,7 +23,8 @@ from ..._errors import (
     AuthenticationError,
     ConnectionFailed,
     ConnectionLost,
-    MissingExtra,
+    MissingDependency,
+    NetworkError,
     ProtocolError,
     TriojobError,
 )
@@ -49,7 +50,7 @@ class CallSocket(CallDriver):
     """Speaks WebSocket; see `CallDriver`.
 
     Raises:
-        MissingExtra: The library for WebSockets is not installed.
+        MissingDependency: The library for WebSockets is not installed.
     """
 
     edits = False
@@ -59,7 +60,7 @@ class CallSocket(CallDriver):
         try:
             import wsproto
         except ModuleNotFoundError as exc:
-            raise MissingExtra(
+            raise MissingDependency(
                 "this app runs Gradio 3, which speaks WebSocket; "
                 "to call it, install: pip install 'triojob[ws]'"
             ) from exc
@@ -110,7 +111,7 @@ class CallSocket(CallDriver):
                     raise
         except ConnectionFailed:
             raise
-        except ConnectionLost as exc:
+        except NetworkError as exc:
             raise ConnectionFailed(f"calling {call.name}: no WebSocket: {exc}") from exc
         raise ConnectionFailed(f"calling {call.name}: no WebSocket within {seconds} s")
 

@@ -225,7 +225,7 @@ class HTTP:
             what: What errors call the request; by default its path without the query.
 
         Raises:
-            ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+            NetworkError: The network failed.
             ProtocolError: The response is too large.
         """
         if limiter is not None:
@@ -329,7 +329,7 @@ class HTTP:
             refuse: Makes an error of any other status; the body is not read.
 
         Raises:
-            ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+            NetworkError: The network failed.
         """
         with self.mapped_errors(f"GET {path}", f"no answer within {self.timeouts.read} s"):
             request = Request("GET", self.url(path), headers, read=self.timeouts.read)
@@ -381,8 +381,7 @@ class EventStream:
     `HTTP.open_events` makes it, and has the arguments.
 
     Raises:
-        ConnectionFailed: While entering: the server can't be reached.
-        ConnectionTimeout, ConnectionLost: While entering and iterating: the network failed.
+        NetworkError: While entering and iterating: the network failed.
         ProtocolError: While iterating: an event does not end.
     """
 

@@ -25,7 +25,7 @@ async def send_file(
         length: How many bytes there will be in all, or None if that is not known.
 
     Raises:
-        ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+        NetworkError: The network failed.
         ProtocolError: The answer is too large.
         Exception: What ``parts`` raises.
     """
@@ -49,7 +49,7 @@ async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Downloa
         url: On the app's own origin: the credentials are sent with it.
 
     Raises:
-        ConnectionFailed, ConnectionTimeout, ConnectionLost: The network failed.
+        NetworkError: The network failed.
     """
     holder = object()  # not the task: it may read one file and ask for another
     await http.transfers.acquire_on_behalf_of(holder)
@@ -100,7 +100,7 @@ class Download:
         """Return some bytes; none at the end.
 
         Raises:
-            ConnectionTimeout, ConnectionLost: The network failed, or the response broke off.
+            NetworkError: The network failed, or the response broke off.
         """
         http = self._http
         with http.mapped_errors(self._what, f"nothing came for {http.timeouts.read} s"):

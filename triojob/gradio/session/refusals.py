@@ -9,7 +9,7 @@ import trio
 
 from ..._errors import (
     ConnectionFailed,
-    ConnectionLost,
+    NetworkError,
     ProtocolError,
     ServerRestarted,
     ServerStopped,
@@ -42,7 +42,7 @@ def is_stream_refusal(error: TriojobError, *, alive: bool) -> bool:
     The server keeps what it has to say of them until the stream is opened, so a connection that
     was reset before there was a response has lost nothing.
     """
-    return is_refusal(error, alive=alive) or (alive and isinstance(error, ConnectionLost))
+    return is_refusal(error, alive=alive) or (alive and isinstance(error, NetworkError))
 
 
 def may_be_queued(error: TriojobError) -> bool:
@@ -52,7 +52,7 @@ def may_be_queued(error: TriojobError) -> bool:
         return error.status >= 500 and not is_refusal(error, alive=True)
     if isinstance(error, (ConnectionFailed, ServerRestarted, ServerStopped)):
         return False
-    return isinstance(error, (ConnectionLost, ProtocolError))
+    return isinstance(error, (NetworkError, ProtocolError))
 
 
 @final

@@ -20,6 +20,7 @@ import trio
 from ..._errors import (
     AuthenticationError,
     ConnectionLost,
+    NetworkError,
     ServerRestarted,
     TriojobError,
     UnexpectedResponse,
@@ -269,7 +270,7 @@ class Session:
         """Return in how many seconds a call that was refused may be sent again; None for never."""
         assert call.slot is not None
         if not is_refusal(error, alive=self._registry.is_heard):
-            if isinstance(error, ConnectionLost):
+            if isinstance(error, NetworkError):
                 call.slot.refused()  # reset: whether the server has it is not known
             return None
         call.slot.refused()
@@ -283,7 +284,7 @@ class Session:
     def suspect(self, error: TriojobError) -> None:
         """Have the app looked at before the next call, if its restart may have failed one so."""
         # The one that is there now may know neither the function nor the login.
-        suspects = (ConnectionLost, UnexpectedResponse, AuthenticationError)
+        suspects = (NetworkError, UnexpectedResponse, AuthenticationError)
         if isinstance(error, suspects) and not isinstance(error, ServerRestarted):
             self._registry.watch.mark_suspect()
 
