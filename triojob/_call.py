@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import trio
 from outcome import Error, Outcome, Value
 
+from ._errors import short_repr, shorten
 from ._messages import Finished, Status, StatusUpdate, WholeOutput
 from ._reporter import Reporter, current_reporter
 from ._retry import Retry
@@ -39,6 +40,8 @@ class Call(ABC):
     """How it is made again, where it goes to a server."""
     token: trio.lowlevel.TrioToken | None = None
     """That of the one Trio run where it can run; None for any."""
+    arguments: tuple[tuple[Any, ...], Mapping[str, Any]] = (), {}
+    """What it was given, to be shown if it fails."""
 
     @abstractmethod
     async def run(self, record: JobRecord) -> Outcome[Any]:
@@ -47,6 +50,13 @@ class Call(ABC):
         The call sends its messages, the last a `Finished`, through ``record.reporter``;
         this method must see to it that ``record.receive()`` takes them out.
         """
+
+    def describe(self) -> str:
+        """Return the call as text: its name and arguments, shortened and without secrets."""
+        args, kwargs = self.arguments
+        shown = [short_repr(value, 60) for value in args]
+        shown += (f"{name}={short_repr(value, 60)}" for name, value in kwargs.items())
+        return f"{self.name}({shorten(', '.join(shown))})"
 
     def discard(self) -> None:  # noqa: B027 - most calls hold nothing
         """Let go of what a call holds, whether it ran or not."""
@@ -105,12 +115,15 @@ def bind(
     Raises:
         TypeError: ``fn`` is something else, or the arguments don't fit.
     """
+    call: Call
     whole: Any = fn
     given, named = args, dict(kwargs)
     while isinstance(whole, functools.partial):
         whole, given, named = whole.func, (*whole.args, *given), {**whole.keywords, **named}
     if isinstance(whole, Submittable):
-        return whole.bind(given, named, batch=batch)
+        call = whole.bind(given, named, batch=batch)
+        call.arguments = given, named
+        return call
     if inspect.iscoroutine(fn):
         fn.close()  # or Python would warn that it was never awaited
         raise TypeError(
@@ -123,13 +136,16 @@ def bind(
     # the line that passed them, as with nursery.start_soon.
     started: object = fn(*args, **kwargs)
     if inspect.isasyncgen(started):
-        return GeneratorCall(name, started)
-    if inspect.isawaitable(started):
-        return FunctionCall(name, started)
-    raise TypeError(
-        f"{taker} takes an async function, but {name} returned {started!r}; "
-        f"run a blocking function in a thread: functools.partial(trio.to_thread.run_sync, {name})"
-    )
+        call = GeneratorCall(name, started)
+    elif inspect.isawaitable(started):
+        call = FunctionCall(name, started)
+    else:
+        raise TypeError(
+            f"{taker} takes an async function, but {name} returned {started!r}; run a blocking "
+            f"function in a thread: functools.partial(trio.to_thread.run_sync, {name})"
+        )
+    call.arguments = given, named
+    return call
 
 
 class _LocalCall(Call):

@@ -42,7 +42,7 @@ import concurrent.futures
 import queue
 import reprlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn, cast
 
 import trio
@@ -325,6 +325,17 @@ def raise_from(error: TriojobError, cause: BaseException | None) -> NoReturn:
     finally:
         error.__context__ = cause
         del error, cause  # a cycle by way of the traceback
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Have tracebacks of an exception show a note, once (PEP 678)."""
+    notes: Sequence[str] = getattr(error, "__notes__", ())
+    if note in notes:
+        return
+    if sys.version_info >= (3, 11):
+        error.add_note(note)
+    else:  # exceptiongroup shows notes, but has no such method
+        error.__notes__ = [*notes, note]  # type: ignore[attr-defined]
 
 
 def parts(error: BaseException) -> tuple[BaseException, ...]:

@@ -395,6 +395,7 @@ def _errors(jobs: Iterable[Job[Any]]) -> list[Exception]:
     errors: dict[int, Exception] = {}
     for job in jobs:
         error = job.exception() if job.done else None
-        if error is not None:
+        if error is not None and id(error) not in errors:
+            job._record.add_note()
             errors[id(error)] = cast("Exception", error)
     return list(errors.values())

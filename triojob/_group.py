@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, final, overload
 
@@ -27,6 +27,7 @@ if sys.version_info < (3, 11):
 T = TypeVar("T")
 P = ParamSpec("P")
 
+_ADVICE = "; to handle it, await job.result() or look at job.exception() before the group ends"
 _STEPS = 5
 """Steps of the scheduler in which nobody has retrieved a failure, after which a group raises it."""
 
@@ -344,7 +345,24 @@ class JobGroup:
         """Return ``raised`` joined with the failures that are to be raised; None if none are."""
         seen = _leaves(raised)
         failures: list[BaseException] = []
-        unretrieved: list[BaseException] = []
+        for error in self._fatal:
+            if not _is_in(error, (*seen, *failures)):
+                failures.append(error)
+        self._fatal.clear()
+        for record in self._take_unretrieved():
+            error = cast("Error", record.outcome).error
+            if not _is_in(error, (*seen, *failures)):
+                record.add_note(_ADVICE)
+                failures.append(error)
+        if not failures:
+            return None
+        if raised is not None:
+            failures[:0] = parts(raised) or (raised,)
+        return BaseExceptionGroup("unhandled errors in a JobGroup", failures)
+
+    def _take_unretrieved(self) -> list[JobRecord]:
+        """Return the failed jobs that nobody has asked for, nor a consumer's group takes over."""
+        unretrieved: list[JobRecord] = []
         for record in self._jobs.copy():
             job = self._jobs.pop(record, None)
             if job is None:
@@ -352,18 +370,10 @@ class JobGroup:
             record.kept = False
             claims = [adopter for adopter in record.claims or () if adopter is not self]
             if not claims:
-                unretrieved.append(cast("Error", record.outcome).error)
+                unretrieved.append(record)
             elif claims[0] is not None:
                 claims[0]._adopt(job)
-        for error in (*self._fatal, *unretrieved):
-            if not any(error is known for known in (*seen, *failures)):
-                failures.append(error)
-        self._fatal.clear()
-        if not failures:
-            return None
-        if raised is not None:
-            failures[:0] = parts(raised) or (raised,)
-        return BaseExceptionGroup("unhandled errors in a JobGroup", failures)
+        return unretrieved
 
     def __repr__(self) -> str:
         if self._nursery is None:
@@ -397,6 +407,10 @@ def follow(group: JobGroup, instrument: Instrument) -> None:
 def unfollow(group: JobGroup, instrument: Instrument) -> None:
     """Tell that instrument no more."""
     group._following.remove(instrument)
+
+
+def _is_in(error: BaseException, errors: Iterable[BaseException]) -> bool:
+    return any(error is known for known in errors)
 
 
 def _leaves(error: BaseException | None) -> list[BaseException]:

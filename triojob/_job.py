@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast
 import trio
 from outcome import Error, Outcome, Value
 
-from ._errors import JobCancelled, JobNotDone, JobTimeout, leaves
+from ._errors import JobCancelled, JobNotDone, JobTimeout, add_note, leaves
 from ._messages import Aside, Finished, LogMessage, Message, RenderUpdate, Status, StatusUpdate
 from ._reporter import Reporter
 from ._runs import require_run, require_task
@@ -94,6 +94,7 @@ class JobRecord:
         "outcome",
         "reporter",
         "scope",
+        "shown",
         "since",
         "status",
         "timeline",
@@ -108,6 +109,8 @@ class JobRecord:
         keeper: Keeper | None = None,
     ) -> None:
         self.name: str = name
+        self.shown: str = name
+        """The call with its arguments, once it has failed."""
         self.id: int = next(_numbers)
         self._keeper = keeper
         self.kept: bool = keeper is not None
@@ -184,10 +187,13 @@ class JobRecord:
         try:
             if passing is not None:
                 raise passing
+            if isinstance(result, Error):
+                # After the end is recorded: this calls `__repr__` of somebody's arguments.
+                self.shown = call.describe()
         finally:
             # From Python 3.12 on the frames of an exception keep those that called them alive, and
             # this is one of those: it must not hold the job, which holds the exception.
-            del self, result, passing
+            del self, call, result, passing
 
     async def receive(self) -> Outcome[Any] | None:
         """Record what comes through the channel until the job's end; return how it ended.
@@ -487,6 +493,14 @@ class JobRecord:
         finally:
             # The traceback holds this frame, and this frame must not hold the exception.
             del self, result
+
+    def add_note(self, advice: str = "") -> None:
+        """Have a traceback of the job's failure say which job it is of.
+
+        Args:
+            advice: What else to say.
+        """
+        add_note(cast("Error", self.outcome).error, f"job #{self.id}: {self.shown}{advice}")
 
     def bare(self, result: Outcome[Any]) -> BaseException:
         """Return the exception of a failed outcome, as it came from the job."""

@@ -216,8 +216,11 @@ class ResultIterator(Generic[T]):
         return isinstance(record.outcome, Error)
 
     def _result_of(self, entry: _Entry) -> Any:
+        record = entry.job._record
         try:
-            return entry.job._record.unwrap()
+            if isinstance(record.outcome, Error):
+                record.add_note()
+            return record.unwrap()
         except StopAsyncIteration as exc:
             self._over = True
             # As Python itself does where a generator raises it: a loop would take it for the end.
@@ -226,7 +229,7 @@ class ResultIterator(Generic[T]):
             self._over = True
             raise
         finally:
-            del self, entry
+            del self, entry, record
 
     def _raise_error(self) -> None:
         """Raise what an iterable has raised, if it has."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from triojob import Job, JobCancelled, JobGroup
+import triojob
+from triojob import Job, JobCancelled, JobGroup, first_success, gather
 
 from .support import ROUNDS, BaseExceptionGroup, Boom, count_and_fail, fail, fail_after, leaves
 
@@ -24,7 +26,7 @@ async def test_a_failure_is_raised_in_an_exception_group() -> None:
 
 async def test_all_failures_are_raised() -> None:
     with pytest.RaisesGroup(
-        *(pytest.RaisesExc(Boom, match=f"^{n}$") for n in range(5)),
+        *(pytest.RaisesExc(Boom, match=rf"^{n}\n") for n in range(5)),
     ):
         async with JobGroup(limit=2) as group:
             for n in range(5):
@@ -394,3 +396,65 @@ async def test_a_failure_in_the_enclosing_block_is_not_suppressed() -> None:
     with pytest.RaisesGroup(ZeroDivisionError):
         async with JobGroup():
             raise ZeroDivisionError
+
+
+class Odd:
+    def __repr__(self) -> str:
+        raise ValueError("no")
+
+
+@pytest.mark.parametrize(
+    "args, kwargs, shown",
+    [
+        (("bad",), {}, "('bad')"),
+        ((), {"text": "bad", "n": 2}, "(text='bad', n=2)"),
+        ((b"x" * 10_000, "y" * 10_000, *range(1000)), {}, None),
+        ((Odd(),), {}, None),
+    ],
+)
+async def test_a_raised_failure_names_its_job(
+    args: tuple[Any, ...], kwargs: dict[str, Any], shown: str | None
+) -> None:
+    async def work(*args: object, **kwargs: object) -> None:
+        raise Boom("no")
+
+    with pytest.RaisesGroup(Boom) as caught:
+        async with JobGroup() as group:
+            job = group.submit(partial(work, *args[:1]), *args[1:], **kwargs)
+    [error] = caught.value.exceptions
+    [note] = error.__notes__
+    name, rest = note.split("(", 1)
+    assert name == f"job #{job.id}: {job.name}"
+    assert rest.endswith("job.exception() before the group ends")
+    assert shown is None or f"({rest}".startswith(f"{shown}; ")
+    assert len(note) < 500
+
+
+async def test_each_helper_names_the_jobs_that_failed() -> None:
+    async def work(n: int) -> None:
+        raise Boom(n)
+
+    def notes(error: BaseException) -> list[str]:
+        return [note.rpartition(">.")[2] for note in error.__notes__]
+
+    for helper in (gather, first_success):
+        with pytest.RaisesGroup(Boom, Boom) as caught:
+            await helper(partial(work, 1), partial(work, 2))
+        assert [notes(error) for error in caught.value.exceptions] == [["work(1)"], ["work(2)"]]
+    async with triojob.map(work, [3]) as results:
+        with pytest.raises(Boom) as raised:
+            await anext(results)
+    assert notes(raised.value) == ["work(3)"]
+
+
+async def test_a_failure_of_many_jobs_has_bounded_notes() -> None:
+    same = Boom("same")
+
+    async def work(n: int) -> None:
+        raise same
+
+    with pytest.RaisesGroup(Boom):
+        async with JobGroup() as group:
+            for n in range(1000):
+                group.submit(work, n)
+    assert len(same.__notes__) == 1
