@@ -200,13 +200,15 @@ class JobRecord:
 
         None stands for an `Aside`: there is more to receive.
         """
-        reporter = self.reporter
+        reporter, channel = self.reporter, self.reporter.receiver
         while True:
-            # What is there already is recorded before anything else runs.
-            while not reporter.messages:
+            if reporter.unread:
+                # What is there already is recorded before anything else runs.
+                message = channel.receive_nowait()
+            else:
                 self._tell()
-                await reporter.wait()
-            message = reporter.messages.popleft()
+                message = await channel.receive()
+            reporter.unread -= 1
             if isinstance(message, Finished):
                 self.cancelled = message.cancelled
                 return message.outcome
@@ -232,9 +234,9 @@ class JobRecord:
 
     @trio.lowlevel.enable_ki_protection
     def _take_all(self) -> None:
-        messages = self.reporter.messages
-        while messages:
-            self.note(messages.popleft())
+        while self.reporter.unread:
+            self.reporter.unread -= 1
+            self.note(self.reporter.receiver.receive_nowait())
         self._tell()
 
     def note(self, message: Message) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -26,32 +25,33 @@ from ._messages import (
 )
 from ._runs import require_run
 
+_open = trio.open_memory_channel[Message]
+
 current_reporter: ContextVar[Reporter] = ContextVar("triojob.current_reporter")
 
 
 class Reporter:
-    """A job's memory channel: the producer puts messages in, and the job's own task takes them out.
+    """The producer's end of one job's memory channel.
 
     Sending never blocks and never fails: a job that has ended drops what still comes.
-    It is unbounded, so that the one reader of a stream never waits for one job; all that it ever
-    holds is what came since the job's own task last ran.
-    A `trio.MemorySendChannel` would do, and cost several times as much for each message.
+    The channel is opened when somebody needs it: most functions say nothing of themselves.
 
     Args:
         only_end: Whether nobody can look at anything but how the job ends, so that the rest is
             not sent at all.
     """
 
-    __slots__ = ("_arrived", "_closed", "_code", "_only_end", "messages", "on_put", "token",
+    __slots__ = ("_closed", "_code", "_only_end", "_receive", "_send", "on_put", "token", "unread",
                  "yielded")  # fmt: skip
 
     def __init__(self, *, only_end: bool = False) -> None:
-        self.messages: deque[Message] = deque()
-        """Those that were sent and not taken out."""
-        self._arrived: trio.lowlevel.ParkingLot | None = None
+        self._send: trio.MemorySendChannel[Message] | None = None
+        self._receive: trio.MemoryReceiveChannel[Message] | None = None
         self._closed = False
         self._code = Status.STARTING
         self._only_end = only_end
+        self.unread: int = 0
+        """How many messages were sent and not received; whoever receives one counts it down."""
         self.yielded: bool = False
         """Whether an output was sent before the end."""
         self.on_put: Callable[[], object] | None = None
@@ -59,18 +59,22 @@ class Reporter:
         self.token: trio.lowlevel.TrioToken | None = None
         """That of the job's Trio run, once a function may report."""
 
-    async def wait(self) -> None:
-        """Wait until there are messages, where there are none."""
-        if self._arrived is None:
-            self._arrived = trio.lowlevel.ParkingLot()
-        await self._arrived.park()
+    @property
+    def receiver(self) -> trio.MemoryReceiveChannel[Message]:
+        """The job's end of the channel."""
+        if self._receive is None:
+            # Unbounded, so that the one reader of a stream never waits for one job; all that it
+            # ever holds is what came since the job's own task last ran.
+            self._send, self._receive = _open(math.inf)
+        return self._receive
 
     def close(self) -> list[Message]:
-        """Listen no more; return what was sent and not yet taken out."""
+        """Listen no more; return what was sent and not yet received."""
         self._closed = True
-        self._arrived = None
-        rest = [*self.messages]
-        self.messages.clear()
+        rest: list[Message] = []
+        while self.unread:
+            rest.append(self.receiver.receive_nowait())
+            self.unread -= 1
         return rest
 
     @trio.lowlevel.enable_ki_protection
@@ -79,9 +83,11 @@ class Reporter:
             return False
         if self._only_end and not isinstance(message, (Finished, Aside)):
             return True
-        self.messages.append(message)
-        if self._arrived:
-            self._arrived.unpark_all()
+        if self._send is None:
+            _ = self.receiver
+            assert self._send is not None
+        self._send.send_nowait(message)
+        self.unread += 1
         if self.on_put is not None:
             self.on_put()
         return True
@@ -204,7 +210,7 @@ def _send(put: Callable[[Reporter], bool]) -> None:
     if trio.lowlevel.in_trio_run():
         listened = _put_here(put, reporter)
     else:
-        # The channel belongs to Trio's thread; this is a worker thread of to_thread.run_sync.
+        # A memory channel belongs to Trio's thread; this is a worker thread of to_thread.run_sync.
         listened = trio.from_thread.run_sync(_put_here, put, reporter)
     if not listened:
         raise RuntimeError("the job that this reports for has ended")

@@ -354,7 +354,7 @@ async def test_only_the_end_reaches_a_call_without_readers() -> None:
     assert reporter.status(StatusUpdate(Status.PROCESSING))
     assert reporter.output(WholeOutput(1))
     assert reporter.log(LogMessage("hello"))
-    assert (len(reporter.messages), reporter.yielded) == (0, True)
+    assert (reporter.unread, reporter.yielded) == (0, True)
     reporter.finish(Value(2), output=WholeOutput(2))
     (end,) = reporter.close()
     assert end == Finished(Value(2))

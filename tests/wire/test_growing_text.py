@@ -147,8 +147,9 @@ def test_who_keeps_the_last_output_only_applies_no_edits_again(
         for step in range(100):
             data = [f"{batch}.{step} "] if not batch and not step else [[[APPEND, [], "x"]]]
             translator.feed({"msg": "process_generating", "output": {"data": data}})
-        while reporter.messages:
-            message = reporter.messages.popleft()
+        while reporter.unread:
+            reporter.unread -= 1
+            message = reporter.receiver.receive_nowait()
             if isinstance(message, (FullData, EditedData)):
                 timeline.add_output(message)
         timeline.trim()
