@@ -28,7 +28,13 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, one round; minutes less")
     parser.add_argument("--only", help="only clients whose label has this in it; no goals then")
-    parser.add_argument("--server", choices=COMMANDS, help="only cases on this server")
+    parser.add_argument(
+        "--server",
+        dest="servers",
+        action="append",
+        choices=COMMANDS,
+        help="only cases on this server; may be repeated",
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -40,7 +46,7 @@ def main() -> None:
         parser.error(
             f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}"
         )
-    whole = not (options.scenarios or options.quick or options.only or options.server)
+    whole = not (options.scenarios or options.quick or options.only or options.servers)
     folder: Path = options.out or (DOCS if whole else CACHE / "results")
 
     start = time.monotonic()
@@ -50,7 +56,7 @@ def main() -> None:
         case
         for name in options.scenarios or CASES
         for case in CASES[name](quick=options.quick)
-        if options.server in {None, case.server}
+        if not options.servers or case.server in options.servers
     ]
     if options.only:
         cases = [only(case, options.only) for case in cases]

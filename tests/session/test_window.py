@@ -90,22 +90,13 @@ def test_refusals_by_chance_leave_it_large(share: float) -> None:
     assert simulation.now <= 1.5 * 4000 * 0.02 / 40
 
 
-def test_it_is_halved_at_the_second_refusal_before_any_call_has_ended() -> None:
+@pytest.mark.parametrize("ended, forgiven", [(0, 2), (7, 2), (8, 3), (1000, 8)])
+def test_so_many_refusals_in_a_row_are_forgiven(ended: int, forgiven: int) -> None:
     window = Window(256)
-    window.sent(1)
-    window.refused(1)
-    assert window.size == INITIAL
-    window.sent(2)
-    window.refused(2)
-    assert window.size == INITIAL // 2
-
-
-def test_so_many_refusals_in_a_row_are_forgiven() -> None:
-    window = Window(256)
-    for call in range(1000):
+    for call in range(ended):
         window.sent(call)
         window.ended(call, 0, 0.0)
-    for call in range(5):
+    for call in range(forgiven + 1):
         assert window.size == INITIAL
         window.sent(call)
         window.refused(call)

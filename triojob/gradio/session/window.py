@@ -31,8 +31,9 @@ INITIAL = 16
 
 _FEW = 8
 """One refusal to so many calls that ended is no reason for a smaller window."""
-_MOST_FORGIVEN = 4
-"""How many such refusals may come one after the other, once enough calls have ended."""
+_MOST_FORGIVEN = 8
+"""How many such refusals may come one after the other, once enough calls have ended; no more than
+the window has calls."""
 _MOST_PATIENCE = 32
 _TRIAL = 2
 """Windows of calls that end before a trial is judged: the first ones are of the smaller window."""
@@ -104,7 +105,7 @@ class Window:
         self._running: set[int] = set()
         self._epoch = 0
         """How often the window has been halved: the refusals of one burst halve it once."""
-        self._forgiven = _FEW
+        self._forgiven = 2 * _FEW
         """Refusals that are no reason to be halved, times `_FEW`; a call that ends adds one."""
         self._threshold = cap
         """Up to this size the window doubles; past it, it grows by one."""
@@ -208,7 +209,7 @@ class Window:
             return
         self._forget(call)
         self._ends += 1
-        self._forgiven = min(self._forgiven + 1, _FEW * _MOST_FORGIVEN)
+        self._forgiven = min(self._forgiven + 1, _FEW * min(self.size, _MOST_FORGIVEN))
         self._calm += 1
         self._ended += 1
         if not waiting_here:
