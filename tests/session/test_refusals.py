@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from tests.client.sessions_support import add_sleeper, hashes, opened
 from tests.servers.faults import Answer, Lose
+from tests.servers.faulty import Disconnect
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import (
     ConnectionLost,
@@ -204,3 +207,55 @@ async def test_a_refused_call_keeps_its_session_and_no_stream(
     first, *between, last = hashes(app)
     assert first == last
     assert first not in between
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_reset_stream_that_took_all_is_no_hang(
+    app: ScriptedServer, autojump_clock: MockClock, told: bool
+) -> None:
+    """Gradio says each message once; a second stream has heartbeats alone then."""
+    handle, streams = app.handle, -math.inf
+
+    async def resetting(request: Request) -> Response | EventStream:
+        nonlocal streams
+        answer = await handle(request)
+        if request.path.startswith("/queue/data"):
+            streams += 1
+            if streams == 1:
+                assert not isinstance(answer, Response)
+                if told:
+                    async for _ in answer.frames():
+                        pass
+                raise Disconnect(reset=True)
+        return answer
+
+    app.handle = resetting  # type: ignore[method-assign]
+    async with opened(app) as client:
+        held = client.submit(100, api_name="/sleep")
+        await trio.sleep(1)
+        streams = 0
+        start = trio.current_time()
+        job = client.submit(0, api_name="/sleep")
+        if told:
+            with pytest.raises(ConnectionLost, match="with it went what the server told of /sleep"):
+                await job.result()
+            assert trio.current_time() - start < 20  # a heartbeat comes after 15 s
+        else:
+            assert await job.result() == 0
+        assert await client.predict(1, api_name="/sleep") == 1
+        assert await held.result() == 100
+    assert len(app.events) == 3
+
+
+async def test_a_reset_stream_of_a_call_is_lost(
+    app: ScriptedServer, autojump_clock: MockClock
+) -> None:
+    """`/call` tells nothing of a call that waits, so nobody can say what was lost."""
+    app.fault("POST", "/call/sleep", Answer(200, {"event_id": "e1"}))
+    app.fault("GET", "/call/sleep/e1", Lose(handled=False, reset=True))
+    async with opened(app) as client, JobGroup() as group:
+        group.submit(client.endpoint("/sleep"), 10)
+        await trio.sleep(1)
+        with pytest.raises(ConnectionLost):
+            await client.endpoint("/sleep", via="call")(1)
+    assert app.paths().count("GET /call/sleep/e1") == 1

@@ -56,12 +56,11 @@ def open_stream(
         is_refusal = isinstance(error, (NetworkError, UnexpectedResponse))
         if not is_refusal or isinstance(error, ConnectionTimeout):
             raise error
-        if isinstance(error, ConnectionFailed):
+        try:
+            await refused(error)
+        except ConnectionFailed as exc:
             # A server that never saw this request did see the calls.
-            lost = ConnectionLost(str(error))
-            lost.__cause__ = error
-            error = lost
-        await refused(error)
+            raise ConnectionLost(str(exc)) from exc
 
     return http.open_events(path, refuse, failed=failed)
 

@@ -78,7 +78,7 @@ class Conversations:
                 deliver=call.feed,
                 ended=lambda: translator.finished,
                 hold=call.join_scope,
-                refused=partial(session.stream_refused, {"": call}, refusals),
+                refused=partial(session.stream_refused, (call,), refusals),
             )
 
         conversation = begin()

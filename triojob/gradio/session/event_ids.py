@@ -53,6 +53,11 @@ class EventIds:
         """Events that have ended on this side, and whose end the stream is yet to tell."""
 
     @property
+    def joining_calls(self) -> tuple[PendingCall, ...]:
+        """The calls whose joins are in flight."""
+        return tuple(self._joining)
+
+    @property
     def lost(self) -> tuple[PendingCall, ...]:
         """The calls that the server may have under ids that are not known."""
         return tuple(self._lost)

@@ -36,13 +36,12 @@ def is_refusal(error: TriojobError, *, alive: bool) -> bool:
     return isinstance(error, TooManyRequests) or (alive and isinstance(error, ConnectionFailed))
 
 
-def is_stream_refusal(error: TriojobError, *, alive: bool) -> bool:
-    """Tell whether the stream of calls that the server has accepted may be asked for again.
+def may_have_been_opened(error: TriojobError) -> bool:
+    """Tell whether the server may have opened a stream that was asked for, if that failed so.
 
-    The server keeps what it has to say of them until the stream is opened, so a connection that
-    was reset before there was a response has lost nothing.
+    Then what it had to say of the calls on it may have gone to a connection that broke.
     """
-    return is_refusal(error, alive=alive) or (alive and isinstance(error, NetworkError))
+    return isinstance(error, NetworkError) and not isinstance(error, ConnectionFailed)
 
 
 def may_be_queued(error: TriojobError) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ from .function_calls import FunctionCalls
 from .joiner import Joiner
 from .limiter import Slot
 from .pending_call import PendingCall
-from .refusals import Refusals, is_refusal, is_stream_refusal
+from .refusals import Refusals, is_refusal, may_have_been_opened
 
 if TYPE_CHECKING:
     from .registry import SessionRegistry
@@ -79,6 +79,8 @@ class Session:
         self._opening = trio.Lock()
         self._stream_of: int | None = None
         """The number of the call for which this session took a place in the budget of streams."""
+        self._unsure: set[PendingCall] = set()
+        """The calls whose messages may have gone to a connection that was reset."""
         self._held_open = False
         """The server may wait here for an event that we are done with: cancelled, or never named.
         Then it may not close the stream by itself."""
@@ -360,7 +362,7 @@ class Session:
                     # Those that the server has named by now: this stream is sure to tell of them.
                     expected, lost = set(self.event_ids.calls), self.event_ids.lost
                     refusals = Refusals(self._registry.limits.refused_for)
-                    refused = partial(self.stream_refused, self.event_ids.calls, refusals)
+                    refused = partial(self._stream_refused, refusals)
                     async with driver.open(self._hash, refused) as messages:
                         async for message in messages:
                             self._route(message)
@@ -369,6 +371,7 @@ class Session:
                     # The server has nothing pending here.
                     self.give_up_lost(lost)
                     self.event_ids.stream_ended()
+                    self._unsure.clear()
                     self._held_open = False
             if scope.cancelled_caught:
                 # The server has yet to notice, and will then drop what the session has.
@@ -378,16 +381,32 @@ class Session:
             self._registry.listening.discard(self)
             self.release_if_idle()
 
+    async def _stream_refused(self, refusals: Refusals, error: TriojobError) -> None:
+        calls = self.event_ids.calls.values()
+        is_reset = self._registry.is_heard and may_have_been_opened(error)
+        if is_reset:
+            self._unsure |= {*calls, *self.event_ids.joining_calls}
+        await self.stream_refused(calls, refusals, error, again=is_reset)
+
     async def stream_refused(
-        self, calls: Mapping[str, PendingCall], refusals: Refusals, error: TriojobError
+        self,
+        calls: Iterable[PendingCall],
+        refusals: Refusals,
+        error: TriojobError,
+        *,
+        again: bool = False,
     ) -> None:
-        """Wait until a stream that was not opened may be asked for again, or raise the error."""
-        for call in calls.values():
+        """Wait until a stream that was not opened may be asked for again, or raise the error.
+
+        Args:
+            again: Whether it may be where it is not sure that the server has not opened it.
+        """
+        for call in calls:
             if call.slot is not None:
                 call.slot.refused()
         self._registry.http.close_idle()
         seconds = None
-        if is_stream_refusal(error, alive=self._registry.is_heard):
+        if again or is_refusal(error, alive=self._registry.is_heard):
             seconds = refusals.pause(error)
         if seconds is None:
             raise error
@@ -410,6 +429,8 @@ class Session:
         self._registry.listening.add(self)
         event_id = _event_of(message)
         if event_id is None:
+            if self._unsure and not isinstance(message, Garbled) and message["msg"] == "heartbeat":
+                self._give_up_unsure()
             return
         call = self.event_ids.calls.get(event_id)
         if call is None:
@@ -421,6 +442,7 @@ class Session:
         if call.dequeuing and is_cancel_answer(message):
             self.canceller.taken_out(call, event_id)
             return
+        self._unsure.discard(call)
         was_running = call.translator.running
         call.feed(message)
         if completes(message):
@@ -431,6 +453,19 @@ class Session:
         elif call.translator.running and not was_running:
             self.functions[call.fn_index].changed.unpark_all()
             self.canceller.review(call.fn_index)
+
+    def _give_up_unsure(self) -> None:
+        """End the calls whose messages went to a connection that was reset.
+
+        Gradio sends each message once.  A stream that was not opened before begins with the ranks
+        of its calls, and a heartbeat comes after those.
+        """
+        lost = "the connection was reset as the event stream was opened, and with it went"
+        for call in [call for call in self.event_ids.calls.values() if call in self._unsure]:
+            self._unsure.discard(call)
+            self._held_open = True  # the server has nothing to close the stream for
+            call.translator.fail(ConnectionLost(f"{lost} what the server told of {call.name}"))
+            self.finish(call, told=True)
 
     def _break(self, error: TriojobError) -> None:
         """The stream broke, and with it each call that uses it."""
@@ -443,6 +478,7 @@ class Session:
         self._hash = self._registry.http.secrets.new_session()
         self._end_heartbeat()
         self._renders.clear()
+        self._unsure.clear()
         self._held_open = False
         self.give_up_lost(self.event_ids.lost)
         for call in self.event_ids.clear():
@@ -466,6 +502,7 @@ class Session:
         function = self.functions.get(call.fn_index)
         if function is not None and call in function.calls:
             del function.calls[call]
+            self._unsure.discard(call)
             call.dequeuing = False
             if call.slot is not None:
                 call.slot.release()
