@@ -28,10 +28,10 @@ import trio
 from tests.reliability.faults import PAGE
 from triojob import (
     Client,
-    ConnectionLost,
     Job,
     JobCancelled,
     JobGroup,
+    NetworkError,
     ProtocolError,
     QueueFull,
     Timeouts,
@@ -50,7 +50,7 @@ DOCS = ROOT / "docs" / "reliability"
 MIB = 2**20
 STEPS = 6
 EXPECTED = (
-    ConnectionLost,
+    NetworkError,
     JobCancelled,
     ProtocolError,
     QueueFull,

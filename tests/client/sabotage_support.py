@@ -481,7 +481,8 @@ async def sabotage(scene: Scene, step: Step, error: Exception, *, cancelling: bo
         behind = [failure, *_behind(failure)]
         known = any(found in behind for found in _behind(error))
         # Of what json raises, which holds all of the text, only the name is kept.
-        named = type(error).__name__ in str(failure) or isinstance(error, RecursionError)
+        name = type(error).__name__
+        named = isinstance(error, RecursionError) or any(name in str(each) for each in behind)
         assert known or named or isinstance(failure, ConnectionLost), repr(failure)
     assert not scene.sibling.done
     lost = saboteur.struck and step[0] == "join" and scene.shared

@@ -77,7 +77,7 @@ async def test_one_task_joins_and_reads_the_stream(
         trio.lowlevel.remove_instrument(spawned)
         ours = Counter(name for name in spawned.names if name.startswith("<"))
         kinds = ("job", "join")
-        assert ours == Counter(f"<{kind} #{job.number} /sleep>" for kind in kinds for job in jobs)
+        assert ours == Counter(f"<{kind} #{job.id} /sleep>" for kind in kinds for job in jobs)
         names = [task.name for task in all_tasks()]
         assert names.count("<event stream>") == 2
 

@@ -43,7 +43,16 @@ def test_any_short_program_keeps_the_promises(way: str) -> None:
 @pytest.mark.skipif("TRIOJOB_MODEL_STEPS" not in os.environ, reason="the long run: nox -s model")
 def test_many_long_programs_keep_the_promises(way: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Run programs until there were enough steps, other ones each time."""
-    logging.getLogger("triojob").setLevel(logging.CRITICAL)  # what goes wrong here is on purpose
+    logger = logging.getLogger("triojob")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)  # what goes wrong here is on purpose
+    try:
+        _run_many_long_programs(way, capsys)
+    finally:
+        logger.setLevel(before)
+
+
+def _run_many_long_programs(way: str, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = int(os.environ["TRIOJOB_MODEL_STEPS"]) // len(WAYS)
     Model.counts.clear()
     with capsys.disabled():

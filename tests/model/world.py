@@ -145,7 +145,7 @@ class Reader:
     call: Call
     how: str
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
-    missed: int = 0
+    dropped: int = 0
     got: list[Any] = field(default_factory=list)
     end: str = ""
 

@@ -22,6 +22,7 @@ from .threads_support import (
     ServerThread,
     Watched,
     add_endpoints,
+    wait_for,
     wait_until_blocked,
 )
 
@@ -159,8 +160,10 @@ async def test_a_thread_that_was_abandoned_waits_until_the_job_ends() -> None:
     go_on = trio.Event()
     got: list[Any] = []
     over = threading.Event()
+    working: list[threading.Thread] = []
 
     def work(job: Job) -> None:
+        working.append(threading.current_thread())
         got.append(job.result())
         over.set()
 
@@ -173,7 +176,8 @@ async def test_a_thread_that_was_abandoned_waits_until_the_job_ends() -> None:
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(functools.partial(in_thread, work, job, abandon_on_cancel=True))
-                await trio.testing.wait_all_tasks_blocked()
+                await in_thread(wait_for, lambda: bool(working))
+                await in_thread(wait_until_blocked, working[0])
                 scope.cancel()
         assert scope.cancelled_caught
         assert got == []
