@@ -6,6 +6,7 @@ from typing import Any
 
 import trio
 import trio.testing
+from outcome import Error
 
 from tests.core.support import leaves
 from tests.model.app import GENERATORS, WITH_STATE, Boom, Sent, value_of
@@ -73,6 +74,8 @@ def check_call(world: World, call: Call) -> None:
         assert sent.end is not None
         assert sent.end[0] == "value", "a job that has no value yet ended well"
         assert call.heard == expected, "a job ended well without some of its outputs"
+    elif interrupted(call):
+        assert call.endpoint in GENERATORS, "a job that yields nothing was interrupted"
     elif not (call.harmed or call.crowded or closing(call)) and not restarted(world, call):
         assert sent.end is not None, "a job failed by itself"
         assert sent.end[0] == "error"
@@ -81,6 +84,12 @@ def check_call(world: World, call: Call) -> None:
 
 def closing(call: Call | PlainCall) -> bool:
     return call.surface is not None and any(s.ending for s in call.surface.chain)
+
+
+def interrupted(call: Call) -> bool:
+    """Tell, without looking at it, whether another call's cancellation has stopped this one."""
+    result = call.job._record.outcome
+    return isinstance(result, Error) and isinstance(result.error, CallInterrupted)
 
 
 def restarted(world: World, call: Call | PlainCall) -> bool:
