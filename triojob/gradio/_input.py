@@ -179,7 +179,9 @@ def _refusal(response: Response, name: str) -> UnexpectedResponse:
 
 @final
 class InputStream:
-    """A call to which inputs are sent while its outputs come back; `Endpoint.stream_inputs` opens it.
+    """A call to which inputs are sent while its outputs come back.
+
+    `Endpoint.stream_inputs` opens it.
 
     ``async for output in stream`` iterates over the outputs, one for each input.
     """
