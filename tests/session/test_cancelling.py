@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
+from triojob.gradio.session.canceller import Canceller
 from triojob.gradio.session.cancelling import next_step
+from triojob.gradio.session.function_calls import FunctionCalls
 from triojob.gradio.session.pending_call import PendingCall
+from triojob.gradio.session.registry import SessionRegistry
+from triojob.gradio.session.session import Session
 
 
 class Call:
@@ -76,3 +82,18 @@ def test_old_servers_stop_all_or_none(calls: str, stop: str) -> None:
 
 def names(calls: tuple[PendingCall, ...]) -> str:
     return " ".join(cast("Call", call).state for call in calls)
+
+
+class Untouched:
+    """A call that must not be looked at, as there may be thousands of them."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(name)
+
+
+def test_calls_are_not_looked_at_unless_some_are_abandoned() -> None:
+    function = FunctionCalls(math.inf)
+    function.calls = {cast("PendingCall", Untouched()): None}
+    session = cast("Session", SimpleNamespace(functions={3: function}))
+    Canceller(session, cast("SessionRegistry", None)).review(3)
+    assert function.may_join()

@@ -41,7 +41,7 @@ class Canceller:
     def review(self, fn_index: int) -> None:
         """Ask of the server what may be asked now, in a task of its own."""
         function = self._session.functions.get(fn_index)
-        if function is None or function.cancelling or not function.calls:
+        if function is None or function.cancelling or not function.abandoned:
             return
         driver = next(iter(function.calls)).driver
         if not isinstance(driver, StreamDriver):

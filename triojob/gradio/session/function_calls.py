@@ -18,12 +18,14 @@ class FunctionCalls:
         at_once: How many may be sent; `math.inf` for any number.
     """
 
-    __slots__ = ("calls", "cancelling", "changed", "turns")
+    __slots__ = ("abandoned", "calls", "cancelling", "changed", "turns")
 
     def __init__(self, at_once: float) -> None:
         self.turns: Turns = Turns(at_once)
         self.calls: dict[PendingCall, None] = {}
         """Those that the server may be running, in the order in which they were sent."""
+        self.abandoned: set[PendingCall] = set()
+        """Those of them that nobody waits for any more: few, so that they are looked at alone."""
         self.cancelling: bool = False
         """The server is being asked to stop calls; one that joined now would be stopped too."""
         self.changed: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
@@ -50,7 +52,7 @@ class FunctionCalls:
 
         Nor by what is to be cancelled as soon as its event is known, if nothing else is in flight.
         """
-        if self.cancelling:
-            return False
-        lost = any(call.lost for call in self.calls)
+        if self.cancelling or not self.abandoned:
+            return not self.cancelling
+        lost = any(call.lost for call in self.abandoned)
         return not lost or not all(call.abandoned for call in self.calls if call.is_sent)

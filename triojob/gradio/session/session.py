@@ -236,6 +236,9 @@ class Session:
 
     def abandoned(self, call: PendingCall) -> None:
         """Nobody waits for this call any more."""
+        function = self.functions.get(call.fn_index)
+        if function is not None and call in function.calls:
+            function.abandoned.add(call)
         if isinstance(call.driver, StreamDriver):
             if call.waiting is not None:
                 call.waiting.cancel()  # it may wait here to be sent once more
@@ -502,6 +505,7 @@ class Session:
         function = self.functions.get(call.fn_index)
         if function is not None and call in function.calls:
             del function.calls[call]
+            function.abandoned.discard(call)
             self._unsure.discard(call)
             call.dequeuing = False
             if call.slot is not None:
