@@ -52,7 +52,7 @@ class FunctionCalls:
 
         Nor by what is to be cancelled as soon as its event is known, if nothing else is in flight.
         """
-        if self.cancelling or not self.abandoned:
-            return not self.cancelling
+        if self.cancelling:
+            return False
         lost = any(call.lost for call in self.abandoned)
         return not lost or not all(call.abandoned for call in self.calls if call.is_sent)
