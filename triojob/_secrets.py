@@ -21,10 +21,11 @@ import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
 from itertools import chain
 from typing import NamedTuple, final
 from urllib.parse import unquote
+
+from ._lazy import lazy_property
 
 MASK = "***"
 
@@ -311,7 +312,7 @@ class _View:
         text = code.pattern.sub(code.decode, self.text)
         return None if text == self.text else _View(text, self, code)
 
-    @cached_property
+    @lazy_property
     def _runs(self) -> list[_Run]:
         """Where it has what the view before has in a code; hardly any text needs that."""
         assert self._before is not None

@@ -251,6 +251,37 @@ for worker in workers:
 
 
 @needs_fork
+def test_a_fork_while_another_thread_computes_a_property(run: Run) -> None:
+    code = """
+class Slow:
+    \"\"\"A choice of a dropdown that takes its time.\"\"\"
+
+    def __str__(self):
+        computing.set()
+        over.wait()
+        return "slow"
+
+def parameter(*choices):
+    info = {"parameter_name": "x", "type": {"type": "string"}, "component": "Dropdown"}
+    made = Parameter.from_info("x", 0, info, {})
+    return dataclasses.replace(made, choices=choices)
+
+import dataclasses
+from triojob.gradio._parameters import Parameter
+
+computing, over = threading.Event(), threading.Event()
+slow = parameter(Slow())
+thread = threading.Thread(target=lambda: slow.choices_by_text)
+thread.start()
+computing.wait()
+assert ended_well(in_child(lambda: parameter("a").choices_by_text))
+over.set()
+thread.join()
+"""
+    run(code)
+
+
+@needs_fork
 def test_a_failure_that_the_parent_has_not_seen_is_logged_by_the_parent_only(start: Start) -> None:
     code = """
 client = Client(sys.argv[1])

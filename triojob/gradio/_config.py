@@ -7,10 +7,10 @@ import inspect
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from .._errors import EndpointMismatch, EndpointNotFound, ProtocolError, short_repr
+from .._lazy import lazy_property
 from .._secrets import scrub
 from ._file_inputs import Gaps
 from ._parameters import Parameter, encode_arguments, is_name
@@ -58,7 +58,7 @@ class EndpointInfo:
     canceller: int | None = None
     """The number of a function of the app that cancels this one, or None."""
 
-    @cached_property
+    @lazy_property
     def name(self) -> str:
         """What messages call it: ``"/name"`` or ``"fn_index 3"``, and no secret."""
         return scrub(self.api_name or f"fn_index {self.fn_index}", ours=True)

@@ -14,11 +14,11 @@ import os
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import NoneType
 from typing import Any, TypeGuard, cast, final
 
 from .._errors import short_repr
+from .._lazy import lazy_property
 from ._file_inputs import FileInput, Gaps
 from ._wire import Json, is_list, is_object, is_tuple
 
@@ -109,7 +109,7 @@ class Parameter:
         # Of so many not all are shown: whatever comes after them costs nothing.
         return short_repr(list((self.choices or ())[:100]), 300)
 
-    @cached_property
+    @lazy_property
     def choices_by_text(self) -> dict[str, Any]:
         """The choices, each by the text that it is written as."""
         return {str(choice): choice for choice in reversed(self.choices or ())}
@@ -158,7 +158,7 @@ class Parameter:
         except TypeError:  # it has no hash, unlike all of them
             return False
 
-    @cached_property
+    @lazy_property
     def _choices(self) -> frozenset[Any]:
         return frozenset(self.choices or ())
 
