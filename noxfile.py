@@ -337,7 +337,7 @@ def fuzz(session: nox.Session) -> None:
 def mutation(session: nox.Session) -> None:
     """Put small mistakes into the core, one at a time, and see that the tests notice them.
 
-    After ``--``: names of files such as ``_group.py``, or ``--help``.
+    After ``--``: names of files such as ``group.py``, or ``--help``.
     """
     install_wheel(session, *EXTRAS["mutation"])
     script = ROOT / "tests" / "mutation" / "run.py"

@@ -17,7 +17,7 @@ from typing import Any
 import trio
 
 from triojob import _secrets
-from triojob._logs import CLEAN_LINES
+from triojob._core.logs import CLEAN_LINES
 
 
 def _environment() -> dict[str, str]:

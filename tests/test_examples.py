@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import doctest
 import re
@@ -188,64 +187,6 @@ def test_the_table_of_exceptions_is_complete():
         assert [part.rpartition(".")[2] for part in re.findall(r"`([\w.]+)`", cell)] == [
             base.__name__ for base in bases
         ]
-
-
-def imports_of(path: Path) -> set[str]:
-    """Return what a module imports: `_errors`, `gradio/_wire`, `trio`; not the standard library."""
-    found: set[str] = set()
-    package = path.parent.relative_to(PACKAGE.parent).parts
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    tree.body = [
-        node
-        for node in tree.body
-        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    ]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
-            if node.level:
-                parts = [*package[1 : len(package) - node.level + 1]]
-                ends = [node.module] if node.module else [alias.name for alias in node.names]
-                found.update("/".join([*parts, end.replace(".", "/")]) for end in ends)
-            else:
-                found.add(str(node.module).partition(".")[0])
-    return found - set(sys.stdlib_module_names) - {"exceptiongroup"}
-
-
-def test_the_table_of_modules_is_true():
-    rows = re.findall(
-        r"^\| `([\w/]+(?:\.py|/))` \| .+? \| (.+?) \|$",
-        (DOCS / "how-it-works.md").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-    modules = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py"]
-    above: list[str] = []
-    for row, cell in rows:
-        own = [
-            path
-            for path in modules
-            if path.relative_to(PACKAGE).as_posix() == row
-            or path.relative_to(PACKAGE).as_posix().startswith(row)
-        ]
-        assert own, row
-        modules = [path for path in modules if path not in own]
-        said = set(re.findall(r"`([\w/]+?)/?`", cell))
-        if "the rows of `gradio/`" in cell:
-            said |= {name for name in above if name.startswith("gradio/")}
-        if "the public names" in cell:
-            said.add("triojob")
-        imported: set[str] = set().union(*map(imports_of, own))
-        name = row.removesuffix(".py").removesuffix("/")
-        inside = {other for other in imported if other == name or other.startswith(f"{name}/")}
-        assert imported - inside <= said, row
-        if "the rows of" not in cell:
-            assert said <= imported | inside, row
-        # A module of a package whose row is above is above too.
-        ours = [other for other in said if re.match(r"(gradio/)?_", other)]
-        assert all(any(f"{other}/".startswith(f"{row_}/") for row_ in above) for other in ours), row
-        above.append(name)
-    assert [path.name for path in modules] == ["__main__.py"]
 
 
 def test_each_test_on_a_page_is_there():

@@ -2,12 +2,13 @@
 
 The layers, each of which imports only from those under it:
 
-1. surfaces: the command line, the demo and the live view
-2. Gradio: client, endpoints, sessions, one driver for each protocol, bytes
-3. the core, which knows nothing of Gradio: group, job, messages, exceptions
+1. surfaces: `_cli`, `_live`, `bulk`, `sync`, `testing`, `opentelemetry`, `stubs`
+2. `gradio`: client, endpoints, sessions, one driver for each protocol, HTTP
+3. `_fanout`: one call to many jobs
+4. `_core`, which knows nothing of Gradio: group, job, messages
+5. `_exceptions`, and helpers without a layer: `_secrets`, `_printable`, `_lazy`
 
-docs/how-it-works.md says what each module may import, and a test holds them to it
-(``tests/test_examples.py``).
+docs/modules.md lists all modules; tests/test_architecture.py holds them to their layers.
 """
 
 from __future__ import annotations
@@ -16,8 +17,24 @@ from importlib import import_module as _import_module
 from types import FunctionType as _Function
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from ._completion import JobIterator as JobIterator, as_completed as as_completed
-from ._errors import (
+from ._core.group import JobGroup as JobGroup
+from ._core.instruments import GroupStatistics as GroupStatistics, Instrument as Instrument
+from ._core.job import (
+    Job as Job,
+    OutputIterator as OutputIterator,
+    UpdateIterator as UpdateIterator,
+)
+from ._core.messages import (
+    LogMessage as LogMessage,
+    OutputUpdate as OutputUpdate,
+    ProgressUnit as ProgressUnit,
+    RenderUpdate as RenderUpdate,
+    Status as Status,
+    StatusUpdate as StatusUpdate,
+)
+from ._core.report import report as report
+from ._core.retry import Retry as Retry
+from ._exceptions import (
     AppError as AppError,
     AuthenticationError as AuthenticationError,
     CallInterrupted as CallInterrupted,
@@ -46,61 +63,46 @@ from ._errors import (
     UnexpectedResponse as UnexpectedResponse,
     ValidationError as ValidationError,
 )
-from ._fanout import (
+from ._fanout.as_completed import JobIterator as JobIterator, as_completed as as_completed
+from ._fanout.gather import (
     first_completed as first_completed,
     first_success as first_success,
     gather as gather,
 )
-from ._group import JobGroup as JobGroup
-from ._instruments import GroupStatistics as GroupStatistics, Instrument as Instrument
-from ._job import Job as Job, OutputIterator as OutputIterator, UpdateIterator as UpdateIterator
-from ._messages import (
-    LogMessage as LogMessage,
-    OutputUpdate as OutputUpdate,
-    ProgressUnit as ProgressUnit,
-    RenderUpdate as RenderUpdate,
-    Status as Status,
-    StatusUpdate as StatusUpdate,
-)
-from ._reporter import report as report
-from ._retry import Retry as Retry
-from ._settings import Limits as Limits, Timeouts as Timeouts
 from ._version import __version__ as __version__
-from .gradio._client import (
-    Client as Client,
-    ClientSession as ClientSession,
-)
-from .gradio._endpoint import Endpoint as Endpoint
-from .gradio._file_handle import File as File
-from .gradio._file_inputs import FileInput as FileInput, handle_file as handle_file
-from .gradio._input import InputStream as InputStream
-from .gradio._properties import PropertyUpdate as PropertyUpdate
+from .gradio.client import Client as Client, ClientSession as ClientSession
+from .gradio.endpoint import Endpoint as Endpoint
+from .gradio.files.file import File as File
+from .gradio.files.inputs import FileInput as FileInput, handle_file as handle_file
+from .gradio.http.settings import Limits as Limits, Timeouts as Timeouts
+from .gradio.protocol.properties import PropertyUpdate as PropertyUpdate
+from .gradio.session.input_stream import InputStream as InputStream
 from .gradio.session.window import WindowStatistics as WindowStatistics
 
 if _TYPE_CHECKING:
+    from ._fanout.map import map as map
+    from ._fanout.results import ResultIterator as ResultIterator
     from ._live._view import live as live
-    from ._map import map as map
-    from ._results import ResultIterator as ResultIterator
-    from .gradio._duplicate import duplicate as duplicate
-    from .gradio._pool import (
+    from .gradio.pool.pool import (
         ClientPool as ClientPool,
         PoolStatistics as PoolStatistics,
         ReplicaStatistics as ReplicaStatistics,
     )
-    from .gradio._spaces import SpaceStatus as SpaceStatus
-    from .gradio._statistics import ClientStatistics as ClientStatistics
+    from .gradio.spaces.duplicate import duplicate as duplicate
+    from .gradio.spaces.stages import SpaceStatus as SpaceStatus
+    from .gradio.statistics import ClientStatistics as ClientStatistics
 
 
 _LATER = {
-    "ClientPool": ".gradio._pool",
-    "ClientStatistics": ".gradio._statistics",
-    "PoolStatistics": ".gradio._pool",
-    "ReplicaStatistics": ".gradio._pool",
-    "ResultIterator": "._results",
-    "SpaceStatus": ".gradio._spaces",
-    "duplicate": ".gradio._duplicate",
+    "ClientPool": ".gradio.pool.pool",
+    "ClientStatistics": ".gradio.statistics",
+    "PoolStatistics": ".gradio.pool.pool",
+    "ReplicaStatistics": ".gradio.pool.pool",
+    "ResultIterator": "._fanout.results",
+    "SpaceStatus": ".gradio.spaces.stages",
+    "duplicate": ".gradio.spaces.duplicate",
     "live": "._live._view",
-    "map": "._map",
+    "map": "._fanout.map",
 }
 """The modules that few programs need: each is imported when one of its names is first used."""
 

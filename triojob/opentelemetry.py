@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import trio
 
-from ._errors import MissingDependency
-from ._instruments import Instrument
-from ._job import Job
-from ._messages import LogMessage, RenderUpdate, Status, StatusUpdate
+from ._core.instruments import Instrument
+from ._core.job import Job
+from ._core.messages import LogMessage, RenderUpdate, Status, StatusUpdate
+from ._exceptions import MissingDependency
 from ._version import __version__
 
 try:

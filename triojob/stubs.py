@@ -18,11 +18,11 @@ from typing import (
     overload,
 )
 
-from ._errors import EndpointMismatch, EndpointNotFound, ProtocolError, shorten
-from .gradio._config import EndpointInfo, FilesAs
-from .gradio._endpoint import Endpoint
-from .gradio._schema_types import TypeWriter
-from .gradio._stubs import fingerprint, signature_of
+from ._exceptions import EndpointMismatch, EndpointNotFound, ProtocolError, shorten
+from .gradio.endpoint import Endpoint
+from .gradio.schema.app import EndpointInfo, FilesAs
+from .gradio.schema.stubs import fingerprint, signature_of
+from .gradio.schema.types import TypeWriter
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from triojob import FileInput
 from triojob._cli.arguments import read_arguments, read_stdin
 from triojob._cli.connecting import without_secrets
 from triojob._cli.ending import LOCAL, USAGE, CommandError
-from triojob.gradio._config import AppInfo, EndpointInfo
+from triojob.gradio.schema.app import AppInfo, EndpointInfo
 from triojob.testing import components as d
 from triojob.testing._description import App
 

@@ -12,8 +12,8 @@ import pytest
 from triojob import File, PropertyUpdate
 from triojob._cli.outputs import as_data, as_text, files_in
 from triojob._cli.terminal import encode_line, printable, to_json
-from triojob.gradio._file_data import FileData
-from triojob.gradio._wire import MOST_DEPTH
+from triojob.gradio.files.data import FileData
+from triojob.gradio.protocol.messages import MOST_DEPTH
 
 
 @pytest.mark.parametrize(

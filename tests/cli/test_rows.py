@@ -14,7 +14,7 @@ from triojob import FileInput
 from triojob._cli.ending import LOCAL, CommandError
 from triojob._cli.plan import Plan, PlanOptions
 from triojob._cli.rows import Row, Rows
-from triojob.gradio._config import AppInfo
+from triojob.gradio.schema.app import AppInfo
 from triojob.testing import components as d
 from triojob.testing._description import App
 

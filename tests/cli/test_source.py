@@ -15,7 +15,7 @@ from triojob._cli.ledger import BLOCK, Finished
 from triojob._cli.plan import Plan, PlanOptions
 from triojob._cli.rows import Row, Rows
 from triojob._cli.source import Source
-from triojob.gradio._config import AppInfo
+from triojob.gradio.schema.app import AppInfo
 from triojob.testing._description import App
 
 ROWS = 3 * BLOCK + 10

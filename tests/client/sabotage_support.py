@@ -27,7 +27,7 @@ from tests.drivers.peer import Peer, SocketPeer, Stream, reply
 from tests.files.support import file_data
 from tests.servers.scripted import Event, open_server
 from triojob import Client, ConnectionLost, Job, JobGroup, Timeouts, TriojobError
-from triojob._errors import parts
+from triojob._exceptions import parts
 from triojob.testing.components import state
 
 if sys.version_info < (3, 11):
@@ -60,15 +60,15 @@ EXCEPTIONS: list[Callable[[], Exception]] = [
 
 _SHARED = re.compile(r"<(event stream|join|call|files|input|close|cancel|heartbeat)\b")
 _LOOKED_AT = re.compile(
-    r".*?((?:triojob/_errors|triojob/gradio/|/json/|urllib/parse|httpx/_url|/idna/|/wsproto/"
+    r".*?((?:triojob/_exceptions|triojob/_core/containment|triojob/gradio/|/json/|urllib/parse|httpx/_url|/idna/|/wsproto/"
     r"|/trio_websocket/).*)\.py"
 )
 _BOOKKEEPING = re.compile(
-    r"triojob/gradio/(session/|_containment|http/sockets|_heartbeat _keep$"
-    r"|_wire (completes|is_cancel_answer)$)"
+    r"triojob/(_core/containment|gradio/(session/(?!heartbeat|restart|input_stream)"
+    r"|session/heartbeat _keep$|http/sockets|protocol/messages (completes|is_cancel_answer)$))"
 )
 """What counts calls and places, what the rest of this is about, and sockets."""
-_WAY_TO_ALL = re.compile(r"triojob/gradio/(http/|_drivers/_listening)")
+_WAY_TO_ALL = re.compile(r"triojob/gradio/(http/|protocol/event_stream)")
 """Of a stream that calls share: before an event is in one piece, it is nobody's."""
 _CAN_WAIT = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 """Of functions that go on later only what they call is a step: CPython 3.11 may crash otherwise."""

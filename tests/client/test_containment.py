@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from triojob import ConnectionLost, ProtocolError, TriojobError
-from triojob.gradio._containment import contained
+from triojob._core.containment import contained
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup

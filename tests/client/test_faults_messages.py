@@ -14,7 +14,7 @@ from tests.client.faults_support import add_endpoints, assert_idle, clean_client
 from tests.client.sessions_support import hashes
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import AppError, Job, JobCancelled, ProtocolError
-from triojob.gradio._wire import MOST_DEPTH
+from triojob.gradio.protocol.messages import MOST_DEPTH
 
 LONG = "x" * 1000
 COMPLETED = "process_completed"

@@ -17,10 +17,10 @@ import trio.testing
 from outcome import Outcome, Value
 
 from triojob import Job
-from triojob._call import Batch, Call, Submittable
-from triojob._job import JobRecord
-from triojob._messages import UNKNOWN, now
-from triojob._reporter import Reporter
+from triojob._core.call import Batch, Call, Submittable
+from triojob._core.job import JobRecord
+from triojob._core.messages import UNKNOWN, now
+from triojob._core.report import Reporter
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup

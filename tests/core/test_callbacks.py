@@ -28,8 +28,8 @@ from triojob import (
     as_completed,
     report,
 )
-from triojob._messages import WholeOutput
-from triojob._reporter import Reporter
+from triojob._core.messages import WholeOutput
+from triojob._core.report import Reporter
 
 from .support import BaseExceptionGroup, Boom, Scripted, collect, count, fail, leaves, succeed
 

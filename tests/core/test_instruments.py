@@ -23,8 +23,8 @@ from triojob import (
     StatusUpdate,
     report,
 )
-from triojob._messages import WholeOutput, now
-from triojob._reporter import Reporter
+from triojob._core.messages import WholeOutput, now
+from triojob._core.report import Reporter
 
 from .support import Scripted
 
@@ -245,7 +245,7 @@ async def test_statistics_say_what_is_waited_for_and_where(
         assert log is not None
         assert jobs[4]._record.heard == log.time, "the last that came of it was no status"
         later = max(job._record.heard for job in jobs) + timedelta(seconds=90)
-        monkeypatch.setattr("triojob._group.now", lambda: later)
+        monkeypatch.setattr("triojob._core.group.now", lambda: later)
         counts = group.statistics()
         assert counts.idle_seconds == 90
         assert counts.oldest_seconds == (later - jobs[0]._record.since).total_seconds()

@@ -12,8 +12,8 @@ import trio
 from outcome import Outcome
 
 from triojob import JobGroup
-from triojob._call import Batch, Call, Submittable
-from triojob._job import JobRecord
+from triojob._core.call import Batch, Call, Submittable
+from triojob._core.job import JobRecord
 
 from .support import Boom
 

@@ -10,8 +10,8 @@ import trio.testing
 from outcome import Error, Value
 
 from triojob import JobCancelled, JobGroup, Status, report
-from triojob._messages import Aside, WholeOutput
-from triojob._reporter import Reporter
+from triojob._core.messages import Aside, WholeOutput
+from triojob._core.report import Reporter
 
 from .support import Boom, Scripted, appending, count, fail, succeed
 

@@ -10,8 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from triojob import Job, JobGroup, LogMessage, OutputUpdate, _timeline, report
-from triojob._timeline import Timeline, UpdateCursor
+from triojob import Job, JobGroup, LogMessage, OutputUpdate, report
+from triojob._core.history import Timeline, UpdateCursor
 
 from .support import Appended, appending, at_instruction, collect, count, succeed
 
@@ -159,7 +159,7 @@ def test_a_reader_may_be_in_another_thread(history: int | None) -> None:
                     seen.append(int(update.text))
 
         write(4)
-        passed = at_instruction(number, read, lambda: write(50), files=[Path(_timeline.__file__)])
+        passed = at_instruction(number, read, lambda: write(50), files=[Path(history.__file__)])
         read()
         assert seen == sorted(set(seen))
         assert len(seen) + cursor.dropped == next(sent) - 1

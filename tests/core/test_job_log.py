@@ -11,8 +11,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.core.support import BaseExceptionGroup, fail, sleep, succeed
 from triojob import Instrument, Job, JobGroup
-from triojob._group import follow
-from triojob._logs import JobLog, log_job
+from triojob._core.group import follow
+from triojob._core.logs import JobLog, log_job
 
 
 @pytest.fixture

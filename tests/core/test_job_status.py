@@ -10,7 +10,7 @@ import trio.testing
 from outcome import Value
 
 from triojob import JobGroup, LogMessage, ProgressUnit, Status, StatusUpdate, report
-from triojob._reporter import Reporter
+from triojob._core.report import Reporter
 
 from .support import Scripted, count, fail, succeed
 

@@ -20,8 +20,8 @@ from triojob import (
     UpdateIterator,
     report,
 )
-from triojob._messages import WholeOutput
-from triojob._reporter import Reporter
+from triojob._core.messages import WholeOutput
+from triojob._core.report import Reporter
 
 from .support import (
     Boom,

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from triojob import Instrument, Job, JobCancelled, JobGroup, JobTimeout, report
-from triojob._group import follow
+from triojob._core.group import follow
 
 from .support import BaseExceptionGroup, Boom, Thing, count, fail, sleep, succeed
 

@@ -21,8 +21,8 @@ from triojob import (
     StatusUpdate,
     report,
 )
-from triojob._messages import Finished, WholeOutput
-from triojob._reporter import Reporter
+from triojob._core.messages import Finished, WholeOutput
+from triojob._core.report import Reporter
 
 from .support import collect, count, succeed
 

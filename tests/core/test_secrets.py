@@ -14,7 +14,7 @@ import pytest
 
 from tests.servers.echoing import FORMS, Form, looks_of
 from triojob import AppError, EndpointNotFound, ProtocolError, ValidationError
-from triojob._errors import raise_from, short_repr, shorten
+from triojob._exceptions import raise_from, short_repr, shorten
 from triojob._secrets import MASK, Secrets, scrub, scrub_start, secrets_in_headers
 from triojob.gradio.http.urls import public_part
 

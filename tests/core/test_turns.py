@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from triojob._turns import Turns
+from triojob._core.limiter import Turns
 
 
 async def test_without_a_limit_nothing_is_kept_of_those_that_have_run() -> None:

@@ -25,8 +25,8 @@ from triojob import (
     gather,
     report,
 )
-from triojob._call import Call, Submittable
-from triojob._group import follow
+from triojob._core.call import Call, Submittable
+from triojob._core.group import follow
 
 from .support import Scripted, collect, sleep, succeed
 

@@ -12,15 +12,15 @@ import pytest
 from tests.files.support import META, file_data
 from tests.steps import steps
 from triojob import PropertyUpdate
-from triojob.gradio._edits import apply_edits
-from triojob.gradio._file_data import (
+from triojob.gradio.files.data import (
     FileData,
     file_rule,
     files_by_edits,
     find_files,
     replace_files,
 )
-from triojob.gradio._wire import MOST_DEPTH
+from triojob.gradio.protocol.diff import apply_edits
+from triojob.gradio.protocol.messages import MOST_DEPTH
 
 # As in the recordings of these eras.
 FILE_4_0 = {"path": "/t/u.txt", "url": None, "size": 7, "orig_name": "u.txt", "mime_type": None}

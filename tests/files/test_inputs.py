@@ -16,8 +16,8 @@ import pytest
 from tests.files.support import META, opened, say_ok, sent, serve_echo
 from tests.servers.scripted import ScriptedServer
 from triojob import FileInput, FileTooLarge, handle_file
-from triojob.gradio._file_inputs import Gaps, file_json
-from triojob.gradio._parameters import Parameter
+from triojob.gradio.files.inputs import Gaps, file_json
+from triojob.gradio.schema.parameters import Parameter
 from triojob.testing.components import file, number
 
 

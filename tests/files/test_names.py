@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from triojob.gradio._file_names import MAX_NAME, safe_name
+from triojob.gradio.files.names import MAX_NAME, safe_name
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.drivers.peer import Stream
 from tests.fuzz.common import check_error, decoded
 from tests.fuzz.strategies import RECORDED
 from triojob import Client, Job, JobCancelled, JobGroup, TriojobError
-from triojob.gradio._wire import is_object
+from triojob.gradio.protocol.messages import is_object
 
 VERSIONS = {"queue": "6.31.0", "call": "6.31.0", "run": "6.31.0", "sse": "4.0.2", "ws": "3.50.2"}
 """The ways that calls take, and a release that has them."""

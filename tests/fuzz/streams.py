@@ -22,16 +22,16 @@ from triojob import (
     RenderUpdate,
     StatusUpdate,
 )
-from triojob._messages import Finished
-from triojob._reporter import Reporter
+from triojob._core.messages import Finished
+from triojob._core.report import Reporter
 from triojob._secrets import scrub
-from triojob.gradio import _wire
-from triojob.gradio._config import EndpointInfo
-from triojob.gradio._event import EventTranslator
-from triojob.gradio._properties import PropertyUpdate
 from triojob.gradio.http.pool import ConnectionPool
 from triojob.gradio.http.sockets import Broken, ByteStream, TransportError
 from triojob.gradio.http.sse import EventDecoder, OversizedEvent
+from triojob.gradio.protocol import messages
+from triojob.gradio.protocol.properties import PropertyUpdate
+from triojob.gradio.protocol.translator import EventTranslator
+from triojob.gradio.schema.app import EndpointInfo
 
 
 def sse(data: bytes) -> None:
@@ -61,29 +61,34 @@ def sse(data: bytes) -> None:
 def wire(data: bytes) -> None:
     """One message, as bytes."""
     try:
-        message = _wire.decode_message(data)
+        message = messages.decode_message(data)
     except ProtocolError as error:
         check_error(error)
         return
     assert isinstance(message["msg"], str)
     for key in message:
-        for read in (_wire.number, _wire.seconds, _wire.text):
+        for read in (messages.number, messages.seconds, messages.text):
             with suppress(ProtocolError):
                 value = message[key]
                 shown = scrub(value) if isinstance(value, str) else value
                 assert read(message, key) in (None, shown)
-    for look in (_wire.data_of, _wire.output_of, _wire.progress_units, _wire.log_message):
+    for look in (
+        messages.data_of,
+        messages.output_of,
+        messages.progress_units,
+        messages.log_message,
+    ):
         try:
             seen: Any = look(message)
         except ProtocolError as error:
             check_error(error)
         else:
             units = seen if isinstance(seen, list) else ()
-            assert look is not _wire.progress_units or all(
+            assert look is not messages.progress_units or all(
                 isinstance(unit, ProgressUnit) for unit in units
             )
     try:
-        failure = _wire.app_error(message, "/app")
+        failure = messages.app_error(message, "/app")
     except ProtocolError as error:
         check_error(error)
     else:

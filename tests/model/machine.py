@@ -30,7 +30,7 @@ from tests.model.stepwise import Stepwise
 from tests.model.world import Call, PlainCall, Reader, Scope, World
 from tests.servers.faults import Fault
 from triojob import Timeouts
-from triojob._call import Batch
+from triojob._core.call import Batch
 
 
 class Model(RuleBasedStateMachine):

@@ -15,9 +15,9 @@ from outcome import Value
 from tests.core.support import leaves
 from tests.model.choices import profile
 from tests.model.machine import Model
-from triojob._group import JobGroup
-from triojob._job import JobRecord
-from triojob._reporter import Reporter
+from triojob._core.group import JobGroup
+from triojob._core.job import JobRecord
+from triojob._core.report import Reporter
 from triojob.gradio.session.canceller import Canceller
 from triojob.gradio.session.registry import SessionRegistry
 from triojob.gradio.session.session import Session

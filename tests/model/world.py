@@ -25,7 +25,7 @@ from triojob import (
     JobTimeout,
     TriojobError,
 )
-from triojob._call import Batch
+from triojob._core.call import Batch
 
 Thing = Client | ClientSession | JobGroup
 

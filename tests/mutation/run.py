@@ -63,7 +63,7 @@ def parse() -> argparse.Namespace:
         "files",
         nargs="*",
         metavar="FILE",
-        help="such as _group.py; else all of the core",
+        help="such as group.py; else all of the core",
     )
     parser.add_argument(
         "--most",

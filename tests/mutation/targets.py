@@ -85,24 +85,24 @@ SESSIONS = (
 )
 
 TARGETS: dict[str, tuple[str, ...]] = {
-    "triojob/gradio/_edits.py": EDITS,
-    "triojob/_group.py": (
+    "triojob/gradio/protocol/diff.py": EDITS,
+    "triojob/_core/group.py": (
         *CORE,
         *WATCHED,
         "tests/client/test_retry.py",
         "tests/client/test_statistics.py",
     ),
-    "triojob/_job.py": JOBS,
-    "triojob/_turns.py": (
+    "triojob/_core/job.py": JOBS,
+    "triojob/_core/limiter.py": (
         *CORE,
         "tests/client/test_isolated*.py",
         "tests/client/test_sessions_state.py",
     ),
-    "triojob/_timeline.py": JOBS,
-    "triojob/_reporter.py": JOBS,
+    "triojob/_core/history.py": JOBS,
+    "triojob/_core/report.py": JOBS,
     "triojob/gradio/session/session.py": SESSIONS,
     "triojob/gradio/session/canceller.py": SESSIONS,
-    "triojob/gradio/session/cancelling.py": ("tests/session/test_cancelling.py",),
+    "triojob/gradio/session/cancel_policy.py": ("tests/session/test_cancelling.py",),
     "triojob/gradio/session/conversations.py": SESSIONS,
     "triojob/gradio/session/event_ids.py": (
         "tests/session/test_event_ids.py",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from triojob import AppError, ConnectionFailed, QueueFull, TooManyRequests, UnexpectedResponse
-from triojob.gradio._pool_choice import Candidate, Health, choose, is_trouble
+from triojob.gradio.pool.balancer import Candidate, Health, choose, is_trouble
 
 DOWN = ConnectionFailed("down")
 

@@ -23,7 +23,7 @@ from triojob import (
     NoReplicaAvailable,
     ProtocolError,
 )
-from triojob.gradio._config import AppInfo
+from triojob.gradio.schema.app import AppInfo
 
 
 def open_ones(pool: ClientPool) -> list[bool]:

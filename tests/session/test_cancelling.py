@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
+from triojob.gradio.session.cancel_policy import next_step
 from triojob.gradio.session.canceller import Canceller
-from triojob.gradio.session.cancelling import next_step
 from triojob.gradio.session.function_calls import FunctionCalls
 from triojob.gradio.session.pending_call import PendingCall
 from triojob.gradio.session.registry import SessionRegistry

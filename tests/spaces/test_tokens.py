@@ -26,10 +26,10 @@ from triojob import (
     TriojobError,
     UnexpectedResponse,
 )
-from triojob.gradio._drivers._base import CallRequest
-from triojob.gradio._drivers._ws import CallSocket
-from triojob.gradio._tokens import make_token, space_headers
 from triojob.gradio.http.client import HTTP
+from triojob.gradio.protocol.base import CallRequest
+from triojob.gradio.protocol.ws import CallSocket
+from triojob.gradio.spaces.tokens import make_token, space_headers
 from triojob.testing._http import Response
 
 TO_HUB = {"authorization": f"Bearer {TOKEN}"}

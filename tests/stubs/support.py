@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from triojob.gradio._config import AppInfo
-from triojob.gradio._stubs import write_module
+from triojob.gradio.schema.app import AppInfo
+from triojob.gradio.schema.stubs import write_module
 
 TEXT: dict[str, Any] = {"type": "string"}
 _numbers = count()

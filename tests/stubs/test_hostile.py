@@ -15,8 +15,8 @@ from hypothesis import given, settings, strategies as st
 
 from tests.steps import steps
 from tests.stubs.support import TEXT, app, described, loaded, output, parameter, write
-from triojob.gradio import _schema_types, _stubs
-from triojob.gradio._config import AppInfo
+from triojob.gradio.schema import stubs, types
+from triojob.gradio.schema.app import AppInfo
 
 RAN = "ran_what_the_app_said"
 MODULES = ("__future__", "collections.abc", "typing", "triojob", "triojob.stubs")
@@ -300,7 +300,7 @@ def test_a_module_takes_linear_time(make: Any, monkeypatch: pytest.MonkeyPatch):
         encoded += len(text)
         return text
 
-    for module in (_schema_types, _stubs):
+    for module in (types, stubs):
         monkeypatch.setattr(module, "json", SimpleNamespace(dumps=dumps))
     costs: list[list[int]] = []
     for n in (60, 120):

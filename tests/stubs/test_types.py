@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.stubs.support import app, described, header, output, parameter, signature, write
-from triojob.gradio._config import AppInfo
+from triojob.gradio.schema.app import AppInfo
 from triojob.testing.components import FILE_SCHEMA
 
 TRACES = Path(__file__).parent.parent / "servers" / "traces"

@@ -29,7 +29,7 @@ from tests.sync.support import (
     their_client,
 )
 from tests.sync.test_differential_messages import both
-from triojob.gradio import _downloads
+from triojob.gradio.files import download as downloads
 from triojob.gradio.http.errors import MappedErrors
 from triojob.gradio.http.sockets import TimedOut
 from triojob.testing.components import file
@@ -171,7 +171,7 @@ async def test_connections_that_break(
     way: str,
     fault: Fault,
 ) -> None:
-    monkeypatch.setattr(_downloads, "PAUSE", 0)
+    monkeypatch.setattr(downloads, "PAUSE", 0)
     # No answer within half a second is one that never comes.
     theirs, ours = await refused(
         scripted, way, fault, tmp_path, httpx_kwargs={"timeout": httpx.Timeout(60, read=0.5)}

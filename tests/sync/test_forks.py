@@ -267,7 +267,7 @@ def parameter(*choices):
     return dataclasses.replace(made, choices=choices)
 
 import dataclasses
-from triojob.gradio._parameters import Parameter
+from triojob.gradio.schema.parameters import Parameter
 
 computing, over = threading.Event(), threading.Event()
 slow = parameter(Slow())

@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from tests.servers.recorded import load_json
-from triojob.gradio._config import AppInfo, EndpointInfo
-from triojob.gradio._wire import Json
+from triojob.gradio.protocol.messages import Json
+from triojob.gradio.schema.app import AppInfo, EndpointInfo
 
 CONFIG_FIELDS = {"version", "protocol", "api_prefix", "title", "components", "dependencies"}
 # What a description of a component is long with, and no client looks at.

@@ -9,10 +9,10 @@ from typing import Any
 from outcome import Error, Value
 
 from triojob import LogMessage, RenderUpdate, StatusUpdate
-from triojob._messages import Finished, Message
-from triojob._reporter import Reporter
-from triojob.gradio._event import EventTranslator
-from triojob.gradio._wire import Json
+from triojob._core.messages import Finished, Message
+from triojob._core.report import Reporter
+from triojob.gradio.protocol.messages import Json
+from triojob.gradio.protocol.translator import EventTranslator
 
 
 def bare(data: list[Any]) -> Any:

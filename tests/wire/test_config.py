@@ -26,9 +26,9 @@ from tests.wire.apps import (
 )
 from tests.wire.strategies import checked, json_values
 from triojob import EndpointMismatch, EndpointNotFound, ProtocolError, TriojobError
-from triojob.gradio._config import AppInfo, EndpointInfo
-from triojob.gradio._view import describe_app
-from triojob.gradio._wire import Json
+from triojob.gradio.protocol.messages import Json
+from triojob.gradio.schema.app import AppInfo, EndpointInfo
+from triojob.gradio.schema.view import describe_app
 
 # --- The recorded app ---
 

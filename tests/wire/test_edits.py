@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from tests.wire.strategies import checked, json_values, keys, successions
-from triojob.gradio._edits import EditError, apply_edits
-from triojob.gradio._wire import MOST_DEPTH, is_deeper
+from triojob.gradio.protocol.diff import EditError, apply_edits
+from triojob.gradio.protocol.messages import MOST_DEPTH, is_deeper
 from triojob.testing._edits import edits_between
 
 Diff = Callable[[Any, Any], list[Any]]

@@ -6,8 +6,8 @@ from typing import Any, SupportsIndex
 
 import pytest
 
-from triojob.gradio import _edits
-from triojob.gradio._edits import MOST_MOVED, EditError, GrowingText, apply_edits
+from triojob.gradio.protocol import diff
+from triojob.gradio.protocol.diff import MOST_MOVED, EditError, GrowingText, apply_edits
 from triojob.testing._edits import edits_between
 
 
@@ -114,7 +114,7 @@ def test_no_message_moves_more_items_of_lists_than_the_limit() -> None:
 
 
 def test_what_gradio_sends_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_edits, "MOST_MOVED", 0)
+    monkeypatch.setattr(diff, "MOST_MOVED", 0)
     long = CountedList([{"n": n} for n in range(20_000)])
     for old, new in ((long, long[:3]), (long, []), (long[:3], long), ([], long)):
         assert apply_edits(CountedList(old), edits_between(old, new)) == new
@@ -158,7 +158,7 @@ def test_a_key_is_deleted_once() -> None:
 def test_deletions_in_a_row_move_nothing_that_is_deleted_next(
     monkeypatch: pytest.MonkeyPatch, path: list[Any]
 ) -> None:
-    monkeypatch.setattr(_edits, "MOST_MOVED", 0)
+    monkeypatch.setattr(diff, "MOST_MOVED", 0)
     long = CountedList(range(100))
     made = apply_edits(long if len(path) == 1 else {"a": long}, [["delete", path, None]] * 97)
     assert made == ([0, 1, 2] if len(path) == 1 else {"a": [0, 1, 2]})
@@ -167,8 +167,8 @@ def test_deletions_in_a_row_move_nothing_that_is_deleted_next(
 
 def test_an_item_that_is_put_in_moves_those_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
     behind = ["add", [1], "new"]
-    monkeypatch.setattr(_edits, "MOST_MOVED", 2)
+    monkeypatch.setattr(diff, "MOST_MOVED", 2)
     assert apply_edits([0, 1, 2], [behind, ["add", [4], 3]]) == [0, "new", 1, 2, 3]
-    monkeypatch.setattr(_edits, "MOST_MOVED", 1)
+    monkeypatch.setattr(diff, "MOST_MOVED", 1)
     with pytest.raises(EditError, match="move more than 1 items"):
         apply_edits([0, 1, 2], [behind])

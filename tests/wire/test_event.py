@@ -38,10 +38,10 @@ from triojob import (
     Status,
     StatusUpdate,
 )
-from triojob._messages import Finished
-from triojob._reporter import Reporter
-from triojob.gradio._event import EventTranslator
-from triojob.gradio._wire import MOST_DEPTH, Json, decode_message, is_deeper
+from triojob._core.messages import Finished
+from triojob._core.report import Reporter
+from triojob.gradio.protocol.messages import MOST_DEPTH, Json, decode_message, is_deeper
+from triojob.gradio.protocol.translator import EventTranslator
 from triojob.testing._edits import edits_between
 
 ITERATING = StatusUpdate(Status.ITERATING)

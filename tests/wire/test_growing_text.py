@@ -12,11 +12,16 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.core.support import at_instruction
-from triojob._reporter import Reporter
-from triojob._timeline import OutputCursor, Timeline
-from triojob.gradio import _edits
-from triojob.gradio._edits import EditError, GrowingText, apply_edits, grow_text, settled
-from triojob.gradio._event import EditedData, EventTranslator, FullData, apply_data_edits
+from triojob._core.history import OutputCursor, Timeline
+from triojob._core.report import Reporter
+from triojob.gradio.protocol import diff
+from triojob.gradio.protocol.diff import EditError, GrowingText, apply_edits, grow_text, settled
+from triojob.gradio.protocol.translator import (
+    EditedData,
+    EventTranslator,
+    FullData,
+    apply_data_edits,
+)
 
 APPEND = "append"
 
@@ -137,7 +142,7 @@ def test_who_keeps_the_last_output_only_applies_no_edits_again(
         applied += 1
         return original(*args)
 
-    monkeypatch.setattr("triojob.gradio._event.apply_data_edits", count)
+    monkeypatch.setattr("triojob.gradio.protocol.translator.apply_data_edits", count)
     timeline = Timeline(1)
     reporter = Reporter()
     translator = EventTranslator(
@@ -187,7 +192,7 @@ def test_another_thread_may_come_between(other: Callable[[GrowingText], Any]) ->
             number,
             lambda text=text, grown=grown: grown.append(text.grown("d")),
             lambda text=text: other(text),
-            files=[Path(_edits.__file__)],
+            files=[Path(diff.__file__)],
         )
         assert str(grown[0]) == "abcd"
         assert str(grown[0].grown("e")) == "abcde"

@@ -20,8 +20,8 @@ from tests.steps import assert_linear
 from tests.wire import gradio_components
 from tests.wire.apps import NUMBER, STATE, endpoint, optional, parameter
 from tests.wire.strategies import checked, json_values
-from triojob.gradio._config import AppInfo, EndpointInfo
-from triojob.gradio._parameters import Parameter
+from triojob.gradio.schema.app import AppInfo, EndpointInfo
+from triojob.gradio.schema.parameters import Parameter
 from triojob.testing.components import FILE_SCHEMA
 
 INTEGER = {"type": "integer"}

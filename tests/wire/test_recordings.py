@@ -11,9 +11,9 @@ import pytest
 from tests.servers.recorded import TRACES, load_json
 from tests.wire.following import Followed, follow
 from triojob import AppError, JobCancelled, ProgressUnit, Status
-from triojob.gradio._config import AppInfo
-from triojob.gradio._wire import decode_message
 from triojob.gradio.http.sse import EventDecoder
+from triojob.gradio.protocol.messages import decode_message
+from triojob.gradio.schema.app import AppInfo
 
 CHUNK = re.compile(r"<<< chunk \d+B (b(['\"]).*\2)$")
 SIZES = [1, 2, 3, 7, 64, 1 << 20]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.wire.apps import NUMBER, STATE, Description, optional, parameter, recorded, returned
-from triojob.gradio._config import AppInfo
-from triojob.gradio._view import describe_app
+from triojob.gradio.schema.app import AppInfo
+from triojob.gradio.schema.view import describe_app
 
 URL = "http://127.0.0.1:7860/"
 

@@ -14,8 +14,8 @@ from hypothesis import given, strategies as st
 from tests.steps import assert_linear
 from tests.wire.strategies import checked, json_values
 from triojob import ProtocolError
-from triojob.gradio import _wire
-from triojob.gradio._wire import MOST_DEPTH
+from triojob.gradio.protocol import messages
+from triojob.gradio.protocol.messages import MOST_DEPTH
 
 MESSAGES = ["", "heartbeat", "close_stream", "unheard_of", "\u2028", "process_completed"]
 
@@ -24,8 +24,8 @@ MESSAGES = ["", "heartbeat", "close_stream", "unheard_of", "\u2028", "process_co
 @pytest.mark.parametrize("ids", [{}, {"event_id": None}, {"event_id": "abc"}])
 def test_a_message_is_an_object_with_a_msg(msg: str, ids: dict[str, Any]) -> None:
     message = {"msg": msg, **ids, "unknown": [1, {"a": None}]}
-    assert _wire.decode_message(json.dumps(message).encode()) == message
-    assert _wire.decode_message(json.dumps(message, ensure_ascii=False).encode()) == message
+    assert messages.decode_message(json.dumps(message).encode()) == message
+    assert messages.decode_message(json.dumps(message, ensure_ascii=False).encode()) == message
 
 
 def nested(depth: int) -> bytes:
@@ -39,20 +39,20 @@ def test_a_value_has_so_many_levels_and_no_more(brackets: int) -> None:
         value = b'[%s, "%s"]' % (nested(depth - 1), b"[" * brackets)
         message = b'{"msg": "x", "event_id": "e", "more": %s}' % nested(depth - 1)
         if depth == MOST_DEPTH:
-            assert _wire.decode_json(value, "it") == json.loads(value)
-            assert _wire.decode_message(message) == json.loads(message)
+            assert messages.decode_json(value, "it") == json.loads(value)
+            assert messages.decode_message(message) == json.loads(message)
         else:
             with pytest.raises(ProtocolError, match="it is nested more than 256 levels deep"):
-                _wire.decode_json(value, "it")
+                messages.decode_json(value, "it")
             # So that no event fails but that one.
-            garbled = _wire.read_message(message)
-            assert isinstance(garbled, _wire.Garbled)
+            garbled = messages.read_message(message)
+            assert isinstance(garbled, messages.Garbled)
             assert garbled.event_id == "e"
 
 
 @pytest.mark.parametrize("make", [lambda n: [[]] * n, lambda n: [{"a": [0]} for _ in range(n)]])
 def test_looking_for_depth_takes_linear_time(make: Callable[[int], Any]) -> None:
-    assert_linear(lambda n: partial(_wire.is_deeper, make(n), MOST_DEPTH), 1000)
+    assert_linear(lambda n: partial(messages.is_deeper, make(n), MOST_DEPTH), 1000)
 
 
 NO_MESSAGES = [
@@ -91,7 +91,7 @@ NO_MESSAGES = [
 @pytest.mark.parametrize("data", NO_MESSAGES, ids=range(len(NO_MESSAGES)))
 def test_what_is_no_message_is_a_protocol_error_that_shows_it(data: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
-        _wire.decode_message(data)
+        messages.decode_message(data)
     assert len(str(caught.value)) < 400
     assert data[:20].decode("utf-8", "replace") in str(caught.value)
 
@@ -100,41 +100,41 @@ def test_what_is_no_message_is_a_protocol_error_that_shows_it(data: bytes) -> No
 @given(st.binary(max_size=20) | json_values.map(json.dumps).map(str.encode))
 def test_any_bytes_are_a_message_or_a_protocol_error(data: bytes) -> None:
     with contextlib.suppress(ProtocolError):
-        assert isinstance(_wire.decode_message(data)["msg"], str)
+        assert isinstance(messages.decode_message(data)["msg"], str)
 
 
 def test_only_utf_8_is_read() -> None:
     """A stream of events is UTF-8; another encoding is somebody's mistake, or a trick."""
     for encoding in ("utf-16", "utf-16-le", "utf-32-be"):
         with pytest.raises(ProtocolError):
-            _wire.decode_object('{"msg": "a"}'.encode(encoding), "it")
+            messages.decode_object('{"msg": "a"}'.encode(encoding), "it")
 
 
 @pytest.mark.parametrize("data", [b'{"s": "\xed\xa0\x80"}', b'{"s": "\xc0\xaf"}'])
 def test_bytes_that_are_no_utf_8_are_refused(data: bytes) -> None:
     """Python's json lets surrogates through that UTF-8 has no bytes for."""
     with pytest.raises(ProtocolError):
-        _wire.decode_object(data, "it")
+        messages.decode_object(data, "it")
 
 
 def test_text_comes_as_it_was_sent() -> None:
     text = "caf\u00e9 \u2028\u2029\u0085\x0b\x1c \U0001f600 \ufeff \x7f"
     data = json.dumps({"msg": text}, ensure_ascii=False).encode()
-    assert _wire.decode_message(data)["msg"] == text
+    assert messages.decode_message(data)["msg"] == text
 
 
 def test_numbers() -> None:
     message = {"int": 0, "float": 1.5, "null": None, "true": True, "text": "1", "list": []}
-    assert _wire.number(message, "int") == 0
-    assert _wire.number(message, "float") == 1.5
-    assert _wire.number(message, "null") is None
-    assert _wire.number(message, "absent") is None
+    assert messages.number(message, "int") == 0
+    assert messages.number(message, "float") == 1.5
+    assert messages.number(message, "null") is None
+    assert messages.number(message, "absent") is None
     for key in ("true", "text", "list"):
         with pytest.raises(ProtocolError, match=f"'{key}' is not a number"):
-            _wire.number(message, key)
+            messages.number(message, key)
 
 
 def test_progress_units() -> None:
-    (unit,) = _wire.progress_units({"progress_data": [{}]})
+    (unit,) = messages.progress_units({"progress_data": [{}]})
     assert (unit.index, unit.length, unit.progress, unit.desc) == (None,) * 4
-    assert _wire.progress_units({"progress_data": []}) == []
+    assert messages.progress_units({"progress_data": []}) == []

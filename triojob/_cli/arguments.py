@@ -16,8 +16,8 @@ import trio
 
 from triojob import handle_file
 
-from ..gradio._config import EndpointInfo
-from ..gradio._parameters import Parameter
+from ..gradio.schema.app import EndpointInfo
+from ..gradio.schema.parameters import Parameter
 from .ending import LOCAL, CommandError
 
 _TRUE = frozenset({"true", "yes", "on", "1"})

@@ -31,7 +31,7 @@ from triojob import TriojobError
 
 from .._printable import printable_line
 from .._secrets import scrub
-from ..gradio._config import AppInfo
+from ..gradio.schema.app import AppInfo
 from .connecting import Connection, read_login
 from .ending import CommandError
 

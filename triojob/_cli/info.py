@@ -13,10 +13,10 @@ from rich.text import Text
 from triojob import Client, TriojobError
 
 from .._printable import printable
-from ..gradio._config import AppInfo, EndpointInfo
-from ..gradio._parameters import Parameter
-from ..gradio._wire import Json, is_object
 from ..gradio.http.urls import public_part
+from ..gradio.protocol.messages import Json, is_object
+from ..gradio.schema.app import AppInfo, EndpointInfo
+from ..gradio.schema.parameters import Parameter
 from .connecting import Connection, time_limit
 from .snippets import examples
 from .terminal import Stdout, to_json

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 import trio
 
-from ..gradio._wire import is_object
+from ..gradio.protocol.messages import is_object
 from .ending import LOCAL, CommandError
 from .terminal import encode_line, to_json, write_all
 

@@ -10,7 +10,7 @@ import trio
 
 from triojob import File, PropertyUpdate
 
-from ..gradio._wire import is_list, is_object, is_tuple
+from ..gradio.protocol.messages import is_list, is_object, is_tuple
 from .terminal import to_json
 
 

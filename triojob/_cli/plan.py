@@ -9,9 +9,9 @@ from typing import Any
 
 from triojob import handle_file
 
-from ..gradio._config import EndpointInfo
-from ..gradio._parameters import Parameter
-from ..gradio._wire import is_list
+from ..gradio.protocol.messages import is_list
+from ..gradio.schema.app import EndpointInfo
+from ..gradio.schema.parameters import Parameter
 from .arguments import from_text, read_arguments, unknown_parameter
 from .ending import CommandError
 from .ledger import digest_of

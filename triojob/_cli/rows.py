@@ -16,7 +16,7 @@ import trio
 
 from triojob import MissingDependency
 
-from ..gradio._wire import is_object
+from ..gradio.protocol.messages import is_object
 from .ending import LOCAL, CommandError
 
 Format: TypeAlias = Literal["jsonl", "csv", "tsv", "parquet"]

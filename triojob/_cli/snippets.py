@@ -6,9 +6,9 @@ import json
 import shlex
 from typing import Any
 
-from ..gradio._config import EndpointInfo
-from ..gradio._parameters import Parameter
-from ..gradio._wire import Json, is_list, is_object
+from ..gradio.protocol.messages import Json, is_list, is_object
+from ..gradio.schema.app import EndpointInfo
+from ..gradio.schema.parameters import Parameter
 
 _FILE = "path/to/file"
 _PLACEHOLDERS: dict[str | None, Any] = {

@@ -11,11 +11,11 @@ from typing import Any
 import trio
 from rich.console import Console
 
-from .._group import JobGroup
-from .._job import Job
-from .._runs import require_task
-from ..gradio._bare import BareBody
-from ..gradio._client import Client, ClientSession
+from .._core.group import JobGroup
+from .._core.job import Job
+from .._core.lifetime import BareBody
+from .._core.runs import require_task
+from ..gradio.client import Client, ClientSession
 from ._screens import Screen, choose_screen
 from ._watch import Watch
 

@@ -6,7 +6,7 @@ from itertools import chain, islice
 
 from rich.cells import cell_len, set_cell_size
 
-from .._messages import LogMessage, ProgressUnit, Status, StatusUpdate
+from .._core.messages import LogMessage, ProgressUnit, Status, StatusUpdate
 from ._pace import Pace, duration, per_second
 from ._text import number, one_line
 from ._watch import Row, Watch

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from .._errors import MissingDependency
-from .._group import JobGroup
-from .._job import Job
-from ..gradio._client import Client, ClientSession
+from .._core.group import JobGroup
+from .._core.job import Job
+from .._exceptions import MissingDependency
+from ..gradio.client import Client, ClientSession
 
 if TYPE_CHECKING:
     import rich.console

@@ -10,11 +10,11 @@ from typing import Any, cast, final
 import trio
 from outcome import Error
 
-from .._group import JobGroup, follow, unfollow
-from .._instruments import Instrument
-from .._job import Job
-from .._messages import LogMessage, RenderUpdate, Status, StatusUpdate
-from ..gradio._statistics import ClientStatistics
+from .._core.group import JobGroup, follow, unfollow
+from .._core.instruments import Instrument
+from .._core.job import Job
+from .._core.messages import LogMessage, RenderUpdate, Status, StatusUpdate
+from ..gradio.statistics import ClientStatistics
 from ._pace import Pace
 from ._text import error_text, one_line, text_of
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, final
 
-from .._errors import short_repr
+from .._exceptions import short_repr
 
 
 class Batch(ABC):

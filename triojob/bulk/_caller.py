@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast
 
-from .._retry import Retry
+from .._core.retry import Retry
 from .._secrets import scrub
-from ..gradio._client import Client
-from ..gradio._endpoint import Endpoint
-from ..gradio._file_inputs import handle_file
+from ..gradio.client import Client
+from ..gradio.endpoint import Endpoint
+from ..gradio.files.inputs import handle_file
 from ..sync._portal import shared_portal
 from ._batches import Batch, read_batch
 from ._calls import (

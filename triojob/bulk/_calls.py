@@ -18,14 +18,14 @@ from typing import Any, Literal
 
 import trio
 
-from .._errors import NoReplicaAvailable, TriojobError
-from .._map import map as map_jobs
-from .._retry import Retry
+from .._core.retry import Retry
+from .._exceptions import NoReplicaAvailable, TriojobError
+from .._fanout.map import map as map_jobs
 from .._secrets import scrub
-from ..gradio._client import Client
-from ..gradio._endpoint import Endpoint
-from ..gradio._parameters import Parameter
-from ..gradio._pool import ClientPool
+from ..gradio.client import Client
+from ..gradio.endpoint import Endpoint
+from ..gradio.pool.pool import ClientPool
+from ..gradio.schema.parameters import Parameter
 from ..sync._portal import Portal
 
 logger = logging.getLogger("triojob")

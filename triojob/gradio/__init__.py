@@ -1,1 +1,16 @@
-"""The Gradio side: everything that knows what a Gradio app is."""
+"""The Gradio side: everything that knows what a Gradio app is.
+
+Each folder imports only from those above it in this list, and from the core:
+
+- `http`: requests and responses; nothing of Gradio; the only importer of httpx and httptools
+- `protocol`: what a server and a client say to each other; no sockets
+- `files`: files on their way to an app, and from it
+- `spaces`: apps that Hugging Face hosts
+- `schema`: an app's description of itself, and what is made of it
+- `session`: which calls share a session, how many are in flight, and how one is cancelled
+- `endpoint`: `Endpoint`, and calls of it
+- `surface`: what clients, sessions and pools have in common
+- `statistics`: `ClientStatistics`
+- `client`: `Client` and `ClientSession`
+- `pool`: replicas of an app behind one client
+"""

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .._settings import Limits as Limits
+from ..gradio.http.settings import Limits as Limits
 from . import client as client, exceptions as exceptions, utils as utils
 from ._arguments import file as file, handle_file as handle_file
 from ._job import Job as Job

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, cast, final
 
 from .._secrets import scrub
-from ..gradio._config import AppInfo
-from ..gradio._file_inputs import META, FileInput, handle_file as mark_file
-from ..gradio._wire import is_list, is_object, is_tuple
+from ..gradio.files.inputs import META, FileInput, handle_file as mark_file
+from ..gradio.protocol.messages import is_list, is_object, is_tuple
+from ..gradio.schema.app import AppInfo
 from .exceptions import EndpointNotFound
 
 _USAGE = "Please click on 'view API' in the footer of the Gradio app to see usage."

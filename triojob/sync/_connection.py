@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
-from .._errors import ClientClosed, GroupClosed, TriojobError
-from .._group import JobGroup
-from ..gradio._client import Client
-from ..gradio._config import AppInfo, EndpointInfo
-from ..gradio._endpoint import Endpoint, Via
-from ..gradio._file_data import FileData
-from ..gradio._wire import Json
+from .._core.group import JobGroup
+from .._exceptions import ClientClosed, GroupClosed, TriojobError
+from ..gradio.client import Client
+from ..gradio.endpoint import Endpoint, Via
+from ..gradio.files.data import FileData
+from ..gradio.protocol.messages import Json
+from ..gradio.schema.app import AppInfo, EndpointInfo
 from ..gradio.session.registry import SessionRegistry
 from ..gradio.session.session import Session
 from ._arguments import find_function, parameters_of
@@ -36,7 +36,7 @@ from .utils import StatusUpdate
 if TYPE_CHECKING:
     import httpx
 
-    from .._call import Call
+    from .._core.call import Call
 
 logger = logging.getLogger("triojob")
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, cast, final
 import trio
 from outcome import Value
 
-from .._errors import GroupClosed, JobCancelled, JobTimeout
-from .._job import Job as TrioJob
-from .._logs import log_job
-from .._messages import Status
+from .._core.job import Job as TrioJob
+from .._core.logs import log_job
+from .._core.messages import Status
+from .._exceptions import GroupClosed, JobCancelled, JobTimeout
 from ._atomic import Once, WeakBag
 from ._ending import FutureParts, JobEnd, ResultWaiter, Retrieval
 from ._portal import Portal, call_elsewhere, call_in_daemon
@@ -27,8 +27,8 @@ from .exceptions import translate
 from .utils import OutputUpdate, StatusUpdate, ended, starting
 
 if TYPE_CHECKING:
-    from .._call import Call
-    from .._group import JobGroup
+    from .._core.call import Call
+    from .._core.group import JobGroup
 
 _INSTEAD = "use triojob itself there, and await"
 

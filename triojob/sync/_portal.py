@@ -17,11 +17,11 @@ from typing import Any, Protocol, TypeVar, final
 import trio
 from outcome import Error, Outcome, acapture
 
-from .._call import split_cancelled
-from .._errors import GroupClosed
-from .._group import JobGroup
-from .._runs import require_task
-from ..gradio._bare import BareBody
+from .._core.call import split_cancelled
+from .._core.group import JobGroup
+from .._core.lifetime import BareBody
+from .._core.runs import require_task
+from .._exceptions import GroupClosed
 from ._atomic import Once, WeakBag
 from ._waiting import Notifier, daemons_asleep, refuse_in_trio
 

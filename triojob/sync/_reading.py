@@ -7,8 +7,8 @@ from typing import Any, final
 
 from outcome import Outcome
 
-from .._job import JobRecord
-from .._timeline import OutputCursor
+from .._core.history import OutputCursor
+from .._core.job import JobRecord
 from ._atomic import SharedCursor
 from .utils import OutputUpdate, StatusUpdate, UpdateReader, latest
 

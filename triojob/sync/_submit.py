@@ -8,10 +8,10 @@ from typing import Any
 
 import trio
 
-from .._call import bind
-from .._errors import GroupClosed
-from .._group import JobGroup
-from .._runs import is_current
+from .._core.call import bind
+from .._core.group import JobGroup
+from .._core.runs import is_current
+from .._exceptions import GroupClosed
 from ._job import Job
 from ._portal import portal_of
 

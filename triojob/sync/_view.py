@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._secrets import scrub_each
-from ..gradio._config import AppInfo
-from ..gradio._wire import is_list, is_object
+from ..gradio.protocol.messages import is_list, is_object
+from ..gradio.schema.app import AppInfo
 
 
 def public_info(app: AppInfo) -> dict[str, Any]:

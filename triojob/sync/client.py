@@ -15,13 +15,13 @@ from typing import Any, Literal, final
 
 import httpx
 
-from .. import _errors
-from .._settings import Limits, Timeouts
-from ..gradio._client import Client as TrioClient
-from ..gradio._duplicate import duplicate
-from ..gradio._space_names import is_space_id
-from ..gradio._spaces import SpaceStatus
-from ..gradio._tokens import may_use_saved_token
+from .. import _exceptions
+from ..gradio.client import Client as TrioClient
+from ..gradio.http.settings import Limits, Timeouts
+from ..gradio.spaces.duplicate import duplicate
+from ..gradio.spaces.names import is_space_id
+from ..gradio.spaces.stages import SpaceStatus
+from ..gradio.spaces.tokens import may_use_saved_token
 from ._arguments import bind_arguments, with_files
 from ._connection import Connection
 from ._job import Job
@@ -148,11 +148,11 @@ class Client:
         weakref.finalize(self, connection.leave, waiting=True).atexit = False
         try:
             portal.call(connection.open, portal._nursery)
-        except _errors.AuthenticationError as exc:
+        except _exceptions.AuthenticationError as exc:
             raise _not_logged_in(exc, connection.src, self._connect.keywords["auth"]) from None
-        except _errors.UnexpectedResponse as exc:
+        except _exceptions.UnexpectedResponse as exc:
             raise _no_app(exc, connection.src) from exc.__cause__
-        except _errors.TriojobError as exc:
+        except _exceptions.TriojobError as exc:
             raise translate(exc, opening=True) from exc.__cause__
         except BaseException:
             # Cut short, maybe just as it was open.
@@ -391,7 +391,7 @@ class Client:
         )
         try:
             name, was_there = shared_portal().call(_copied, make, secrets is not None)
-        except _errors.TriojobError as exc:
+        except _exceptions.TriojobError as exc:
             raise translate(exc, opening=True) from exc.__cause__
         if was_there:
             warnings.warn(
@@ -410,7 +410,7 @@ async def _copied(make: Callable[..., Awaitable[str]], has_secrets: bool) -> tup
     if has_secrets:
         try:
             return await make(), False
-        except _errors.SpaceError as exc:
+        except _exceptions.SpaceError as exc:
             if exc._refusal is None or exc._refusal.status != HTTPStatus.CONFLICT:
                 raise
     return await make(exist_ok=True), has_secrets
@@ -485,7 +485,7 @@ def _timeouts(timeout: Any) -> Timeouts:
 
 
 def _not_logged_in(
-    error: _errors.AuthenticationError, src: str, auth: object
+    error: _exceptions.AuthenticationError, src: str, auth: object
 ) -> AuthenticationError:
     if auth is None:
         text = f"Could not load {src} as credentials were not provided. Please login."
@@ -494,13 +494,13 @@ def _not_logged_in(
     return AuthenticationError(text).with_traceback(error.__traceback__)
 
 
-def _no_app(error: _errors.UnexpectedResponse, src: str) -> _errors.UnexpectedResponse:
+def _no_app(error: _exceptions.UnexpectedResponse, src: str) -> _exceptions.UnexpectedResponse:
     if str(error).startswith("logging in"):
         words = f"Could not login to {src}. {error}"
     else:
         what = "api info" if str(error).startswith("reading /info") else "config"
         words = f"Could not fetch {what} for {src}: {error}"
-    return _errors.UnexpectedResponse(words, status=error.status).with_traceback(
+    return _exceptions.UnexpectedResponse(words, status=error.status).with_traceback(
         error.__traceback__
     )
 

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 import httpx
 import trio
 
-from .. import _errors
+from .. import _exceptions
 from ..gradio.http.sockets import Broken, NotConnected, Phase, TimedOut
 
 
-class AppError(_errors.AppError, ValueError):
+class AppError(_exceptions.AppError, ValueError):
     """The app's function raised.
 
     Attributes:
@@ -37,27 +37,27 @@ class AppError(_errors.AppError, ValueError):
         self.print_exception = print_exception
 
 
-class AuthenticationError(_errors.AuthenticationError, ValueError):
+class AuthenticationError(_exceptions.AuthenticationError, ValueError):
     """The app wants a login, or refused the one it was given."""
 
 
-class ValidationError(_errors.ValidationError):
+class ValidationError(_exceptions.ValidationError):
     """The app's validator refused the input before the function ran."""
 
 
-class EndpointNotFound(_errors.EndpointNotFound, ValueError):
+class EndpointNotFound(_exceptions.EndpointNotFound, ValueError):
     """The app has no such endpoint, or it is not clear which one is meant."""
 
 
-class SpaceError(_errors.SpaceError, ValueError):
+class SpaceError(_exceptions.SpaceError, ValueError):
     """A Hugging Face Space can't be used."""
 
 
-class QueueError(_errors.QueueFull):
+class QueueError(_exceptions.QueueFull):
     """The app's queue is full; nothing was queued."""
 
 
-class TooManyRequestsError(_errors.TooManyRequests):
+class TooManyRequestsError(_exceptions.TooManyRequests):
     """The server limits the rate of requests."""
 
 
@@ -66,28 +66,28 @@ class _OfHTTPX:
     _request: httpx.Request | None = None
 
 
-class ConnectionLost(_errors.ConnectionLost, _OfHTTPX, httpx.TransportError):
+class ConnectionLost(_exceptions.ConnectionLost, _OfHTTPX, httpx.TransportError):
     """The connection broke; whether the server finished the work is not known.
 
     It is an `httpx.ReadError`, an `httpx.RemoteProtocolError` or another one as well, by the cause.
     """
 
 
-class ConnectionFailed(_errors.ConnectionFailed, _OfHTTPX, httpx.TransportError):
+class ConnectionFailed(_exceptions.ConnectionFailed, _OfHTTPX, httpx.TransportError):
     """No connection could be made; the server never saw the request.
 
     It is an `httpx.ConnectError` as well, or an `httpx.ConnectTimeout`.
     """
 
 
-class ConnectionTimeout(_errors.ConnectionTimeout, _OfHTTPX, httpx.TimeoutException):
+class ConnectionTimeout(_exceptions.ConnectionTimeout, _OfHTTPX, httpx.TimeoutException):
     """The network took longer than it may.
 
     It is an `httpx.ReadTimeout` as well, or an `httpx.WriteTimeout`.
     """
 
 
-class ServerStopped(_errors.ServerStopped, ValueError):
+class ServerStopped(_exceptions.ServerStopped, ValueError):
     """The server says that its queue has stopped."""
 
 
@@ -128,7 +128,7 @@ _PHASES: dict[Phase, _Kind] = {
 }
 
 
-def _in_gradio_client(error: _errors.TriojobError, *, opening: bool) -> _Kind | None:
+def _in_gradio_client(error: _exceptions.TriojobError, *, opening: bool) -> _Kind | None:
     """Return what gradio_client raises for what caused an error, if it has no name of its own."""
     refusal = error._refusal
     if refusal is not None:
@@ -161,17 +161,17 @@ _WORDS: dict[_Kind, str] = {
 }
 _DETAILS = frozenset({"title", "duration", "visible", "print_exception"})
 _KINDS: tuple[tuple[_Kind, _Kind], ...] = (
-    (_errors.ValidationError, ValidationError),
-    (_errors.AuthenticationError, AuthenticationError),
-    (_errors.EndpointNotFound, EndpointNotFound),
-    (_errors.SpaceError, SpaceError),
-    (_errors.QueueFull, QueueError),
-    (_errors.TooManyRequests, TooManyRequestsError),
-    (_errors.ServerStopped, ServerStopped),
-    (_errors.ConnectionFailed, ConnectionFailed),
-    (_errors.ConnectionTimeout, ConnectionTimeout),
-    (_errors.ServerRestarted, _errors.ServerRestarted),
-    (_errors.ConnectionLost, ConnectionLost),
+    (_exceptions.ValidationError, ValidationError),
+    (_exceptions.AuthenticationError, AuthenticationError),
+    (_exceptions.EndpointNotFound, EndpointNotFound),
+    (_exceptions.SpaceError, SpaceError),
+    (_exceptions.QueueFull, QueueError),
+    (_exceptions.TooManyRequests, TooManyRequestsError),
+    (_exceptions.ServerStopped, ServerStopped),
+    (_exceptions.ConnectionFailed, ConnectionFailed),
+    (_exceptions.ConnectionTimeout, ConnectionTimeout),
+    (_exceptions.ServerRestarted, _exceptions.ServerRestarted),
+    (_exceptions.ConnectionLost, ConnectionLost),
 )
 """The first that fits is taken."""
 
@@ -184,10 +184,10 @@ def translate(error: Exception, *, opening: bool = False) -> Exception:
     Args:
         opening: Whether a client was being opened, where gradio_client has names for all responses.
     """
-    if not isinstance(error, _errors.TriojobError):
+    if not isinstance(error, _exceptions.TriojobError):
         return error
     new: Exception
-    if isinstance(error, _errors.AppError):
+    if isinstance(error, _exceptions.AppError):
         new = _app_error(error)
     else:
         ours = next((ours for theirs, ours in _KINDS if isinstance(error, theirs)), type(error))
@@ -208,24 +208,24 @@ def translate(error: Exception, *, opening: bool = False) -> Exception:
     return new.with_traceback(error.__traceback__)
 
 
-def _response(kind: _Kind, refusal: _errors.Refusal | None) -> httpx.Response | None:
+def _response(kind: _Kind, refusal: _exceptions.Refusal | None) -> httpx.Response | None:
     if refusal is None or not issubclass(kind, _Refused):
         return None
     return httpx.Response(refusal.status, text=refusal.text)
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, _errors.ValidationError) and error.errors:
+    if isinstance(error, _exceptions.ValidationError) and error.errors:
         lines = [f"- {name}: {message}" for name, message in error.errors.items()]
         return "\n".join([f"{len(lines)} parameter(s) failed validation:", *lines])
-    if not isinstance(error, _errors.SpaceError):
+    if not isinstance(error, _exceptions.SpaceError):
         return str(error)
     if error.stage is None:
         return f"Could not find Space: {error.space}. {error}"
     return f"The current space is in the invalid state: {error.stage}. {error}"
 
 
-def _app_error(error: _errors.AppError) -> AppError:
+def _app_error(error: _exceptions.AppError) -> AppError:
     if error.message is None:
         new = AppError(_HIDDEN)
     else:

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from outcome import Error, Outcome, Value
 
-from .. import _errors, _messages
-from .._messages import LogMessage, OutputUpdate as _Output, ProgressUnit, Status
-from .._timeline import Timeline, Update, UpdateCursor
-from ..gradio._wire import is_tuple
+from .. import _exceptions
+from .._core import messages
+from .._core.history import Timeline, Update, UpdateCursor
+from .._core.messages import LogMessage, OutputUpdate as _Output, ProgressUnit, Status
+from ..gradio.protocol.messages import is_tuple
 from .exceptions import QueueError, TooManyRequestsError
 
 __all__ = [
@@ -68,19 +69,19 @@ def local(time: datetime) -> datetime:
 
 def starting() -> StatusUpdate:
     """Return the status of a job of which nothing is known yet."""
-    return StatusUpdate(Status.STARTING, None, None, None, None, local(_messages.now()), None)
+    return StatusUpdate(Status.STARTING, None, None, None, None, local(messages.now()), None)
 
 
 def ended(code: Status, *, success: bool) -> StatusUpdate:
     """Return the status of a job that has ended."""
-    return StatusUpdate(code, 0, None, None, success, local(_messages.now()), None)
+    return StatusUpdate(code, 0, None, None, success, local(messages.now()), None)
 
 
 _LOCAL = (Status.STARTING, Status.JOINING_QUEUE, Status.QUEUE_FULL, Status.CANCELLED)
 """What happens on this side is no message of the server's: gradio_client keeps silent about it."""
 
 
-def _status(update: _messages.StatusUpdate) -> StatusUpdate:
+def _status(update: messages.StatusUpdate) -> StatusUpdate:
     code = update.code
     return StatusUpdate(
         code=code,
@@ -117,7 +118,7 @@ def latest(timeline: Timeline) -> StatusUpdate:
             # Of each output there is a message; triojob tells of the first of a row only.
             if shown is None and came_after <= position:
                 shown = _log(notice)
-        elif isinstance(notice, _messages.StatusUpdate):
+        elif isinstance(notice, messages.StatusUpdate):
             if notice.code is Status.ITERATING and last is not None and shown is None:
                 return _iterating(last.time)
             if shown is None and notice.code not in _LOCAL:
@@ -167,20 +168,20 @@ class UpdateReader:
             if self._streaming:
                 yield OutputUpdate(update.output, success=True)
                 yield _iterating(update.time)
-        elif isinstance(update, _messages.StatusUpdate):
+        elif isinstance(update, messages.StatusUpdate):
             self._streaming = update.code is Status.ITERATING
             if update.code is Status.FINISHED:
                 yield from self._end(update)
             elif not (self._streaming or update.code in _LOCAL):
                 yield _status(update)
 
-    def _end(self, update: _messages.StatusUpdate) -> Iterator[StatusUpdate | OutputUpdate]:
+    def _end(self, update: messages.StatusUpdate) -> Iterator[StatusUpdate | OutputUpdate]:
         match self._outcome():
             case Value(value):
                 data = list(value) if is_tuple(value) else [value]
                 yield _status(update)
                 yield OutputUpdate({"data": data}, success=True, final=True)
-            case Error(_errors.AppError() as error):
+            case Error(_exceptions.AppError() as error):
                 yield _status(update)
                 yield OutputUpdate(dict(error._told), success=False, final=True)
             case _:

@@ -12,8 +12,8 @@ import trio
 
 from triojob import Client
 
-from .._runs import require_task
-from ..gradio._bare import BareBody
+from .._core.lifetime import BareBody
+from .._core.runs import require_task
 from ._calls import Call, Recorder
 from ._description import App, Visibility
 from ._event import Event

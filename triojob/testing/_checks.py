@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..gradio._wire import is_object
+from ..gradio.protocol.messages import is_object
 from ._description import Endpoint
 from ._http import Request, Response
 

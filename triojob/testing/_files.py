@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from ..gradio._wire import is_list, is_object
+from ..gradio.protocol.messages import is_list, is_object
 from ._server import AppServer
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 import h11
 import trio
 
-from ..gradio._wire import is_object
+from ..gradio.protocol.messages import is_object
 from ._network import MemoryPeer
 
 

@@ -24,10 +24,9 @@ from urllib.parse import urlencode, urlsplit
 
 import trio
 
-from ..._errors import ConnectionLost, ProtocolError, TriojobError, shorten
-from ..._logs import CLEAN_LINES, current_call
+from ..._core.logs import CLEAN_LINES, current_call
+from ..._exceptions import ConnectionLost, ProtocolError, TriojobError, shorten
 from ..._secrets import Secrets, secrets_in_headers
-from ..._settings import Limits, Timeouts
 from ..._version import __version__
 from .direct_backend import DirectBackend
 from .errors import MappedErrors
@@ -40,6 +39,7 @@ from .httpx_backend import (
 )
 from .request import Ready, Request
 from .response import OpenResponse, Response
+from .settings import Limits, Timeouts
 from .sse import EventDecoder, OversizedEvent
 from .stream_watch import StreamWatch, WatchedStream
 from .urls import public_part

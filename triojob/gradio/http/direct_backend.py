@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ssl
 
-from ..._settings import Timeouts
 from .connection import DirectResponse
 from .headers import HeaderCache, Headers, is_framed_by_caller, needs_no_quoting
 from .httpx_backend import HttpxBackend
 from .pool import ConnectionPool
 from .request import Request
+from .settings import Timeouts
 from .sockets import ByteStream, connect
 
 _KEPT = 1.0

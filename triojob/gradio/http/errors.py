@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..._errors import (
+from ..._exceptions import (
     ConnectionFailed,
     ConnectionLost,
     ConnectionTimeout,
@@ -14,7 +14,7 @@ from ..._errors import (
     raise_from,
     shorten,
 )
-from ..._settings import Timeouts
+from .settings import Timeouts
 from .sockets import NotConnected, TimedOut, TransportError
 
 

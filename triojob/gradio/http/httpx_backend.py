@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ..._logs import CLEAN_LINES, clean_line
+from ..._core.logs import CLEAN_LINES, clean_line
 from ..._secrets import MASK, Secrets, secrets_in_headers
-from ..._settings import Timeouts
 from .request import Request
 from .response import OpenResponse
+from .settings import Timeouts
 from .sockets import Broken, TimedOut, TransportError, keep_alive
 
 if TYPE_CHECKING:

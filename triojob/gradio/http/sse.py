@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..._errors import ProtocolError, shorten
+from ..._exceptions import ProtocolError, shorten
 
 _HEAD = 1000
 """Bytes to show of an event that is too large."""

@@ -15,9 +15,9 @@ from typing import TypeAlias, final
 
 import trio
 
-from ..._errors import ConnectionTimeout, TriojobError
-from ..._settings import Timeouts
-from .._containment import contained
+from ..._core.containment import contained
+from ..._exceptions import ConnectionTimeout, TriojobError
+from .settings import Timeouts
 
 logger: logging.Logger = logging.getLogger("triojob")
 

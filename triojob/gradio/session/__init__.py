@@ -1,15 +1,18 @@
-"""Sessions: which calls share one, how many are in flight, and who may be cancelled when.
+"""Sessions: which calls share one, how many are in flight, and how one is cancelled.
 
-- `window`: how many calls of one function are in flight; pure logic
-- `limiter`: lets them be in flight, in the order of their numbers
-- `pending_call`: one call on its way
-- `session`: a session hash with its one event stream: messages, ends
+- `window`: how many calls of one function are in flight; no I/O
+- `window_limiter`: lets that many be in flight, in the order of submission
+- `pending_call`: one call, from its first request to its last message
+- `session`: a session hash with its one event stream, which it reads
 - `function_calls`: the calls of one function in one session
-- `event_ids`: which call each event of a session is; pure logic
-- `joiner`: puts calls into the server's queue
+- `event_ids`: which call each event of a session belongs to; no I/O
+- `joiner`: puts calls into the server's queue, and retries what is refused
+- `backoff`: what counts as refused, and how long to wait after it
 - `conversations`: calls on connections of their own
-- `cancelling`: what may be asked of the server when calls are cancelled; pure logic
+- `cancel_policy`: decides what to ask of the server when calls are cancelled; no I/O
 - `canceller`: asks it
-- `refusals`: what is sent again, and when
+- `input_stream`: calls whose inputs are sent while outputs come back
+- `heartbeat`: the open request by which an app knows that a session lives
+- `restart`: detects app restarts
 - `registry`: what the sessions of one client share
 """

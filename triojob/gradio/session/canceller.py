@@ -1,4 +1,4 @@
-"""Asks the server to cancel calls: `cancelling.next_step` says what, and this does it."""
+"""Asks the server to cancel calls: `cancel_policy.next_step` says what, and this does it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
-from ..._errors import CallInterrupted
-from ..._logs import current_call
-from .._containment import contained
-from .._drivers import StreamDriver
-from .._wire import Garbled, Json
-from .cancelling import CancelStep, next_step
+from ..._core.containment import contained
+from ..._core.logs import current_call
+from ..._exceptions import CallInterrupted
+from ..protocol.base import StreamDriver
+from ..protocol.messages import Garbled, Json
+from .cancel_policy import CancelStep, next_step
 from .function_calls import FunctionCalls
 from .pending_call import PendingCall
 

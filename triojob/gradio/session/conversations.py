@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
-from ..._errors import ConnectionLost, TriojobError
-from ..._logs import current_call
-from ..._messages import Status, StatusUpdate
-from .._containment import contained
-from .._drivers import CallDriver, Conversation
+from ..._core.containment import contained
+from ..._core.logs import current_call
+from ..._core.messages import Status, StatusUpdate
+from ..._exceptions import ConnectionLost, TriojobError
+from ..protocol.base import CallDriver, Conversation
 from .pending_call import PendingCall
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from .._wire import Garbled, Json, completes
+from ..protocol.messages import Garbled, Json, completes
 from .pending_call import PendingCall
 
 Message = Json | Garbled

@@ -6,7 +6,7 @@ from typing import final
 
 import trio
 
-from ..._turns import Turns
+from ..._core.limiter import Turns
 from .pending_call import PendingCall
 
 

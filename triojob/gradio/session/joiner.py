@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, final
 
 import trio
 
-from ..._errors import ConnectionLost, ProtocolError, TriojobError
-from ..._logs import current_call
-from ..._messages import Status, StatusUpdate
-from .._containment import contained
-from .._drivers import StreamDriver
+from ..._core.containment import contained
+from ..._core.logs import current_call
+from ..._core.messages import Status, StatusUpdate
+from ..._exceptions import ConnectionLost, ProtocolError, TriojobError
+from ..protocol.base import StreamDriver
+from .backoff import may_be_queued
 from .function_calls import FunctionCalls
 from .pending_call import PendingCall
-from .refusals import may_be_queued
 
 if TYPE_CHECKING:
     from .registry import SessionRegistry

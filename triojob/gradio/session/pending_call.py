@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..._logs import log_job
-from .._config import EndpointInfo
-from .._drivers import CallDriver, CallRequest, StreamDriver
-from .._event import EventTranslator
-from .._wire import Garbled, Json
-from .limiter import Slot
+from ..._core.logs import log_job
+from ..protocol.base import CallDriver, CallRequest, StreamDriver
+from ..protocol.messages import Garbled, Json
+from ..protocol.translator import EventTranslator
+from ..schema.app import EndpointInfo
+from .window_limiter import Slot
 
 if TYPE_CHECKING:
     from .session import Session

@@ -10,19 +10,19 @@ from typing import final
 
 import trio
 
-from ..._call import Batch
-from ..._job import JobRecord
-from ..._settings import Limits, Timeouts
-from ..._turns import Turns
-from .._config import EndpointInfo
-from .._drivers import Drivers
-from .._heartbeat import Heartbeats
-from .._restart import AppWatch
+from ..._core.call import Batch
+from ..._core.job import JobRecord
+from ..._core.limiter import Turns
 from ..http.client import CANCEL_REQUESTS, HTTP
-from .limiter import CallLimiter, Slot
+from ..http.settings import Limits, Timeouts
+from ..protocol.registry import Drivers
+from ..schema.app import EndpointInfo
+from .heartbeat import Heartbeats
 from .pending_call import PendingCall
+from .restart import AppWatch
 from .session import Session
 from .window import WindowStatistics
+from .window_limiter import CallLimiter, Slot
 
 _CLOSED = "the client was closed"
 

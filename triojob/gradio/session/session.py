@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..._errors import (
+from ..._core.containment import contained, own_error
+from ..._core.logs import current_call, logger
+from ..._exceptions import (
     AuthenticationError,
     ConnectionLost,
     NetworkError,
@@ -25,19 +27,19 @@ from ..._errors import (
     TriojobError,
     UnexpectedResponse,
 )
-from ..._logs import current_call, logger
-from .._config import AppInfo, Render
-from .._containment import contained, own_error
-from .._drivers import CallDriver, Ready, StreamDriver, stream_failure
-from .._wire import Garbled, Json, completes, is_cancel_answer
+from ..http.request import Ready
+from ..protocol.base import CallDriver, StreamDriver
+from ..protocol.event_stream import stream_failure
+from ..protocol.messages import Garbled, Json, completes, is_cancel_answer
+from ..schema.app import AppInfo, Render
+from .backoff import Refusals, is_refusal, may_have_been_opened
 from .canceller import Canceller
 from .conversations import Conversations
 from .event_ids import EventIds
 from .function_calls import FunctionCalls
 from .joiner import Joiner
-from .limiter import Slot
 from .pending_call import PendingCall
-from .refusals import Refusals, is_refusal, may_have_been_opened
+from .window_limiter import Slot
 
 if TYPE_CHECKING:
     from .registry import SessionRegistry

@@ -1,0 +1,80 @@
+"""The layers of the package: who may import what."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from .architecture import (
+    HTTP_LIBRARIES,
+    LAYERS,
+    PACKAGE,
+    PAGE,
+    circles,
+    description_of,
+    imports_of,
+    modules,
+    own_imports_of,
+    package_of,
+    page,
+    syntax_of,
+)
+
+MODULES = modules()
+RANK = {package: rank for rank, layer in enumerate(LAYERS) for package in layer}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_packages_import_from_lower_layers_only(module: str) -> None:
+    package = package_of(module)
+    for other in own_imports_of(module):
+        assert package_of(other) == package or RANK[package_of(other)] < RANK[package]
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles() == []
+
+
+def test_http_libraries_are_imported_in_one_package() -> None:
+    users = {package_of(module) for module in MODULES if imports_of(module) & HTTP_LIBRARIES}
+    # The bridge takes gradio_client's `httpx_kwargs`, and raises what that raises of httpx.
+    assert users == {"gradio/http", "sync", "testing"}
+
+
+def test_the_core_needs_trio_and_outcome_only() -> None:
+    needed: set[str] = set()
+    for module in MODULES:
+        if package_of(module) in ("_core", "_fanout"):
+            needed |= {name for name in imports_of(module) if not (PACKAGE / name).exists()}
+    libraries = {name for name in needed if not (PACKAGE / f"{name}.py").exists()}
+    assert libraries == {"trio", "outcome"}
+
+
+def test_protocols_open_no_sockets() -> None:
+    for module in MODULES:
+        if package_of(module) == "gradio/protocol":
+            names = {
+                node.attr for node in ast.walk(syntax_of(module)) if isinstance(node, ast.Attribute)
+            }
+            assert not names & {"open_tcp_stream", "SocketStream", "socket", "SSLStream"}
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        name
+        for layer in LAYERS
+        for name in layer
+        if f"{name}/".startswith(("gradio/", "_core/", "_fanout/"))
+    ],
+)
+def test_packages_say_what_is_where(package: str) -> None:
+    _, told = description_of(package)
+    inside = {path.stem for path in (PACKAGE / package).glob("*.py")} - {"__init__"}
+    inside |= {path.parent.name for path in (PACKAGE / package).glob("*/__init__.py")}
+    assert set(told) == inside
+
+
+def test_the_page_of_modules_is_as_generated() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.architecture"

@@ -1,0 +1,16 @@
+"""The core: jobs and their groups, over Trio alone; nothing of Gradio.
+
+- `messages`: what a job's memory channel carries: frozen messages
+- `report`: the sending half of a job, and `report` for functions of your own
+- `history`: what a job remembers, bounded by `history=`, and the cursors over it
+- `limiter`: a limit that keeps the order of submission, for groups
+- `retry`: `Retry`: when a call is made again; only numbers, no waiting
+- `job`: the receiving half of a job: its record, and the `Job` that reads it
+- `call`: what runs as a job: a call whose arguments are checked
+- `group`: `JobGroup`, the only opener of a nursery for jobs
+- `instruments`: `Instrument` and `GroupStatistics`: hooks and counts
+- `logs`: what the log says of jobs
+- `runs`: refuses what belongs to another Trio run
+- `lifetime`: context managers that hide the nurseries inside them
+- `containment`: turns whatever one call's data raises into that call's failure
+"""

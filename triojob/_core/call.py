@@ -1,0 +1,260 @@
+"""What runs as a job: a checked call that has not started yet.
+
+`JobGroup.submit` takes functions and `Submittable` objects; `bind` makes a `Call` of either.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, cast
+
+import trio
+from outcome import Error, Outcome, Value
+
+from .._exceptions import short_repr, shorten
+from .messages import Finished, Status, StatusUpdate, WholeOutput
+from .report import Reporter, current_reporter
+from .retry import Retry
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
+
+if TYPE_CHECKING:
+    from .job import JobRecord
+
+
+class Call(ABC):
+    """A call whose arguments have been checked and which has not started."""
+
+    name: str
+    """What is called, for people."""
+    url: str | None = None
+    """The app that it goes to, if it goes to one."""
+    retry: Retry | None = None
+    """How it is made again, where it goes to a server."""
+    token: trio.lowlevel.TrioToken | None = None
+    """That of the one Trio run where it can run; None for any."""
+    arguments: tuple[tuple[Any, ...], Mapping[str, Any]] = (), {}
+    """What it was given, to be shown if it fails."""
+
+    @abstractmethod
+    async def run(self, record: JobRecord) -> Outcome[Any]:
+        """Run in the job's own task, inside its cancel scope; return the outcome.
+
+        The call sends its messages, the last a `Finished`, through ``record.reporter``;
+        this method must see to it that ``record.receive()`` takes them out.
+        """
+
+    def describe(self) -> str:
+        """Return the call as text: its name and arguments, shortened and without secrets."""
+        args, kwargs = self.arguments
+        shown = [short_repr(value, 60) for value in args]
+        shown += (f"{name}={short_repr(value, 60)}" for name, value in kwargs.items())
+        return f"{self.name}({shorten(', '.join(shown))})"
+
+    def discard(self) -> None:  # noqa: B027 - most calls hold nothing
+        """Let go of what a call holds, whether it ran or not."""
+
+
+class Batch:
+    """Calls with one owner, who stops all of them or none, as `gather` does and `map`.
+
+    So those of an endpoint may share what single calls can't: a session with the server.
+    """
+
+    def __init__(self) -> None:
+        self._at_end: list[Callable[[], None]] = []
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """See to it that ``callback`` is called when no more calls come."""
+        self._at_end.append(callback)
+
+    def end(self) -> None:
+        """Note that no more calls come; those in flight go on."""
+        while self._at_end:
+            self._at_end.pop()()
+
+
+class Submittable(ABC):
+    """An async callable that checks its arguments when it is submitted, such as an endpoint."""
+
+    @abstractmethod
+    def bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
+    ) -> Call:
+        """Check the arguments and return the call.
+
+        Args:
+            batch: What it is a part of, if it is one of many.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong or missing.
+        """
+
+
+def bind(
+    fn: object,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    taker: str = "submit",
+    *,
+    batch: Batch | None = None,
+) -> Call:
+    """Make a call of ``fn``, which is `Submittable` or an async (generator) function.
+
+    Args:
+        taker: What the user called, for the messages.
+        batch: As for `Submittable.bind`.
+
+    Raises:
+        TypeError: ``fn`` is something else, or the arguments don't fit.
+    """
+    call: Call
+    whole: Any = fn
+    given, named = args, dict(kwargs)
+    while isinstance(whole, functools.partial):
+        whole, given, named = whole.func, (*whole.args, *given), {**whole.keywords, **named}
+    if isinstance(whole, Submittable):
+        call = whole.bind(given, named, batch=batch)
+        call.arguments = given, named
+        return call
+    if inspect.iscoroutine(fn):
+        fn.close()  # or Python would warn that it was never awaited
+        raise TypeError(
+            f"{taker} takes a function and its arguments: {taker}(fn, x), not {taker}(fn(x))"
+        )
+    if not callable(fn):
+        raise TypeError(f"{taker} takes an async function or an endpoint, not {fn!r}")
+    name = getattr(whole, "__qualname__", None) or repr(whole)
+    # Nothing of an async function runs before it is awaited, so that wrong arguments show here, at
+    # the line that passed them, as with nursery.start_soon.
+    started: object = fn(*args, **kwargs)
+    if inspect.isasyncgen(started):
+        call = GeneratorCall(name, started)
+    elif inspect.isawaitable(started):
+        call = FunctionCall(name, started)
+    else:
+        raise TypeError(
+            f"{taker} takes an async function, but {name} returned {started!r}; run a blocking "
+            f"function in a thread: functools.partial(trio.to_thread.run_sync, {name})"
+        )
+    call.arguments = given, named
+    return call
+
+
+class _LocalCall(Call):
+    """A call that runs in this process, in the job's own task.
+
+    So that task can't wait at the channel meanwhile: whoever reports has it recorded at once.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def run(self, record: JobRecord) -> Outcome[Any]:
+        result: Outcome[Any] | None = None
+        try:
+            record.note(StatusUpdate(Status.PROCESSING))
+            result = await self._outcome(record)
+            if isinstance(result, Value) and not self._streams(record.reporter):
+                record.note(WholeOutput(result.value))
+            return result
+        finally:
+            del record, result  # see JobRecord.run
+
+    async def _outcome(self, record: JobRecord) -> Outcome[Any]:
+        reporter = record.reporter
+        # Listeners are none of the function's code, and can't report for it.
+        reporter.on_put = functools.partial(record.take, copy_context())
+        reporter.token = trio.lowlevel.current_trio_token()
+        token = current_reporter.set(reporter)
+        try:
+            value = await self._evaluate(reporter)
+        except BaseException as exc:  # noqa: BLE001 - all of it is raised on or handed over
+            # Cancelled belongs to Trio: it passes to the scope that raised it.
+            stop, failure = split_cancelled(exc)
+            if failure is not None:
+                # This frame holds the job that will hold the exception: leaving it in the
+                # traceback would make a reference cycle.
+                _drop_frames(failure, 2)
+            try:
+                if stop is None:
+                    assert failure is not None
+                    return Error(failure)
+                if failure is not None:
+                    record.last_word = Finished(Error(failure))
+                if stop is exc:
+                    raise
+                raise stop from None
+            finally:
+                del stop, failure
+        else:
+            return Value(value)
+        finally:
+            current_reporter.reset(token)
+            reporter.on_put = None
+            del record, reporter  # see JobRecord.run
+
+    def _streams(self, reporter: Reporter) -> bool:
+        return reporter.yielded
+
+    @abstractmethod
+    async def _evaluate(self, reporter: Reporter) -> Any: ...
+
+
+class FunctionCall(_LocalCall):
+    """A call of an async function: its return value is the result."""
+
+    def __init__(self, name: str, awaitable: Awaitable[Any]) -> None:
+        super().__init__(name)
+        self._awaitable = awaitable
+
+    @trio.lowlevel.disable_ki_protection
+    async def _evaluate(self, reporter: Reporter) -> Any:
+        return await self._awaitable
+
+    def discard(self) -> None:
+        if inspect.iscoroutine(self._awaitable):
+            self._awaitable.close()
+
+
+class GeneratorCall(_LocalCall):
+    """A call of an async generator function: each yield is an output, the last one the result."""
+
+    def __init__(self, name: str, generator: AsyncGenerator[Any, Any]) -> None:
+        super().__init__(name)
+        self._generator = generator
+
+    @trio.lowlevel.disable_ki_protection
+    async def _evaluate(self, reporter: Reporter) -> Any:
+        last = None
+        async with aclosing(self._generator) as values:
+            async for last in values:
+                reporter.output(WholeOutput(last))
+        return last
+
+    def _streams(self, reporter: Reporter) -> bool:
+        return True
+
+
+def _drop_frames(exc: BaseException, count: int) -> None:
+    """Take the outermost ``count`` frames off the traceback of ``exc``."""
+    traceback = exc.__traceback__
+    for _ in range(count):
+        traceback = traceback and traceback.tb_next
+    exc.__traceback__ = traceback
+
+
+def split_cancelled(
+    exc: BaseException,
+) -> tuple[BaseException | None, BaseException | None]:
+    """Return what of ``exc`` is a cancellation, and what is not."""
+    if isinstance(exc, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", exc).split(trio.Cancelled)
+    return (exc, None) if isinstance(exc, trio.Cancelled) else (None, exc)

@@ -1,0 +1,420 @@
+"""The job group: the only opener of a nursery for jobs, with one cancel scope a job."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar, cast, final, overload
+
+import trio
+from outcome import Error
+
+from .._exceptions import GroupClosed, parts
+from .call import Call, bind
+from .instruments import Following, GroupStatistics, Instrument
+from .job import Job, JobRecord
+from .limiter import Turns
+from .messages import Status, now
+from .retry import Retry
+from .runs import elsewhere, require_run, require_task
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_ADVICE = "; to handle it, await job.result() or look at job.exception() before the group ends"
+_STEPS = 5
+"""Steps of the scheduler in which nobody has retrieved a failure, after which a group raises it."""
+
+
+@final
+class JobGroup:
+    """A nursery for jobs: ``async with JobGroup() as group: job = group.submit(fn, x)``.
+
+    Leaving the block waits for the jobs.
+    If the body raises, or the group is cancelled, the jobs are cancelled, on the server too.
+    A failure that nobody retrieved (by `Job.result`, `Job.exception`, `Job.outcome` or
+    iteration) is raised at the end, in an `ExceptionGroup`, as is what the body raises.
+    A task that waits for the job as the group ends, by one of these or by a helper such as
+    `gather`, has retrieved it.
+    What is not an `Exception`, such as `KeyboardInterrupt`, goes straight through; Ctrl-C never
+    strikes the code that keeps the jobs' states, only what runs in them and around them.
+
+    Args:
+        limit: How many jobs run at once; the others wait, with status STARTING.
+            None for no limit.
+        fail_fast: A nursery's rule instead: the first failure cancels the other jobs and the
+            body, and every failure is raised at the end, seen or not.
+        history: How many of its last outputs, and how many of its other messages, each job
+            keeps for who comes late.  None keeps all.
+        retry: How calls of endpoints are made again that never started, unless the endpoint says
+            something else (`Endpoint.with_retry`).  None for not at all.
+        instruments: Told of the life of each job.
+
+    Raises:
+        ValueError: ``limit`` is not a positive number, or ``history`` is negative.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit: float | None = None,
+        fail_fast: bool = False,
+        history: int | None = None,
+        retry: Retry | None = None,
+        instruments: Sequence[Instrument] = (),
+    ) -> None:
+        if limit is None:
+            limit = math.inf
+        if not (limit >= 1 and (limit == math.inf or limit == int(limit))):
+            raise ValueError(f"limit must be a whole number from 1 up, or None, not {limit!r}")
+        if history is not None and history < 0:
+            raise ValueError(f"history must be 0 or more, or None to keep all, not {history!r}")
+        self._limit = limit
+        self._turns = Turns(limit)
+        self._fail_fast = fail_fast
+        self._history = history
+        self._retry = retry
+        self._following = Following(tuple(instruments), self._crashed)
+        self._submitted = self._succeeded = self._failed = self._cancelled = 0
+        self._manager: Any = None
+        self._nursery: trio.Nursery | None = None
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._ending = self._closed = False
+        self._adopting = True
+        """Whether failures may come from other groups: not once the body has ended well."""
+        self._jobs: dict[JobRecord, Job[Any]] = {}
+        """Those that have not ended, and those whose failure nobody has asked for.
+
+        Other threads take out what they retrieve, so loops go over copies, which are atomic.
+        """
+        self._fatal: list[BaseException] = []
+        """What cancelled the group from inside, and is raised whether seen or not."""
+
+    @property
+    def limit(self) -> float | None:
+        """How many jobs run at once, or None for no limit."""
+        return None if self._limit == math.inf else self._limit
+
+    @property
+    def fail_fast(self) -> bool:
+        """Whether the first failure cancels the group."""
+        return self._fail_fast
+
+    @property
+    def history(self) -> int | None:
+        """How many outputs, and how many other messages, each job keeps; None for all."""
+        return self._history
+
+    @property
+    def trio_token(self) -> trio.lowlevel.TrioToken:
+        """The token of the Trio run that the group lives in, for other threads to reach it by.
+
+        Raises:
+            GroupClosed: The group has not been entered.
+        """
+        self._entered()
+        assert self._token is not None
+        return self._token
+
+    @property
+    def closed(self) -> bool:
+        """Whether the group has ended."""
+        return self._closed
+
+    @property
+    def jobs(self) -> tuple[Job[Any], ...]:
+        """The jobs that wait or run, and those whose failure nobody has asked for; oldest first.
+
+        The group forgets the others, so that it may live for millions of jobs.
+        """
+        return tuple(self._jobs.copy().values())
+
+    @property
+    def cancel_scope(self) -> trio.CancelScope:
+        """The cancel scope around the body and all jobs.
+
+        Raises:
+            GroupClosed: The group has not been entered.
+            RuntimeError: The group lives in another Trio run.
+        """
+        scope = self._entered().cancel_scope
+        if not self._closed:
+            assert self._token is not None
+            require_run("this group", self._token)
+        return scope
+
+    @staticmethod
+    def _over() -> GroupClosed:
+        return GroupClosed("this group has ended; open another one for more jobs")
+
+    def _entered(self) -> trio.Nursery:
+        if self._nursery is None:
+            raise GroupClosed("enter the group first: async with JobGroup() as group")
+        return self._nursery
+
+    # A generator's call is not awaitable, so no type matches both overloads.
+    @overload
+    def submit(
+        self, fn: Callable[P, AsyncIterator[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[T]: ...
+
+    @overload
+    def submit(
+        self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Job[T]: ...
+
+    @trio.lowlevel.enable_ki_protection
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job[Any]:
+        """Start ``fn(*args, **kwargs)`` as a job of this group; return it at once.
+
+        Args:
+            fn: An `Endpoint`; or an async function, whose return value is the result; or an
+                async generator function, each yield of which is an output, the last one the
+                result.  The two latter may tell of themselves through `report`.
+
+        Raises:
+            TypeError: ``fn`` is something else, or the arguments don't fit.
+            ValueError: An argument has a value that the endpoint doesn't allow.
+            GroupClosed: The group was not entered, or has ended.
+            RuntimeError: The group, or the client of the endpoint, lives in another Trio run.
+        """
+        self._entered()
+        if self._closed:
+            raise self._over()
+        assert self._token is not None
+        require_run("this group", self._token)
+        call = bind(fn, args, kwargs)
+        if call.token is not None and call.token is not self._token:
+            call.discard()
+            raise elsewhere(call.name)
+        return self._start(call)
+
+    @trio.lowlevel.enable_ki_protection
+    def _start(self, call: Call) -> Job[Any]:
+        """Start a call whose arguments are checked; it is discarded if that is too late.
+
+        Raises:
+            GroupClosed: The group was not entered, or has ended.
+        """
+        nursery = self._entered()
+        call.retry = call.retry or self._retry
+        record = JobRecord(call.name, self._history, self)
+        job: Job[Any] = Job._of(record)
+        name = f"<job #{record.id} {call.name}>"
+        try:
+            nursery.start_soon(self._run, record, call, name=name)
+        except RuntimeError:
+            # The last job has ended, and the group is about to.
+            call.discard()
+            raise self._over() from None
+        self._jobs[record] = job
+        self._submitted += 1
+        self._turns.line_up(record.id)
+        record.url = call.url
+        if self._following.wanted:
+            record.follow = self._following.follower(job)
+            record.follow("job_submitted")
+        return job
+
+    @trio.lowlevel.enable_ki_protection
+    async def _run(self, record: JobRecord, call: Any) -> None:
+        try:
+            await record.run(call, self._turns)
+        finally:
+            del record  # see JobRecord.run
+
+    def statistics(self) -> GroupStatistics:
+        """Return how many jobs there have been, and how they are."""
+        jobs = self._jobs.copy()
+        alive = [record for record in jobs if record.outcome is None]
+        waiting = sum(record.status.code is Status.STARTING for record in alive)
+        queued = [record.status for record in alive if record.status.code is Status.IN_QUEUE]
+        ranks = Counter(status.rank for status in queued if status.rank is not None)
+        time = now()
+        return GroupStatistics(
+            submitted=self._submitted,
+            waiting=waiting,
+            running=self._submitted - waiting - self._succeeded - self._failed - self._cancelled,
+            succeeded=self._succeeded,
+            failed=self._failed,
+            cancelled=self._cancelled,
+            unretrieved=len(jobs) - len(alive),
+            waiting_for_limit=self._turns.waiting,
+            queued=len(queued),
+            ranks=dict(sorted(ranks.items())),
+            oldest_seconds=max(
+                ((time - record.since).total_seconds() for record in alive), default=None
+            ),
+            idle_seconds=min(
+                ((time - record.heard).total_seconds() for record in alive), default=None
+            ),
+        )
+
+    def _forget(self, record: JobRecord) -> None:
+        self._jobs.pop(record, None)
+        record.kept = False
+
+    # Those that a job's record calls: what a `Keeper` has.
+
+    def _ended(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
+        """Count a job that has ended, and keep it only if it failed."""
+        if record.failed:
+            self._failed += 1
+            if self._fail_fast:
+                self._crashed(cast("Error", record.outcome).error)
+            return
+        if record.cancelled:
+            self._cancelled += 1
+        else:
+            self._succeeded += 1
+        self._forget(record)
+
+    def _adopt(self, job: Job[Any]) -> None:  # pyright: ignore[reportUnusedFunction]
+        """Raise the failure of a job of another group that has ended, if nobody retrieves it."""
+        if self._adopting:
+            job._record.pass_on(self)
+            self._jobs[job._record] = job
+
+    def _retrieved(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
+        """Forget a job whose end somebody has seen; any thread may call this."""
+        self._forget(record)
+
+    def _crashed(self, error: BaseException) -> None:
+        """Cancel everything, and raise ``error`` at the end."""
+        self._fatal.append(error)
+        self._entered().cancel_scope.cancel(reason=f"{type(error).__name__} in a job group")
+
+    @trio.lowlevel.enable_ki_protection
+    async def __aenter__(self) -> JobGroup:
+        if self._manager is not None:
+            raise GroupClosed("a JobGroup can be entered only once; make another one")
+        require_task("a JobGroup")
+        self._manager = trio.open_nursery()
+        self._token = trio.lowlevel.current_trio_token()
+        self._nursery = await self._manager.__aenter__()
+        return self
+
+    @trio.lowlevel.enable_ki_protection
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._ending = True
+        self._adopting = exc is not None
+        try:
+            swallowed: bool = await self._manager.__aexit__(exc_type, exc, traceback)
+        except BaseException as error:  # noqa: BLE001 - it is raised on, by itself or in a group
+            await self._let_consumers_run()
+            failures = self._with_failures(error)
+            try:
+                if failures is None:
+                    raise
+                raise failures from None
+            finally:
+                # The traceback of what is raised holds this frame, which must not hold it.
+                del failures, error
+        finally:
+            del exc, traceback
+        await self._let_consumers_run()
+        failures = self._with_failures(None)
+        if failures is None:
+            return swallowed
+        try:
+            raise failures from None
+        finally:
+            del failures
+
+    async def _let_consumers_run(self) -> None:
+        """Let the tasks that the end of jobs has woken retrieve the failures."""
+        self._closed = True
+        left = _STEPS
+        while self._jobs and left:
+            count = len(self._jobs)
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            left = left - 1 if len(self._jobs) == count else _STEPS
+
+    def _with_failures(self, raised: BaseException | None) -> BaseException | None:
+        """Return ``raised`` joined with the failures that are to be raised; None if none are."""
+        seen = _leaves(raised)
+        failures: list[BaseException] = []
+        for error in self._fatal:
+            if not _is_in(error, (*seen, *failures)):
+                failures.append(error)
+        self._fatal.clear()
+        for record in self._take_unretrieved():
+            error = cast("Error", record.outcome).error
+            if not _is_in(error, (*seen, *failures)):
+                record.add_note(_ADVICE)
+                failures.append(error)
+        if not failures:
+            return None
+        if raised is not None:
+            failures[:0] = parts(raised) or (raised,)
+        return BaseExceptionGroup("unhandled errors in a JobGroup", failures)
+
+    def _take_unretrieved(self) -> list[JobRecord]:
+        """Return the failed jobs that nobody has asked for, nor a consumer's group takes over."""
+        unretrieved: list[JobRecord] = []
+        for record in self._jobs.copy():
+            job = self._jobs.pop(record, None)
+            if job is None:
+                continue  # another thread has retrieved it just now
+            record.kept = False
+            claims = [adopter for adopter in record.claims or () if adopter is not self]
+            if not claims:
+                unretrieved.append(record)
+            elif claims[0] is not None:
+                claims[0]._adopt(job)
+        return unretrieved
+
+    def __repr__(self) -> str:
+        if self._nursery is None:
+            state = "not entered"
+        elif self._closed:
+            state = "closed"
+        else:
+            jobs = self.jobs
+            running = sum(not job.done for job in jobs)
+            unretrieved = len(jobs) - running
+            state = f"{running} running or waiting" + (
+                f", {unretrieved} failed" if unretrieved else ""
+            )
+        return f"<JobGroup: {state}>"
+
+
+def follow(group: JobGroup, instrument: Instrument) -> None:
+    """Tell one more instrument of a group's jobs, of those that there are as well.
+
+    Raises:
+        RuntimeError: The group lives in another Trio run.
+    """
+    if group._token is not None and not group.closed:
+        require_run("this group", group._token)
+    group._following.add(instrument)
+    for record, job in group._jobs.copy().items():
+        if record.outcome is None and record.follow is None:
+            record.follow = group._following.follower(job)
+
+
+def unfollow(group: JobGroup, instrument: Instrument) -> None:
+    """Tell that instrument no more."""
+    group._following.remove(instrument)
+
+
+def _is_in(error: BaseException, errors: Iterable[BaseException]) -> bool:
+    return any(error is known for known in errors)
+
+
+def _leaves(error: BaseException | None) -> list[BaseException]:
+    """Return ``error`` and all that is in it."""
+    if error is None:
+        return []
+    return [error, *(leaf for part in parts(error) for leaf in _leaves(part))]

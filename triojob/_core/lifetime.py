@@ -1,0 +1,128 @@
+"""What is entered once and has nurseries inside, of which nobody sees anything."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import TypeVar
+
+import trio
+
+from .._exceptions import ClientClosed, leaves, parts
+from .runs import require_task
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
+
+
+Entered = TypeVar("Entered", bound="EnteredOnce")
+
+
+class EnteredOnce(ABC):
+    """An async context manager that is made of `_live`, and lives once."""
+
+    _lifetime: AbstractAsyncContextManager[None] | None = None
+
+    @abstractmethod
+    def _live(self) -> AbstractAsyncContextManager[None]:
+        """Return what to enter and to leave."""
+
+    async def __aenter__(self: Entered) -> Entered:  # noqa: PYI019 - not in the typing of 3.10
+        if self._lifetime is not None:
+            name = type(self).__name__
+            raise ClientClosed(f"a {name} can be entered only once; make another one")
+        require_task(f"a {type(self).__name__}")
+        self._lifetime = self._live()
+        await self._lifetime.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        assert self._lifetime is not None
+        return await self._lifetime.__aexit__(exc_type, exc, traceback)
+
+
+class BareBody:
+    """Hides the nurseries of a context manager: lets the exception of its body through bare.
+
+    Args:
+        nurseries: How many there are, the innermost of which is the job group's.
+    """
+
+    def __init__(self, *, nurseries: int) -> None:
+        self._nurseries = nurseries
+        self._raised: BaseException | None = None
+
+    def watched(self) -> Watched:
+        return Watched(self)
+
+    def __enter__(self) -> BareBody:  # noqa: PYI034 - `Self` is not in the typing of 3.10
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        bare, self._raised = self._raised, None
+        inner = None if exc is None else self._without_nurseries(exc, bare)
+        if inner is None or inner is exc:
+            return
+        context = inner.__context__
+        try:
+            raise inner
+        finally:
+            # Python has just noted the group that was being handled, which is of no interest.
+            inner.__context__ = context
+            # The traceback holds this frame, which must not hold the exception.
+            del bare, inner, exc, context
+
+    def _without_nurseries(self, exc: BaseException, bare: BaseException | None) -> BaseException:
+        found, known = leaves(exc), [] if bare is None else leaves(bare)
+        # What the nurseries here add to a cancellation is not told apart from what was there.
+        others = [end for end in found if not isinstance(end, trio.Cancelled)]
+        ours = bare is not None and all(any(end is each for each in known) for end in others)
+        if bare is not None and ours and all(any(end is each for each in found) for end in known):
+            # The same object: of a group, Trio's scopes have made copies on the way.
+            return bare
+        # What jobs failed with stays in the group of the job group.
+        beside: list[BaseException] = []
+        for _ in range(self._nurseries if ours else self._nurseries - 1):
+            failed = [part for part in parts(exc) if _fails(part)]
+            if len(failed) != 1 or not parts(failed[0]):
+                break
+            beside += [part for part in parts(exc) if not _fails(part)]
+            exc = failed[0]
+        if not beside:
+            return exc
+        joined = BaseExceptionGroup(str(exc.args[0]), [*parts(exc), *beside])
+        return joined.with_traceback(exc.__traceback__)
+
+
+def _fails(error: BaseException) -> bool:
+    return any(not isinstance(end, trio.Cancelled) for end in leaves(error))
+
+
+class Watched:
+    """The body whose exception `BareBody` lets through."""
+
+    def __init__(self, outer: BareBody) -> None:
+        self._outer = outer
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._outer._raised = exc

@@ -1,0 +1,163 @@
+"""Jobs in the order in which they end."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar, cast, final
+
+import trio
+
+from .._core.job import Job, JobRecord, Listener
+from .._core.runs import require_task
+from .._exceptions import short_repr
+
+T = TypeVar("T")
+
+
+class _Arrivals:
+    """What the jobs know of an iterator: where to say that they have ended.
+
+    The jobs hold this and not the iterator, so that an iterator nobody holds any more goes away.
+    """
+
+    __slots__ = ("claimed", "ended", "news", "taken", "waiting")
+
+    def __init__(self) -> None:
+        self.claimed: set[JobRecord] = set()
+        """Those whose failures are the consumers', should the group end before they retrieve it."""
+        self.taken: dict[trio.lowlevel.Task, JobRecord] = {}
+        """Which of those a consumer is busy with."""
+        self.ended: deque[Job[Any]] = deque()
+        self.waiting: dict[JobRecord, Listener] = {}
+        self.news: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
+
+    def expect(self, job: Job[Any]) -> None:
+        record = job._record
+        if record.outcome is not None:
+            self.ended.append(job)
+            return
+        listener = self.waiting[record] = partial(self._arrive, job)
+        record.listen("result", listener)
+
+    def _arrive(self, job: Job[Any], _: object) -> None:
+        # The iterator may go away at any moment: in another listener, or by the garbage collector.
+        record = job._record
+        if self.waiting.pop(record, None) is None:
+            return
+        self.ended.append(job)
+        # A consumer that waits now gets the job soon, but maybe not before the group's end.
+        if record.failed and (self.news or self.claimed):
+            record.claim(None)
+            self.claimed.add(record)
+        self.news.unpark_all()
+
+    def take(self) -> Job[Any]:
+        """Return the next one that has ended, to the current task."""
+        job = self.ended.popleft()
+        record = job._record
+        if record in self.claimed:
+            if record.ends_group:
+                self.taken[trio.lowlevel.current_task()] = record
+            else:
+                self._release(record)  # there is time to retrieve it
+        return job
+
+    def come_back(self) -> None:
+        """Note that the current task is no longer busy with what it took."""
+        record = self.taken.pop(trio.lowlevel.current_task(), None)
+        if record is not None:
+            self._release(record)
+
+    def _release(self, record: JobRecord) -> None:
+        self.claimed.discard(record)
+        record.release(None)
+
+    def forget(self) -> None:
+        while self.claimed:
+            self.claimed.pop().release(None)
+        self.taken.clear()
+        while self.waiting:
+            record, listener = self.waiting.popitem()  # each listener holds this object
+            record.stop_listening(listener)
+
+
+@final
+class JobIterator(Generic[T]):
+    """Iterates over jobs in the order in which they end; `as_completed` makes it.
+
+    A class and not an async generator, so that leaving the loop early leaves nothing behind.
+    Several tasks may share one: each job goes to one of them.
+    """
+
+    __slots__ = ("_arrivals",)
+
+    @trio.lowlevel.enable_ki_protection
+    def __init__(self, jobs: Sequence[Job[T]]) -> None:
+        self._arrivals = _Arrivals()
+        for job in dict.fromkeys(jobs):
+            self._arrivals.expect(job)
+
+    def __aiter__(self) -> JobIterator[T]:
+        return self
+
+    @trio.lowlevel.enable_ki_protection
+    async def __anext__(self) -> Job[T]:
+        """Return the next job that has ended, however it ended.
+
+        Raises:
+            StopAsyncIteration: All of them have been returned.
+
+        Being cancelled while waiting loses nothing: the job stays for the next call.
+        """
+        arrivals = self._arrivals
+        require_task("as_completed()")
+        for record in arrivals.waiting:
+            record.require_task()
+            break  # the others would have been refused beside it
+        arrivals.come_back()
+        if arrivals.ended or not arrivals.waiting:
+            await trio.lowlevel.checkpoint()
+        while not arrivals.ended:
+            if not arrivals.waiting:
+                raise StopAsyncIteration
+            await arrivals.news.park()
+        return arrivals.take()
+
+    def __del__(self) -> None:
+        self._arrivals.forget()
+
+    def __repr__(self) -> str:
+        arrivals = self._arrivals
+        return f"<JobIterator: {len(arrivals.waiting)} running, {len(arrivals.ended)} ended>"
+
+
+def as_completed(jobs: Iterable[Job[T]], /) -> JobIterator[T]:
+    """Iterate over jobs, with ``async for``, in the order in which they end.
+
+    Those that fail or are cancelled come as well: ``await job.result()`` in the loop raises.
+    Receiving a job does not retrieve its failure: if you never ask for it, the job's group raises
+    it.  A job that ends its group while your task waits here is yours: the group leaves its failure
+    to your task until that asks for the next job, or leaves the loop.
+    Those that have ended already come first, in the order given; a job that is given twice comes
+    once.  They may be of several groups, which they stay in: leaving the loop, or being cancelled
+    in it, ends no job.
+
+    Raises:
+        TypeError: Something among ``jobs`` is no job.
+    """
+    if not isinstance(cast("object", jobs), Iterable):
+        raise TypeError("as_completed takes jobs in an iterable, such as as_completed([job])")
+    given = list(jobs)
+    wrong = [item for item in cast("list[object]", given) if not isinstance(item, Job)]
+    if wrong:
+        for item in wrong:
+            if inspect.iscoroutine(item):
+                item.close()  # or Python would warn that it was never awaited
+        raise TypeError(
+            f"as_completed takes jobs, not {short_repr(wrong[0])}; submit functions to a JobGroup, "
+            "or use triojob.map(fn, items, ordered=False)"
+        )
+    return JobIterator(given)

@@ -1,0 +1,401 @@
+"""Several calls at once: the results of all, or of the first.
+
+Each call is a function without arguments or a `Job`.
+A function runs as a job in a group that the helper opens and ends: when the helper is cancelled, so
+are its jobs, on the server too.
+A `Job` that was given stays in its own group: a helper that is cancelled leaves it alone.
+If that group ends while a helper waits for the job, the failure is the helper's to raise.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
+
+import trio
+from outcome import Error
+
+from .._core.call import Batch, Call, Submittable, bind
+from .._core.group import JobGroup
+from .._core.job import Job
+from .._core.runs import require_task
+from .._exceptions import short_repr
+from .as_completed import JobIterator
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
+
+T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
+T5 = TypeVar("T5")
+T6 = TypeVar("T6")
+
+Startable: TypeAlias = Job[T] | Callable[[], Awaitable[T]] | Callable[[], AsyncIterator[T]]
+"""A job, or what can be submitted without arguments."""
+
+
+@overload
+async def gather(
+    call1: Startable[T1],
+    /,
+    *,
+    limit: float | None = None,
+    fail_fast: bool = False,
+    return_jobs: Literal[False] = False,
+) -> tuple[T1]: ...
+@overload
+async def gather(
+    call1: Startable[T1],
+    call2: Startable[T2],
+    /,
+    *,
+    limit: float | None = None,
+    fail_fast: bool = False,
+    return_jobs: Literal[False] = False,
+) -> tuple[T1, T2]: ...
+@overload
+async def gather(
+    call1: Startable[T1],
+    call2: Startable[T2],
+    call3: Startable[T3],
+    /,
+    *,
+    limit: float | None = None,
+    fail_fast: bool = False,
+    return_jobs: Literal[False] = False,
+) -> tuple[T1, T2, T3]: ...
+@overload
+async def gather(
+    call1: Startable[T1],
+    call2: Startable[T2],
+    call3: Startable[T3],
+    call4: Startable[T4],
+    /,
+    *,
+    limit: float | None = None,
+    fail_fast: bool = False,
+    return_jobs: Literal[False] = False,
+) -> tuple[T1, T2, T3, T4]: ...
+@overload
+async def gather(
+    call1: Startable[T1],
+    call2: Startable[T2],
+    call3: Startable[T3],
+    call4: Startable[T4],
+    call5: Startable[T5],
+    /,
+    *,
+    limit: float | None = None,
+    fail_fast: bool = False,
+    return_jobs: Literal[False] = False,
+) -> tuple[T1, T2, T3, T4, T5]: ...
+@overload
+async def gather(
+    call1: Startable[T1],
+    call2: Startable[T2],
+    call3: Startable[T3],
+    call4: Startable[T4],
+    call5: Startable[T5],
+    call6: Startable[T6],
+    /,
+    *,
+    limit: float | None = None,
+    fail_fast: bool = False,
+    return_jobs: Literal[False] = False,
+) -> tuple[T1, T2, T3, T4, T5, T6]: ...
+@overload
+async def gather(
+    *calls: Startable[T],
+    limit: float | None = None,
+    fail_fast: bool = False,
+    return_jobs: Literal[False] = False,
+) -> tuple[T, ...]: ...
+@overload
+async def gather(
+    *calls: Startable[T],
+    limit: float | None = None,
+    fail_fast: bool = False,
+    return_jobs: Literal[True],
+) -> tuple[Job[T], ...]: ...
+
+
+# Ctrl-C strikes in the jobs, and here where something is waited for: never between the making of
+# a call and its start, where nobody would discard it.
+@trio.lowlevel.enable_ki_protection
+async def gather(
+    *calls: Startable[Any],
+    limit: float | None = None,
+    fail_fast: bool = False,
+    return_jobs: bool = False,
+) -> tuple[Any, ...]:
+    """Run several calls at once and wait for all; return their results in the order given.
+
+    All of them run to their end, also when some fail: no failure hides another, and all are raised
+    together, in the order given.  A job that was cancelled counts as a failure.
+
+    Args:
+        calls: Functions without arguments (``functools.partial(endpoint, x)``) and jobs.
+            None at all give an empty tuple.
+        limit: How many of the functions run at once; None for no limit.
+        fail_fast: Whether the first failure cancels the functions that still run, on the server
+            too.  Jobs that were given are left alone, and no longer waited for.
+        return_jobs: Whether to return the jobs, which have ended (with ``fail_fast`` those that
+            were given may not have), instead of results: each has its own result or failure, and
+            nothing is raised.
+
+    Returns:
+        A tuple as long as ``calls``.
+
+    Raises:
+        ExceptionGroup: Some of the calls failed; it has the failure of each.
+        TypeError: One of the calls is neither a job nor an async function; nothing was started.
+        ValueError: ``limit`` is not a positive number.
+
+    Being cancelled cancels the functions, on the server too, and leaves the jobs that were given.
+    """
+    group = JobGroup(limit=limit)
+    # With the jobs in hand, one could be cancelled alone.
+    batch = None if return_jobs else Batch()
+    bound = _bind_all("gather", calls, batch)
+    started: list[Job[Any]] = []
+    stopped: set[Job[Any]] = set()
+    try:
+        with _claiming(group, bound):
+            started, stopped = await _run_all(group, bound, fail_fast=fail_fast)
+            if return_jobs:
+                return tuple(started)
+            errors = _errors(job for job in started if not (job in stopped and job.cancelled))
+        if errors:
+            raise ExceptionGroup(f"{len(errors)} of {len(started)} gathered calls failed", errors)
+        return tuple(job._record.unwrap() for job in started)
+    finally:
+        if batch is not None:
+            batch.end()
+        # The traceback of what is raised holds this frame, which must not hold the results.
+        del calls, group, bound, started, stopped
+
+
+async def _run_all(
+    group: JobGroup, bound: list[Call | Job[Any]], *, fail_fast: bool
+) -> tuple[list[Job[Any]], set[Job[Any]]]:
+    """Run the calls until they have ended; return their jobs, and those that were cancelled."""
+    started: list[Job[Any]] = []
+    stopped: set[Job[Any]] = set()
+    async with group:
+        started += _start(group, bound)
+        own = [job for job, call in zip(started, bound, strict=True) if job is not call]
+        with _completing(started) as ended:
+            async for job in ended:
+                if fail_fast and _error(job) is not None:
+                    stopped |= _cancel(own, "another call of gather failed")
+                    break
+        for job in own:
+            await job.wait()
+        _see(group.jobs)
+    return started, stopped
+
+
+@trio.lowlevel.enable_ki_protection
+async def first_completed(*calls: Startable[T]) -> Job[T]:
+    """Run several calls at once; return the job of the one that ends first, however it ends.
+
+    That job has ended: ``await job.result()`` returns its result or raises its failure.
+    The others are cancelled, on the server too, jobs that were given as well, and have ended when
+    this returns.  A call of an endpoint ends at once when it is cancelled; a function of yours ends
+    when its clean-up has.  What they failed with, if they did, is of no more interest: it counts
+    as retrieved, that of jobs that were given as well.
+
+    Args:
+        calls: Functions without arguments (``functools.partial(endpoint, x)``) and jobs.
+            Of jobs that have ended already, the first one given has ended first.
+
+    Raises:
+        TypeError: One of the calls is neither a job nor an async function; nothing was started.
+        ValueError: There are no calls.
+
+    Being cancelled cancels the functions, on the server too, and leaves the jobs that were given.
+    """
+    bound = _bind_all("first_completed", _some("first_completed", calls))
+    first: Job[T] | None = None
+    group = JobGroup()
+    with _claiming(group, bound):
+        async with group:
+            jobs = _start(group, bound)
+            with _completing(jobs) as ended:
+                first = await ended.__anext__()
+                await _end(jobs, f"{first.name} came first")
+            _see((*group.jobs, *(job for job in jobs if job is not first)))
+    assert first is not None
+    return first
+
+
+@trio.lowlevel.enable_ki_protection
+async def first_success(*calls: Startable[T]) -> T:
+    """Run several calls at once; return the first result, and cancel those that are slower.
+
+    A call that fails does not count.  What it failed with is raised only if no call succeeds; if
+    one does, it counts as retrieved, so that the group of a job that was given does not raise it.
+    The others are cancelled, on the server too, jobs that were given as well, and have ended when
+    this returns.  A call of an endpoint ends at once when it is cancelled; a function of yours ends
+    when its clean-up has.
+
+    Args:
+        calls: Functions without arguments (``functools.partial(endpoint, x)``) and jobs.
+            Of jobs that have ended already, the first one given has ended first.
+
+    Raises:
+        ExceptionGroup: All of them failed; it has their failures, in the order given.
+        TypeError: One of the calls is neither a job nor an async function; nothing was started.
+        ValueError: There are no calls.
+
+    Being cancelled cancels the functions, on the server too, and leaves the jobs that were given.
+    """
+    bound = _bind_all("first_success", _some("first_success", calls))
+    started: list[Job[Any]] = []
+    winner: Job[T] | None = None
+    try:
+        started, winner = await _run_race(bound)
+        if winner is None:
+            raise ExceptionGroup(f"all {len(started)} calls failed", _errors(started))
+        value: T = winner._record.unwrap()
+        return value
+    finally:
+        # The traceback of what is raised holds this frame, which must not hold the jobs.
+        del calls, bound, started, winner
+
+
+async def _run_race(
+    bound: list[Call | Job[Any]],
+) -> tuple[list[Job[Any]], Job[Any] | None]:
+    """Run the calls until one has a result, or all have failed; return their jobs and that one."""
+    started: list[Job[Any]] = []
+    winner: Job[Any] | None = None
+    group = JobGroup()
+    with _claiming(group, bound):
+        async with group:
+            started += _start(group, bound)
+            with _completing(started) as ended:
+                async for job in ended:
+                    if _error(job) is None:
+                        winner = job
+                        await _end(started, f"{job.name} succeeded first")
+                        break
+            _see(started)
+    return started, winner
+
+
+def _some(helper: str, calls: Sequence[object]) -> Sequence[object]:
+    if not calls:
+        raise ValueError(f"{helper} needs at least one call")
+    return calls
+
+
+def _bind_all(
+    helper: str, calls: Sequence[object], batch: Batch | None = None
+) -> list[Call | Job[Any]]:
+    """Make a call of each that is no job; if one can't be, let go of all and raise."""
+    require_task(f"{helper}()")
+    coroutines = [call for call in calls if inspect.iscoroutine(call)]
+    if coroutines:
+        for coroutine in coroutines:
+            coroutine.close()  # or Python would warn that it was never awaited
+        raise TypeError(
+            f"{helper} takes functions and jobs, not coroutine objects: "
+            f"{helper}(functools.partial(fn, x)), not {helper}(fn(x))"
+        )
+    bound: list[Call | Job[Any]] = []
+    try:
+        for call in calls:
+            if isinstance(call, Job):
+                call._record.require_run()
+                bound.append(cast("Any", call))
+                continue
+            if not (isinstance(call, Submittable) or callable(call)):
+                hint = f"; give them one by one: {helper}(*calls)" if _many(call) else ""
+                raise TypeError(
+                    f"{helper} takes functions without arguments and jobs, "
+                    f"not {short_repr(call)}{hint}"
+                )
+            bound.append(bind(call, (), {}, helper, batch=batch))
+    except BaseException:
+        for call in bound:
+            if isinstance(call, Call):
+                call.discard()
+        raise
+    return bound
+
+
+def _many(call: object) -> bool:
+    return isinstance(call, Iterable)
+
+
+def _start(group: JobGroup, bound: Iterable[Call | Job[Any]]) -> list[Job[Any]]:
+    return [call if isinstance(call, Job) else group._start(call) for call in bound]
+
+
+@contextmanager
+def _claiming(group: JobGroup, bound: Iterable[Call | Job[Any]]) -> Generator[None, None, None]:
+    """Leave the failures of jobs that were given to ``group``, if their own group ends meanwhile.
+
+    It raises them if the helper ends without having retrieved them: by being cancelled.
+    """
+    given = [job._record for job in bound if isinstance(job, Job)]
+    for record in given:
+        record.claim(group)
+    try:
+        yield
+    finally:
+        for record in given:
+            record.release(group)
+
+
+@contextmanager
+def _completing(jobs: Sequence[Job[T]]) -> Generator[JobIterator[T], None, None]:
+    """Give the jobs as they end; whatever ends the block, nothing of it is left in them."""
+    ended = JobIterator(jobs)
+    try:
+        yield ended
+    finally:
+        ended._arrivals.forget()
+
+
+def _cancel(jobs: Iterable[Job[Any]], reason: str) -> set[Job[Any]]:
+    """Cancel those that have not ended; return them."""
+    alive = {job for job in jobs if not job.done}
+    for job in alive:
+        job.cancel(reason)
+    return alive
+
+
+async def _end(jobs: Iterable[Job[Any]], reason: str) -> None:
+    for job in _cancel(jobs, reason):
+        await job.wait()
+
+
+def _see(jobs: Iterable[Job[Any]]) -> None:
+    """Let no group raise what these jobs failed with."""
+    for job in jobs:
+        job._record.retrieve()
+
+
+def _error(job: Job[Any]) -> BaseException | None:
+    """Return why a job that has ended has no result; it doesn't count as seen."""
+    outcome = job._record.outcome
+    return outcome.error if isinstance(outcome, Error) else None
+
+
+def _errors(jobs: Iterable[Job[Any]]) -> list[Exception]:
+    """Return why these have no result, each error once; from now on they count as seen."""
+    errors: dict[int, Exception] = {}
+    for job in jobs:
+        error = job.exception() if job.done else None
+        if error is not None and id(error) not in errors:
+            job._record.add_note()
+            errors[id(error)] = cast("Exception", error)
+    return list(errors.values())

@@ -1,0 +1,91 @@
+"""Where `map` takes its items from: iterables, sync and async, one item at a time."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Generator,
+    Iterable,
+)
+from contextlib import AsyncExitStack
+from typing import Any, cast
+
+import trio
+
+from .._exceptions import short_repr
+
+END = object()
+"""What `Puller.pull` returns after the last item."""
+
+
+def check_iterable(helper: str, iterable: object) -> None:
+    """Refuse what can't be iterated over.
+
+    Raises:
+        TypeError: ``iterable`` is neither an iterable nor an async iterable.
+    """
+    if isinstance(iterable, (Iterable, AsyncIterable)) or hasattr(iterable, "__getitem__"):
+        return
+    if inspect.iscoroutine(iterable):
+        iterable.close()  # or Python would warn that it was never awaited
+    hint = " (call the function)" if inspect.isfunction(iterable) else ""
+    raise TypeError(
+        f"{helper} takes iterables and async iterables, not {short_repr(iterable)}{hint}"
+    )
+
+
+class Puller:
+    """Takes from several iterables in step, until the shortest ends.
+
+    The iterables' own code runs in the task that pulls.
+    """
+
+    def __init__(self, iterables: tuple[Any, ...]) -> None:
+        self._iterables = iterables
+        self._iterators: list[tuple[Any, bool]] = []
+        """Each with whether it is async."""
+
+    def open(self, stack: AsyncExitStack) -> None:
+        """Begin, and see to it that generators are closed when ``stack`` is."""
+        for iterable in self._iterables:
+            is_async = isinstance(iterable, AsyncIterable)
+            iterator: Any = aiter(cast("Any", iterable)) if is_async else iter(iterable)
+            self._iterators.append((iterator, is_async))
+            kind = cast("type[object]", type(iterator))
+            if issubclass(kind, AsyncGenerator):
+                stack.push_async_callback(iterator.aclose)
+            elif issubclass(kind, Generator):
+                stack.callback(iterator.close)
+
+    @trio.lowlevel.disable_ki_protection
+    async def pull(self) -> Any:
+        """Return a tuple of the next item of each iterable, or `END`."""
+        items: list[Any] = []
+        for iterator, is_async in self._iterators:
+            try:
+                items.append(await anext(iterator) if is_async else next(iterator))
+            except (StopIteration, StopAsyncIteration):
+                return END
+        return tuple(items)
+
+
+class Pace:
+    """At most so many starts per second, evenly apart.
+
+    Args:
+        rate: How many per second; None for no limit.
+    """
+
+    def __init__(self, rate: float | None) -> None:
+        self._interval = 0 if rate is None else 1 / rate
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait until the next one may start; a checkpoint in any case."""
+        await trio.sleep_until(max(self._next, trio.current_time()))
+
+    def started(self) -> None:
+        """Note that one has started."""
+        self._next = trio.current_time() + self._interval

@@ -1,0 +1,488 @@
+"""The client of one app, its endpoints and its sessions."""
+
+from __future__ import annotations
+
+import math
+import os
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import trio
+
+from .._core.group import JobGroup
+from .._core.instruments import Instrument
+from .._core.lifetime import BareBody, EnteredOnce
+from .._core.runs import require_task
+from .._exceptions import ClientClosed
+from .._secrets import Secrets
+from .endpoint import CallSettings, Endpoint, Via
+from .files.data import file_rule
+from .files.download import Folder
+from .files.file import FileSource
+from .files.outputs import OutputFiles
+from .http.client import HTTP, HTTPClient, HTTPTransport
+from .http.settings import Limits, Timeouts
+from .http.urls import check_headers
+from .protocol.registry import make_drivers
+from .schema.app import AppInfo, EndpointInfo, FilesAs
+from .schema.discovery import discover, is_login
+from .session.heartbeat import open_heartbeats
+from .session.registry import SessionRegistry
+from .session.restart import AppWatch
+from .session.session import Session
+from .spaces.names import read_source
+from .spaces.tokens import find_token, make_token, oauth_token_for, space_headers
+from .surface import Surface
+
+if TYPE_CHECKING:
+    from .spaces.stages import SpaceStatus
+    from .statistics import ClientStatistics
+
+_DEFAULT_STREAMS, _DEFAULT_TRANSFERS = 256, 8
+_OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS, _OWN_CLIENT_HEARTBEATS = 32, 4, 4
+"""For a caller's own httpx client: with the short requests, what httpx's default pool has."""
+
+
+@final
+class ClientSession(Surface):
+    """A session of its own, with its own ``gr.State``; `Client.session` opens it.
+
+    Any number of calls may be under way in it, over one event stream.
+    Gradio's way of cancelling stops all calls of a function in a session, so here a cancelled job
+    ends at once on this side, and the server is told as soon as no other call of that function is
+    under way in this session, or when the session ends.
+    """
+
+    def __init__(self, client: Client, session: Session, group: JobGroup) -> None:
+        self._client = client
+        self._session = session
+        self._group = group
+
+    def _own_group(self) -> JobGroup:
+        return self._group
+
+    def endpoint(
+        self,
+        api_name: str | None = None,
+        *,
+        fn_index: int | None = None,
+        via: Via | None = None,
+    ) -> Endpoint:
+        """Return one endpoint, pinned to this session; see `Client.endpoint`.
+
+        That may be one that a ``gr.render`` of the app has made in this session: see
+        `RenderUpdate`.  A later run of the same render makes others in its stead.
+        """
+        return self._client._endpoint(api_name, fn_index, via, self._session)
+
+
+@final
+class Client(Surface, EnteredOnce):
+    """A Gradio app: ``async with Client(url) as client``.
+
+    Entering finds out what the app offers; leaving waits for the jobs of `submit`.
+    If the body raises, its exception passes through bare, and the jobs are cancelled.
+
+    Args:
+        src: The app's URL, such as ``"http://127.0.0.1:7860"``; or a Hugging Face Space, by its
+            name ``"owner/name"`` or by the URL of its page on the hub.
+        auth: User name and password for an app that asks for them.
+        headers: Sent with each request to this app.
+        cookies: Sent with each request to this app.
+        verify: Whether to verify the server's TLS certificate, or the TLS settings to use.
+        timeouts: How long each phase of talking to the server may take.
+        limits: How much the client does at once, and how much it takes from the server.
+        download_files: What becomes of files in outputs.  True: each is downloaded before the
+            output that shows it, which then has the path of the copy (`str`), in a folder that
+            only this user may look into, among the system's temporary files.  A path: the same,
+            under that folder.  False: outputs hold `File` objects, and nothing is downloaded by
+            itself.  Downloaded files stay when the client ends.
+        validate: Whether arguments are checked against the app's description before sending.
+            False for apps that change what a component allows while they run.
+        limit, history: As for `JobGroup`, for the client's own group.
+        instruments: As for `JobGroup`, for the groups of the client, its sessions and streams of
+            inputs.
+        token: A Hugging Face token that may use the Space, or True for the one saved on this
+            machine (HF_TOKEN, or by ``hf auth login``).  It is sent to the hub and to the Space's
+            own origin and nowhere else; a URL that is none of a Space is refused with it.
+        oauth_token: A Hugging Face token for the app's code to act with on your behalf.  It is
+            sent with calls of endpoints that say that they take one, and with nothing else.
+        hf_endpoint: The URL of the hub that Spaces are looked up in; None for what the variable
+            HF_ENDPOINT says, or ``"https://huggingface.co"``.
+        on_wait: Called with a `SpaceStatus` at each look at a Space that is asleep or in the
+            making, while entering waits for it, and at the wait's end.  It must not block.
+        http_client: Your own ``httpx.AsyncClient``, which you close.  Its pool must have room for
+            `Limits.streams` (by default 32 here), `Limits.transfers`, `Limits.requests` and 20
+            connections more: waiting inside the pool of httpx loses connections when a wait is
+            cancelled.
+        transport: Your own ``httpx.AsyncBaseTransport``.
+
+    Raises:
+        ValueError: An argument makes no sense.
+
+    Entering waits for a Space that is asleep or in the making for as long as that takes: bound it
+    by a scope around it, such as `trio.fail_after`.  Being cancelled ends the wait at once.
+
+    On entering, also: `SpaceError`, `ConnectionFailed`, `AuthenticationError`, and
+    `ProtocolError` or `UnexpectedResponse` for what is no Gradio app, or one of a kind that
+    triojob doesn't know.
+    """
+
+    def __init__(
+        self,
+        src: str,
+        *,
+        auth: tuple[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
+        verify: bool | ssl.SSLContext = True,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        download_files: bool | str | os.PathLike[str] = True,
+        validate: bool = True,
+        limit: float | None = None,
+        history: int | None = None,
+        instruments: Sequence[Instrument] = (),
+        token: str | bool | None = None,
+        oauth_token: str | None = None,
+        hf_endpoint: str | None = None,
+        on_wait: Callable[[SpaceStatus], object] | None = None,
+        http_client: HTTPClient | None = None,
+        transport: HTTPTransport | None = None,
+    ) -> None:
+        self._source = read_source(src, hf_endpoint, with_token=bool(token))
+        self._base = self._source.url
+        self._token = find_token(token)
+        self._oauth_token = None if oauth_token is None else make_token(oauth_token, "oauth_token")
+        space_headers(self._token, headers)  # refuses a token that is given twice
+        # By cookies, as a browser that has signed in.
+        self._may_be_logged_in = bool(cookies) or http_client is not None
+        self._on_wait = on_wait
+        if auth is not None and not is_login(auth):
+            raise ValueError("auth must be a user name and a password: auth=(user, password)")
+        check_headers("headers", headers)
+        check_headers("cookies", cookies)
+        if http_client is not None and (transport is not None or verify is not True):
+            raise ValueError("transport= and verify= are settings of your own http_client")
+        self._limits = _resolved(limits or Limits(), own_client=http_client is not None)
+        self._folder: Folder | None = None
+        if download_files is not False:
+            self._folder = Folder(None if download_files is True else Path(download_files))
+        self._settings: CallSettings | None = None
+        self._timeouts = timeouts or Timeouts()
+        self._http_options: dict[str, Any] = {
+            "limits": self._limits,
+            "heartbeats": None if http_client is None else _OWN_CLIENT_HEARTBEATS,
+            "timeouts": self._timeouts,
+            "headers": headers,
+            "cookies": cookies,
+            "verify": verify,
+            "transport": transport,
+            "client": http_client,
+            "secrets": Secrets(),
+        }
+        self._auth = auth
+        secrets = self._http_options["secrets"]
+        secrets.add(*(() if auth is None else auth[1:]))
+        secrets.add(*(t.reveal() for t in (self._token, self._oauth_token) if t is not None))
+        self._validate = validate
+        self._instruments = tuple(instruments)
+        self._group = JobGroup(limit=limit, history=history, instruments=instruments)
+        self._session_groups: list[JobGroup] = []
+        self._session_watchers: list[Callable[[JobGroup], object]] = []
+        """Told of the group of each session that is opened, to look on."""
+        self._registry: SessionRegistry | None = None
+        self._session: Session | None = None
+
+    @property
+    def src(self) -> str:
+        """The app's URL, with a slash at its end; of a Space that is yet to be found, its page."""
+        return self._base
+
+    @property
+    def limits(self) -> Limits:
+        """The limits, with numbers where None let the client choose."""
+        return self._limits
+
+    @property
+    def version(self) -> str:
+        """The version of Gradio that the app runs."""
+        return self._opened().version
+
+    @property
+    def protocol(self) -> str:
+        """The protocol that the app speaks, such as ``"sse_v3"``."""
+        return self._opened().protocol
+
+    @property
+    def cancel_scope(self) -> trio.CancelScope:
+        """The cancel scope around the body and the jobs of `submit`."""
+        self._opened()
+        return self._group.cancel_scope
+
+    def endpoint(
+        self,
+        api_name: str | None = None,
+        *,
+        fn_index: int | None = None,
+        via: Via | None = None,
+    ) -> Endpoint:
+        """Return one endpoint of the app.
+
+        A call of an endpoint without ``gr.State`` harms no other when it is cancelled.
+        Calls of one with it share this client's session, where Gradio can't cancel one of several
+        calls of a function; so they are made one at a time.  See `session` for the other way.
+
+        Args:
+            api_name: Its name, with or without the slash.  None for the only one there is, or
+                for ``"/predict"``.
+            fn_index: Its number instead, for one that has no name.
+            via: Which way its calls take: ``"queue"``, the app's queue, with status, progress,
+                all outputs and cancellation; ``"run"``, one request whose answer is the
+                output; ``"call"``, Gradio's simple API (4.20 and later), with whole outputs and
+                cancellation, without status.  None for the queue, or ``"run"`` for a function
+                that the app has outside the queue (``queue=False``) and that is no generator.
+
+        Raises:
+            EndpointNotFound: There is none; the error lists what there is.
+            ClientClosed: The client is not open.
+            ValueError: ``via`` is something else.
+        """
+        return self._endpoint(api_name, fn_index, via, None)
+
+    def _endpoint(
+        self,
+        api_name: str | None,
+        fn_index: int | None,
+        via: Via | None,
+        pinned: Session | None,
+    ) -> Endpoint:
+        def find() -> tuple[EndpointInfo, Session | None]:
+            app = self._opened() if pinned is None else pinned.app
+            info = app.find(api_name, fn_index)
+            return info, pinned or (self._session if info.stateful else None)
+
+        self._opened()
+        assert self._registry is not None
+        assert self._settings is not None
+        if self._registry.closed:
+            raise ClientClosed(f"the client of {self._base} has been closed")
+        return Endpoint(self._registry, find, self._settings, via=via)
+
+    def _oauth_token_for(self, info: EndpointInfo) -> str | None:
+        return oauth_token_for(
+            info.name,
+            info.oauth_token,
+            self._oauth_token,
+            may_be_logged_in=self._may_be_logged_in,
+        )
+
+    def _own_group(self) -> JobGroup:
+        return self._group
+
+    def _groups(self) -> tuple[JobGroup, ...]:
+        return (self._group, *self._session_groups)
+
+    def _opened(self) -> AppInfo:
+        if self._registry is None:
+            raise ClientClosed("enter the client first: async with Client(url) as client")
+        return self._registry.watch.app
+
+    @asynccontextmanager
+    async def session(
+        self, *, limit: float | None = None, history: int | None = None
+    ) -> AsyncGenerator[ClientSession, None]:
+        """Open another session over the same connections: ``async with client.session() as s``.
+
+        It has ``gr.State`` of its own, and all its calls ride on one event stream: any number of
+        them, of endpoints with State and without.  See `ClientSession` on cancelling there.
+        Leaving it waits for the jobs of its `ClientSession.submit`; if the body raises, they are
+        cancelled and its exception passes through bare.
+
+        Args:
+            limit, history: As for `JobGroup`.
+
+        Raises:
+            ClientClosed: The client is not open.
+            RuntimeError: The client lives in another Trio run.
+        """
+        self._opened()
+        registry = self._registry
+        assert registry is not None
+        if registry.closed:
+            raise ClientClosed("the client has been closed; make another one")
+        require_task("a session of this client", registry.http.token)
+        group = JobGroup(limit=limit, history=history, instruments=self._instruments)
+        session = Session(registry, one_at_a_time=False)
+        self._session_groups.append(group)
+        for watcher in self._session_watchers:
+            watcher(group)
+        try:
+            with BareBody(nurseries=1) as body:
+                async with group:
+                    with body.watched():
+                        yield ClientSession(self, session, group)
+        finally:
+            self._session_groups.remove(group)
+            session.end()
+
+    def statistics(self) -> ClientStatistics:
+        """Return what the client has under way."""
+        from .statistics import count
+
+        self._opened()
+        assert self._registry is not None
+        assert self._session is not None
+        return count(self._registry, self._session, self._group)
+
+    def view_api(self, *, all_endpoints: bool = False) -> str:
+        """Return a description of the app's endpoints, for people.
+
+        Args:
+            all_endpoints: Include those that the app does not show in its documentation.
+        """
+        from .schema.view import describe_app
+
+        app = self._opened()
+        return describe_app(self._base, app, all_endpoints=all_endpoints)
+
+    def stubs(
+        self, class_name: str = "App", *, all_endpoints: bool = False, files: FilesAs | None = None
+    ) -> str:
+        """Return the text of a Python module with a typed method for each named endpoint.
+
+        It has a class whose instances take this client, or a session of it:
+        ``await App(client).translate("hello")``.  ``triojob stubs URL`` prints it.
+
+        Args:
+            class_name: What the class is called.
+            all_endpoints: Include those that the app does not show in its documentation.
+            files: What files in outputs are: ``"path"``, the path of a copy, or ``"handle"``,
+                a `File`.  None for what this client makes of them.
+
+        Raises:
+            ValueError: The class can't have this name, or ``files`` is something else.
+        """
+        from .schema.stubs import write_module
+
+        app = self._opened()
+        return write_module(
+            app,
+            self._base,
+            class_name=class_name,
+            all_endpoints=all_endpoints,
+            files=files or ("handle" if self._folder is None else "path"),
+        )
+
+    @asynccontextmanager
+    async def _live(self) -> AsyncGenerator[None, None]:
+        http = await self._open_http()
+        try:
+            with BareBody(nurseries=4) as body:
+                with body.watched():
+                    find_out = partial(discover, http, self._auth)
+                    app = await find_out()
+                    http.prefix = app.api_prefix
+                    drivers = make_drivers(app.protocol, app.version, http)
+                    watch = AppWatch(http, app, find_out)
+                # The heartbeats end last: the app may unload a session when its calls have ended.
+                async with (
+                    http.streams_watch.running(watch.ask),
+                    open_heartbeats(
+                        http, wanted=app.wants_heartbeat, lost=watch.mark_suspect
+                    ) as heartbeats,
+                    trio.open_nursery() as background,
+                ):
+                    registry = SessionRegistry(
+                        http,
+                        drivers,
+                        background,
+                        self._timeouts,
+                        self._limits,
+                        heartbeats=heartbeats,
+                        watch=watch,
+                    )
+                    self._settings = CallSettings(
+                        validate=self._validate,
+                        oauth_token=self._oauth_token_for,
+                        outputs=OutputFiles(
+                            FileSource(http, self._limits.download_size or math.inf, registry.call),
+                            file_rule(app.protocol),
+                            self._folder,
+                        ),
+                        max_file_size=app.max_file_size,
+                        old_files=app.protocol == "ws",
+                        instruments=self._instruments,
+                    )
+                    self._registry, self._session = registry, Session(registry)
+                    try:
+                        async with self._group:
+                            with body.watched():
+                                yield
+                    finally:
+                        await registry.aclose()
+                        # The readers end now; cancel requests are shielded, and bounded.
+                        background.cancel_scope.cancel()
+        finally:
+            if self._folder is not None:
+                self._folder.remove_if_empty()
+            await http.aclose()
+
+    async def _open_http(self) -> HTTP:
+        options = dict(self._http_options)
+        if self._source.space is not None:
+            from .spaces.resolve import Connecting, find_app
+
+            connecting = Connecting(
+                self._timeouts,
+                self._limits,
+                options["verify"],
+                options["transport"],
+                options["client"],
+            )
+            self._base = await find_app(
+                self._source.space, self._source.hub, self._token, connecting, self._on_wait
+            )
+        # Only here, so that no attribute of the client shows the token.
+        options["headers"] = space_headers(self._token, options["headers"])
+        return HTTP(self._base, **options)
+
+    def __repr__(self) -> str:
+        if self._registry is None:
+            return f"<Client {self._base} (not entered)>"
+        streams = self._registry.http.streams
+        state = "closed" if self._registry.closed else f"{len(self.jobs)} jobs"
+        return (
+            f"<Client {self._base} {self.protocol} {state}, "
+            f"{streams.borrowed_tokens:g}/{streams.total_tokens:g} streams>"
+        )
+
+
+def _resolved(limits: Limits, *, own_client: bool) -> Limits:
+    """Return the limits with a number in the place of each None that lets the client choose."""
+    streams, transfers = _DEFAULT_STREAMS, _DEFAULT_TRANSFERS
+    if own_client:
+        streams, transfers = _OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS
+    return replace(
+        limits,
+        streams=limits.streams or min(streams, _affordable_streams()),
+        transfers=limits.transfers or transfers,
+    )
+
+
+def _affordable_streams() -> int:
+    """Return for how many streams the process has file descriptors to spare, at least 1."""
+    try:
+        import resource
+    except ImportError:  # Windows, whose limit is far above ours
+        return _DEFAULT_STREAMS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _DEFAULT_STREAMS
+    # Half for the rest of the program, and some for the short requests.
+    return max(1, soft // 2 - 64)

@@ -1,0 +1,604 @@
+"""The endpoints of an app, and calls of them."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
+
+import trio
+from outcome import Error, Outcome
+
+from .._core.call import Batch, Call, Submittable
+from .._core.group import JobGroup
+from .._core.instruments import Instrument
+from .._core.job import Job, JobRecord
+from .._core.lifetime import BareBody
+from .._core.logs import follow_in_log, log_job
+from .._core.messages import Status, StatusUpdate
+from .._core.retry import Retry
+from .._core.runs import require_task
+from .._exceptions import ClientClosed, TriojobError, short_repr
+from .._secrets import scrub
+from .files.inputs import Gaps
+from .files.outputs import FileStage, OutputFiles
+from .files.upload import check_files, upload_files
+from .http.urls import check_headers
+from .protocol.base import CallDriver, CallRequest, StreamDriver
+from .protocol.messages import Trigger
+from .protocol.registry import Drivers
+from .protocol.translator import EventTranslator
+from .schema.app import EndpointInfo
+from .schema.parameters import encode_value
+from .session.input_stream import InputFeed, InputStream
+from .session.pending_call import PendingCall
+from .session.registry import SessionRegistry
+from .session.session import Session
+from .session.window_limiter import Slot
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec as _ParamSpec, TypeVar as _TypeVar
+
+    # What only a server describes may be anything.  For type checkers only: at run time Python
+    # has such defaults from 3.13 on.
+    P = _ParamSpec("P", default=...)
+    T_co = _TypeVar("T_co", covariant=True, default=Any)
+else:
+    P = ParamSpec("P")
+    T_co = TypeVar("T_co", covariant=True)
+
+Via: TypeAlias = Literal["queue", "run", "call"]
+"""A way that calls take."""
+
+
+@dataclass(frozen=True)
+class CallSettings:
+    """What the calls of one client have in common."""
+
+    validate: bool
+    """Whether arguments are checked against the app's description."""
+    oauth_token: Callable[[EndpointInfo], str | None]
+    """Gives the token that goes with calls of an endpoint."""
+    outputs: OutputFiles
+    """What becomes of files in outputs."""
+    max_file_size: int | None
+    """How many bytes a file may have that the app takes, or None for any."""
+    old_files: bool
+    """Whether the app takes files as Gradio 3 does."""
+    raw_updates: bool = False
+    """Whether property updates are shown as the server sends them."""
+    instruments: tuple[Instrument, ...] = ()
+    """Told of the jobs of streams of inputs."""
+    home: Session | None = None
+    """A session that calls take where they are the only ones of their function there."""
+
+
+class RemoteCall(Call):
+    """A call of an endpoint whose arguments are checked and encoded.
+
+    Args:
+        request: The call, but for the files, which are ``gaps`` in its data.
+        feed: Where further inputs come from, for a function that takes a stream of them.
+        on_status: Called with each status that the server tells.
+        batch: What the call is a part of, if it may share a session with others of that.
+        patient: Whether it waits for a server that refuses it, see `Limits.refused_for`.
+    """
+
+    def __init__(
+        self,
+        registry: SessionRegistry,
+        info: EndpointInfo,
+        session: Session | None,
+        settings: CallSettings,
+        *,
+        driver: StreamDriver | CallDriver,
+        request: CallRequest,
+        gaps: Gaps | None,
+        feed: InputFeed | None,
+        retry: Retry | None,
+        on_status: Callable[[StatusUpdate], object] | None,
+        batch: Batch | None,
+        patient: bool,
+    ) -> None:
+        self._on_status = on_status
+        self._batch = batch
+        self._patient = patient
+        self.name = info.name
+        self.url = registry.http.base
+        self.token = registry.http.token
+        self.retry = retry
+        if feed is None and info.takes_stream:
+            # One input only: else the app would wait for more, for as long as it likes.
+            feed = InputFeed(info.name, registry.http, registry.background, once=True)
+        self._feed = feed
+        self._restarts = registry.watch.restarts
+        self._registry = registry
+        self._info = info
+        self._session = session
+        self._settings = settings
+        self._driver = driver
+        self._request = request
+        self._gaps = gaps
+        self.yielded: bool = False
+        """Whether the last attempt has come to an output."""
+
+    async def run(self, record: JobRecord) -> Outcome[Any]:
+        retry = self.retry
+        if retry is None or self._feed is not None:
+            return await self._attempt(record)
+        start, attempt = trio.current_time(), 0
+        while True:
+            attempt += 1
+            try:
+                result = await self._attempt(record)
+            except TriojobError as exc:
+                result = Error(exc)
+            seconds: float | None = None
+            if isinstance(result, Error) and not (record.cancelled or self.yielded):
+                elapsed = trio.current_time() - start
+                seconds = self._pause(retry, record, result.error, attempt, elapsed)
+            if seconds is None:
+                return result
+            record.reporter.status(StatusUpdate(Status.STARTING))
+            with self._registry.call(record.scope, record), trio.move_on_after(seconds):
+                await record.receive()
+
+    def _pause(
+        self,
+        retry: Retry,
+        record: JobRecord,
+        error: BaseException,
+        attempt: int,
+        elapsed: float,
+    ) -> float | None:
+        """Return for how many seconds to wait before the next attempt; None for no other one."""
+        if not retry.may_repeat(error, stateful=self._info.stateful):
+            return None
+        seconds = retry.pause(error, attempt, elapsed, random.random())  # noqa: S311 - no secret
+        if seconds is not None:
+            log_job(
+                logging.INFO,
+                record.id,
+                self.name,
+                "attempt %d failed (%s); the next one is in %.2f s",
+                attempt,
+                type(error).__name__,
+                seconds,
+            )
+        return seconds
+
+    async def _attempt(self, record: JobRecord) -> Outcome[Any]:
+        request, session = self._request, self._session
+        self._registry.enter(record.scope, record)
+        try:
+            if self._gaps is not None:
+                # Before the call: of some servers it has a place in the queue to lose.
+                request = replace(request, data=await self._upload(record, self._gaps))
+            slot: Slot | None = None
+            if session is None:
+                # Thousands may wait here, so what a call needs on its way is made afterwards.
+                slot = self._registry.slot(self._info, record.id)
+                await slot.acquire()
+                home = self._settings.home
+                if home is not None and home.is_free_for(self._info.fn_index):
+                    session = home
+                elif self._batch is not None and isinstance(self._driver, StreamDriver):
+                    session = self._registry.shared(self._batch, self._info.fn_index)
+                else:
+                    session = self._registry.isolated()
+            return await self._send(record, session, request, slot)
+        finally:
+            self._registry.left(record.scope)
+
+    async def _send(
+        self, record: JobRecord, session: Session, request: CallRequest, slot: Slot | None
+    ) -> Outcome[Any]:
+        info, feed = self._info, self._feed
+        if record.follow is not None:
+            headers = dict(request.headers)
+            record.follow("job_sending", headers)
+            try:
+                check_headers("headers", headers)
+            except ValueError:
+                session.unused(slot)
+                raise
+            request = replace(request, headers=headers)
+        stage = FileStage(record.reporter, self._settings.outputs, info.name, info.shown_outputs)
+        stage.on_status = self._on_status
+        translator = EventTranslator(
+            info.name,
+            number=record.id,
+            streams=info.streams,
+            edits=self._driver.edits,
+            present=partial(info.present, raw_updates=self._settings.raw_updates),
+            reporter=stage,
+            rendered=None if self._session is None else session.rendered,
+            answered=None if feed is None else feed.answered,
+        )
+        call = PendingCall(
+            record.id,
+            info,
+            request,
+            self._driver,
+            translator,
+            slot=slot,
+            restarts=self._restarts,
+            patient=self._patient,
+        )
+        if feed is not None:
+            feed.begin(call)
+        try:
+            if await session.send(call):
+                record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
+            return await self._receive(record, stage, call)
+        finally:
+            self.yielded = stage.yielded
+            if not translator.finished:
+                call.abandon()
+
+    async def _receive(
+        self, record: JobRecord, stage: FileStage, call: PendingCall
+    ) -> Outcome[Any]:
+        """Receive what comes to its end, with a task for the files once there are any."""
+        result = await self._receive_until(record, call)
+        if result is None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(stage.run, name=f"<files #{record.id} {self.name}>")
+                result = await self._receive_until(record, call)
+                nursery.cancel_scope.cancel()
+        assert result is not None
+        return result
+
+    async def _receive_until(self, record: JobRecord, call: PendingCall) -> Outcome[Any] | None:
+        try:
+            return await record.receive()
+        except BaseException:
+            # Before anything else can run: a call that comes later must not queue up behind it.
+            if not call.translator.finished:
+                call.abandon()
+            raise
+
+    def discard(self) -> None:
+        if self._feed is not None:
+            self._feed.end()
+
+    async def _upload(self, record: JobRecord, gaps: Gaps) -> str:
+        """Upload the files and return the arguments with them, while progress is recorded."""
+        filled = ""
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(record.receive, name=f"<upload #{record.id} {self.name}>")
+            try:
+                values = await upload_files(
+                    self._registry.http,
+                    gaps,
+                    self.name,
+                    record.reporter,
+                    old_form=self._settings.old_files,
+                )
+                filled = gaps.fill(self._request.data, values)
+            except Exception as exc:  # noqa: BLE001 - raised below, without the nursery's wrapping
+                failure = exc
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                # The traceback holds this frame, which must not hold the exception or the job.
+                del failure, record
+        return filled
+
+
+def _route(
+    drivers: Drivers, info: EndpointInfo, via: Via | None
+) -> tuple[Via, StreamDriver | CallDriver]:
+    # The answer to /run has only the first output of a generator.
+    usual: Via = "queue" if info.queued or info.streams else "run"
+    chosen = via or usual
+    ways: dict[Via, StreamDriver | CallDriver] = {
+        "queue": drivers.queue,
+        "run": drivers.run,
+        "call": drivers.call,
+    }
+    driver = ways.get(chosen)
+    if driver is None:
+        raise ValueError(f'via is "queue", "run" or "call", not {short_repr(via)}')
+    if chosen == "call" and info.api_name is None:
+        raise ValueError(f'{info.name} has no name, so it can\'t be called via="call"')
+    return chosen, driver
+
+
+class Endpoint(Submittable, Generic[P, T_co]):
+    """One endpoint of an app: an async callable with the app's own parameters.
+
+    ``await endpoint(...)`` calls it; ``group.submit(endpoint, ...)`` makes a job of a call.
+    `inspect.signature` shows what it takes.  `Client.endpoint` makes it.
+    To type checkers it takes anything and returns `Any`, unless it is one of an app's typed
+    module, see `Client.stubs`: then it is ``Endpoint[P, T]``.
+
+    Cancelling a call, by whatever scope, stops it on the server too.
+    """
+
+    def __init__(
+        self,
+        registry: SessionRegistry,
+        find: Callable[[], tuple[EndpointInfo, Session | None]],
+        settings: CallSettings,
+        *,
+        via: Via | None = None,
+        trigger: Trigger | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
+        batch: Batch | None = None,
+    ) -> None:
+        self._retry = retry
+        self._batch = batch
+        self._registry = registry
+        self._find = find
+        self._settings = settings
+        self._asked_via: Via | None = via
+        self._trigger = trigger or Trigger()
+        self._headers: Mapping[str, str] = headers or {}
+        self._look_up()
+
+    def _look_up(self) -> None:
+        restarts = self._registry.watch.restarts
+        info, self._session = self._find()
+        self._info = info
+        self._via: Via
+        self._via, self._driver = _route(self._registry.drivers, info, self._asked_via)
+        self.__name__: str = info.name
+        self.__doc__ = info.description
+        self.__signature__: inspect.Signature = info.signature
+        # Last, so that another thread which sees it sees the rest of it too.
+        self._restarts = restarts
+
+    @property
+    def name(self) -> str:
+        """The endpoint's name, such as ``"/predict"``, or ``"fn_index 3"`` if it has none."""
+        return self._info.name
+
+    @property
+    def api_name(self) -> str | None:
+        """The endpoint's name, or None if it has none."""
+        return self._info.api_name
+
+    @property
+    def fn_index(self) -> int:
+        """The server's number for the function."""
+        return self._info.fn_index
+
+    @property
+    def via(self) -> Via:
+        """The way that its calls take; see `Client.endpoint`."""
+        return self._via
+
+    def bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
+    ) -> Call:
+        """Check and encode the arguments of a call; nothing is sent."""
+        return self._bind(args, kwargs, None, batch)
+
+    def _bind(
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        feed: InputFeed | None,
+        batch: Batch | None = None,
+    ) -> Call:
+        if self._registry.closed:
+            raise ClientClosed(f"the client of {self.name} has been closed")
+        if self._restarts != self._registry.watch.restarts:
+            self._look_up()
+        if self._session is not None and self._session.ended:
+            raise ClientClosed(f"the session that {self.name} is pinned to has ended")
+        return self._call(*self._prepare(args, kwargs), feed=feed, batch=batch or self._batch)
+
+    def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, Gaps]:
+        """Check and encode the arguments of a call; return them and the files among them."""
+        gaps = Gaps()
+        data = self._encode(args, kwargs, gaps)
+        check_files(gaps, self.name, self._settings.max_file_size)
+        return data, gaps
+
+    def _call(
+        self,
+        data: str,
+        gaps: Gaps,
+        *,
+        feed: InputFeed | None = None,
+        on_status: Callable[[StatusUpdate], object] | None = None,
+        batch: Batch | None = None,
+        patient: bool = True,
+    ) -> RemoteCall:
+        """Return a call with arguments that are encoded; see `RemoteCall`."""
+        info = self._info
+        request = CallRequest(
+            info.name,
+            info.fn_index,
+            info.api_name,
+            data,
+            canceller=info.canceller,
+            streams=info.streams,
+            oauth_token=self._settings.oauth_token(info),
+            trigger=self._trigger,
+            headers=self._headers,
+        )
+        return RemoteCall(
+            self._registry,
+            info,
+            self._session,
+            self._settings,
+            driver=self._driver,
+            request=request,
+            gaps=gaps if gaps.parameters else None,
+            feed=feed,
+            retry=self._retry,
+            on_status=on_status,
+            batch=batch,
+            patient=patient,
+        )
+
+    def _encode(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], gaps: Gaps | None = None
+    ) -> str:
+        return self._info.encode(args, kwargs, validate=self._settings.validate, gaps=gaps)
+
+    @asynccontextmanager
+    async def stream_inputs(
+        self, /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncGenerator[InputStream, None]:
+        """Call an endpoint that takes inputs while its outputs come back: a microphone's, say.
+
+        ``async with endpoint.stream_inputs(first) as stream``, then ``await stream.send(second)``
+        and so on; see `InputStream`.  The arguments here are the first input.
+        Leaving the block closes the input and waits for the call to end.  If the block raises,
+        the call is cancelled, on the server too, and the exception passes through bare.
+        A failure of the call that nobody has seen is raised there, in an `ExceptionGroup`.
+
+        Raises:
+            TypeError: The endpoint takes no stream of inputs, or an argument is wrong or missing.
+            ValueError: An argument has a value that the endpoint doesn't allow.
+        """
+        if not self._info.takes_stream:
+            raise TypeError(f"{self.name} takes one input, not a stream of them: call or submit it")
+        feed = InputFeed(self.name, self._registry.http, self._registry.background, once=False)
+        with BareBody(nurseries=1) as body:
+            async with JobGroup(instruments=self._settings.instruments) as group:
+                with body.watched():
+                    job: Job[Any] = group.submit(cast("Any", _Fed(self, feed)), *args, **kwargs)
+                    yield InputStream(job, feed, self._encode)
+                    await feed.close()
+
+    def with_event_data(self, data: Any, trigger_id: int | None = None) -> Endpoint[P, T_co]:
+        """Return this endpoint with what a browser would say of the event that set it off.
+
+        A function of the app that takes ``gr.EventData``, or a kind of it such as
+        ``gr.SelectData``, gets that from these.
+
+        Args:
+            data: A value that JSON has.  For ``gr.SelectData`` it is a dictionary with ``index``
+                and ``value``.
+            trigger_id: The number of the component that was clicked or changed: ``id`` in the
+                app's ``/config``.  The function finds the component in ``gr.EventData.target``.
+
+        Raises:
+            TypeError, ValueError: ``data`` can't be sent as JSON.
+        """
+        encoded = encode_value(data, f"the event data for {self.name}")
+        return self._with(trigger=Trigger(encoded, trigger_id))
+
+    def with_headers(self, headers: Mapping[str, str]) -> Endpoint[P, T_co]:
+        """Return this endpoint with headers of its own, beside those of the client.
+
+        They go with the one request that makes a call, whose headers a function of the app sees
+        in ``gr.Request``; where the client has a header of the same name, these take its place.
+
+        Raises:
+            ValueError: A name or value has characters that a header can't have.
+        """
+        check_headers("headers", headers)
+        return self._with(headers={**self._headers, **headers})
+
+    def with_retry(self, retry: Retry) -> Endpoint[P, T_co]:
+        """Return this endpoint with calls that are made again when they never started.
+
+        A call with files uploads them again each time.  A call that has yielded outputs, or that
+        takes a stream of inputs, is not made again.
+        """
+        return self._with(retry=retry)
+
+    def _with(
+        self,
+        *,
+        trigger: Trigger | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
+        batch: Batch | None = None,
+    ) -> Endpoint[P, T_co]:
+        return Endpoint(
+            self._registry,
+            self._find,
+            self._settings,
+            via=self._asked_via,
+            trigger=trigger or self._trigger,
+            headers=self._headers if headers is None else headers,
+            retry=retry or self._retry,
+            batch=batch or self._batch,
+        )
+
+    @contextmanager
+    def in_shared_session(self) -> Generator[Endpoint[P, T_co], None, None]:
+        """Give this endpoint for many calls that nobody cancels one by one.
+
+        ::
+
+            with endpoint.in_shared_session() as shared:
+                jobs = [group.submit(shared, line) for line in lines]
+                ...
+
+        They share a session with the app, and so an event stream, which costs one request a call
+        instead of two; `map` and `gather` do so by themselves.  One that is cancelled alone still
+        ends here at once; but the server is told when it can stop that one without the others, see
+        `Client.session`.  After ten seconds further calls go to another session, as proxies end
+        long responses.  Calls in flight when the block is left go on.
+        An endpoint with ``gr.State``, or of a session that you opened, stays in that session.
+        """
+        batch = Batch()
+        try:
+            yield self._with(batch=batch)
+        finally:
+            batch.end()
+
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> T_co:
+        """Call the endpoint; return its result: a tuple if it has several outputs.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong or missing; nothing was sent.
+            FileNotFoundError: There is no file where `handle_file` says.
+            FileTooLarge: A file has more bytes than the app takes or this client downloads.
+            AuthenticationError: The app wants a login, or an ``oauth_token`` that was not given.
+            AppError: The app raised.
+            ValidationError: The app's validator refused the input.
+            QueueFull: The app's queue is full.
+            NetworkError: The network failed; see its subclasses.
+            ProtocolError: The server sent what can't be.
+            JobCancelled: The server cancelled the call, or the client was closed.
+            RuntimeError: This is no task of the client's Trio run.
+
+        Being cancelled ends the call here at once and stops it on the server, in the background.
+        """
+        require_task(self.name)
+        call = self.bind(args, kwargs)
+        # Nobody can ask for its outputs, so it keeps none.
+        record = JobRecord(call.name, 0)
+        follow_in_log(record)
+        await record.run(call)
+        try:
+            result: T_co = record.unwrap()
+            return result
+        finally:
+            # The traceback of what is raised holds this frame, which must not hold the record.
+            del record
+
+    def __repr__(self) -> str:
+        parameters = ", ".join(self._info.signature.parameters)
+        return scrub(f"<Endpoint {self.name}({parameters})>", ours=True)
+
+
+class _Fed(Submittable):
+    """An endpoint with the sending side of one call of it."""
+
+    def __init__(self, endpoint: Endpoint, feed: InputFeed) -> None:
+        self._endpoint = endpoint
+        self._feed = feed
+
+    def bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
+    ) -> Call:
+        return self._endpoint._bind(args, kwargs, self._feed, batch)

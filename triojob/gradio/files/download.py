@@ -1,0 +1,264 @@
+"""Files from an app to this machine's disk, resumed where a connection breaks.
+
+Wire source: ``GET /file=`` (gradio 6.31, ``routes.py``, ``file``; Starlette's ``FileResponse``
+for ranges).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import trio
+
+from ..._exceptions import (
+    ConnectionLost,
+    FileTooLarge,
+    NetworkError,
+    UnexpectedResponse,
+    shorten,
+)
+from ..http.client import HTTP
+from ..http.files import Download, open_file
+from ..protocol.refusals import refusal
+from .names import safe_name
+
+_PIECE = 1024 * 1024
+"""Bytes that are written to the disk at once."""
+
+RESUMES = 3
+"""How many times a download that breaks is taken up again."""
+PAUSE = 0.5
+"""Seconds before that, times the number of the try."""
+
+
+class Budget:
+    """How many bytes may still be downloaded.
+
+    Args:
+        size: As a number of bytes, `math.inf` for no bound.
+    """
+
+    def __init__(self, size: float) -> None:
+        self._size = size
+        self._left = size
+
+    def check(self, count: int, what: str) -> None:
+        """Refuse ``count`` more bytes if they would be too many.
+
+        Raises:
+            FileTooLarge: They would.
+        """
+        if count > self._left:
+            raise FileTooLarge(
+                f"{what}: more than {self._size:g} bytes (Limits.download_size sets the bound)"
+            )
+
+    def take(self, count: int, what: str) -> None:
+        """Count bytes that have come; raises as `check`."""
+        self.check(count, what)
+        self._left -= count
+
+    def give_back(self, count: int) -> None:
+        """Forget bytes that were thrown away."""
+        self._left += count
+
+
+class Sink:
+    """A new file on disk, being written; `new_file` makes it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._buffer = bytearray()
+        """What is still to be written: the way to a worker thread costs more than most pieces."""
+        self.size = 0
+
+    async def write(self, data: bytes) -> None:
+        """Append ``data``."""
+        self._buffer += data
+        self.size += len(data)
+        if len(self._buffer) >= _PIECE:
+            await self.flush()
+        else:
+            await trio.lowlevel.checkpoint()
+
+    async def flush(self) -> None:
+        """Write what has been appended; if that is cancelled, the file is of no more use."""
+        data, self._buffer = self._buffer, bytearray()
+        await trio.to_thread.run_sync(_write_all, self._descriptor, data)
+
+    async def restart(self) -> None:
+        """Throw away what was written."""
+        self._buffer.clear()
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        await trio.to_thread.run_sync(os.ftruncate, self._descriptor, 0)
+        self.size = 0
+
+
+def _write_all(descriptor: int, data: bytearray) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+@asynccontextmanager
+async def new_file(path: Path) -> AsyncGenerator[Sink, None]:
+    """Make a file that was not there; if the body fails or is cancelled, it is gone again.
+
+    Raises:
+        OSError: There is something at ``path`` already, or the system refuses.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW"):
+        flags |= getattr(os, name, 0)
+    descriptor = await trio.to_thread.run_sync(os.open, path, flags, 0o600)
+    whole = False
+    try:
+        sink = Sink(descriptor)
+        yield sink
+        await sink.flush()
+        whole = True
+    finally:
+        os.close(descriptor)
+        if not whole:
+            discard(path)
+
+
+def discard(path: Path) -> None:
+    """Remove a file, if it is there."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+
+
+class Folder:
+    """Where a client puts the files of outputs: a folder of its own, made when there is a file.
+
+    Args:
+        parent: The folder to make it in; None for the system's folder for temporary files.
+    """
+
+    def __init__(self, parent: Path | None) -> None:
+        self._parent = parent
+        self._made: Path | None = None
+        self._making = trio.Lock()
+
+    async def place(self, *names: str | None) -> Path:
+        """Return the path for a new file, in a new folder that only this user may look into."""
+        async with self._making:
+            if self._made is None:
+                self._made = await trio.to_thread.run_sync(_make_folder, self._parent)
+        made = await trio.to_thread.run_sync(lambda: tempfile.mkdtemp(dir=self._made))
+        return Path(made) / safe_name(*names)
+
+    def remove_if_empty(self) -> None:
+        """Leave nothing behind if no file came."""
+        if self._made is not None:
+            with suppress(OSError):
+                self._made.rmdir()
+
+
+def _make_folder(parent: Path | None) -> Path:
+    if parent is not None:
+        parent.mkdir(parents=True, exist_ok=True)
+        parent = parent.resolve()
+    return Path(tempfile.mkdtemp(prefix="triojob-", dir=parent))
+
+
+def remove(path: Path) -> None:
+    """Remove a file and its folder, as `Folder.place` made it."""
+    discard(path)
+    with suppress(OSError):
+        path.parent.rmdir()
+
+
+async def download(http: HTTP, urls: list[str], sink: Sink, budget: Budget, what: str) -> None:
+    """Write a file of the app into ``sink``.
+
+    A download that breaks is taken up again up to three times, after half a second and more: from
+    where it broke if the server marks the version of the file (``ETag``), else from its start.
+
+    Args:
+        urls: Where it may be, the likeliest first; all on the app's own origin.
+        what: What is being done, for messages.
+
+    Raises:
+        NetworkError: The network failed, that often.
+        FileTooLarge: It has more bytes than ``budget`` has left.
+        UnexpectedResponse: The server does not hand it out.
+    """
+    transfer = _Transfer(http, sink, budget, what)
+    broken = 0
+    while True:
+        try:
+            await transfer.attempt(urls)
+            return
+        except NetworkError:
+            broken += 1
+            if broken > RESUMES:
+                raise
+        await trio.sleep(PAUSE * broken)
+
+
+class _Transfer:
+    def __init__(self, http: HTTP, sink: Sink, budget: Budget, what: str) -> None:
+        self._http = http
+        self._sink = sink
+        self._budget = budget
+        self._what = what
+        self._version: str | None = None
+        """The ETag of what the sink has the beginning of."""
+
+    async def attempt(self, urls: list[str]) -> None:
+        """Try each place until there is one that has the file."""
+        for last, url in enumerate(urls, 1 - len(urls)):
+            wanted: dict[str, str] = {}
+            if self._sink.size and self._version is not None:
+                wanted = {"range": f"bytes={self._sink.size}-", "if-range": self._version}
+            async with await open_file(self._http, url, wanted) as answer:
+                if answer.status in (403, 404) and last < 0:
+                    continue
+                await self._take(answer, resumes=bool(wanted))
+                return
+
+    async def _take(self, answer: Download, *, resumes: bool) -> None:
+        what = self._what
+        if resumes and answer.status in (206, 416):
+            if answer.status == 416 or not self._continues(answer):
+                # Not what was asked for, such as another version: from the start, then.
+                self._version = None
+                raise ConnectionLost(f"{what}: the file changed while it was being downloaded")
+        elif answer.status == 200:
+            if self._sink.size:
+                self._budget.give_back(self._sink.size)
+                await self._sink.restart()
+            version = answer.headers.get("etag")
+            # A weak one promises a file that is as good, not one of the same bytes.
+            self._version = version if version and not version.startswith("W/") else None
+        else:
+            raise refusal(await answer.refusal(), what, "")
+        encoding = answer.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise UnexpectedResponse(
+                f"{what}: the server sent it as {shorten(encoding, 50)!r}, unasked",
+                status=answer.status,
+            )
+        length = answer.headers.get("content-length", "")
+        if length.isdecimal() and len(length) < 20:
+            # Only to refuse early what would be too much: what comes is counted all the same.
+            self._budget.check(int(length), what)
+        while chunk := await answer.receive():
+            self._budget.take(len(chunk), what)
+            await self._sink.write(chunk)
+
+    def _continues(self, answer: Download) -> bool:
+        span = re.match(r"bytes ([0-9]{1,19})-", answer.headers.get("content-range", ""))
+        version = answer.headers.get("etag")
+        return (
+            span is not None
+            and int(span[1]) == self._sink.size
+            and version in (None, self._version)
+        )

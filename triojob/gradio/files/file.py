@@ -1,0 +1,346 @@
+"""`File`: a file that lies with the app, and is fetched when asked for."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import final
+
+import trio
+
+from ..._core.runs import require_task
+from ..._exceptions import ClientClosed, UnexpectedResponse
+from ..._secrets import scrub
+from ..http.client import HTTP
+from ..http.files import Download, file_url, open_file
+from ..http.urls import same_origin
+from ..protocol.refusals import refusal
+from .data import FileData
+from .download import Budget, download, new_file
+from .hls import Playlist, parse_playlist
+from .names import safe_name
+
+_POLL = 0.5
+"""Seconds between two looks at the playlist of a stream: Gradio has no way to tell of news."""
+
+
+class FileSource:
+    """What the files of one client share.
+
+    Args:
+        max_size: How many bytes one file may have, `math.inf` for no bound.
+        guard: Cancels a scope when the client ends.
+    """
+
+    def __init__(
+        self,
+        http: HTTP,
+        max_size: float,
+        guard: Callable[[trio.CancelScope], AbstractContextManager[None]],
+    ) -> None:
+        self.http = http
+        self.max_size = max_size
+        self._guard = guard
+
+    @contextmanager
+    def open_for(self, what: str) -> Generator[None, None, None]:
+        """Cancel the body when the client ends.
+
+        Raises:
+            ClientClosed: It has ended.
+            RuntimeError: It lives in another Trio run.
+        """
+        require_task(what, self.http.token)
+        with trio.CancelScope() as scope, self._guard(scope):
+            yield
+        if scope.cancelled_caught:
+            raise ClientClosed(f"{what}: the client has been closed")
+
+    def elsewhere(self, file: FileData) -> bool:
+        """Tell whether a file lies with another server: it is never asked for there."""
+        return _is_url(file.path) and not same_origin(file.path, self.http.base)
+
+    def urls(self, file: FileData) -> list[str]:
+        """Return where a file may be, on the app's own origin, the likeliest first."""
+        if _is_url(file.path):
+            return [file.path]
+        if file.is_stream:
+            merged = _is_playlist(file)
+            folder = PurePosixPath(file.path).parent
+            path = str(folder / "playlist-file") if merged else file.path
+            return [file_url(self.http, "/stream/", path)]
+        urls = [file_url(self.http, "/file=", file.path)]
+        # Of an app that shows another one (gr.load) only the server knows the address.
+        if file.url is not None and _is_url(file.url) and same_origin(file.url, self.http.base):
+            urls += [file.url] if file.url not in urls else []
+        return urls
+
+
+def _is_url(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://"))
+
+
+def _is_playlist(file: FileData) -> bool:
+    return file.path.endswith(".m3u8")
+
+
+@final
+class File:
+    """A file of an app's output that is still with the app.
+
+    With ``Client(download_files=False)`` outputs hold these in the place of files; streams of
+    sound and video (`is_stream`) are such always.  What it says of itself is the server's word.
+    It can be read for as long as the client is open.
+    """
+
+    def __init__(self, source: FileSource, data: FileData) -> None:
+        self._source = source
+        self._data = data
+
+    @property
+    def name(self) -> str:
+        """A safe form of its name, which is one component of a path on every system."""
+        return safe_name(self._data.orig_name, self._data.path)
+
+    @property
+    def size(self) -> int | None:
+        """How many bytes it has, if the server says so."""
+        return self._data.size
+
+    @property
+    def mime_type(self) -> str | None:
+        """Its MIME type, if the server says so."""
+        return self._data.mime_type
+
+    @property
+    def path(self) -> str:
+        """Where the server keeps it."""
+        return self._data.path
+
+    @property
+    def url(self) -> str:
+        """Its URL; of an app that asks for a login, only this client may fetch it."""
+        return self._source.urls(self._data)[0]
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is a stream, which may still grow; see `follow`."""
+        return self._data.is_stream
+
+    async def save(self, target: str | os.PathLike[str]) -> Path:
+        """Download it; return the path of the whole file.
+
+        Of a stream this is the file that the app makes of its parts.
+        A download that breaks is taken up again up to three times.
+        Being cancelled ends it, and nothing is left of it.
+
+        Args:
+            target: A folder, in which it gets its `name` and nothing is overwritten; or the path
+                for the file, where the whole file takes the place of what was there.
+
+        Raises:
+            FileExistsError: The folder has a file of that name.
+            OSError: It can't be written.
+            FileTooLarge: It has more bytes than `Limits.download_size`.
+            UnexpectedResponse: The server does not hand it out.
+            NetworkError: The network failed.
+            ClientClosed: The client has been closed.
+        """
+        require_task("File.save()")
+        path = Path(target)
+        into_folder = await trio.to_thread.run_sync(path.is_dir)
+        if into_folder:
+            path /= self.name
+        # A file of this name is whole: until then it has another one.
+        partial = path if into_folder else path.with_name(f".{uuid.uuid4().hex}.part")
+        what = f"downloading {self._shown}"
+        source = self._checked(what)
+        with source.open_for(what):
+            async with new_file(partial) as sink:
+                urls = source.urls(self._data)
+                await download(source.http, urls, sink, Budget(source.max_size), what)
+        if partial is not path:
+            try:
+                partial.replace(path)
+            except BaseException:
+                partial.unlink()
+                raise
+        return path
+
+    def open(self) -> AbstractAsyncContextManager[trio.abc.ReceiveStream]:
+        """Read it without saving it: ``async with file.open() as stream``.
+
+        The stream gives the bytes as they come, by ``async for chunk in stream`` or
+        ``await stream.receive_some()``.  If the connection breaks it raises `NetworkError`.
+        An open stream takes one of `Limits.transfers` places.
+
+        Raises:
+            UnexpectedResponse: The server does not hand it out.
+            NetworkError: The network failed.
+        """
+        what = f"reading {self._shown}"
+        return _Opening(self._checked(what), self._data, what)
+
+    def segments(self) -> SegmentIterator:
+        """Iterate over the parts of a stream (`bytes`), from the first, as the app makes them.
+
+        The loop ends with the stream.  Streams of apps before Gradio 5 have no parts: `open`
+        gives their bytes as they come.
+
+        Raises:
+            TypeError: This is no stream of parts.
+        """
+        if not (self._data.is_stream and _is_playlist(self._data)):
+            raise TypeError(f"{self._shown} is no stream of parts; use save() or open()")
+        what = f"following {self._shown}"
+        return SegmentIterator(self._checked(what), self._data, what)
+
+    @property
+    def _shown(self) -> str:
+        """Its name, as messages have it."""
+        return repr(scrub(self.name))
+
+    def _checked(self, what: str) -> FileSource:
+        if self._source.elsewhere(self._data):
+            raise UnexpectedResponse(
+                f"{what}: it lies on another server, which gets none of this client's requests; "
+                "fetch its url by other means"
+            )
+        return self._source
+
+    def __repr__(self) -> str:
+        size = "" if self.size is None else f" {self.size} bytes"
+        kind = " stream" if self.is_stream else ""
+        return f"<File {self._shown}{size}{kind}>"
+
+
+class _Opening(AbstractAsyncContextManager["trio.abc.ReceiveStream"]):
+    def __init__(self, source: FileSource, data: FileData, what: str) -> None:
+        self._source = source
+        self._data = data
+        self._what = what
+        self._stream: FileStream | None = None
+
+    async def __aenter__(self) -> FileStream:
+        self._stream = await _open(self._source, self._data, self._what)
+        return self._stream
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._stream is not None:
+            await self._stream.aclose()
+
+
+async def _open(source: FileSource, data: FileData, what: str) -> FileStream:
+    with source.open_for(what):
+        urls = source.urls(data)
+        for last, url in enumerate(urls, 1 - len(urls)):
+            answer = await open_file(source.http, url, {})
+            try:
+                if answer.status == 200:
+                    return FileStream(source, answer, what)
+                if last == 0 or answer.status not in (403, 404):
+                    raise refusal(await answer.refusal(), what, "")
+            except BaseException:
+                await answer.aclose()
+                raise
+            await answer.aclose()
+    raise AssertionError("there is always one URL")
+
+
+class FileStream(trio.abc.ReceiveStream):
+    """The bytes of a file as they come."""
+
+    def __init__(self, source: FileSource, answer: Download, what: str) -> None:
+        self._source = source
+        self._answer = answer
+        self._what = what
+        self._budget = Budget(source.max_size)
+        self._rest = memoryview(b"")
+        """What has come and is still to be returned; a view, as a piece of it costs no copy of
+        what remains."""
+        self._closed = False
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Return some bytes, at most ``max_bytes``; none at the end."""
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError("max_bytes must be 1 or more")
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._closed:
+            raise trio.ClosedResourceError("this file has been closed, or has failed")
+        if not self._rest:
+            whole = False
+            try:
+                with self._source.open_for(self._what):
+                    self._rest = memoryview(await self._answer.receive())
+                self._budget.take(len(self._rest), self._what)
+                whole = True
+            finally:
+                self._closed = not whole
+        chunk = bytes(self._rest[:max_bytes])
+        self._rest = self._rest[len(chunk) :]
+        return chunk
+
+    async def aclose(self) -> None:
+        """Close it."""
+        self._closed = True
+        await self._answer.aclose()
+        await trio.lowlevel.checkpoint()
+
+
+@final
+class SegmentIterator:
+    """The parts of a stream; a class, so that leaving the loop early leaves nothing behind."""
+
+    def __init__(self, source: FileSource, data: FileData, what: str) -> None:
+        self._source = source
+        self._what = what
+        self._data = data
+        self._next = 0
+        self._looked = False
+        self._playlist = Playlist((), ended=False)
+
+    def __aiter__(self) -> SegmentIterator:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Wait for the next part.
+
+        Raises:
+            UnexpectedResponse: The server knows no such stream, or not any more.
+            ProtocolError: The list of parts is none.
+            NetworkError: The network failed.
+            ClientClosed: The client has been closed.
+        """
+        segment: bytes | None = None
+        with self._source.open_for(self._what):
+            await trio.lowlevel.checkpoint()
+            while not self._playlist.ended and self._next >= len(self._playlist.segments):
+                if self._looked:
+                    await trio.sleep(_POLL)
+                self._looked = True
+                name = PurePosixPath(self._data.path).name
+                self._playlist = parse_playlist(await self._get(name))
+            if self._next < len(self._playlist.segments):
+                segment = await self._get(self._playlist.segments[self._next])
+        if segment is None:
+            raise StopAsyncIteration
+        self._next += 1
+        return segment
+
+    async def _get(self, name: str) -> bytes:
+        http = self._source.http
+        path = str(PurePosixPath(self._data.path).parent / name)
+        url = file_url(http, "/stream/", path).removeprefix(http.url(""))
+        response = await http.request("GET", f"/{url.lstrip('/')}", limiter=http.requests)
+        if response.status != 200:
+            raise refusal(response, self._what, "")
+        return response.body

@@ -1,0 +1,322 @@
+"""The endpoints of a pool, and calls of them, which go to another replica if one fails."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import trio
+from outcome import Error, Outcome
+
+from ..._core.call import Batch, Call
+from ..._core.job import JobRecord
+from ..._core.logs import log_job
+from ..._core.messages import Status, StatusUpdate
+from ..._core.retry import Retry
+from ..._exceptions import (
+    ClientClosed,
+    EndpointMismatch,
+    EndpointNotFound,
+    ServerRestarted,
+    TriojobError,
+)
+from ..client import Client
+from ..endpoint import Endpoint, P, T_co
+from ..files.inputs import Gaps
+from ..protocol.messages import Trigger
+from ..schema.app import EndpointInfo
+from ..schema.stubs import fingerprint
+from ..session.input_stream import InputStream
+from .balancer import is_trouble, without_frames
+from .replica import Fleet, Replica
+
+logger = logging.getLogger("triojob")
+
+_FAILOVER = Retry()
+"""What may go to another replica: the calls that may be made again, and by default no others."""
+
+
+def shape_of(info: EndpointInfo) -> object:
+    """Return what replicas must agree on for a call to be the same on each of them."""
+    return (
+        fingerprint(info),
+        [parameter.place for parameter in info.parameters],
+        info.input_count,
+        info.shown_outputs,
+        info.streams,
+        info.stateful,
+        info.takes_stream,
+    )
+
+
+class PoolEndpoint(Endpoint[P, T_co]):
+    """An endpoint of a pool: each call goes to the replica that has the least to do.
+
+    Args:
+        ask: Takes the endpoint from one client.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        ask: Callable[[Client], Endpoint],
+        *,
+        trigger: Trigger | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
+        batch: Batch | None = None,
+    ) -> None:
+        self._batch = batch
+        self._fleet = fleet
+        self._ask = ask
+        self._trigger = trigger or Trigger()
+        self._headers = headers or {}
+        self._retry = retry
+        self._on: WeakKeyDictionary[Client, Endpoint] = WeakKeyDictionary()
+        self._others: WeakKeyDictionary[Client, int] = WeakKeyDictionary()
+        """Those that have another endpoint, since how many starts of the app."""
+        self._shape: object = None
+        self._name = ""
+        found = self._find_everywhere()
+        # Arguments are checked and encoded by this one, whichever replica the call goes to.
+        self._first = found
+        self._settings, self._info, self._via = found._settings, found._info, found._via
+        self.__name__ = found.__name__
+        self.__doc__ = found.__doc__
+        self.__signature__ = found.__signature__
+
+    def _find_everywhere(self) -> Endpoint:
+        """Take the endpoint from each replica that is open; return the first."""
+        first: Endpoint | None = None
+        missing: dict[str, EndpointNotFound] = {}
+        clients = self._fleet.open_clients()
+        for client in clients:
+            try:
+                endpoint = self._of(client)
+            except EndpointNotFound as exc:
+                missing[client.src] = exc
+                continue
+            first = first or endpoint
+        if first is None:
+            if not missing:
+                raise self._fleet.no_replica("no replica of the pool is open")
+            raise next(iter(missing.values()))
+        if missing:
+            raise EndpointMismatch(
+                f"the replicas of the pool disagree: {first.name} is missing at "
+                f"{', '.join(missing)}"
+            )
+        if first._info.stateful:
+            raise ValueError(
+                f"{first.name} keeps State, which one replica has and another does not: take it "
+                "from a session, async with pool.session() as session"
+            )
+        return first
+
+    def _of(self, client: Client) -> Endpoint:
+        """Return the endpoint of one replica.
+
+        Raises:
+            EndpointNotFound: It has none of that name.
+            EndpointMismatch: It is another one there.
+        """
+        assert client._registry is not None
+        restarts = client._registry.watch.restarts
+        endpoint = self._on.get(client)
+        if endpoint is not None and endpoint._restarts == restarts:
+            return endpoint
+        if self._others.get(client) == restarts:
+            raise self._mismatch(client)
+        endpoint = self._ask(client)._with(trigger=self._trigger, headers=self._headers)
+        shape = shape_of(endpoint._info)
+        if self._shape is None:
+            self._shape, self._name = shape, endpoint.name
+        elif shape != self._shape:
+            self._others[client] = restarts
+            logger.warning(
+                "%s gets no calls of %s, which is another endpoint there",
+                client.src,
+                endpoint.name,
+            )
+            raise self._mismatch(client)
+        self._on[client] = endpoint
+        return endpoint
+
+    def _mismatch(self, client: Client) -> EndpointMismatch:
+        return EndpointMismatch(
+            f"the replicas of the pool disagree: {self._name} at {client.src} does not take or "
+            "return what the others do; give each group of equal replicas a pool"
+        )
+
+    def bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
+    ) -> Call:
+        """Check and encode the arguments of a call; nothing is sent."""
+        if self._fleet.closed:
+            raise ClientClosed(f"the pool of {self.name} has been closed")
+        prepared = self._first._prepare(args, kwargs)
+        return _PoolCall(self._fleet, self, *prepared, batch=batch or self._batch)
+
+    @asynccontextmanager
+    async def stream_inputs(
+        self, /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncGenerator[InputStream, None]:
+        """Call an endpoint that takes inputs while outputs come back; it stays with one replica."""
+        replica = self._fleet.choose_one()
+        async with self._of(replica.client_now).stream_inputs(*args, **kwargs) as stream:
+            yield stream
+
+    def _with(
+        self,
+        *,
+        trigger: Trigger | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
+        batch: Batch | None = None,
+    ) -> Endpoint[P, T_co]:
+        return PoolEndpoint(
+            self._fleet,
+            self._ask,
+            trigger=trigger or self._trigger,
+            headers=self._headers if headers is None else headers,
+            retry=retry or self._retry,
+            batch=batch or self._batch,
+        )
+
+
+def _never_started(error: TriojobError) -> bool:
+    """Tell whether a replica that failed like this has started nothing."""
+    # An app that was restarted refuses what was meant for it before: nothing was sent.
+    never = isinstance(error, ServerRestarted) or _is_no_call(error)
+    return never or _FAILOVER.may_repeat(error, stateful=False)
+
+
+def _is_no_call(error: TriojobError) -> bool:
+    """Tell whether a replica was never called, as it has another endpoint, or none."""
+    return isinstance(error, (EndpointMismatch, EndpointNotFound))
+
+
+class _PoolCall(Call):
+    """A call of an endpoint of a pool, whose arguments are checked and encoded."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        endpoint: PoolEndpoint,
+        data: str,
+        gaps: Gaps,
+        *,
+        batch: Batch | None,
+    ) -> None:
+        self._batch = batch
+        self.name = endpoint.name
+        self.token = endpoint._first._registry.http.token
+        self.retry = endpoint._retry
+        self._fleet = fleet
+        self._endpoint = endpoint
+        self._data = data
+        self._gaps = gaps
+
+    async def run(self, record: JobRecord) -> Outcome[Any]:
+        start, attempt = trio.current_time(), 0
+        while True:
+            attempt += 1
+            result, may_repeat = await self._try_each(record)
+            seconds: float | None = None
+            if may_repeat and self.retry is not None and isinstance(result, Error):
+                elapsed = trio.current_time() - start
+                chance = random.random()  # noqa: S311 - no secret
+                seconds = self.retry.pause(result.error, attempt, elapsed, chance)
+            if seconds is None:
+                return result
+            record.reporter.status(StatusUpdate(Status.STARTING))
+            await self._fleet.pause(seconds, record)
+
+    async def _try_each(self, record: JobRecord) -> tuple[Outcome[Any], bool]:
+        """Try one replica after the other, while nothing has been started.
+
+        Returns:
+            How it ended, and whether it may be tried again.
+        """
+        failures: dict[str, TriojobError] = {}
+        tried: set[Replica] = set()
+        while (replica := self._fleet.choose(tried)) is not None:
+            tried.add(replica)
+            try:
+                endpoint = self._endpoint._of(replica.client_now)
+            except (EndpointMismatch, EndpointNotFound) as exc:
+                failures[replica.source] = without_frames(exc)
+                continue
+            if not all(map(_is_no_call, failures.values())):
+                self._fleet.failovers += 1
+                record.reporter.status(StatusUpdate(Status.STARTING))
+            # Where there are others, one that refuses is not waited for.
+            patient = tried.issuperset(self._fleet.open_replicas())
+            result, yielded = await self._send(record, replica, endpoint, patient=patient)
+            error = result.error if isinstance(result, Error) else None
+            if not isinstance(error, TriojobError) or record.cancelled or yielded:
+                return result, False
+            if not (_never_started(error) or self._may_repeat(error)):
+                return result, False
+            failures[replica.source] = without_frames(error)
+            log_job(
+                logging.INFO,
+                record.id,
+                self.name,
+                "%s has not taken the call (%s)",
+                replica.source,
+                type(error).__name__,
+            )
+        return self._none_left(failures)
+
+    def _may_repeat(self, error: TriojobError) -> bool:
+        return self.retry is not None and self.retry.may_repeat(error, stateful=False)
+
+    def _none_left(self, failures: dict[str, TriojobError]) -> tuple[Outcome[Any], bool]:
+        begun = [error for error in failures.values() if not _never_started(error)]
+        if begun:
+            # By an idempotent retry: it can't be said of this call that nothing was started.
+            return Error(begun[-1]), True
+        mismatches = list(filter(_is_no_call, failures.values()))
+        if mismatches and len(mismatches) == len(failures):
+            return Error(mismatches[0]), False
+        return Error(
+            self._fleet.no_replica(f"{self.name}: no replica took the call", failures)
+        ), True
+
+    async def _send(
+        self, record: JobRecord, replica: Replica, endpoint: Endpoint, *, patient: bool
+    ) -> tuple[Outcome[Any], bool]:
+        """Make the call on one replica; return how it ended, and whether it had outputs by then."""
+        health = replica.health
+        epoch = health.send()
+        replica.sent += 1
+
+        def told(status: StatusUpdate) -> None:
+            if status.code is not Status.QUEUE_FULL:
+                health.answered(epoch)
+            if status.queue_size is not None:
+                health.told(status.queue_size, replica.in_flight, trio.current_time())
+
+        record.url = replica.client_now.src
+        call = endpoint._call(
+            self._data, self._gaps, on_status=told, batch=self._batch, patient=patient
+        )
+        result: Outcome[Any]
+        try:
+            result = await call.run(record)
+        except TriojobError as exc:
+            result = Error(exc.with_traceback(None))  # its frames hold the job
+        finally:
+            health.gave_up(epoch)
+            call.discard()
+        error = result.error if isinstance(result, Error) else None
+        if isinstance(error, TriojobError) and is_trouble(error):
+            health.failed(epoch, error, trio.current_time(), random.random())  # noqa: S311 - see above
+        elif not record.cancelled:
+            health.answered(epoch)
+        return result, call.yielded

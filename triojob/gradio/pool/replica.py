@@ -1,0 +1,200 @@
+"""The replicas of a pool: each with its client, and how they are together."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Mapping
+
+import trio
+
+from ..._core.containment import call_failure
+from ..._core.job import JobRecord
+from ..._exceptions import NoReplicaAvailable, TriojobError
+from ..client import Client
+from .balancer import Candidate, Health, choose, without_frames
+
+logger = logging.getLogger("triojob")
+
+_CLOSED = "the pool was closed"
+
+
+class Replica:
+    """One replica: its client while it is open, and how it is.
+
+    Args:
+        make: Makes a client of it, which can be opened once.
+    """
+
+    def __init__(self, source: str, make: Callable[[str], Client]) -> None:
+        self.source: str = source
+        self.health: Health = Health()
+        self.client: Client | None = None
+        """None while it is not open, or is not to be used any more."""
+        self.sent: int = 0
+        """How many calls have gone to it."""
+        self.failure: TriojobError | None = None
+        """Why it could not be opened."""
+        self.settled: trio.Event = trio.Event()
+        """Set when it has been opened, or could not be."""
+        self.gone: trio.Event = trio.Event()
+        self._leaving = trio.Event()
+        self._scope = trio.CancelScope()
+        self._make = make
+        self._next: Client | None = make(source)  # here, where what makes no sense can be raised
+
+    @property
+    def client_now(self) -> Client:
+        """The client of a replica that is open."""
+        assert self.client is not None
+        return self.client
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls are under way there, of sessions too."""
+        hub = None if self.client is None else self.client._registry
+        return 0 if hub is None else hub.unfinished
+
+    async def wait_idle(self) -> None:
+        """Wait until no call is under way there."""
+        if self.client is not None and self.client._registry is not None:
+            await self.client._registry.wait_idle()
+
+    def leave(self) -> None:
+        """Let it be closed; end the attempts to open it."""
+        self._leaving.set()
+        if self.client is None:
+            self._scope.cancel(reason="the pool does without it")
+        self.client = None
+
+    @trio.lowlevel.enable_ki_protection
+    async def serve(self) -> None:
+        """Keep it open until it is to leave; try again if it can't be opened."""
+        try:
+            with self._scope:
+                while not self._leaving.is_set():
+                    client, self._next = self._next or self._make(self.source), None
+                    await self._serve(client)
+        finally:
+            self.client = None
+            self.gone.set()
+
+    async def _serve(self, client: Client) -> None:
+        epoch, opened = self.health.send(), False
+        try:
+            async with client:
+                opened = True
+                self.health.answered(epoch)
+                self.client, self.failure = client, None
+                self.settled.set()
+                await self._leaving.wait()
+        except Exception as exc:
+            if opened:
+                raise
+            # Whatever one of them says of itself, the others go on.
+            self.failure = without_frames(call_failure(exc, self.source))
+        if not opened:
+            await self._rest(epoch)
+
+    async def _rest(self, epoch: int) -> None:
+        """Wait before the next attempt to open it."""
+        assert self.failure is not None
+        now = trio.current_time()
+        self.health.failed(epoch, self.failure, now, random.random())  # noqa: S311 - no secret
+        seconds = max(0, self.health.rest_until - now)
+        self.settled.set()
+        logger.log(
+            logging.WARNING if self.health.failures == 1 else logging.INFO,
+            "%s can't be opened (%s), so the pool goes on without it for %.1f s",
+            self.source,
+            type(self.failure).__name__,
+            seconds,
+        )
+        await trio.sleep(seconds)
+
+
+class Fleet:
+    """The replicas of one pool."""
+
+    def __init__(self, sources: Iterable[str], make: Callable[[str], Client]) -> None:
+        self.replicas: list[Replica] = [Replica(source, make) for source in sources]
+        self.failovers: int = 0
+        """How often a call went on to another replica."""
+        self.closed: bool = False
+        self._turn = 0
+        self._pausing: dict[trio.CancelScope, JobRecord] = {}
+
+    def open_clients(self) -> list[Client]:
+        """Return the clients that can be used."""
+        return [replica.client_now for replica in self.open_replicas()]
+
+    def open_replicas(self) -> list[Replica]:
+        """Return the replicas whose clients can be used."""
+        return [replica for replica in self.replicas if replica.client is not None]
+
+    def choose(self, tried: set[Replica]) -> Replica | None:
+        """Return the replica to get a call, of those that were not tried; None if there is none."""
+        candidates = [
+            None
+            if replica.client is None or replica in tried
+            else Candidate(replica.health, replica.in_flight)
+            for replica in self.replicas
+        ]
+        place = choose(candidates, self._turn, trio.current_time())
+        if place is None:
+            return None
+        self._turn = (place + 1) % len(candidates)
+        return self.replicas[place]
+
+    def choose_one(self) -> Replica:
+        """Return the replica for a session.
+
+        Raises:
+            NoReplicaAvailable: None is open.
+        """
+        replica = self.choose(set())
+        if replica is None:
+            raise self.no_replica("no replica of the pool is open")
+        return replica
+
+    def no_replica(
+        self, what: str, failures: Mapping[str, TriojobError] | None = None
+    ) -> NoReplicaAvailable:
+        """Return the error that tells of what each replica failed with."""
+        all_failures = {
+            replica.source: replica.failure
+            for replica in self.replicas
+            if replica.failure is not None
+        }
+        all_failures |= failures or {}
+        shown = [
+            f"{source}: {type(error).__name__}: {error}" for source, error in all_failures.items()
+        ]
+        return NoReplicaAvailable(
+            ": ".join([what, *(["; ".join(shown)] * bool(shown))]), failures=all_failures
+        )
+
+    async def pause(self, seconds: float, record: JobRecord) -> None:
+        """Wait before a call is tried again; the end of the pool cancels the call meanwhile."""
+        scope = record.scope
+        self._pausing[scope] = record
+        if self.closed:
+            self._cancel(scope)
+        try:
+            with trio.move_on_after(seconds):
+                await record.receive()
+        finally:
+            del self._pausing[scope]
+
+    def _cancel(self, scope: trio.CancelScope) -> None:
+        # Without a name for the record, as no frame that cancels may hold a job; see there.
+        self._pausing[scope].to_cancel(_CLOSED)
+        scope.cancel(reason=_CLOSED)
+
+    def close(self) -> None:
+        """End all of it: the clients end the calls that are under way."""
+        self.closed = True
+        for scope in self._pausing:
+            self._cancel(scope)
+        for replica in self.replicas:
+            replica.leave()

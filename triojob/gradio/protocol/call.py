@@ -1,0 +1,98 @@
+"""The simple API of Gradio 4.20 and later: one POST, then one event stream for the call.
+
+It shows whole outputs, and neither place in the queue nor progress nor log lines.
+Without a session hash the event's id is its session, so that it can be cancelled alone.
+
+Wire sources: gradio 6.31, ``routes.py`` (``/call/{api_name}``), ``server_messages.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._exceptions import ProtocolError, shorten
+from ..http.client import HTTP
+from ..http.sse import OversizedEvent
+from ..http.urls import quoted
+from .base import CallDriver, Conversation
+from .cancel import cancel
+from .event_stream import open_stream, stream_failure
+from .messages import Json, decode_json, decode_object, is_list, is_object
+from .refusals import refusal
+
+
+class SimpleCall(CallDriver):
+    """Speaks ``/call``; see `CallDriver`."""
+
+    edits = False
+    tells_start = False
+
+    def __init__(self, http: HTTP) -> None:
+        self._http = http
+
+    async def converse(self, conversation: Conversation) -> None:
+        call = conversation.call
+        path = f"/call{call.api_name or ''}"
+        with conversation.hold:
+            response = await self._http.request(
+                "POST",
+                path,
+                json=call.body(None),
+                headers=call.headers,
+                ready=conversation.ready,
+            )
+            if response.status != 200:
+                raise refusal(response, f"calling {call.name}", call.name)
+            event_id = decode_object(response.body, "the answer to /call").get("event_id")
+            if not isinstance(event_id, str):
+                raise ProtocolError(f"the answer to /call names no event: {shorten(response.body)}")
+            self._http.secrets.add_passing(event_id)  # it is the session too
+            conversation.event_id = event_id
+        if conversation.event_id is None:
+            return  # the answer was waited for as long as may be, and did not come
+
+        path = f"{path}/{quoted(conversation.event_id)}"
+        doing = f"listening to {call.name}"
+        async with open_stream(self._http, path, doing, conversation.refused) as events:
+            async for event in events:
+                if isinstance(event, OversizedEvent):
+                    raise event.error
+                value = decode_json(event, "an event of the call")
+                message = _message(call.name, events.kind, value)
+                if message is not None:
+                    conversation.deliver(message)
+                if conversation.ended():
+                    await events.finish()
+                    return
+            raise events.ended_early()
+
+    async def part(self, conversation: Conversation, *, alone: bool) -> None:
+        event_id = conversation.event_id
+        if event_id is not None:
+            await cancel(self._http, event_id, conversation.call, event_id, alone=True)
+
+
+def _message(name: str, kind: str, value: Any) -> Json | None:
+    """Say an event of this API as the queue would.
+
+    Raises:
+        ConnectionLost: The stream failed, and not the function.
+        ProtocolError: It is no event of this API.
+    """
+    if kind == "generating" and is_list(value):
+        return {"msg": "process_generating", "output": {"data": value}, "success": True}
+    if kind == "complete" and (value is None or is_list(value)):
+        # The answer to a cancellation has no data.
+        output = {} if value is None else {"data": value}
+        return {"msg": "process_completed", "output": output, "success": True}
+    if kind == "error":
+        if isinstance(value, str):
+            # What a function raised is an object, or null before Gradio 6; a text is of the stream:
+            # in most cases, this server knows no such event.
+            what, forgotten = f"this call of {name}", value.startswith("404")
+            raise stream_failure(what, value, forgotten=forgotten)
+        output = value if is_object(value) else {"error": value}
+        return {"msg": "process_completed", "output": output, "success": False}
+    if kind == "heartbeat":
+        return None
+    raise ProtocolError(f"an event of the call can't be: {shorten(kind)!r}: {shorten(value)}")

@@ -1,0 +1,247 @@
+"""Edits to values: how protocols from sse_v2 on stream what changed; no I/O.
+
+An edit is ``[action, path, value]``; Gradio makes it in ``gradio/utils.py``, ``diff``.
+Applying edits leaves the old value as it was: only the containers along the path are copied,
+all else is shared between the old value and the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, final
+
+from .messages import MOST_DEPTH, is_deeper, is_list, is_object
+
+
+class EditError(Exception):
+    """An edit doesn't fit the value: the stream is out of step with the server."""
+
+
+@final
+class GrowingText:
+    """Text to which more is appended at the cost of what is appended, however long it is.
+
+    One stays what it is, whatever grows from it; what grows from it shares its parts.
+    `str` gives the text.  One thread may look at it, or let it grow too, while another does.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self, head: str) -> None:
+        self._state: tuple[str, list[str], int] = (head, [], 0)
+        """How it begins, what follows, and how many of those parts are this one's.
+
+        The others belong to what grew from it.  Read and replaced at once, for other threads.
+        """
+
+    def grown(self, more: str) -> GrowingText:
+        """Return the text with ``more`` at its end."""
+        # Joining now and then keeps the parts few, at a cost that is linear all the same: each
+        # time the text is longer by a fixed share than the last time.
+        head, parts, count = self._state
+        if len(parts) == count and count <= 512 + len(head) // 64:
+            parts.append(more)
+            if parts[count] is more:  # or another thread came first
+                grown = object.__new__(GrowingText)
+                grown._state = (head, parts, count + 1)
+                return grown
+        return GrowingText(str(self)).grown(more)
+
+    def __str__(self) -> str:
+        head, parts, count = self._state
+        if count:
+            head = "".join((head, *parts[:count]))
+            self._state = (head, [], 0)
+        return head
+
+
+def grow_text(text: Any, edits: Any) -> GrowingText | None:
+    """Return ``text`` with the edits applied if it is text and they only append, else None."""
+    if not (isinstance(text, (str, GrowingText)) and is_list(edits) and edits):
+        return None
+    for edit in edits:
+        if not (is_list(edit) and len(edit) == 3 and edit[0] == "append" and edit[1] == []):
+            return None
+        if not isinstance(edit[2], str):
+            return None
+    grown = text if isinstance(text, GrowingText) else GrowingText(text)
+    for edit in edits:
+        grown = grown.grown(edit[2])
+    return grown
+
+
+def settled(value: Any) -> Any:
+    """Return the text of a `GrowingText`, and any other value as it is."""
+    return str(value) if isinstance(value, GrowingText) else value
+
+
+MOST_MOVED = 2**26
+"""How many items of lists the edits of one message may move from one place to the next.
+
+Gradio's own move none: they add at a list's end, and delete all from some item to the end.
+"""
+
+
+def apply_edits(value: Any, edits: Any, changed: list[Any] | None = None) -> Any:
+    """Return ``value`` with the list of ``edits`` applied in order; ``value`` stays as it was.
+
+    The cost is linear in the edits and the containers along their paths, but for what items are
+    moved, which is bounded.
+
+    Args:
+        changed: Gets the containers that are new because something in them was changed.
+
+    Raises:
+        EditError: An edit is malformed, or doesn't fit, or nests the value too deep, or they move
+            more than `MOST_MOVED` items.
+    """
+    if not is_list(edits):
+        raise EditError("the edits are not a list")
+    work = _Work()
+    place = 0
+    while place < len(edits):
+        action, path, new = _parts(edits[place])
+        place += 1
+        times = 1
+        # One by one would be quadratic: all but the first move up, to be deleted in their turn.
+        while action == "delete" and place < len(edits) and _deletes(edits[place], path):
+            place += 1
+            times += 1
+        value = work.apply(value, action, path, new, times)
+    if changed is not None:
+        changed += work.copies
+    return work.finish(value)
+
+
+def _parts(edit: Any) -> list[Any]:
+    if not is_list(edit) or len(edit) != 3 or not is_list(edit[1]):
+        raise EditError("an edit is not an [action, path, value] triple")
+    if isinstance(edit[2], _CONTAINERS) and is_deeper(edit[2], MOST_DEPTH - len(edit[1])):
+        raise EditError(f"an edit nests the value more than {MOST_DEPTH} levels deep")
+    return edit
+
+
+def _deletes(edit: Any, path: list[Any]) -> bool:
+    """Tell whether ``edit`` deletes what is at ``path``."""
+    action, other, _ = _parts(edit)
+    return (
+        action == "delete"
+        and len(other) == len(path)
+        # Only what can be a key is compared: True is not 1 here, and other values may be deep.
+        and all(
+            type(a) is type(b) in (int, str) and a == b for a, b in zip(other, path, strict=True)
+        )
+    )
+
+
+# As in `is_list` and `is_object`, but without a call: this is the inmost of all loops.
+_LIST: type[Any] = list
+_CONTAINERS: tuple[type[Any], ...] = (list, dict)
+
+
+@final
+class _Work:
+    """What one call of `apply_edits` has made by now."""
+
+    __slots__ = ("_growing", "_grown", "_moved", "_owned")
+
+    def __init__(self) -> None:
+        self._owned: dict[int, Any] = {}
+        """By identity, the copies: they are nobody else's yet, so one copy each is enough.
+
+        All stay alive here, so that no identity is used twice.
+        """
+        self._grown: set[int] = set()
+        """The identities of texts that grew once; if one is used twice, only time is lost."""
+        self._growing: dict[int, Any] = {}
+        """By identity, the containers in which there may be a `GrowingText`."""
+        self._moved = 0
+
+    @property
+    def copies(self) -> Iterable[Any]:
+        """The containers that were copied, as something in them was to be changed."""
+        return self._owned.values()
+
+    def apply(self, root: Any, action: Any, path: list[Any], value: Any, times: int) -> Any:
+        """Return the root after one edit; a deletion is made ``times`` times."""
+        if not path:
+            if action == "replace":
+                return value
+            if action == "append":
+                return self._joined(root, value)
+            raise EditError(f"{action!r:.50} needs a path")
+        owned = self._owned
+        whole = node = [root]
+        for key in (0, *path[:-1]):
+            _check_key(node, key)
+            child = node[key]
+            if id(child) not in owned:
+                if not isinstance(child, _CONTAINERS):
+                    raise EditError(f"a path leads into a {type(settled(child)).__name__}")
+                child = node[key] = child.copy()
+                owned[id(child)] = child
+            node = child
+        self._change(node, action, path[-1], value, times)
+        return whole[0]
+
+    def finish(self, root: Any) -> Any:
+        """Return the root with nothing in it but what JSON has."""
+        for node in self._growing.values():
+            items: Any = node.items() if is_object(node) else enumerate(node)
+            for key, value in items:
+                if isinstance(value, GrowingText):
+                    node[key] = str(value)
+        return settled(root)
+
+    def _change(self, node: Any, action: Any, key: Any, value: Any, times: int) -> None:
+        _check_key(node, key, beyond=action == "add")
+        if action == "append":  # first, as most do that
+            node[key] = joined = self._joined(node[key], value)
+            if isinstance(joined, GrowingText):
+                self._growing[id(node)] = node
+        elif action == "replace" or (action == "add" and is_object(node)):
+            node[key] = value
+        elif action == "add":
+            self._move(len(node) - key)
+            node.insert(key, value)
+        elif action == "delete":
+            self._delete(node, key, times)
+        else:
+            raise EditError(f"unknown action {action!r:.50}")
+
+    def _delete(self, node: Any, key: Any, times: int) -> None:
+        if is_list(node):
+            _check_key(node, key + times - 1)
+            self._move(len(node) - key - times)
+            del node[key : key + times]
+            return
+        del node[key]
+        if times > 1:
+            _check_key(node, key)
+
+    def _move(self, items: int) -> None:
+        self._moved += items
+        if self._moved > MOST_MOVED:
+            raise EditError(f"the edits move more than {MOST_MOVED:,} items of lists")
+
+    def _joined(self, text: Any, more: Any) -> str | GrowingText:
+        if isinstance(text, str) and isinstance(more, str):
+            if id(text) in self._grown:  # joining it each time would be quadratic
+                return GrowingText(text).grown(more)
+            joined = text + more
+            self._grown.add(id(joined))
+            return joined
+        if isinstance(text, GrowingText) and isinstance(more, str):
+            return text.grown(more)
+        raise EditError("only text can be appended to text")
+
+
+def _check_key(container: Any, key: Any, *, beyond: bool = False) -> None:
+    """Check that ``key`` is in ``container``; for an addition (``beyond``) that it may be."""
+    if isinstance(container, _LIST):
+        # A negative index would be valid Python; here it is a sign that the server miscounted.
+        if type(key) is int and 0 <= key < len(container) + beyond:
+            return
+    elif isinstance(key, str) and (beyond or key in container):
+        return
+    raise EditError(f"a path has {key!r:.50}, which isn't there")

@@ -1,0 +1,81 @@
+"""Event streams of calls that the server has accepted, and what ends such a stream for all of them.
+
+Nothing that goes wrong from then on may say that the server did nothing: the call may be running.
+
+Wire source: gradio 4.20 to 6.31, ``routes.py`` (``queue_data_helper``), ``server_messages.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from ..._exceptions import (
+    AuthenticationError,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    NetworkError,
+    ServerStopped,
+    TooManyRequests,
+    TriojobError,
+    UnexpectedResponse,
+    shorten,
+)
+from ..http.client import HTTP, EventStream
+from ..http.response import Response
+from .refusals import caused_by, refusal
+
+
+def open_stream(
+    http: HTTP, path: str, doing: str, refused: Callable[[TriojobError], Awaitable[None]]
+) -> EventStream:
+    """Return the event stream of accepted calls, to be entered; see `HTTP.open_events`.
+
+    The server keeps the messages of calls until their stream is opened, so one that was refused may
+    be asked for again.
+
+    Args:
+        doing: What errors say was being done.
+        refused: Called with the error if the stream could not be opened: it returns when to ask
+            for it again, or raises.
+
+    Raises:
+        NetworkError: While entering: the network failed.
+        UnexpectedResponse, ServerStopped: While entering: the server refused the stream.
+    """
+
+    def refuse(response: Response) -> TriojobError:
+        error = refusal(response, doing, "")
+        if isinstance(error, (AuthenticationError, TooManyRequests)):
+            wait = error.retry_after if isinstance(error, TooManyRequests) else None
+            unexpected = UnexpectedResponse(str(error), status=response.status, retry_after=wait)
+            return caused_by(response, unexpected)
+        return error
+
+    async def failed(error: TriojobError) -> None:
+        is_refusal = isinstance(error, (NetworkError, UnexpectedResponse))
+        if not is_refusal or isinstance(error, ConnectionTimeout):
+            raise error
+        try:
+            await refused(error)
+        except ConnectionFailed as exc:
+            # A server that never saw this request did see the calls.
+            raise ConnectionLost(str(exc)) from exc
+
+    return http.open_events(path, refuse, failed=failed)
+
+
+def stream_failure(what: str, words: object, *, forgotten: bool) -> NetworkError:
+    """Return the error for an event that says that a stream failed.
+
+    Args:
+        what: Whose stream it is, for messages.
+        words: The server's own.
+        forgotten: Whether the server says that it knows nothing of what the stream is for.
+    """
+    if forgotten:
+        return ConnectionLost(f"the server no longer knows {what}")
+    said = shorten(words or "no reason given")
+    if "stopped" in said.lower():
+        return ServerStopped(f"the event stream of {what} ended: {said}")
+    return ConnectionLost(f"the event stream of {what} failed: {said}")

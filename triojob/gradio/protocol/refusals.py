@@ -1,0 +1,123 @@
+"""HTTP answers that are refusals, to exceptions; the same in every protocol.
+
+Wire sources: gradio 6.31, ``routes.py`` and ``queueing.py``; HTTP status codes.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from ..._exceptions import (
+    AuthenticationError,
+    ProtocolError,
+    QueueFull,
+    Refusal,
+    ServerStopped,
+    TooManyRequests,
+    TriojobError,
+    UnexpectedResponse,
+    ValidationError,
+    shorten,
+)
+from ..._secrets import scrub_start
+from ..http.response import Response
+from ..http.urls import public_part
+from .messages import decode_object, is_list, is_object
+
+E = TypeVar("E", bound=TriojobError)
+
+_MOST_ERRORS = 1000
+"""More parameters are wrong in no call."""
+_MOST_TEXT = 2**16
+"""Characters of a body that an exception keeps."""
+
+
+def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
+    """Make an error of an answer that is not 200.
+
+    Args:
+        endpoint: The endpoint that was called; empty for a request that is no call, of which
+            nothing is queued or validated.
+    """
+    return caused_by(response, _error(response, doing, endpoint), of_call=bool(endpoint))
+
+
+def caused_by(response: Response, error: E, *, of_call: bool = False) -> E:
+    """Note the response that caused an error, and return the error."""
+    text = scrub_start(response.body, _MOST_TEXT)
+    error._refusal = Refusal(response.status, text, of_call)
+    return error
+
+
+def _error(response: Response, doing: str, endpoint: str) -> TriojobError:
+    status = response.status
+    detail: Any = None
+    with suppress(ProtocolError):  # plain text or HTML is shown as it is
+        detail = decode_object(response.body, "the answer").get("detail")
+    words = shorten(detail) if isinstance(detail, str) else _words(response)
+    if status == 401:
+        return AuthenticationError(
+            f"{doing}: the app wants a login; pass auth=(user, password) to Client"
+        )
+    if status == 429:
+        return TooManyRequests(
+            f"{doing}: the server limits the rate of requests (429): {words}",
+            retry_after=_seconds(response.retry_after),
+        )
+    # The status is the same for a queue that is full and one that has stopped.
+    if status == 503 and endpoint and "full" in words.lower():
+        return QueueFull(f"{doing}: {words}")
+    if status == 503 and "stopped" in words.lower():
+        return ServerStopped(f"{doing}: {words}")
+    if status == 422 and endpoint and is_list(detail):
+        return _validation_error(detail, doing, endpoint)
+    if status == 400 and endpoint and isinstance(detail, str):
+        # What a validator raised, as text.
+        return ValidationError(
+            f"{doing}: the app refused the input: {shorten(detail, 1000)}", endpoint=endpoint
+        )
+    if 300 <= status < 400:
+        return UnexpectedResponse(
+            f"{doing}: the server redirects (status {status}) to "
+            f"{shorten(public_part(response.location or 'nowhere'))}; "
+            "credentials are never sent there: if that is the app, pass its URL",
+            status=status,
+        )
+    return UnexpectedResponse(
+        f"{doing}: the server answered {status}: {words}",
+        status=status,
+        retry_after=_seconds(response.retry_after),
+    )
+
+
+def _words(response: Response) -> str:
+    """Return what a response without JSON says: of a page, its title alone."""
+    if response.content_type.startswith("text/html"):
+        title = re.search(rb"<title>([^<]*)", response.body[:10_000], re.IGNORECASE)
+        if title is not None:
+            return shorten(title[1].strip())
+    return shorten(response.body)
+
+
+def _validation_error(detail: list[Any], doing: str, endpoint: str) -> ValidationError:
+    errors: dict[str, str] = {}
+    for place, item in enumerate(detail[:_MOST_ERRORS]):
+        if not is_object(item) or item.get("is_valid") is True:
+            continue
+        # Of the app's validator, or of the server's own check of the request (pydantic).
+        loc = item.get("loc")
+        where = item.get("parameter_name") or ".".join(map(str, loc if is_list(loc) else ()))
+        errors[str(where or f"parameter_{place}")] = str(item.get("message", item.get("msg", "")))
+    words = "; ".join(f"{name}: {message}" for name, message in errors.items())
+    return ValidationError(
+        f"{doing}: the app refused the input: {shorten(words or detail, 1000)}",
+        errors=errors,
+        endpoint=endpoint,
+    )
+
+
+def _seconds(value: str | None) -> float | None:
+    # The other form, a date, would need the server's clock.
+    return float(value) if value is not None and value.isdecimal() else None

@@ -1,0 +1,53 @@
+"""Calls without the queue: one POST, whose answer is the output.
+
+It is how Gradio's own page calls functions with ``queue=False``.  There is no status, no progress
+and no stream of outputs, and nothing that cancels: the function runs to its end.
+
+Wire sources: gradio 3.50 to 6.31, ``routes.py`` (``/run/{api_name}``).
+"""
+
+from __future__ import annotations
+
+from ..._exceptions import ProtocolError
+from ..http.client import HTTP
+from .base import CallDriver, Conversation
+from .messages import Json, decode_object
+from .refusals import refusal
+
+
+class DirectCall(CallDriver):
+    """Speaks ``/run``; see `CallDriver`."""
+
+    edits = False
+    tells_start = False
+
+    def __init__(self, http: HTTP) -> None:
+        self._http = http
+
+    async def converse(self, conversation: Conversation) -> None:
+        call = conversation.call
+        # The number in the body decides; the name in the path must exist all the same.
+        path = f"/run{call.api_name or '/predict'}"
+        response = await self._http.request(
+            "POST",
+            path,
+            json=call.body(conversation.session_hash),
+            headers=call.headers,
+            endless=True,
+            ready=conversation.ready,
+        )
+        doing = f"calling {call.name}"
+        output: Json = {}
+        if response.status in (200, 500):
+            try:
+                output = decode_object(response.body, "the answer to /run")
+            except ProtocolError as exc:  # not the app's answer, but its server's or a proxy's
+                raise refusal(response, doing, call.name) from exc
+        if response.status != 200 and not (response.status == 500 and "error" in output):
+            raise refusal(response, doing, call.name)
+        conversation.deliver(
+            {"msg": "process_completed", "output": output, "success": response.status == 200}
+        )
+
+    async def part(self, conversation: Conversation, *, alone: bool) -> None:
+        """Do nothing: the server has no way to stop it."""

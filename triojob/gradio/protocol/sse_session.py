@@ -1,0 +1,108 @@
+"""The protocols ``sse_v1`` to ``sse_v3``: one POST a call, one event stream a session.
+
+They differ in two things: whether outputs after the first come as edits (from ``sse_v2`` on), and
+whether a message says that the stream is about to end (``sse_v3``) or it just ends.
+
+Wire sources: gradio 4.14 to 6.31, ``routes.py`` (``/queue/join``, ``/queue/data``, ``/cancel``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+from ..._exceptions import ProtocolError, TriojobError, shorten
+from ..http.client import HTTP, EventStream
+from ..http.request import Ready
+from ..http.sse import OversizedEvent
+from .base import CallRequest, StreamDriver
+from .cancel import cancel, dequeue
+from .event_stream import open_stream
+from .messages import Garbled, Json, decode_object, garbled, read_message
+from .refusals import refusal
+
+
+class SessionStream(StreamDriver):
+    """Speaks ``sse_v1`` to ``sse_v3``; see `StreamDriver`.
+
+    Args:
+        edits: Whether outputs after the first come as edits.
+        dequeues: See `StreamDriver`.
+        says_end: Whether ``close_stream`` comes before the end of a stream.
+    """
+
+    def __init__(self, http: HTTP, dequeues: bool, *, edits: bool, says_end: bool) -> None:  # noqa: FBT001
+        self.edits = edits
+        self.dequeues = dequeues
+        self._says_end = says_end
+        self._http = http
+
+    async def join(self, session_hash: str, call: CallRequest, ready: Ready | None) -> str:
+        response = await self._http.request(
+            "POST",
+            "/queue/join",
+            json=call.body(session_hash),
+            headers=call.headers,
+            ready=ready,
+        )
+        if response.status != 200:
+            raise refusal(response, f"calling {call.name}", call.name)
+        event_id = decode_object(response.body, "the answer to /queue/join").get("event_id")
+        if not isinstance(event_id, str):
+            raise ProtocolError(
+                f"the answer to /queue/join names no event: {shorten(response.body)}"
+            )
+        return event_id
+
+    def open(
+        self, session_hash: str, refused: Callable[[TriojobError], Awaitable[None]]
+    ) -> Messages:
+        path = f"/queue/data?session_hash={session_hash}"
+        events = open_stream(self._http, path, "opening the event stream", refused)
+        return Messages(events, says_end=self._says_end)
+
+    async def cancel(
+        self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
+    ) -> None:
+        await cancel(self._http, session_hash, call, event_id, alone=alone)
+
+    async def dequeue(self, session_hash: str, event_id: str) -> None:
+        await dequeue(self._http, session_hash, event_id)
+
+
+class Messages:
+    """The messages of one stream of a session, to its end; enter it to open the stream."""
+
+    def __init__(self, events: EventStream, *, says_end: bool) -> None:
+        self._events = events
+        self._says_end = says_end
+
+    async def __aenter__(self) -> Messages:  # noqa: PYI034 - `Self` is not in the typing of 3.10
+        await self._events.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._events.__aexit__(exc_type, exc, traceback)
+
+    def __aiter__(self) -> Messages:
+        return self
+
+    async def __anext__(self) -> Json | Garbled:
+        try:
+            event = await self._events.__anext__()
+        except StopAsyncIteration:
+            if self._says_end:
+                raise self._events.ended_early() from None
+            raise
+        if isinstance(event, OversizedEvent):
+            return garbled(event.data, event.error)
+        message = read_message(event)
+        if not isinstance(message, Garbled) and message["msg"] == "close_stream":
+            await self._events.finish()
+            raise StopAsyncIteration
+        return message

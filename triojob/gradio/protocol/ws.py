@@ -1,0 +1,240 @@
+"""The protocol of Gradio 3: one WebSocket for each call.
+
+The server asks for the session (``send_hash``) and, when it is the call's turn, for the data
+(``send_data``).  Closing the socket stops a generator at its next output.
+
+Wire sources: gradio 3.50, ``routes.py`` (``/queue/join``), ``queueing.py``; RFC 6455.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import os
+from contextlib import suppress
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..._exceptions import (
+    AuthenticationError,
+    ConnectionFailed,
+    ConnectionLost,
+    MissingDependency,
+    NetworkError,
+    ProtocolError,
+    TriojobError,
+)
+from ..http.client import HTTP
+from ..http.httpx_backend import UpgradedStream
+from ..http.sockets import TimedOut, TransportError
+from .base import CallDriver, CallRequest, Conversation
+from .cancel import cancel_by_function
+from .messages import decode_message
+
+if TYPE_CHECKING:
+    from wsproto.connection import Connection
+    from wsproto.events import Event
+
+_PATH = "/queue/join"
+_POLICY_VIOLATION = 1008
+"""How a server closes the socket of somebody who is not logged in."""
+_PROOF = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""What a server adds to the key, to show that it speaks WebSocket."""
+
+
+class CallSocket(CallDriver):
+    """Speaks WebSocket; see `CallDriver`.
+
+    Raises:
+        MissingDependency: The library for WebSockets is not installed.
+    """
+
+    edits = False
+    mixes_generators = True
+
+    def __init__(self, http: HTTP) -> None:
+        try:
+            import wsproto
+        except ModuleNotFoundError as exc:
+            raise MissingDependency(
+                "this app runs Gradio 3, which speaks WebSocket; "
+                "to call it, install: pip install 'triojob[ws]'"
+            ) from exc
+        self._library = wsproto
+        self._http = http
+
+    async def converse(self, conversation: Conversation) -> None:
+        if conversation.ready is not None:
+            await conversation.ready(None)
+        stream = await self._open(conversation.call)
+        try:
+            with self._http.mapped_errors(f"GET {_PATH}", "the server has gone silent"):
+                await self._talk(_Socket(self._library, self._http, stream), conversation)
+        finally:
+            await stream.aclose()
+
+    async def _open(self, call: CallRequest) -> UpgradedStream:
+        """Make a WebSocket; nothing of the call has been sent with it."""
+
+        def refuse(status: int) -> TriojobError:
+            if status in (401, 403):
+                return _login(call)
+            return ConnectionFailed(
+                f"calling {call.name}: the server, or a proxy on the way to it, refuses a "
+                f"WebSocket (status {status})"
+            )
+
+        key = base64.b64encode(os.urandom(16))
+        headers = {
+            "connection": "Upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": key.decode(),
+            **{name.lower(): value for name, value in call.headers.items()},
+        }
+        seconds = self._http.timeouts.connect
+        try:
+            with trio.move_on_after(_seconds(seconds)):
+                stream = await self._http.upgrade(_PATH, headers, refuse)
+                try:
+                    # No secret, but what says that an answer is one to this request.
+                    proof = base64.b64encode(hashlib.sha1(key + _PROOF).digest())  # noqa: S324
+                    if (stream.header("sec-websocket-accept") or "").encode() == proof:
+                        return stream
+                    raise ConnectionFailed(f"calling {call.name}: the answer makes no WebSocket")
+                except BaseException:
+                    await stream.aclose()
+                    raise
+        except ConnectionFailed:
+            raise
+        except NetworkError as exc:
+            raise ConnectionFailed(f"calling {call.name}: no WebSocket: {exc}") from exc
+        raise ConnectionFailed(f"calling {call.name}: no WebSocket within {seconds} s")
+
+    async def _talk(self, socket: _Socket, conversation: Conversation) -> None:
+        call, session_hash = conversation.call, conversation.session_hash
+        answered: set[str] = set()
+        while not conversation.ended():
+            try:
+                message = decode_message(await socket.receive())
+            except _Closed as exc:
+                if exc.code == _POLICY_VIOLATION:
+                    raise _login(call) from exc
+                raise ConnectionLost(
+                    f"calling {call.name}: the server closed the WebSocket (code {exc.code}) with "
+                    "work unfinished; what became of it there is not known"
+                ) from exc
+            # A question that comes twice is answered once.
+            kind = message["msg"]
+            asks = kind not in answered
+            answered.add(kind)
+            if kind == "send_hash":
+                if asks:
+                    answer = {"fn_index": call.fn_index, "session_hash": session_hash}
+                    await socket.send(json.dumps(answer))
+                continue
+            conversation.deliver(message)
+            if kind == "send_data" and asks:
+                await socket.send(call.body(session_hash))
+        with trio.move_on_after(self._http.timeouts.cancel):
+            await socket.close()
+
+    async def part(self, conversation: Conversation, *, alone: bool) -> None:
+        await cancel_by_function(
+            self._http, conversation.session_hash, conversation.call, alone=alone
+        )
+
+
+def _login(call: CallRequest) -> AuthenticationError:
+    return AuthenticationError(
+        f"calling {call.name}: the app wants a login; pass auth=(user, password) to Client"
+    )
+
+
+class _Closed(Exception):
+    """The server has closed the WebSocket, or broken its rules; nothing more will come."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Socket:
+    """A WebSocket over a connection that was upgraded to one.
+
+    Args:
+        library: wsproto, which knows the frames.
+    """
+
+    def __init__(self, library: ModuleType, http: HTTP, stream: UpgradedStream) -> None:
+        self._http = http
+        self._stream = stream
+        self._events: Any = library.events
+        self._states: Any = library.connection.ConnectionState
+        self._protocol: Connection = library.connection.Connection(library.ConnectionType.CLIENT)
+
+    async def send(self, text: str) -> None:
+        """Send a message."""
+        await self._send(self._events.TextMessage(text))
+
+    async def _send(self, event: Event) -> None:
+        await self._stream.send(self._protocol.send(event), self._http.timeouts.write)
+
+    async def receive(self) -> bytes:
+        """Return the next message.
+
+        Raises:
+            _Closed: There will be none.
+            ProtocolError: It is too large.
+            TransportError: The network failed.
+        """
+        kinds = self._events
+        message = bytearray()
+        size = 0
+        while True:
+            event: Any
+            for event in self._protocol.events():
+                if isinstance(event, kinds.Message):
+                    data: str | bytes = event.data
+                    message += data.encode() if isinstance(data, str) else data
+                    size += len(data) + 1  # there may be any number of parts with nothing in them
+                    if size > self._http.max_message_size:
+                        raise ProtocolError(
+                            f"the server sent a message of more than {self._http.max_message_size} "
+                            "bytes (Limits.message_size sets the bound)"
+                        )
+                    if event.message_finished:
+                        return bytes(message)
+                elif isinstance(event, kinds.CloseConnection):
+                    raise _Closed(event.code)
+                elif isinstance(event, kinds.Ping) and self._protocol.state is self._states.OPEN:
+                    await self._send(event.response())
+            self._protocol.receive_data(await self._next() or None)
+
+    async def _next(self) -> bytes:
+        """Wait for what comes next; ask for a sign of life where the server is silent for long.
+
+        Gradio 3 sends none by itself, and a function may run for hours.
+        """
+        times = self._http.timeouts
+        with trio.move_on_after(_seconds(times.stream_idle)):
+            return await self._stream.receive()
+        await self._send(self._events.Ping())
+        with trio.move_on_after(_seconds(times.read)):
+            return await self._stream.receive()
+        raise TimedOut("read")
+
+    async def close(self) -> None:
+        """Tell the server that nothing more will come, and wait for it to say so too."""
+        with suppress(_Closed, TransportError, ProtocolError):  # all that matters has been said
+            await self._send(self._events.CloseConnection(code=1000))
+            while True:
+                await self.receive()
+
+
+def _seconds(timeout: float | None) -> float:
+    return math.inf if timeout is None else timeout

@@ -1,0 +1,486 @@
+"""An app's description, from ``/config`` and ``/info``; no I/O."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from ..._exceptions import EndpointMismatch, EndpointNotFound, ProtocolError, short_repr
+from ..._lazy import lazy_property
+from ..._secrets import scrub
+from ..files.inputs import Gaps
+from ..protocol.messages import Json, are_objects, is_list, is_object
+from ..protocol.properties import unwrap
+from .parameters import Parameter, encode_arguments, is_name
+
+FilesAs = Literal["path", "handle"]
+"""What files in outputs are: paths of copies, or a `File` each."""
+
+_OAUTH = ("required", "optional")
+_UNKNOWN: Json = {}
+"""A component that is not there, such as one of a ``gr.render``."""
+_LONGEST_GUESS = 20_000
+"""Characters of JSON that a component's schema may have where ``/info`` describes no parameter."""
+
+
+@dataclass(frozen=True)
+class EndpointInfo:
+    """What an app says of one of its functions."""
+
+    fn_index: int
+    """The server's number for it: the dependency's id."""
+    api_name: str | None
+    """With its slash, or None if it has none."""
+    visibility: str
+    """``"public"``, ``"undocumented"`` or ``"private"``."""
+    description: str
+    parameters: tuple[Parameter, ...]
+    returns: tuple[Json, ...]
+    """The app's own words on each visible output: label, type, python_type, component."""
+    input_count: int
+    """How many slots ``data`` has, hidden components included."""
+    shown_outputs: tuple[int, ...]
+    """The places in an output's data that are not hidden components."""
+    streams: bool
+    """Whether it is a generator."""
+    takes_stream: bool
+    """Whether it takes inputs while outputs come back."""
+    stateful: bool
+    """Whether it takes or returns ``gr.State``, which Gradio keeps by session."""
+    oauth_token: str | None = None
+    """``"required"`` or ``"optional"`` if its function takes a ``gr.OAuthToken``, else None."""
+    queued: bool = True
+    """Whether the app has it called through its queue."""
+    canceller: int | None = None
+    """The number of a function of the app that cancels this one, or None."""
+
+    @lazy_property
+    def name(self) -> str:
+        """What messages call it: ``"/name"`` or ``"fn_index 3"``, and no secret."""
+        return scrub(self.api_name or f"fn_index {self.fn_index}", ours=True)
+
+    @property
+    def signature(self) -> inspect.Signature:
+        """The signature as Python shows it."""
+        shown: list[inspect.Parameter] = []
+        optional = False
+        for parameter in self.parameters:
+            shown.append(parameter.as_python(after_optional=optional))
+            optional = optional or not parameter.required
+        return inspect.Signature(shown)
+
+    def encode(
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        validate: bool,
+        gaps: Gaps | None = None,
+    ) -> str:
+        """Return the ``data`` of a call as JSON, hidden components filled with null.
+
+        Files leave gaps in it, which are noted in ``gaps``.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong or missing; the message names it.
+        """
+        try:
+            return encode_arguments(
+                self.name,
+                self.parameters,
+                self.input_count,
+                args,
+                kwargs,
+                validate=validate,
+                gaps=gaps,
+            )
+        except (TypeError, ValueError) as exc:
+            # They name parameters and choices of the server's.
+            exc.args = (scrub(str(exc), ours=True),)
+            raise
+
+    def present(self, data: list[Any], *, raw_updates: bool = False) -> Any:
+        """Return an output as users see it: hidden components dropped, one value bare.
+
+        A property update is its value, or a `PropertyUpdate` where it has none.
+
+        Args:
+            raw_updates: Leave property updates as the server sends them.
+
+        Raises:
+            ProtocolError: The data has too few values.
+        """
+        shown = self.shown_outputs
+        if shown and shown[-1] >= len(data):
+            raise ProtocolError(
+                f"{self.name} has {shown[-1] + 1} outputs or more, but the server sent "
+                f"{len(data)}: {short_repr(data)}"
+            )
+        values = [data[place] for place in shown]
+        if not raw_updates:
+            values = [unwrap(value) for value in values]
+        return values[0] if len(values) == 1 else tuple(values)
+
+
+class Render(NamedTuple):
+    """What one ``gr.render`` has made: functions and components of one session."""
+
+    render_id: int | str | None
+    """Which render it is: what it makes later takes the place of what it made before."""
+    components: list[Json]
+    dependencies: list[Json]
+
+    @classmethod
+    def from_config(cls, config: Json) -> Render:
+        """Read a ``render_config``, decoded.
+
+        Raises:
+            ProtocolError: It is not what Gradio sends.
+        """
+        render_id = config.get("render_id")
+        components, dependencies = config.get("components"), config.get("dependencies")
+        if not isinstance(render_id, (int, str, type(None))):
+            raise ProtocolError(f"the id of a render is {short_repr(render_id)}")
+        if not (are_objects(components) and are_objects(dependencies)):
+            raise ProtocolError(
+                "what the app has rendered lacks its functions or components; "
+                f"it has: {short_repr(sorted(config))}"
+            )
+        return cls(render_id, components, [item for item in dependencies if "id" in item])
+
+
+class AppInfo:
+    """What an app says of itself.
+
+    ``/info`` describes functions by their names, which are not unique: of several functions it
+    describes the last.  So a description is given to the function that it is of, and the others
+    are described by their components in ``/config``.
+
+    Args:
+        config: ``/config``, decoded.
+        info: ``/info?all_endpoints=True``, decoded.
+        public: ``/info``, decoded, if `hides_public` says that the other is not enough.
+
+    Raises:
+        ProtocolError: They are not what Gradio sends.
+    """
+
+    def __init__(self, config: Json, info: Json, public: Json | None = None) -> None:
+        self.config: Json = config
+        """``/config``, as it came."""
+        self.info: Json = info
+        """``/info?all_endpoints=True``, as it came."""
+        self.public_info: Json = info if public is None else public
+        """What ``/info`` says of the public endpoints, and maybe of others, as it came."""
+        self.version: str = str(config.get("version", ""))
+        self.protocol: str = str(config.get("protocol", "ws"))
+        self.api_prefix: str = str(config.get("api_prefix") or "")
+        self.title: str = str(config.get("title") or "")
+        most = config.get("max_file_size")
+        self.max_file_size: int | None = most if type(most) is int else None
+        """How many bytes a file may have that the app takes, or None for any."""
+        self.app_id: Any | None = config.get("app_id")
+        """Another one after each start of the app; None if it has none."""
+        self.wants_heartbeat: bool = config.get("connect_heartbeat") is not False
+        named = info.get("named_endpoints")
+        dependencies = config.get("dependencies")
+        components = config.get("components")
+        if not (is_object(named) and are_objects(dependencies) and are_objects(components)):
+            raise ProtocolError(
+                "the app's /config or /info lacks its endpoints or components; "
+                f"is it a Gradio app? /config has: {short_repr(sorted(config))}"
+            )
+        self._queued = config.get("enable_queue") is not False
+        self._components: dict[Any, Json] = {}
+        self._dependencies: dict[int, Json] = {}
+        self._cancellers: dict[int, int] = {}
+        self._by_name: dict[str, int] = {}
+        self._guesses: dict[int, Json] = {}
+        """What a component says of itself, by its identity."""
+        self._endpoints: dict[int, EndpointInfo] = {}
+        """Those that somebody has asked for."""
+        self._add(components, dependencies)
+        self._descriptions: dict[int, Any] = {}
+        """What ``/info`` says of each function."""
+        self.hides_public: bool = False
+        """Whether ``info`` describes another function in the place of a public one."""
+        unnamed = info.get("unnamed_endpoints")
+        self._join(named, unnamed if is_object(unnamed) else {}, public)
+
+    def _add(self, components: list[Json], dependencies: list[Json]) -> None:
+        self._components |= {_id_of(component.get("id")): component for component in components}
+        for place, dependency in enumerate(dependencies):
+            fn_index = dependency.get("id", place)
+            if isinstance(fn_index, int) and dependency.get("backend_fn") is not False:
+                self._dependencies[fn_index] = dependency
+                cancels = dependency.get("cancels")
+                if is_list(cancels):
+                    self._cancellers |= {i: fn_index for i in cancels if isinstance(i, int)}
+                name = _name(dependency)
+                if name is not None and _visibility(dependency) != "private":
+                    # Gradio takes the first of that name, too, but not always a public one.
+                    first = self._dependencies[self._by_name.setdefault(name, fn_index)]
+                    if _visibility(dependency) == "public" and _visibility(first) != "public":
+                        self._by_name[name] = fn_index
+
+    def _join(self, named: Json, unnamed: Json, public: Json | None) -> None:
+        """Give each description of ``/info`` to the function that it is of."""
+        shown = None if public is None else public.get("named_endpoints")
+        for name, found in self._last_of_names().items():
+            said = named.get(name)
+            # Where there are several it says of which it is, since Gradio 6.
+            visibility = said.get("api_visibility") if is_object(said) else None
+            if len(found) == 1:
+                visibility = next(iter(found))
+            if isinstance(visibility, str) and visibility in found:
+                self._descriptions[found[visibility]] = said
+            if "public" in found and visibility != "public":
+                self.hides_public |= name in named
+                if is_object(shown):
+                    self._descriptions[found["public"]] = shown.get(name)
+        for fn_index in self._dependencies:
+            if self._descriptions.get(fn_index) is None:
+                self._descriptions[fn_index] = unnamed.get(str(fn_index))
+
+    def _last_of_names(self) -> dict[str, dict[str, int]]:
+        """Return the last function of each name, by visibility, that ``/info`` may describe."""
+        last: dict[str, dict[str, int]] = {}
+        for fn_index, dependency in self._dependencies.items():
+            name, visibility = _name(dependency), _visibility(dependency)
+            if name is not None and visibility != "private":
+                found = last.setdefault(name, {})
+                # What has components that are not in /config is left out there.
+                if visibility not in found or self._is_whole(dependency):
+                    found[visibility] = fn_index
+        return last
+
+    def _is_whole(self, dependency: Json) -> bool:
+        slots = (dependency.get("inputs"), dependency.get("outputs"))
+        return all(
+            _id_of(item) in self._components for ids in slots if is_list(ids) for item in ids
+        )
+
+    def with_renders(self, renders: Iterable[Render]) -> AppInfo:
+        """Return the app with what ``gr.render`` has made of it in one session."""
+        app = copy.copy(self)
+        app._components, app._dependencies = {**self._components}, {**self._dependencies}
+        app._cancellers, app._by_name = {**self._cancellers}, {**self._by_name}
+        app._guesses, app._endpoints = {}, {}
+        for render in renders:
+            app._add(render.components, render.dependencies)
+        # None is of a function that a render has made.
+        app._descriptions = {
+            fn_index: said
+            for fn_index, said in self._descriptions.items()
+            if app._dependencies[fn_index] is self._dependencies[fn_index]
+        }
+        return app
+
+    def names(self, *, all_endpoints: bool = False) -> tuple[str, ...]:
+        """Return the names of the public endpoints, or of all that can be called by name."""
+        return tuple(
+            name
+            for name, fn_index in self._by_name.items()
+            if all_endpoints or _visibility(self._dependencies[fn_index]) == "public"
+        )
+
+    def number_of(self, name: str) -> int | None:
+        """Return the number of the function of that name, with its slash; None if there is none."""
+        return self._by_name.get(name)
+
+    def find(self, api_name: str | None, fn_index: int | None) -> EndpointInfo:
+        """Return the endpoint of that name or number, or the one that stands out if neither.
+
+        Raises:
+            EndpointNotFound: There is none, or more than one.
+            TypeError: Both a name and a number are given.
+            EndpointMismatch: The app's descriptions of it disagree.
+            ProtocolError: The app's description of it makes no sense.
+        """
+        if api_name is not None and fn_index is not None:
+            raise TypeError("give api_name or fn_index, not both")
+        if fn_index is not None:
+            if fn_index not in self._dependencies:
+                raise EndpointNotFound(
+                    f"the app has no function with fn_index {fn_index!r}; "
+                    f"it has {sorted(self._dependencies)}",
+                    available=self.names(),
+                )
+            return self._describe(fn_index)
+        if api_name is None:
+            names = self.names()
+            if len(names) == 1:
+                api_name = names[0]
+            elif "/predict" in names:
+                api_name = "/predict"
+            else:
+                raise EndpointNotFound(
+                    f"say which endpoint, with api_name=; the app has {_list(names)}",
+                    available=names,
+                )
+        name = api_name if api_name.startswith("/") else "/" + api_name
+        if name not in self._by_name:
+            names = self.names()
+            import difflib
+
+            near = difflib.get_close_matches(name, names, 1, 0.5)
+            hint = f"did you mean {near[0]!r}? It has" if near else "it has"
+            raise EndpointNotFound(
+                f"the app has no endpoint {name!r}; {hint} {_list(names)}",
+                available=names,
+                nearest=near[0] if near else None,
+            )
+        return self._describe(self._by_name[name])
+
+    def endpoints(
+        self, *, all_endpoints: bool = False
+    ) -> dict[str, EndpointInfo | EndpointMismatch | ProtocolError]:
+        """Return the public endpoints, or all that have a name; or why one can't be used."""
+        found: dict[str, EndpointInfo | EndpointMismatch | ProtocolError] = {}
+        for name in self.names(all_endpoints=all_endpoints):
+            try:
+                found[name] = self.find(name, None)
+            except (EndpointMismatch, ProtocolError) as exc:
+                found[name] = exc
+        return found
+
+    def description_of(self, fn_index: int) -> Json | None:
+        """Return the app's own words on a function; None if it has none."""
+        said = self._descriptions.get(fn_index)
+        return said if is_object(said) else None
+
+    def _describe(self, fn_index: int) -> EndpointInfo:
+        if fn_index not in self._endpoints:
+            self._endpoints[fn_index] = self._read(fn_index)
+        return self._endpoints[fn_index]
+
+    def _read(self, fn_index: int) -> EndpointInfo:
+        dependency = self._dependencies[fn_index]
+        api_name = _name(dependency)
+        shown = api_name or f"function {fn_index}"
+        described: Any = self._descriptions.get(fn_index)
+        if described is not None and not is_object(described):
+            raise ProtocolError(f"/info describes {shown} as {short_repr(described)}")
+        inputs = self._slots(dependency, "inputs", fn_index)
+        outputs = self._slots(dependency, "outputs", fn_index)
+        places = [place for place, component in enumerate(inputs) if not _hidden(component)]
+        if described is None:
+            # Private and unnamed ones are in no /info; their components still say what they take.
+            described = {
+                "parameters": self._guess([inputs[place] for place in places]),
+                "returns": [],
+            }
+        parameters = described.get("parameters")
+        returns = described.get("returns")
+        if not are_objects(parameters) or not are_objects(returns):
+            raise ProtocolError(
+                f"/info has no parameters or returns of {shown}: {short_repr(described)}"
+            )
+        if len(parameters) != len(places):
+            raise EndpointMismatch(
+                f"{shown} can't be called: the app's /config says that it takes {len(places)} "
+                f"values, and its /info describes {len(parameters)}; if the app was being "
+                "restarted, open a new Client"
+            )
+        types = dependency.get("types")
+        description = described.get("description") or dependency.get("api_description") or ""
+        return EndpointInfo(
+            fn_index=fn_index,
+            api_name=api_name,
+            visibility=_visibility(dependency),
+            description=str(description),
+            parameters=_parameters(parameters, places, inputs),
+            returns=tuple(returns),
+            input_count=len(inputs),
+            shown_outputs=tuple(
+                place for place, component in enumerate(outputs) if not _hidden(component)
+            ),
+            streams=is_object(types) and types.get("generator") is True,
+            takes_stream=dependency.get("connection") == "stream",
+            stateful=any(component.get("type") == "state" for component in (*inputs, *outputs)),
+            oauth_token=oauth if (oauth := described.get("oauth_token")) in _OAUTH else None,
+            # Gradio 3 says null for «as the app does».
+            queued=self._queued if dependency.get("queue") is None else bool(dependency["queue"]),
+            canceller=self._cancellers.get(fn_index),
+        )
+
+    def _guess(self, components: list[Json]) -> list[Json]:
+        """Describe inputs by their components; the schema of each is there once."""
+        guesses: list[Json] = []
+        before: set[int] = set()
+        for component in components:
+            known = self._guesses.get(id(component))
+            if known is None:
+                known = self._guesses[id(component)] = _guess(component)
+            guesses.append({**known, "type": {}} if id(component) in before else known)
+            before.add(id(component))
+        return guesses
+
+    def _slots(self, dependency: Json, key: str, fn_index: int) -> list[Json]:
+        ids = dependency.get(key)
+        if not is_list(ids):
+            raise ProtocolError(f"function {fn_index} has no list of {key}: {short_repr(ids)}")
+        return [self._components.get(_id_of(item), _UNKNOWN) for item in ids]
+
+
+def _id_of(item: Any) -> Any:
+    # Some releases send [id, "value"] where a single property of a component is meant.
+    while is_list(item) and item:
+        item = item[0]
+    return item if isinstance(item, (int, str)) else None
+
+
+def _name(dependency: Json) -> str | None:
+    name = dependency.get("api_name")
+    return "/" + name if isinstance(name, str) else None
+
+
+def _visibility(dependency: Json) -> str:
+    visibility = dependency.get("api_visibility")
+    if isinstance(visibility, str):
+        return visibility
+    return "public" if dependency.get("show_api", True) else "undocumented"
+
+
+def _hidden(component: Json) -> bool:
+    return bool(component.get("skip_api", component.get("type") == "state"))
+
+
+def _guess(component: Json) -> Json:
+    props = component.get("props")
+    label = props.get("label") if is_object(props) else None
+    schema: Any = component.get("api_info_as_input") or component.get("api_info") or {}
+    # Any number of functions may have it as their input, each with a schema of that length.
+    too_long = len(json.dumps(schema)) > _LONGEST_GUESS
+    return {
+        "label": label or component.get("type"),
+        "type": {} if too_long else schema,
+        "component": component.get("type"),
+    }
+
+
+def _parameters(
+    described: list[Json], places: list[int], inputs: list[Json]
+) -> tuple[Parameter, ...]:
+    parameters: list[Parameter] = []
+    taken: set[str] = set()
+    given = {name for item in described if isinstance(name := item.get("parameter_name"), str)}
+    for index, (item, place) in enumerate(zip(described, places, strict=True)):
+        name = item.get("parameter_name")
+        # No code could give it by a name that is none.
+        if not isinstance(name, str) or not is_name(name) or name in taken:
+            name = f"param_{index}"
+            while name in taken or name in given:
+                name += "_"
+        taken.add(name)
+        props = inputs[place].get("props")
+        parameters.append(Parameter.from_info(name, place, item, props))
+    return tuple(parameters)
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(repr(name) for name in names) or "no public endpoint"

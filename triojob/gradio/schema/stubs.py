@@ -1,0 +1,307 @@
+"""A typed module for one app: its text, and whether a live app is still what it says; no I/O.
+
+All that comes from the app goes into the text as a string literal, in a docstring whose every line
+is escaped, or as a name that `identifier` made; a number or a bool is written by `repr`.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from .app import AppInfo, EndpointInfo, FilesAs
+from .parameters import Parameter, SchemaParts, is_name
+from .types import BUILT_IN, Names, TypeWriter, identifier, kinds, quote, union
+
+_IMPORTS = {
+    "Sequence": "collections.abc",
+    "Any": "typing",
+    "Literal": "typing",
+    "TypedDict": "typing",
+    "File": "triojob",
+    "FileInput": "triojob",
+    "DEFAULT": "triojob.stubs",
+    "TypedApp": "triojob.stubs",
+    "endpoint": "triojob.stubs",
+}
+_CLASS_DOC = "The app's endpoints: open a client, make one of these of it, and await its methods."
+_WIDTH = 100
+_LONGEST_DEFAULT = 60
+_STREAMED = ("Audio", "Video")
+"""What may be handed out while it is being made, when there is no copy of it yet."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What an endpoint takes and returns, as text."""
+
+    parameters: tuple[tuple[Parameter, str], ...]
+    """Each with its type."""
+    result: str
+
+
+def signature_of(info: EndpointInfo, writer: TypeWriter) -> Signature:
+    """Return the signature of an endpoint."""
+    result = _result(info, writer)
+    return Signature(_inputs(info, writer), result)
+
+
+def _inputs(info: EndpointInfo, writer: TypeWriter) -> tuple[tuple[Parameter, str], ...]:
+    return tuple((parameter, _input(parameter, writer)) for parameter in info.parameters)
+
+
+def _result(info: EndpointInfo, writer: TypeWriter) -> str:
+    outputs = [_output(item, writer, streams=info.streams) for item in info.returns]
+    if len(outputs) != len(info.shown_outputs):
+        # Of those that no documentation shows, an app doesn't say it.
+        outputs = ["Any"] * len(info.shown_outputs)
+    return outputs[0] if len(outputs) == 1 else f"tuple[{', '.join(outputs) or '()'}]"
+
+
+def _output(item: dict[str, Any], writer: TypeWriter, *, streams: bool) -> str:
+    schema = item.get("type")
+    if streams and item.get("component") in _STREAMED and SchemaParts(schema).is_file(schema):
+        return union([writer.file, "File"])
+    return writer.write(schema, "out", choices=False)
+
+
+def _input(parameter: Parameter, writer: TypeWriter) -> str:
+    # Of a file, some releases suggest the URL of one.
+    if parameter.contradictory and not parameter.takes_files:
+        return "Any"
+    kind = writer.write(parameter.schema, "in", choices=not parameter.takes_others)
+    none = ["None"] if parameter.default is None and not parameter.required else []
+    return union([kind, *none])
+
+
+def fingerprint(info: EndpointInfo) -> str:
+    """Return what is the same for endpoints of the same types, whatever else they have."""
+    writer = TypeWriter()
+    signature = signature_of(info, writer)
+    described = [
+        [[parameter.name, kind, parameter.required] for parameter, kind in signature.parameters],
+        signature.result,
+        {name: [found.fields, sorted(found.needed)] for name, found in writer.dictionaries.items()},
+    ]
+    text = json.dumps(described, sort_keys=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
+
+
+def write_module(
+    app: AppInfo, base: str, *, class_name: str, all_endpoints: bool, files: FilesAs
+) -> str:
+    """Return the text of a Python module with a typed method for each named endpoint.
+
+    Those that the app describes in a way that can't be are left out, and named.
+
+    Raises:
+        ValueError: The class can't have this name, or ``files`` is something else.
+    """
+    if not is_name(class_name) or class_name in BUILT_IN or class_name in _IMPORTS:
+        raise ValueError(f"a class can't be called {class_name!r} here; give another class_name")
+    if files not in ("path", "handle"):
+        raise ValueError(f'files is "path" or "handle", not {files!r}')
+    endpoints = app.endpoints(all_endpoints=all_endpoints)
+    infos = [found for found in endpoints.values() if isinstance(found, EndpointInfo)]
+    left_out = [name for name, found in endpoints.items() if not isinstance(found, EndpointInfo)]
+    reserved = {*BUILT_IN, *_IMPORTS, class_name}
+    taken = Names(reserved)
+    methods = [taken.take(_method_name(info, reserved)) for info in infos]
+    writer = TypeWriter(taken, "File" if files == "handle" else "str")
+    results = [_result(info, writer) for info in infos]  # so that inputs may be what was an output
+    signatures = [
+        Signature(_inputs(info, writer), result)
+        for info, result in zip(infos, results, strict=True)
+    ]
+    body = [
+        "\n".join(_method(class_name, name, info, signature))
+        for name, info, signature in zip(methods, infos, signatures, strict=True)
+    ]
+    names = _names_in(signatures, writer) | {"TypedApp"}
+    names |= {"endpoint"} if infos else set()
+    names |= {"DEFAULT"} if any("= DEFAULT" in method for method in body) else set()
+    link = _link(base)
+    options = f" --class-name {class_name}" * (class_name != "App")
+    options += " --all" * all_endpoints + f" --files {files}" * (files != "path")
+    title = f"the app {quote(app.title)}" if app.title else "an app"
+    about = [
+        f"Typed calls of {title} at {link}.",
+        "",
+        "triojob wrote this module: don't edit it, but make it anew when the app has changed.",
+        "",
+        f"    triojob stubs {link}{options}",
+        "",
+        "The bodies of the methods never run: `endpoint` puts the app's own in their place.",
+        *(["", "Not here, as what the app says of them can't be:"] if left_out else []),
+        *(f"    {_line(name)}" for name in left_out),
+    ]
+    own = ['\n    files = "handle"'] if files == "handle" else []
+    head = f"class {class_name}(TypedApp):"
+    doc = "\n".join(_docstring([_CLASS_DOC], "    "))
+    parts = [
+        "\n".join(_docstring(about, "")),
+        "from __future__ import annotations",
+        "\n".join(_imports(names)),
+        *("\n" + found.write(name) for name, found in writer.dictionaries.items()),
+        "\n" + "\n\n".join(["\n".join([head, doc, *own]), *body]),
+    ]
+    text = "\n\n".join(parts) + "\n"
+    compile(text, "<stub>", "exec", dont_inherit=True)  # never hand out what is no Python
+    return text
+
+
+def _method_name(info: EndpointInfo, reserved: set[str]) -> str:
+    name = identifier((info.api_name or "").lstrip("/"), "endpoint")
+    # Names that begin so are not for others, and would be changed in a class.
+    name = f"call{name}" if name.startswith("_") else name
+    return name + "_" if name in reserved or name in _OWN else name
+
+
+_OWN = frozenset({"files"})
+"""What `TypedApp` has itself."""
+
+
+def _names_in(signatures: Iterable[Signature], writer: TypeWriter) -> set[str]:
+    """Return what is to be imported for these types."""
+    texts = {kind for signature in signatures for _, kind in signature.parameters}
+    texts |= {signature.result for signature in signatures}
+    texts |= {kind for found in writer.dictionaries.values() for kind in found.fields.values()}
+    found = {
+        node.id
+        for text in texts
+        for node in ast.walk(ast.parse(text, mode="eval"))
+        if isinstance(node, ast.Name)
+    }
+    return (found & _IMPORTS.keys()) | ({"TypedDict"} if writer.dictionaries else set())
+
+
+def _imports(names: set[str]) -> Iterator[str]:
+    modules: dict[str, list[str]] = {}
+    for name, module in _IMPORTS.items():
+        if name in names:
+            modules.setdefault(module, []).append(name)
+    for module, found in modules.items():
+        if module == "triojob" or (module == "triojob.stubs" and "triojob" not in modules):
+            yield ""
+        yield f"from {module} import {', '.join(sorted(found))}"
+
+
+def _link(base: str) -> str:
+    """Return the URL without what may be secret in it."""
+    parts = urlsplit(base)
+    host = parts.netloc.rpartition("@")[2]
+    return re.sub(r"[^\x21-\x7e]", "", f"{parts.scheme}://{host}{parts.path}")
+
+
+def _method(class_name: str, name: str, info: EndpointInfo, signature: Signature) -> Iterator[str]:
+    yield f'    @endpoint({quote(info.api_name or "")}, "{fingerprint(info)}")'
+    shown = [*_parameters(signature, class_name)]
+    line = f"    async def {name}({', '.join(shown)}) -> {signature.result}:"
+    if len(line) <= _WIDTH:
+        yield line
+    else:
+        yield f"    async def {name}("
+        yield from (f"        {item}," for item in shown)
+        yield f"    ) -> {signature.result}:"
+    yield from _docstring(_about(info))
+    yield "        raise NotImplementedError"
+
+
+def _parameters(signature: Signature, class_name: str) -> Iterator[str]:
+    names, own = {parameter.name for parameter, _ in signature.parameters}, "self"
+    while own in names:
+        own += "_"
+    yield own
+    taken = {own}
+    optional = only_by_name = False
+    for parameter, kind in signature.parameters:
+        name = parameter.name
+        while (known := _in_class(name, class_name)) in taken:
+            name += "_"
+        taken.add(known)
+        if not parameter.required:
+            optional = True
+            yield f"{name}: {kind} = {_default(parameter, kind)}"
+            continue
+        if optional and not only_by_name:
+            # Python has no other way for one that is required after one that is not.
+            only_by_name = True
+            yield "*"
+        yield f"{name}: {kind}"
+
+
+def _in_class(name: str, class_name: str) -> str:
+    """Return what Python makes of a name in the body of a class."""
+    private = name.startswith("__") and not name.endswith("__")
+    return f"_{class_name.lstrip('_')}{name}" if private else name
+
+
+def _default(parameter: Parameter, kind: str) -> str:
+    """Return the default as code, or what stands for one that is not to be written down."""
+    value = parameter.default
+    if value is None:
+        return "None"
+    if isinstance(value, str):
+        shown = quote(value)
+    elif isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        shown = repr(value)
+    else:
+        return "DEFAULT"
+    allowed = ast.parse(kind, mode="eval").body
+    members = {part.id for part in ast.walk(allowed) if isinstance(part, ast.Name)}
+    simple = kinds([value])
+    if kind.startswith("Literal["):
+        fits = any(type(one) is type(value) and one == value for one in parameter.choices or ())
+    else:
+        fits = not kind.startswith(("Sequence[", "dict[", "tuple[")) and (
+            simple in members or "Any" in members or (simple == "int" and "float" in members)
+        )
+    return shown if fits and len(shown) <= _LONGEST_DEFAULT else "DEFAULT"
+
+
+def _about(info: EndpointInfo) -> Iterator[str]:
+    """Return what an app says of an endpoint, as the lines of a docstring."""
+    described = [line.rstrip() for line in info.description.strip().splitlines()]
+    yield from described or [f"Call {info.name}."]
+    if info.parameters:
+        yield from ("", "Args:")
+        for parameter in info.parameters:
+            bounds = f", {parameter.bounds}" if parameter.bounds else ""
+            about = f"{_line(parameter.label)} ({_line(parameter.component)}{bounds})"
+            yield f"    {parameter.name}: {about}."
+    if info.returns:
+        yield from ("", "Returns:")
+        for place, item in enumerate(info.returns):
+            yield f"    {_line(item.get('label') or place)} ({_line(item.get('component'))})."
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def _docstring(lines: Iterable[str], indent: str = "        ") -> list[str]:
+    """Return the lines of a docstring that says just this, whatever it is."""
+    shown = [_escape(line) for line in lines]
+    if len(shown) == 1:
+        return [f'{indent}"""{shown[0]}"""']
+    first, *others = shown
+    return [
+        f'{indent}"""{first}',
+        *(f"{indent}{line}".rstrip() for line in others),
+        f'{indent}"""',
+    ]
+
+
+def _escape(line: str) -> str:
+    text = "".join(
+        char if char.isprintable() and char != "\\" else repr(char)[1:-1] for char in line
+    )
+    # No three quotes in a row, and none at the end.
+    return re.sub(r'"(?="|$)', r"\"", text)

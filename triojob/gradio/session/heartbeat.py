@@ -1,0 +1,136 @@
+"""Heartbeats: one open request for each session that is kept, by which the app knows it lives.
+
+When it closes, Gradio runs the app's ``unload`` handlers for the session and marks its State to
+expire (gradio 6.31, ``routes.py``, ``/heartbeat/{session_hash}``).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import final
+
+import trio
+
+from ..._core.containment import contained
+from ..._exceptions import NetworkError, TriojobError
+from ..http.client import HTTP
+from ..http.response import Response
+
+logger = logging.getLogger("triojob")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before a lost heartbeat is opened again; each failure in a row doubles them."""
+
+
+class _Refused(TriojobError):
+    """The server answered with something else than a heartbeat."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(f"status {response.status}")
+        self.status = response.status
+        after = response.retry_after or ""
+        # The other form, a date, would need the server's clock.
+        self.retry_after = float(after) if after.isdecimal() else 0.0
+
+
+@final
+class Heartbeats:
+    """The heartbeats of one client; `open_heartbeats` makes it.
+
+    Args:
+        wanted: Whether the app has any use for them.
+        lost: Called when the connection of one breaks.
+    """
+
+    def __init__(
+        self, http: HTTP, nursery: trio.Nursery, *, wanted: bool, lost: Callable[[], None]
+    ) -> None:
+        self._http = http
+        self._lost = lost
+        self._nursery = nursery
+        self._wanted = wanted
+        self._scopes: set[trio.CancelScope] = set()
+
+    def start(self, session_hash: str) -> trio.CancelScope:
+        """Open the heartbeat of a session, in the background; cancel the scope to end it.
+
+        Nothing waits for it, and nothing fails with it.
+        """
+        # Shielded: a cancellation of the client must not tell the app that a session has gone
+        # before its calls have been cancelled.
+        scope = trio.CancelScope(shield=True)
+        if self._wanted:
+            self._scopes.add(scope)
+            self._nursery.start_soon(self._keep, session_hash, scope, name="<heartbeat>")
+        return scope
+
+    def end(self) -> None:
+        """End all of them."""
+        for scope in self._scopes:
+            scope.cancel()
+
+    @trio.lowlevel.enable_ki_protection
+    async def _keep(self, session_hash: str, scope: trio.CancelScope) -> None:
+        places = self._http.heartbeats
+        try:
+            with contained(_note_end, "GET /heartbeat"), scope:
+                if not places.available_tokens:
+                    logger.warning(
+                        "more than %g sessions are kept, which is how many heartbeats may be open: "
+                        "the app will learn late, or never, that the others have ended",
+                        places.total_tokens,
+                    )
+                async with places:
+                    await self._beat(session_hash)
+        finally:
+            self._scopes.discard(scope)
+
+    async def _beat(self, session_hash: str) -> None:
+        """Hold the request open, and open it again when it breaks; return if that is refused."""
+        path = f"/heartbeat/{session_hash}"
+        pause = _FIRST_PAUSE
+
+        while True:
+            at_least = 0.0
+            try:
+                # The path holds a secret, so it's not what errors call this.
+                # A proxy may hold all of them back; to open another one would end the session.
+                async with self._http.open_events(
+                    path, _Refused, endless=True, what="GET /heartbeat"
+                ) as beats:
+                    async for _ in beats:
+                        pause = _FIRST_PAUSE
+                    raise beats.ended_early()
+            except _Refused as exc:
+                if exc.status < 500 and exc.status != 429:
+                    # An app without that route: older ones have none.
+                    logger.debug("the app takes no heartbeat: %s", exc)
+                    return
+                at_least = exc.retry_after
+            except NetworkError as exc:
+                self._lost()
+                logger.debug("lost a heartbeat, which is opened again: %s", exc)
+            # Not all clients of a server that restarts shall come back at the same moment.
+            jitter = random.uniform(0.5, 1)  # noqa: S311 - no secret
+            await trio.sleep(max(pause * jitter, at_least))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _note_end(error: TriojobError) -> None:
+    logger.warning("a session goes on without its heartbeat: %s", error)
+
+
+@asynccontextmanager
+async def open_heartbeats(
+    http: HTTP, *, wanted: bool, lost: Callable[[], None]
+) -> AsyncGenerator[Heartbeats, None]:
+    """Keep heartbeats for as long as the body runs, and end them after it, however it ends."""
+    async with trio.open_nursery() as nursery:
+        heartbeats = Heartbeats(http, nursery, wanted=wanted, lost=lost)
+        try:
+            yield heartbeats
+        finally:
+            heartbeats.end()

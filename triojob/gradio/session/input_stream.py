@@ -1,0 +1,252 @@
+"""Streams of inputs: calls to which inputs are sent while outputs come back.
+
+Such an endpoint has ``connection: "stream"`` in ``/config``: a webcam's or a microphone's.
+The app answers one input with one output, and takes an input that comes too early in the place of
+the one before; so here the next input waits for the answer to the last.
+
+Wire source: gradio 6.31, ``routes.py`` (``/stream/{event_id}``), ``queueing.py``
+(``process_events``, ``wait_for_batch``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any, final
+
+import trio
+
+from ..._core.containment import contained
+from ..._core.job import Job, OutputIterator
+from ..._exceptions import (
+    ConnectionFailed,
+    InputStreamClosed,
+    TriojobError,
+    UnexpectedResponse,
+    shorten,
+)
+from ..http.client import HTTP
+from ..http.response import Response
+from ..http.urls import quoted
+from .pending_call import PendingCall
+
+
+class InputFeed:
+    """The sending side of one such call.
+
+    Args:
+        background: The nursery of requests, which outlive the tasks that wait for them.
+        once: Close the input by itself after the first answer, for a call with one input.
+    """
+
+    def __init__(self, name: str, http: HTTP, background: trio.Nursery, *, once: bool) -> None:
+        self._name = name
+        self._http = http
+        self._background = background
+        self._once = once
+        self._call: PendingCall | None = None
+        self._ready = False
+        """Whether the app has answered the last input."""
+        self._closed = False
+        """Whether it has been told, or is being told, that no more inputs come."""
+        self._ended = False
+        self._news = trio.lowlevel.ParkingLot()
+        self._sending = trio.Lock()
+
+    def begin(self, call: PendingCall) -> None:
+        """Note which call it is."""
+        self._call = call
+
+    def answered(self) -> None:
+        """The app has answered an input."""
+        self._ready = True
+        self._news.unpark_all()
+        if self._once and not self._closed:
+            self._closed = True
+            self._background.start_soon(self._close_quietly, name=self._task("close"))
+
+    def end(self) -> None:
+        """The call has ended, however it ended."""
+        self._ended = True
+        self._news.unpark_all()
+
+    async def send(self, data: str) -> None:
+        """Send an input, JSON, once the last one has been answered.
+
+        Raises:
+            InputStreamClosed: The call takes no more inputs.
+        """
+        async with self._sending:
+            await self._turn()
+            if self._ended or self._closed:
+                raise self._over()
+            self._ready = False
+            call = self._call
+            assert call is not None
+            body = call.request.body(call.session_hash, data=data)
+            try:
+                await self._post("", body)
+            except ConnectionFailed:
+                self._ready = True  # it never got there
+                raise
+
+    async def close(self) -> None:
+        """Tell the app that no more inputs come, once the last one has been answered."""
+        async with self._sending:
+            await self._turn()
+            if self._ended or self._closed:
+                return
+            self._closed = True
+            try:
+                await self._post("/close", None)
+            except InputStreamClosed:
+                return  # it has ended by itself meanwhile
+            except TriojobError:
+                self._closed = False
+                raise
+
+    async def _turn(self) -> None:
+        await trio.lowlevel.checkpoint()
+        while not (self._ready or self._ended or self._closed):
+            await self._news.park()
+
+    async def _post(self, path: str, body: str | None) -> None:
+        """Send a request in the background: a cancellation here leaves no doubt about it."""
+        done = trio.Event()
+        errors: list[TriojobError] = []
+
+        def fail(error: TriojobError) -> None:
+            errors.append(error)
+            if not waiting:
+                self._log(logging.WARNING, "an input could not be sent: %s", error)
+
+        async def post() -> None:
+            try:
+                with contained(fail, self._name):
+                    await self._request(path, body)
+            finally:
+                done.set()
+
+        waiting = True
+        self._background.start_soon(post, name=self._task("input"))
+        try:
+            await done.wait()
+        finally:
+            waiting = False
+        if errors:
+            try:
+                raise errors.pop()
+            finally:
+                del errors
+
+    async def _request(self, path: str, body: str | None) -> None:
+        assert self._call is not None
+        event_id = quoted(self._call.event_id or "")
+        response = await self._http.request(
+            "POST",
+            f"/stream/{event_id}{path}",
+            json=body,
+            limiter=self._http.requests,
+            what=f"POST /stream{path}",
+        )
+        # Gradio 5 has no answer for an event that is gone but an error of its own.
+        if response.status in (404, 500):
+            raise self._over()
+        if response.status != 200:
+            raise _refusal(response, self._name)
+
+    @trio.lowlevel.enable_ki_protection
+    async def _close_quietly(self) -> None:
+        # If that fails, it ends by itself, when the app has waited long enough.
+        fail = partial(self._log, logging.DEBUG, "its input could not be closed: %s")
+        with contained(fail, self._name):
+            await self._request("/close", None)
+
+    def _task(self, what: str) -> str:
+        number = "" if self._call is None else f"#{self._call.number} "
+        return f"<{what} {number}{self._name}>"
+
+    def _log(self, level: int, text: str, error: TriojobError) -> None:
+        assert self._call is not None
+        self._call.log(level, text, error)
+
+    def _over(self) -> InputStreamClosed:
+        why = "its input was closed" if self._closed else "it has ended"
+        return InputStreamClosed(f"{self._name} takes no more inputs: {why}")
+
+
+def _refusal(response: Response, name: str) -> UnexpectedResponse:
+    return UnexpectedResponse(
+        f"{name}: the server answered {response.status} to an input: {shorten(response.body)}",
+        status=response.status,
+    )
+
+
+@final
+class InputStream:
+    """A call to which inputs are sent while its outputs come back.
+
+    `Endpoint.stream_inputs` opens it.
+
+    ``async for output in stream`` iterates over the outputs, one for each input.
+    """
+
+    def __init__(self, job: Job[Any], feed: InputFeed, encode: Callable[..., str]) -> None:
+        self._job = job
+        self._feed = feed
+        self._encode = encode
+
+    @property
+    def job(self) -> Job[Any]:
+        """The call as any other job, with its status, its outputs and `Job.cancel`."""
+        return self._job
+
+    async def send(self, /, *args: Any, **kwargs: Any) -> None:
+        """Send the next input, with the arguments of a call of the endpoint.
+
+        Waits until the app has answered the input before; returns when the app has this one.
+
+        Raises:
+            TypeError, ValueError: An argument is wrong or missing; nothing was sent.
+            InputStreamClosed: The call has ended, or `send_eof` was called.
+            Exception: What the call raised, if it has failed; that counts as having seen it.
+            NetworkError: The network failed; whether the app got the input is not known, but
+                for `ConnectionFailed`.
+
+        Being cancelled while it waits for the answer to the input before sends nothing; later,
+        the input is sent all the same.
+        """
+        self._job._record.require_task()
+        data = self._encode(args, kwargs)
+        if self._job._record.scope.cancel_called:
+            # It may not have ended yet, but it will: nothing more is sent.
+            self._feed.end()
+        try:
+            await self._feed.send(data)
+        except InputStreamClosed:
+            job = self._job
+            if not job.done or job.cancelled or job.exception() is None:
+                raise
+        else:
+            return
+        await self._job.result()
+
+    async def send_eof(self) -> None:
+        """Tell the app that no more inputs come, once it has answered the last one.
+
+        Does nothing when the call has ended, or the second time.
+        The call then ends by itself, with its last output as its result.
+
+        Raises:
+            NetworkError: The network failed.
+        """
+        self._job._record.require_task()
+        await self._feed.close()
+
+    def __aiter__(self) -> OutputIterator[Any]:
+        """Iterate over the outputs, as over those of any `Job`."""
+        return self._job.__aiter__()
+
+    def __repr__(self) -> str:
+        return f"<InputStream {self._job!r}>"

@@ -1,0 +1,214 @@
+"""An app that was restarted: noticed before a call goes to the new one, by the id of each start.
+
+A process that has ended has no connections.  So a call goes out on a connection only if the app
+has said, on one that was opened later, that it is still the one that is known: one answer is
+enough for all connections that were opened before the question was sent.
+httpx makes a connection when a request is sent, so there the question comes just before that.
+
+Wire source: gradio 3.50 to 6.31, ``routes.py`` (``/app_id``), ``blocks.py`` (``app_id``, a random
+number).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, final
+
+import trio
+
+from ..._exceptions import (
+    ConnectionFailed,
+    ConnectionTimeout,
+    EndpointMismatch,
+    EndpointNotFound,
+    NetworkError,
+    ProtocolError,
+    ServerRestarted,
+)
+from ..http.client import HTTP
+from ..http.request import Ready
+from ..http.response import Response
+from ..protocol.messages import decode_object
+from ..schema.app import AppInfo, EndpointInfo
+
+logger = logging.getLogger("triojob")
+
+
+@final
+class AppWatch:
+    """An app's description, read again when the app was restarted.
+
+    Args:
+        app: The description as it is now.
+        discover: Reads the description, logging in first if need be; awaits what it is given
+            before it asks for that.
+    """
+
+    def __init__(
+        self, http: HTTP, app: AppInfo, discover: Callable[[Ready], Awaitable[AppInfo]]
+    ) -> None:
+        self.app: AppInfo = app
+        self.restarts: int = 0
+        """How often the app has been found to have been restarted."""
+        self._http = http
+        self._discover = discover
+        self._id: Any = app.app_id
+        self._checked = 1
+        """All connections up to this number lead to the app that is known: the first was there
+        before its description was read."""
+        self._suspect = False
+        self._answers = True
+        """Whether the app tells its id by itself, and not only in its description."""
+        self._asking = trio.Lock()
+        self._asked = 0
+        """How often the app has been asked."""
+
+    def mark_suspect(self) -> None:
+        """Ask before the next call: something broke as it breaks when a server ends."""
+        self._suspect = True
+
+    async def revalidate(self, connection: int | None) -> None:
+        """See to it that a connection leads to the app that is known; else read its description.
+
+        An app that doesn't tell its id is asked only when it is suspect, by its description.
+
+        Args:
+            connection: Its number; None for one that is yet to be made.
+
+        Raises:
+            ConnectionFailed: The server can't be reached.
+            ServerRestarted: The app now speaks a protocol that this client doesn't.
+            TriojobError: The app was restarted, and its description can't be read.
+
+        Being cancelled leaves it to the next call.
+        """
+        asked = self._asked
+        if self._is_to_ask(connection, asked):
+            async with self._asking:
+                # Of several calls that wait here, the first has asked for all.
+                if self._is_to_ask(connection, asked):
+                    await self._ask()
+
+    def _is_to_ask(self, connection: int | None, asked: int) -> bool:
+        if self._suspect or not self._answers:
+            return self._suspect
+        return self._asked == asked if connection is None else connection > self._checked
+
+    async def _ask(self) -> None:
+        checked = 0
+
+        async def sending(_connection: int | None) -> None:
+            nonlocal checked
+            checked = self._http.opened
+
+        try:
+            app_id = await self._app_id(sending)
+        except ConnectionFailed:
+            raise
+        except NetworkError as exc:
+            # The call itself will tell; but none is to wait for that again.
+            self._answers = self._answers and not isinstance(exc, ConnectionTimeout)
+            return
+        finally:
+            self._asked += 1
+        if app_id is None and not self._suspect:
+            return
+        if app_id is None or self._id not in (None, app_id):
+            app = await self._discover(sending)
+            self._take(app, app.app_id if app_id is None else app_id)
+        elif self._id is None:
+            self._id = app_id
+        self._suspect = False
+        self._checked = max(self._checked, checked)
+
+    async def _app_id(self, sending: Ready) -> Any:
+        """Return the app's id; None if it doesn't tell.
+
+        Args:
+            sending: Awaited before the question is sent.
+        """
+        app_id: Any = None
+        status = 0
+        connect = self._http.timeouts.connect
+        seconds = math.inf if connect is None else 2 * connect
+        with trio.move_on_after(seconds) as scope:
+            with suppress(ProtocolError):
+                # Without a limiter: calls that have a place in one wait for this.
+                response = await self._http.request("GET", "/app_id", ready=sending, fresh=True)
+                status, app_id = response.status, _app_id(response)
+        if scope.cancelled_caught:
+            raise ConnectionTimeout(f"the app did not tell its id within {seconds} s")
+        # A server that is busy may answer another time, and so may one whose response was invalid.
+        if 200 <= status < 500 and status != 429:
+            self._answers = app_id is not None
+        return app_id
+
+    async def ask(self) -> str | None:
+        """Ask the app for a sign of life; return what is wrong with it, or None.
+
+        Raises:
+            TriojobError: There was no answer.
+        """
+        # Not among the requests, which may all be waiting for this app.
+        response = await self._http.request("GET", "/app_id", limiter=self._http.cancel_requests)
+        if response.status in (502, 504):  # a proxy's words for an app that does not answer
+            return f"another request was answered with status {response.status}"
+        app_id = _app_id(response)
+        if app_id is not None and self._id not in (None, app_id):
+            self.mark_suspect()
+            return "the app was restarted meanwhile"
+        return None
+
+    def _take(self, app: AppInfo, app_id: Any) -> None:
+        if app_id == self._id:
+            return
+        if app.protocol != self.app.protocol:
+            raise ServerRestarted(
+                f"the app was restarted and speaks {app.protocol} now instead of "
+                f"{self.app.protocol}; open a new Client for it"
+            )
+        self.app, self._id = app, app_id
+        self.restarts += 1
+        self._http.forget_server()
+        logger.warning(
+            "the app was restarted: the State of all sessions is gone, and the app's "
+            "description has been read again"
+        )
+
+    def check_generation(self, info: EndpointInfo, bound: int, since: int | None) -> None:
+        """Refuse a call that was meant for the app as it was before.
+
+        Args:
+            bound: What `restarts` was when the call's arguments were encoded.
+            since: What it was when the call's session was last used with State; None for never.
+
+        Raises:
+            ServerRestarted: Nothing was sent.
+        """
+        if info.stateful and since is not None and min(since, bound) < self.restarts:
+            raise ServerRestarted(
+                f"{info.name} was not called: the app was restarted, and the State of this "
+                "session is gone; to go on from a new State, call again"
+            )
+        if bound < self.restarts and not self._has(info):
+            raise ServerRestarted(
+                f"{info.name} was not called: the app was restarted and this endpoint has "
+                "changed; call again"
+            )
+
+    def _has(self, info: EndpointInfo) -> bool:
+        try:
+            return self.app.find(None, info.fn_index) == info
+        except (EndpointNotFound, EndpointMismatch, ProtocolError):
+            return False
+
+
+def _app_id(response: Response) -> Any:
+    """Return what the app calls its process, or None if it doesn't say."""
+    if response.status == 200:
+        with suppress(ProtocolError):
+            return decode_object(response.body, "the answer to /app_id").get("app_id")
+    return None

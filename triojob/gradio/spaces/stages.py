@@ -1,0 +1,216 @@
+"""Hugging Face Spaces: what the hub says of one, and what to do in each stage; no I/O.
+
+Wire sources: ``GET /api/spaces/{id}`` and ``GET /api/spaces/{id}/runtime`` of the hub, as
+huggingface_hub 2.4 (``hf_api.py``, ``_space_api.py``) and @gradio/client 2 read them.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ..._exceptions import (
+    AuthenticationError,
+    ProtocolError,
+    SpaceError,
+    TooManyRequests,
+    TriojobError,
+    UnexpectedResponse,
+    short_repr,
+    shorten,
+)
+from ..protocol.messages import Json, is_object
+from .names import is_space_id, is_space_url
+
+_FIRST_PAUSE = 1.0
+_GROWTH = 1.5
+_LONGEST_PAUSE = 15.0
+_JITTER = 0.2
+"""By which share a pause is shorter or longer, so that many clients don't ask in step."""
+
+
+@dataclass(frozen=True)
+class SpaceStatus:
+    """How a Space is that a client waits for, as ``Client(on_wait=)`` is told."""
+
+    space: str
+    """The Space's name, ``"owner/name"``."""
+    stage: str
+    """The hub's word for what it is doing, such as ``"BUILDING"`` or ``"SLEEPING"``."""
+    ready: bool
+    """Whether the wait is over."""
+    waited: float
+    """For how many seconds the client has waited."""
+    next_look: float | None
+    """In how many seconds the client looks again, or None if the Space is ready."""
+
+
+class Step(enum.Enum):
+    """What a client does about a stage."""
+
+    OPEN = enum.auto()
+    WAIT = enum.auto()
+    WAKE = enum.auto()
+    """Wait, and send the Space a request, which is what wakes it."""
+    GIVE_UP = enum.auto()
+
+
+_STEPS = {
+    "RUNNING": Step.OPEN,
+    # The version before goes on serving.
+    "RUNNING_BUILDING": Step.OPEN,
+    "RUNNING_APP_STARTING": Step.OPEN,
+    "BUILDING": Step.WAIT,
+    "APP_STARTING": Step.WAIT,
+    "STARTING": Step.WAIT,
+    "SLEEPING": Step.WAKE,
+    "STOPPED": Step.WAKE,
+}
+
+_ADVICE = {
+    "NO_APP_FILE": "it has no app to run, so its owner has to add one",
+    "CONFIG_ERROR": "its configuration is wrong, so its owner has to mend its README.md",
+    "BUILD_ERROR": "it could not be built; see the log of the build on {page}",
+    "RUNTIME_ERROR": "its app has crashed; see its log and restart it on {page}",
+    "PAUSED": "its owner has paused it and can restart it; you can make a copy by duplicate()",
+    "DELETING": "it is being deleted",
+}
+
+
+def step_for(stage: str) -> Step:
+    """Return what to do about a stage; an unknown one is none that waiting is known to end."""
+    return _STEPS.get(stage, Step.GIVE_UP)
+
+
+def pause_before(look: int, chance: float) -> float:
+    """Return how many seconds to wait before a look at the stage: ever more, up to a bound.
+
+    Args:
+        look: How many looks found the same stage before.
+        chance: A random number from 0 to 1.
+    """
+    # The exponent is bounded: a wait may be long, and a float is not.
+    pause = min(_FIRST_PAUSE * _GROWTH ** min(look, 20), _LONGEST_PAUSE)
+    return pause * (1 - _JITTER + 2 * _JITTER * chance)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How a Space is."""
+
+    stage: str
+    problem: str
+    """What the hub says went wrong, or nothing."""
+
+
+def read_runtime(answer: object, space: str) -> Runtime:
+    """Read the runtime of a Space out of the hub's answer.
+
+    Raises:
+        ProtocolError: There is none in it.
+    """
+    stage = answer.get("stage") if is_object(answer) else None
+    if not is_object(answer) or not isinstance(stage, str) or not stage:
+        raise ProtocolError(
+            f"the hub says no stage of the Space {space}: {short_repr(answer)}; "
+            "does hf_endpoint= name a hub?"
+        )
+    problem = answer.get("errorMessage")
+    return Runtime(shorten(stage, 50), shorten(problem) if isinstance(problem, str) else "")
+
+
+def read_host(answer: Json, space: str) -> str:
+    """Return the URL that the hub gives for a Space's app.
+
+    Raises:
+        ProtocolError: It gives none.
+    """
+    host = answer.get("host")
+    if not isinstance(host, str) or not host:
+        raise ProtocolError(f"the hub gives no host of the Space {space}: {short_repr(host)}")
+    return host
+
+
+def check_host(host: str, space: str, hub: str) -> None:
+    """Refuse a host that is less safe than the hub that names it.
+
+    Raises:
+        ProtocolError: The hub's URL is https, and the host's is not.
+    """
+    if hub.startswith("https:") and not host.startswith("https:"):
+        raise ProtocolError(f"the hub gives a host of the Space {space} without TLS: {host}")
+
+
+def stage_error(space: str, hub: str, runtime: Runtime) -> SpaceError:
+    """Return the error for a stage that no waiting ends."""
+    page = f"{hub}spaces/{space}"
+    advice = _ADVICE.get(
+        runtime.stage,
+        "which this triojob doesn't know; if the Space works on {page}, pass the URL of its app",
+    ).format(page=page)
+    words = f" (the hub says: {runtime.problem})" if runtime.problem else ""
+    return SpaceError(
+        f"the Space {space} is in the stage {runtime.stage}: {advice}{words}",
+        space=space,
+        stage=runtime.stage,
+    )
+
+
+def hub_refusal(
+    space: str, status: int, *, location: str | None, retry_after: str | None, has_token: bool
+) -> TriojobError:
+    """Make an error of an answer of the hub that is not 200."""
+    if status in (401, 403, 404):
+        hint = (
+            "the token given by token= may not read it"
+            if has_token
+            else "it is private: then pass a token that may read it by token="
+        )
+        return SpaceError(
+            f"the hub shows no Space {space} (status {status}): there is none of that name, or "
+            f"{hint}; the URL of an app starts with http:// or https://",
+            space=space,
+        )
+    if status == 429:
+        seconds = float(retry_after) if retry_after and retry_after.isdecimal() else None
+        return TooManyRequests(
+            f"looking up the Space {space}: the hub limits the rate of requests (429)",
+            retry_after=seconds,
+        )
+    if 300 <= status < 400:
+        # A Space that was renamed, say.
+        target = urlsplit(location or "").path.removeprefix("/api/spaces/").removesuffix("/runtime")
+        if is_space_id(target):
+            return SpaceError(
+                f"the hub redirects from the Space {space} to {target}: if that is the one you "
+                "mean, pass that name",
+                space=space,
+            )
+    return UnexpectedResponse(
+        f"looking up the Space {space}: the hub answered {status}", status=status
+    )
+
+
+def refusal_of_page(url: str, status: int, doing: str) -> TriojobError | None:
+    """Return the error for a page that stands in the place of an app's answer; None if unknown."""
+    if status == 401:
+        # Gradio's own says so in JSON.
+        return AuthenticationError(
+            f"{doing}: {url} refuses (401), and not as a Gradio app does; "
+            "pass auth=(user, password), or for a private Space a token that may read it by token="
+        )
+    if not is_space_url(url):
+        return None
+    if status in (403, 404):
+        return AuthenticationError(
+            f"{doing}: {url} answers {status}: there is no such Space, or it is private: then "
+            "pass a token that may read it by token="
+        )
+    if status not in (200, 502, 503, 504):
+        return None
+    return UnexpectedResponse(
+        f"{doing}: {url} answers {status} with a page and not as an app: the Space may be asleep "
+        'or in the making; Client("owner/name"), by its name, waits for it',
+        status=status,
+    )

@@ -1,0 +1,92 @@
+"""What a client has in flight, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .._core.group import JobGroup
+from .._core.instruments import GroupStatistics
+from .session.registry import SessionRegistry
+from .session.session import Session
+from .session.window import WindowStatistics
+
+
+@dataclass(frozen=True)
+class ClientStatistics:
+    """What a client has in flight, at one moment; `Client.limits` says how much it may have."""
+
+    calls: int
+    """Those that have not ended, jobs or not, in whatever group."""
+    windows: Mapping[str, WindowStatistics]
+    """For each endpoint that was called, by its name: how many of its calls are where."""
+    streams: int
+    """Event streams that are open, or about to be."""
+    waiting_for_stream: int
+    """Calls that wait for one of those."""
+    waiting_for_turn: int
+    """Calls of functions with State that wait for the one before in the client's own session."""
+    requests: int
+    """Short requests, such as those that start a call."""
+    waiting_for_request: int
+    """Calls and other requests that wait until they may be one of those."""
+    joining: int
+    """Calls that were sent, and that the app has yet to take or to refuse."""
+    transfers: int
+    """Files, up and down."""
+    waiting_for_transfer: int
+    """Files that wait for others to be through."""
+    heartbeats: int
+    """Sessions that are kept alive."""
+    cancel_requests: int
+    """Requests that tell the app of a cancellation."""
+    waiting_for_cancel_request: int
+    """Cancellations that the app has yet to be told of, as it is slow to answer others."""
+    jobs: GroupStatistics
+    """Those of `Client.submit`."""
+
+    @property
+    def window(self) -> int:
+        """How many calls may be in flight at once, of all endpoints in ``windows`` together."""
+        return sum(window.size for window in self.windows.values())
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that were sent, or are about to be, and have not ended."""
+        return sum(window.in_flight for window in self.windows.values())
+
+    @property
+    def running(self) -> int:
+        """Calls in flight that run, as the app has said."""
+        return sum(window.running for window in self.windows.values())
+
+    @property
+    def waiting_there(self) -> int:
+        """Calls in flight that wait in the app's queue, as it has said."""
+        return sum(window.waiting_there for window in self.windows.values())
+
+    @property
+    def waiting_here(self) -> int:
+        """Calls that wait on this side until there is room for them in their window."""
+        return sum(window.waiting_here for window in self.windows.values())
+
+
+def count(registry: SessionRegistry, session: Session, group: JobGroup) -> ClientStatistics:
+    """Count what a client has in flight, whose own session and group these are."""
+    http = registry.http
+    return ClientStatistics(
+        calls=registry.unfinished,
+        windows=registry.windows(),
+        streams=int(http.streams.borrowed_tokens),
+        waiting_for_stream=registry.waiting_for_stream,
+        waiting_for_turn=session.waiting,
+        requests=int(http.requests.borrowed_tokens),
+        waiting_for_request=http.requests.statistics().tasks_waiting,
+        joining=len(registry.joins),
+        transfers=int(http.transfers.borrowed_tokens),
+        waiting_for_transfer=http.transfers.statistics().tasks_waiting,
+        heartbeats=int(http.heartbeats.borrowed_tokens),
+        cancel_requests=int(http.cancel_requests.borrowed_tokens),
+        waiting_for_cancel_request=registry.cancel_requests.statistics().tasks_waiting,
+        jobs=group.statistics(),
+    )
