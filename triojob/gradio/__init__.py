@@ -8,7 +8,8 @@ Each folder imports only from those above it in this list, and from the core:
 - `spaces`: apps that Hugging Face hosts
 - `schema`: an app's description of itself, and what is made of it
 - `session`: which calls share a session, how many are in flight, and how one is cancelled
-- `endpoint`: `Endpoint`, and calls of it
+- `call`: one call of an endpoint: its attempts, its files, its way to a session and back
+- `endpoint`: `Endpoint`, which makes calls
 - `surface`: what clients, sessions and pools have in common
 - `statistics`: `ClientStatistics`
 - `client`: `Client` and `ClientSession`

@@ -20,7 +20,8 @@ from .._core.lifetime import BareBody, EnteredOnce
 from .._core.runs import require_task
 from .._exceptions import ClientClosed
 from .._secrets import Secrets
-from .endpoint import CallSettings, Endpoint, Via
+from .call import CallSettings
+from .endpoint import Endpoint, Via
 from .files.data import file_rule
 from .files.download import Folder
 from .files.file import FileSource

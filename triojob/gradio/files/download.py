@@ -75,7 +75,7 @@ class Sink:
         self._descriptor = descriptor
         self._buffer = bytearray()
         """What is still to be written: the way to a worker thread costs more than most pieces."""
-        self.size = 0
+        self.size: int = 0
 
     async def write(self, data: bytes) -> None:
         """Append ``data``."""
@@ -96,7 +96,7 @@ class Sink:
         self._buffer.clear()
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         await trio.to_thread.run_sync(os.ftruncate, self._descriptor, 0)
-        self.size = 0
+        self.size: int = 0
 
 
 def _write_all(descriptor: int, data: bytearray) -> None:

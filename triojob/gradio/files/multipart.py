@@ -20,13 +20,13 @@ class Multipart:
         kind = mime_type or "application/octet-stream"
         if not re.fullmatch(r"[!-~ ]+", kind):  # a header has one line, of plain characters
             kind = "application/octet-stream"
-        self.content_type = f"multipart/form-data; boundary={boundary}"
-        self.head = (
+        self.content_type: str = f"multipart/form-data; boundary={boundary}"
+        self.head: bytes = (
             f"--{boundary}\r\n"
             f'Content-Disposition: form-data; name="{field}"; filename="{_escaped(name)}"\r\n'
             f"Content-Type: {kind}\r\n\r\n"
         ).encode("utf-8", "replace")
-        self.tail = f"\r\n--{boundary}--\r\n".encode()
+        self.tail: bytes = f"\r\n--{boundary}--\r\n".encode()
 
     def length(self, size: int) -> int:
         """Return how many bytes the form has with a file of ``size`` bytes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -34,7 +35,7 @@ from ..session.input_stream import InputStream
 from .balancer import is_trouble, without_frames
 from .replica import Fleet, Replica
 
-logger = logging.getLogger("triojob")
+logger: logging.Logger = logging.getLogger("triojob")
 
 _FAILOVER = Retry()
 """What may go to another replica: the calls that may be made again, and by default no others."""
@@ -85,9 +86,9 @@ class PoolEndpoint(Endpoint[P, T_co]):
         # Arguments are checked and encoded by this one, whichever replica the call goes to.
         self._first = found
         self._settings, self._info, self._via = found._settings, found._info, found._via
-        self.__name__ = found.__name__
+        self.__name__: str = found.__name__
         self.__doc__ = found.__doc__
-        self.__signature__ = found.__signature__
+        self.__signature__: inspect.Signature = found.__signature__
 
     def _find_everywhere(self) -> Endpoint:
         """Take the endpoint from each replica that is open; return the first."""

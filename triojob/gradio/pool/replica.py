@@ -14,7 +14,7 @@ from ..._exceptions import NoReplicaAvailable, TriojobError
 from ..client import Client
 from .balancer import Candidate, Health, choose, without_frames
 
-logger = logging.getLogger("triojob")
+logger: logging.Logger = logging.getLogger("triojob")
 
 _CLOSED = "the pool was closed"
 

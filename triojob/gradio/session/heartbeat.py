@@ -19,7 +19,7 @@ from ..._exceptions import NetworkError, TriojobError
 from ..http.client import HTTP
 from ..http.response import Response
 
-logger = logging.getLogger("triojob")
+logger: logging.Logger = logging.getLogger("triojob")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 """Seconds before a lost heartbeat is opened again; each failure in a row doubles them."""

@@ -34,7 +34,7 @@ from ..http.response import Response
 from ..protocol.messages import decode_object
 from ..schema.app import AppInfo, EndpointInfo
 
-logger = logging.getLogger("triojob")
+logger: logging.Logger = logging.getLogger("triojob")
 
 
 @final

@@ -25,7 +25,7 @@ from ..http.urls import parse_url
 from .names import hub_url, is_space_id, space_of_page
 from .tokens import find_token
 
-logger = logging.getLogger("triojob")
+logger: logging.Logger = logging.getLogger("triojob")
 
 
 async def duplicate(

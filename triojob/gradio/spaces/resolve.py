@@ -40,7 +40,7 @@ from .stages import (
 )
 from .tokens import Token, space_headers
 
-logger = logging.getLogger("triojob")
+logger: logging.Logger = logging.getLogger("triojob")
 
 _MOST_FAILURES = 5
 """How many looks in a row may fail while a client waits."""

@@ -1,0 +1,271 @@
+"""A call of an endpoint: its attempts, its files, its way to a session and back."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import trio
+from outcome import Error, Outcome
+
+from .._core.call import Batch, Call
+from .._core.instruments import Instrument
+from .._core.job import JobRecord
+from .._core.logs import log_job
+from .._core.messages import Status, StatusUpdate
+from .._core.retry import Retry
+from .._exceptions import TriojobError
+from .files.inputs import Gaps
+from .files.outputs import FileStage, OutputFiles
+from .files.upload import upload_files
+from .http.urls import check_headers
+from .protocol.base import CallDriver, CallRequest, StreamDriver
+from .protocol.translator import EventTranslator
+from .schema.app import EndpointInfo
+from .session.input_stream import InputFeed
+from .session.pending_call import PendingCall
+from .session.registry import SessionRegistry
+from .session.session import Session
+from .session.window_limiter import Slot
+
+
+@dataclass(frozen=True)
+class CallSettings:
+    """What the calls of one client have in common."""
+
+    validate: bool
+    """Whether arguments are checked against the app's description."""
+    oauth_token: Callable[[EndpointInfo], str | None]
+    """Gives the token that goes with calls of an endpoint."""
+    outputs: OutputFiles
+    """What becomes of files in outputs."""
+    max_file_size: int | None
+    """How many bytes a file may have that the app takes, or None for any."""
+    old_files: bool
+    """Whether the app takes files as Gradio 3 does."""
+    raw_updates: bool = False
+    """Whether property updates are shown as the server sends them."""
+    instruments: tuple[Instrument, ...] = ()
+    """Told of the jobs of streams of inputs."""
+    home: Session | None = None
+    """A session that calls take where they are the only ones of their function there."""
+
+
+class EndpointCall(Call):
+    """A call of an endpoint whose arguments are checked and encoded.
+
+    Args:
+        request: The call, but for the files, which are ``gaps`` in its data.
+        feed: Where further inputs come from, for a function that takes a stream of them.
+        on_status: Called with each status that the server tells.
+        batch: What the call is a part of, if it may share a session with others of that.
+        patient: Whether it waits for a server that refuses it, see `Limits.refused_for`.
+    """
+
+    def __init__(
+        self,
+        registry: SessionRegistry,
+        info: EndpointInfo,
+        session: Session | None,
+        settings: CallSettings,
+        *,
+        driver: StreamDriver | CallDriver,
+        request: CallRequest,
+        gaps: Gaps | None,
+        feed: InputFeed | None,
+        retry: Retry | None,
+        on_status: Callable[[StatusUpdate], object] | None,
+        batch: Batch | None,
+        patient: bool,
+    ) -> None:
+        self._on_status = on_status
+        self._batch = batch
+        self._patient = patient
+        self.name: str = info.name
+        self.url: str | None = registry.http.base
+        self.token: trio.lowlevel.TrioToken | None = registry.http.token
+        self.retry = retry
+        if feed is None and info.takes_stream:
+            # One input only: else the app would wait for more, for as long as it likes.
+            feed = InputFeed(info.name, registry.http, registry.background, once=True)
+        self._feed = feed
+        self._restarts = registry.watch.restarts
+        self._registry = registry
+        self._info = info
+        self._session = session
+        self._settings = settings
+        self._driver = driver
+        self._request = request
+        self._gaps = gaps
+        self.yielded: bool = False
+        """Whether the last attempt has come to an output."""
+
+    async def run(self, record: JobRecord) -> Outcome[Any]:
+        retry = self.retry
+        if retry is None or self._feed is not None:
+            return await self._attempt(record)
+        start, attempt = trio.current_time(), 0
+        while True:
+            attempt += 1
+            try:
+                result = await self._attempt(record)
+            except TriojobError as exc:
+                result = Error(exc)
+            seconds: float | None = None
+            if isinstance(result, Error) and not (record.cancelled or self.yielded):
+                elapsed = trio.current_time() - start
+                seconds = self._pause(retry, record, result.error, attempt, elapsed)
+            if seconds is None:
+                return result
+            record.reporter.status(StatusUpdate(Status.STARTING))
+            with self._registry.call(record.scope, record), trio.move_on_after(seconds):
+                await record.receive()
+
+    def _pause(
+        self,
+        retry: Retry,
+        record: JobRecord,
+        error: BaseException,
+        attempt: int,
+        elapsed: float,
+    ) -> float | None:
+        """Return for how many seconds to wait before the next attempt; None for no other one."""
+        if not retry.may_repeat(error, stateful=self._info.stateful):
+            return None
+        seconds = retry.pause(error, attempt, elapsed, random.random())  # noqa: S311 - no secret
+        if seconds is not None:
+            log_job(
+                logging.INFO,
+                record.id,
+                self.name,
+                "attempt %d failed (%s); the next one is in %.2f s",
+                attempt,
+                type(error).__name__,
+                seconds,
+            )
+        return seconds
+
+    async def _attempt(self, record: JobRecord) -> Outcome[Any]:
+        request, session = self._request, self._session
+        self._registry.enter(record.scope, record)
+        try:
+            if self._gaps is not None:
+                # Before the call: of some servers it has a place in the queue to lose.
+                request = replace(request, data=await self._upload(record, self._gaps))
+            slot: Slot | None = None
+            if session is None:
+                # Thousands may wait here, so what a call needs on its way is made afterwards.
+                slot = self._registry.slot(self._info, record.id)
+                await slot.acquire()
+                home = self._settings.home
+                if home is not None and home.is_free_for(self._info.fn_index):
+                    session = home
+                elif self._batch is not None and isinstance(self._driver, StreamDriver):
+                    session = self._registry.shared(self._batch, self._info.fn_index)
+                else:
+                    session = self._registry.isolated()
+            return await self._send(record, session, request, slot)
+        finally:
+            self._registry.left(record.scope)
+
+    async def _send(
+        self, record: JobRecord, session: Session, request: CallRequest, slot: Slot | None
+    ) -> Outcome[Any]:
+        info, feed = self._info, self._feed
+        if record.follow is not None:
+            headers = dict(request.headers)
+            record.follow("job_sending", headers)
+            try:
+                check_headers("headers", headers)
+            except ValueError:
+                session.unused(slot)
+                raise
+            request = replace(request, headers=headers)
+        stage = FileStage(record.reporter, self._settings.outputs, info.name, info.shown_outputs)
+        stage.on_status = self._on_status
+        translator = EventTranslator(
+            info.name,
+            number=record.id,
+            streams=info.streams,
+            edits=self._driver.edits,
+            present=partial(info.present, raw_updates=self._settings.raw_updates),
+            reporter=stage,
+            rendered=None if self._session is None else session.rendered,
+            answered=None if feed is None else feed.answered,
+        )
+        call = PendingCall(
+            record.id,
+            info,
+            request,
+            self._driver,
+            translator,
+            slot=slot,
+            restarts=self._restarts,
+            patient=self._patient,
+        )
+        if feed is not None:
+            feed.begin(call)
+        try:
+            if await session.send(call):
+                record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
+            return await self._receive(record, stage, call)
+        finally:
+            self.yielded = stage.yielded
+            if not translator.finished:
+                call.abandon()
+
+    async def _receive(
+        self, record: JobRecord, stage: FileStage, call: PendingCall
+    ) -> Outcome[Any]:
+        """Receive what comes to its end, with a task for the files once there are any."""
+        result = await self._receive_until(record, call)
+        if result is None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(stage.run, name=f"<files #{record.id} {self.name}>")
+                result = await self._receive_until(record, call)
+                nursery.cancel_scope.cancel()
+        assert result is not None
+        return result
+
+    async def _receive_until(self, record: JobRecord, call: PendingCall) -> Outcome[Any] | None:
+        try:
+            return await record.receive()
+        except BaseException:
+            # Before anything else can run: a call that comes later must not queue up behind it.
+            if not call.translator.finished:
+                call.abandon()
+            raise
+
+    def discard(self) -> None:
+        if self._feed is not None:
+            self._feed.end()
+
+    async def _upload(self, record: JobRecord, gaps: Gaps) -> str:
+        """Upload the files and return the arguments with them, while progress is recorded."""
+        filled = ""
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(record.receive, name=f"<upload #{record.id} {self.name}>")
+            try:
+                values = await upload_files(
+                    self._registry.http,
+                    gaps,
+                    self.name,
+                    record.reporter,
+                    old_form=self._settings.old_files,
+                )
+                filled = gaps.fill(self._request.data, values)
+            except Exception as exc:  # noqa: BLE001 - raised below, without the nursery's wrapping
+                failure = exc
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                # The traceback holds this frame, which must not hold the exception or the job.
+                del failure, record
+        return filled
