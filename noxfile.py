@@ -120,6 +120,22 @@ def nginx(session: nox.Session) -> None:
 
 
 @nox.session
+def protocol(session: nox.Session) -> None:
+    """Run the suites of drivers, sessions, files and threads in a protocol made up for that."""
+    install_wheel(session)
+    folders = ("tests/drivers", "tests/session", "tests/files", "tests/sync")
+    # What compares with gradio_client, or runs scripts, meets a client that doesn't know it.
+    known = ("differential", "forks", "scripts", "interrupts")
+    left_out = [f"--ignore-glob=**/test_{name}*" for name in known]
+    paths = [str(ROOT / folder) for folder in folders]
+    session.run(
+        *("python", "-m", "pytest", "--new-protocol", *left_out),
+        *pytest_arguments(session, paths[0]),
+        *paths[1:],
+    )
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the whole test suite under branch coverage, subprocesses too; fail below the bound."""
     install_wheel(session)

@@ -78,3 +78,24 @@ def test_packages_say_what_is_where(package: str) -> None:
 
 def test_the_page_of_modules_is_as_generated() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.architecture"
+
+
+def test_only_protocols_tell_protocols_apart() -> None:
+    """No other module compares a protocol's name or a release, or asks for the kind of a driver."""
+    found: list[str] = []
+    for module in MODULES:
+        if package_of(module) == "gradio/protocol":
+            continue
+        for node in ast.walk(syntax_of(module)):
+            words = {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
+            named = any(isinstance(word, str) and word.startswith(("sse", "ws")) for word in words)
+            if isinstance(node, ast.Compare) and named:
+                found.append(f"{module}:{node.lineno}")
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                "isinstance",
+                "issubclass",
+            ):
+                kinds = ast.unparse(node.args[1])
+                if "Driver" in kinds or ("SessionStream" in kinds and "gradio" in module):
+                    found.append(f"{module}:{node.lineno}")
+    assert found == []

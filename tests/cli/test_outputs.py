@@ -12,7 +12,7 @@ import pytest
 from triojob import File, PropertyUpdate
 from triojob._cli.outputs import as_data, as_text, files_in
 from triojob._cli.terminal import encode_line, printable, to_json
-from triojob.gradio.files.data import FileData
+from triojob.gradio.protocol.file_marks import FileData
 from triojob.gradio.protocol.messages import MOST_DEPTH
 
 

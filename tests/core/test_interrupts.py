@@ -29,7 +29,8 @@ from triojob import (
 
 from .support import BaseExceptionGroup, count, leaves, sleep, succeed
 
-CORE = str(Path(triojob.__file__).parent)
+PACKAGE = Path(triojob.__file__).parent
+CORE = {str(PACKAGE / name) for name in ("", "_core", "_fanout")}
 MOST_LINES = 5_000
 
 
@@ -51,7 +52,7 @@ class Interrupter:
         return trio.lowlevel.in_trio_task() and trio.lowlevel.current_task() is self._task
 
     def _trace(self, frame: FrameType, event: str, _: object) -> Any:
-        if frame.f_code.co_filename.rpartition(os.sep)[0] != CORE:
+        if frame.f_code.co_filename.rpartition(os.sep)[0] not in CORE:
             return None
         # What other tasks run is theirs to raise.
         if event == "line" and self._is_own():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,9 @@ def test_a_reader_may_be_in_another_thread(history: int | None) -> None:
                     seen.append(int(update.text))
 
         write(4)
-        passed = at_instruction(number, read, lambda: write(50), files=[Path(history.__file__)])
+        passed = at_instruction(
+            number, read, lambda: write(50), files=[Path(inspect.getfile(Timeline))]
+        )
         read()
         assert seen == sorted(set(seen))
         assert len(seen) + cursor.dropped == next(sent) - 1

@@ -13,14 +13,14 @@ from tests.files.support import META, file_data
 from tests.steps import steps
 from triojob import PropertyUpdate
 from triojob.gradio.files.data import (
-    FileData,
-    file_rule,
     files_by_edits,
     find_files,
     replace_files,
 )
 from triojob.gradio.protocol.diff import apply_edits
+from triojob.gradio.protocol.file_marks import FileData, marked_by_type
 from triojob.gradio.protocol.messages import MOST_DEPTH
+from triojob.gradio.protocol.registry import find_protocol
 
 # As in the recordings of these eras.
 FILE_4_0 = {"path": "/t/u.txt", "url": None, "size": 7, "orig_name": "u.txt", "mime_type": None}
@@ -42,7 +42,7 @@ STREAM_4 = {"path": "s/1/2", "is_stream": True}
     ],
 )
 def test_the_file_of_each_era_is_found(protocol: str, value: dict[str, Any]) -> None:
-    [(path, file)] = find_files({"a": [0, value]}, file_rule(protocol))
+    [(path, file)] = find_files({"a": [0, value]}, find_protocol(protocol).traits.read_file)
     assert path == ["a", 1]
     assert (file.path, file.orig_name, file.size, file.is_stream) == ("/t/u.txt", "u.txt", 7, False)
 
@@ -53,7 +53,7 @@ def test_streams_are_files_too() -> None:
         ("sse_v1", STREAM_4),
         ("ws", {"name": "s/1/2", "is_stream": True}),
     ):
-        [(_, file)] = find_files(value, file_rule(protocol))
+        [(_, file)] = find_files(value, find_protocol(protocol).traits.read_file)
         assert file.is_stream
 
 
@@ -79,17 +79,17 @@ def test_streams_are_files_too() -> None:
     ],
 )
 def test_what_only_looks_like_a_file_is_none(protocol: str, value: dict[str, Any]) -> None:
-    assert find_files([value], file_rule(protocol)) == []
+    assert find_files([value], find_protocol(protocol).traits.read_file) == []
 
 
 def test_odd_fields_of_a_file_are_left_out() -> None:
     value = file_data("/t", size=-1, orig_name=["x"], url=3, mime_type={}, is_stream="yes")
-    [(_, file)] = find_files(value, file_rule("sse_v3"))
+    [(_, file)] = find_files(value, marked_by_type)
     assert file == FileData("/t")
 
 
 def test_replacing_shares_what_has_no_file() -> None:
-    read = file_rule("sse_v3")
+    read = marked_by_type
     value = ([{"a": file_data("/1"), "b": ["kept"]}], {"c": "kept"}, file_data("/2"))
     places = find_files(value, read)
     shown = replace_files(value, places, lambda file: f"local{file.path}")
@@ -101,7 +101,7 @@ def test_replacing_shares_what_has_no_file() -> None:
 
 
 def test_files_in_property_updates_are_replaced() -> None:
-    read = file_rule("sse_v3")
+    read = marked_by_type
     update = PropertyUpdate({"samples": [[file_data("/1")]], "label": "kept"})
     before = copy.deepcopy(update)
 
@@ -120,7 +120,7 @@ def test_depth_does_not_matter() -> None:
     value: Any = file_data("/deep")
     for _ in range(MOST_DEPTH - 2):
         value = [value]
-    places = find_files(value, file_rule("sse_v3"))
+    places = find_files(value, marked_by_type)
     shown = replace_files(value, places, lambda file: file.path)
     while isinstance(shown, list):
         shown = shown[0]
@@ -156,17 +156,17 @@ def test_files_that_edits_bring_are_found_by_the_edits(
 ) -> None:
     changed: list[Any] = []
     after = apply_edits(BEFORE, edits, changed)
-    found = files_by_edits(edits, changed, file_rule("sse_v3"))
+    found = files_by_edits(edits, changed, marked_by_type)
     assert sorted(file.path for file in found) == brought
-    old = {file.path for _, file in find_files(BEFORE, file_rule("sse_v3"))}
-    assert {file.path for _, file in find_files(after, file_rule("sse_v3"))} <= old | set(brought)
+    old = {file.path for _, file in find_files(BEFORE, marked_by_type)}
+    assert {file.path for _, file in find_files(after, marked_by_type)} <= old | set(brought)
 
 
 def test_a_key_that_goes_may_make_a_file() -> None:
     changed: list[Any] = []
     edits: list[Any] = [["delete", [2, "more"], None]]
     apply_edits(BEFORE, edits, changed)
-    (file,) = files_by_edits(edits, changed, file_rule("sse_v2"))
+    (file,) = files_by_edits(edits, changed, find_protocol("sse_v2").traits.read_file)
     assert file.path == "/t/u.txt"
 
 
@@ -177,6 +177,6 @@ def test_looking_for_them_does_not_look_at_the_value() -> None:
         value = [{"content": "", "n": 0}, *[{"path": "/x"}] * n]
         changed: list[Any] = []
         apply_edits(value, edits, changed)
-        return partial(files_by_edits, edits, changed, file_rule("sse_v3"))
+        return partial(files_by_edits, edits, changed, marked_by_type)
 
     assert steps(make(10)) == steps(make(1000))

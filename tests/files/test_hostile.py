@@ -56,6 +56,7 @@ def hosts(server: ScriptedServer) -> set[str]:
         ("..\\..\\evil", None),
     ],
 )
+@pytest.mark.sse_v3
 async def test_no_name_leaves_the_folder(
     app: ScriptedServer,
     tmp_path: Path,
@@ -234,6 +235,7 @@ async def test_ordinary_data_with_a_path_is_no_file(
     assert not [path for path in app.paths() if "file=" in path]
 
 
+@pytest.mark.sse_v3
 async def test_an_output_of_nothing_but_depth_does_no_harm(
     app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -17,10 +17,13 @@ from triojob import (
     EndpointNotFound,
     ProtocolError,
 )
+from triojob.gradio.files.data import files_by_edits, find_files, replace_files
 from triojob.gradio.files.hls import parse_playlist
 from triojob.gradio.files.multipart import Multipart
+from triojob.gradio.files.names import _DEVICES, MAX_NAME, safe_name
 from triojob.gradio.protocol.diff import EditError, apply_edits
 from triojob.gradio.protocol.properties import PropertyUpdate, unwrap
+from triojob.gradio.protocol.registry import find_protocol
 from triojob.gradio.schema.app import AppInfo, EndpointInfo, Render
 from triojob.gradio.schema.parameters import Parameter, encode_value
 from triojob.gradio.schema.view import describe_app
@@ -69,13 +72,13 @@ def file_data(data: bytes) -> None:
         case _:
             return
     for protocol in ("sse_v3", "sse_v2", "ws"):
-        rule = data.file_rule(protocol)
-        places = data.find_files(value, rule)
+        rule = find_protocol(protocol).traits.read_file
+        places = find_files(value, rule)
         if protocol == "sse_v3":
             found = [file.path for _, file in places]
             assert sorted(found) == sorted(oracles.files_of(value, by_meta=True))
         before = repr(value)
-        replaced = data.replace_files(value, places, lambda file: [file.path])
+        replaced = replace_files(value, places, lambda file: [file.path])
         assert repr(value) == before
         for path, file in places:
             node = replaced
@@ -90,9 +93,9 @@ def file_data(data: bytes) -> None:
             continue
         # A file is the old one, or was found by the edits, or it was in another file before.
         known = {repr(file) for _, file in places}
-        known |= {repr(file) for file in data.files_by_edits(changes, changed, rule)}
+        known |= {repr(file) for file in files_by_edits(changes, changed, rule)}
         known |= {repr(rule(item)) for item in objects_in(value)}
-        later = {repr(file) for _, file in data.find_files(after, rule)}
+        later = {repr(file) for _, file in find_files(after, rule)}
         assert later <= known, "an edit brought a file unseen"
 
 
@@ -193,14 +196,14 @@ def parameters(data: bytes) -> None:
 def file_names(data: bytes) -> None:
     """Names, one a line; surrogates stand for bytes that are no UTF-8."""
     names = data.decode("utf-8", "surrogateescape").split("\n")
-    name = names.safe_name(*names)
+    name = safe_name(*names)
     assert name
-    assert len(name.encode()) <= names.MAX_NAME
+    assert len(name.encode()) <= MAX_NAME
     assert not re.search(r'[/\\<>:"|?*\x00-\x1f\x7f]', name)
     assert not name.startswith((".", " "))
     assert not name.endswith((".", " "))
-    assert name.partition(".")[0].rstrip(" ").upper() not in names._DEVICES
-    assert names.safe_name(name) == name, "a safe name is not safe yet"
+    assert name.partition(".")[0].rstrip(" ").upper() not in _DEVICES
+    assert safe_name(name) == name, "a safe name is not safe yet"
 
 
 def hls(data: bytes) -> None:

@@ -88,6 +88,13 @@ class ScriptedServer(AppServer):
         return FaultyConnection(self, stream, peer)
 
 
+class Chosen:
+    """What `open_server` serves apps with, unless they name another protocol."""
+
+    protocol = "sse_v3"
+    server = ScriptedServer
+
+
 @contextlib.asynccontextmanager
 async def open_server(
     app: App | None = None, *, memory: bool = False, tls: ssl.SSLContext | None = None
@@ -98,7 +105,10 @@ async def open_server(
     """
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
-        server = ScriptedServer(app or App(), nursery)
+        app = app or App()
+        if app.protocol == "sse_v3":
+            app.protocol = Chosen.protocol
+        server = Chosen.server(app, nursery)
         if memory:
             server.serve_in_memory()
         else:

@@ -82,6 +82,7 @@ async def test_one_that_waits_never_runs(
 
 @surfaces
 @pytest.mark.parametrize("api_name", ["/held", "/ticks"])
+@pytest.mark.sse_v3
 async def test_one_that_runs_is_stopped(
     memory_app: ScriptedServer,
     autojump_clock: MockClock,
@@ -97,6 +98,7 @@ async def test_one_that_runs_is_stopped(
         assert memory_app.cancels == [cancel_of(event)]
 
 
+@pytest.mark.sse_v3
 async def test_siblings_go_on(
     memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event
 ) -> None:
@@ -136,6 +138,7 @@ async def test_one_that_has_ended_needs_no_request(
     assert len(set(hashes(memory_app))) == 1
 
 
+@pytest.mark.sse_v3
 async def test_several_at_once(
     memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event
 ) -> None:
@@ -162,6 +165,7 @@ async def test_several_at_once(
     assert [event.state for event in sent(memory_app, OTHER)] == ["finished"] * 4
 
 
+@pytest.mark.sse_v3
 async def test_a_join_in_flight_is_not_taken_for_it(
     memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event
 ) -> None:
@@ -286,6 +290,7 @@ async def _set_later(gate: trio.Event) -> None:
     gate.set()
 
 
+@pytest.mark.sse_v3
 async def test_its_session_is_used_again(
     memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event
 ) -> None:

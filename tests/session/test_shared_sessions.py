@@ -45,6 +45,7 @@ def one_at_a_time(request: pytest.FixtureRequest, memory_app: ScriptedServer) ->
     return str(request.param)
 
 
+@pytest.mark.sse_v3
 async def test_those_that_wait_behind_a_cancelled_call_run(
     memory_app: ScriptedServer, autojump_clock: MockClock, one_at_a_time: str
 ) -> None:
@@ -93,6 +94,7 @@ async def test_the_next_call_never_waits_behind_a_cancelled_one(
 
 
 @pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.sse_v3
 async def test_one_that_starts_meanwhile_is_told_what_happened(
     memory_app: ScriptedServer, autojump_clock: MockClock, streams: bool
 ) -> None:
@@ -213,6 +215,7 @@ async def test_jobs_that_can_be_cancelled_alone_are_isolated(
         assert len(set(hashes(memory_app))) == 5
 
 
+@pytest.mark.sse_v3
 async def test_a_batch_that_is_left_stops_all_of_its_calls(
     memory_app: ScriptedServer, autojump_clock: MockClock
 ) -> None:

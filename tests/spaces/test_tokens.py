@@ -28,6 +28,7 @@ from triojob import (
 )
 from triojob.gradio.http.client import HTTP
 from triojob.gradio.protocol.base import CallRequest
+from triojob.gradio.protocol.registry import find_protocol
 from triojob.gradio.protocol.ws import CallSocket
 from triojob.gradio.spaces.tokens import make_token, space_headers
 from triojob.testing._http import Response
@@ -89,7 +90,9 @@ async def test_websockets_of_old_spaces_carry_it_too() -> None:
         transport=httpx.MockTransport(answer),
     )
     with pytest.raises(ConnectionFailed, match="status 503"):
-        await CallSocket(http)._open(CallRequest("/x", 0, None, "[]"))
+        await CallSocket(http, find_protocol("ws").traits, "3.50")._open(
+            CallRequest("/x", 0, None, "[]")
+        )
     assert asked[0].headers["x-hf-authorization"] == f"Bearer {TOKEN}"
     await http.aclose()
 

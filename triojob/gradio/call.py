@@ -23,7 +23,7 @@ from .files.inputs import Gaps
 from .files.outputs import FileStage, OutputFiles
 from .files.upload import upload_files
 from .http.urls import check_headers
-from .protocol.base import CallDriver, CallRequest, StreamDriver
+from .protocol.base import CallDriver, CallRequest, StreamDriver, has_session_stream
 from .protocol.translator import EventTranslator
 from .schema.app import EndpointInfo
 from .session.input_stream import InputFeed
@@ -45,8 +45,6 @@ class CallSettings:
     """What becomes of files in outputs."""
     max_file_size: int | None
     """How many bytes a file may have that the app takes, or None for any."""
-    old_files: bool
-    """Whether the app takes files as Gradio 3 does."""
     raw_updates: bool = False
     """Whether property updates are shown as the server sends them."""
     instruments: tuple[Instrument, ...] = ()
@@ -164,7 +162,7 @@ class EndpointCall(Call):
                 home = self._settings.home
                 if home is not None and home.is_free_for(self._info.fn_index):
                     session = home
-                elif self._batch is not None and isinstance(self._driver, StreamDriver):
+                elif self._batch is not None and has_session_stream(self._driver):
                     session = self._registry.shared(self._batch, self._info.fn_index)
                 else:
                     session = self._registry.isolated()
@@ -191,7 +189,7 @@ class EndpointCall(Call):
             info.name,
             number=record.id,
             streams=info.streams,
-            edits=self._driver.edits,
+            edits=self._driver.traits.diffs,
             present=partial(info.present, raw_updates=self._settings.raw_updates),
             reporter=stage,
             rendered=None if self._session is None else session.rendered,
@@ -256,7 +254,7 @@ class EndpointCall(Call):
                     gaps,
                     self.name,
                     record.reporter,
-                    old_form=self._settings.old_files,
+                    old_form=self._registry.drivers.queue.traits.old_file_arguments,
                 )
                 filled = gaps.fill(self._request.data, values)
             except Exception as exc:  # noqa: BLE001 - raised below, without the nursery's wrapping

@@ -22,7 +22,6 @@ from .._exceptions import ClientClosed
 from .._secrets import Secrets
 from .call import CallSettings
 from .endpoint import Endpoint, Via
-from .files.data import file_rule
 from .files.download import Folder
 from .files.file import FileSource
 from .files.outputs import OutputFiles
@@ -413,11 +412,10 @@ class Client(Surface, EnteredOnce):
                         oauth_token=self._oauth_token_for,
                         outputs=OutputFiles(
                             FileSource(http, self._limits.download_size or math.inf, registry.call),
-                            file_rule(app.protocol),
+                            drivers.queue.traits.read_file,
                             self._folder,
                         ),
                         max_file_size=app.max_file_size,
-                        old_files=app.protocol == "ws",
                         instruments=self._instruments,
                     )
                     self._registry, self._session = registry, Session(registry)

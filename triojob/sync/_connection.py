@@ -20,7 +20,7 @@ from .._core.group import JobGroup
 from .._exceptions import ClientClosed, GroupClosed, TriojobError
 from ..gradio.client import Client
 from ..gradio.endpoint import Endpoint, Via
-from ..gradio.files.data import FileData
+from ..gradio.protocol.file_marks import FileData
 from ..gradio.protocol.messages import Json
 from ..gradio.schema.app import AppInfo, EndpointInfo
 from ..gradio.session.registry import SessionRegistry
@@ -252,7 +252,7 @@ class Connection:
         assert settings is not None
         outputs = replace(settings.outputs, read=self._read_file)
         # All by the queue, as it is there that a call has a status.  Gradio 3 says which.
-        via: Via | None = "queue" if self.app.protocol.startswith("sse") else None
+        via: Via | None = "queue" if self._registry.drivers.queue.traits.queues_all else None
         settings = replace(settings, outputs=outputs, raw_updates=True, home=session)
         return Endpoint(self._registry, find, settings, via=via)
 

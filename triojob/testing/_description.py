@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..gradio.protocol.registry import find_protocol
 from .components import Component, button, textbox
 
 Visibility = Literal["public", "undocumented", "private"]
@@ -177,11 +178,11 @@ class App:
 
     @property
     def sends_edits(self) -> bool:
-        return self.protocol in ("sse_v2", "sse_v2.1", "sse_v3")
+        return find_protocol(self.protocol).traits.diffs
 
     @property
     def sends_close_stream(self) -> bool:
-        return self.protocol == "sse_v3"
+        return find_protocol(self.protocol).traits.announces_end
 
     def __getitem__(self, name: str) -> Endpoint:
         for endpoint in self.endpoints:

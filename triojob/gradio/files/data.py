@@ -1,93 +1,14 @@
-"""Files in an app's outputs: what counts as one, finding and replacing them; no I/O.
-
-Servers mark files in three ways:
-
-- since ``sse_v2.1`` (Gradio 4.21) by ``meta._type``, and nothing else is a file;
-- before, by the keys of Gradio's ``FileData`` model, all of which are always there;
-- Gradio 3 by ``is_file``.
-"""
+"""Files in an app's outputs: finding and replacing them; no I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ..protocol.diff import apply_edits
-from ..protocol.messages import Json, is_list, is_object, is_tuple
+from ..protocol.file_marks import FileData, ReadFile
+from ..protocol.messages import is_list, is_object, is_tuple
 from ..protocol.properties import PropertyUpdate
-
-_KEYS = frozenset({"path", "url", "size", "orig_name", "mime_type", "is_stream", "meta"})
-_ALWAYS = frozenset({"path", "url", "size", "orig_name", "mime_type"})
-_OF_STREAMS = frozenset({"path", "is_stream", "orig_name"})
-"""What a stream's value has in ``sse`` to ``sse_v2`` (gradio 4.14, ``Audio.stream_output``)."""
-
-
-@dataclass(frozen=True)
-class FileData:
-    """What a server says of a file; each field is its word only."""
-
-    path: str
-    url: str | None = None
-    size: int | None = None
-    orig_name: str | None = None
-    mime_type: str | None = None
-    is_stream: bool = False
-
-    @property
-    def key(self) -> tuple[str, bool]:
-        """What tells one file of a call from another."""
-        return self.path, self.is_stream
-
-
-ReadFile = Callable[[Json], "FileData | None"]
-"""Tells whether an object of an output is a file."""
-
-
-def file_rule(protocol: str) -> ReadFile:
-    """Return how files are told from other values in a protocol."""
-    if protocol == "ws":
-        return _by_is_file
-    return _by_keys if protocol in ("sse", "sse_v1", "sse_v2") else _by_meta
-
-
-def _by_meta(value: Json) -> FileData | None:
-    meta = value.get("meta")
-    marked = is_object(meta) and meta.get("_type") == "gradio.FileData"
-    return _file_data(value, value.get("path")) if marked else None
-
-
-def _by_keys(value: Json) -> FileData | None:
-    keys = value.keys()
-    whole = _ALWAYS <= keys <= _KEYS
-    stream = value.get("is_stream") is True and keys <= _OF_STREAMS
-    return _file_data(value, value.get("path")) if whole or stream else None
-
-
-def _by_is_file(value: Json) -> FileData | None:
-    if value.get("is_file") is True or value.get("is_stream") is True:
-        return _file_data(value, value.get("name"))
-    return None
-
-
-def _file_data(value: Json, path: Any) -> FileData | None:
-    if not isinstance(path, str) or not path:
-        return None
-    size = value.get("size")
-
-    def text(key: str) -> str | None:
-        found = value.get(key)
-        return found if isinstance(found, str) else None
-
-    return FileData(
-        path,
-        text("url"),
-        size if type(size) is int and size >= 0 else None,
-        text("orig_name"),
-        text("mime_type"),
-        value.get("is_stream") is True,
-    )
-
 
 Place = tuple[list[Any], FileData]
 """A file in a value, and the keys and indexes that lead to it."""

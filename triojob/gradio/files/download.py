@@ -96,7 +96,7 @@ class Sink:
         self._buffer.clear()
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         await trio.to_thread.run_sync(os.ftruncate, self._descriptor, 0)
-        self.size: int = 0
+        self.size = 0
 
 
 def _write_all(descriptor: int, data: bytearray) -> None:

@@ -18,8 +18,8 @@ from ..._secrets import scrub
 from ..http.client import HTTP
 from ..http.files import Download, file_url, open_file
 from ..http.urls import same_origin
+from ..protocol.file_marks import FileData
 from ..protocol.refusals import refusal
-from .data import FileData
 from .download import Budget, download, new_file
 from .hls import Playlist, parse_playlist
 from .names import safe_name

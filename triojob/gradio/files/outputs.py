@@ -25,8 +25,9 @@ from ..._core.messages import (
 )
 from ..._core.report import Reporter
 from ..._secrets import scrub
+from ..protocol.file_marks import FileData, ReadFile
 from ..protocol.translator import EditedData
-from .data import FileData, ReadFile, files_by_edits, find_files, replace_files
+from .data import files_by_edits, find_files, replace_files
 from .download import Budget, Folder, download, new_file, remove
 from .file import File, FileSource
 from .transfer import for_each

@@ -4,6 +4,8 @@
 - `diff`: edits to values; no I/O
 - `properties`: property updates to values; no I/O
 - `translator`: one call's messages to what its job's memory channel carries; no I/O
+- `file_marks`: how servers mark files in outputs; no I/O
+- `traits`: what a protocol is like: streams, diffs, files, cancelling
 - `base`: what sessions ask of a driver
 - `refusals`: HTTP responses that are refusals, to exceptions
 - `event_stream`: streams of accepted calls, and what ends one for all of them
@@ -13,5 +15,5 @@
 - `sse_session`: ``sse_v1`` to ``sse_v3``, one event stream for a whole session
 - `call`: ``/call``, around the session's stream
 - `run`: ``/run``, around the queue
-- `registry`: which driver speaks the protocol that an app names
+- `registry`: the protocols by name; a new one is a file like `sse`, and a line here
 """

@@ -11,12 +11,18 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import trio
 
 from ..._exceptions import TriojobError
+from ..http.client import HTTP
 from ..http.request import Ready
 from .messages import Garbled, Json, Trigger
+from .traits import ProtocolTraits
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 
 @dataclass(frozen=True)
@@ -66,13 +72,22 @@ class CallRequest:
         return {"data": [], "fn_index": self.canceller, "session_hash": session_hash}
 
 
-class StreamDriver(ABC):
-    """A protocol with one event stream for each session."""
+class Driver:
+    """What speaks a protocol.
 
-    edits: bool
-    """Whether outputs after the first come as edits."""
-    dequeues: bool
-    """Whether the server can take a call out of its queue that waits there."""
+    Args:
+        version: The server's version of Gradio, as it says.
+    """
+
+    def __init__(self, http: HTTP, traits: ProtocolTraits, version: str) -> None:
+        self._http = http
+        self.traits: ProtocolTraits = traits
+        self.dequeues: bool = traits.dequeues(version)
+        """Whether the server can take a call out of its queue that waits there."""
+
+
+class StreamDriver(Driver, ABC):
+    """Speaks a protocol with one event stream for each session."""
 
     @abstractmethod
     async def join(self, session_hash: str, call: CallRequest, ready: Ready | None) -> str:
@@ -152,15 +167,8 @@ class Conversation:
     """The server's name for it, once it has given one."""
 
 
-class CallDriver(ABC):
-    """A protocol with a connection for each call."""
-
-    edits: bool
-    """Whether outputs after the first come as edits."""
-    tells_start = True
-    """Whether the server says when a call starts to run."""
-    mixes_generators = False
-    """Whether two calls of one generator in one session get in each other's way."""
+class CallDriver(Driver, ABC):
+    """Speaks a protocol with a connection for each call."""
 
     @abstractmethod
     async def converse(self, conversation: Conversation) -> None:
@@ -182,3 +190,18 @@ class CallDriver(ABC):
         Raises:
             As `StreamDriver.cancel`.
         """
+
+
+def has_session_stream(driver: StreamDriver | CallDriver) -> TypeIs[StreamDriver]:
+    """Return whether a driver reads one event stream for each session."""
+    return driver.traits.session_stream
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One protocol: its name in ``/config``, its traits, and the driver that speaks it."""
+
+    name: str
+    traits: ProtocolTraits
+    driver: Callable[[HTTP, ProtocolTraits, str], StreamDriver | CallDriver] = field(repr=False)
+    """Takes the server's version of Gradio last."""

@@ -11,24 +11,18 @@ from __future__ import annotations
 from typing import Any
 
 from ..._exceptions import ProtocolError, shorten
-from ..http.client import HTTP
 from ..http.sse import OversizedEvent
 from ..http.urls import quoted
-from .base import CallDriver, Conversation
+from .base import CallDriver, Conversation, Protocol
 from .cancel import cancel
 from .event_stream import open_stream, stream_failure
 from .messages import Json, decode_json, decode_object, is_list, is_object
 from .refusals import refusal
+from .traits import ProtocolTraits
 
 
 class SimpleCall(CallDriver):
     """Speaks ``/call``; see `CallDriver`."""
-
-    edits = False
-    tells_start = False
-
-    def __init__(self, http: HTTP) -> None:
-        self._http = http
 
     async def converse(self, conversation: Conversation) -> None:
         call = conversation.call
@@ -96,3 +90,6 @@ def _message(name: str, kind: str, value: Any) -> Json | None:
     if kind == "heartbeat":
         return None
     raise ProtocolError(f"an event of the call can't be: {shorten(kind)!r}: {shorten(value)}")
+
+
+CALL = Protocol("call", ProtocolTraits(session_stream=False, announces_start=False), SimpleCall)

@@ -9,20 +9,14 @@ Wire sources: gradio 3.50 to 6.31, ``routes.py`` (``/run/{api_name}``).
 from __future__ import annotations
 
 from ..._exceptions import ProtocolError
-from ..http.client import HTTP
-from .base import CallDriver, Conversation
+from .base import CallDriver, Conversation, Protocol
 from .messages import Json, decode_object
 from .refusals import refusal
+from .traits import ProtocolTraits
 
 
 class DirectCall(CallDriver):
     """Speaks ``/run``; see `CallDriver`."""
-
-    edits = False
-    tells_start = False
-
-    def __init__(self, http: HTTP) -> None:
-        self._http = http
 
     async def converse(self, conversation: Conversation) -> None:
         call = conversation.call
@@ -51,3 +45,6 @@ class DirectCall(CallDriver):
 
     async def part(self, conversation: Conversation, *, alone: bool) -> None:
         """Do nothing: the server has no way to stop it."""
+
+
+RUN = Protocol("run", ProtocolTraits(session_stream=False, announces_start=False), DirectCall)

@@ -15,22 +15,18 @@ import trio
 
 from ..._core.containment import contained
 from ..._exceptions import ProtocolError, TriojobError, short_repr
-from ..http.client import HTTP
 from ..http.response import Response
 from ..http.sse import OversizedEvent
-from .base import CallDriver, Conversation
+from .base import CallDriver, Conversation, Protocol
 from .cancel import stop
+from .file_marks import marked_by_keys
 from .messages import Json, decode_message
 from .refusals import refusal
+from .traits import ProtocolTraits
 
 
 class CallStream(CallDriver):
     """Speaks ``sse``; see `CallDriver`."""
-
-    edits = False
-
-    def __init__(self, http: HTTP) -> None:
-        self._http = http
 
     async def converse(self, conversation: Conversation) -> None:
         call = conversation.call
@@ -106,3 +102,8 @@ def _event_of(name: str, message: Json) -> str:
             f"{name}: the server asks for data and names no event: {short_repr(message)}"
         )
     return event_id
+
+
+PROTOCOLS = (
+    Protocol("sse", ProtocolTraits(session_stream=False, read_file=marked_by_keys), CallStream),
+)

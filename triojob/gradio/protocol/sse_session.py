@@ -1,7 +1,8 @@
 """The protocols ``sse_v1`` to ``sse_v3``: one POST a call, one event stream a session.
 
-They differ in two things: whether outputs after the first come as edits (from ``sse_v2`` on), and
-whether a message says that the stream is about to end (``sse_v3``) or it just ends.
+They differ in their traits: whether outputs after the first come as edits (from ``sse_v2`` on), how
+files are marked (anew in ``sse_v2.1``), and whether ``close_stream`` comes before the end of a
+stream (``sse_v3``).
 
 Wire sources: gradio 4.14 to 6.31, ``routes.py`` (``/queue/join``, ``/queue/data``, ``/cancel``).
 """
@@ -9,33 +10,24 @@ Wire sources: gradio 4.14 to 6.31, ``routes.py`` (``/queue/join``, ``/queue/data
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from types import TracebackType
 
 from ..._exceptions import ProtocolError, TriojobError, shorten
-from ..http.client import HTTP, EventStream
+from ..http.client import EventStream
 from ..http.request import Ready
 from ..http.sse import OversizedEvent
-from .base import CallRequest, StreamDriver
+from .base import CallRequest, Protocol, StreamDriver
 from .cancel import cancel, dequeue
 from .event_stream import open_stream
+from .file_marks import marked_by_keys
 from .messages import Garbled, Json, decode_object, garbled, read_message
 from .refusals import refusal
+from .traits import ProtocolTraits
 
 
 class SessionStream(StreamDriver):
-    """Speaks ``sse_v1`` to ``sse_v3``; see `StreamDriver`.
-
-    Args:
-        edits: Whether outputs after the first come as edits.
-        dequeues: See `StreamDriver`.
-        says_end: Whether ``close_stream`` comes before the end of a stream.
-    """
-
-    def __init__(self, http: HTTP, dequeues: bool, *, edits: bool, says_end: bool) -> None:  # noqa: FBT001
-        self.edits = edits
-        self.dequeues = dequeues
-        self._says_end = says_end
-        self._http = http
+    """Speaks ``sse_v1`` to ``sse_v3``; see `StreamDriver`."""
 
     async def join(self, session_hash: str, call: CallRequest, ready: Ready | None) -> str:
         response = await self._http.request(
@@ -59,7 +51,7 @@ class SessionStream(StreamDriver):
     ) -> Messages:
         path = f"/queue/data?session_hash={session_hash}"
         events = open_stream(self._http, path, "opening the event stream", refused)
-        return Messages(events, says_end=self._says_end)
+        return Messages(events, announces_end=self.traits.announces_end)
 
     async def cancel(
         self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
@@ -73,9 +65,9 @@ class SessionStream(StreamDriver):
 class Messages:
     """The messages of one stream of a session, to its end; enter it to open the stream."""
 
-    def __init__(self, events: EventStream, *, says_end: bool) -> None:
+    def __init__(self, events: EventStream, *, announces_end: bool) -> None:
         self._events = events
-        self._says_end = says_end
+        self._announces_end = announces_end
 
     async def __aenter__(self) -> Messages:  # noqa: PYI034 - `Self` is not in the typing of 3.10
         await self._events.__aenter__()
@@ -96,7 +88,7 @@ class Messages:
         try:
             event = await self._events.__anext__()
         except StopAsyncIteration:
-            if self._says_end:
+            if self._announces_end:
                 raise self._events.ended_early() from None
             raise
         if isinstance(event, OversizedEvent):
@@ -106,3 +98,13 @@ class Messages:
             await self._events.finish()
             raise StopAsyncIteration
         return message
+
+
+_COMMON = ProtocolTraits(session_stream=True, dequeues_since=(6, 14))
+
+PROTOCOLS = (
+    Protocol("sse_v1", replace(_COMMON, read_file=marked_by_keys), SessionStream),
+    Protocol("sse_v2", replace(_COMMON, diffs=True, read_file=marked_by_keys), SessionStream),
+    Protocol("sse_v2.1", replace(_COMMON, diffs=True), SessionStream),
+    Protocol("sse_v3", replace(_COMMON, diffs=True, announces_end=True), SessionStream),
+)

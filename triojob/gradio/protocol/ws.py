@@ -31,9 +31,11 @@ from ..._exceptions import (
 from ..http.client import HTTP
 from ..http.httpx_backend import UpgradedStream
 from ..http.sockets import TimedOut, TransportError
-from .base import CallDriver, CallRequest, Conversation
+from .base import CallDriver, CallRequest, Conversation, Protocol
 from .cancel import cancel_by_function
+from .file_marks import marked_by_flag
 from .messages import decode_message
+from .traits import ProtocolTraits
 
 if TYPE_CHECKING:
     from wsproto.connection import Connection
@@ -53,10 +55,8 @@ class CallSocket(CallDriver):
         MissingDependency: The library for WebSockets is not installed.
     """
 
-    edits = False
-    mixes_generators = True
-
-    def __init__(self, http: HTTP) -> None:
+    def __init__(self, http: HTTP, traits: ProtocolTraits, version: str) -> None:
+        super().__init__(http, traits, version)
         try:
             import wsproto
         except ModuleNotFoundError as exc:
@@ -65,7 +65,6 @@ class CallSocket(CallDriver):
                 "to call it, install: pip install 'triojob[ws]'"
             ) from exc
         self._library = wsproto
-        self._http = http
 
     async def converse(self, conversation: Conversation) -> None:
         if conversation.ready is not None:
@@ -238,3 +237,18 @@ class _Socket:
 
 def _seconds(timeout: float | None) -> float:
     return math.inf if timeout is None else timeout
+
+
+PROTOCOLS = (
+    Protocol(
+        "ws",
+        ProtocolTraits(
+            session_stream=False,
+            read_file=marked_by_flag,
+            old_file_arguments=True,
+            mixes_generators=True,
+            queues_all=False,
+        ),
+        CallSocket,
+    ),
+)

@@ -13,7 +13,7 @@ import trio
 from ..._core.containment import contained
 from ..._core.logs import current_call
 from ..._exceptions import CallInterrupted
-from ..protocol.base import StreamDriver
+from ..protocol.base import StreamDriver, has_session_stream
 from ..protocol.messages import Garbled, Json
 from .cancel_policy import CancelStep, next_step
 from .function_calls import FunctionCalls
@@ -44,7 +44,7 @@ class Canceller:
         if function is None or function.cancelling or not function.abandoned:
             return
         driver = next(iter(function.calls)).driver
-        if not isinstance(driver, StreamDriver):
+        if not has_session_stream(driver):
             return
         step = next_step(function.calls, dequeues=driver.dequeues)
         if step is None:
@@ -186,7 +186,7 @@ class Canceller:
             self._session.finish(call, told=False)
 
     async def _post_cancel(self, call: PendingCall) -> None:
-        assert isinstance(call.driver, StreamDriver)
+        assert has_session_stream(call.driver)
         request = call.driver.cancel(
             call.session_hash,
             call.request,

@@ -60,7 +60,7 @@ class Conversations:
         assert call.slot is not None
         current_call.set((call.number, call.name))
         call.log(logging.DEBUG, "sent on a connection of its own")
-        if not driver.tells_start:
+        if not driver.traits.announces_start:
             call.slot.started()
         assert call.conversation_scope is not None
         refusals = session.refusals(call)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..._core.logs import log_job
-from ..protocol.base import CallDriver, CallRequest, StreamDriver
+from ..protocol.base import CallDriver, CallRequest, StreamDriver, has_session_stream
 from ..protocol.messages import Garbled, Json
 from ..protocol.translator import EventTranslator
 from ..schema.app import EndpointInfo
@@ -101,7 +101,7 @@ class PendingCall:
         """Around a join, shielded: a cancellation is held until the server named the event."""
         self.conversation_scope: trio.CancelScope | None = None
         """Around a call on a connection of its own; None for one on a session's stream."""
-        if isinstance(driver, CallDriver):
+        if not has_session_stream(driver):
             self.conversation_scope = trio.CancelScope()
         self.waiting: trio.CancelScope | None = None
         """Around a wait on this side; the end of the session cancels it, or of the call."""

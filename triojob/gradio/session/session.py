@@ -28,7 +28,7 @@ from ..._exceptions import (
     UnexpectedResponse,
 )
 from ..http.request import Ready
-from ..protocol.base import CallDriver, StreamDriver
+from ..protocol.base import StreamDriver, has_session_stream
 from ..protocol.event_stream import stream_failure
 from ..protocol.messages import Garbled, Json, completes, is_cancel_answer
 from ..schema.app import AppInfo, Render
@@ -164,9 +164,7 @@ class Session:
         """
         function = self.functions.get(call.fn_index)
         if function is None:
-            clash = isinstance(call.driver, CallDriver) and (
-                call.driver.mixes_generators and call.request.streams
-            )
+            clash = call.driver.traits.mixes_generators and call.request.streams
             function = self.functions[call.fn_index] = FunctionCalls(1 if clash else self._at_once)
         try:
             await function.turns.take(call.number)
@@ -181,7 +179,7 @@ class Session:
             call.translator.cancel(_ENDED)
             return False
         function.calls[call] = None
-        if isinstance(call.driver, StreamDriver):
+        if has_session_stream(call.driver):
             return await self.joiner.send(call, call.driver)
         return await self._conversations.send(call, call.driver)
 
@@ -229,7 +227,7 @@ class Session:
 
     def about_to_join(self, call: PendingCall) -> None:
         """Have the server's response awaited, come what may, which `SessionRegistry` bounds."""
-        if isinstance(call.driver, StreamDriver):
+        if has_session_stream(call.driver):
             self.event_ids.joining(call)
         call.session_hash = self._hash
         call.sent = False
@@ -241,7 +239,7 @@ class Session:
         function = self.functions.get(call.fn_index)
         if function is not None and call in function.calls:
             function.abandoned.add(call)
-        if isinstance(call.driver, StreamDriver):
+        if has_session_stream(call.driver):
             if call.waiting is not None:
                 call.waiting.cancel()  # it may wait here to be sent once more
             self.canceller.review(call.fn_index)
