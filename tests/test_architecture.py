@@ -99,3 +99,37 @@ def test_only_protocols_tell_protocols_apart() -> None:
                 if "Driver" in kinds or ("SessionStream" in kinds and "gradio" in module):
                     found.append(f"{module}:{node.lineno}")
     assert found == []
+
+
+def private_names_of(tree: ast.Module) -> set[str]:
+    """Return the private names that a module defines, of classes and objects too."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("self", "cls"):
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)  # of `__slots__`
+    return {name for name in found if name.startswith("_")}
+
+
+def test_private_names_stay_in_their_package() -> None:
+    """What another package uses has no underscore: its own, not an object's of somewhere else."""
+    own: dict[str, set[str]] = {}
+    for module in MODULES:
+        own.setdefault(package_of(module), set()).update(private_names_of(syntax_of(module)))
+    # Of the standard library and of httpcore, which have no other way.
+    foreign = {"_replace", "_exit", "_pool"}
+    crossing = [
+        f"{module}:{node.lineno} {node.attr}"
+        for module in MODULES
+        for node in ast.walk(syntax_of(module))
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and node.attr not in own[package_of(module)] | foreign
+    ]
+    assert crossing == []

@@ -66,7 +66,7 @@ class Refusal(NamedTuple):
 class TriojobError(Exception):
     """The root of every exception that triojob defines."""
 
-    _refusal: Refusal | None = None
+    response: Refusal | None = None
     """The response that caused it, if one did."""
 
     def __init__(self, *args: object) -> None:
@@ -102,8 +102,8 @@ class AppError(TriojobError, RuntimeError):
         self.duration = duration
         self.visible = visible
         self.endpoint = endpoint
-        self._told: Mapping[str, object] = {}
-        """The server's own words, for those to whom it matters what it left out."""
+        self.details: Mapping[str, object] = {}
+        """What the server said of the error, field by field; what it left out is not there."""
         super().__init__(message)
 
     def __str__(self) -> str:

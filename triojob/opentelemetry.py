@@ -171,7 +171,7 @@ class OpenTelemetry(Instrument):
             span.set_status(trace.StatusCode.ERROR, str(error))
             span.record_exception(error)
         span.set_attributes(attributes)
-        span.set_attribute("triojob.job.outputs", job._record.timeline.outputs.end)
+        span.set_attribute("triojob.job.outputs", job.output_count)
         span.end()
         self._duration.record(trio.current_time() - entry.since, attributes, entry.context)
 

@@ -19,7 +19,7 @@ from typing import (
 )
 
 from ._exceptions import EndpointMismatch, EndpointNotFound, ProtocolError, shorten
-from .gradio.endpoint import Endpoint
+from .gradio.endpoint import Endpoint, gives_paths
 from .gradio.schema.app import EndpointInfo, FilesAs
 from .gradio.schema.stubs import fingerprint, signature_of
 from .gradio.schema.types import TypeWriter
@@ -129,7 +129,7 @@ class TypedApp:
                 differences.append(str(exc))
                 continue
             self._endpoints[method] = endpoint
-            changed = method.difference(endpoint._info) if check else None
+            changed = method.difference(endpoint.info) if check else None
             differences += [] if changed is None else [changed]
         if differences and check:
             name = f"{type(self).__module__}.{type(self).__qualname__}"
@@ -146,7 +146,7 @@ class TypedApp:
 
     def _check_files(self) -> None:
         for endpoint in self._endpoints.values():
-            given: FilesAs = "path" if endpoint._settings.outputs.folder else "handle"
+            given: FilesAs = "path" if gives_paths(endpoint) else "handle"
             if given != self.files:
                 raise ValueError(
                     f"{type(self).__qualname__} is for a client that gives each file as a "

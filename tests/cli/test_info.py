@@ -145,7 +145,7 @@ async def test_every_example_for_the_shell_fits_its_endpoint(
     async with Client(gradio_url) as client:
         for described in found["endpoints"]:
             words = shlex.split(described["examples"]["shell"])
-            endpoint = client.endpoint(words[3])._info
+            endpoint = client.endpoint(words[3]).info
             values = read_arguments(endpoint, words[4:], None)
             encoded = [v for v in values.values() if "FileInput" not in repr(v)]
             if len(encoded) == len(values):

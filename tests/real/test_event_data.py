@@ -12,7 +12,7 @@ from triojob import AppError, Client, JobGroup
 
 async def component_id(client: Client, label: str) -> int:
     """Return the number of a component."""
-    components: Any = client._opened()._components
+    components: Any = client.app._components
     return next(
         number
         for number, component in components.items()

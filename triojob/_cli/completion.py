@@ -111,7 +111,7 @@ async def _describe(connection: Connection) -> AppInfo | None:
     app: AppInfo | None = None
     with trio.move_on_after(SECONDS):
         async with connection.open() as client:
-            app = client._opened()
+            app = client.app
     return app
 
 

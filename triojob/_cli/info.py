@@ -60,7 +60,7 @@ def describe(client: Client, url: str, name: str | None, *, all_endpoints: bool)
     Raises:
         EndpointNotFound: There is no endpoint of that name.
     """
-    app = client._opened()
+    app = client.app
     found = (
         app.endpoints(all_endpoints=all_endpoints) if name is None else {name: app.find(name, None)}
     )

@@ -390,6 +390,25 @@ class JobGroup:
         return f"<JobGroup: {state}>"
 
 
+def start_call(group: JobGroup, call: Call) -> Job[Any]:
+    """Start a call whose arguments are checked; it is discarded if that is too late.
+
+    Raises:
+        GroupClosed: The group was not entered, or has ended.
+    """
+    return group._start(call)
+
+
+def start_task(group: JobGroup, fn: Callable[[], Awaitable[object]], name: str) -> None:
+    """Start a task that belongs to a group, beside its jobs."""
+    group._entered().start_soon(fn, name=name)
+
+
+def raise_at_end(group: JobGroup, error: BaseException) -> None:
+    """Have a group raise ``error`` at its end, beside the failures of its jobs."""
+    group._fatal.append(error)
+
+
 def follow(group: JobGroup, instrument: Instrument) -> None:
     """Tell one more instrument of a group's jobs, of those that there are as well.
 

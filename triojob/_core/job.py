@@ -696,6 +696,11 @@ class Job(Generic[T_co]):
             return Value(result.value)
         return Error(self._record.bare(result))
 
+    @property
+    def output_count(self) -> int:
+        """How many outputs the job has sent so far, those that ``history=`` dropped included."""
+        return self._record.timeline.outputs.end
+
     def exception(self) -> BaseException | None:
         """Return what `result` would raise, or None if the job ended well.
 
@@ -834,7 +839,6 @@ class Job(Generic[T_co]):
 
     def __repr__(self) -> str:
         record = self._record
-        count = record.timeline.outputs.end
         parts = [f"#{record.id}", repr(record.name), record.status.code.name]
         if record.outcome is None and record.scope.cancel_called:
             parts.append("(being cancelled)")
@@ -842,10 +846,15 @@ class Job(Generic[T_co]):
             parts.append(f"({type(cast('Error', record.outcome).error).__name__})")
         if record.status.rank is not None:
             parts.append(f"rank={record.status.rank}")
-        parts.append(f"outputs={count}")
+        parts.append(f"outputs={self.output_count}")
         if self.dropped:
             parts.append(f"dropped={self.dropped}")
         return f"<Job {' '.join(parts)}>"
+
+
+def record_of(job: Job[Any]) -> JobRecord:
+    """Return what a job reads, for the rest of triojob."""
+    return job._record
 
 
 def _plain(listener: Any) -> Listener:

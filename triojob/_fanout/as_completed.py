@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, cast, final
 
 import trio
 
-from .._core.job import Job, JobRecord, Listener
+from .._core.job import Job, JobRecord, Listener, record_of
 from .._core.runs import require_task
 from .._exceptions import short_repr
 
@@ -35,7 +35,7 @@ class _Arrivals:
         self.news: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
 
     def expect(self, job: Job[Any]) -> None:
-        record = job._record
+        record = record_of(job)
         if record.outcome is not None:
             self.ended.append(job)
             return
@@ -44,7 +44,7 @@ class _Arrivals:
 
     def _arrive(self, job: Job[Any], _: object) -> None:
         # The iterator may go away at any moment: in another listener, or by the garbage collector.
-        record = job._record
+        record = record_of(job)
         if self.waiting.pop(record, None) is None:
             return
         self.ended.append(job)
@@ -57,7 +57,7 @@ class _Arrivals:
     def take(self) -> Job[Any]:
         """Return the next one that has ended, to the current task."""
         job = self.ended.popleft()
-        record = job._record
+        record = record_of(job)
         if record in self.claimed:
             if record.ends_group:
                 self.taken[trio.lowlevel.current_task()] = record

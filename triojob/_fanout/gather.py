@@ -19,8 +19,8 @@ import trio
 from outcome import Error
 
 from .._core.call import Batch, Call, Submittable, bind
-from .._core.group import JobGroup
-from .._core.job import Job
+from .._core.group import JobGroup, start_call
+from .._core.job import Job, record_of
 from .._core.runs import require_task
 from .._exceptions import short_repr
 from .as_completed import JobIterator
@@ -173,7 +173,7 @@ async def gather(
             errors = _errors(job for job in started if not (job in stopped and job.cancelled))
         if errors:
             raise ExceptionGroup(f"{len(errors)} of {len(started)} gathered calls failed", errors)
-        return tuple(job._record.unwrap() for job in started)
+        return tuple(record_of(job).unwrap() for job in started)
     finally:
         if batch is not None:
             batch.end()
@@ -263,7 +263,7 @@ async def first_success(*calls: Startable[T]) -> T:
         started, winner = await _run_race(bound)
         if winner is None:
             raise ExceptionGroup(f"all {len(started)} calls failed", _errors(started))
-        value: T = winner._record.unwrap()
+        value: T = record_of(winner).unwrap()
         return value
     finally:
         # The traceback of what is raised holds this frame, which must not hold the jobs.
@@ -313,7 +313,7 @@ def _bind_all(
     try:
         for call in calls:
             if isinstance(call, Job):
-                call._record.require_run()
+                record_of(call).require_run()
                 bound.append(cast("Any", call))
                 continue
             if not (isinstance(call, Submittable) or callable(call)):
@@ -336,7 +336,7 @@ def _many(call: object) -> bool:
 
 
 def _start(group: JobGroup, bound: Iterable[Call | Job[Any]]) -> list[Job[Any]]:
-    return [call if isinstance(call, Job) else group._start(call) for call in bound]
+    return [call if isinstance(call, Job) else start_call(group, call) for call in bound]
 
 
 @contextmanager
@@ -345,7 +345,7 @@ def _claiming(group: JobGroup, bound: Iterable[Call | Job[Any]]) -> Generator[No
 
     It raises them if the helper ends without having retrieved them: by being cancelled.
     """
-    given = [job._record for job in bound if isinstance(job, Job)]
+    given = [record_of(job) for job in bound if isinstance(job, Job)]
     for record in given:
         record.claim(group)
     try:
@@ -381,12 +381,12 @@ async def _end(jobs: Iterable[Job[Any]], reason: str) -> None:
 def _see(jobs: Iterable[Job[Any]]) -> None:
     """Let no group raise what these jobs failed with."""
     for job in jobs:
-        job._record.retrieve()
+        record_of(job).retrieve()
 
 
 def _error(job: Job[Any]) -> BaseException | None:
     """Return why a job that has ended has no result; it doesn't count as seen."""
-    outcome = job._record.outcome
+    outcome = record_of(job).outcome
     return outcome.error if isinstance(outcome, Error) else None
 
 
@@ -396,6 +396,6 @@ def _errors(jobs: Iterable[Job[Any]]) -> list[Exception]:
     for job in jobs:
         error = job.exception() if job.done else None
         if error is not None and id(error) not in errors:
-            job._record.add_note()
+            record_of(job).add_note()
             errors[id(error)] = cast("Exception", error)
     return list(errors.values())

@@ -14,8 +14,8 @@ import trio
 from outcome import Error
 
 from .._core.call import Batch, FunctionCall, bind
-from .._core.group import JobGroup
-from .._core.job import Job
+from .._core.group import JobGroup, raise_at_end, start_call, start_task
+from .._core.job import Job, record_of
 from .._core.runs import require_task
 from .._exceptions import GroupClosed
 from .inputs import END, Pace, Puller
@@ -120,12 +120,12 @@ class ResultIterator(Generic[T]):
         item: Any = None  # what nobody asks for is not kept
         if self._return_jobs:
             item = arguments[0] if self._single else arguments
-        entry = _Entry(item, self._group._start(call))
+        entry = _Entry(item, start_call(self._group, call))
         self._pace.started()
         self._running[entry] = None
         if self._ordered:
             self._line.append(entry)
-        entry.job._record.listen("result", partial(self._ended, entry))
+        record_of(entry.job).listen("result", partial(self._ended, entry))
         return True
 
     # Called in the jobs' own tasks.
@@ -134,7 +134,7 @@ class ResultIterator(Generic[T]):
         del self._running[entry]
         if not self._ordered:
             self._line.append(entry)
-        outcome = entry.job._record.outcome
+        outcome = record_of(entry.job).outcome
         if self._fail_fast and isinstance(outcome, Error) and entry in self._line:
             self._cut(entry)
         self._news.unpark_all()
@@ -209,14 +209,14 @@ class ResultIterator(Generic[T]):
 
     def _pass_by(self, entry: _Entry) -> bool:
         """Return whether the call failed; then the group raises that at the end."""
-        record = entry.job._record
+        record = record_of(entry.job)
         if record.cancelled and isinstance(record.outcome, Error):
             # Of which a group makes nothing; here a result is missing.
-            self._group._fatal.append(record.outcome.error)
+            raise_at_end(self._group, record.outcome.error)
         return isinstance(record.outcome, Error)
 
     def _result_of(self, entry: _Entry) -> Any:
-        record = entry.job._record
+        record = record_of(entry.job)
         try:
             if isinstance(record.outcome, Error):
                 record.add_note()
@@ -250,8 +250,7 @@ class ResultIterator(Generic[T]):
         require_task("map()")
         self._entered = True
         await self._group.__aenter__()
-        assert self._group._nursery is not None
-        self._group._nursery.start_soon(self._pull, name=f"<items for map of {name_of(self._fn)}>")
+        start_task(self._group, self._pull, f"<items for map of {name_of(self._fn)}>")
         return self
 
     @trio.lowlevel.enable_ki_protection
@@ -271,7 +270,7 @@ class ResultIterator(Generic[T]):
         if exc is None:
             self._discard()
         elif self._error is not None:
-            self._group._fatal.append(self._error)
+            raise_at_end(self._group, self._error)
         self._error = None  # its traceback holds this object
         try:
             await self._group.__aexit__(exc_type, exc, traceback)
@@ -288,7 +287,7 @@ class ResultIterator(Generic[T]):
             entry.job.cancel("the block of map was left")
         for entry in (*self._line, *self._beyond):
             if entry.job.done:
-                entry.job._record.retrieve()
+                record_of(entry.job).retrieve()
 
     def __repr__(self) -> str:
         ready = sum(entry.job.done for entry in self._line)

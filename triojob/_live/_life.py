@@ -15,7 +15,7 @@ from .._core.group import JobGroup
 from .._core.job import Job
 from .._core.lifetime import BareBody
 from .._core.runs import require_task
-from ..gradio.client import Client, ClientSession
+from ..gradio.client import Client, ClientSession, watch_sessions
 from ._screens import Screen, choose_screen
 from ._watch import Watch
 
@@ -35,6 +35,7 @@ async def show(
     require_task("live()")
     view = _View(choose_screen(console), total, title)
     watch = view.watch
+    unwatch: list[Callable[[], None]] = []
     clients = {target for target in targets if isinstance(target, Client)}
     with BareBody(nurseries=1) as body:
         view.open()
@@ -42,7 +43,7 @@ async def show(
             for group in dict.fromkeys(group for each in targets for group in _groups_of(each)):
                 watch.adopt(group)
             for client in clients:
-                client._session_watchers.append(watch.adopt)
+                unwatch.append(watch_sessions(client, watch.adopt))
                 watch.clients.append(client.statistics)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(view.run, name="<live view>")
@@ -51,8 +52,8 @@ async def show(
                     await watch.jobs_ended()
                 nursery.cancel_scope.cancel(reason="the jobs that a live view shows have ended")
         finally:
-            for client in clients:
-                client._session_watchers.remove(watch.adopt)
+            for end in unwatch:
+                end()
             watch.leave()
             view.close()
 

@@ -12,7 +12,7 @@ from outcome import Error
 
 from .._core.group import JobGroup, follow, unfollow
 from .._core.instruments import Instrument
-from .._core.job import Job
+from .._core.job import Job, record_of
 from .._core.messages import LogMessage, RenderUpdate, Status, StatusUpdate
 from ..gradio.statistics import ClientStatistics
 from ._pace import Pace
@@ -72,7 +72,7 @@ class Row:
     @property
     def outputs(self) -> int:
         """How many outputs the job has had."""
-        return 0 if self.job is None else self.job._record.timeline.outputs.end
+        return 0 if self.job is None else self.job.output_count
 
     def output_text(self) -> str:
         """Return the end of the words of the job's last output, in one line.
@@ -82,7 +82,7 @@ class Row:
         """
         if self.job is None:
             return ""
-        tape = self.job._record.timeline.outputs
+        tape = record_of(self.job).timeline.outputs
         if self._position < tape.start:
             self._position, self._state = tape.start, tape.state_before(tape.start)
         upto = min(tape.end, self._position + STEPS)
@@ -229,7 +229,7 @@ class Watch(Instrument):
         self._remove(row)
         row.status = job.status()
         now = trio.current_time()
-        if job._record.failed:
+        if record_of(job).failed:
             self.failed += 1
             self._keep_failure(job, row)
             self._tell(row, None)
@@ -248,7 +248,7 @@ class Watch(Instrument):
 
     def _keep_failure(self, job: Job[Any], row: Row) -> None:
         row.title = self.title(row)
-        row.error = error_text(cast("Error", job._record.outcome).error)
+        row.error = error_text(cast("Error", record_of(job).outcome).error)
         row.end(trio.current_time())
         self.failures.append(row)
 

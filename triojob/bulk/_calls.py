@@ -26,7 +26,7 @@ from ..gradio.client import Client
 from ..gradio.endpoint import Endpoint
 from ..gradio.pool.pool import ClientPool
 from ..gradio.schema.parameters import Parameter
-from ..sync._portal import Portal
+from ..sync._portal import Portal, nursery_of
 
 logger = logging.getLogger("triojob")
 
@@ -219,7 +219,7 @@ def _check(settings: Settings, endpoint: Endpoint) -> None:
             f"{endpoint.name} has no parameter {', '.join(map(repr, strangers))}; "
             f"it has {scrub(known, ours=True)}"
         )
-    outputs = len(endpoint._info.shown_outputs)
+    outputs = len(endpoint.info.shown_outputs)
     if settings.several and len(settings.outputs) != outputs:
         raise ValueError(
             f"{endpoint.name} has {outputs} outputs, and output= names {len(settings.outputs)}"
@@ -228,7 +228,7 @@ def _check(settings: Settings, endpoint: Endpoint) -> None:
 
 def parameters_of(endpoint: Endpoint) -> tuple[Parameter, ...]:
     """Return what an endpoint takes."""
-    return endpoint._info.parameters
+    return endpoint.info.parameters
 
 
 _apps: weakref.WeakKeyDictionary[Portal, dict[str, OpenApp]] = weakref.WeakKeyDictionary()
@@ -245,8 +245,7 @@ async def open_app(portal: Portal, settings: Settings) -> tuple[OpenApp, Endpoin
     app = apps.get(settings.key)
     if app is None:
         app = apps[settings.key] = OpenApp(settings)
-    assert portal._nursery is not None
-    return app, await app.endpoint(portal._nursery)
+    return app, await app.endpoint(nursery_of(portal))
 
 
 async def close_app(portal: Portal, key: str) -> None:

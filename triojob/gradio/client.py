@@ -212,17 +212,17 @@ class Client(Surface, EnteredOnce):
     @property
     def version(self) -> str:
         """The version of Gradio that the app runs."""
-        return self._opened().version
+        return self.app.version
 
     @property
     def protocol(self) -> str:
         """The protocol that the app speaks, such as ``"sse_v3"``."""
-        return self._opened().protocol
+        return self.app.protocol
 
     @property
     def cancel_scope(self) -> trio.CancelScope:
         """The cancel scope around the body and the jobs of `submit`."""
-        self._opened()
+        self._entered()
         return self._group.cancel_scope
 
     def endpoint(
@@ -263,16 +263,14 @@ class Client(Surface, EnteredOnce):
         pinned: Session | None,
     ) -> Endpoint:
         def find() -> tuple[EndpointInfo, Session | None]:
-            app = self._opened() if pinned is None else pinned.app
+            app = self.app if pinned is None else pinned.app
             info = app.find(api_name, fn_index)
             return info, pinned or (self._session if info.stateful else None)
 
-        self._opened()
-        assert self._registry is not None
-        assert self._settings is not None
-        if self._registry.closed:
+        registry = self._entered()
+        if registry.closed:
             raise ClientClosed(f"the client of {self._base} has been closed")
-        return Endpoint(self._registry, find, self._settings, via=via)
+        return Endpoint(registry, find, settings_of(self), via=via)
 
     def _oauth_token_for(self, info: EndpointInfo) -> str | None:
         return oauth_token_for(
@@ -288,10 +286,19 @@ class Client(Surface, EnteredOnce):
     def _groups(self) -> tuple[JobGroup, ...]:
         return (self._group, *self._session_groups)
 
-    def _opened(self) -> AppInfo:
+    @property
+    def app(self) -> AppInfo:
+        """What the app says of itself.
+
+        Raises:
+            ClientClosed: The client has not been entered.
+        """
+        return self._entered().watch.app
+
+    def _entered(self) -> SessionRegistry:
         if self._registry is None:
             raise ClientClosed("enter the client first: async with Client(url) as client")
-        return self._registry.watch.app
+        return self._registry
 
     @asynccontextmanager
     async def session(
@@ -311,9 +318,7 @@ class Client(Surface, EnteredOnce):
             ClientClosed: The client is not open.
             RuntimeError: The client lives in another Trio run.
         """
-        self._opened()
-        registry = self._registry
-        assert registry is not None
+        registry = self._entered()
         if registry.closed:
             raise ClientClosed("the client has been closed; make another one")
         require_task("a session of this client", registry.http.token)
@@ -335,10 +340,9 @@ class Client(Surface, EnteredOnce):
         """Return what the client has under way."""
         from .statistics import count
 
-        self._opened()
-        assert self._registry is not None
+        registry = self._entered()
         assert self._session is not None
-        return count(self._registry, self._session, self._group)
+        return count(registry, self._session, self._group)
 
     def view_api(self, *, all_endpoints: bool = False) -> str:
         """Return a description of the app's endpoints, for people.
@@ -348,7 +352,7 @@ class Client(Surface, EnteredOnce):
         """
         from .schema.view import describe_app
 
-        app = self._opened()
+        app = self.app
         return describe_app(self._base, app, all_endpoints=all_endpoints)
 
     def stubs(
@@ -370,7 +374,7 @@ class Client(Surface, EnteredOnce):
         """
         from .schema.stubs import write_module
 
-        app = self._opened()
+        app = self.app
         return write_module(
             app,
             self._base,
@@ -460,6 +464,27 @@ class Client(Surface, EnteredOnce):
             f"<Client {self._base} {self.protocol} {state}, "
             f"{streams.borrowed_tokens:g}/{streams.total_tokens:g} streams>"
         )
+
+
+def registry_of(client: Client) -> SessionRegistry | None:
+    """Return what the sessions of a client share, or None before it is entered."""
+    return client._registry
+
+
+def settings_of(client: Client) -> CallSettings:
+    """Return what the calls of a client that is open have in common."""
+    assert client._settings is not None
+    return client._settings
+
+
+def watch_sessions(client: Client, watcher: Callable[[JobGroup], object]) -> Callable[[], None]:
+    """Have ``watcher`` called with the group of each session that is opened from now on.
+
+    Returns:
+        What ends that.
+    """
+    client._session_watchers.append(watcher)
+    return partial(client._session_watchers.remove, watcher)
 
 
 def _resolved(limits: Limits, *, own_client: bool) -> Limits:

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
 
+import trio
+
 from .._core.call import Batch, Call, Submittable
 from .._core.group import JobGroup
 from .._core.job import Job, JobRecord
@@ -108,6 +110,11 @@ class Endpoint(Submittable, Generic[P, T_co]):
         self.__signature__: inspect.Signature = info.signature
         # Last, so that another thread which sees it sees the rest of it too.
         self._restarts = restarts
+
+    @property
+    def info(self) -> EndpointInfo:
+        """What the app says of it: parameters, outputs, whether it streams or has State."""
+        return self._info
 
     @property
     def name(self) -> str:
@@ -340,6 +347,46 @@ class Endpoint(Submittable, Generic[P, T_co]):
     def __repr__(self) -> str:
         parameters = ", ".join(self._info.signature.parameters)
         return scrub(f"<Endpoint {self.name}({parameters})>", ours=True)
+
+
+def generation_of(endpoint: Endpoint) -> int:
+    """Return how often the app had restarted when an endpoint was looked up."""
+    return endpoint._restarts
+
+
+def token_of(endpoint: Endpoint) -> trio.lowlevel.TrioToken | None:
+    """Return the token of the Trio run where calls of an endpoint can run."""
+    return endpoint._registry.http.token
+
+
+def gives_paths(endpoint: Endpoint) -> bool:
+    """Return whether files in outputs are paths of copies, and not a `File` each."""
+    return endpoint._settings.outputs.folder is not None
+
+
+def prepare(
+    endpoint: Endpoint, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[str, Gaps]:
+    """Check and encode the arguments of a call; return them and the files among them."""
+    return endpoint._prepare(args, kwargs)
+
+
+def make_call(
+    endpoint: Endpoint,
+    data: str,
+    gaps: Gaps,
+    *,
+    on_status: Callable[[StatusUpdate], object],
+    batch: Batch | None,
+    patient: bool,
+) -> EndpointCall:
+    """Return a call with arguments that `prepare` has encoded; see `EndpointCall`."""
+    return endpoint._call(data, gaps, on_status=on_status, batch=batch, patient=patient)
+
+
+def with_settings_of(endpoint: Endpoint, other: Endpoint) -> Endpoint:
+    """Return an endpoint with the event data and headers of another one."""
+    return endpoint._with(trigger=other._trigger, headers=other._headers)
 
 
 class _Fed(Submittable):

@@ -18,7 +18,7 @@ import trio
 
 from .._core.group import JobGroup
 from .._exceptions import ClientClosed, GroupClosed, TriojobError
-from ..gradio.client import Client
+from ..gradio.client import Client, registry_of, settings_of
 from ..gradio.endpoint import Endpoint, Via
 from ..gradio.protocol.file_marks import FileData
 from ..gradio.protocol.messages import Json
@@ -112,8 +112,9 @@ class Connection:
 
     @property
     def _registry(self) -> SessionRegistry:
-        assert self._native._registry is not None
-        return self._native._registry
+        registry = registry_of(self._native)
+        assert registry is not None
+        return registry
 
     @property
     def session_hash(self) -> str:
@@ -248,8 +249,7 @@ class Connection:
             info = app.find(api_name, None) if api_name is not None else app.find(None, fn_index)
             return info, session if info.stateful else None
 
-        settings = self._native._settings
-        assert settings is not None
+        settings = settings_of(self._native)
         outputs = replace(settings.outputs, read=self._read_file)
         # All by the queue, as it is there that a call has a status.  Gradio 3 says which.
         via: Via | None = "queue" if self._registry.drivers.queue.traits.queues_all else None
@@ -257,8 +257,7 @@ class Connection:
         return Endpoint(self._registry, find, settings, via=via)
 
     def _read_file(self, value: Json) -> FileData | None:
-        settings = self._native._settings
-        assert settings is not None
+        settings = settings_of(self._native)
         # What is still being made has no end to wait for: the app's words on it, as they are.
         if not self._download_files or value.get("is_stream") is True:
             return None

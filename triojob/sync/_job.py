@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast, final
 import trio
 from outcome import Value
 
-from .._core.job import Job as TrioJob
+from .._core.group import start_call
+from .._core.job import Job as TrioJob, record_of
 from .._core.logs import log_job
 from .._core.messages import Status
 from .._exceptions import GroupClosed, JobCancelled, JobTimeout
@@ -133,11 +134,11 @@ class Job(concurrent.futures.Future[Any]):
             call.discard()
             return None
         try:
-            native = group._start(call)
+            native = start_call(group, call)
         except GroupClosed as exc:
             self._fail(exc, by_job=True)
             return None
-        record = native._record
+        record = record_of(native)
         record.watchers.append(self._news.notify_all)
         self._reader = JobReader(record)
         self._native = native
@@ -146,7 +147,7 @@ class Job(concurrent.futures.Future[Any]):
         return native
 
     def _native_ended(self, native: TrioJob[Any]) -> None:
-        record = native._record
+        record = record_of(native)
         result = record.outcome
         assert result is not None
         if self._group is None:
@@ -244,7 +245,7 @@ class Job(concurrent.futures.Future[Any]):
         _reporting.discard(self)
         # If the job is done and has none, it never began.
         if self._native is not None and self._native.done:
-            self._native._record.retrieve()
+            record_of(self._native).retrieve()
 
     # What a future has.
 

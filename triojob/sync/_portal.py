@@ -148,6 +148,12 @@ class Portal:
         return f"<Portal: {'closed' if self.closed else 'open'}>"
 
 
+def nursery_of(portal: Portal) -> trio.Nursery:
+    """Return the nursery of a portal that is open, for tasks that live as long as it."""
+    assert portal._nursery is not None
+    return portal._nursery
+
+
 def _do_nothing() -> None:
     pass
 

@@ -411,7 +411,7 @@ async def _copied(make: Callable[..., Awaitable[str]], has_secrets: bool) -> tup
         try:
             return await make(), False
         except _exceptions.SpaceError as exc:
-            if exc._refusal is None or exc._refusal.status != HTTPStatus.CONFLICT:
+            if exc.response is None or exc.response.status != HTTPStatus.CONFLICT:
                 raise
     return await make(exist_ok=True), has_secrets
 

@@ -130,7 +130,7 @@ _PHASES: dict[Phase, _Kind] = {
 
 def _in_gradio_client(error: _exceptions.TriojobError, *, opening: bool) -> _Kind | None:
     """Return what gradio_client raises for what caused an error, if it has no name of its own."""
-    refusal = error._refusal
+    refusal = error.response
     if refusal is not None:
         if opening or (refusal.of_call and refusal.status == 422):  # a validator's
             return None
@@ -196,7 +196,7 @@ def translate(error: Exception, *, opening: bool = False) -> Exception:
         if kind is type(error):
             return error
         words = _WORDS.get(ours) or _words(error)
-        response = _response(kind, error._refusal)
+        response = _response(kind, error.response)
         if response is not None:
             # What programs look for in the words of an exception of httpx.
             words = f"{words} ({response.status_code} {response.reason_phrase})"
@@ -231,8 +231,8 @@ def _app_error(error: _exceptions.AppError) -> AppError:
     else:
         # What the server leaves out is as for an AppError that one makes; what is null stays so.
         told: dict[str, Any] = {
-            name: value for name, value in error._told.items() if name in _DETAILS
+            name: value for name, value in error.details.items() if name in _DETAILS
         }
         new = AppError(error.message, **told)
-    new.endpoint, new._told = error.endpoint, error._told
+    new.endpoint, new.details = error.endpoint, error.details
     return new

@@ -183,7 +183,7 @@ class UpdateReader:
                 yield OutputUpdate({"data": data}, success=True, final=True)
             case Error(_exceptions.AppError() as error):
                 yield _status(update)
-                yield OutputUpdate(dict(error._told), success=False, final=True)
+                yield OutputUpdate(dict(error.details), success=False, final=True)
             case _:
                 # It has not ended on the server: gradio_client keeps silent about that.
                 return

@@ -25,8 +25,17 @@ from ..._exceptions import (
     ServerRestarted,
     TriojobError,
 )
-from ..client import Client
-from ..endpoint import Endpoint, P, T_co
+from ..client import Client, registry_of
+from ..endpoint import (
+    Endpoint,
+    P,
+    T_co,
+    generation_of,
+    make_call,
+    prepare,
+    token_of,
+    with_settings_of,
+)
 from ..files.inputs import Gaps
 from ..protocol.messages import Trigger
 from ..schema.app import EndpointInfo
@@ -125,15 +134,16 @@ class PoolEndpoint(Endpoint[P, T_co]):
             EndpointNotFound: It has none of that name.
             EndpointMismatch: It is another one there.
         """
-        assert client._registry is not None
-        restarts = client._registry.watch.restarts
+        registry = registry_of(client)
+        assert registry is not None
+        restarts = registry.watch.restarts
         endpoint = self._on.get(client)
-        if endpoint is not None and endpoint._restarts == restarts:
+        if endpoint is not None and generation_of(endpoint) == restarts:
             return endpoint
         if self._others.get(client) == restarts:
             raise self._mismatch(client)
-        endpoint = self._ask(client)._with(trigger=self._trigger, headers=self._headers)
-        shape = shape_of(endpoint._info)
+        endpoint = with_settings_of(self._ask(client), self)
+        shape = shape_of(endpoint.info)
         if self._shape is None:
             self._shape, self._name = shape, endpoint.name
         elif shape != self._shape:
@@ -159,7 +169,7 @@ class PoolEndpoint(Endpoint[P, T_co]):
         """Check and encode the arguments of a call; nothing is sent."""
         if self._fleet.closed:
             raise ClientClosed(f"the pool of {self.name} has been closed")
-        prepared = self._first._prepare(args, kwargs)
+        prepared = prepare(self._first, args, kwargs)
         return _PoolCall(self._fleet, self, *prepared, batch=batch or self._batch)
 
     @asynccontextmanager
@@ -215,7 +225,7 @@ class _PoolCall(Call):
     ) -> None:
         self._batch = batch
         self.name = endpoint.name
-        self.token = endpoint._first._registry.http.token
+        self.token = token_of(endpoint._first)
         self.retry = endpoint._retry
         self._fleet = fleet
         self._endpoint = endpoint
@@ -304,8 +314,8 @@ class _PoolCall(Call):
                 health.told(status.queue_size, replica.in_flight, trio.current_time())
 
         record.url = replica.client_now.src
-        call = endpoint._call(
-            self._data, self._gaps, on_status=told, batch=self._batch, patient=patient
+        call = make_call(
+            endpoint, self._data, self._gaps, on_status=told, batch=self._batch, patient=patient
         )
         result: Outcome[Any]
         try:

@@ -11,7 +11,7 @@ import trio
 from ..._core.containment import call_failure
 from ..._core.job import JobRecord
 from ..._exceptions import NoReplicaAvailable, TriojobError
-from ..client import Client
+from ..client import Client, registry_of
 from .balancer import Candidate, Health, choose, without_frames
 
 logger: logging.Logger = logging.getLogger("triojob")
@@ -52,13 +52,14 @@ class Replica:
     @property
     def in_flight(self) -> int:
         """How many calls are under way there, of sessions too."""
-        hub = None if self.client is None else self.client._registry
-        return 0 if hub is None else hub.unfinished
+        registry = None if self.client is None else registry_of(self.client)
+        return 0 if registry is None else registry.unfinished
 
     async def wait_idle(self) -> None:
         """Wait until no call is under way there."""
-        if self.client is not None and self.client._registry is not None:
-            await self.client._registry.wait_idle()
+        registry = None if self.client is None else registry_of(self.client)
+        if registry is not None:
+            await registry.wait_idle()
 
     def leave(self) -> None:
         """Let it be closed; end the attempts to open it."""

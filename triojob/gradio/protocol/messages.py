@@ -292,7 +292,7 @@ def app_error(message: Json, endpoint: str) -> AppError | None:
         visible=output.get("visible") is not False,
         endpoint=endpoint,
     )
-    failure._told = {name: _bare(output[name]) for name in _ERROR_FIELDS if name in output}
+    failure.details = {name: _bare(output[name]) for name in _ERROR_FIELDS if name in output}
     return failure
 
 

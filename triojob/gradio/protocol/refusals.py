@@ -47,7 +47,7 @@ def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
 def caused_by(response: Response, error: E, *, of_call: bool = False) -> E:
     """Note the response that caused an error, and return the error."""
     text = scrub_start(response.body, _MOST_TEXT)
-    error._refusal = Refusal(response.status, text, of_call)
+    error.response = Refusal(response.status, text, of_call)
     return error
 
 

@@ -18,7 +18,7 @@ from typing import Any, final
 import trio
 
 from ..._core.containment import contained
-from ..._core.job import Job, OutputIterator
+from ..._core.job import Job, OutputIterator, record_of
 from ..._exceptions import (
     ConnectionFailed,
     InputStreamClosed,
@@ -217,9 +217,9 @@ class InputStream:
         Being cancelled while it waits for the answer to the input before sends nothing; later,
         the input is sent all the same.
         """
-        self._job._record.require_task()
+        record_of(self._job).require_task()
         data = self._encode(args, kwargs)
-        if self._job._record.scope.cancel_called:
+        if record_of(self._job).scope.cancel_called:
             # It may not have ended yet, but it will: nothing more is sent.
             self._feed.end()
         try:
@@ -241,7 +241,7 @@ class InputStream:
         Raises:
             NetworkError: The network failed.
         """
-        self._job._record.require_task()
+        record_of(self._job).require_task()
         await self._feed.close()
 
     def __aiter__(self) -> OutputIterator[Any]:

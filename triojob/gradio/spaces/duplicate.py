@@ -141,7 +141,7 @@ def _copy(
     except HfHubHTTPError as exc:
         words = shorten(exc.server_message or "no reason given")
         error = _refusal(exc.response.status_code, words, space)
-        error._refusal = Refusal(exc.response.status_code, words, of_call=False)
+        error.response = Refusal(exc.response.status_code, words, of_call=False)
         # Not chained: that one has the request, with the token.
         raise_from(error, None)
     # The latter is the base of what its HTTP library raises.
