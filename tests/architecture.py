@@ -166,12 +166,11 @@ def _page() -> Iterator[str]:
 def _table(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     yield "| module | what it does | imports |\n| --- | --- | --- |"
     for module, text in rows:
-        package = module.rpartition("/")[0]
+        package = f"{package_of(module)}/"
         names = sorted(imports_of(module), key=lambda name: (package_rank(name), name))
-        shown = [name.removeprefix(f"{package}/") if package else name for name in names]
-        cell = ", ".join(f"`{name}`" for name in shown) or "nothing"
+        cell = ", ".join(f"`{name.removeprefix(package)}`" for name in names) or "nothing"
         words = text.replace("``", "`").rstrip(".")
-        yield f"| `{module.rpartition('/')[2]}.py` | {words} | {cell} |"
+        yield f"| `{module.removeprefix(package)}.py` | {words} | {cell} |"
 
 
 def package_rank(name: str) -> int:

@@ -63,10 +63,13 @@ def test_protocols_open_no_sockets() -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        name
-        for layer in LAYERS
-        for name in layer
-        if f"{name}/".startswith(("gradio/", "_core/", "_fanout/"))
+        "testing/_server",
+        *(
+            name
+            for layer in LAYERS
+            for name in layer
+            if f"{name}/".startswith(("gradio/", "_core/", "_fanout/"))
+        ),
     ],
 )
 def test_packages_say_what_is_where(package: str) -> None:

@@ -37,8 +37,8 @@ from tests.servers.faults import (
 )
 from tests.servers.recorded import RECORDINGS, Message, call, normalised
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
-from triojob.testing._description import App
-from triojob.testing._edits import edits_between
+from triojob.testing._server.description import App
+from triojob.testing._server.edits import edits_between
 from triojob.testing.components import file, json_value, number, state
 
 

@@ -14,7 +14,7 @@ from triojob._cli.connecting import without_secrets
 from triojob._cli.ending import LOCAL, USAGE, CommandError
 from triojob.gradio.schema.app import AppInfo, EndpointInfo
 from triojob.testing import components as d
-from triojob.testing._description import App
+from triojob.testing._server.description import App
 
 KINDS = {
     "text": d.textbox("text"),

@@ -11,7 +11,7 @@ from tests.cli.support import Done, run, write_rows
 from tests.servers.echoing import found_in, sent
 from tests.servers.faults import Reply
 from tests.servers.scripted import Event, GradioError, ScriptedServer
-from triojob.testing._http import Response
+from triojob.testing._server.http import Response
 
 PASSWORD, TOKEN, KEY = "corr3ct/h0rse&", "t0ken-of-mine", "k3y-of-mine"
 SECRETS = ("--auth", f"ada:{PASSWORD}", "--header", f"x-token: {TOKEN}", "--header", f"x-key:{KEY}")

@@ -16,7 +16,7 @@ from triojob._cli.plan import Plan, PlanOptions
 from triojob._cli.rows import Row, Rows
 from triojob.gradio.schema.app import AppInfo
 from triojob.testing import components as d
-from triojob.testing._description import App
+from triojob.testing._server.description import App
 
 
 async def all_rows(rows: Rows) -> list[Row]:

@@ -16,7 +16,7 @@ from triojob._cli.plan import Plan, PlanOptions
 from triojob._cli.rows import Row, Rows
 from triojob._cli.source import Source
 from triojob.gradio.schema.app import AppInfo
-from triojob.testing._description import App
+from triojob.testing._server.description import App
 
 ROWS = 3 * BLOCK + 10
 

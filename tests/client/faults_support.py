@@ -17,7 +17,7 @@ from tests.client.sessions_support import ROOMY
 from tests.core.support import tasks_living
 from tests.servers.scripted import Event, ScriptedServer, frame
 from triojob import Client, ClientSession, Job, Timeouts
-from triojob.testing._network import MemoryNetwork, MemoryPeer
+from triojob.testing._server.network import MemoryNetwork, MemoryPeer
 
 TIMES = Timeouts()
 """What the clients of these tests allow for: on the mock clock the longest wait takes no time."""

@@ -13,7 +13,7 @@ import trio.testing
 from tests.core.support import tasks_living
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import Client
-from triojob.testing._http import Request
+from triojob.testing._server.http import Request
 
 from .sessions_support import ROOMY
 

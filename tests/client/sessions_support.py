@@ -23,8 +23,8 @@ from triojob import (
     Status,
     StatusUpdate,
 )
-from triojob.testing._description import Endpoint
-from triojob.testing._http import EventStream, Request, Response
+from triojob.testing._server.description import Endpoint
+from triojob.testing._server.http import EventStream, Request, Response
 from triojob.testing.components import number, state
 
 SECONDS = 100_000

@@ -27,7 +27,7 @@ from triojob import AppError, Client, Instrument, Job, JobGroup, Timeouts, handl
 from triojob._secrets import MASK
 from triojob.opentelemetry import OpenTelemetry
 from triojob.sync.exceptions import translate
-from triojob.testing._http import Request, Response
+from triojob.testing._server.http import Request, Response
 from triojob.testing.components import dropdown, file
 
 from .opening_support import add_functions, cookies_of, new_client, wait_until_running

@@ -9,7 +9,7 @@ import pytest
 from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer
 from triojob import EndpointMismatch, EndpointNotFound
-from triojob.testing._description import App
+from triojob.testing._server.description import App
 from triojob.testing.components import slider, state, textbox
 
 from .opening_support import new_client, targets

@@ -29,7 +29,7 @@ from triojob import (
     Timeouts,
     TriojobError,
 )
-from triojob.testing._description import App
+from triojob.testing._server.description import App
 
 pytestmark = pytest.mark.usefixtures("either_way")
 

@@ -16,7 +16,7 @@ from tests.client.sessions_support import QUEUED, opened, story
 from tests.servers.scripted import Event, ScriptedServer, open_server
 from tests.wire.strategies import checked, json_values, successions
 from triojob import Job, Status
-from triojob.testing._edits import edits_between
+from triojob.testing._server.edits import edits_between
 from triojob.testing.components import json_value, number
 
 # Each example is of several streams, as opening server and client takes a while.

@@ -9,7 +9,7 @@ import pytest
 from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer, open_server
 from triojob import Client, ConnectionFailed, ProtocolError, TriojobError
-from triojob.testing._description import App
+from triojob.testing._server.description import App
 
 from .opening_support import PASSWORD, add_functions, hosts, new_client, shown, targets
 

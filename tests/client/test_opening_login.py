@@ -13,8 +13,8 @@ import trio.testing
 from tests.servers.faults import Answer, Lose, Silence
 from tests.servers.scripted import ScriptedServer, open_server
 from triojob import AuthenticationError, Client, ConnectionLost, ConnectionTimeout, TriojobError
-from triojob.testing._description import App
-from triojob.testing._http import Request
+from triojob.testing._server.description import App
+from triojob.testing._server.http import Request
 
 from .opening_support import (
     EVERY_KIND,

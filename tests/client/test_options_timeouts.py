@@ -14,7 +14,7 @@ import trio.testing
 from tests.servers.faults import Delay, Hold, Silence, Stall
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, ConnectionFailed, ConnectionLost, ConnectionTimeout, Timeouts
-from triojob.testing._network import MemoryNetwork
+from triojob.testing._server.network import MemoryNetwork
 from triojob.testing.components import number
 
 from .opening_support import add_functions, new_client, nothing_left_over, wait_until_running

@@ -29,7 +29,7 @@ from triojob import (
     UnexpectedResponse,
     handle_file,
 )
-from triojob.testing._http import Request
+from triojob.testing._server.http import Request
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import trio
 
 from tests.servers.scripted import Event, GradioError
 from triojob import report
-from triojob.testing._description import App
+from triojob.testing._server.description import App
 from triojob.testing.components import state
 
 GENERATORS = ("/stream", "/narrow", "/kept")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.servers.scripted import Message, ScriptedServer
-from triojob.testing._http import EventStream, Request, Response
+from triojob.testing._server.http import EventStream, Request, Response
 
 
 class NewServer(ScriptedServer):

@@ -16,7 +16,7 @@ from tests.servers.scripted import Chosen, Event, ScriptedServer, open_server
 from tests.sync.threads_support import ServerThread
 from triojob import JobCancelled, Status, StatusUpdate, sync
 from triojob.gradio.protocol import registry
-from triojob.testing._description import App
+from triojob.testing._server.description import App
 from triojob.testing.components import json_value, number
 
 

@@ -13,7 +13,7 @@ import trio
 
 from triojob.gradio.http.client import HTTP
 from triojob.gradio.http.sockets import ByteStream, NotConnected, TimedOut
-from triojob.testing._network import MemoryNetwork
+from triojob.testing._server.network import MemoryNetwork
 
 
 class MemoryStream(ByteStream):

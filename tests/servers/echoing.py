@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from triojob.testing._http import Request
+from triojob.testing._server.http import Request
 
 Form = Callable[[str], str]
 

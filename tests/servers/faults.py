@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from triojob.testing._http import Request, Response
+from triojob.testing._server.http import Request, Response
 
 
 @dataclass(frozen=True)

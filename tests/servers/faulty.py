@@ -26,7 +26,7 @@ from tests.servers.faults import (
     Split,
     Stall,
 )
-from triojob.testing._http import (
+from triojob.testing._server.http import (
     Connection,
     Disconnect,
     EventStream,
@@ -35,7 +35,7 @@ from triojob.testing._http import (
     Response,
     StreamSender,
 )
-from triojob.testing._network import MemoryPeer
+from triojob.testing._server.network import MemoryPeer
 
 
 class FaultyHandler(Handler, Protocol):

@@ -17,8 +17,8 @@ from typing import Any
 import trio
 
 from tests.servers.scripted import ScriptedServer
-from triojob.testing._description import App
-from triojob.testing._http import EventStream, Request, Response
+from triojob.testing._server.description import App
+from triojob.testing._server.http import EventStream, Request, Response
 
 ASLEEP = ("SLEEPING", "STOPPED")
 TOKEN = "hf_let_me_in"

@@ -23,17 +23,17 @@ import trio
 
 from tests.servers.faults import Fault
 from tests.servers.faulty import FaultyConnection
-from triojob.testing._description import App
-from triojob.testing._event import (
+from triojob.testing._server.description import App
+from triojob.testing._server.event import (
     Event,
     GradioError,
     Message,
     frame,
 )
-from triojob.testing._http import Connection, Request
-from triojob.testing._network import MemoryPeer
-from triojob.testing._server import AppServer
-from triojob.testing._streams import SessionStream
+from triojob.testing._server.http import Connection, Request
+from triojob.testing._server.network import MemoryPeer
+from triojob.testing._server.server import AppServer
+from triojob.testing._server.streams import SessionStream
 
 __all__ = [
     "Event",

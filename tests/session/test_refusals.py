@@ -23,7 +23,7 @@ from triojob import (
     UnexpectedResponse,
     ValidationError,
 )
-from triojob.testing._http import EventStream, Request, Response
+from triojob.testing._server.http import EventStream, Request, Response
 
 HTML = "<html><head><title>503 Busy</title></head>" + "<p>x</p>" * 500
 PAGE = Answer(503, HTML, {"content-type": "text/html"})

@@ -8,7 +8,7 @@ import httpx
 
 from tests.servers.hub import Origins
 from triojob import Client
-from triojob.testing._http import Request
+from triojob.testing._server.http import Request
 
 SPACE = "ada/story"
 

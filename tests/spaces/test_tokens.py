@@ -31,7 +31,7 @@ from triojob.gradio.protocol.base import CallRequest
 from triojob.gradio.protocol.registry import find_protocol
 from triojob.gradio.protocol.ws import CallSocket
 from triojob.gradio.spaces.tokens import make_token, space_headers
-from triojob.testing._http import Response
+from triojob.testing._server.http import Response
 
 TO_HUB = {"authorization": f"Bearer {TOKEN}"}
 TO_SPACE = {"x-hf-authorization": f"Bearer {TOKEN}"}

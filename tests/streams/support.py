@@ -12,7 +12,7 @@ import trio.testing
 
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client
-from triojob.testing._description import Endpoint
+from triojob.testing._server.description import Endpoint
 from triojob.testing.components import number, state
 
 SECONDS = 10_000

@@ -18,7 +18,7 @@ from triojob import (
     JobCancelled,
     UnexpectedResponse,
 )
-from triojob.testing._description import Endpoint
+from triojob.testing._server.description import Endpoint
 from triojob.testing.components import number, textbox
 
 Clock = trio.testing.MockClock

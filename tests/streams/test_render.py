@@ -18,7 +18,7 @@ from triojob import (
     ProtocolError,
     RenderUpdate,
 )
-from triojob.testing._description import App
+from triojob.testing._server.description import App
 from triojob.testing.components import number, textbox
 
 Clock = trio.testing.MockClock

@@ -23,7 +23,7 @@ from tests.sync.support import (
     their_client,
     updates_of,
 )
-from triojob.testing._http import Request
+from triojob.testing._server.http import Request
 
 Call = Callable[[AnyClient], Any]
 

@@ -30,7 +30,7 @@ from tests.servers.scripted import Event
 from tests.spaces.support import SPACE, bearers
 from tests.sync.differences import shows
 from tests.sync.support import SECONDS, failure_of, their_client
-from triojob.testing._http import Request, Response
+from triojob.testing._server.http import Request, Response
 
 ORIGINAL = "bob/tale"
 ASKING = (

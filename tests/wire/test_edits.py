@@ -15,7 +15,7 @@ from hypothesis import example, given, strategies as st
 from tests.wire.strategies import checked, json_values, keys, successions
 from triojob.gradio.protocol.diff import EditError, apply_edits
 from triojob.gradio.protocol.messages import MOST_DEPTH, is_deeper
-from triojob.testing._edits import edits_between
+from triojob.testing._server.edits import edits_between
 
 Diff = Callable[[Any, Any], list[Any]]
 

@@ -8,7 +8,7 @@ import pytest
 
 from triojob.gradio.protocol import diff
 from triojob.gradio.protocol.diff import MOST_MOVED, EditError, GrowingText, apply_edits
-from triojob.testing._edits import edits_between
+from triojob.testing._server.edits import edits_between
 
 
 class CountedText(str):

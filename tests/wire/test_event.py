@@ -42,7 +42,7 @@ from triojob._core.messages import Finished
 from triojob._core.report import Reporter
 from triojob.gradio.protocol.messages import MOST_DEPTH, Json, decode_message, is_deeper
 from triojob.gradio.protocol.translator import EventTranslator
-from triojob.testing._edits import edits_between
+from triojob.testing._server.edits import edits_between
 
 ITERATING = StatusUpdate(Status.ITERATING)
 APPEND = [["append", [], "b"]]

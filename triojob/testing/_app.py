@@ -15,12 +15,12 @@ from triojob import Client
 from .._core.lifetime import BareBody
 from .._core.runs import require_task
 from ._calls import Call, Recorder
-from ._description import App, Visibility
-from ._event import Event
 from ._files import AppFiles
 from ._function import FunctionRun
-from ._http import Request, Response
-from ._server import AppServer
+from ._server.description import App, Visibility
+from ._server.event import Event
+from ._server.http import Request, Response
+from ._server.server import AppServer
 from ._signature import read_signature
 from .components import Component
 

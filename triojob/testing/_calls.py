@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import trio
 
-from ._event import Event
+from ._server.event import Event
 
 State = Literal["waiting", "running", "finished", "failed", "cancelled", "abandoned"]
 _UNDER_WAY = ("waiting", "running")

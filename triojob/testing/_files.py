@@ -11,7 +11,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from ..gradio.protocol.messages import is_list, is_object
-from ._server import AppServer
+from ._server.server import AppServer
 
 
 class AppFiles:

@@ -24,8 +24,8 @@ from triojob import (
 )
 
 from ._calls import Call
-from ._event import Abandoned, GradioError
 from ._files import AppFiles
+from ._server.event import Abandoned, GradioError
 from ._signature import Signature
 
 logger = logging.getLogger("triojob.testing")

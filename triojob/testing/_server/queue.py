@@ -6,8 +6,8 @@ import math
 
 import trio
 
-from ._description import Endpoint
-from ._event import Event, Message
+from .description import Endpoint
+from .event import Event, Message
 
 
 class Means:

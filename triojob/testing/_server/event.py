@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
-from ._description import Endpoint
-from ._edits import edits_between
-from ._http import compact_json
+from .description import Endpoint
+from .edits import edits_between
+from .http import compact_json
 
 if TYPE_CHECKING:
-    from ._server import AppServer
+    from .server import AppServer
 
 Message = dict[str, Any]
 State = Literal["waiting", "running", "finished", "failed", "cancelled", "removed", "abandoned"]

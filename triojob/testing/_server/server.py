@@ -26,14 +26,14 @@ from typing import Any
 import httpx
 import trio
 
-from ._checks import invalid_fields, parsed, validate
-from ._description import App
-from ._event import Event, Message
-from ._http import Connection, EventStream, Request, Response
-from ._network import MemoryNetwork, MemoryPeer
-from ._queue import Means, MessageQueue, Waiting
-from ._streams import Heartbeats, SessionStream
-from .components import Component
+from ..components import Component
+from .checks import invalid_fields, parsed, validate
+from .description import App
+from .event import Event, Message
+from .http import Connection, EventStream, Request, Response
+from .network import MemoryNetwork, MemoryPeer
+from .queue import Means, MessageQueue, Waiting
+from .streams import Heartbeats, SessionStream
 
 POLL_SECONDS = 10.0
 """How long Gradio's stream waits for a message before it looks around."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..gradio.protocol.messages import is_object
-from ._description import Endpoint
-from ._http import Request, Response
+from ...gradio.protocol.messages import is_object
+from .description import Endpoint
+from .http import Request, Response
 
 
 def parsed(request: Request) -> Any:

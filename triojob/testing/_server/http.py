@@ -15,8 +15,8 @@ from typing import Any, Protocol, cast
 import h11
 import trio
 
-from ..gradio.protocol.messages import is_object
-from ._network import MemoryPeer
+from ...gradio.protocol.messages import is_object
+from .network import MemoryPeer
 
 
 class Disconnect(Exception):

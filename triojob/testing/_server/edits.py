@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..gradio.protocol.messages import is_list, is_object
+from ...gradio.protocol.messages import is_list, is_object
 
 Edit = list[Any]
 Path = list[Any]

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..gradio.protocol.registry import find_protocol
-from .components import Component, button, textbox
+from ...gradio.protocol.registry import find_protocol
+from ..components import Component, button, textbox
 
 Visibility = Literal["public", "undocumented", "private"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ._event import frame
-from ._http import BrokenOff
+from .event import frame
+from .http import BrokenOff
 
 if TYPE_CHECKING:
-    from ._server import AppServer
+    from .server import AppServer
 
 
 class SessionStream:
