@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 import doctest
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ import triojob
 import triojob.sync
 import triojob.testing
 from tests.sync.differences import DIFFERENCES
+from triojob.testing import run_gradio
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -30,6 +35,15 @@ TESTED_ELSEWHERE = {
 EXAMPLES = sorted(
     path for path in (DOCS / "examples").glob("*.py") if path.name not in TESTED_ELSEWHERE
 )
+FOLDERS = sorted({path.parent for path in (DOCS / "examples").glob("*/app.py")})
+"""The examples of one page each, with the app that they call."""
+PROGRAMS = [
+    path for folder in FOLDERS for path in sorted(folder.glob("*.py")) if path.name != "app.py"
+]
+SUITE = DOCS / "examples" / "testing"
+"""The files of docs/testing.md that belong together."""
+PAGES_URL = "http://127.0.0.1:7860"
+"""Where a page says that its app listens."""
 PACKAGE = Path(triojob.__file__).parent
 PAGES = sorted(DOCS.glob("*.md"))
 
@@ -52,10 +66,11 @@ def expected_output(example: Path) -> str:
     return "".join(line.removeprefix("# > ") + "\n" for line in lines)
 
 
-def check(example: Path, *arguments: str) -> None:
+def check(example: Path, *arguments: str, folder: Path | None = None) -> None:
     # A file's own folder is on its path, not the current one: what is installed gets imported.
     done = subprocess.run(
         [sys.executable, "-W", "error", str(example), *arguments],
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -84,9 +99,58 @@ def test_example_that_needs_no_app(example):
     check(example)
 
 
-def test_readme_shows_the_first_example_as_it_is():
-    text = (DOCS / "examples" / "first.py").read_text(encoding="utf-8")
-    assert f"```python\n{text}```\n" in README.read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def app_url() -> Iterator[Callable[[Path], str]]:
+    """Give the function that starts the app of a folder, once, and returns its URL."""
+    with ExitStack() as stack:
+        yield cache(lambda folder: stack.enter_context(run_gradio(folder / "app.py")).url)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_program_runs_in_an_empty_folder(program, app_url, tmp_path):
+    text = program.read_text(encoding="utf-8")
+    copy = tmp_path / program.name
+    copy.write_text(text.replace(PAGES_URL, app_url(program.parent)), encoding="utf-8")
+    check(copy, folder=tmp_path)
+
+
+@pytest.mark.real
+def test_suite_passes_in_an_empty_folder(tmp_path):
+    for path in SUITE.iterdir():
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
+
+
+def test_readme_shows_the_first_programs():
+    shown = re.findall(
+        r"^```python\n(.*?)^```$", README.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    names = ("app.py", "call.py", "call_sync.py")
+    assert shown == [(DOCS / "examples" / "first" / name).read_text("utf-8") for name in names]
+
+
+def test_readme_has_six_hundred_words_at_most():
+    assert len(README.read_text(encoding="utf-8").split()) <= 600
+
+
+def test_readme_links_are_absolute():
+    links = re.findall(r"\]\(([^)]+)\)", README.read_text(encoding="utf-8"))
+    ours = "https://github.com/triojob/triojob/blob/main/"
+    assert all(link.startswith("https://") for link in links)
+    for link in links:
+        if link.startswith(ours):
+            assert (ROOT / link.removeprefix(ours)).is_file(), link
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -104,9 +168,11 @@ def test_each_example_is_on_a_page():
             re.MULTILINE,
         )
     }
-    # Those are run by tests/engines/test_examples.py.
-    engines = {f"engines/{path.name}" for path in (DOCS / "examples" / "engines").glob("*.py")}
-    assert shown == {example.name for example in EXAMPLES} | TESTED_ELSEWHERE.keys() | engines
+    # tests/engines/test_examples.py runs those of `engines`.
+    folders = [*FOLDERS, SUITE, DOCS / "examples" / "engines"]
+    files = [path for folder in folders for path in folder.iterdir() if path.is_file()]
+    inside = {f"{path.parent.name}/{path.name}" for path in files}
+    assert shown == {example.name for example in EXAMPLES} | TESTED_ELSEWHERE.keys() | inside
 
 
 @pytest.mark.parametrize("name, test", TESTED_ELSEWHERE.items(), ids=TESTED_ELSEWHERE)
@@ -118,7 +184,6 @@ def test_each_example_that_is_no_script_has_a_test_of_its_own(name, test):
 def test_all_code_on_the_pages_is_in_files():
     for page in PAGES:
         assert "```python" not in page.read_text(encoding="utf-8"), page.name
-    assert README.read_text(encoding="utf-8").count("```python") == 1
 
 
 def public_names() -> dict[str, object]:

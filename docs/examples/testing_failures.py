@@ -18,7 +18,7 @@ def divide(a: float, b: float) -> float:
 async def fragile() -> str:
     await trio.sleep(1)
     app.drop_connections()
-    return "nobody hears this"
+    return "never sent"
 
 
 async def main() -> None:

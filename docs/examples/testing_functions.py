@@ -8,7 +8,7 @@ from triojob import AppError, JobGroup
 Translate = Callable[[str], Awaitable[str]]
 
 
-# The code to be tested: it is handed an endpoint, and asks no more of it than to be called.
+# The code to test: it receives an endpoint, and only calls it.
 async def translate_all(translate: Translate, texts: list[str]) -> list[str]:
     replies: list[str] = []
     async with JobGroup(limit=4) as group:
@@ -18,7 +18,7 @@ async def translate_all(translate: Translate, texts: list[str]) -> list[str]:
     return replies
 
 
-# In its test, an async function stands for the endpoint.
+# In the test, an async function replaces the endpoint.
 async def fake_translate(text: str) -> str:
     await trio.sleep(3600)
     if not text:
@@ -29,10 +29,10 @@ async def fake_translate(text: str) -> str:
 async def test_translates_all() -> None:
     started = trio.current_time()
     assert await translate_all(fake_translate, ["one", "", "three"]) == ["ONE", "?", "THREE"]
-    print("took", round(trio.current_time() - started), "s of a clock that nobody waits for")
+    print("took", round(trio.current_time() - started), "s on the mock clock")
 
 
 trio.run(test_translates_all, clock=trio.testing.MockClock(autojump_threshold=0))
 
 # prints:
-# > took 3600 s of a clock that nobody waits for
+# > took 3600 s on the mock clock

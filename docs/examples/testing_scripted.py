@@ -25,14 +25,14 @@ async def story(sentences: int) -> AsyncIterator[str]:
         yield text
 
 
-# The code to be tested.
+# The code to test.
 async def tell(client: Client) -> str:
     text = await client.predict(2, api_name="/story")
     return await client.predict(text, api_name="/translate")
 
 
 async def main() -> None:
-    async with app.client() as client:  # a Client as any other
+    async with app.client() as client:  # an ordinary Client
         print(await tell(client))
         print([text async for text in client.submit(2, api_name="/story")])
 

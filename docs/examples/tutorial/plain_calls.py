@@ -1,14 +1,10 @@
-import sys
-
 import trio
 
 from triojob import Client
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
-
 
 async def main() -> None:
-    async with Client(URL) as client:
+    async with Client("http://127.0.0.1:7860") as client:
         print(await client.predict("Ada", api_name="/greet"))
 
         add = client.endpoint("/add")

@@ -1,10 +1,6 @@
-import sys
-
 import trio
 
 from triojob import Client, Job, LogMessage, OutputUpdate, StatusUpdate
-
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 
 async def watch(job: Job[str]) -> None:
@@ -22,29 +18,19 @@ async def watch(job: Job[str]) -> None:
 
 
 async def main() -> None:
-    async with Client(URL) as client:
-        await watch(client.submit(3, api_name="/progress_float"))
-        await watch(client.submit(api_name="/logs"))
+    async with Client("http://127.0.0.1:7860") as client:
+        await watch(client.submit(3, api_name="/work"))
 
 
 trio.run(main)
 
 # prints:
-# > /progress_float
+# > /work
 # >   STARTING
 # >   JOINING_QUEUE
 # >   IN_QUEUE
 # >   PROCESSING
 # >   PROGRESS with progress: step ...
+# >   log, warning: mind the gap
 # >   output: done
 # >   FINISHED with progress: step ...
-# > /logs
-# >   STARTING
-# >   JOINING_QUEUE
-# >   IN_QUEUE
-# >   PROCESSING
-# >   log, info: for your information
-# >   log, warning: mind the gap
-# >   log, success: well done
-# >   output: logged
-# >   FINISHED
