@@ -294,13 +294,13 @@ def in_python_without(module: str) -> Callable[..., object]:
     return partial(run, sys.executable, "-c", code)
 
 
-@pytest.mark.parametrize("module", ["click", "rich", "gradio"])
-async def test_a_missing_extra(module: str) -> None:
+@pytest.mark.parametrize("module, extra", [("click", "cli"), ("rich", "cli"), ("gradio", "demo")])
+async def test_a_missing_extra(module: str, extra: str) -> None:
     code, stdout, stderr = await in_python_without(module)("demo")
-    assert (code, stdout) == (1, "")
+    assert (code, stdout) == (8, "")
     (line,) = stderr.splitlines()
     assert f"needs {module}, which is not installed" in line
-    assert line.endswith("pip install 'triojob[demo]'")
+    assert line.endswith(f"pip install 'triojob[{extra}]'")
 
 
 async def test_importing_triojob_imports_no_extra() -> None:

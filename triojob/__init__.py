@@ -6,12 +6,15 @@ The layers, each of which imports only from those under it:
 2. `gradio`: client, endpoints, sessions, one driver for each protocol, HTTP
 3. `_fanout`: one call to many jobs
 4. `_core`, which knows nothing of Gradio: group, job, messages
-5. `_exceptions`, and helpers without a layer: `_secrets`, `_printable`, `_lazy`
+5. `_exceptions`, and helpers without a layer: `_secrets`, `_printable`, `_lazy`, `_interrupt`
 
 docs/modules.md lists all modules; tests/test_architecture.py holds them to their layers.
 """
 
 from __future__ import annotations
+
+# First, as the imports that follow take long.
+from . import _interrupt as _interrupt  # isort: split
 
 from importlib import import_module as _import_module
 from types import FunctionType as _Function

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from ._cli.exit_codes import INTERRUPTED, MISSING
+from ._interrupt import raise_on_interrupt
+
 
 def main() -> None:
     """Run the command line, if the extra that it needs is installed."""
@@ -13,13 +16,17 @@ def main() -> None:
         package = (exc.name or "").partition(".")[0]
         if package not in ("click", "rich"):
             raise
-        sys.exit(
-            f"triojob: the command line needs {package}, which is not installed; "
-            "get all of it with: pip install 'triojob[demo]'"
+        print(  # noqa: T201 - click, which would write it, may be what is missing
+            f"Error: the command line needs {package}, which is not installed; "
+            "get it with: pip install 'triojob[cli]'",
+            file=sys.stderr,
         )
+        sys.exit(MISSING)
+    try:
+        raise_on_interrupt()
+        cli(prog_name="triojob")
     except KeyboardInterrupt:
-        sys.exit(130)
-    cli(prog_name="triojob")
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

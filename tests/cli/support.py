@@ -52,11 +52,16 @@ def environment(**more: str) -> dict[str, str]:
     return {**own, "TERM": "xterm", "COLUMNS": "80", "NO_PROXY": "127.0.0.1", **more}
 
 
-async def run(*words: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Done:
+async def run(
+    *words: str | Path,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    command: tuple[str, ...] = COMMAND,
+) -> Done:
     """Run a command to its end."""
     with trio.fail_after(SECONDS):
         done = await trio.run_process(
-            [*COMMAND, *map(str, words)],
+            [*command, *map(str, words)],
             stdin=stdin,
             capture_stdout=True,
             capture_stderr=True,

@@ -11,7 +11,8 @@ import pytest
 from triojob import FileInput
 from triojob._cli.arguments import read_arguments, read_stdin
 from triojob._cli.connecting import without_secrets
-from triojob._cli.ending import LOCAL, USAGE, CommandError
+from triojob._cli.ending import CommandError
+from triojob._cli.exit_codes import LOCAL, USAGE
 from triojob.gradio.schema.app import AppInfo, EndpointInfo
 from triojob.testing import components as d
 from triojob.testing._server.description import App

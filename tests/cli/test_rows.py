@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from triojob import FileInput
-from triojob._cli.ending import LOCAL, CommandError
+from triojob._cli.ending import CommandError
+from triojob._cli.exit_codes import LOCAL
 from triojob._cli.plan import Plan, PlanOptions
 from triojob._cli.rows import Row, Rows
 from triojob.gradio.schema.app import AppInfo

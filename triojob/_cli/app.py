@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,8 @@ from .call import CallOptions, call as run_call
 from .completion import complete_arguments, script_for
 from .connecting import Connection, connects
 from .demo import DemoError, Options, run
-from .ending import CommandError, run as run_command
+from .ending import CommandError, run as run_command, show_error
+from .exit_codes import INTERRUPTED, MISSING, PIPE_CLOSED
 from .info import info as run_info
 from .map import MapOptions, make_retry, map_rows, stopped
 from .plan import PlanOptions
@@ -39,7 +42,35 @@ def _exit(code: int) -> NoReturn:
     click.get_current_context().exit(code)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands, each of which ends with at most one line for what went wrong."""
+
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        """Run the command that the arguments name, and exit with its code."""
+        code: object = 0
+        try:
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except click.exceptions.NoArgsIsHelpError as exc:
+            exc.show()
+            code = exc.exit_code
+        except click.UsageError as exc:
+            # Click lists choices on lines of their own.
+            message = " ".join(exc.format_message().split())
+            show_error(message if exc.ctx is None else f"{message} ({exc.ctx.command_path} --help)")
+            code = exc.exit_code
+        except click.ClickException as exc:
+            show_error(exc.format_message())
+            code = exc.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            code = INTERRUPTED
+        except OSError as exc:
+            if exc.errno != errno.EPIPE:
+                raise
+            code = PIPE_CLOSED
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Call Gradio apps: one call, or thousands of them.
@@ -57,6 +88,8 @@ def cli() -> None:
       5  the app wants a login, or refused yours
       6  the server refuses for now: its queue is full, or it limits the rate
       7  a file on this machine can't be read or written
+      8  an optional library is not installed
+     70  a bug in triojob
     130  Ctrl-C     141  the reader of a pipe has gone     143  SIGTERM
 
     Start with: triojob demo
@@ -324,9 +357,10 @@ def demo(context: click.Context, jobs: int, limit: int, port: int, *, plain: boo
     Ctrl-C ends it at any time.
     """
     if importlib.util.find_spec("gradio") is None:
-        raise click.ClickException(
+        raise CommandError(
             "the demo needs gradio, which is not installed; "
-            "get it with: pip install 'triojob[demo]'"
+            "get it with: pip install 'triojob[demo]'",
+            MISSING,
         )
     try:
         code = run(Options(jobs=jobs, limit=limit, port=port, plain=plain))
@@ -334,7 +368,7 @@ def demo(context: click.Context, jobs: int, limit: int, port: int, *, plain: boo
         raise click.ClickException(str(exc)) from None
     except KeyboardInterrupt:
         # Before Trio ran, or a second time.
-        code = 130
+        code = INTERRUPTED
     context.exit(code)
 
 

@@ -18,7 +18,8 @@ from triojob import handle_file
 
 from ..gradio.schema.app import EndpointInfo
 from ..gradio.schema.parameters import Parameter
-from .ending import LOCAL, CommandError
+from .ending import CommandError
+from .exit_codes import LOCAL
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})

@@ -160,7 +160,9 @@ class StatusLine:
 
     def _tell(self, log: LogMessage) -> None:
         if not self._quiet:
-            title = f"{log.title}: " if log.title else ""
+            # Gradio's own title of a warning is "Warning".
+            named = log.title and log.title.casefold() != log.level.casefold()
+            title = f"{log.title}: " if named else ""
             words = printable(f"{log.level}: {title}{log.text}")
             self._console.print(Text(words), soft_wrap=True)
 

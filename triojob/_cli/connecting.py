@@ -20,7 +20,7 @@ from triojob import Client, SpaceStatus
 
 from .._printable import printable
 from ..gradio.http.urls import public_part
-from .ending import CommandError
+from .ending import CommandError, in_options
 
 _SECRET = "@FILE reads it from a file, which no list of processes shows."  # noqa: S105 - no secret
 
@@ -237,7 +237,7 @@ def _tell_of_space(status: SpaceStatus) -> None:
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+        return printable(in_options(super().format(record)))
 
 
 def _log_to_stderr() -> None:

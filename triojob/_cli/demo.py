@@ -137,4 +137,5 @@ async def serve_app(
             what = f"did not start within {BOOT_SECONDS} seconds"
         else:
             what = f"ended by itself with exit code {process.returncode}"
-        raise DemoError(f"the app {what}; it said:\n{said.decode(errors='replace')}")
+        last = said.decode(errors="replace").rstrip().rpartition("\n")[2]
+        raise DemoError(f"the app {what}; the last it said: {last}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -12,46 +14,72 @@ import click
 import trio
 
 from triojob import (
+    AppError,
     AuthenticationError,
     ConnectionTimeout,
     EndpointNotFound,
+    MissingDependency,
     NetworkError,
     ProtocolError,
     QueueFull,
     SpaceError,
     TooManyRequests,
     TriojobError,
+    ValidationError,
 )
 
-from .._printable import printable
+from .._printable import printable_line
 from .._secrets import scrub
+from .exit_codes import (
+    APP_ERROR,
+    BUG,
+    BUSY,
+    CONNECTION,
+    INTERRUPTED,
+    LOCAL,
+    LOGIN,
+    MISSING,
+    PIPE_CLOSED,
+    TIMEOUT,
+    USAGE,
+)
 from .terminal import write_json
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
-APP_ERROR = 1
-"""The app raised, or some rows have failed."""
-USAGE = 2
-CONNECTION = 3
-TIMEOUT = 4
-LOGIN = 5
-BUSY = 6
-"""The server refuses for now: a full queue, or too many requests."""
-LOCAL = 7
-"""A file on this machine can't be read or written."""
-PIPE_CLOSED = 128 + 13
-"""What a shell reports of a program that wrote into a pipe which nobody reads."""
+logger = logging.getLogger("triojob")
 
 _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], int], ...] = (
     ((ConnectionTimeout, trio.TooSlowError), TIMEOUT),
     (AuthenticationError, LOGIN),
     ((QueueFull, TooManyRequests), BUSY),
     (EndpointNotFound, USAGE),
+    (MissingDependency, MISSING),
     ((NetworkError, ProtocolError, SpaceError), CONNECTION),
     ((TriojobError,), APP_ERROR),
     (OSError, LOCAL),
 )
+
+
+_OPTIONS = {
+    "with api_name=": "as ENDPOINT",
+    "pass auth=(user, password) to Client": "pass --auth USER",
+    "auth=(user, password)": "--auth USER",
+    "headers=": "--header",
+    "check hf_endpoint= and HF_ENDPOINT": "check HF_ENDPOINT",
+    "hf_endpoint=": "HF_ENDPOINT",
+    "Client(oauth_token=...)": "--oauth-token TOKEN",
+    "token=True": "--token saved",
+    "token=": "--token",
+    'Client("owner/name")': "owner/name",
+}
+"""What messages call a setting, and what the command line calls it."""
+_SETTING = re.compile(
+    rf"(?<![\w?&-])(?:{'|'.join(map(re.escape, _OPTIONS))})"
+    r"|\ ?\((?:Timeouts|Limits)\.\w+(?:\ sets\ the\ bound)?\)"
+)
+"""Those of `Timeouts` and `Limits` have no option."""
 
 
 class CommandError(click.ClickException):
@@ -71,11 +99,18 @@ def code_of(error: BaseException) -> int | None:
 
 
 def words_for(error: BaseException) -> str:
-    """Say what went wrong, in one sentence."""
+    """Say what went wrong, in one sentence, with options in place of Python's parameters."""
+    if isinstance(error, (AppError, ValidationError)):
+        return str(error)  # the app's own words
     if isinstance(error, OSError) and error.strerror is not None:
         name = "" if error.filename is None else f": {error.filename!r}"
         return f"{error.strerror}{name}"
-    return str(error) or type(error).__name__
+    return in_options(str(error)) or type(error).__name__
+
+
+def in_options(words: str) -> str:
+    """Name the options of the command line where a message names parameters of `Client`."""
+    return _SETTING.sub(lambda match: _OPTIONS.get(match[0], ""), words)
 
 
 def run(
@@ -97,35 +132,44 @@ def run(
     try:
         code, number = trio.run(_until_signal, main)
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        return INTERRUPTED
     except BaseException as raised:
         # Of several failures at once the first is the cause of the rest.
         errors = _leaves(raised)
-        error = next((item for item in errors if code_of(item) is not None), raised)
+        error = next((item for item in errors if code_of(item) is not None), errors[0])
         if any(isinstance(item, KeyboardInterrupt) for item in errors):
-            return 128 + signal.SIGINT
+            return INTERRUPTED
         if isinstance(error, BrokenPipeError):
             return _be_quiet()
-        failure = code_of(error)
-        if failure is None:
+        if any(isinstance(item, (SystemExit, GeneratorExit)) for item in errors):
             raise
-        return _tell(error, failure, as_json=as_json)
+        if code_of(error) is None:
+            logger.debug("the command failed", exc_info=raised)
+        return _report(error, as_json=as_json)
     if number:
         click.echo(stopped(), err=True)
         return 128 + number
     return code
 
 
-def _tell(error: BaseException, code: int, *, as_json: bool) -> int:
+def _report(error: BaseException, *, as_json: bool) -> int:
+    code, kind = code_of(error), type(error).__name__
     message = error.message if isinstance(error, CommandError) else words_for(error)
+    if code is None:
+        code = BUG
+        message = f"unexpected {kind}: {message}; --verbose shows where it was raised"
     if as_json:
-        kind = type(error).__name__
         try:
             write_json({"error": {"class": kind, "message": message, "exit_code": code}})
         except BrokenPipeError:
             return _be_quiet()
-    click.echo(f"Error: {printable(message)}", err=True)
+    show_error(message)
     return code
+
+
+def show_error(message: str) -> None:
+    """Write an error as one line on standard error."""
+    click.echo(f"Error: {printable_line(message)}", err=True)
 
 
 def _be_quiet() -> int:

@@ -24,7 +24,8 @@ from typing import Any, BinaryIO
 import trio
 
 from ..gradio.protocol.messages import is_object
-from .ending import LOCAL, CommandError
+from .ending import CommandError
+from .exit_codes import LOCAL
 from .terminal import encode_line, to_json, write_all
 
 SYNC_SECONDS = 1.0

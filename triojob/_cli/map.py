@@ -19,18 +19,8 @@ from triojob import Endpoint, Job, JobCancelled, JobGroup, Limits, Retry, Triojo
 from .._printable import printable
 from .arguments import read_stdin
 from .connecting import Connection, without_secrets
-from .ending import (
-    APP_ERROR,
-    BUSY,
-    CONNECTION,
-    LOCAL,
-    LOGIN,
-    TIMEOUT,
-    USAGE,
-    CommandError,
-    code_of,
-    words_for,
-)
+from .ending import CommandError, code_of, words_for
+from .exit_codes import APP_ERROR, BUSY, CONNECTION, LOCAL, LOGIN, MISSING, TIMEOUT, USAGE
 from .ledger import Finished, Ledger
 from .outputs import Saver, as_data, files_in
 from .plan import Plan, PlanOptions
@@ -47,6 +37,7 @@ _KINDS = {
     LOGIN: "auth_error",
     BUSY: "rate_limited",
     LOCAL: "local",
+    MISSING: "local",
 }
 """How a row failed, by the exit code that a single call would have ended with."""
 

@@ -17,7 +17,8 @@ import trio
 from triojob import MissingDependency
 
 from ..gradio.protocol.messages import is_object
-from .ending import LOCAL, CommandError
+from .ending import CommandError
+from .exit_codes import LOCAL
 
 Format: TypeAlias = Literal["jsonl", "csv", "tsv", "parquet"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any, cast
 
 from ..._exceptions import (
@@ -16,6 +18,9 @@ from ..._exceptions import (
 )
 from .settings import Timeouts
 from .sockets import NotConnected, TimedOut, TransportError
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup
 
 
 class MappedErrors:
@@ -97,9 +102,20 @@ class MappedErrors:
 
 def _words(exc: BaseException) -> str:
     # Of a failed TLS handshake only the innermost cause has any.
+    words = ""
     cause: BaseException | None = exc
     while cause is not None:
-        if str(cause):
-            return shorten(cause)
+        if isinstance(cause, BaseExceptionGroup):
+            # An error for each address of the host: what is around it says only that all failed.
+            errors = cast("BaseExceptionGroup[BaseException]", cause).exceptions
+            words = ", ".join(dict.fromkeys(map(_reason, errors)))
+            break
+        words = words or str(cause)
         cause = cause.__cause__ or cause.__context__
-    return type(exc).__name__
+    return shorten(words) if words else type(exc).__name__
+
+
+def _reason(exc: BaseException) -> str:
+    if isinstance(exc, OSError) and exc.errno is not None:
+        return os.strerror(exc.errno)
+    return str(exc) or type(exc).__name__

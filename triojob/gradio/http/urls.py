@@ -6,6 +6,11 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
+_WITHOUT_SCHEME = re.compile(
+    r"(?:(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d+|localhost|(?:\d+\.){3}\d+)(?:/|$)"
+)
+"""A host with a port, this machine, or an address: most likely an app's URL without its scheme."""
+
 
 def parse_url(url: str) -> str:
     """Return the base of an app's URL, with a slash at its end.
@@ -21,8 +26,10 @@ def parse_url(url: str) -> str:
     except (httpx.InvalidURL, ValueError, TypeError):
         raise ValueError(f"not a URL: {public_part(str(url))!r}") from None
     if parsed.scheme not in ("http", "https") or not host:
+        shown = public_part(str(url))
+        hint = f"; did you mean 'http://{shown}'?" if _WITHOUT_SCHEME.match(shown) else ""
         raise ValueError(
-            f"the URL of an app starts with http:// or https://, unlike {public_part(str(url))!r}"
+            f"the URL of an app starts with http:// or https://, unlike {shown!r}{hint}"
         )
     if parsed.userinfo:
         raise ValueError(
