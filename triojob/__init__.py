@@ -22,11 +22,8 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from ._core.group import JobGroup as JobGroup
 from ._core.instruments import GroupStatistics as GroupStatistics, Instrument as Instrument
-from ._core.job import (
-    Job as Job,
-    OutputIterator as OutputIterator,
-    UpdateIterator as UpdateIterator,
-)
+from ._core.iterators import OutputIterator as OutputIterator, UpdateIterator as UpdateIterator
+from ._core.job import Job as Job
 from ._core.messages import (
     LogMessage as LogMessage,
     OutputUpdate as OutputUpdate,

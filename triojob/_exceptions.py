@@ -338,17 +338,17 @@ def add_note(error: BaseException, note: str) -> None:
         error.__notes__ = [*notes, note]  # type: ignore[attr-defined]
 
 
-def parts(error: BaseException) -> tuple[BaseException, ...]:
+def direct_exceptions(error: BaseException) -> tuple[BaseException, ...]:
     """Return the exceptions of an exception group; none for any other exception."""
     if isinstance(error, BaseExceptionGroup):
         return cast("BaseExceptionGroup[BaseException]", error).exceptions
     return ()
 
 
-def leaves(error: BaseException) -> list[BaseException]:
+def flatten(error: BaseException) -> list[BaseException]:
     """Return the exceptions in a tree of groups; ``error`` itself if it is no group."""
-    inside = parts(error)
-    return [leaf for part in inside for leaf in leaves(part)] if inside else [error]
+    inside = direct_exceptions(error)
+    return [leaf for part in inside for leaf in flatten(part)] if inside else [error]
 
 
 def shorten(text: object, limit: int = 200) -> str:

@@ -27,7 +27,7 @@ from tests.drivers.peer import Peer, SocketPeer, Stream, reply
 from tests.files.support import file_data
 from tests.servers.scripted import Event, open_server
 from triojob import Client, ConnectionLost, Job, JobGroup, Timeouts, TriojobError
-from triojob._exceptions import parts
+from triojob._exceptions import direct_exceptions
 from triojob.testing.components import state
 
 if sys.version_info < (3, 11):
@@ -498,7 +498,7 @@ def _behind(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an exception and all that it came from."""
     if error is not None:
         yield error
-        for part in parts(error):
+        for part in direct_exceptions(error):
             yield from _behind(part)
         yield from _behind(error.__cause__)
         yield from _behind(error.__context__)

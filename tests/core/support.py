@@ -18,9 +18,9 @@ from outcome import Outcome, Value
 
 from triojob import Job
 from triojob._core.call import Batch, Call, Submittable
-from triojob._core.job import JobRecord
 from triojob._core.messages import UNKNOWN, now
 from triojob._core.report import Reporter
+from triojob._core.runner import JobRunner
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -124,12 +124,8 @@ def tasks_living() -> int:
 
 def watchers(job: Job[Any]) -> int:
     """Return how many tasks wait for news of ``job``."""
-    record = job._record
-    return sum(
-        waited.statistics().tasks_waiting
-        for waited in (record._news, record._ended)
-        if waited is not None
-    )
+    observers = job._record.observers
+    return 0 if observers is None else observers.waiting
 
 
 @dataclass(frozen=True)
@@ -167,10 +163,10 @@ class _ScriptedCall(Call):
     def __init__(self, script: Scripted) -> None:
         self._script = script
 
-    async def run(self, record: JobRecord) -> Outcome[Any]:
+    async def run(self, runner: JobRunner) -> Outcome[Any]:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._script.produce, record.reporter)
-            return await record.receive()
+            nursery.start_soon(self._script.produce, runner.reporter)
+            return await runner.receive()
 
     def discard(self) -> None:
         self._script.discarded += 1

@@ -15,8 +15,7 @@ from .support import ROUNDS, Boom, collect, fail, fail_after, sleep, succeed
 
 
 def listeners(job: Job[Any]) -> int:
-    listening = job._record._listeners
-    return 0 if listening is None else len(listening["result"])
+    return len(job._record.observers or ())
 
 
 async def test_jobs_come_in_the_order_in_which_they_end(

@@ -89,7 +89,7 @@ def put(place: str, callback: Callback, job: Job[Any]) -> None:
     elif place == "result":
         job.on_result(callback)
     elif place == "watcher":
-        job._record.watchers.append(lambda: callback(job))
+        job._record.observe().watchers.append(lambda: callback(job))
 
 
 @dataclass
@@ -163,7 +163,7 @@ class Watched:
         counts = group.statistics()
         assert counts.submitted == counts.succeeded + counts.failed + counts.cancelled
         assert counts.running == counts.waiting == counts.unretrieved == 0
-        assert job._record._listeners is None
+        assert not job._record.observers
         return job
 
 

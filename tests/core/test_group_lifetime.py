@@ -261,13 +261,13 @@ async def test_an_outer_group_may_be_used_from_an_inner_one(
 async def test_a_job_is_kept_until_somebody_has_seen_its_failure() -> None:
     async with JobGroup() as group:
         good, bad = group.submit(succeed), group.submit(fail)
-        assert good._record.kept
+        assert good._record.unretrieved
         await good.wait()
         await bad.wait()
         await trio.testing.wait_all_tasks_blocked()
         assert group.jobs == (bad,)
         # By this the bridge tells whether a failure would get lost in another thread.
-        assert (good._record.kept, bad._record.kept) == (False, True)
+        assert (good._record.unretrieved, bad._record.unretrieved) == (False, True)
         bad.exception()
-        assert bad._record.kept is False
+        assert bad._record.unretrieved is False
     assert group.jobs == ()

@@ -243,8 +243,8 @@ async def test_statistics_say_what_is_waited_for_and_where(
         assert list(counts.ranks.items()) == [(0, 1), (3, 2)]
         log = jobs[4].status().log
         assert log is not None
-        assert jobs[4]._record.heard == log.time, "the last that came of it was no status"
-        later = max(job._record.heard for job in jobs) + timedelta(seconds=90)
+        assert jobs[4]._record.last_activity == log.time, "the last that came of it was no status"
+        later = max(job._record.last_activity for job in jobs) + timedelta(seconds=90)
         monkeypatch.setattr("triojob._core.group.now", lambda: later)
         counts = group.statistics()
         assert counts.idle_seconds == 90
@@ -290,5 +290,5 @@ async def test_a_job_was_last_heard_of_at_its_last_output():
     async with JobGroup() as group:
         job = group.submit(Scripted(produce))
         await wait_all_tasks_blocked()
-        assert job._record.heard == last
+        assert job._record.last_activity == last
         job.cancel()

@@ -97,8 +97,7 @@ def interrupt_at_each_line(main: Callable[[Interrupted], Awaitable[None]]) -> No
 
 
 def listeners(job: Job[Any]) -> int:
-    listening = job._record._listeners or {}
-    return sum(map(len, listening.values()))
+    return len(job._record.observers or ())
 
 
 async def consume(source: Any, target: list[Any]) -> None:

@@ -13,7 +13,7 @@ from outcome import Outcome
 
 from triojob import JobGroup
 from triojob._core.call import Batch, Call, Submittable
-from triojob._core.job import JobRecord
+from triojob._core.runner import JobRunner
 
 from .support import Boom
 
@@ -28,7 +28,7 @@ class Refusing(Submittable, Call):
     ) -> Call:
         return self
 
-    async def run(self, record: JobRecord) -> Outcome[Any]:
+    async def run(self, runner: JobRunner) -> Outcome[Any]:
         await self.upload()
         raise AssertionError("not reached")
 

@@ -10,7 +10,7 @@ import trio.testing
 from outcome import Error, Value
 
 from triojob import JobCancelled, JobGroup, Status, report
-from triojob._core.messages import Aside, WholeOutput
+from triojob._core.messages import Interrupt, WholeOutput
 from triojob._core.report import Reporter
 
 from .support import Boom, Scripted, appending, count, fail, succeed
@@ -197,7 +197,7 @@ async def test_what_was_sent_as_the_cancellation_came_is_part_of_the_job(ended: 
         job = group.submit(Scripted(produce))
         await trio.testing.wait_all_tasks_blocked()
         job.cancel()
-        reporters[0]._put(Aside())  # there is nothing to be done beside it any more
+        reporters[0]._put(Interrupt())  # there is nothing to be done beside it any more
         reporters[0].output(WholeOutput("just before"))
         if ended:
             reporters[0].finish(Value("the end"))

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from triojob import Job, JobGroup, LogMessage, OutputUpdate, report
-from triojob._core.history import Timeline, UpdateCursor
+from triojob._core.history import History, UpdateCursor
 
 from .support import Appended, appending, at_instruction, collect, count, succeed
 
@@ -128,26 +128,26 @@ async def test_memory_is_bounded_by_history() -> None:
 
     async with JobGroup(history=10) as group:
         job: Job[object] = group.submit(stream, 10_000)
-    timeline = job._record.timeline
-    assert len(timeline.outputs._items) < 50
-    assert len(timeline.notices._items) < 50
+    kept = job._record.history
+    assert len(kept.outputs._items) < 50
+    assert len(kept.notices._items) < 50
 
 
 @pytest.mark.parametrize("history", [0, 1, 5, None])
 def test_a_reader_may_be_in_another_thread(history: int | None) -> None:
     """More comes, and older is dropped, at each instruction of its own."""
     for number in itertools.count(1):
-        timeline, sent = Timeline(history), itertools.count(1)
+        kept, sent = History(history), itertools.count(1)
 
-        def write(count: int, timeline: Timeline = timeline, sent: Any = sent) -> None:
+        def write(count: int, kept: History = kept, sent: Any = sent) -> None:
             for n in itertools.islice(sent, count):
                 if n % 3 == 1:
-                    timeline.add_notice(LogMessage(str(n)))
+                    kept.add_notice(LogMessage(str(n)))
                 else:
-                    timeline.add_output(Appended(n))
-            timeline.trim()
+                    kept.add_output(Appended(n))
+            kept.trim()
 
-        cursor, seen = UpdateCursor(timeline), []
+        cursor, seen = UpdateCursor(kept), []
 
         def read(cursor: UpdateCursor = cursor, seen: list[int] = seen) -> None:
             while cursor.pending:
@@ -161,7 +161,7 @@ def test_a_reader_may_be_in_another_thread(history: int | None) -> None:
 
         write(4)
         passed = at_instruction(
-            number, read, lambda: write(50), files=[Path(inspect.getfile(Timeline))]
+            number, read, lambda: write(50), files=[Path(inspect.getfile(History))]
         )
         read()
         assert seen == sorted(set(seen))

@@ -117,7 +117,7 @@ async def test_nobody_follows_a_job_where_nobody_asks(
     monkeypatch.setattr(logging.Logger, "isEnabledFor", checked)
     async with JobGroup() as group:
         job = group.submit(succeed)
-        assert job._record.follow is None
+        assert job._record.emit is None
         assert checks == [logging.DEBUG], "the one check that a submission costs"
         await job.wait()
     assert checks == [logging.DEBUG]
@@ -155,6 +155,6 @@ async def test_who_follows_a_job_later_leaves_its_log_as_it_was(
 async def test_the_log_lets_go_of_a_job_that_has_ended(log: pytest.LogCaptureFixture) -> None:
     async with JobGroup() as group:
         job = group.submit(succeed)
-        assert job._record.follow is not None
-        assert isinstance(job._record.follow.args[1], JobLog)
-    assert job._record.follow is None
+        assert job._record.emit is not None
+        assert isinstance(job._record.emit.args[1], JobLog)
+    assert job._record.emit is None

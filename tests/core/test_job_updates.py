@@ -252,6 +252,6 @@ async def test_who_rings_for_other_threads_is_called_when_what_came_is_recorded(
 
     async with JobGroup() as group:
         job = group.submit(Scripted(produce))
-        job._record.watchers.append(lambda: rings.append((job.outputs(), job.done)))
+        job._record.observe().watchers.append(lambda: rings.append((job.outputs(), job.done)))
     news = dict.fromkeys((tuple(outputs), done) for outputs, done in rings if outputs)
     assert list(news) == [(("a", "b"), False), (("a", "b", "c"), False), (("a", "b", "c"), True)]

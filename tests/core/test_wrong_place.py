@@ -121,7 +121,7 @@ async def test_the_wrong_place_is_refused_and_harms_nobody(
             del caught
             gc.collect()  # a coroutine that was never awaited says so now
             assert group.jobs == (job,)
-            assert not job._record._listeners
+            assert not job._record.observers
             done.set()
         assert await job.result() == "value"
     assert [str(each.message) for each in warned] == []

@@ -16,8 +16,8 @@ from tests.core.support import leaves
 from tests.model.choices import profile
 from tests.model.machine import Model
 from triojob._core.group import JobGroup
-from triojob._core.job import JobRecord
 from triojob._core.report import Reporter
+from triojob._core.runner import JobRunner
 from triojob.gradio.session.canceller import Canceller
 from triojob.gradio.session.registry import SessionRegistry
 from triojob.gradio.session.session import Session
@@ -44,12 +44,12 @@ def says_outputs_twice(patch: Patch) -> None:
 
 
 def takes_a_cancellation_for_success(patch: Patch) -> None:
-    finish = JobRecord._finish
+    finish = JobRunner.finish
 
-    def finished(self: JobRecord, result: Any, cause: Any = None) -> Any:
+    def finished(self: JobRunner, result: Any, cause: Any = None) -> Any:
         return finish(self, Value(None) if result is None else result, cause)
 
-    patch.setattr(JobRecord, "_finish", finished)
+    patch.setattr(JobRunner, "finish", finished)
 
 
 def puts_all_calls_in_one_session(patch: Patch) -> None:

@@ -15,7 +15,7 @@ CORE = (
     "tests/core/test_listeners.py",
     "tests/core/test_references.py",
     "tests/core/test_report.py",
-    "tests/core/test_turns.py",
+    "tests/core/test_limiter.py",
     "tests/core/test_wrong_place.py",
 )
 STREAMED = (

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tests.core.support import at_instruction
-from triojob._core.history import OutputCursor, Timeline
+from triojob._core.history import History, OutputCursor
 from triojob._core.report import Reporter
 from triojob.gradio.protocol import diff
 from triojob.gradio.protocol.diff import EditError, GrowingText, apply_edits, grow_text, settled
@@ -143,7 +143,7 @@ def test_who_keeps_the_last_output_only_applies_no_edits_again(
         return original(*args)
 
     monkeypatch.setattr("triojob.gradio.protocol.translator.apply_data_edits", count)
-    timeline = Timeline(1)
+    kept = History(1)
     reporter = Reporter()
     translator = EventTranslator(
         "f", streams=True, edits=True, present=lambda data: data[0], reporter=reporter
@@ -156,9 +156,9 @@ def test_who_keeps_the_last_output_only_applies_no_edits_again(
             reporter.unread -= 1
             message = reporter.receiver.receive_nowait()
             if isinstance(message, (FullData, EditedData)):
-                timeline.add_output(message)
-        timeline.trim()
-        cursor = OutputCursor(timeline)
+                kept.add_output(message)
+        kept.trim()
+        cursor = OutputCursor(kept)
         assert list(cursor.take_all()) == ["0.0 " + "x" * (100 * batch + 99)]
         assert cursor.dropped == 100 * batch + 99
     assert applied == 299

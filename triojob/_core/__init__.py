@@ -5,7 +5,11 @@
 - `history`: what a job remembers, bounded by `history=`, and the cursors over it
 - `limiter`: a limit that keeps the order of submission, for groups
 - `retry`: `Retry`: when a call is made again; only numbers, no waiting
-- `job`: the receiving half of a job: its record, and the `Job` that reads it
+- `observers`: who is told of a job: listeners, tasks that wait
+- `record`: what is known of a job: state, history, outcome, and who retrieves that
+- `runner`: receives what a job's call sends, and writes the record
+- `iterators`: iteration over a job
+- `job`: `Job`, which reads the record
 - `call`: what runs as a job: a call whose arguments are checked
 - `group`: `JobGroup`, the only opener of a nursery for jobs
 - `instruments`: `Instrument` and `GroupStatistics`: hooks and counts

@@ -12,21 +12,21 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import trio
 from outcome import Error, Outcome, Value
 
 from .._exceptions import short_repr, shorten
+from .limiter import OrderedLimiter
 from .messages import Finished, Status, StatusUpdate, WholeOutput
 from .report import Reporter, current_reporter
 from .retry import Retry
+from .runner import JobRunner
+from .runs import require_task
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
-
-if TYPE_CHECKING:
-    from .job import JobRecord
 
 
 class Call(ABC):
@@ -44,11 +44,11 @@ class Call(ABC):
     """What it was given, to be shown if it fails."""
 
     @abstractmethod
-    async def run(self, record: JobRecord) -> Outcome[Any]:
+    async def run(self, runner: JobRunner) -> Outcome[Any]:
         """Run in the job's own task, inside its cancel scope; return the outcome.
 
-        The call sends its messages, the last a `Finished`, through ``record.reporter``;
-        this method must see to it that ``record.receive()`` takes them out.
+        The call sends its messages, the last a `Finished`, through ``runner.reporter``;
+        this method must see to it that ``runner.receive()`` takes them out.
         """
 
     def describe(self) -> str:
@@ -60,6 +60,54 @@ class Call(ABC):
 
     def discard(self) -> None:  # noqa: B027 - most calls hold nothing
         """Let go of what a call holds, whether it ran or not."""
+
+
+async def run_call(call: Call, runner: JobRunner, limiter: OrderedLimiter | None = None) -> None:
+    """Run a call as a job to its end and record the one outcome; raise only what must go through.
+
+    Args:
+        limiter: Where the job has lined up, if it has.
+
+    Raises:
+        BaseException: What is not an `Exception`: `trio.Cancelled` of a scope further out,
+            `KeyboardInterrupt`, and what came together with them.
+    """
+    record = runner.record
+    result: Outcome[Any] | None = None
+    try:
+        with record.scope:
+            try:
+                if limiter is not None:
+                    await limiter.acquire_queued(record.id)
+                # A job that was cancelled before it started never starts.
+                await trio.lowlevel.checkpoint_if_cancelled()
+                require_task(call.name, call.token)
+                if record.emit is not None:
+                    record.emit("job_started")
+                result = await call.run(runner)
+            finally:
+                if limiter is not None:
+                    limiter.release(record.id)
+                call.discard()
+    except Exception as exc:  # noqa: BLE001 - it becomes the outcome
+        # Without this frame, which holds the job: else exception and job make a cycle.
+        result = Error(exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next))
+    except BaseException as exc:
+        passing = runner.finish(None, exc)
+        if passing is None:
+            raise
+        raise BaseExceptionGroup(f"{record.name}, as it was cancelled", [exc, passing]) from None
+    passing = runner.finish(result)
+    try:
+        if passing is not None:
+            raise passing
+        if isinstance(result, Error):
+            # After the end is recorded: this calls `__repr__` of somebody's arguments.
+            record.description = call.describe()
+    finally:
+        # From Python 3.12 on the frames of an exception keep those that called them alive, and
+        # this is one of those: it must not hold the job, which holds the exception.
+        del call, runner, record, result, passing
 
 
 class Batch:
@@ -157,21 +205,21 @@ class _LocalCall(Call):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    async def run(self, record: JobRecord) -> Outcome[Any]:
+    async def run(self, runner: JobRunner) -> Outcome[Any]:
         result: Outcome[Any] | None = None
         try:
-            record.note(StatusUpdate(Status.PROCESSING))
-            result = await self._outcome(record)
-            if isinstance(result, Value) and not self._streams(record.reporter):
-                record.note(WholeOutput(result.value))
+            runner.add(StatusUpdate(Status.PROCESSING))
+            result = await self._outcome(runner)
+            if isinstance(result, Value) and not self._streams(runner.reporter):
+                runner.add(WholeOutput(result.value))
             return result
         finally:
-            del record, result  # see JobRecord.run
+            del runner, result  # see run_call
 
-    async def _outcome(self, record: JobRecord) -> Outcome[Any]:
-        reporter = record.reporter
+    async def _outcome(self, runner: JobRunner) -> Outcome[Any]:
+        reporter = runner.reporter
         # Listeners are none of the function's code, and can't report for it.
-        reporter.on_put = functools.partial(record.take, copy_context())
+        reporter.on_put = functools.partial(runner.drain, copy_context())
         reporter.token = trio.lowlevel.current_trio_token()
         token = current_reporter.set(reporter)
         try:
@@ -188,7 +236,7 @@ class _LocalCall(Call):
                     assert failure is not None
                     return Error(failure)
                 if failure is not None:
-                    record.last_word = Finished(Error(failure))
+                    runner.final_message = Finished(Error(failure))
                 if stop is exc:
                     raise
                 raise stop from None
@@ -199,7 +247,7 @@ class _LocalCall(Call):
         finally:
             current_reporter.reset(token)
             reporter.on_put = None
-            del record, reporter  # see JobRecord.run
+            del runner, reporter  # see run_call
 
     def _streams(self, reporter: Reporter) -> bool:
         return reporter.yielded

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import cast
 
-from .._exceptions import ProtocolError, TriojobError, leaves, short_repr
+from .._exceptions import ProtocolError, TriojobError, flatten, short_repr
 from .._secrets import holds_secret
 
 if sys.version_info < (3, 11):
@@ -24,7 +24,7 @@ def call_failure(error: Exception, name: str) -> TriojobError:
         An error of ours, out of the group that a nursery made of it; a `ProtocolError` for any
         other, with ``error`` as its cause unless that holds a secret.
     """
-    first = leaves(error)[0]
+    first = flatten(error)[0]
     if isinstance(first, TriojobError):
         return first if name in str(first) else own_error(first, name)
     failure = ProtocolError(f"{name}: talking to the server raised {short_repr(first)}")

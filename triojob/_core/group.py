@@ -12,13 +12,15 @@ from typing import Any, ParamSpec, TypeVar, cast, final, overload
 import trio
 from outcome import Error
 
-from .._exceptions import GroupClosed, parts
-from .call import Call, bind
+from .._exceptions import GroupClosed, direct_exceptions
+from .call import Call, bind, run_call
 from .instruments import Following, GroupStatistics, Instrument
-from .job import Job, JobRecord
-from .limiter import Turns
+from .job import Job
+from .limiter import OrderedLimiter
 from .messages import Status, now
+from .record import JobRecord
 from .retry import Retry
+from .runner import JobRunner
 from .runs import elsewhere, require_run, require_task
 
 if sys.version_info < (3, 11):
@@ -76,11 +78,11 @@ class JobGroup:
         if history is not None and history < 0:
             raise ValueError(f"history must be 0 or more, or None to keep all, not {history!r}")
         self._limit = limit
-        self._turns = Turns(limit)
+        self._limiter = OrderedLimiter(limit)
         self._fail_fast = fail_fast
         self._history = history
         self._retry = retry
-        self._following = Following(tuple(instruments), self._crashed)
+        self._following = Following(tuple(instruments), self._on_listener_error)
         self._submitted = self._succeeded = self._failed = self._cancelled = 0
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
@@ -215,19 +217,19 @@ class JobGroup:
             raise self._over() from None
         self._jobs[record] = job
         self._submitted += 1
-        self._turns.line_up(record.id)
+        self._limiter.enqueue(record.id)
         record.url = call.url
         if self._following.wanted:
-            record.follow = self._following.follower(job)
-            record.follow("job_submitted")
+            record.emit = self._following.follower(job)
+            record.emit("job_submitted")
         return job
 
     @trio.lowlevel.enable_ki_protection
     async def _run(self, record: JobRecord, call: Any) -> None:
         try:
-            await record.run(call, self._turns)
+            await run_call(call, JobRunner(record), self._limiter)
         finally:
-            del record  # see JobRecord.run
+            del record  # see run_call
 
     def statistics(self) -> GroupStatistics:
         """Return how many jobs there have been, and how they are."""
@@ -245,29 +247,29 @@ class JobGroup:
             failed=self._failed,
             cancelled=self._cancelled,
             unretrieved=len(jobs) - len(alive),
-            waiting_for_limit=self._turns.waiting,
+            waiting_for_limit=self._limiter.waiting,
             queued=len(queued),
             ranks=dict(sorted(ranks.items())),
             oldest_seconds=max(
                 ((time - record.since).total_seconds() for record in alive), default=None
             ),
             idle_seconds=min(
-                ((time - record.heard).total_seconds() for record in alive), default=None
+                ((time - record.last_activity).total_seconds() for record in alive), default=None
             ),
         )
 
     def _forget(self, record: JobRecord) -> None:
         self._jobs.pop(record, None)
-        record.kept = False
+        record.unretrieved = False
 
-    # Those that a job's record calls: what a `Keeper` has.
+    # Those that a job's record calls: what an `Owner` has.
 
-    def _ended(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
+    def _on_ended(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
         """Count a job that has ended, and keep it only if it failed."""
         if record.failed:
             self._failed += 1
             if self._fail_fast:
-                self._crashed(cast("Error", record.outcome).error)
+                self._on_listener_error(cast("Error", record.outcome).error)
             return
         if record.cancelled:
             self._cancelled += 1
@@ -275,17 +277,17 @@ class JobGroup:
             self._succeeded += 1
         self._forget(record)
 
-    def _adopt(self, job: Job[Any]) -> None:  # pyright: ignore[reportUnusedFunction]
+    def _adopt(self, job: Job[Any]) -> None:
         """Raise the failure of a job of another group that has ended, if nobody retrieves it."""
         if self._adopting:
             job._record.pass_on(self)
             self._jobs[job._record] = job
 
-    def _retrieved(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
+    def _on_retrieved(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
         """Forget a job whose end somebody has seen; any thread may call this."""
         self._forget(record)
 
-    def _crashed(self, error: BaseException) -> None:
+    def _on_listener_error(self, error: BaseException) -> None:
         """Cancel everything, and raise ``error`` at the end."""
         self._fatal.append(error)
         self._entered().cancel_scope.cancel(reason=f"{type(error).__name__} in a job group")
@@ -357,7 +359,7 @@ class JobGroup:
         if not failures:
             return None
         if raised is not None:
-            failures[:0] = parts(raised) or (raised,)
+            failures[:0] = direct_exceptions(raised) or (raised,)
         return BaseExceptionGroup("unhandled errors in a JobGroup", failures)
 
     def _take_unretrieved(self) -> list[JobRecord]:
@@ -367,12 +369,12 @@ class JobGroup:
             job = self._jobs.pop(record, None)
             if job is None:
                 continue  # another thread has retrieved it just now
-            record.kept = False
+            record.unretrieved = False
             claims = [adopter for adopter in record.claims or () if adopter is not self]
             if not claims:
                 unretrieved.append(record)
             elif claims[0] is not None:
-                claims[0]._adopt(job)
+                cast("JobGroup", claims[0])._adopt(job)
         return unretrieved
 
     def __repr__(self) -> str:
@@ -419,8 +421,8 @@ def follow(group: JobGroup, instrument: Instrument) -> None:
         require_run("this group", group._token)
     group._following.add(instrument)
     for record, job in group._jobs.copy().items():
-        if record.outcome is None and record.follow is None:
-            record.follow = group._following.follower(job)
+        if record.outcome is None and record.emit is None:
+            record.emit = group._following.follower(job)
 
 
 def unfollow(group: JobGroup, instrument: Instrument) -> None:
@@ -436,4 +438,4 @@ def _leaves(error: BaseException | None) -> list[BaseException]:
     """Return ``error`` and all that is in it."""
     if error is None:
         return []
-    return [error, *(leaf for part in parts(error) for leaf in _leaves(part))]
+    return [error, *(leaf for part in direct_exceptions(error) for leaf in _leaves(part))]

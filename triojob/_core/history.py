@@ -96,7 +96,7 @@ class OutputBuffer(Buffer[tuple[Output, int]]):
         return state
 
 
-class Timeline:
+class History:
     """Everything that a job received and still keeps."""
 
     __slots__ = ("buffers",)
@@ -135,11 +135,11 @@ class Timeline:
 class OutputCursor:
     """A reader's position among the outputs, with the state to build the next value from."""
 
-    __slots__ = ("_buffer", "_position", "_state", "_timeline", "dropped")
+    __slots__ = ("_buffer", "_history", "_position", "_state", "dropped")
 
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-        self._buffer = timeline.outputs
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._buffer = history.outputs
         """As it was at the last look, which `take` goes by: another thread may be adding."""
         self._position = self._buffer.start
         self.dropped = self._position
@@ -149,7 +149,7 @@ class OutputCursor:
     def copy(self) -> OutputCursor:
         """Return another cursor at the same position."""
         new = object.__new__(OutputCursor)
-        new._timeline, new._buffer = self._timeline, self._buffer
+        new._history, new._buffer = self._history, self._buffer
         new._position, new._state = self._position, self._state
         new.dropped = self.dropped
         return new
@@ -157,7 +157,7 @@ class OutputCursor:
     @property
     def pending(self) -> bool:
         """Whether there is an output to take; skips what has been dropped."""
-        return self.look(self._timeline.outputs)
+        return self.look(self._history.outputs)
 
     def look(self, buffer: OutputBuffer) -> bool:
         """Go on in ``buffer``; return whether there is an output to take in it."""
@@ -195,13 +195,19 @@ class OutputCursor:
 class UpdateCursor:
     """A reader's position among all messages, outputs and notices merged as they came."""
 
-    __slots__ = ("_dropped_notices", "_notices", "_outputs", "_position", "_takes_output",
-                 "_timeline")  # fmt: skip
+    __slots__ = (
+        "_dropped_notices",
+        "_history",
+        "_notices",
+        "_outputs",
+        "_position",
+        "_takes_output",
+    )  # fmt: skip
 
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-        self._outputs = OutputCursor(timeline)
-        self._notices = timeline.notices
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._outputs = OutputCursor(history)
+        self._notices = history.notices
         self._position = self._notices.start
         self._dropped_notices = self._position
         self._takes_output = False
@@ -209,7 +215,7 @@ class UpdateCursor:
     def copy(self) -> UpdateCursor:
         """Return another cursor at the same position."""
         new = object.__new__(UpdateCursor)
-        new._timeline, new._outputs = self._timeline, self._outputs.copy()
+        new._history, new._outputs = self._history, self._outputs.copy()
         new._notices, new._position = self._notices, self._position
         new._dropped_notices, new._takes_output = self._dropped_notices, self._takes_output
         return new
@@ -222,7 +228,7 @@ class UpdateCursor:
     @property
     def pending(self) -> bool:
         """Whether there is a message to take; skips what has been dropped."""
-        outputs, self._notices = self._timeline.buffers
+        outputs, self._notices = self._history.buffers
         if self._position < self._notices.start:
             self._dropped_notices += self._notices.start - self._position
             self._position = self._notices.start

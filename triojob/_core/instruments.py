@@ -93,7 +93,7 @@ class Instrument:
     def failure_of(job: Job[Any]) -> BaseException | None:
         """Return what `Job.result` would raise, without having seen it; None if it would not."""
         result = job._record.outcome
-        return job._record.bare(result) if isinstance(result, Error) else None
+        return job._record.original_exception(result) if isinstance(result, Error) else None
 
 
 class Following:

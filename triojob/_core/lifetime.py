@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import trio
 
-from .._exceptions import ClientClosed, leaves, parts
+from .._exceptions import ClientClosed, direct_exceptions, flatten
 from .runs import require_task
 
 if sys.version_info < (3, 11):
@@ -85,7 +85,7 @@ class BareBody:
             del bare, inner, exc, context
 
     def _without_nurseries(self, exc: BaseException, bare: BaseException | None) -> BaseException:
-        found, known = leaves(exc), [] if bare is None else leaves(bare)
+        found, known = flatten(exc), [] if bare is None else flatten(bare)
         # What the nurseries here add to a cancellation is not told apart from what was there.
         others = [end for end in found if not isinstance(end, trio.Cancelled)]
         ours = bare is not None and all(any(end is each for each in known) for end in others)
@@ -95,19 +95,19 @@ class BareBody:
         # What jobs failed with stays in the group of the job group.
         beside: list[BaseException] = []
         for _ in range(self._nurseries if ours else self._nurseries - 1):
-            failed = [part for part in parts(exc) if _fails(part)]
-            if len(failed) != 1 or not parts(failed[0]):
+            failed = [part for part in direct_exceptions(exc) if _fails(part)]
+            if len(failed) != 1 or not direct_exceptions(failed[0]):
                 break
-            beside += [part for part in parts(exc) if not _fails(part)]
+            beside += [part for part in direct_exceptions(exc) if not _fails(part)]
             exc = failed[0]
         if not beside:
             return exc
-        joined = BaseExceptionGroup(str(exc.args[0]), [*parts(exc), *beside])
+        joined = BaseExceptionGroup(str(exc.args[0]), [*direct_exceptions(exc), *beside])
         return joined.with_traceback(exc.__traceback__)
 
 
 def _fails(error: BaseException) -> bool:
-    return any(not isinstance(end, trio.Cancelled) for end in leaves(error))
+    return any(not isinstance(end, trio.Cancelled) for end in flatten(error))
 
 
 class Watched:

@@ -1,4 +1,4 @@
-"""Turns: so many at once, in the order of their numbers; the limits of groups and of sessions."""
+"""A limiter that serves in the order of numbers, for groups and sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PLENTY = 64
 """Where so many more may run, the order in which they come makes no difference."""
 
 
-class Turns:
+class OrderedLimiter:
     """Lets so many run at once, those with the lowest numbers first.
 
     A limiter that tasks wait for would serve them in the order in which Trio happens to run them.
@@ -25,20 +25,20 @@ class Turns:
     def __init__(self, at_once: float) -> None:
         self._at_once = at_once
         self._waiting: dict[int, trio.Event | None] = {}
-        """Those that wait, each with what wakes it: None before it is its turn to wait."""
+        """Those that wait, each with what wakes it; None before it waits."""
         self._line: list[int] = []
         """A heap of the numbers that wait, and of some that have left."""
-        self._having: set[int] = set()
+        self._holders: set[int] = set()
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
+        """How many wait."""
         return len(self._waiting)
 
     @property
     def idle(self) -> bool:
-        """Whether nobody has a turn or waits for one."""
-        return not (self._waiting or self._having)
+        """Whether nobody holds it or waits for it."""
+        return not (self._waiting or self._holders)
 
     @trio.lowlevel.enable_ki_protection
     def resize(self, at_once: float) -> None:
@@ -48,49 +48,49 @@ class Turns:
             self._admit()
 
     @trio.lowlevel.enable_ki_protection
-    def take_now(self, number: int) -> bool:
-        """Take the turn if nobody waits and so many may run yet that none need line up.
+    def acquire_nowait(self, number: int) -> bool:
+        """Acquire it if nobody waits and many more may run.
 
         Returns:
-            Whether it has the turn; if not, nothing has changed.
+            Whether ``number`` holds it; if not, nothing has changed.
         """
         if self._at_once == math.inf:
             return True
-        if self._waiting or self._at_once - len(self._having) < _PLENTY:
+        if self._waiting or self._at_once - len(self._holders) < _PLENTY:
             return False
-        self._having.add(number)
+        self._holders.add(number)
         return True
 
     @trio.lowlevel.enable_ki_protection
-    async def take(self, number: int) -> None:
-        """Line up and wait for the turn, after those with lower numbers that come just now.
+    async def acquire(self, number: int) -> None:
+        """Wait to hold it, after those with lower numbers that come just now.
 
-        If that is cancelled, it has left the line.
+        Being cancelled leaves the line.
         """
         if self._at_once == math.inf:
             return
-        self.line_up(number)
+        self.enqueue(number)
         try:
             # Trio starts tasks in no order: let those that were started with this one line up too.
             await trio.lowlevel.checkpoint()
         except BaseException:
-            self.end(number)
+            self.release(number)
             raise
-        await self.turn_of(number)
+        await self.acquire_queued(number)
 
     @trio.lowlevel.enable_ki_protection
-    def line_up(self, number: int) -> None:
-        """Take a place in the line."""
+    def enqueue(self, number: int) -> None:
+        """Line up, to wait by `acquire_queued`."""
         if self._at_once == math.inf:
             return
         self._waiting[number] = None
         heapq.heappush(self._line, number)
 
     @trio.lowlevel.enable_ki_protection
-    async def turn_of(self, number: int) -> None:
-        """Wait for the turn of ``number``, which has lined up.
+    async def acquire_queued(self, number: int) -> None:
+        """Wait until ``number`` holds it, which has lined up.
 
-        If that is cancelled, it has left the line.
+        Being cancelled leaves the line.
         """
         self._admit()
         if number in self._waiting:
@@ -98,28 +98,28 @@ class Turns:
             try:
                 await event.wait()
             except BaseException:
-                self.end(number)
+                self.release(number)
                 raise
-            # Let the one whose turn it was be seen to have ended first.
+            # Let the one that held it be seen to have ended first.
             await trio.lowlevel.cancel_shielded_checkpoint()
 
     @trio.lowlevel.enable_ki_protection
-    def end(self, number: int) -> None:
-        """Leave the line, or end the turn: then it's the next one's."""
+    def release(self, number: int) -> None:
+        """Leave the line, or let the next one have it."""
         if number in self._waiting:
             del self._waiting[number]
             # Of those that have left, the heap forgets all when they are the most of it.
             if len(self._line) > 2 * len(self._waiting) + _LITTLE:
                 self._line = sorted(self._waiting)
-        elif number in self._having:
-            self._having.discard(number)
+        elif number in self._holders:
+            self._holders.discard(number)
             self._admit()
 
     def _admit(self) -> None:
-        while len(self._having) < self._at_once and self._line:
+        while len(self._holders) < self._at_once and self._line:
             number = heapq.heappop(self._line)
             if number in self._waiting:
-                self._having.add(number)
+                self._holders.add(number)
                 event = self._waiting.pop(number)
                 if event is not None:
                     event.set()

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import trio
 from outcome import Error
 
-from .._exceptions import JobCancelled, parts
+from .._exceptions import JobCancelled, direct_exceptions
 from .._printable import printable, printable_line
 from .._secrets import scrub
 
 if TYPE_CHECKING:
-    from .job import JobRecord
+    from .record import JobRecord
 
 logger = logging.getLogger("triojob")
 
@@ -91,7 +91,7 @@ def _chained(error: BaseException) -> Iterator[BaseException]:
     found = [error]
     for each in found:  # it grows meanwhile
         yield each
-        more = (each.__cause__, each.__context__, *parts(each))
+        more = (each.__cause__, each.__context__, *direct_exceptions(each))
         found += (other for other in more if other is not None and other not in found)
 
 
@@ -179,5 +179,5 @@ class JobLog:
 def follow_in_log(record: JobRecord) -> None:
     """Tell the log of a call that no group tells of, if that is asked for."""
     if logger.isEnabledFor(logging.DEBUG):
-        record.follow = JobLog(record)
-        record.follow("job_submitted")
+        record.emit = JobLog(record)
+        record.emit("job_submitted")

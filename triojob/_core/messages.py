@@ -1,8 +1,8 @@
 """What a job's memory channel carries: frozen messages, in the order they were sent.
 
 `StatusUpdate`, `OutputUpdate`, `LogMessage` and `RenderUpdate` are public.
-`Output`, `Finished` and `Aside` are how the producer tells the job's own task of an output, of the
-end, and of something to do;
+`Output`, `Finished` and `Interrupt` tell the job's own task of an output, of the end, and of
+something to do beside receiving;
 `Output` is an interface, because a streamed output is best kept as the edit that it came as.
 """
 
@@ -214,8 +214,8 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
-    """Ends the receiving for a moment: the call has something to do beside it."""
+class Interrupt:
+    """Interrupts the receiving: the call has something to do beside it."""
 
 
-Message = StatusUpdate | LogMessage | RenderUpdate | Output | Finished | Aside
+Message = StatusUpdate | LogMessage | RenderUpdate | Output | Finished | Interrupt

@@ -12,8 +12,8 @@ import outcome
 import trio
 
 from .messages import (
-    Aside,
     Finished,
+    Interrupt,
     LogMessage,
     Message,
     Output,
@@ -81,7 +81,7 @@ class Reporter:
     def _put(self, message: Message) -> bool:
         if self._closed:
             return False
-        if self._only_end and not isinstance(message, (Finished, Aside)):
+        if self._only_end and not isinstance(message, (Finished, Interrupt)):
             return True
         if self._send is None:
             _ = self.receiver

@@ -10,7 +10,9 @@ from typing import Any, Generic, TypeVar, cast, final
 
 import trio
 
-from .._core.job import Job, JobRecord, Listener, record_of
+from .._core.job import Job, record_of
+from .._core.observers import Listener
+from .._core.record import JobRecord
 from .._core.runs import require_task
 from .._exceptions import short_repr
 

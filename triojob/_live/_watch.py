@@ -82,7 +82,7 @@ class Row:
         """
         if self.job is None:
             return ""
-        tape = record_of(self.job).timeline.outputs
+        tape = record_of(self.job).history.outputs
         if self._position < tape.start:
             self._position, self._state = tape.start, tape.state_before(tape.start)
         upto = min(tape.end, self._position + STEPS)

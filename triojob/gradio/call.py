@@ -14,10 +14,10 @@ from outcome import Error, Outcome
 
 from .._core.call import Batch, Call
 from .._core.instruments import Instrument
-from .._core.job import JobRecord
 from .._core.logs import log_job
 from .._core.messages import Status, StatusUpdate
 from .._core.retry import Retry
+from .._core.runner import JobRunner
 from .._exceptions import TriojobError
 from .files.inputs import Gaps
 from .files.outputs import FileStage, OutputFiles
@@ -102,31 +102,32 @@ class EndpointCall(Call):
         self.yielded: bool = False
         """Whether the last attempt has come to an output."""
 
-    async def run(self, record: JobRecord) -> Outcome[Any]:
+    async def run(self, runner: JobRunner) -> Outcome[Any]:
         retry = self.retry
         if retry is None or self._feed is not None:
-            return await self._attempt(record)
+            return await self._attempt(runner)
         start, attempt = trio.current_time(), 0
         while True:
             attempt += 1
             try:
-                result = await self._attempt(record)
+                result = await self._attempt(runner)
             except TriojobError as exc:
                 result = Error(exc)
             seconds: float | None = None
-            if isinstance(result, Error) and not (record.cancelled or self.yielded):
+            if isinstance(result, Error) and not (runner.record.cancelled or self.yielded):
                 elapsed = trio.current_time() - start
-                seconds = self._pause(retry, record, result.error, attempt, elapsed)
+                seconds = self._pause(retry, runner, result.error, attempt, elapsed)
             if seconds is None:
                 return result
-            record.reporter.status(StatusUpdate(Status.STARTING))
+            runner.reporter.status(StatusUpdate(Status.STARTING))
+            record = runner.record
             with self._registry.call(record.scope, record), trio.move_on_after(seconds):
-                await record.receive()
+                await runner.receive()
 
     def _pause(
         self,
         retry: Retry,
-        record: JobRecord,
+        runner: JobRunner,
         error: BaseException,
         attempt: int,
         elapsed: float,
@@ -138,7 +139,7 @@ class EndpointCall(Call):
         if seconds is not None:
             log_job(
                 logging.INFO,
-                record.id,
+                runner.record.id,
                 self.name,
                 "attempt %d failed (%s); the next one is in %.2f s",
                 attempt,
@@ -147,17 +148,17 @@ class EndpointCall(Call):
             )
         return seconds
 
-    async def _attempt(self, record: JobRecord) -> Outcome[Any]:
+    async def _attempt(self, runner: JobRunner) -> Outcome[Any]:
         request, session = self._request, self._session
-        self._registry.enter(record.scope, record)
+        self._registry.enter(runner.record.scope, runner.record)
         try:
             if self._gaps is not None:
                 # Before the call: of some servers it has a place in the queue to lose.
-                request = replace(request, data=await self._upload(record, self._gaps))
+                request = replace(request, data=await self._upload(runner, self._gaps))
             slot: Slot | None = None
             if session is None:
                 # Thousands may wait here, so what a call needs on its way is made afterwards.
-                slot = self._registry.slot(self._info, record.id)
+                slot = self._registry.slot(self._info, runner.record.id)
                 await slot.acquire()
                 home = self._settings.home
                 if home is not None and home.is_free_for(self._info.fn_index):
@@ -166,28 +167,28 @@ class EndpointCall(Call):
                     session = self._registry.shared(self._batch, self._info.fn_index)
                 else:
                     session = self._registry.isolated()
-            return await self._send(record, session, request, slot)
+            return await self._send(runner, session, request, slot)
         finally:
-            self._registry.left(record.scope)
+            self._registry.left(runner.record.scope)
 
     async def _send(
-        self, record: JobRecord, session: Session, request: CallRequest, slot: Slot | None
+        self, runner: JobRunner, session: Session, request: CallRequest, slot: Slot | None
     ) -> Outcome[Any]:
         info, feed = self._info, self._feed
-        if record.follow is not None:
+        if runner.record.emit is not None:
             headers = dict(request.headers)
-            record.follow("job_sending", headers)
+            runner.record.emit("job_sending", headers)
             try:
                 check_headers("headers", headers)
             except ValueError:
                 session.unused(slot)
                 raise
             request = replace(request, headers=headers)
-        stage = FileStage(record.reporter, self._settings.outputs, info.name, info.shown_outputs)
+        stage = FileStage(runner.reporter, self._settings.outputs, info.name, info.shown_outputs)
         stage.on_status = self._on_status
         translator = EventTranslator(
             info.name,
-            number=record.id,
+            number=runner.record.id,
             streams=info.streams,
             edits=self._driver.traits.diffs,
             present=partial(info.present, raw_updates=self._settings.raw_updates),
@@ -196,7 +197,7 @@ class EndpointCall(Call):
             answered=None if feed is None else feed.answered,
         )
         call = PendingCall(
-            record.id,
+            runner.record.id,
             info,
             request,
             self._driver,
@@ -209,29 +210,29 @@ class EndpointCall(Call):
             feed.begin(call)
         try:
             if await session.send(call):
-                record.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
-            return await self._receive(record, stage, call)
+                runner.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
+            return await self._receive(runner, stage, call)
         finally:
             self.yielded = stage.yielded
             if not translator.finished:
                 call.abandon()
 
     async def _receive(
-        self, record: JobRecord, stage: FileStage, call: PendingCall
+        self, runner: JobRunner, stage: FileStage, call: PendingCall
     ) -> Outcome[Any]:
         """Receive what comes to its end, with a task for the files once there are any."""
-        result = await self._receive_until(record, call)
+        result = await self._receive_until(runner, call)
         if result is None:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(stage.run, name=f"<files #{record.id} {self.name}>")
-                result = await self._receive_until(record, call)
+                nursery.start_soon(stage.run, name=f"<files #{runner.record.id} {self.name}>")
+                result = await self._receive_until(runner, call)
                 nursery.cancel_scope.cancel()
         assert result is not None
         return result
 
-    async def _receive_until(self, record: JobRecord, call: PendingCall) -> Outcome[Any] | None:
+    async def _receive_until(self, runner: JobRunner, call: PendingCall) -> Outcome[Any] | None:
         try:
-            return await record.receive()
+            return await runner.receive()
         except BaseException:
             # Before anything else can run: a call that comes later must not queue up behind it.
             if not call.translator.finished:
@@ -242,18 +243,18 @@ class EndpointCall(Call):
         if self._feed is not None:
             self._feed.end()
 
-    async def _upload(self, record: JobRecord, gaps: Gaps) -> str:
+    async def _upload(self, runner: JobRunner, gaps: Gaps) -> str:
         """Upload the files and return the arguments with them, while progress is recorded."""
         filled = ""
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(record.receive, name=f"<upload #{record.id} {self.name}>")
+            nursery.start_soon(runner.receive, name=f"<upload #{runner.record.id} {self.name}>")
             try:
                 values = await upload_files(
                     self._registry.http,
                     gaps,
                     self.name,
-                    record.reporter,
+                    runner.reporter,
                     old_form=self._registry.drivers.queue.traits.old_file_arguments,
                 )
                 filled = gaps.fill(self._request.data, values)
@@ -265,5 +266,5 @@ class EndpointCall(Call):
                 raise failure
             finally:
                 # The traceback holds this frame, which must not hold the exception or the job.
-                del failure, record
+                del failure, runner
         return filled

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, T
 
 import trio
 
-from .._core.call import Batch, Call, Submittable
+from .._core.call import Batch, Call, Submittable, run_call
 from .._core.group import JobGroup
-from .._core.job import Job, JobRecord
+from .._core.job import Job
 from .._core.lifetime import BareBody
 from .._core.logs import follow_in_log
 from .._core.messages import StatusUpdate
+from .._core.record import JobRecord
 from .._core.retry import Retry
+from .._core.runner import JobRunner
 from .._core.runs import require_task
 from .._exceptions import ClientClosed, short_repr
 from .._secrets import scrub
@@ -336,7 +338,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
         # Nobody can ask for its outputs, so it keeps none.
         record = JobRecord(call.name, 0)
         follow_in_log(record)
-        await record.run(call)
+        await run_call(call, JobRunner(record))
         try:
             result: T_co = record.unwrap()
             return result

@@ -139,7 +139,7 @@ class Job(concurrent.futures.Future[Any]):
             self._fail(exc, by_job=True)
             return None
         record = record_of(native)
-        record.watchers.append(self._news.notify_all)
+        record.observe().watchers.append(self._news.notify_all)
         self._reader = JobReader(record)
         self._native = native
         self._myself = self
@@ -157,7 +157,7 @@ class Job(concurrent.futures.Future[Any]):
         elif isinstance(result, Value):
             self._finish(JobEnd(result.value))
         else:
-            error = record.bare(result)
+            error = record.original_exception(result)
             error = translate(error) if isinstance(error, Exception) else error
             self._fail(error, by_job=self._group is None)
             if self._retrieval.by_job:

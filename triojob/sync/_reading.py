@@ -8,7 +8,7 @@ from typing import Any, final
 from outcome import Outcome
 
 from .._core.history import OutputCursor
-from .._core.job import JobRecord
+from .._core.record import JobRecord
 from ._atomic import SharedCursor
 from .utils import OutputUpdate, StatusUpdate, UpdateReader, latest
 
@@ -21,28 +21,28 @@ class JobReader:
 
     def __init__(self, record: JobRecord) -> None:
         self._record = record
-        cursor = OutputCursor(record.timeline)
+        cursor = OutputCursor(record.history)
         self._listed: tuple[OutputCursor, tuple[Any, ...]] = cursor, ()
         """All outputs up to a cursor; replaced and never changed, as are all cursors here."""
         self._outputs: SharedCursor[OutputCursor | None] = SharedCursor(cursor)
         self._updates = SharedCursor(
-            UpdateReader(record.timeline, lambda: _outcome(record)),
+            UpdateReader(record.history, lambda: _outcome(record)),
         )
 
     @property
     def recorded(self) -> int:
         """How many messages there have been."""
-        outputs, notices = self._record.timeline.buffers
+        outputs, notices = self._record.history.buffers
         return outputs.end + notices.end
 
     @property
     def has_outputs(self) -> bool:
         """Whether there has been an output."""
-        return self._record.timeline.outputs.end > 0
+        return self._record.history.outputs.end > 0
 
     def status(self) -> StatusUpdate:
         """Return the status by the last message that has one."""
-        return latest(self._record.timeline)
+        return latest(self._record.history)
 
     def outputs(self) -> list[Any]:
         """Return the outputs so far, those that it was called for before included."""

@@ -11,7 +11,7 @@ from outcome import Error, Outcome, Value
 
 from .. import _exceptions
 from .._core import messages
-from .._core.history import Timeline, Update, UpdateCursor
+from .._core.history import History, Update, UpdateCursor
 from .._core.messages import LogMessage, OutputUpdate as _Output, ProgressUnit, Status
 from ..gradio.protocol.messages import is_tuple
 from .exceptions import QueueError, TooManyRequestsError
@@ -105,9 +105,9 @@ def _iterating(time: datetime) -> StatusUpdate:
     return StatusUpdate(Status.ITERATING, None, None, None, True, local(time), None)
 
 
-def latest(timeline: Timeline) -> StatusUpdate:
+def latest(history: History) -> StatusUpdate:
     """Return the status by the last message that has one."""
-    outputs, notices = timeline.buffers
+    outputs, notices = history.buffers
     last, came_after = None, -1
     if outputs.end > outputs.start:
         last, came_after = outputs[outputs.end - 1]
@@ -134,8 +134,8 @@ class UpdateReader:
         outcome: Returns how the job ended, once it has; None if it was cancelled.
     """
 
-    def __init__(self, timeline: Timeline, outcome: Callable[[], Outcome[Any] | None]) -> None:
-        self._cursor = UpdateCursor(timeline)
+    def __init__(self, history: History, outcome: Callable[[], Outcome[Any] | None]) -> None:
+        self._cursor = UpdateCursor(history)
         self._outcome = outcome
         self._streaming = False
         self._next: tuple[StatusUpdate | OutputUpdate, ...] = ()

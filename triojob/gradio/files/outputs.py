@@ -15,8 +15,8 @@ from outcome import Error, Value
 
 from ..._core.containment import contained
 from ..._core.messages import (
-    Aside,
     Finished,
+    Interrupt,
     LogMessage,
     Message,
     Output,
@@ -134,13 +134,13 @@ class FileStage(Reporter):
         if self._news is not None:
             self._news.unpark_all()
         elif not self._waiting:
-            self._out._put(Aside())  # the job's task starts `run`
+            self._out._put(Interrupt())  # the job's task starts `run`
         self._waiting.append(step)
         return True
 
     def _look_at(self, message: Message) -> _Step:
         """Find the files of a message."""
-        if isinstance(message, (StatusUpdate, LogMessage, RenderUpdate, Aside)):
+        if isinstance(message, (StatusUpdate, LogMessage, RenderUpdate, Interrupt)):
             return _Step(message)
         read = self._files.read
         if isinstance(message, EditedData):
@@ -172,7 +172,7 @@ class FileStage(Reporter):
         if isinstance(message, Finished):
             value = _show(message.outcome.unwrap(), self._files, self._shown)
             return self._out._put(Finished(Value(value), message.cancelled))
-        assert not isinstance(message, (StatusUpdate, LogMessage, RenderUpdate, Aside))
+        assert not isinstance(message, (StatusUpdate, LogMessage, RenderUpdate, Interrupt))
         return self._out._put(_OutputWithFiles(message, self._files, self._shown))
 
     def _missing(self, files: list[FileData]) -> list[FileData]:

@@ -14,10 +14,10 @@ import trio
 from outcome import Error, Outcome
 
 from ..._core.call import Batch, Call
-from ..._core.job import JobRecord
 from ..._core.logs import log_job
 from ..._core.messages import Status, StatusUpdate
 from ..._core.retry import Retry
+from ..._core.runner import JobRunner
 from ..._exceptions import (
     ClientClosed,
     EndpointMismatch,
@@ -232,11 +232,11 @@ class _PoolCall(Call):
         self._data = data
         self._gaps = gaps
 
-    async def run(self, record: JobRecord) -> Outcome[Any]:
+    async def run(self, runner: JobRunner) -> Outcome[Any]:
         start, attempt = trio.current_time(), 0
         while True:
             attempt += 1
-            result, may_repeat = await self._try_each(record)
+            result, may_repeat = await self._try_each(runner)
             seconds: float | None = None
             if may_repeat and self.retry is not None and isinstance(result, Error):
                 elapsed = trio.current_time() - start
@@ -244,10 +244,10 @@ class _PoolCall(Call):
                 seconds = self.retry.pause(result.error, attempt, elapsed, chance)
             if seconds is None:
                 return result
-            record.reporter.status(StatusUpdate(Status.STARTING))
-            await self._fleet.pause(seconds, record)
+            runner.reporter.status(StatusUpdate(Status.STARTING))
+            await self._fleet.pause(seconds, runner)
 
-    async def _try_each(self, record: JobRecord) -> tuple[Outcome[Any], bool]:
+    async def _try_each(self, runner: JobRunner) -> tuple[Outcome[Any], bool]:
         """Try one replica after the other, while nothing has been started.
 
         Returns:
@@ -264,19 +264,19 @@ class _PoolCall(Call):
                 continue
             if not all(map(_is_no_call, failures.values())):
                 self._fleet.failovers += 1
-                record.reporter.status(StatusUpdate(Status.STARTING))
+                runner.reporter.status(StatusUpdate(Status.STARTING))
             # Where there are others, one that refuses is not waited for.
             patient = tried.issuperset(self._fleet.open_replicas())
-            result, yielded = await self._send(record, replica, endpoint, patient=patient)
+            result, yielded = await self._send(runner, replica, endpoint, patient=patient)
             error = result.error if isinstance(result, Error) else None
-            if not isinstance(error, TriojobError) or record.cancelled or yielded:
+            if not isinstance(error, TriojobError) or runner.record.cancelled or yielded:
                 return result, False
             if not (_never_started(error) or self._may_repeat(error)):
                 return result, False
             failures[replica.source] = without_frames(error)
             log_job(
                 logging.INFO,
-                record.id,
+                runner.record.id,
                 self.name,
                 "%s has not taken the call (%s)",
                 replica.source,
@@ -300,7 +300,7 @@ class _PoolCall(Call):
         ), True
 
     async def _send(
-        self, record: JobRecord, replica: Replica, endpoint: Endpoint, *, patient: bool
+        self, runner: JobRunner, replica: Replica, endpoint: Endpoint, *, patient: bool
     ) -> tuple[Outcome[Any], bool]:
         """Make the call on one replica; return how it ended, and whether it had outputs by then."""
         health = replica.health
@@ -313,13 +313,13 @@ class _PoolCall(Call):
             if status.queue_size is not None:
                 health.told(status.queue_size, replica.in_flight, trio.current_time())
 
-        record.url = replica.client_now.src
+        runner.record.url = replica.client_now.src
         call = make_call(
             endpoint, self._data, self._gaps, on_status=told, batch=self._batch, patient=patient
         )
         result: Outcome[Any]
         try:
-            result = await call.run(record)
+            result = await call.run(runner)
         except TriojobError as exc:
             result = Error(exc.with_traceback(None))  # its frames hold the job
         finally:
@@ -328,6 +328,6 @@ class _PoolCall(Call):
         error = result.error if isinstance(result, Error) else None
         if isinstance(error, TriojobError) and is_trouble(error):
             health.failed(epoch, error, trio.current_time(), random.random())  # noqa: S311 - see above
-        elif not record.cancelled:
+        elif not runner.record.cancelled:
             health.answered(epoch)
         return result, call.yielded

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 import trio
 
 from ..._core.containment import call_failure
-from ..._core.job import JobRecord
+from ..._core.record import JobRecord
+from ..._core.runner import JobRunner
 from ..._exceptions import NoReplicaAvailable, TriojobError
 from ..client import Client, registry_of
 from .balancer import Candidate, Health, choose, without_frames
@@ -175,15 +176,15 @@ class Fleet:
             ": ".join([what, *(["; ".join(shown)] * bool(shown))]), failures=all_failures
         )
 
-    async def pause(self, seconds: float, record: JobRecord) -> None:
+    async def pause(self, seconds: float, runner: JobRunner) -> None:
         """Wait before a call is tried again; the end of the pool cancels the call meanwhile."""
-        scope = record.scope
-        self._pausing[scope] = record
+        scope = runner.record.scope
+        self._pausing[scope] = runner.record
         if self.closed:
             self._cancel(scope)
         try:
             with trio.move_on_after(seconds):
-                await record.receive()
+                await runner.receive()
         finally:
             del self._pausing[scope]
 

@@ -6,7 +6,7 @@ from typing import final
 
 import trio
 
-from ..._core.limiter import Turns
+from ..._core.limiter import OrderedLimiter
 from .pending_call import PendingCall
 
 
@@ -18,10 +18,10 @@ class FunctionCalls:
         at_once: How many may be sent; `math.inf` for any number.
     """
 
-    __slots__ = ("abandoned", "calls", "cancelling", "changed", "turns")
+    __slots__ = ("abandoned", "calls", "cancelling", "changed", "limiter")
 
     def __init__(self, at_once: float) -> None:
-        self.turns: Turns = Turns(at_once)
+        self.limiter: OrderedLimiter = OrderedLimiter(at_once)
         self.calls: dict[PendingCall, None] = {}
         """Those that the server may be running, in the order in which they were sent."""
         self.abandoned: set[PendingCall] = set()
@@ -34,7 +34,7 @@ class FunctionCalls:
     @property
     def idle(self) -> bool:
         """Whether nothing is to be known of it any more."""
-        return not (self.calls or self.cancelling) and self.turns.idle
+        return not (self.calls or self.cancelling) and self.limiter.idle
 
     @property
     def needs_stream(self) -> bool:

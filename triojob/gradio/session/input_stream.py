@@ -18,7 +18,8 @@ from typing import Any, final
 import trio
 
 from ..._core.containment import contained
-from ..._core.job import Job, OutputIterator, record_of
+from ..._core.iterators import OutputIterator
+from ..._core.job import Job, record_of
 from ..._exceptions import (
     ConnectionFailed,
     InputStreamClosed,

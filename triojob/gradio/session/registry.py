@@ -11,8 +11,8 @@ from typing import final
 import trio
 
 from ..._core.call import Batch
-from ..._core.job import JobRecord
-from ..._core.limiter import Turns
+from ..._core.limiter import OrderedLimiter
+from ..._core.record import JobRecord
 from ..http.client import CANCEL_REQUESTS, HTTP
 from ..http.settings import Limits, Timeouts
 from ..protocol.registry import Drivers
@@ -67,7 +67,7 @@ class SessionRegistry:
         self.background = background
         self.timeouts = timeouts
         self.limits = limits
-        self._streams = Turns(http.streams.total_tokens)
+        self._streams = OrderedLimiter(http.streams.total_tokens)
         """The budget of streams, given out in the order of the calls' numbers."""
         self._limiters: dict[int, CallLimiter] = {}
         """The calls in flight of each function, by its number."""
@@ -178,12 +178,12 @@ class SessionRegistry:
 
     async def acquire_stream(self, owner: object, number: int) -> None:
         """Wait for a place in the budget of streams; the call with the lowest number is next."""
-        await self._streams.take(number)
+        await self._streams.acquire(number)
         self.http.streams.acquire_on_behalf_of_nowait(owner)
 
     def acquire_stream_now(self, owner: object, number: int) -> bool:
         """Take a place in the budget of streams if there are plenty; return whether it has one."""
-        if not self._streams.take_now(number):
+        if not self._streams.acquire_nowait(number):
             return False
         self.http.streams.acquire_on_behalf_of_nowait(owner)
         return True
@@ -191,7 +191,7 @@ class SessionRegistry:
     def release_stream(self, owner: object, number: int) -> None:
         """Give back the place that ``owner`` has for the call with this number."""
         self.http.streams.release_on_behalf_of(owner)
-        self._streams.end(number)
+        self._streams.release(number)
 
     # Sessions.
 

@@ -105,7 +105,7 @@ class Session:
     @property
     def waiting(self) -> int:
         """How many calls wait for the one of the same function that is in flight here."""
-        return sum(function.turns.waiting for function in self.functions.values())
+        return sum(function.limiter.waiting for function in self.functions.values())
 
     @property
     def ended(self) -> bool:
@@ -115,7 +115,7 @@ class Session:
     def is_free_for(self, fn_index: int) -> bool:
         """Tell whether a call of a function would be the only one of that here."""
         function = self.functions.get(fn_index)
-        return not self._ended and (function is None or function.turns.idle)
+        return not self._ended and (function is None or function.limiter.idle)
 
     @property
     def app(self) -> AppInfo:
@@ -167,14 +167,14 @@ class Session:
             clash = call.driver.traits.mixes_generators and call.request.streams
             function = self.functions[call.fn_index] = FunctionCalls(1 if clash else self._at_once)
         try:
-            await function.turns.take(call.number)
+            await function.limiter.acquire(call.number)
         except BaseException:
             if call.slot is not None:
                 call.slot.release()
             self.forget_if_idle(call.fn_index)
             raise
         if self._ended:
-            function.turns.end(call.number)
+            function.limiter.release(call.number)
             self.unused(call.slot)
             call.translator.cancel(_ENDED)
             return False
@@ -510,7 +510,7 @@ class Session:
             call.dequeuing = False
             if call.slot is not None:
                 call.slot.release()
-            function.turns.end(call.number)
+            function.limiter.release(call.number)
             function.changed.unpark_all()
             self.canceller.review(call.fn_index)
             self.forget_if_idle(call.fn_index)

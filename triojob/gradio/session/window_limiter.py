@@ -7,7 +7,7 @@ from typing import final
 
 import trio
 
-from ..._core.limiter import Turns
+from ..._core.limiter import OrderedLimiter
 from .window import Window, WindowStatistics
 
 
@@ -24,12 +24,12 @@ class CallLimiter:
     def __init__(self, name: str, cap: int, *, fixed: bool) -> None:
         self.name: str = name
         self._window = Window(cap, fixed=fixed)
-        self._turns = Turns(self._window.size)
+        self._line = OrderedLimiter(self._window.size)
 
     @property
     def idle(self) -> bool:
         """Whether no call waits or is in flight."""
-        return not (self._window.in_flight or self._turns.waiting)
+        return not (self._window.in_flight or self._line.waiting)
 
     @property
     def in_flight(self) -> int:
@@ -38,12 +38,12 @@ class CallLimiter:
 
     def statistics(self) -> WindowStatistics:
         """Return the numbers of now."""
-        return self._window.statistics(self._turns.waiting)
+        return self._window.statistics(self._line.waiting)
 
     def _change(self, change: Callable[[int], None]) -> None:
         """Tell the window something, and let in what it then has room for."""
-        change(self._turns.waiting)
-        self._turns.resize(self._window.size)
+        change(self._line.waiting)
+        self._line.resize(self._window.size)
 
 
 @final
@@ -71,10 +71,10 @@ class Slot:
 
         Being cancelled leaves the line.
         """
-        turns, window = self._limiter._turns, self._limiter._window
+        line, window = self._limiter._line, self._limiter._window
         # It waits only if there is no room, and then it wants some.
         self._limiter._change(lambda waiting: window.demanded(waiting + 1))
-        await turns.take(self._call)
+        await line.acquire(self._call)
         window.sent(self._call)
         self._held = True
 
@@ -106,4 +106,4 @@ class Slot:
         if self._held:
             self._held = False
             self._limiter._change(change)
-            self._limiter._turns.end(self._call)
+            self._limiter._line.release(self._call)

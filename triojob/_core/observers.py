@@ -1,0 +1,125 @@
+"""Who is told of a job as it goes: listeners, tasks that wait, readers in other threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Literal
+
+import trio
+
+from .history import OutputBuffer
+from .messages import Output
+
+Listener = Callable[[Any], object]
+Kind = Literal["status", "output", "result"]
+"""What one can listen to."""
+
+
+class Observers:
+    """Those who are told of one job; it is made when there is the first, as few jobs have any.
+
+    Args:
+        on_error: Takes what a listener or watcher raises, of whatever kind: that is neither the
+            job's failure nor the reader's.
+    """
+
+    __slots__ = ("_changed", "_ended", "_listeners", "_on_error", "_output_state", "watchers")
+
+    def __init__(self, on_error: Callable[[BaseException], None]) -> None:
+        self._on_error = on_error
+        self._ended: trio.Event | None = None
+        self._changed: trio.lowlevel.ParkingLot | None = None
+        self.watchers: list[Callable[[], None]] = []
+        """Called after each batch of messages, in the Trio thread; for readers in other threads."""
+        self._listeners: dict[Kind, deque[Listener]] | None = None
+        self._output_state: Any = None
+        """The state after the last output, kept once somebody listens to outputs."""
+
+    def listen(self, kind: Kind, listener: Listener, outputs: OutputBuffer) -> None:
+        """Have ``listener`` called from now on, to the job's end.
+
+        Args:
+            outputs: The job's outputs so far.
+        """
+        if self._listeners is None:
+            self._listeners = {"status": deque(), "output": deque(), "result": deque()}
+        listeners = self._listeners[kind]
+        if kind == "output" and not listeners:
+            self._output_state = outputs.state_before(outputs.end)
+        listeners.append(listener)
+
+    def __len__(self) -> int:
+        """Return how many listeners there are."""
+        return sum(map(len, (self._listeners or {}).values()))
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait."""
+        ended = 0 if self._ended is None else self._ended.statistics().tasks_waiting
+        return ended + (0 if self._changed is None else len(self._changed))
+
+    def stop_listening(self, listener: Listener) -> None:
+        """Forget a listener to the result, if it is still here."""
+        if self._listeners is not None:
+            with suppress(ValueError):
+                self._listeners["result"].remove(listener)
+
+    async def wait_ended(self) -> None:
+        """Wait until the outcome is recorded."""
+        if self._ended is None:
+            self._ended = trio.Event()
+        await self._ended.wait()
+
+    async def wait_changed(self) -> None:
+        """Wait until something is recorded."""
+        if self._changed is None:
+            self._changed = trio.lowlevel.ParkingLot()
+        await self._changed.park()
+
+    def on_status(self, status: object) -> None:
+        """Tell of a status."""
+        self._notify("status", status)
+
+    def on_output(self, output: Output) -> None:
+        """Tell of an output."""
+        if self._listeners is not None and self._listeners["output"]:
+            self._output_state = output.advance(self._output_state)
+            self._notify("output", output.show(self._output_state))
+
+    def on_batch(self) -> None:
+        """Tell that something was recorded."""
+        if self._changed is not None:
+            self._changed.unpark_all()
+        for watcher in tuple(self.watchers):
+            self._call(watcher)
+
+    def on_outcome(self) -> None:
+        """Wake those who wait for the end, as the outcome is recorded."""
+        if self._ended is not None:
+            self._ended.set()
+
+    def on_end(self) -> None:
+        """Tell listeners of the end, and forget all of them."""
+        # One after the other: what one of them does may end the listening of another.
+        while self._listeners is not None and self._listeners["result"]:
+            self._call(self._listeners["result"].popleft(), None)
+        self._listeners = None
+
+    def _notify(self, kind: Kind, value: object) -> None:
+        if self._listeners is None:
+            return
+        listeners = self._listeners[kind]
+        for listener in tuple(listeners):
+            if not self._call(listener, value):
+                listeners.remove(listener)  # once is enough
+
+    def _call(self, callback: Callable[..., object], *args: object) -> bool:
+        """Call what somebody else gave to the job; return whether it raised nothing."""
+        try:
+            callback(*args)
+        except BaseException as exc:  # noqa: BLE001 - the group raises it
+            self._on_error(exc)
+            return False
+        return True
