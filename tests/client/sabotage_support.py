@@ -60,12 +60,13 @@ EXCEPTIONS: list[Callable[[], Exception]] = [
 
 _SHARED = re.compile(r"<(event stream|join|call|files|input|close|cancel|heartbeat)\b")
 _LOOKED_AT = re.compile(
-    r".*?((?:triojob/_exceptions|triojob/_core/containment|triojob/gradio/|/json/|urllib/parse|httpx/_url|/idna/|/wsproto/"
-    r"|/trio_websocket/).*)\.py"
+    r".*?((?:triojob/_exceptions|triojob/_core/containment|triojob/gradio/|/json/|urllib/parse"
+    r"|httpx/_url|/idna/|/wsproto/|/trio_websocket/).*)\.py"
 )
 _BOOKKEEPING = re.compile(
     r"triojob/(_core/containment|gradio/(session/(?!heartbeat|restart|input_stream)"
-    r"|session/heartbeat _keep$|http/sockets|protocol/messages (completes|is_cancel_answer)$))"
+    r"|session/heartbeat _keep$|http/sockets|protocol/base has_session_stream$"
+    r"|protocol/messages (completes|is_cancel_answer)$))"
 )
 """What counts calls and places, what the rest of this is about, and sockets."""
 _WAY_TO_ALL = re.compile(r"triojob/gradio/(http/|protocol/event_stream)")
