@@ -242,6 +242,9 @@ async def refused_fan_out() -> None:
     triojob.map(blocking, ["1"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     triojob.map(length, [1])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     triojob.map(length, ["1"], return_jobs=True, fail_fast=True)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    triojob.map(length, ["1"], rates=2)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    triojob.map(length, ["1"], limit="2")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    await triojob.gather(number, limits=2)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 # --- The job ---

@@ -13,7 +13,7 @@ import inspect
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, cast, overload
 
 import trio
 from outcome import Error
@@ -28,6 +28,9 @@ from .as_completed import JobIterator
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 T = TypeVar("T")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
@@ -40,24 +43,30 @@ Startable: TypeAlias = Job[T] | Callable[[], Awaitable[T]] | Callable[[], AsyncI
 """A job, or what can be submitted without arguments."""
 
 
+class GatherOptions(TypedDict, total=False):
+    """The options of every `gather`; `gather` itself says what they default to."""
+
+    limit: float | None
+    fail_fast: bool
+
+
+class GatherResultOptions(GatherOptions, total=False):
+    """Those of a `gather` that returns results."""
+
+    return_jobs: Literal[False]
+
+
+class GatherJobOptions(GatherOptions):
+    """Those of a `gather` that returns jobs."""
+
+    return_jobs: Literal[True]
+
+
+@overload
+async def gather(call1: Startable[T1], /, **options: Unpack[GatherResultOptions]) -> tuple[T1]: ...
 @overload
 async def gather(
-    call1: Startable[T1],
-    /,
-    *,
-    limit: float | None = None,
-    fail_fast: bool = False,
-    return_jobs: Literal[False] = False,
-) -> tuple[T1]: ...
-@overload
-async def gather(
-    call1: Startable[T1],
-    call2: Startable[T2],
-    /,
-    *,
-    limit: float | None = None,
-    fail_fast: bool = False,
-    return_jobs: Literal[False] = False,
+    call1: Startable[T1], call2: Startable[T2], /, **options: Unpack[GatherResultOptions]
 ) -> tuple[T1, T2]: ...
 @overload
 async def gather(
@@ -65,10 +74,7 @@ async def gather(
     call2: Startable[T2],
     call3: Startable[T3],
     /,
-    *,
-    limit: float | None = None,
-    fail_fast: bool = False,
-    return_jobs: Literal[False] = False,
+    **options: Unpack[GatherResultOptions],
 ) -> tuple[T1, T2, T3]: ...
 @overload
 async def gather(
@@ -77,10 +83,7 @@ async def gather(
     call3: Startable[T3],
     call4: Startable[T4],
     /,
-    *,
-    limit: float | None = None,
-    fail_fast: bool = False,
-    return_jobs: Literal[False] = False,
+    **options: Unpack[GatherResultOptions],
 ) -> tuple[T1, T2, T3, T4]: ...
 @overload
 async def gather(
@@ -90,10 +93,7 @@ async def gather(
     call4: Startable[T4],
     call5: Startable[T5],
     /,
-    *,
-    limit: float | None = None,
-    fail_fast: bool = False,
-    return_jobs: Literal[False] = False,
+    **options: Unpack[GatherResultOptions],
 ) -> tuple[T1, T2, T3, T4, T5]: ...
 @overload
 async def gather(
@@ -104,24 +104,13 @@ async def gather(
     call5: Startable[T5],
     call6: Startable[T6],
     /,
-    *,
-    limit: float | None = None,
-    fail_fast: bool = False,
-    return_jobs: Literal[False] = False,
+    **options: Unpack[GatherResultOptions],
 ) -> tuple[T1, T2, T3, T4, T5, T6]: ...
 @overload
-async def gather(
-    *calls: Startable[T],
-    limit: float | None = None,
-    fail_fast: bool = False,
-    return_jobs: Literal[False] = False,
-) -> tuple[T, ...]: ...
+async def gather(*calls: Startable[T], **options: Unpack[GatherResultOptions]) -> tuple[T, ...]: ...
 @overload
 async def gather(
-    *calls: Startable[T],
-    limit: float | None = None,
-    fail_fast: bool = False,
-    return_jobs: Literal[True],
+    *calls: Startable[T], **options: Unpack[GatherJobOptions]
 ) -> tuple[Job[T], ...]: ...
 
 
@@ -313,8 +302,9 @@ def _bind_all(
     try:
         for call in calls:
             if isinstance(call, Job):
-                record_of(call).require_run()
-                bound.append(cast("Any", call))
+                job = cast("Job[Any]", call)
+                record_of(job).require_run()
+                bound.append(job)
                 continue
             if not (isinstance(call, Submittable) or callable(call)):
                 hint = f"; give them one by one: {helper}(*calls)" if _many(call) else ""

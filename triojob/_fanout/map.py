@@ -11,7 +11,7 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
-from typing import Any, Literal, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, cast, overload
 
 from .._core.call import Submittable
 from .._core.group import JobGroup
@@ -21,6 +21,9 @@ from .._core.retry import Retry
 from .._exceptions import short_repr
 from .inputs import check_iterable
 from .results import ResultIterator
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -32,32 +35,36 @@ Mapped2: TypeAlias = Callable[[A, B], Awaitable[T]] | Callable[[A, B], AsyncIter
 MappedN: TypeAlias = Callable[..., Awaitable[T]] | Callable[..., AsyncIterator[T]]
 
 
+class MapOptions(TypedDict, total=False):
+    """The options of every `map`; `map` itself says what they default to."""
+
+    limit: int
+    ordered: bool
+    rate: float | None
+    retry: Retry | None
+    instruments: Sequence[Instrument]
+
+
+class MapResultOptions(MapOptions, total=False):
+    """Those of a `map` that iterates over results."""
+
+    fail_fast: bool | None
+    return_jobs: Literal[False]
+
+
+class MapJobOptions(MapOptions):
+    """Those of a `map` that iterates over pairs of an item and its job."""
+
+    return_jobs: Literal[True]
+
+
 @overload
 def map(
-    fn: Mapped[A, T],
-    iterable: Items[A],
-    /,
-    *,
-    limit: int = 32,
-    ordered: bool = True,
-    rate: float | None = None,
-    retry: Retry | None = None,
-    instruments: Sequence[Instrument] = (),
-    fail_fast: bool | None = None,
-    return_jobs: Literal[False] = False,
+    fn: Mapped[A, T], iterable: Items[A], /, **options: Unpack[MapResultOptions]
 ) -> ResultIterator[T]: ...
 @overload
 def map(
-    fn: Mapped[A, T],
-    iterable: Items[A],
-    /,
-    *,
-    limit: int = 32,
-    ordered: bool = True,
-    rate: float | None = None,
-    retry: Retry | None = None,
-    instruments: Sequence[Instrument] = (),
-    return_jobs: Literal[True],
+    fn: Mapped[A, T], iterable: Items[A], /, **options: Unpack[MapJobOptions]
 ) -> ResultIterator[tuple[A, Job[T]]]: ...
 @overload
 def map(
@@ -65,14 +72,7 @@ def map(
     iterable1: Items[A],
     iterable2: Items[B],
     /,
-    *,
-    limit: int = 32,
-    ordered: bool = True,
-    rate: float | None = None,
-    retry: Retry | None = None,
-    instruments: Sequence[Instrument] = (),
-    fail_fast: bool | None = None,
-    return_jobs: Literal[False] = False,
+    **options: Unpack[MapResultOptions],
 ) -> ResultIterator[T]: ...
 @overload
 def map(
@@ -80,13 +80,7 @@ def map(
     iterable1: Items[A],
     iterable2: Items[B],
     /,
-    *,
-    limit: int = 32,
-    ordered: bool = True,
-    rate: float | None = None,
-    retry: Retry | None = None,
-    instruments: Sequence[Instrument] = (),
-    return_jobs: Literal[True],
+    **options: Unpack[MapJobOptions],
 ) -> ResultIterator[tuple[tuple[A, B], Job[T]]]: ...
 @overload
 def map(
@@ -96,13 +90,7 @@ def map(
     iterable3: Items[Any],
     /,
     *iterables: Items[Any],
-    limit: int = 32,
-    ordered: bool = True,
-    rate: float | None = None,
-    retry: Retry | None = None,
-    instruments: Sequence[Instrument] = (),
-    fail_fast: bool | None = None,
-    return_jobs: Literal[False] = False,
+    **options: Unpack[MapResultOptions],
 ) -> ResultIterator[T]: ...
 @overload
 def map(
@@ -112,12 +100,7 @@ def map(
     iterable3: Items[Any],
     /,
     *iterables: Items[Any],
-    limit: int = 32,
-    ordered: bool = True,
-    rate: float | None = None,
-    retry: Retry | None = None,
-    instruments: Sequence[Instrument] = (),
-    return_jobs: Literal[True],
+    **options: Unpack[MapJobOptions],
 ) -> ResultIterator[tuple[tuple[Any, ...], Job[T]]]: ...
 
 
