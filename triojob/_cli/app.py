@@ -47,7 +47,7 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run the command that the arguments name, and exit with its code."""
-        code: object = 0
+        code: Any = 0
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except click.exceptions.NoArgsIsHelpError as exc:

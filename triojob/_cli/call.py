@@ -9,19 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from triojob import Job, JobGroup, LogMessage, StatusUpdate
 
 from .._live._picture import describe, progress
 from .._live._text import one_line
-from .._printable import printable
 from .arguments import read_arguments, read_stdin
 from .connecting import Connection, time_limit
 from .ending import CommandError
 from .outputs import Saver, as_data, as_text, files_in
+from .screen import screen
 from .terminal import Stdout
 
 
@@ -138,33 +136,22 @@ class StatusLine:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._console = Console(stderr=True, highlight=False)
-        self._live: Live | None = None
-        if self._console.is_terminal and not quiet:
-            self._live = Live(
-                console=self._console,
-                auto_refresh=False,  # which would be a thread
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start()
+        self._closed = quiet
 
     async def follow(self, job: Job[Any]) -> None:
         """Show where a job is, and what the app logs, until it ends."""
         async for update in job.updates():
             if isinstance(update, LogMessage):
                 self._tell(update)
-            elif isinstance(update, StatusUpdate) and self._live is not None:
-                self._live.update(Text(_words_for(update)), refresh=True)
+            elif isinstance(update, StatusUpdate) and not self._closed:
+                screen().show(Text(_words_for(update)))
 
     def _tell(self, log: LogMessage) -> None:
         if not self._quiet:
             # Gradio's own title of a warning is "Warning".
             named = log.title and log.title.casefold() != log.level.casefold()
             title = f"{log.title}: " if named else ""
-            words = printable(f"{log.level}: {title}{log.text}")
-            self._console.print(Text(words), soft_wrap=True)
+            screen().say(f"{log.level}: {title}{log.text}")
 
     def stop_for(self, stdout: Stdout) -> None:
         """Leave a terminal to the outputs, if that is where they go."""
@@ -173,9 +160,9 @@ class StatusLine:
 
     def close(self) -> None:
         """Take the line away."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        if not self._closed:
+            self._closed = True
+            screen().clear()
 
 
 def _words_for(status: StatusUpdate) -> str:

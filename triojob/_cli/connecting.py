@@ -18,9 +18,9 @@ import trio
 
 from triojob import Client, SpaceStatus
 
-from .._printable import printable
 from ..gradio.http.urls import public_part
 from .ending import CommandError, in_options
+from .screen import screen
 
 _SECRET = "@FILE reads it from a file, which no list of processes shows."  # noqa: S105 - no secret
 
@@ -71,7 +71,6 @@ class Connection:
     headers: tuple[str, ...] = field(default=(), repr=False)
     ca: str | None = None
     insecure: bool = False
-    verbose: bool = False
 
     @asynccontextmanager
     async def open(self, **options: Any) -> AsyncGenerator[Client, None]:
@@ -84,8 +83,6 @@ class Connection:
             CommandError: The options make no sense.
             TriojobError: The app can't be reached; see `Client`.
         """
-        if self.verbose:
-            _log_to_stderr()
         try:
             client = Client(
                 self.url,
@@ -178,10 +175,9 @@ def connects(command: Callable[..., Any]) -> Callable[..., Any]:
                     "use TRIOJOB_AUTH or --auth @FILE"
                 ) from None
             click.get_current_context().exit(128 + signal.SIGINT)
-        connection = Connection(
-            url, login, token, oauth_token, headers, ca, insecure=insecure, verbose=verbose
-        )
-        return command(connection, **rest)
+        connection = Connection(url, login, token, oauth_token, headers, ca, insecure=insecure)
+        with log_to_stderr(verbose=verbose):
+            return command(connection, **rest)
 
     decorated: Callable[..., Any] = wrapper
     for option in reversed(_OPTIONS):
@@ -231,21 +227,37 @@ def _token(given: str | None) -> str | bool | None:
 
 def _tell_of_space(status: SpaceStatus) -> None:
     if not status.ready:
-        words = f"{status.space} is {status.stage}; waited {status.waited:.0f} s"
-        click.echo(printable(words), err=True)
+        screen().say(f"{status.space} is {status.stage}; waited {status.waited:.0f} s")
 
 
-class _Formatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(in_options(super().format(record)))
+class _Handler(logging.Handler):
+    """Writes what triojob logs above a line that changes, instead of into it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            screen().say(in_options(self.format(record)))
+        except OSError:
+            self.handleError(record)
 
 
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
+@contextmanager
+def log_to_stderr(*, verbose: bool) -> Generator[None, None, None]:
+    """Write warnings to standard error, or if ``verbose`` all that triojob logs."""
+    handler = _Handler()
     logger = logging.getLogger("triojob")
+    before = logger.level
+    if verbose:
+        logger.setLevel(logging.DEBUG)
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    else:
+        handler.setLevel(logging.WARNING)
+        handler.setFormatter(logging.Formatter("warning: %(message)s"))
     logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 @contextmanager

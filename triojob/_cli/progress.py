@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import click
 import trio
-from rich.console import Console
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from .._live._pace import Pace, duration, per_second
+from .screen import screen
 
 FRAME_SECONDS = 0.1
 LINE_SECONDS = 10.0
@@ -79,28 +77,24 @@ class Progress:
 
     async def show(self) -> None:
         """Tell of it until cancelled."""
-        console = Console(stderr=True, highlight=False)
         if self._quiet:
             await trio.sleep_forever()
-        if not console.is_terminal:
+        if not screen().is_terminal:
             while True:
                 await trio.sleep(LINE_SECONDS)
-                click.echo(self._words(), err=True)
-        live = Live(
-            console=console,
-            auto_refresh=False,  # which would be a thread
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        with live:
+                screen().say(self._words())
+        try:
             while True:
-                live.update(self._bar(), refresh=True)
+                screen().show(self._bar())
                 await trio.sleep(FRAME_SECONDS)
+        finally:
+            screen().clear()
 
     def _bar(self) -> Table:
         total = self._estimate()
         table = Table.grid(padding=(0, 1))
+        table.add_column()
+        table.add_column(no_wrap=True, overflow="ellipsis")
         bar = ProgressBar(total=total, completed=self._pace.done, width=24, pulse=total is None)
         table.add_row(bar, Text(self._words()))
         return table
