@@ -302,7 +302,7 @@ def _bind_all(
     try:
         for call in calls:
             if isinstance(call, Job):
-                job = cast("Job[Any]", call)
+                job: Job[Any] = cast("Any", call)
                 record_of(job).require_run()
                 bound.append(job)
                 continue
