@@ -182,7 +182,7 @@ async def test_a_cancelled_call_counts_as_a_failure(
         with pytest.RaisesGroup(pytest.RaisesExc(JobCancelled, match="enough")):
             async with results:
                 await trio.sleep(0.5)
-                results._line[1].job.cancel("enough")
+                results.group.jobs[1].cancel("enough")
                 async for result in results:
                     got.append(result)
         assert got == ([0, 2] if options else [0])

@@ -51,7 +51,7 @@ def test_every_item_once_in_order_and_within_the_limit(
         nonlocal taken
         for number in range(len(seconds)):
             taken += 1
-            assert taken - results._taken <= limit
+            assert taken - results._queue.taken <= limit
             yield number
 
     async def aitems() -> Any:

@@ -71,7 +71,7 @@ class Puller:
         return tuple(items)
 
 
-class Pace:
+class StartRate:
     """At most so many starts per second, evenly apart.
 
     Args:
@@ -82,7 +82,7 @@ class Pace:
         self._interval = 0 if rate is None else 1 / rate
         self._next = 0.0
 
-    async def turn(self) -> None:
+    async def wait(self) -> None:
         """Wait until the next one may start; a checkpoint in any case."""
         await trio.sleep_until(max(self._next, trio.current_time()))
 
