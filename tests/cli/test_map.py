@@ -27,6 +27,7 @@ from tests.cli.support import (
 from tests.files.support import file_data
 from tests.servers.faults import Answer, Lose
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from triojob._cli import outage
 from triojob._cli.app import cli
 from triojob._cli.ending import CommandError
 from triojob._cli.map import MapOptions, make_retry, map_rows
@@ -55,6 +56,7 @@ def map_options(source: Path, output: Path, *constants: str, **changes: Any) -> 
         "retry": make_retry(1, idempotent=False),
         "timeout": None,
         "max_failures": 0,
+        "max_outage": 0.0,
         "resume": False,
         "retry_failed": False,
         "allow_url_change": False,
@@ -348,6 +350,63 @@ async def test_it_gives_up_when_nothing_works(
     assert 5 <= len(read_lines(output)) <= 6
 
 
+GATEWAY = Answer(502, "Bad Gateway")
+
+
+def break_at(server: ScriptedServer, call: int, **config: int) -> None:
+    """Let the app vanish behind its proxy in the midst of a run, for ``times`` questions."""
+
+    @server.app.endpoint(inputs=["text"])
+    async def work(event: Event) -> None:
+        if len(server.joins) == call:
+            server.fault("POST", "/queue/join", GATEWAY, times=1)
+            server.fault("GET", "/config", GATEWAY, **config)
+        await event.completed([event.data[0]])
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage, "FIRST_PAUSE", 0.0)
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("idempotent", [True, False])
+async def test_outages_pause_the_run(
+    scripted: ScriptedServer,
+    source: Path,
+    output: Path,
+    capfd: pytest.CaptureFixture[str],
+    *,
+    idempotent: bool,
+) -> None:
+    break_at(scripted, 9, times=5)
+    retry = make_retry(1, idempotent=idempotent)
+    options = map_options(
+        source, output, limit=4, retry=retry, max_failures=1, max_outage=100.0, quiet=False
+    )
+    code = await map_rows(connection(scripted.url), options)
+    outcomes = [record["outcome"] for record in read_lines(output)]
+    # Only what may have been begun is lost, and that only if it is not to be repeated.
+    assert outcomes.count("ok") == 30 if idempotent else outcomes.count("connection") <= 4
+    assert (code, sorted(by_row(output))) == (0 if idempotent else 1, list(range(30)))
+    assert {record["attempts"] for record in read_lines(output)} == {1}
+    told = capfd.readouterr().err
+    assert told.count("app unreachable since ") == told.count("app reachable again, after ") == 1
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_long_outages_end_the_run(
+    scripted: ScriptedServer, source: Path, output: Path
+) -> None:
+    break_at(scripted, 9)
+    retry = make_retry(1, idempotent=True)
+    wrong = r"the app has been unreachable since \S+ \(--max-outage\).* resume with: triojob "
+    with pytest.raises(CommandError, match=wrong) as caught:
+        await map_rows(connection(scripted.url), map_options(source, output, retry=retry))
+    assert caught.value.exit_code == 3
+    assert {record["outcome"] for record in read_lines(output)} == {"ok"}
+
+
 async def test_where_the_input_is_broken_what_came_before_is_kept(
     scripted: ScriptedServer, work: Work, tmp_path: Path, output: Path
 ) -> None:
@@ -376,6 +435,9 @@ async def test_as_a_process_it_tells_machines_how_it_went(
         "before": 0,
         "failed_before": 0,
         "seconds": 0,
+        "failures": {
+            "app_error": {"rows": 1, "first": {"row": 1, "class": "AppError", "message": "no"}}
+        },
     }
     done = await run(*words, "--resume", stdin=rows)
     assert (done.code, done.lines[0]["before"], done.lines[0]["failed_before"]) == (1, 2, 1)
@@ -425,7 +487,7 @@ async def test_a_signal_ends_it_in_order_and_it_says_how_to_go_on(
     command = ["triojob", *words, "--header", "X-Key: ...", "--limit", "3", "--resume"]
     summary, advice = told.splitlines()[-2:]
     assert summary.startswith("1 row: 1 ok, 0 failed, in ")
-    assert advice == f"Stopped. This goes on: {shlex.join(command)}"
+    assert advice == f"Stopped. Resume with: {shlex.join(command)}"
     assert [record["row"] for record in read_lines(output)] == [0]
     # The app was told, before the process ended.
     assert ended == 2

@@ -5,41 +5,47 @@ from __future__ import annotations
 import pytest
 import trio
 
+from triojob._cli.outage import Reachability
 from triojob._cli.progress import Progress
 
 
+def reachability() -> Reachability:
+    return Reachability(trio.lowlevel.checkpoint, max_outage=0, say=print, advice=str)
+
+
 async def test_how_many_how_fast_and_for_how_long(autojump_clock: trio.testing.MockClock) -> None:
-    progress = Progress(before=1000, estimate=lambda: 2000, is_exact=False)
+    progress = Progress(reachability(), before=1000, estimate=lambda: 2000, is_exact=False)
     assert progress._words() == "1,000 of about 2,000 rows"
     for _ in range(60):
         await trio.sleep(1)
         for _ in range(5):
-            progress.add(ok=True)
+            progress.add("ok", 0, None)
     assert progress._words() == "1,300 of about 2,000 rows, 5.0/s, ETA 2 min 20 s"
-    for _ in range(120):
+    for number in range(120):
         await trio.sleep(1)
-        progress.add(ok=False)
+        progress.add("timeout", number, {"class": "TooSlowError", "message": "a\nb"})
     # The rate is that of late.
     assert progress._words() == "1,420 of about 2,000 rows, 1.0/s, 120 failed, ETA 9 min 40 s"
     assert progress.summary(1000, 3) == (
         "420 rows: 300 ok, 120 failed, 1,000 were there before (3 of them failed), "
-        "in 3 min 00 s (2.3/s)"
+        "in 3 min 00 s (2.3/s)\n"
+        "  120 timeout, the first in row 0: TooSlowError: a b"
     )
 
 
 async def test_where_nobody_knows_how_many_rows_there_are(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    progress = Progress(before=0, estimate=lambda: None, is_exact=False)
+    progress = Progress(reachability(), before=0, estimate=lambda: None, is_exact=False)
     await trio.sleep(2)
-    progress.add(ok=True)
+    progress.add("ok", 0, None)
     assert progress._words() == "1 row, 0.5/s"
 
 
 async def test_without_a_terminal_it_is_a_line_now_and_then(
     autojump_clock: trio.testing.MockClock, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    progress = Progress(before=0, estimate=lambda: 7, is_exact=True)
+    progress = Progress(reachability(), before=0, estimate=lambda: 7, is_exact=True)
     with trio.move_on_after(25):
         await progress.show()
     assert capfd.readouterr().err.splitlines() == ["0 of 7 rows"] * 2
@@ -48,7 +54,7 @@ async def test_without_a_terminal_it_is_a_line_now_and_then(
 async def test_quiet_is_quiet(
     autojump_clock: trio.testing.MockClock, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    progress = Progress(before=0, estimate=lambda: 7, is_exact=True, quiet=True)
+    progress = Progress(reachability(), before=0, estimate=lambda: 7, is_exact=True, quiet=True)
     with trio.move_on_after(25):
         await progress.show()
     assert capfd.readouterr().err == ""

@@ -259,6 +259,14 @@ def call(
     show_default=True,
     help="Stop when so many rows in a row have failed; 0 for never.",
 )
+@click.option(
+    "--max-outage",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=600.0,
+    show_default=True,
+    help="How long to wait for an app that has become unreachable; meanwhile no row is called.",
+)
 @click.option("--resume", is_flag=True, help="Go on with an output that is there.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: call failed rows again.")
 @click.option(

@@ -1,31 +1,32 @@
-"""``triojob map``: a call for each row of a file, so many at once, that can be gone on with."""
+"""``triojob map``: a call for each row of a file, so many at once, in a run that can be resumed."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import trio
 
 import triojob
 from triojob import Endpoint, Job, JobCancelled, JobGroup, Limits, Retry, TriojobError
 
-from .._printable import printable
 from .arguments import read_stdin
 from .connecting import Connection, without_secrets
 from .ending import CommandError, code_of, words_for
 from .exit_codes import APP_ERROR, BUSY, CONNECTION, LOCAL, LOGIN, MISSING, TIMEOUT, USAGE
 from .ledger import Finished, Ledger
+from .outage import Reachability, is_outage
 from .outputs import Saver, as_data, files_in
 from .plan import Plan, PlanOptions
 from .progress import Progress
 from .rows import Format, Row, Rows, open_rows
+from .screen import screen
 from .source import Source
 from .terminal import Stdout, encode_line, to_json, write_json
 
@@ -60,6 +61,8 @@ class MapOptions:
     """Seconds for each row."""
     max_failures: int
     """After how many failed rows in a row to stop; 0 for never."""
+    max_outage: float
+    """After how many seconds without the app to stop."""
     resume: bool
     retry_failed: bool
     allow_url_change: bool
@@ -94,10 +97,16 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
                 # Rows that can time out are stopped one by one; see Endpoint.in_shared_session.
                 alone = options.timeout is not None
                 with nullcontext(endpoint) if alone else endpoint.in_shared_session() as called:
-                    return await _Run(options, rows, plan, called, sink).run()
+                    ask = partial(_ask, connection)
+                    return await _Run(options, rows, plan, called, sink, ask=ask).run()
 
 
 _USUAL_STREAMS = 256
+
+
+async def _ask(connection: Connection) -> None:
+    async with connection.open():
+        pass
 
 
 def _open_sink(options: MapOptions, made_by: Mapping[str, str]) -> Ledger | _Pipe:
@@ -140,20 +149,35 @@ class _Pipe:
         """Leave it open: it is not ours."""
 
 
-@dataclass(frozen=True)
-class _CountedRetry(Retry):
-    """A policy for one row that counts the attempts."""
+@dataclass
+class _Attempts:
+    """How often one row was called."""
 
-    made: int = field(default=1, init=False)
-    """How many there have been."""
+    made: int = 1
+    held: bool = False
+    """Whether the last one failed as if the app were unreachable, and there may be another one."""
+    pause: float | None = 0.0
+    """Seconds before that, if the app is reachable; None if there is to be no other one then."""
+
+
+@dataclass(frozen=True)
+class _RowRetry(Retry):
+    """A policy for one row: leaves it to the run what to do when the app may be unreachable."""
+
+    attempts_made: _Attempts = field(default_factory=_Attempts)
 
     def pause(
         self, error: BaseException, attempt: int, elapsed: float, chance: float
     ) -> float | None:
         """Return for how long to wait; count the attempt after that."""
-        seconds = super().pause(error, attempt, elapsed, chance)
+        del attempt  # it counts from where the app was last reachable
+        row = self.attempts_made
+        seconds = super().pause(error, row.made, elapsed, chance)
+        if is_outage(error):
+            row.held, row.pause = True, seconds
+            return None
         if seconds is not None:
-            object.__setattr__(self, "made", attempt + 1)
+            row.made += 1
         return seconds
 
 
@@ -167,7 +191,18 @@ class _Outcome:
         self.result: Any = None
         self.error: dict[str, str] | None = None
         self.seconds = 0.0
+        self.outage: BaseException | None = None
+        """What the last attempt failed by, if that may be because the app is unreachable."""
         self._began = trio.current_time()
+
+    @property
+    def known(self) -> bool:
+        """Whether that is known."""
+        return self.kind is not None
+
+    def forget_outage(self) -> None:
+        """Begin another attempt."""
+        self.outage = None
 
     def succeed(self, result: Any) -> None:
         """It went well."""
@@ -191,6 +226,8 @@ class _Run:
         plan: Plan,
         endpoint: Endpoint,
         sink: Ledger | _Pipe,
+        *,
+        ask: Callable[[], Awaitable[None]],
     ) -> None:
         self._options = options
         self._plan = plan
@@ -203,7 +240,14 @@ class _Run:
             output=options.output,
             on_columns=lambda columns: _check_columns(plan, columns, options),
         )
+        self._app = Reachability(
+            ask,
+            max_outage=options.max_outage,
+            say=lambda words: _tell(words, options),
+            advice=self._advice,
+        )
         self._progress = Progress(
+            self._app,
             before=sink.finished.rows.count,
             estimate=lambda: rows.estimate(self._source.read),
             is_exact=rows.total is not None,
@@ -242,11 +286,18 @@ class _Run:
         if self._gave_up:
             raise CommandError(
                 f"stopped, as {self._failed_in_a_row} rows in a row have failed (--max-failures), "
-                f"the last by {self._last_error}; this goes on and calls them again: "
-                f"{resume_command('--retry-failed')}",
+                f"the last by {self._last_error}; {self._advice()}",
                 self._last_code,
             )
         return APP_ERROR if self._progress.failed + self._sink.finished.failed else 0
+
+    def _advice(self) -> str:
+        if self._options.output == "-":
+            return "with --output FILE, --resume would go on from here"
+        if self._progress.failed:
+            words = "resume, and call failed rows again, with"
+            return f"{words}: {resume_command('--retry-failed')}"
+        return f"resume with: {resume_command()}"
 
     @property
     def _gave_up(self) -> bool:
@@ -262,27 +313,54 @@ class _Run:
                     "before": before.rows.count,
                     "failed_before": before.failed,
                     "seconds": round(progress.seconds, 3),
+                    "failures": progress.failures,
                 }
             )
-        elif not self._options.quiet:
-            click.echo(progress.summary(before.rows.count, before.failed), err=True)
+        else:
+            _tell(progress.summary(before.rows.count, before.failed), self._options)
 
     async def _call(self, row: Row) -> None:
         outcome = _Outcome(row)
-        retry = _CountedRetry(**asdict(self._options.retry))
-        try:
-            with trio.move_on_after(self._options.timeout or float("inf")) as limit:
-                await self._attempt(outcome, retry)
-            if limit.cancelled_caught and outcome.kind is None:
-                words = f"{self._endpoint.name} took longer than {self._options.timeout:g} s"
-                outcome.fail("timeout", trio.TooSlowError(), words)
-        finally:
-            # Also when all is being cancelled: what was finished by then is finished.
-            if outcome.kind is not None:
-                self._write(outcome, retry.made)
+        attempts = _Attempts()
+        retry = _RowRetry(**asdict(self._options.retry), attempts_made=attempts)
+        timeout = seconds = self._options.timeout or float("inf")
+        while True:
+            await self._app.ready()
+            had_outage = False
+            outcome.forget_outage()
+            attempts.held = False
+            began = trio.current_time()
+            try:
+                with trio.move_on_after(seconds) as limit:
+                    await trio.sleep(attempts.pause or 0)
+                    await self._attempt(outcome, retry)
+                if limit.cancelled_caught and not outcome.known:
+                    words = f"{self._endpoint.name} took longer than {timeout:g} s"
+                    outcome.fail("timeout", trio.TooSlowError(), words)
+            finally:
+                # Also when all is being cancelled: what was finished by then is finished.
+                if outcome.known:
+                    self._write(outcome, attempts.made)
+            error = outcome.outage
+            if error is None:
+                break
+            if await self._app.confirm(error):
+                # What the outage took is neither the row's time nor an attempt of its own.
+                seconds, attempts.pause, had_outage = timeout, 0.0, True
+            elif not outcome.known and attempts.pause is None:
+                self._fail(outcome, error)
+                self._write(outcome, attempts.made)
+            else:
+                seconds -= trio.current_time() - began
+                attempts.made += 1
+            if outcome.known:
+                break
+        # Only now: what an outage took says nothing about the rows.
+        is_good = outcome.kind == "ok" or had_outage
+        self._failed_in_a_row = 0 if is_good else self._failed_in_a_row + 1
         await self._sink.flush()
 
-    async def _attempt(self, outcome: _Outcome, retry: Retry) -> None:
+    async def _attempt(self, outcome: _Outcome, retry: _RowRetry) -> None:
         """Make the call and note how it ended; a cancelled one has not ended."""
         try:
             arguments = self._plan.arguments(outcome.row)
@@ -297,12 +375,12 @@ class _Run:
                 is_login = code_of(exc) == LOGIN
                 outcome.fail("auth_error" if is_login else "invalid_input", exc)
                 return
-            job.on_result(lambda ended: self._settle(outcome, ended))
+            job.on_result(lambda ended: self._settle(outcome, ended, retry.attempts_made))
             await job.wait()
-            if outcome.kind is None:
+            if outcome.kind is None and outcome.outage is None:
                 await self._settle_later(outcome, job)
 
-    def _settle(self, outcome: _Outcome, job: Job[Any]) -> None:
+    def _settle(self, outcome: _Outcome, job: Job[Any], attempts: _Attempts) -> None:
         """Note at once how a call ended, unless that takes more: files, or who cancelled it."""
         error = job.exception()
         if error is None:
@@ -312,6 +390,8 @@ class _Run:
                     outcome.succeed(as_data(result))
             except TriojobError as exc:
                 self._fail(outcome, exc)
+        elif attempts.held:
+            outcome.outage = error
         elif not isinstance(error, JobCancelled):
             self._fail(outcome, error)
 
@@ -320,6 +400,8 @@ class _Run:
         if code is None:
             raise error
         outcome.fail(_KINDS[code], error)
+        if is_outage(error):
+            outcome.outage = error
 
     async def _settle_later(self, outcome: _Outcome, job: Job[Any]) -> None:
         error = job.exception()
@@ -352,9 +434,7 @@ class _Run:
         record["seconds"] = round(outcome.seconds, 6)
         record["input"] = self._plan.digest(row)
         self._sink.write(record)
-        is_ok = outcome.kind == "ok"
-        self._progress.add(ok=is_ok)
-        self._failed_in_a_row = 0 if is_ok else self._failed_in_a_row + 1
+        self._progress.add(outcome.kind or "", row.index, outcome.error)
         if outcome.error is not None:
             self._last_error = ": ".join(outcome.error.values())
             self._last_code = next(
@@ -364,7 +444,7 @@ class _Run:
 
 def _tell(words: str, options: MapOptions) -> None:
     if not options.quiet:
-        click.echo(printable(words), err=True)
+        screen().say(words)
 
 
 def _check_columns(plan: Plan, columns: Iterable[str], options: MapOptions) -> None:
@@ -376,7 +456,7 @@ def _check_columns(plan: Plan, columns: Iterable[str], options: MapOptions) -> N
 
 
 def resume_command(*more: str) -> str:
-    """Return the command that goes on with what this process has begun."""
+    """Return the command that resumes what this process has begun."""
     kept = [word for word in without_secrets(sys.argv[1:]) if word not in _ONCE]
     return shlex.join(["triojob", *kept, "--resume", *more])
 
@@ -389,8 +469,8 @@ def stopped(options: MapOptions) -> str:
     if options.output == "-":
         return "Stopped."
     if options.source == "-":
-        return "Stopped. With the same rows on standard input, this goes on: " + resume_command()
-    return f"Stopped. This goes on: {resume_command()}"
+        return f"Stopped. Resume with the same rows on standard input: {resume_command()}"
+    return f"Stopped. Resume with: {resume_command()}"
 
 
 def make_retry(attempts: int, *, idempotent: bool) -> Retry:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import trio
 from rich.progress_bar import ProgressBar
@@ -10,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from .._live._pace import Pace, duration, per_second
+from .._live._text import one_line
+from .outage import Reachability
 from .screen import screen
 
 FRAME_SECONDS = 0.1
@@ -20,6 +23,7 @@ class Progress:
     """Counts rows and tells of them on standard error.
 
     Args:
+        app: Whether the app is reachable.
         before: How many rows were there already.
         estimate: Returns how many rows there are in all, or None if nobody knows.
         is_exact: Whether that is no guess.
@@ -28,6 +32,7 @@ class Progress:
 
     def __init__(
         self,
+        app: Reachability,
         *,
         before: int,
         estimate: Callable[[], int | None],
@@ -36,6 +41,9 @@ class Progress:
     ) -> None:
         self.ok = 0
         self.failed = 0
+        self.failures: dict[str, dict[str, Any]] = {}
+        """By kind: how many rows failed like that, and the first of them."""
+        self._app = app
         self._pace = Pace(trio.current_time())
         self._pace.credit(before)
         self._estimate = estimate
@@ -52,13 +60,20 @@ class Progress:
         """For how long it has been going on."""
         return trio.current_time() - self._pace.began
 
-    def add(self, *, ok: bool) -> None:
-        """Count a row."""
+    def add(self, kind: str, row: int, error: Mapping[str, str] | None) -> None:
+        """Count a row.
+
+        Args:
+            kind: Its outcome.
+            error: What it failed by; None if it went well.
+        """
         self._pace.count(trio.current_time())
-        if ok:
+        if error is None:
             self.ok += 1
         else:
             self.failed += 1
+            first = {"row": row, **error}
+            self.failures.setdefault(kind, {"rows": 0, "first": first})["rows"] += 1
 
     def summary(self, before: int, failed_before: int) -> str:
         """Return how it went.
@@ -73,7 +88,17 @@ class Progress:
             words.append(f"{before:,} were there before{failed}")
         rate = f" ({per_second(self.done / self.seconds)})" if self.done and self.seconds else ""
         words.append(f"in {duration(self.seconds)}{rate}")
-        return ", ".join(words)
+        return "\n".join([", ".join(words), *self._reasons()])
+
+    def _reasons(self) -> list[str]:
+        """Return a line for each kind of failure, the most frequent first."""
+        kinds = sorted(self.failures.items(), key=lambda item: -item[1]["rows"])
+        return [
+            f"  {failures['rows']:,} {kind}, the first in row {first['row']}: "
+            f"{first['class']}: {one_line(first['message'])}"
+            for kind, failures in kinds
+            for first in [failures["first"]]
+        ]
 
     async def show(self) -> None:
         """Tell of it until cancelled."""
@@ -103,11 +128,16 @@ class Progress:
         now, done = trio.current_time(), self._pace.done
         self._pace.total = total = self._estimate()
         rate, eta = self._pace.rate(now), self._pace.eta(now)
+        if self._app.since is not None:
+            outage = f"app unreachable since {self._app.since}, trying again"
+            rate = eta = None
+        else:
+            outage = ""
         words = [_rows(done) if total is None else f"{done:,} {self._of} {_rows(total)}"]
         words += [] if rate is None else [per_second(rate)]
         words += [f"{self.failed:,} failed"] if self.failed else []
         words += [] if eta is None else [f"ETA {duration(eta)}"]
-        return ", ".join(words)
+        return ", ".join(filter(None, [outage, *words]))
 
 
 def _rows(count: int) -> str:

@@ -1,0 +1,111 @@
+"""What ``triojob map`` does while its app is unreachable: pauses the run and asks again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from triojob import TriojobError
+
+from .._live._pace import duration
+from .ending import CommandError, code_of, words_for
+from .exit_codes import CONNECTION, TIMEOUT
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 10.0
+ASK_SECONDS = 10.0
+"""How long the app may take to describe itself."""
+
+
+class Reachability:
+    """Whether the app can be reached, for all rows of a run.
+
+    Args:
+        ask: Raises if the app does not describe itself.
+        max_outage: After how many seconds without the app to stop.
+        say: Takes a line for people.
+        advice: Returns how to resume the run.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[None]],
+        *,
+        max_outage: float,
+        say: Callable[[str], object],
+        advice: Callable[[], str],
+    ) -> None:
+        self.since: str | None = None
+        """The time of day at which an outage began that goes on; None if there is none."""
+        self._ask = ask
+        self._max_outage = max_outage
+        self._say = say
+        self._advice = advice
+        self._asking = trio.Lock()
+        self._asked = self._outages = 0
+        self._error: BaseException = TriojobError("")
+
+    async def ready(self) -> None:
+        """Wait while the app is being asked, or unreachable."""
+        if self._asking.locked():
+            async with self._asking:
+                pass
+
+    async def confirm(self, error: BaseException) -> bool:
+        """Find out whether the app is unreachable, after a call failed like this.
+
+        If so, wait until it is back.  Several rows share the question and the waiting.
+
+        Returns:
+            Whether there was an outage.
+
+        Raises:
+            CommandError: The app was unreachable for too long.
+        """
+        asked, outages = self._asked, self._outages
+        async with self._asking:
+            if self._asked == asked:
+                self._error = error
+                if not await self._answers():
+                    await self._wait()
+                self._asked += 1
+            return self._outages > outages
+
+    async def _wait(self) -> None:
+        began, pause = trio.current_time(), FIRST_PAUSE
+        self.since = time.strftime("%H:%M:%S")
+        self._say(f"app unreachable since {self.since}, trying again: {words_for(self._error)}")
+        while True:
+            left = began + self._max_outage - trio.current_time()
+            if left <= 0:
+                raise CommandError(
+                    f"stopped, as the app has been unreachable since {self.since} (--max-outage), "
+                    f"the last time by {type(self._error).__name__}: {words_for(self._error)}; "
+                    f"{self._advice()}",
+                    code_of(self._error) or CONNECTION,
+                )
+            await trio.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE)
+            if await self._answers():
+                break
+        self.since = None
+        self._outages += 1
+        self._say(f"app reachable again, after {duration(trio.current_time() - began)}")
+
+    async def _answers(self) -> bool:
+        with trio.move_on_after(ASK_SECONDS) as scope:
+            try:
+                await self._ask()
+            except TriojobError as exc:
+                # Who wants a login, or limits the rate, is there.
+                if is_outage(exc):
+                    self._error = exc
+                    return False
+        return not scope.cancelled_caught
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether a call fails like this when its app is unreachable."""
+    return isinstance(error, TriojobError) and code_of(error) in (CONNECTION, TIMEOUT)
