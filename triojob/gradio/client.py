@@ -52,6 +52,8 @@ _OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS, _OWN_CLIENT_HEARTBEATS = 32, 4, 4
 class ClientSession(Surface):
     """A session of its own, with its own ``gr.State``; `Client.session` opens it.
 
+    Its endpoints are pinned to it.  Among them are those that a ``gr.render`` of the app has made
+    in this session, see `RenderUpdate`; a later run of the same render makes others in their stead.
     Any number of calls may be under way in it, over one event stream.
     Gradio's way of cancelling stops all calls of a function in a session, so here a cancelled job
     ends at once on this side, and the server is told as soon as no other call of that function is
@@ -66,19 +68,8 @@ class ClientSession(Surface):
     def _own_group(self) -> JobGroup:
         return self._group
 
-    def endpoint(
-        self,
-        api_name: str | None = None,
-        *,
-        fn_index: int | None = None,
-        via: Via | None = None,
-    ) -> Endpoint:
-        """Return one endpoint, pinned to this session; see `Client.endpoint`.
-
-        That may be one that a ``gr.render`` of the app has made in this session: see
-        `RenderUpdate`.  A later run of the same render makes others in its stead.
-        """
-        return self._client._endpoint(api_name, fn_index, via, self._session)
+    def _find(self, api_name: str | None, fn_index: int | None, via: Via | None) -> Endpoint:
+        return self._client._find(api_name, fn_index, via, self._session)
 
 
 @final
@@ -225,42 +216,12 @@ class Client(Surface, EnteredOnce):
         self._entered()
         return self._group.cancel_scope
 
-    def endpoint(
-        self,
-        api_name: str | None = None,
-        *,
-        fn_index: int | None = None,
-        via: Via | None = None,
-    ) -> Endpoint:
-        """Return one endpoint of the app.
-
-        A call of an endpoint without ``gr.State`` harms no other when it is cancelled.
-        Calls of one with it share this client's session, where Gradio can't cancel one of several
-        calls of a function; so they are made one at a time.  See `session` for the other way.
-
-        Args:
-            api_name: Its name, with or without the slash.  None for the only one there is, or
-                for ``"/predict"``.
-            fn_index: Its number instead, for one that has no name.
-            via: Which way its calls take: ``"queue"``, the app's queue, with status, progress,
-                all outputs and cancellation; ``"run"``, one request whose answer is the
-                output; ``"call"``, Gradio's simple API (4.20 and later), with whole outputs and
-                cancellation, without status.  None for the queue, or ``"run"`` for a function
-                that the app has outside the queue (``queue=False``) and that is no generator.
-
-        Raises:
-            EndpointNotFound: There is none; the error lists what there is.
-            ClientClosed: The client is not open.
-            ValueError: ``via`` is something else.
-        """
-        return self._endpoint(api_name, fn_index, via, None)
-
-    def _endpoint(
+    def _find(
         self,
         api_name: str | None,
         fn_index: int | None,
         via: Via | None,
-        pinned: Session | None,
+        pinned: Session | None = None,
     ) -> Endpoint:
         def find() -> tuple[EndpointInfo, Session | None]:
             app = self.app if pinned is None else pinned.app

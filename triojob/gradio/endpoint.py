@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 import trio
@@ -49,6 +50,18 @@ Via: TypeAlias = Literal["queue", "run", "call"]
 """A way that calls take."""
 
 
+@dataclass(frozen=True)
+class CallOptions:
+    """What the calls of one endpoint have in common, as its user chose."""
+
+    trigger: Trigger = field(default_factory=Trigger)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Sent with the request that makes a call, beside those of the client."""
+    retry: Retry | None = None
+    batch: Batch | None = None
+    """What the calls are a part of, if they may share a session with others of that."""
+
+
 def _route(
     drivers: Drivers, info: EndpointInfo, via: Via | None
 ) -> tuple[Via, StreamDriver | CallDriver]:
@@ -86,19 +99,13 @@ class Endpoint(Submittable, Generic[P, T_co]):
         settings: CallSettings,
         *,
         via: Via | None = None,
-        trigger: Trigger | None = None,
-        headers: Mapping[str, str] | None = None,
-        retry: Retry | None = None,
-        batch: Batch | None = None,
+        options: CallOptions | None = None,
     ) -> None:
-        self._retry = retry
-        self._batch = batch
+        self._options = options or CallOptions()
         self._registry = registry
         self._find = find
         self._settings = settings
         self._asked_via: Via | None = via
-        self._trigger = trigger or Trigger()
-        self._headers: Mapping[str, str] = headers or {}
         self._look_up()
 
     def _look_up(self) -> None:
@@ -157,7 +164,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
             self._look_up()
         if self._session is not None and self._session.ended:
             raise ClientClosed(f"the session that {self.name} is pinned to has ended")
-        return self._call(*self._prepare(args, kwargs), feed=feed, batch=batch or self._batch)
+        return self._call(*self._prepare(args, kwargs), feed=feed, batch=batch)
 
     def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, Gaps]:
         """Check and encode the arguments of a call; return them and the files among them."""
@@ -186,8 +193,8 @@ class Endpoint(Submittable, Generic[P, T_co]):
             canceller=info.canceller,
             streams=info.streams,
             oauth_token=self._settings.oauth_token(info),
-            trigger=self._trigger,
-            headers=self._headers,
+            trigger=self._options.trigger,
+            headers=self._options.headers,
         )
         return EndpointCall(
             self._registry,
@@ -198,9 +205,9 @@ class Endpoint(Submittable, Generic[P, T_co]):
             request=request,
             gaps=gaps if gaps.parameters else None,
             feed=feed,
-            retry=self._retry,
+            retry=self._options.retry,
             on_status=on_status,
-            batch=batch,
+            batch=batch or self._options.batch,
             patient=patient,
         )
 
@@ -251,7 +258,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
             TypeError, ValueError: ``data`` can't be sent as JSON.
         """
         encoded = encode_value(data, f"the event data for {self.name}")
-        return self._with(trigger=Trigger(encoded, trigger_id))
+        return self._with(replace(self._options, trigger=Trigger(encoded, trigger_id)))
 
     def with_headers(self, headers: Mapping[str, str]) -> Endpoint[P, T_co]:
         """Return this endpoint with headers of its own, beside those of the client.
@@ -263,7 +270,8 @@ class Endpoint(Submittable, Generic[P, T_co]):
             ValueError: A name or value has characters that a header can't have.
         """
         check_headers("headers", headers)
-        return self._with(headers={**self._headers, **headers})
+        merged = {**self._options.headers, **headers}
+        return self._with(replace(self._options, headers=merged))
 
     def with_retry(self, retry: Retry) -> Endpoint[P, T_co]:
         """Return this endpoint with calls that are made again when they never started.
@@ -271,25 +279,11 @@ class Endpoint(Submittable, Generic[P, T_co]):
         A call with files uploads them again each time.  A call that has yielded outputs, or that
         takes a stream of inputs, is not made again.
         """
-        return self._with(retry=retry)
+        return self._with(replace(self._options, retry=retry))
 
-    def _with(
-        self,
-        *,
-        trigger: Trigger | None = None,
-        headers: Mapping[str, str] | None = None,
-        retry: Retry | None = None,
-        batch: Batch | None = None,
-    ) -> Endpoint[P, T_co]:
+    def _with(self, options: CallOptions) -> Endpoint[P, T_co]:
         return Endpoint(
-            self._registry,
-            self._find,
-            self._settings,
-            via=self._asked_via,
-            trigger=trigger or self._trigger,
-            headers=self._headers if headers is None else headers,
-            retry=retry or self._retry,
-            batch=batch or self._batch,
+            self._registry, self._find, self._settings, via=self._asked_via, options=options
         )
 
     @contextmanager
@@ -311,7 +305,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
         """
         batch = Batch()
         try:
-            yield self._with(batch=batch)
+            yield self._with(replace(self._options, batch=batch))
         finally:
             batch.end()
 
@@ -388,7 +382,10 @@ def make_call(
 
 def with_settings_of(endpoint: Endpoint, other: Endpoint) -> Endpoint:
     """Return an endpoint with the event data and headers of another one."""
-    return endpoint._with(trigger=other._trigger, headers=other._headers)
+    chosen = other._options
+    return endpoint._with(
+        replace(endpoint._options, trigger=chosen.trigger, headers=chosen.headers)
+    )
 
 
 class _Fed(Submittable):

@@ -15,6 +15,11 @@ class Surface(ABC):
     """Endpoints of an app, and a group for calls of them."""
 
     @abstractmethod
+    def _own_group(self) -> JobGroup: ...
+
+    @abstractmethod
+    def _find(self, api_name: str | None, fn_index: int | None, via: Via | None) -> Endpoint: ...
+
     def endpoint(
         self,
         api_name: str | None = None,
@@ -22,10 +27,32 @@ class Surface(ABC):
         fn_index: int | None = None,
         via: Via | None = None,
     ) -> Endpoint:
-        """Return one endpoint of the app; see `Client.endpoint`."""
+        """Return one endpoint of the app.
 
-    @abstractmethod
-    def _own_group(self) -> JobGroup: ...
+        A call of an endpoint without ``gr.State`` harms no other when it is cancelled.
+        Calls of one with it share their client's session, where Gradio can't cancel one of several
+        calls of a function; so they are made one at a time.  See `Client.session` for the other
+        way.
+
+        Args:
+            api_name: Its name, with or without the slash.  None for the only one there is, or
+                for ``"/predict"``.
+            fn_index: Its number instead, for one that has no name.
+            via: Which way its calls take: ``"queue"``, the app's queue, with status, progress,
+                all outputs and cancellation; ``"run"``, one request whose answer is the
+                output; ``"call"``, Gradio's simple API (4.20 and later), with whole outputs and
+                cancellation, without status.  None for the queue, or ``"run"`` for a function
+                that the app has outside the queue (``queue=False``) and that is no generator.
+
+        Raises:
+            EndpointNotFound: There is none; the error lists what there is.
+            EndpointMismatch: The replicas of a pool disagree about it.
+            NoReplicaAvailable: No replica of a pool is open.
+            ClientClosed: This is not open.
+            ValueError: ``via`` is something else; or a pool was asked for an endpoint with
+                ``gr.State``, which one replica has and another does not: see `ClientPool.session`.
+        """
+        return self._find(api_name, fn_index, via)
 
     def _groups(self) -> tuple[JobGroup, ...]:
         """Return the groups whose jobs are this object's."""

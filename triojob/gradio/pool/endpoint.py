@@ -27,6 +27,7 @@ from ..._exceptions import (
 )
 from ..client import Client, registry_of
 from ..endpoint import (
+    CallOptions,
     Endpoint,
     P,
     T_co,
@@ -37,7 +38,6 @@ from ..endpoint import (
     with_settings_of,
 )
 from ..files.inputs import Gaps
-from ..protocol.messages import Trigger
 from ..schema.app import EndpointInfo
 from ..schema.stubs import fingerprint
 from ..session.input_stream import InputStream
@@ -74,18 +74,11 @@ class PoolEndpoint(Endpoint[P, T_co]):
         self,
         fleet: Fleet,
         ask: Callable[[Client], Endpoint],
-        *,
-        trigger: Trigger | None = None,
-        headers: Mapping[str, str] | None = None,
-        retry: Retry | None = None,
-        batch: Batch | None = None,
+        options: CallOptions | None = None,
     ) -> None:
-        self._batch = batch
+        self._options = options or CallOptions()
         self._fleet = fleet
         self._ask = ask
-        self._trigger = trigger or Trigger()
-        self._headers = headers or {}
-        self._retry = retry
         self._on: WeakKeyDictionary[Client, Endpoint] = WeakKeyDictionary()
         self._others: WeakKeyDictionary[Client, int] = WeakKeyDictionary()
         """Those that have another endpoint, since how many starts of the app."""
@@ -170,7 +163,7 @@ class PoolEndpoint(Endpoint[P, T_co]):
         if self._fleet.closed:
             raise ClientClosed(f"the pool of {self.name} has been closed")
         prepared = prepare(self._first, args, kwargs)
-        return _PoolCall(self._fleet, self, *prepared, batch=batch or self._batch)
+        return _PoolCall(self._fleet, self, *prepared, batch=batch or self._options.batch)
 
     @asynccontextmanager
     async def stream_inputs(
@@ -181,22 +174,8 @@ class PoolEndpoint(Endpoint[P, T_co]):
         async with self._of(replica.client_now).stream_inputs(*args, **kwargs) as stream:
             yield stream
 
-    def _with(
-        self,
-        *,
-        trigger: Trigger | None = None,
-        headers: Mapping[str, str] | None = None,
-        retry: Retry | None = None,
-        batch: Batch | None = None,
-    ) -> Endpoint[P, T_co]:
-        return PoolEndpoint(
-            self._fleet,
-            self._ask,
-            trigger=trigger or self._trigger,
-            headers=self._headers if headers is None else headers,
-            retry=retry or self._retry,
-            batch=batch or self._batch,
-        )
+    def _with(self, options: CallOptions) -> Endpoint[P, T_co]:
+        return PoolEndpoint(self._fleet, self._ask, options)
 
 
 def _never_started(error: TriojobError) -> bool:
@@ -226,7 +205,7 @@ class _PoolCall(Call):
         self._batch = batch
         self.name = endpoint.name
         self.token = token_of(endpoint._first)
-        self.retry = endpoint._retry
+        self.retry = endpoint._options.retry
         self._fleet = fleet
         self._endpoint = endpoint
         self._data = data

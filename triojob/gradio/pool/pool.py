@@ -62,6 +62,7 @@ class ClientPool(Surface, EnteredOnce):
     call (it can't be reached, its queue is full, it limits the rate), the call goes to another.
     What a replica may have begun goes to no other, unless the endpoint's or the group's `Retry`
     is ``idempotent``.
+    Files are uploaded to the replica that the call goes to.
 
     A replica that fails is left alone for a while, and longer the more often it fails in a row.
 
@@ -119,25 +120,7 @@ class ClientPool(Surface, EnteredOnce):
             raise ClientClosed("the pool has been closed; make another one")
         return self._nursery
 
-    def endpoint(
-        self,
-        api_name: str | None = None,
-        *,
-        fn_index: int | None = None,
-        via: Via | None = None,
-    ) -> Endpoint:
-        """Return one endpoint, each call of which goes to some replica; see `Client.endpoint`.
-
-        Files are uploaded to the replica that the call goes to.
-
-        Raises:
-            EndpointNotFound: The replicas have no such endpoint.
-            EndpointMismatch: They disagree about it.
-            ValueError: It keeps ``gr.State``, which one replica has and another does not: see
-                `session`.
-            NoReplicaAvailable: None of them is open.
-            ClientClosed: The pool is not open.
-        """
+    def _find(self, api_name: str | None, fn_index: int | None, via: Via | None) -> Endpoint:
         self._entered()
 
         def ask(client: Client) -> Endpoint:
