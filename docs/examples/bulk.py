@@ -10,7 +10,7 @@ people: dict[str, list[Any]] = {
     "person": ["Ada", "", "Grace"],
     "years": [36, 20, 85],
 }
-done = caller(people)  # a dict of lists here; arrays, a DataFrame or an Arrow table do as well
+done = caller(people)  # a dict of lists; also arrays, a DataFrame or an Arrow table
 for result, error in zip(done["result"], done["error"], strict=True):
     print(result or error)
 

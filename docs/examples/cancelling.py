@@ -10,7 +10,7 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 async def main() -> None:
     async with Client(URL) as client:
-        key = uuid.uuid4().hex  # under which the app notes what became of the run
+        key = uuid.uuid4().hex  # the app records under this key what the run did
         job = client.submit(1000, 0.02, key, api_name="/ticker")
         async for output in job:
             if output == "2":

@@ -16,7 +16,7 @@ class Ends(Instrument):
         self.counts: Counter[tuple[str, str]] = Counter()
 
     def job_ended(self, job: Job[Any]) -> None:
-        error = self.failure_of(job)  # to look so is not to see it: the group still raises it
+        error = self.failure_of(job)  # does not retrieve it: the group still raises it
         self.counts[job.name, "well" if error is None else type(error).__name__] += 1
 
 

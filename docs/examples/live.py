@@ -11,7 +11,7 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 async def main() -> None:
     titles: dict[Job[str], str] = {}
-    console = Console()  # stdout; the view's own choice is stderr
+    console = Console()  # stdout; the default is stderr
     async with (
         Client(URL) as client,
         JobGroup(limit=2) as group,
@@ -20,7 +20,7 @@ async def main() -> None:
         greet = client.endpoint("/greet")
         for name in ("Grace", "Edsger", "Barbara"):
             titles[group.submit(greet, name)] = f"greet {name}"
-    # The jobs have ended: the view was there until then.
+    # The view stays until the jobs have ended.
     print([await job.result() for job in titles])
 
 

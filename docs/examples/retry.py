@@ -8,8 +8,8 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 
 async def main() -> None:
-    patient = Retry(attempts=None, timeout=600)  # wait for a full queue, or a server that starts
-    careless = Retry(attempts=3, idempotent=True)  # what may have run may run again
+    patient = Retry(attempts=None, timeout=600)  # wait while the queue is full or the server starts
+    careless = Retry(attempts=3, idempotent=True)  # may run a call twice
 
     async with Client(URL) as client, JobGroup(retry=patient) as group:
         job = group.submit(client.endpoint("/greet"), "Ada")

@@ -10,7 +10,7 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 async def main() -> None:
     async with Client(URL) as client:
-        key = uuid.uuid4().hex  # under which the app notes what became of the unwanted run
+        key = uuid.uuid4().hex  # the app records under it what the unwanted run did
         async with client.session() as session, JobGroup() as group:
             ticker = session.endpoint("/ticker")  # all its calls share one session
             wanted = group.submit(ticker, 30, 0.1, uuid.uuid4().hex)
@@ -21,11 +21,11 @@ async def main() -> None:
             print("result:", await wanted.result())
 
         record = await client.predict(key, api_name="/probe")
-        print("the unwanted run went on to its end:", bool(record.get("finished")))
+        print("the unwanted run ran to its end:", bool(record.get("finished")))
 
 
 trio.run(main)
 
 # prints:
 # > result: 29
-# > the unwanted run went on to its end: True
+# > the unwanted run ran to its end: True

@@ -9,13 +9,13 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 async def main() -> None:
     async with Client(URL) as client:
-        with trio.move_on_after(0.3) as scope:  # bounds the call: it is stopped on the server too
+        with trio.move_on_after(0.3) as scope:  # bounds the call, and stops it on the server
             await client.predict(60, "bounded call", api_name="/slow")
         print("call cancelled:", scope.cancelled_caught)
 
         job = client.submit(60, "bounded wait", api_name="/slow")
         try:
-            await job.result(timeout=0.3)  # bounds the waiting: the job goes on
+            await job.result(timeout=0.3)  # bounds the waiting; the job keeps running
         except JobTimeout as exc:
             print(exc)
         print("job done:", job.done)

@@ -10,7 +10,7 @@ from triojob.opentelemetry import OpenTelemetry
 
 URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
-# In a program of yours: `trace.set_tracer_provider`, and an exporter to where your traces go.
+# In your program: `trace.set_tracer_provider`, and an exporter for your traces.
 exporter = InMemorySpanExporter()
 provider = TracerProvider()
 provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -19,7 +19,7 @@ telemetry = OpenTelemetry(tracer_provider=provider)
 
 
 async def shout(text: str) -> str:
-    with tracer.start_as_current_span("upper"):  # below the span of its job
+    with tracer.start_as_current_span("upper"):  # a child of its job's span
         return text.upper()
 
 

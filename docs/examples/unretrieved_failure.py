@@ -19,12 +19,12 @@ async def main() -> None:
             try:
                 await failing.result()
             except AppError as exc:
-                print("seen:", exc)
-        print("the group ended well;", await fine.result())
+                print("retrieved:", exc)
+        print("the group raised nothing;", await fine.result())
 
         try:
             async with JobGroup() as group:
-                group.submit(fail)  # nobody asks what became of it
+                group.submit(fail)  # nobody retrieves its failure
                 group.submit(greet, "Ada")
         except ExceptionGroup as failures:
             print("raised by the group:", failures.exceptions)
@@ -33,6 +33,6 @@ async def main() -> None:
 trio.run(main)
 
 # prints:
-# > seen: boom
-# > the group ended well; Hello Ada!
+# > retrieved: boom
+# > the group raised nothing; Hello Ada!
 # > raised by the group: (AppError('boom'),)
