@@ -168,10 +168,14 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format."""
+    """Check style and format, spelling, and the words of the documentation."""
     session.install(*EXTRAS["lint"])
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
+    # Tests misspell on purpose; TE is a header.
+    prose = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "changelog.d", "docs", "triojob")
+    session.run("codespell", "--ignore-words-list=te", "--skip=*.svg,*.json,_build", *prose)
+    session.run("python", "docs/check_words.py")
 
 
 @nox.session

@@ -1,0 +1,61 @@
+"""docs/check_words.py finds what it has to, in prose only; `nox -s lint` runs it on the pages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parent.parent / "docs" / "check_words.py"
+
+PAGE = """\
+The answer is here.
+
+```text
+The answer is code.
+```
+
+`answer`, [a link](answer.md), and the job goes
+on; it goes on.
+"""
+MODULE = '''\
+"""Tell the reply."""
+
+answer = "The answer is a string."  # no answer
+'''
+
+
+def check(*paths: Path) -> tuple[int, list[str]]:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, paths)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return done.returncode, done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "name, text, lines",
+    [
+        ("page.md", PAGE, [(1, "answer"), (8, "goes on")]),
+        ("m.py", MODULE, [(1, "reply"), (3, "answer")]),
+    ],
+    ids=["markdown", "python"],
+)
+def test_refused_words_are_found_in_prose(name, text, lines, tmp_path):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    code, found = check(path)
+    assert code == 1
+    places = sorted(line.partition("; ")[0] for line in found)
+    assert places == [f"{path}:{number}: '{word}'" for number, word in lines]
+
+
+def test_page_without_refused_words_passes(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("The job keeps running.\n", encoding="utf-8")
+    assert check(path) == (0, ["no word is refused"])
