@@ -6,15 +6,12 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from ._replay_wire import CLOSE_STREAM, NOT_FOUND, dumps, frame
-
-if TYPE_CHECKING:
-    from ._replay import Server, Session
 
 PREFIX = b"/gradio_api"
 SERVER = f"date: {formatdate(usegmt=True)}\r\nserver: uvicorn\r\n".encode()
@@ -23,6 +20,40 @@ STREAM_HEAD = (
     + SERVER
     + b"content-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 )
+
+
+class StreamSource(Protocol):
+    """What writes an event stream: a session."""
+
+    stream: Connection | None
+    """Where it writes, if a client listens."""
+
+    def flush(self) -> None:
+        """Write what there is."""
+
+    def lose(self) -> None:
+        """Stop all calls: the client has closed the stream."""
+
+
+class Handler(Protocol):
+    """What requests are for: the app."""
+
+    config: bytes
+    info: bytes
+    block: bytes
+    """What files are made of."""
+
+    @property
+    def sessions(self) -> Mapping[str, StreamSource]:
+        """The sessions that are known, by session hash."""
+        ...
+
+    def join(self, body: dict[str, Any]) -> bytes:
+        """Take a call, and return the id of its event."""
+        ...
+
+    def cancel(self, body: dict[str, Any]) -> None:
+        """Stop what a cancel request names."""
 
 
 class Connection(asyncio.Protocol):
@@ -39,10 +70,10 @@ class Connection(asyncio.Protocol):
         "write",
     )
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Handler) -> None:
         self.server = server
         self.paused = False
-        self.listening: Session | None = None
+        self.listening: StreamSource | None = None
         self.on_drain: Callable[[], None] | None = None
         self._buffer = b""
         self._feed: Upload | None = None
