@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -74,9 +74,14 @@ def syntax_of(module: str) -> ast.Module:
 
 def imports_of(module: str) -> set[str]:
     """Return what a module imports, without the standard library: `gradio/http/sse`, `trio`."""
+    found = imports_in(syntax_of(module), module.split("/")[:-1])
+    return found - set(sys.stdlib_module_names) - {"exceptiongroup"}
+
+
+def imports_in(tree: ast.Module, package: list[str]) -> set[str]:
+    """Return what a module of a package imports."""
     found: set[str] = set()
-    package = module.split("/")[:-1]
-    for node in ast.walk(syntax_of(module)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
@@ -86,7 +91,17 @@ def imports_of(module: str) -> set[str]:
                 found.update("/".join([*base, end.replace(".", "/")]) for end in ends)
             else:
                 found.add(str(node.module).partition(".")[0])
-    return found - set(sys.stdlib_module_names) - {"exceptiongroup"}
+    return found
+
+
+def types_of(folder: Path) -> dict[str, set[str]]:
+    """Return what the modules of a folder import of each other, for type checkers too."""
+    found: dict[str, set[str]] = {}
+    for path in folder.rglob("*.py"):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found[name] = imports_in(tree, name.split("/")[:-1])
+    return {name: imports & set(found) for name, imports in found.items()}
 
 
 def own_imports_of(module: str) -> set[str]:
@@ -94,7 +109,7 @@ def own_imports_of(module: str) -> set[str]:
     return {name for name in imports_of(module) if (PACKAGE / name).with_suffix(".py").exists()}
 
 
-def circles() -> list[list[str]]:
+def circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
     """Return the groups of modules that import each other, directly or by others."""
     # Tarjan's algorithm.
     found: list[list[str]] = []
@@ -105,7 +120,7 @@ def circles() -> list[list[str]]:
     def visit(module: str) -> None:
         number[module] = low[module] = len(number)
         stack.append(module)
-        for other in own_imports_of(module):
+        for other in imports[module]:
             if other not in number:
                 visit(other)
             if other in stack:
@@ -117,7 +132,7 @@ def circles() -> list[list[str]]:
             if len(group) > 1:
                 found.append(group)
 
-    for module in modules():
+    for module in imports:
         if module not in number:
             visit(module)
     return found

@@ -464,7 +464,7 @@ async def test_heartbeats_until_the_client_leaves(
         await join(client, "s", [])
         with trio.move_on_after(50):
             await listen(client, "s")
-        assert memory_app.open_streams == 1  # the response is closed by its garbage collection
+        assert memory_app.streams.open == 1  # the response is closed by its garbage collection
     await memory_app.settled(timeout=200)
     (event,) = memory_app.events.values()
     assert (event.state, event.alive) == ("abandoned", False)
@@ -510,7 +510,7 @@ async def test_ranks_and_estimates(
             if m["msg"] == "estimation"
         ]
         assert places == [(0, 0, 1, 10), (1, 0, 1, 20), (2, 1, 2, 30), (2, 0, 1, 20)]
-        assert memory_app.max_open_streams == 1
+        assert memory_app.streams.max_open == 1
 
 
 async def test_two_streams_on_one_session_share_the_messages(
@@ -530,7 +530,7 @@ async def test_two_streams_on_one_session_share_the_messages(
                 for into in heard:
                     nursery.start_soon(listener, into)
     assert all(heard)
-    steps = memory_app.events.popitem()[1].steps
+    steps = memory_app.events.popitem()[1].outputs.count
     assert sum(kinds(half).count("process_generating") for half in heard) in (steps - 1, steps)
 
 
@@ -559,7 +559,7 @@ async def test_cancel_of_a_queued_event_kills_the_running_one(
             (second, [None]),
         ]
 
-        memory_app.eager = False
+        memory_app.queue.eager = False
         await join(client, "t", [])
         third = await join(client, "t", [])
         await client.post("/cancel", json={**body, "session_hash": "t", "event_id": third})
@@ -568,7 +568,7 @@ async def test_cancel_of_a_queued_event_kills_the_running_one(
 
 
 async def test_deaf_to_cancel(memory_app: ScriptedServer) -> None:
-    memory_app.deaf_to_cancel = True
+    memory_app.queue.deaf_to_cancel = True
 
     @memory_app.app.endpoint()
     async def stuck(event: Event) -> None:
@@ -604,7 +604,7 @@ async def test_queue_full_stopped_and_login(memory_app: ScriptedServer) -> None:
         answer = await client.post("/queue/join", json=body)
         assert answer.status_code == 503
         assert answer.json() == {"detail": "Queue is full. Max size is 1 and size is 1."}
-        memory_app.stopped = True
+        memory_app.queue.stopped = True
         answer = await client.post("/queue/join", json=body)
         assert (answer.status_code, answer.json()) == (503, {"detail": "Queue is stopped."})
 
@@ -634,12 +634,12 @@ async def test_files_and_heartbeat_connections(memory_app: ScriptedServer) -> No
             async with client.stream("GET", "/heartbeat/s") as response:
                 async for beat in response.aiter_raw():
                     assert beat == b"data: ALIVE\n\n"
-                    assert memory_app.open_heartbeats == 1
+                    assert memory_app.heartbeats.open == 1
                     scope.cancel()
         with trio.fail_after(60):
-            while memory_app.open_heartbeats:  # noqa: ASYNC110 - it has no way to tell
+            while memory_app.heartbeats.open:  # noqa: ASYNC110 - it has no way to tell
                 await trio.sleep(0.01)
-        assert memory_app.unloads == ["s"]
+        assert memory_app.log.unloads == ["s"]
 
 
 # --- Faults, over sockets and in memory ---
@@ -780,7 +780,7 @@ async def test_death_and_restart(server: ScriptedServer) -> None:
         stream = recorded.read_stream(client, "s")
         for _ in range(4):
             await anext(stream)
-        assert (server.open_connections, server.open_streams) == (1, 1)
+        assert (server.open_connections, server.streams.open) == (1, 1)
         server.die()
         with pytest.raises(httpx.RemoteProtocolError):
             async for _ in stream:
@@ -793,6 +793,23 @@ async def test_death_and_restart(server: ScriptedServer) -> None:
         await server.settled()
 
 
+async def test_restart_drops_waiting_events(memory_app: ScriptedServer) -> None:
+    started: list[str] = []
+
+    async def hang(event: Event) -> None:
+        started.append(event.event_id)
+        await trio.sleep_forever()
+
+    endpoint = memory_app.app.add("hang", hang, concurrency_limit=1)
+    async with memory_app.client() as client:
+        first, second = [await join(client, "s", [], endpoint.fn_index) for _ in range(2)]
+        await trio.testing.wait_all_tasks_blocked()
+        memory_app.restart()
+        await trio.testing.wait_all_tasks_blocked()
+    assert started == [first]
+    assert memory_app.events[second].state == "removed"
+
+
 async def test_records_requests(server: ScriptedServer) -> None:
     async with server.client(headers={"X-Test": "1"}) as client:
         await call(client, 0, ["1"], session_hash="s")
@@ -801,8 +818,8 @@ async def test_records_requests(server: ScriptedServer) -> None:
         assert server.requests[0].headers["x-test"] == "1"
         assert server.requests[1].query == {"session_hash": "s"}
         assert server.requests[1].target == "/gradio_api/queue/data?session_hash=s"
-        assert (server.open_connections, server.connections_made) == (1, 1)
-        assert (server.open_streams, server.streams_made) == (0, 1)
+        assert (server.open_connections, server.listener.connections_made) == (1, 1)
+        assert (server.streams.open, server.streams.made) == (0, 1)
 
 
 async def test_mounted_under_a_path() -> None:
@@ -826,13 +843,13 @@ async def test_older_protocols_just_end_the_stream(protocol: str) -> None:
 
 async def test_other_hosts_of_the_memory_network(memory_app: ScriptedServer) -> None:
     async with open_server(memory=True) as other:
-        memory_app.network.add("other.test", other)
+        memory_app.network.add("other.test", other.listener)
         async with memory_app.client() as client:
             await client.get("http://other.test/config")
             assert other.paths() == ["GET /config"]
             with pytest.raises(httpx.ConnectError):
                 await client.get("http://nowhere.test/")
-            memory_app.refusing = True
+            memory_app.listener.refusing = True
             with pytest.raises(httpx.ConnectError):
                 await client.get("/app_id")
         assert memory_app.network.connects == [

@@ -78,7 +78,7 @@ async def nothing_left(server: ScriptedServer) -> AsyncIterator[None]:
     await trio.sleep(0.01)  # a run on a server that isn't eager is over a millisecond after its end
     await trio.testing.wait_all_tasks_blocked()
     assert server.open_connections == 0
-    assert server.open_streams == 0
+    assert server.streams.open == 0
     assert not server.running
     assert not server.waiting
     assert tasks_living() == before
@@ -143,7 +143,7 @@ def add_functions(server: ScriptedServer, end: trio.Event) -> None:
 
 def sent(server: ScriptedServer, text: str = MINE) -> list[Event]:
     """Return the calls with a text that came to the server, in order."""
-    return [event for event in server.events.values() if text in event.body["data"]]
+    return [event for event in server.events.values() if text in event.inputs.body["data"]]
 
 
 def cancel_of(event: Event) -> dict[str, Any]:
@@ -311,7 +311,7 @@ class Stage:
         await trio.testing.wait_all_tasks_blocked()
         assert self._ended_here if self.job is None else self.job.done
         assert trio.current_time() == now
-        self.server.connect_gate = None
+        self.server.listener.connect_gate = None
         self.gate.set()
 
     async def _check(self) -> None:

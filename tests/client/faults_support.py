@@ -71,7 +71,7 @@ async def assert_idle(client: Client, server: ScriptedServer) -> None:
     await trio.sleep(TIMES.read + TIMES.cancel + 5)
     await trio.testing.wait_all_tasks_blocked()
     assert f"0 jobs, 0/{client.limits.streams} streams" in repr(client)
-    assert server.open_streams == 0
+    assert server.streams.open == 0
     hub = client._registry
     assert hub is not None
     assert {task.name for task in hub.background.child_tasks} == set()
@@ -90,7 +90,7 @@ def nothing_left_to_collect() -> Iterator[None]:
 
 
 def _tasks_of_ours(server: ScriptedServer) -> int:
-    return tasks_living() - len(server._nursery.child_tasks)
+    return tasks_living() - len(server.listener.nursery.child_tasks)
 
 
 # --- Calls on their way ---
@@ -122,7 +122,7 @@ class Ride:
         jobs = self.start(api_name="/story")
         await trio.testing.wait_all_tasks_blocked()
         assert [job.outputs() for job in jobs] == [["Once", "Once upon"]] * self.count
-        assert self.server.open_streams == 1
+        assert self.server.streams.open == 1
         return jobs
 
     async def assert_goes_on(self, *, stream_may_stay: bool = False) -> None:
@@ -229,14 +229,14 @@ class Wire:
 
     @property
     def refusing(self) -> bool:
-        return self.server.refusing
+        return self.server.listener.refusing
 
     @property
     def connect_gate(self) -> trio.Event | None:
-        return self.server.connect_gate
+        return self.server.listener.connect_gate
 
     def accept(self, stream: trio.abc.Stream, *, peer: MemoryPeer | None = None) -> None:
-        self.server.accept(_DamagedStream(stream, self), peer=peer)
+        self.server.listener.accept(_DamagedStream(stream, self), peer=peer)
 
 
 class _DamagedStream(trio.abc.Stream):
@@ -273,7 +273,7 @@ class SlowNetwork(MemoryNetwork):
 
     def __init__(self, server: ScriptedServer) -> None:
         super().__init__()
-        self.add("scripted.test", server)
+        self.add("scripted.test", server.listener)
         self.clogged = False
         """Take nothing, until the client gives up."""
         self.breaks_in: int | None = None

@@ -81,7 +81,7 @@ async def nothing_left_over(server: ScriptedServer) -> AsyncIterator[None]:
     await trio.testing.wait_all_tasks_blocked()
     assert tasks_living() == tasks
     assert server.open_connections == 0
-    assert server.open_streams == 0
+    assert server.streams.open == 0
     assert server.running == []
     assert server.waiting == []
 

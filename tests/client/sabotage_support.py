@@ -208,7 +208,7 @@ async def queue(*, shared: bool) -> AsyncIterator[Scene]:
             await event.generating(["Once upon"])
             if event.data == ["wait"]:
                 await trio.sleep_forever()
-            event.render_config = {"render_id": 1, "components": [], "dependencies": []}
+            event.outputs.render_config = {"render_id": 1, "components": [], "dependencies": []}
             await event.completed([file_data(FILE)])
 
         @server.app.endpoint(generator=True)

@@ -11,7 +11,7 @@ import httpx
 import trio
 import trio.testing
 
-from tests.servers.scripted import Event, ScriptedServer, SessionStream
+from tests.servers.scripted import Event, MessageStream, ScriptedServer
 from triojob import (
     AppError,
     Client,
@@ -157,7 +157,7 @@ class Streams:
 
     async def _watched_handle(self, request: Request) -> Response | EventStream:
         answer = await self._handle(request)
-        return _WatchedStream(answer, self) if isinstance(answer, SessionStream) else answer
+        return _WatchedStream(answer, self) if isinstance(answer, MessageStream) else answer
 
     @contextmanager
     def counting(self, session_hash: str) -> Iterator[None]:
@@ -173,7 +173,7 @@ class Streams:
 class _WatchedStream:
     """A session's event stream that is counted."""
 
-    def __init__(self, stream: SessionStream, streams: Streams) -> None:
+    def __init__(self, stream: MessageStream, streams: Streams) -> None:
         self._stream = stream
         self._streams = streams
 

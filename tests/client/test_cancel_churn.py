@@ -166,7 +166,7 @@ async def fill_all_places(server: ScriptedServer, client: Client, settle: Settle
         stops = [one.submit(api_name=f"/hold{place}") for place in range(CANCEL_REQUESTS)]
         held = [two.submit(api_name="/hold0")]
         held += [client.submit(api_name="/hold0") for _ in range(STREAMS - 2)]
-        await settle(lambda: server.open_streams == STREAMS)
+        await settle(lambda: server.streams.open == STREAMS)
         await settle(lambda: len(server.running) == CANCEL_REQUESTS + STREAMS - 1)
         server.fault("POST", "/cancel", Hold(answers, handled=False))
         server.fault("POST", "/queue/join", Hold(answers))
@@ -176,7 +176,7 @@ async def fill_all_places(server: ScriptedServer, client: Client, settle: Settle
         joins = CANCEL_REQUESTS + STREAMS - 1 + SHORT_REQUESTS
         await settle(lambda: server.paths().count("POST /queue/join") == joins)
         await settle(lambda: server.paths().count("POST /cancel") == CANCEL_REQUESTS)
-        assert server.open_streams == STREAMS
+        assert server.streams.open == STREAMS
         # Over the one more, if there is one, the client has asked which app this is.
         assert server.open_connections in (PLACES, PLACES + 1)
         answers.set()

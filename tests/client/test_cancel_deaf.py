@@ -27,7 +27,7 @@ CANCEL_REQUEST = Timeouts().cancel
 
 
 def says_yes(server: ScriptedServer) -> None:
-    server.deaf_to_cancel = True
+    server.queue.deaf_to_cancel = True
 
 
 def never_answers(server: ScriptedServer) -> None:
@@ -55,11 +55,11 @@ def knows_no_cancel(server: ScriptedServer) -> None:
 
 
 def lets_nobody_in(server: ScriptedServer) -> None:
-    server.refusing = True
+    server.listener.refusing = True
 
 
 def lets_wait_at_the_door(server: ScriptedServer) -> None:
-    server.connect_gate = trio.Event()
+    server.listener.connect_gate = trio.Event()
 
 
 Deafness = Callable[[ScriptedServer], None]
@@ -139,11 +139,11 @@ async def test_the_place_of_a_stream_is_free_again_after_a_cancel_requests_time(
         await trio.sleep(CANCEL_REQUEST)
         await wait_all_tasks_blocked()
         assert " 0/1 streams" in repr(client)
-        assert memory_app.open_streams == 0
+        assert memory_app.streams.open == 0
         end_runs(memory_app)
         # It hears again.
-        memory_app.deaf_to_cancel = memory_app.refusing = False
-        memory_app.connect_gate = None
+        memory_app.queue.deaf_to_cancel = memory_app.listener.refusing = False
+        memory_app.listener.connect_gate = None
         memory_app.clear_faults()
         assert await client.predict("again", api_name="/echo") == "again"
 

@@ -35,7 +35,7 @@ eager_or_lazy = pytest.mark.parametrize("eager", [True, False], ids=["eager", "l
 async def test_the_server_is_told_when_the_last_sibling_has_ended(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, endpoint: str, eager: bool
 ) -> None:
-    memory_app.eager = eager
+    memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as session:
         job, sibling = [session.submit(text, api_name=endpoint) for text in (MINE, OTHER)]
@@ -81,7 +81,7 @@ async def test_the_server_is_told_when_the_last_sibling_has_failed(
 async def test_the_server_is_told_of_all_once_all_are_cancelled(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
 ) -> None:
-    memory_app.eager = eager
+    memory_app.queue.eager = eager
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client, client.session() as session:
         jobs = [session.submit(MINE, api_name="/held") for _ in range(5)]
@@ -105,7 +105,7 @@ async def test_a_queued_sibling_is_cancelled_and_the_running_one_goes_on(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
 ) -> None:
     """Gradio's cancel of the queued one would kill the running one."""
-    memory_app.eager = eager
+    memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as session:
         running = session.submit(OTHER, api_name="/queued")
@@ -129,7 +129,7 @@ async def test_the_running_and_the_queued_one_are_both_cancelled(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
 ) -> None:
     """Cancelling the running one would start the queued ones, so those leave the queue first."""
-    memory_app.eager = eager
+    memory_app.queue.eager = eager
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client, client.session() as session:
         for _ in range(3):

@@ -72,7 +72,7 @@ async def waiting_for_a_siblings_cancel_request(stage: Stage) -> None:
 
 @moment(Status.JOINING_QUEUE, None, "cancelled", keep_alive=False)
 async def connecting(stage: Stage) -> None:
-    stage.server.connect_gate = stage.gate
+    stage.server.listener.connect_gate = stage.gate
 
 
 @moment(Status.JOINING_QUEUE, None, "cancelled")
@@ -97,7 +97,7 @@ async def connecting_the_stream(stage: Stage) -> None:
     held = function.script
 
     async def lock_out_and_be_held(event: Event) -> None:
-        stage.server.connect_gate = stage.gate
+        stage.server.listener.connect_gate = stage.gate
         await held(event)
 
     function.script = lock_out_and_be_held
@@ -350,7 +350,7 @@ async def test_a_job_that_is_cancelled(
     surface: str,
     eager: bool,
 ) -> None:
-    memory_app.eager = eager
+    memory_app.queue.eager = eager
     stage = Stage(memory_app, moment, surface)
     async with stage.watched():
         await by_the_job(stage)

@@ -35,7 +35,7 @@ PASSWORD = ("ann", "secret")
 
 
 def connecting(server: ScriptedServer) -> None:
-    server.connect_gate = NEVER
+    server.listener.connect_gate = NEVER
 
 
 def logging_in(server: ScriptedServer) -> None:
@@ -279,7 +279,7 @@ async def test_a_session_is_cancelled_while_it_waits_for_its_jobs(
             await assert_cancelled(job)
         await wait_all_tasks_blocked()
         assert_told(memory_app, sent(memory_app))
-        assert memory_app.open_streams == 0
+        assert memory_app.streams.open == 0
 
 
 async def test_an_exception_comes_out_as_fast_as_the_cancel_requests(

@@ -149,7 +149,7 @@ def check_server(server: ScriptedServer, schedule: list[Plan], ends: list[End]) 
     dequeued = {body["event_id"] for body in server.dequeues}
     unheard: set[str] = set()
     for event in server.events.values():
-        (name,) = (text for text in event.body["data"] if text in names)
+        (name,) = (text for text in event.inputs.body["data"] if text in names)
         if cancel_of(event) in told:
             told.remove(cancel_of(event))
             assert names[name].cancelled
@@ -186,7 +186,7 @@ def test_any_schedule_ends_each_call_once_and_cancels_no_other(
 
     async def main() -> None:
         async with open_server(make_app(), memory=True) as server:
-            server.eager = eager
+            server.queue.eager = eager
             for (method, path), delay in latencies.items():
                 server.fault(method, path, Delay(delay, handled=delay % 2 == 0))
             client = new_client(server, streams=max_streams, timeouts=Timeouts(cancel=1000))

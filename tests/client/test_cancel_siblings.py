@@ -32,7 +32,7 @@ eager_or_lazy = pytest.mark.parametrize("eager", [True, False], ids=["eager", "l
 async def test_two_of_six_running_calls_are_cancelled(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, endpoint: str, eager: bool
 ) -> None:
-    memory_app.eager = eager
+    memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:
         texts = [OTHER, MINE, OTHER, OTHER, MINE, OTHER]
@@ -62,7 +62,7 @@ async def test_a_queued_call_is_cancelled_and_the_running_one_goes_on(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
 ) -> None:
     """In one session this would kill the running one, and perhaps start the cancelled one."""
-    memory_app.eager = eager
+    memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:
         jobs = []
@@ -87,7 +87,7 @@ async def test_a_queued_call_is_cancelled_and_the_running_one_goes_on(
 async def test_the_running_call_is_cancelled_and_the_queued_one_starts(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
 ) -> None:
-    memory_app.eager = eager
+    memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:
         first = client.submit(MINE, api_name="/queued")
@@ -130,7 +130,7 @@ async def test_a_plain_call_is_cancelled_and_its_siblings_go_on(
 async def test_a_stateful_call_is_cancelled_and_the_next_one_takes_its_turn(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
 ) -> None:
-    memory_app.eager = eager
+    memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:
         jobs = []

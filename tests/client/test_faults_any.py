@@ -156,7 +156,7 @@ async def strike(server: ScriptedServer, streams: Streams, stroke: Stroke) -> No
         for event in server.running:
             # Only where somebody listens: in a queue it would wait for a later call.
             if event.alive and streams._open[event.session_hash]:
-                server.inject(event.session_hash, garbage[int(stroke.what)])
+                server.post(event.session_hash, garbage[int(stroke.what)])
 
 
 async def make(call: Call, client: Client, session: ClientSession) -> Job[Any]:

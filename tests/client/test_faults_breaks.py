@@ -206,7 +206,7 @@ async def test_a_call_that_is_being_sent_while_the_stream_breaks_is_lost_too(
         sent = calls.surface.submit("x", api_name="/echo")
         await wait_all_tasks_blocked()
         # Only the stream breaks: the connection of the call that is being sent stays.
-        memory_app.inject(hashes(memory_app)[0], b"data: nonsense\n\n")
+        memory_app.post(hashes(memory_app)[0], b"data: nonsense\n\n")
         await failures(jobs)
         assert not sent.done
         other = calls.surface.submit(api_name="/story")
@@ -231,12 +231,14 @@ async def test_a_stream_that_breaks_while_nobody_rides_on_it_fails_nobody(
     memory_app: ScriptedServer, autojump_clock: MockClock
 ) -> None:
     add_endpoints(memory_app)
-    memory_app.deaf_to_cancel = True  # so that the server keeps the stream of the session open
+    memory_app.queue.deaf_to_cancel = (
+        True  # so that the server keeps the stream of the session open
+    )
     async with riding(memory_app, "session") as calls:
         for job in await calls.under_way():
             job.cancel()
         await trio.sleep(0.5)
-        assert memory_app.open_streams == 1
+        assert memory_app.streams.open == 1
         memory_app.kill_connections()
         await calls.assert_goes_on()
         # Of the session, the server has kept what it had.

@@ -267,14 +267,14 @@ async def test_a_server_that_is_not_there_is_told_of(
     memory_app: ScriptedServer, autojump_clock: MockClock, path: str
 ) -> None:
     options = set_up(memory_app, path)
-    memory_app.refusing = True
+    memory_app.listener.refusing = True
     assert type(await error_on_entering(memory_app, **options)) is ConnectionFailed
-    memory_app.refusing = False
-    memory_app.connect_gate = trio.Event()
+    memory_app.listener.refusing = False
+    memory_app.listener.connect_gate = trio.Event()
     now = trio.current_time()
     assert type(await error_on_entering(memory_app, **options)) is ConnectionFailed
     assert trio.current_time() == pytest.approx(now + TIMES.connect)
-    memory_app.connect_gate = None
+    memory_app.listener.connect_gate = None
     await assert_works(memory_app, **options)
 
 

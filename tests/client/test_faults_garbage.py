@@ -167,7 +167,7 @@ async def test_garbage_that_names_its_call_fails_only_that(
         assert len(str(error)) < 400
         assert not any(job.done for job in jobs)
         assert await calls.surface.predict("x", api_name="/echo") == "x"
-        assert memory_app.streams_made == 1
+        assert memory_app.streams.made == 1
         for job in jobs:
             job.cancel()
         await calls.assert_goes_on()
@@ -193,7 +193,7 @@ async def test_an_event_that_is_too_large_fails_only_its_own_call(
         assert "more than 50000 bytes (Limits.message_size" in str(error)
         assert not any(job.done for job in jobs)
         assert await calls.surface.predict("x", api_name="/echo") == "x"
-        assert memory_app.streams_made == 1
+        assert memory_app.streams.made == 1
         for job in jobs:
             job.cancel()
         await calls.assert_goes_on()
@@ -287,7 +287,7 @@ async def test_an_unexpected_error_is_everybodys_on_the_stream(
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
         data = f'data: {{"msg": "unexpected_error", "event_id": null, {fields}}}\n\n'
-        memory_app.inject(hashes(memory_app)[0], data.encode())
+        memory_app.post(hashes(memory_app)[0], data.encode())
         for error in await failures(jobs):
             assert type(error) is kind
             assert words in str(error)
@@ -302,12 +302,12 @@ async def test_a_queue_that_is_stopped_ends_the_calls_under_way_and_refuses_the_
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
-        memory_app.stopped = True
+        memory_app.queue.stopped = True
         # The server looks for it only every so often.
         with trio.fail_after(15):
             assert kinds(await failures(jobs)) == {ServerStopped}
         assert kinds(await failures(calls.start("x", api_name="/echo"))) == {ServerStopped}
-        memory_app.stopped = False
+        memory_app.queue.stopped = False
         await calls.assert_goes_on()
 
 
@@ -318,7 +318,7 @@ async def test_a_session_that_the_server_forgot_is_a_lost_connection(
 
     @memory_app.app.endpoint()
     async def forget(event: Event) -> None:
-        memory_app.clean_session(event.session_hash)
+        memory_app.queue.clean_session(event.session_hash)
         await trio.sleep_forever()
 
     async with clean_client(memory_app) as client:

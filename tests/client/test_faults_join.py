@@ -233,14 +233,14 @@ async def test_a_refused_connection_is_told_apart_from_a_lost_one(
 ) -> None:
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
-        memory_app.refusing = True
+        memory_app.listener.refusing = True
         memory_app.kill_connections()
         now = trio.current_time()
         errors = await failures(calls.start("x", api_name="/echo"))
         assert kinds(errors) == {ConnectionFailed}
         assert trio.current_time() == now
         assert memory_app.joins == memory_app.cancels == []
-        memory_app.refusing = False
+        memory_app.listener.refusing = False
         await calls.assert_goes_on()
 
 

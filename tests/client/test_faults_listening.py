@@ -151,7 +151,7 @@ async def test_a_call_that_was_accepted_never_fails_as_one_that_was_not_sent(
 
     async def accept_and_refuse_the_rest(stream: trio.abc.Stream, data: bytes) -> None:
         await stream.send_all(data)
-        memory_app.refusing = True
+        memory_app.listener.refusing = True
         raise trio.BrokenResourceError
 
     Wire(memory_app, "POST /queue/join", accept_and_refuse_the_rest).once = True
@@ -160,7 +160,7 @@ async def test_a_call_that_was_accepted_never_fails_as_one_that_was_not_sent(
         assert isinstance(error, ConnectionLost)
         assert not isinstance(error, ConnectionFailed)
         assert len(memory_app.joins) == 1
-        memory_app.refusing = False
+        memory_app.listener.refusing = False
         assert await client.predict("again", api_name="/echo") == "again"
 
 

@@ -137,7 +137,7 @@ async def test_the_others_in_the_session_never_hear_of_it(
         for error in errors:
             assert_shows(error, message)
         assert [await job.result() for job in others] == ["waited", "waited"]
-        assert memory_app.streams_made == 1
+        assert memory_app.streams.made == 1
         assert await session.predict("again", api_name="/echo") == "again"
         assert len(set(hashes(memory_app))) == 1
         await assert_idle(client, memory_app)

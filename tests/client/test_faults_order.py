@@ -52,7 +52,7 @@ async def test_a_call_that_joins_while_the_stream_closes_is_told_of_on_the_next(
         gate.set()
         assert [await job.result() for job in jobs] == ["0", "1", "2"]
         assert trio.current_time() == now
-        assert memory_app.streams_made == 2
+        assert memory_app.streams.made == 2
         assert len(memory_app.joins) == 4
         assert len(set(hashes(memory_app))) == 1
         await assert_idle(client, memory_app)
@@ -75,7 +75,7 @@ async def test_a_call_that_is_being_sent_while_the_stream_closes_opens_the_next(
         assert not job.done
         second_gate.set()
         assert await job.result() == "second"
-        assert memory_app.streams_made == 2
+        assert memory_app.streams.made == 2
         await assert_idle(client, memory_app)
 
 
@@ -114,7 +114,7 @@ async def test_a_server_that_closes_each_stream_at_once_is_not_asked_for_ever(
     async with clean_client(memory_app) as client:
         with pytest.raises(ConnectionLost, match="without finishing /leave"):
             await client.predict(api_name="/leave")
-        assert memory_app.streams_made <= 2
+        assert memory_app.streams.made <= 2
         assert await client.predict("again", api_name="/echo") == "again"
 
 
@@ -159,7 +159,7 @@ async def test_what_comes_before_the_answer_is_not_lost(
             log = job.status().log
             assert log is not None
             assert log.text == "counting"
-        assert memory_app.streams_made == 1
+        assert memory_app.streams.made == 1
         other.cancel()
         await assert_idle(client, memory_app)
 

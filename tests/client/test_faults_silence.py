@@ -157,7 +157,7 @@ async def test_a_call_that_never_completes_lives_on_heartbeats_until_it_is_cance
         jobs = calls.start(api_name="/forget")
         await trio.sleep(10**4)
         assert [job.status().code for job in jobs] == [Status.PROCESSING] * calls.count
-        assert memory_app.open_streams == 1
+        assert memory_app.streams.open == 1
         now = trio.current_time()
         for job in jobs:
             job.cancel()
@@ -339,14 +339,14 @@ async def test_a_connection_that_is_never_made_is_given_up(
     async with clean_client(memory_app) as client:
         memory_app.kill_connections()
         await wait_all_tasks_blocked()  # they are closed by then
-        memory_app.connect_gate = trio.Event()
+        memory_app.listener.connect_gate = trio.Event()
         now = trio.current_time()
         with pytest.raises(ConnectionFailed, match="within 10 s"):
             await client.predict("x", api_name="/echo")
         assert trio.current_time() == pytest.approx(now + TIMES.connect)
         # The server never saw it.
         assert memory_app.joins == memory_app.cancels == []
-        memory_app.connect_gate = None
+        memory_app.listener.connect_gate = None
         assert await client.predict("again", api_name="/echo") == "again"
 
 

@@ -32,11 +32,11 @@ async def test_the_stream_of_a_session_is_the_servers_to_close_until_the_session
             memory_app.fault("GET", "/queue/data", never, times=1)
             assert await session.predict("x", api_name="/echo") == "x"
             await trio.sleep(10 * LINGER)
-            assert memory_app.open_streams == 1
+            assert memory_app.streams.open == 1
         await wait_all_tasks_blocked()
-        assert memory_app.open_streams == 1
+        assert memory_app.streams.open == 1
         await trio.sleep(1.5 * LINGER)
-        assert memory_app.open_streams == 0
+        assert memory_app.streams.open == 0
 
 
 async def test_a_stream_with_an_event_of_no_name_is_closed_a_while_after_its_last_call(
@@ -58,14 +58,14 @@ async def test_a_stream_with_an_event_of_no_name_is_closed_a_while_after_its_las
             # It would have been closed in the midst of this one.
             assert await session.predict(10, api_name="/sleep") == 10
             await trio.sleep(LINGER / 2)
-            assert memory_app.open_streams == 1
+            assert memory_app.streams.open == 1
             await trio.sleep(LINGER)
-            assert memory_app.open_streams == 0
+            assert memory_app.streams.open == 0
             assert await session.predict("x", api_name="/echo") == "x"
-            assert memory_app.open_streams == 1
+            assert memory_app.streams.open == 1
         # No call comes any more, and the server has nothing to say.
         await wait_all_tasks_blocked()
-        assert memory_app.open_streams == 0
+        assert memory_app.streams.open == 0
 
 
 async def test_so_it_is_if_another_call_of_the_function_went_on(
@@ -85,7 +85,7 @@ async def test_so_it_is_if_another_call_of_the_function_went_on(
         assert await first.result() == 5
         await trio.sleep(1.5 * LINGER)
         assert memory_app.cancels == []
-        assert memory_app.open_streams == 0
+        assert memory_app.streams.open == 0
         assert await client.predict("x", api_name="/echo") == "x"
 
 

@@ -107,7 +107,7 @@ async def test_each_session_has_one_stream_while_its_call_runs(
         for _ in range(5):
             client.submit(1, api_name="/sleep")
         await wait_all_tasks_blocked()
-        assert memory_app.open_streams == 5
+        assert memory_app.streams.open == 5
         assert sorted(streams.made) == sorted(hashes(memory_app))
         assert set(streams.made.values()) == {1}
 
@@ -121,7 +121,7 @@ async def test_a_call_that_ended_leaves_no_stream_open(
             client.submit(1, api_name="/sleep")
         await client.predict(2, api_name="/sleep")
         await quiet(memory_app)
-        assert memory_app.open_streams == 0
+        assert memory_app.streams.open == 0
         assert "0/256 streams" in repr(client)
 
 
@@ -150,7 +150,7 @@ async def test_calls_in_a_row_use_one_session_again(
                 await quiet(memory_app)
     assert len(hashes(memory_app)) == 40
     assert len(set(hashes(memory_app))) == 1
-    assert memory_app.streams_made == 40
+    assert memory_app.streams.made == 40
     assert streams.most_at_once == 1
 
 
@@ -166,7 +166,7 @@ async def test_many_calls_without_a_pause_need_few_sessions_and_connections(
             assert await sleep(number / 100) == number / 100
         # The next call starts before the last one's stream has ended: that takes another session.
         assert len(set(hashes(memory_app))) <= 3
-        assert memory_app.connections_made <= 4
+        assert memory_app.listener.connections_made <= 4
     assert streams.most_at_once == 1
 
 
@@ -186,7 +186,7 @@ async def test_calls_after_calls_use_the_same_sessions(
     assert len(waves[0]) == 10
     assert waves[0] == waves[1] == waves[2]
     # A join and a stream for each of the ten, at most.
-    assert memory_app.connections_made <= 20
+    assert memory_app.listener.connections_made <= 20
 
 
 async def test_an_app_error_ends_a_call_by_itself(
@@ -215,7 +215,7 @@ async def test_a_refused_call_needs_no_stream_and_spoils_no_session(
         for _ in range(3):
             with pytest.raises(QueueFull):
                 await client.predict(1, api_name="/sleep")
-        assert memory_app.streams_made == 0
+        assert memory_app.streams.made == 0
         assert await client.predict(1, api_name="/sleep") == 1
     assert len(set(hashes(memory_app))) == 1
 
@@ -227,7 +227,7 @@ async def assert_retired(client: Client, server: ScriptedServer) -> None:
     """Show that the session of the last call is not used again, and that others are."""
     used = hashes(server)[-1]
     await quiet(server)
-    assert server.open_streams == 0
+    assert server.streams.open == 0
     before = len(hashes(server))
     for _ in range(3):
         assert await client.predict(0, api_name="/sleep") == 0

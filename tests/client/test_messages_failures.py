@@ -183,7 +183,7 @@ async def test_a_validator_refuses_by_parameter(
             await client.predict("x", 11, api_name="/check")
         assert caught.value.errors == {"n": "10 at most"}
         assert await client.predict("x", 10, api_name="/check") == "x"
-    assert memory_app.streams_made == 1
+    assert memory_app.streams.made == 1
 
 
 async def test_a_validator_that_raises_refuses_with_its_words(

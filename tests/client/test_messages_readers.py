@@ -162,7 +162,7 @@ async def test_listeners_on_jobs_of_one_stream_hear_their_own_job_only(
         for n in range(5):
             session.submit(n, api_name="/count").on_output(heard[n].append)
     assert heard == {n: [n * 10 + i for i in range(5)] for n in range(5)}
-    assert memory_app.streams_made <= 2
+    assert memory_app.streams.made <= 2
 
 
 # --- Slow readers ---

@@ -89,11 +89,11 @@ async def test_no_prefix_leads_to_another_place(memory_app: ScriptedServer, pref
     memory_app.app.config_overrides["api_prefix"] = prefix
     async with open_server(memory=True) as evil:
         for name in ("evil.test", "scripted.test.evil.test"):
-            memory_app.network.add(name, evil)
+            memory_app.network.add(name, evil.listener)
         with pytest.raises(TriojobError):
             async with new_client(memory_app, headers={"x-secret": PASSWORD}) as client:
                 await client.predict("a", fn_index=0)
-        assert evil.connections_made == 0
+        assert evil.listener.connections_made == 0
     assert len(memory_app.requests) >= 2
     assert set(memory_app.network.connects) == {("scripted.test", 80)}
 
@@ -128,7 +128,7 @@ async def test_query_and_fragment_of_the_url_are_not_sent(memory_app: ScriptedSe
 
 
 async def test_a_host_by_its_ipv6_address(memory_app: ScriptedServer) -> None:
-    memory_app.network.add("::1", memory_app)
+    memory_app.network.add("::1", memory_app.listener)
     await opened_and_closed(memory_app, "http://[::1]:7860")
     assert set(memory_app.network.connects) == {("::1", 7860)}
     assert memory_app.requests[0].headers["host"] == "[::1]:7860"
@@ -194,7 +194,7 @@ async def test_a_host_that_is_not_there(memory_app: ScriptedServer) -> None:
 
 
 async def test_a_server_that_refuses_connections(memory_app: ScriptedServer) -> None:
-    memory_app.refusing = True
+    memory_app.listener.refusing = True
     with pytest.raises(ConnectionFailed, match="refused"):
         await opened_and_closed(memory_app)
     assert hosts(memory_app) == {"scripted.test"}

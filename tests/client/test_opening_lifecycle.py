@@ -286,13 +286,13 @@ async def test_opening_can_be_cancelled_at_any_time(
 async def test_opening_can_be_cancelled_while_it_connects(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
 ) -> None:
-    memory_app.connect_gate = trio.Event()
+    memory_app.listener.connect_gate = trio.Event()
     async with nothing_left_over(memory_app):
         with trio.move_on_after(3) as scope:
             async with new_client(memory_app):
                 raise AssertionError("it was opened")
         assert scope.cancelled_caught
-    assert memory_app.connections_made == 0
+    assert memory_app.listener.connections_made == 0
 
 
 async def test_a_client_entered_under_a_cancelled_scope_sends_nothing(

@@ -156,10 +156,10 @@ async def test_a_redirect_on_opening_is_not_followed(
 ) -> None:
     memory_app.fault("GET", path, Answer(status, b"", {"location": ELSEWHERE}))
     async with open_server(memory=True) as evil:
-        memory_app.network.add("evil.test", evil)
+        memory_app.network.add("evil.test", evil.listener)
         with pytest.raises(UnexpectedResponse, match=f"redirects.*{status}") as caught:
             await must_not_open(new_client(memory_app, headers={"x-secret": PASSWORD}))
-        assert evil.connections_made == 0
+        assert evil.listener.connections_made == 0
     assert caught.value.status == status
     assert_tells_only_where(shown(caught.value))
     assert hosts(memory_app) == {"scripted.test"}

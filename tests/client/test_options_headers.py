@@ -215,7 +215,7 @@ async def test_with_an_own_client_they_go_with_each_request_too(
 async def test_with_an_own_client_they_go_to_no_other_host(memory_app: ScriptedServer) -> None:
     """They are for the app, and the own client may be for all the world."""
     async with open_server(memory=True) as other:
-        memory_app.network.add("other.test", other)
+        memory_app.network.add("other.test", other.listener)
         async with httpx.AsyncClient(transport=memory_app.transport(limits=ROOMY)) as own:
             options = {"headers": {"x-secret": TOKEN}, "cookies": {"secret": TOKEN}}
             async with Client(memory_app.url, http_client=own, **options):

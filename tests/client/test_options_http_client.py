@@ -117,7 +117,7 @@ async def test_an_own_client_that_follows_redirects_does_not_follow_ours(
 ) -> None:
     memory_app.fault("GET", "/config", Answer(302, b"", {"location": "http://evil.test/"}))
     async with open_server(memory=True) as evil:
-        memory_app.network.add("evil.test", evil)
+        memory_app.network.add("evil.test", evil.listener)
         async with own_client(memory_app, follow_redirects=True) as own:
             with pytest.raises(TriojobError, match="redirects"):
                 async with new_client(memory_app, http_client=own):
@@ -153,7 +153,7 @@ async def test_two_clients_may_share_an_own_client(
     add_functions(memory_app)
     async with open_server(memory=True) as other:
         add_functions(other)
-        memory_app.network.add("other.test", other)
+        memory_app.network.add("other.test", other.listener)
         async with (
             own_client(memory_app) as own,
             Client("http://other.test", http_client=own) as outer,
@@ -194,7 +194,7 @@ async def test_an_own_client_has_fewer_streams_unless_it_is_told(
                     sleep = client.endpoint("/sleep")
                     jobs = [group.submit(sleep, 10) for _ in range(60)]
             assert [await job.result() for job in jobs] == [10] * 60
-            assert memory_app.max_open_streams == most
+            assert memory_app.streams.max_open == most
 
 
 # --- Event hooks ---

@@ -72,7 +72,7 @@ async def test_no_more_streams_than_allowed_are_open_at_once(
             sleep = client.endpoint("/sleep")
             jobs = [group.submit(sleep, 10) for _ in range(20)]
         assert [await job.result() for job in jobs] == [10] * 20
-    assert memory_app.max_open_streams == most
+    assert memory_app.streams.max_open == most
 
 
 @pytest.mark.parametrize("most", [1, 5, 48, 60])
@@ -107,7 +107,7 @@ async def test_the_pool_has_room_for_each_of_them(scripted: ScriptedServer) -> N
     with trio.fail_after(60):
         async with Client(scripted.url, limits=Limits(streams=30)) as client, JobGroup() as group:
             jobs = [group.submit(client.endpoint("/meet")) for _ in range(30)]
-            while scripted.open_streams < 30:  # noqa: ASYNC110 - the server has no way to tell
+            while scripted.streams.open < 30:  # noqa: ASYNC110 - the server has no way to tell
                 await trio.sleep(0.01)
             all_run.set()
             assert [await job.result() for job in jobs] == ["met"] * 30

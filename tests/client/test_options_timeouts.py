@@ -69,7 +69,7 @@ def test_any_time_from_zero_up_will_do(value: float) -> None:
 async def test_a_connection_that_is_not_made(
     memory_app: ScriptedServer, autojump_clock: Clock, timeouts: Timeouts | None, seconds: float
 ) -> None:
-    memory_app.connect_gate = trio.Event()
+    memory_app.listener.connect_gate = trio.Event()
     async with nothing_left_over(memory_app):
         with pytest.raises(ConnectionFailed, match=f"no connection to .* within {seconds} s"):
             async with new_client(memory_app, timeouts=timeouts):
@@ -85,7 +85,7 @@ async def test_a_connection_that_is_not_made_for_a_call(
     async with new_client(memory_app, timeouts=SLOW) as client:
         memory_app.kill_connections()
         await trio.testing.wait_all_tasks_blocked()
-        memory_app.connect_gate = trio.Event()
+        memory_app.listener.connect_gate = trio.Event()
         start = trio.current_time()
         with pytest.raises(ConnectionFailed, match=r"/echo: no connection.* within 3 s"):
             await client.predict("a", api_name="/echo")
@@ -96,7 +96,7 @@ async def test_a_connection_that_is_not_made_for_a_call(
 async def test_connecting_may_take_as_long_as_it_takes(
     memory_app: ScriptedServer, autojump_clock: Clock
 ) -> None:
-    memory_app.connect_gate = trio.Event()
+    memory_app.listener.connect_gate = trio.Event()
     async with trio.open_nursery() as nursery:
 
         async def connect() -> None:
@@ -105,7 +105,7 @@ async def test_connecting_may_take_as_long_as_it_takes(
 
         nursery.start_soon(connect)
         await trio.sleep(10_000)
-        memory_app.connect_gate.set()
+        memory_app.listener.connect_gate.set()
 
 
 # --- Sending ---
@@ -116,7 +116,7 @@ class Reluctant(MemoryNetwork):
 
     def __init__(self, server: ScriptedServer) -> None:
         super().__init__()
-        self.add("scripted.test", server)
+        self.add("scripted.test", server.listener)
         self.full = False
 
     async def connect_tcp(

@@ -124,9 +124,9 @@ async def test_a_connection_that_a_failing_server_drops_is_not_used_again(
     async with Client(secure.url, verify=trusting) as client:
         with pytest.raises(UnexpectedResponse, match="500"):
             await client.predict("a", api_name="/echo")
-        made = secure.connections_made
+        made = secure.listener.connections_made
         assert await client.predict("b", api_name="/echo") == "b"
-        assert secure.connections_made > made
+        assert secure.listener.connections_made > made
 
 
 async def test_several_clients_may_have_the_same_settings(

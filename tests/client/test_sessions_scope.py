@@ -365,7 +365,7 @@ async def test_sessions_in_parallel_do_not_meet(
             nursery.start_soon(converse, client, letter)
     assert sorted(texts) == [letter * 3 for letter in "abcdefgh"]
     assert len(set(hashes(memory_app))) == 8
-    assert memory_app.max_open_streams <= 8
+    assert memory_app.streams.max_open <= 8
 
 
 async def test_sessions_one_after_the_other_use_the_same_connections(
@@ -380,7 +380,7 @@ async def test_sessions_one_after_the_other_use_the_same_connections(
     assert len(set(hashes(memory_app))) == 20
     # A heartbeat has one of its own, which ends with it.
     heartbeats = sum(path.startswith("GET /heartbeat/") for path in memory_app.paths())
-    assert memory_app.connections_made - heartbeats <= 4
+    assert memory_app.listener.connections_made - heartbeats <= 4
 
 
 async def test_one_sessions_end_leaves_the_others_alone(

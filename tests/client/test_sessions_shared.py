@@ -84,7 +84,7 @@ async def test_any_number_of_calls_ride_on_one_stream(
         assert [await job.result() for job in sleeps] == list(range(50))
         # Several calls of one function with State run at once here, each on what it found.
         assert [await job.result() for job in notes] == ["x"] * 3
-        assert memory_app.streams_made == memory_app.open_streams == 1
+        assert memory_app.streams.made == memory_app.streams.open == 1
     assert len(set(hashes(memory_app))) == 1
 
 
@@ -99,8 +99,8 @@ async def test_a_session_needs_few_connections_for_many_calls(
         await quiet(memory_app)
     assert len(hashes(memory_app)) == 200
     # One for the stream, and one for each of the short requests that are under way at once.
-    assert memory_app.connections_made <= 1 + 48
-    assert memory_app.streams_made <= 2
+    assert memory_app.listener.connections_made <= 1 + 48
+    assert memory_app.streams.made <= 2
 
 
 async def test_a_call_after_the_stream_has_ended_opens_another(
@@ -113,7 +113,7 @@ async def test_a_call_after_the_stream_has_ended_opens_another(
             await session.predict(1, api_name="/sleep")
             await quiet(memory_app)
             assert "0/256 streams" in repr(client)
-    assert memory_app.streams_made == 5
+    assert memory_app.streams.made == 5
     assert streams.most_at_once == 1
 
 
@@ -143,7 +143,7 @@ async def test_a_call_that_joins_while_the_stream_is_being_closed_is_not_lost(
         assert job.status().code is Status.JOINING_QUEUE
         end.set()
         assert await job.result() == 2
-    assert memory_app.streams_made == 2
+    assert memory_app.streams.made == 2
     assert streams.most_at_once == 1
 
 
@@ -165,7 +165,7 @@ async def test_a_call_may_end_before_its_request_is_answered(
         answer.set()
         assert [i async for i in job] == [0, 1, 2]
         assert await job.result() == 2
-    assert memory_app.streams_made == 1
+    assert memory_app.streams.made == 1
 
 
 async def test_a_stream_that_ends_too_early_fails_all_that_ride_on_it(

@@ -101,7 +101,7 @@ async def test_different_functions_run_at_once_over_one_stream(
             "note",
             "remark",
         ]
-        assert memory_app.open_streams == 1
+        assert memory_app.streams.open == 1
     assert streams.most_at_once == 1
 
 

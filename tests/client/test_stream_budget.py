@@ -37,8 +37,8 @@ async def test_jobs_over_the_budget_are_starting_and_all_finish(
         assert len(hashes(memory_app)) == 3
         assert "3/3 streams" in repr(client)
         assert [await job.result() for job in jobs] == list(range(1, 11))
-    assert memory_app.max_open_streams == 3
-    assert memory_app.streams_made == 10
+    assert memory_app.streams.max_open == 3
+    assert memory_app.streams.made == 10
 
 
 async def test_plain_calls_keep_to_the_budget_too(
@@ -51,8 +51,8 @@ async def test_plain_calls_keep_to_the_budget_too(
     ):
         for _ in range(7):
             nursery.start_soon(client.endpoint("/sleep"), 1)
-    assert memory_app.max_open_streams == 2
-    assert memory_app.streams_made == 7
+    assert memory_app.streams.max_open == 2
+    assert memory_app.streams.made == 7
 
 
 async def test_jobs_over_the_budget_are_served_in_the_order_of_submission(
@@ -100,7 +100,7 @@ async def test_one_that_is_cancelled_while_it_waits_frees_nothing(
     # The app never heard of those, neither of the calls nor of their cancellations.
     assert sorted(join["data"] for join in memory_app.joins) == [[4], [5], [100]]
     assert memory_app.cancels == []
-    assert memory_app.max_open_streams == 1
+    assert memory_app.streams.max_open == 1
 
 
 async def test_one_that_is_cancelled_while_it_runs_gives_its_place_to_the_next(
@@ -116,7 +116,7 @@ async def test_one_that_is_cancelled_while_it_runs_gives_its_place_to_the_next(
         assert [await job.result() for job in others] == [1, 2]
         await quiet(memory_app)
         assert "0/1 streams" in repr(client)
-    assert memory_app.max_open_streams == 1
+    assert memory_app.streams.max_open == 1
 
 
 async def test_a_cancelled_call_holds_its_place_until_the_server_has_been_told(
@@ -133,11 +133,11 @@ async def test_a_cancelled_call_holds_its_place_until_the_server_has_been_told(
         await first.wait()
         await wait_all_tasks_blocked()
         # Here it is over; there it still runs, and its stream is still open.
-        assert memory_app.open_streams == 1
+        assert memory_app.streams.open == 1
         assert codes([first, second]) == ["CANCELLED", "STARTING"]
         answer.set()
         assert await second.result() == 1
-    assert memory_app.max_open_streams == 1
+    assert memory_app.streams.max_open == 1
 
 
 async def test_a_broken_stream_gives_its_place_to_the_next(
@@ -170,7 +170,7 @@ async def test_the_calls_of_a_session_need_one_place(
         assert codes([*inside, outside]) == ["FINISHED", "FINISHED", "PROCESSING", "STARTING"]
         assert await outside.result() == 1
         assert inside[2].done
-    assert memory_app.max_open_streams == 1
+    assert memory_app.streams.max_open == 1
 
 
 async def test_a_sessions_calls_wait_for_its_one_place(
@@ -192,7 +192,7 @@ async def test_a_sessions_calls_wait_for_its_one_place(
             job.cancel()
         assert await inside[2].result() == 7
         assert isolated.done
-    assert memory_app.max_open_streams == streams.most_at_once == 1
+    assert memory_app.streams.max_open == streams.most_at_once == 1
 
 
 async def test_the_clients_own_session_needs_a_place_too(
@@ -208,7 +208,7 @@ async def test_the_clients_own_session_needs_a_place_too(
         assert codes([*stateful, isolated]) == ["PROCESSING", "PROCESSING", "STARTING"]
         assert await isolated.result() == 1
         assert await client.predict("b", api_name="/note") == "ab"
-    assert memory_app.max_open_streams == 1
+    assert memory_app.streams.max_open == 1
 
 
 @pytest.mark.parametrize("limit", [1, 3, 5])
@@ -222,7 +222,7 @@ async def test_limit_and_budget_go_together(
             await wait_all_tasks_blocked()
             assert codes(jobs).count("PROCESSING") == min(limit, 3)
         assert [await job.result() for job in jobs] == [1] * 10
-    assert memory_app.max_open_streams == min(limit, 3)
+    assert memory_app.streams.max_open == min(limit, 3)
 
 
 async def test_the_wait_for_a_place_can_be_bounded_by_the_caller(

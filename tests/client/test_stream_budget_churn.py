@@ -83,7 +83,7 @@ async def test_streams_are_one_to_a_session_and_within_the_budget(
                 group.submit(client.endpoint("/sleep"), 1)
         assert await client.predict("x", api_name="/note") != ""
     assert streams.most_at_once == 1
-    assert memory_app.max_open_streams <= BUDGET
+    assert memory_app.streams.max_open <= BUDGET
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -105,4 +105,4 @@ async def test_so_they_are_when_streams_break(
         assert f"0/{BUDGET} streams" in repr(client)
         assert await client.predict(1, api_name="/sleep") == 1
     assert streams.most_at_once == 1
-    assert memory_app.max_open_streams <= BUDGET
+    assert memory_app.streams.max_open <= BUDGET

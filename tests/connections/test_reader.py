@@ -32,7 +32,7 @@ async def test_what_h11_sends_is_read_alike(memory_app: ScriptedServer) -> None:
 
     memory_app.app.add("echo", echo, inputs=[textbox("in")], outputs=[textbox("out")])
     ours, theirs = trio.testing.memory_stream_pair()
-    memory_app.accept(theirs)
+    memory_app.listener.accept(theirs)
     with trio.fail_after(SECONDS):
         for data in await raw_responses(ours, "echo", ["Ada"]):
             assert check_pieces(data) == read_by_h11(data)

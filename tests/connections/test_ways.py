@@ -48,7 +48,7 @@ async def test_a_client_makes_connections_of_its_own(server: ScriptedServer) -> 
         assert goes_direct(client)
         for _ in range(5):
             assert await client.predict("a", api_name="/echo") == "a"
-    assert server.connections_made <= 3
+    assert server.listener.connections_made <= 3
 
 
 async def test_what_the_caller_brings_is_used(server: ScriptedServer) -> None:

@@ -216,7 +216,7 @@ async def test_a_broken_download_is_taken_up_where_it_broke(
 async def test_without_a_version_a_broken_download_starts_again(
     app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
 ) -> None:
-    app.ranges = False
+    app.storage.ranges = False
     app.fault("GET", f"/file={PATH}", Cut(100_000), times=2)
     async with opened(app, download_files=tmp_path) as client:
         local = await client.predict(api_name="/give")
@@ -242,7 +242,7 @@ async def test_a_server_that_ignores_if_range_does_not_get_two_files_mixed(
 ) -> None:
     wrong = {"content-range": "bytes 7-9/256000"}
     other = {"content-range": "bytes 100000-255999/256000", "etag": '"other"'}
-    app.file_headers[PATH] = {"etag": 'W/"weak"'} if weak else {}
+    app.storage.headers[PATH] = {"etag": 'W/"weak"'} if weak else {}
     app.fault("GET", f"/file={PATH}", Cut(100_000), times=1)
     if not weak:
         app.fault("GET", f"/file={PATH}", Answer(206, b"bad", wrong), times=1)

@@ -254,7 +254,7 @@ def playlist(*segments: str, ended: bool = False) -> bytes:
 
 @pytest.fixture
 def radio(memory_app: ScriptedServer) -> ScriptedServer:
-    memory_app.media = {
+    memory_app.storage.media = {
         f"{FOLDER}/playlist.m3u8": playlist(),
         f"{FOLDER}/a.aac": b"one",
         f"{FOLDER}/b.aac": b"two",
@@ -273,9 +273,11 @@ async def test_a_stream_is_followed_to_its_end(
     async def play() -> None:
         for ready in (("a.aac",), ("a.aac", "b.aac"), ("a.aac", "b.aac")):
             await trio.sleep(3)
-            radio.media[f"{FOLDER}/playlist.m3u8"] = playlist(*ready)
+            radio.storage.media[f"{FOLDER}/playlist.m3u8"] = playlist(*ready)
         await trio.sleep(3)
-        radio.media[f"{FOLDER}/playlist.m3u8"] = playlist("a.aac", "b.aac", "c.aac", ended=True)
+        radio.storage.media[f"{FOLDER}/playlist.m3u8"] = playlist(
+            "a.aac", "b.aac", "c.aac", ended=True
+        )
 
     async with opened(radio, download_files=download_files) as client:
         file = await client.predict(api_name="/give")
@@ -333,7 +335,7 @@ async def test_following_a_stream_can_be_cancelled_and_ends_with_the_client(
 async def test_a_playlist_names_only_what_lies_beside_it(
     radio: ScriptedServer, autojump_clock: trio.testing.MockClock, segment: str
 ) -> None:
-    radio.media[f"{FOLDER}/playlist.m3u8"] = playlist("a.aac", segment, ended=True)
+    radio.storage.media[f"{FOLDER}/playlist.m3u8"] = playlist("a.aac", segment, ended=True)
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
         with pytest.raises(ValueError, match="segment elsewhere"):
@@ -346,10 +348,10 @@ async def test_what_is_no_playlist_is_refused(
 ) -> None:
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
-        radio.media[f"{FOLDER}/playlist.m3u8"] = b"<html>"
+        radio.storage.media[f"{FOLDER}/playlist.m3u8"] = b"<html>"
         with pytest.raises(ValueError, match="no playlist"):
             await anext(file.segments())
-        radio.media.clear()
+        radio.storage.media.clear()
         with pytest.raises(UnexpectedResponse, match="404"):
             await anext(file.segments())
 
@@ -366,7 +368,7 @@ async def test_only_streams_of_parts_are_followed(
 async def test_a_stream_of_gradio_4_is_read_as_it_comes(
     memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
 ) -> None:
-    memory_app.media["session/1/7"] = b"sound"
+    memory_app.storage.media["session/1/7"] = b"sound"
     serve_files(memory_app, file_data("session/1/7", is_stream=True))
     async with opened(memory_app) as client:
         file = await client.predict(api_name="/give")

@@ -65,7 +65,7 @@ async def test_no_name_leaves_the_folder(
     orig_name: str | None,
 ) -> None:
     app.files[path] = b"content"
-    app.file_headers[path] = {"content-disposition": 'attachment; filename="../../evil"'}
+    app.storage.headers[path] = {"content-disposition": 'attachment; filename="../../evil"'}
 
     @app.app.endpoint(outputs=[json_value("out")])
     async def give(event: Event) -> None:
@@ -137,7 +137,7 @@ async def test_another_server_gets_no_request_at_all(
     url_key: str,
 ) -> None:
     async with open_server(memory=True) as evil:
-        app.network.add("evil.test", evil)
+        app.network.add("evil.test", evil.listener)
         # Refused by the app itself, so that another address would be tempting.
         value = file_data("/srv/missing")
         value[url_key] = other
@@ -186,7 +186,7 @@ async def test_redirects_are_not_followed(
     app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock, status: int
 ) -> None:
     async with open_server(memory=True) as evil:
-        app.network.add("evil.test", evil)
+        app.network.add("evil.test", evil.listener)
         serve_files(app, file_data(PATH))
         away = Answer(status, b"", {"location": "http://evil.test/file?token=x"})
         app.fault("GET", f"/file={PATH}", away)
@@ -328,7 +328,7 @@ async def test_a_length_that_is_a_lie_is_not_believed(
 async def test_compression_that_nobody_asked_for_is_refused(
     app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock, encoding: str
 ) -> None:
-    app.file_headers[PATH] = {"content-encoding": encoding}
+    app.storage.headers[PATH] = {"content-encoding": encoding}
     serve_files(app, file_data(PATH))
     async with opened(app, download_files=tmp_path) as client:
         with pytest.raises(UnexpectedResponse, match=f"{encoding}.*unasked"):

@@ -243,8 +243,8 @@ async def check_nothing_left(world: World) -> None:
     server = world.server
     assert world.tasks_of_ours() == world.tasks_before, "a task is left"
     assert server.open_connections == 0, "a socket is left"
-    assert server.open_streams == 0
-    assert server.open_heartbeats == 0, "a heartbeat is left"
+    assert server.streams.open == 0
+    assert server.heartbeats.open == 0, "a heartbeat is left"
     if world.all_is_told:
         # However the joins went: of a call that has ended here, none runs there, or will.
         assert not server.waiting, "an event is left in the queue"
@@ -260,7 +260,7 @@ def check_heartbeats(world: World) -> None:
         if call.surface is not None
         and (call.surface.kind == "session" or call.endpoint in WITH_STATE)
     }
-    assert world.server.open_heartbeats <= sum(s.usable for s in used), "a heartbeat is left"
+    assert world.server.heartbeats.open <= sum(s.usable for s in used), "a heartbeat is left"
 
 
 async def check_no_slot_taken(world: World) -> None:

@@ -25,7 +25,7 @@ async def wind_up(world: World, ending: str) -> None:
     server = world.server
     with trio.fail_after(LONG):
         server.clear_faults()
-        server.deaf_to_cancel, server.app.max_queue_size = False, None
+        server.queue.deaf_to_cancel, server.app.max_queue_size = False, None
         if ending == "wait":
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(restart_again_and_again, world)

@@ -72,7 +72,7 @@ class Model(RuleBasedStateMachine):
         self.ending = ending
         self.world = world = World()
         self.run = Stepwise(world.around(), seed=seed)
-        world.server.eager = eager
+        world.server.queue.eager = eager
         self._open("client", world.root, streams=streams, timeouts=Timeouts(read=30))
 
     # --- Scopes ---
@@ -295,7 +295,7 @@ class Model(RuleBasedStateMachine):
         world, server = self.world, self.world.server
 
         def action() -> None:
-            server.deaf_to_cancel, server.app.max_queue_size = deaf, size
+            server.queue.deaf_to_cancel, server.app.max_queue_size = deaf, size
             if deaf:
                 world.all_is_told = False
             if size is not None:
@@ -311,8 +311,8 @@ class Model(RuleBasedStateMachine):
 
         def action() -> None:
             server.clear_faults()
-            server.deaf_to_cancel, server.app.max_queue_size = False, None
-            if server.refusing:
+            server.queue.deaf_to_cancel, server.app.max_queue_size = False, None
+            if server.listener.refusing:
                 world.harm()
                 world.restarts += 1
                 server.restart()

@@ -181,7 +181,7 @@ class World:
             self.root.nursery.cancel_scope.cancel()
 
     def tasks_of_ours(self) -> int:
-        return tasks_living() - len(self.server._nursery.child_tasks)
+        return tasks_living() - len(self.server.listener.nursery.child_tasks)
 
     def new_name(self, kind: str) -> str:
         self._count += 1
@@ -193,7 +193,7 @@ class World:
     def disturbed(self) -> bool:
         """Whether a call that is made now may meet with a fault."""
         rules = any(rule.left >= 1 for rule in self.server._rules)
-        return self.uneasy or rules or self.server.refusing or self.server.stopped
+        return self.uneasy or rules or self.server.listener.refusing or self.server.queue.stopped
 
     def harm(self) -> None:
         """Note that a fault may strike all that is under way."""

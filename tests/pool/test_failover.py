@@ -97,7 +97,8 @@ async def test_a_stream_that_broke_after_an_output_is_never_begun_anew(
     async def count(event: Event) -> None:
         await event.generating(["0"])
         await trio.sleep(1)
-        event.server.kill_connections()
+        (server,) = [server for server in three.servers if event in server.running]
+        server.kill_connections()
         await trio.sleep(1)
 
     for server in three.servers:

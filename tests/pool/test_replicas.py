@@ -33,7 +33,7 @@ def open_ones(pool: ClientPool) -> list[bool]:
 async def test_a_pool_opens_as_long_as_one_answers(
     autojump_clock: MockClock, three: Replicas, caplog: pytest.LogCaptureFixture
 ):
-    three[0].refusing = three[2].refusing = True
+    three[0].listener.refusing = three[2].listener.refusing = True
     async with three.pool() as pool:
         assert open_ones(pool) == [False, True, False]
         assert "http://r0.test can't be opened" in caplog.text
@@ -65,12 +65,12 @@ async def test_a_replica_that_makes_no_sense_ends_no_pool(
 async def test_one_that_comes_later_is_used_from_then_on(
     autojump_clock: MockClock, three: Replicas
 ):
-    three[0].refusing = True
+    three[0].listener.refusing = True
     async with three.pool() as pool:
         echo = pool.endpoint("/echo")
         await trio.sleep(60)
         assert open_ones(pool) == [False, True, True]
-        three[0].refusing = False
+        three[0].listener.refusing = False
         await trio.sleep(60)
         assert open_ones(pool) == [True, True, True]
         assert pool.statistics().replicas[0].failure is None
@@ -83,7 +83,7 @@ async def test_a_pool_of_which_none_answers_tells_of_each(
     autojump_clock: MockClock, three: Replicas
 ):
     for server in three.servers:
-        server.refusing = True
+        server.listener.refusing = True
     with pytest.raises(NoReplicaAvailable) as caught:
         async with three.pool():
             raise AssertionError
@@ -92,12 +92,12 @@ async def test_a_pool_of_which_none_answers_tells_of_each(
 
 
 async def test_all_can_be_required(autojump_clock: MockClock, three: Replicas):
-    three[1].refusing = True
+    three[1].listener.refusing = True
     with pytest.raises(NoReplicaAvailable) as caught:
         async with three.pool(require_all=True):
             raise AssertionError
     assert list(caught.value.failures) == [three.urls[1]]
-    three[1].refusing = False
+    three[1].listener.refusing = False
     async with three.pool(require_all=True) as pool:
         assert open_ones(pool) == [True, True, True]
 
@@ -127,9 +127,9 @@ async def test_cancelling_the_opening_ends_it(autojump_clock: MockClock, three: 
 async def test_a_pool_closes_though_a_replica_is_never_done_with_opening(
     autojump_clock: MockClock, three: Replicas
 ):
-    three[1].refusing = True
+    three[1].listener.refusing = True
     async with three.pool():
-        three[1].refusing = False
+        three[1].listener.refusing = False
         three[1].fault("GET", "/config", Silence())
         await trio.sleep(20)
         start = trio.current_time()
@@ -194,12 +194,12 @@ async def test_a_session_on_one_that_has_left_is_over(autojump_clock: MockClock,
 
 
 async def test_one_that_can_t_be_opened_does_not_join(autojump_clock: MockClock, three: Replicas):
-    three[2].refusing = True
+    three[2].listener.refusing = True
     async with ClientPool(three.urls[:2], three.client) as pool:
         with pytest.raises(ConnectionFailed):
             await pool.add(three.urls[2])
         assert pool.sources == tuple(three.urls[:2])
-        three[2].refusing = False
+        three[2].listener.refusing = False
         three[2].fault("GET", "/config", Silence())
         with trio.move_on_after(1):
             await pool.add(three.urls[2])

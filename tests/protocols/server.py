@@ -14,8 +14,8 @@ from triojob.testing._server.http import EventStream, Request, Response
 class NewServer(ScriptedServer):
     """Serves an app in ``sse_v9``."""
 
-    def post(self, session_hash: str, message: Message) -> None:
-        super().post(session_hash, marked(message))
+    def encode(self, message: Message) -> bytes:
+        return super().encode(marked(message))
 
     async def handle(self, request: Request) -> Response | EventStream:
         assert request.path != "/cancel", "sse_v9 has none"

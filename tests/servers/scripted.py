@@ -18,29 +18,27 @@ import math
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
+import httpx
 import trio
 
 from tests.servers.faults import Fault
 from tests.servers.faulty import FaultyConnection
 from triojob.testing._server.description import App
-from triojob.testing._server.event import (
-    Event,
-    GradioError,
-    Message,
-    frame,
-)
+from triojob.testing._server.event import Event, GradioError
 from triojob.testing._server.http import Connection, Request
+from triojob.testing._server.messages import Message, frame
 from triojob.testing._server.network import MemoryPeer
 from triojob.testing._server.server import AppServer
-from triojob.testing._server.streams import SessionStream
+from triojob.testing._server.streams import MessageStream
 
 __all__ = [
     "Event",
     "GradioError",
     "Message",
+    "MessageStream",
     "ScriptedServer",
-    "SessionStream",
     "frame",
     "open_server",
 ]
@@ -65,6 +63,87 @@ class ScriptedServer(AppServer):
     def __init__(self, app: App, nursery: trio.Nursery) -> None:
         super().__init__(app, nursery)
         self._rules: list[_FaultRule] = []
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.url} {len(self.requests)} requests,"
+            f" {len(self.running)} running, {len(self.waiting)} waiting,"
+            f" {self.streams.open} streams, {self.open_connections} connections>"
+        )
+
+    # --- What a test asks ---
+
+    @property
+    def requests(self) -> list[Request]:
+        return self.log.requests
+
+    @property
+    def joins(self) -> list[dict[str, Any]]:
+        """The body of each POST /queue/join."""
+        return [
+            request.json
+            for request in self.requests
+            if (request.method, request.path) == ("POST", "/queue/join")
+        ]
+
+    @property
+    def cancels(self) -> list[dict[str, Any]]:
+        return self.log.cancels
+
+    @property
+    def dequeues(self) -> list[dict[str, Any]]:
+        return self.log.dequeues
+
+    def paths(self) -> list[str]:
+        """List "METHOD /path" of each request."""
+        return [f"{request.method} {request.path}" for request in self.requests]
+
+    @property
+    def events(self) -> dict[str, Event]:
+        """Every event that ever joined the queue, by id, in order."""
+        return self.queue.events
+
+    @property
+    def running(self) -> list[Event]:
+        return self.queue.running
+
+    @property
+    def waiting(self) -> list[Event]:
+        return self.queue.waiting
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What /file= serves: uploads, and what the test puts there."""
+        return self.storage.files
+
+    @property
+    def open_connections(self) -> int:
+        return len(self.listener.connections)
+
+    def client(self, **options: Any) -> httpx.AsyncClient:
+        """Make a raw httpx client for the API: paths are relative to the prefix."""
+        base = self.url + self.app.api_prefix
+        transport = None if self.listener.has_sockets else self.transport()
+        return httpx.AsyncClient(base_url=base, transport=transport, trust_env=False, **options)
+
+    async def settled(self, timeout: float = 5) -> None:
+        """Wait until nothing runs, waits or streams; heartbeats live as long as their sessions."""
+        with trio.move_on_after(timeout):
+            # Polled: none of the three says when it ends.
+            while self.running or self.waiting or self.streams.open:  # noqa: ASYNC110
+                await trio.sleep(0.01)
+            return
+        raise AssertionError(f"did not settle: {self!r}, {self.running}, {self.waiting}")
+
+    # --- What a test does ---
+
+    def post(self, session_hash: str, message: Message | bytes) -> None:
+        """Put a message, or bytes in the place of a frame, into a session's stream."""
+        self.queue.sessions[session_hash].post(message)
+
+    def kill_connections(self, *, reset: bool = False) -> None:
+        """Break every open connection. The server goes on."""
+        self.listener.kill_connections(reset=reset)
 
     def fault(self, method: str, path: str, *faults: Fault, times: float = math.inf) -> None:
         """Let something go wrong with the next requests to a path (without prefix and query).

@@ -74,7 +74,7 @@ async def test_one_that_waits_never_runs(
         await trio.sleep(1)
         (event,) = sent(memory_app)
         assert event.state == "removed"
-        assert event.steps == 0
+        assert event.outputs.count == 0
         assert cancel_of(event) in memory_app.cancels
         end.set()
         assert await other.result() == OTHER

@@ -127,11 +127,11 @@ async def test_no_connection_while_betweenare_open_is_too_many(
     async with opened(app) as client, JobGroup() as group:
         first = group.submit(client.endpoint("/sleep"), 20)
         await trio.sleep(10)
-        app.refusing = True
+        app.listener.refusing = True
         second = group.submit(client.endpoint("/sleep"), 1)
         await trio.sleep(3)
         assert second.status().code is Status.STARTING
-        app.refusing = False
+        app.listener.refusing = False
         assert await second.result() == 1
         assert await first.result() == 20
 

@@ -27,7 +27,7 @@ async def assert_cancellable(origins: Origins, at: float) -> None:
 
 
 async def test_while_connecting_to_the_hub(origins: Origins, autojump_clock) -> None:
-    origins.hub.connect_gate = trio.Event()
+    origins.hub.listener.connect_gate = trio.Event()
     await assert_cancellable(origins, at=3)
 
 
@@ -49,7 +49,7 @@ async def test_while_the_hub_is_asked_again(origins: Origins, autojump_clock) ->
 
 async def test_while_the_space_is_connected_to_be_woken(origins: Origins, autojump_clock) -> None:
     origins.space.stages = ["SLEEPING"]
-    origins.host.connect_gate = trio.Event()
+    origins.host.listener.connect_gate = trio.Event()
     await assert_cancellable(origins, at=0.5)
     assert origins.host.requests == []
 

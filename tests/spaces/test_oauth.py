@@ -17,7 +17,7 @@ MINE = "hf_act_as_me"
 
 def add_endpoints(server: ScriptedServer) -> None:
     async def reply(event: Event) -> None:
-        await event.completed([event.body.get("oauth_token", "no such field")])
+        await event.completed([event.inputs.body.get("oauth_token", "no such field")])
 
     for name, wanted in (("must", "required"), ("may", "optional"), ("plain", None)):
         server.app.add(name, reply, inputs=["text"], oauth_token=wanted)

@@ -52,8 +52,8 @@ async def test_hub_of_the_environment(origins: Origins, autojump_clock, monkeypa
 
 
 async def test_hub_of_all_others_is_hugging_face(origins: Origins, autojump_clock) -> None:
-    origins.hub.network.add("huggingface.co", origins.hub)
-    origins.hub.network.add("ada-story.hf.space", origins.host)
+    origins.hub.network.add("huggingface.co", origins.hub.listener)
+    origins.hub.network.add("ada-story.hf.space", origins.host.listener)
     origins.space.host = "https://ada-story.hf.space"
     transport = TLSInFront(origins.hub.transport())
     async with Client(SPACE, transport=transport) as client:
@@ -61,7 +61,7 @@ async def test_hub_of_all_others_is_hugging_face(origins: Origins, autojump_cloc
 
 
 async def test_by_its_own_url_the_hub_is_not_asked(origins: Origins, autojump_clock) -> None:
-    origins.hub.network.add("ada-story.hf.space", origins.host)
+    origins.hub.network.add("ada-story.hf.space", origins.host.listener)
     transport = TLSInFront(origins.hub.transport())
     async with client_of(origins, "https://ada-story.hf.space", transport=transport) as client:
         assert await client.predict("Ada") == "Hello Ada!"
@@ -71,7 +71,7 @@ async def test_by_its_own_url_the_hub_is_not_asked(origins: Origins, autojump_cl
 async def test_own_url_of_a_sleeping_space_says_how_to_wait(
     origins: Origins, autojump_clock
 ) -> None:
-    origins.hub.network.add("ada-story.hf.space", origins.host)
+    origins.hub.network.add("ada-story.hf.space", origins.host.listener)
     origins.space.stages = ["SLEEPING", "RUNNING"]
     transport = TLSInFront(origins.hub.transport())
     client = client_of(origins, "https://ada-story.hf.space", transport=transport)
@@ -82,7 +82,7 @@ async def test_own_url_of_a_sleeping_space_says_how_to_wait(
 async def test_own_failure_of_an_app_is_not_taken_for_sleep(
     origins: Origins, autojump_clock
 ) -> None:
-    origins.hub.network.add("ada-story.hf.space", origins.host)
+    origins.hub.network.add("ada-story.hf.space", origins.host.listener)
     origins.host.fault("GET", "/config", Answer(500, b"Internal Server Error"))
     transport = TLSInFront(origins.hub.transport())
     client = client_of(origins, "https://ada-story.hf.space", transport=transport)
@@ -171,11 +171,11 @@ async def test_hub_with_tls_gives_a_host_without(origins: Origins, autojump_cloc
     client = client_of(origins, hf_endpoint="https://hub.test", transport=transport, token=TOKEN)
     with pytest.raises(ProtocolError, match="without TLS"):
         await client.__aenter__()
-    assert origins.host.connections_made == 0
+    assert origins.host.listener.connections_made == 0
 
 
 async def test_no_hub(origins: Origins, autojump_clock) -> None:
-    origins.hub.refusing = True
+    origins.hub.listener.refusing = True
     with pytest.raises(ConnectionFailed, match=r"hub\.test"):
         await client_of(origins).__aenter__()
 
@@ -184,7 +184,7 @@ async def test_nothing_stays_open_when_the_hub_refuses(origins: Origins, autojum
     with pytest.raises(SpaceError):
         await client_of(origins, "ada/nothing").__aenter__()
     await trio.testing.wait_all_tasks_blocked()
-    assert origins.hub.connections_made == 1
+    assert origins.hub.listener.connections_made == 1
     assert origins.hub.open_connections == 0
 
 

@@ -63,7 +63,7 @@ async def test_each_request_carries_it_to_its_own_origin(origins: Origins, autoj
     assert bearers(origins.host.requests) == [TO_SPACE] * len(paths)
     assert len(origins.hub.requests) == 3
     assert bearers(origins.hub.requests) == [TO_HUB] * 3
-    assert origins.stranger.connections_made == 0
+    assert origins.stranger.listener.connections_made == 0
 
 
 async def test_login_carries_it_too(origins: Origins, autojump_clock) -> None:
@@ -130,7 +130,7 @@ async def test_no_redirect_carries_it_on(origins: Origins, autojump_clock, path:
         with pytest.raises(UnexpectedResponse, match="redirects") as caught:
             await call()
         assert TOKEN not in "".join(traceback.format_exception(caught.value))
-    assert origins.stranger.connections_made == 0
+    assert origins.stranger.listener.connections_made == 0
 
 
 async def test_hub_that_redirects_to_another_origin(origins: Origins, autojump_clock) -> None:
@@ -138,11 +138,11 @@ async def test_hub_that_redirects_to_another_origin(origins: Origins, autojump_c
     origins.hub.fault("GET", f"/api/spaces/{SPACE}", elsewhere)
     with pytest.raises(TriojobError, match=SPACE):
         await client_of(origins, token=TOKEN).__aenter__()
-    assert origins.stranger.connections_made == 0
+    assert origins.stranger.listener.connections_made == 0
 
 
 async def test_own_url_of_a_space(origins: Origins, autojump_clock) -> None:
-    origins.hub.network.add("ada-story.hf.space", origins.host)
+    origins.hub.network.add("ada-story.hf.space", origins.host.listener)
     origins.space.private = True
     url = "https://ada-story.hf.space"
 

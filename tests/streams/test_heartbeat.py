@@ -38,15 +38,15 @@ async def test_client_opens_one_with_its_first_stateful_call(
     async with opened(memory_app) as client:
         assert heartbeats(memory_app) == []
         assert [await client.predict(api_name="/bump") for _ in range(3)] == [1, 2, 3]
-        await until(lambda: memory_app.open_heartbeats)
+        await until(lambda: memory_app.heartbeats.open)
         assert heartbeats(memory_app) == [sessions(memory_app)[0]]
         # It lives as long as the session, not as long as its calls.
         await trio.sleep(3600)
-        assert memory_app.open_heartbeats == 1
-        assert memory_app.unloads == []
-    await until(lambda: not memory_app.open_heartbeats)
+        assert memory_app.heartbeats.open == 1
+        assert memory_app.log.unloads == []
+    await until(lambda: not memory_app.heartbeats.open)
     assert len(heartbeats(memory_app)) == 1
-    assert memory_app.unloads == [sessions(memory_app)[0]]
+    assert memory_app.log.unloads == [sessions(memory_app)[0]]
 
 
 async def test_calls_without_state_open_none(
@@ -66,11 +66,11 @@ async def test_each_session_has_its_own(memory_app: ScriptedServer, autojump_clo
             async with client.session() as two, client.session():
                 await one.predict(api_name="/bump")
                 await two.predict(api_name="/bump")
-                await until(lambda: memory_app.open_heartbeats == 2)
+                await until(lambda: memory_app.heartbeats.open == 2)
                 first, second = sessions(memory_app)
-            await until(lambda: memory_app.unloads == [second])
+            await until(lambda: memory_app.log.unloads == [second])
             assert await one.predict(api_name="/bump") == 2
-        await until(lambda: memory_app.unloads == [second, first])
+        await until(lambda: memory_app.log.unloads == [second, first])
     assert sorted(heartbeats(memory_app)) == sorted([first, second])
 
 
@@ -104,18 +104,18 @@ async def test_closed_after_the_jobs_and_their_cancel_requests(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(live)
-        await until(lambda: memory_app.running and memory_app.open_heartbeats)
+        await until(lambda: memory_app.running and memory_app.heartbeats.open)
         scope.cancel()
         await until(lambda: "POST /cancel" in memory_app.paths())
         await trio.sleep(1)
         assert memory_app.running
-        assert memory_app.open_heartbeats == 1
+        assert memory_app.heartbeats.open == 1
         assert not ended.is_set()
         told.set()
         await ended.wait()
-    await until(lambda: not memory_app.open_heartbeats)
+    await until(lambda: not memory_app.heartbeats.open)
     assert [event.state for event in memory_app.events.values()] == ["cancelled"]
-    assert memory_app.unloads == sessions(memory_app)
+    assert memory_app.log.unloads == sessions(memory_app)
 
 
 async def test_session_closes_it_after_its_cancel_requests(
@@ -127,13 +127,13 @@ async def test_session_closes_it_after_its_cancel_requests(
     async with opened(memory_app) as client:
         async with client.session() as session:
             job = session.submit(1000, api_name="/sleep")
-            await until(lambda: memory_app.running and memory_app.open_heartbeats)
+            await until(lambda: memory_app.running and memory_app.heartbeats.open)
             job.cancel()
         await until(lambda: "POST /cancel" in memory_app.paths())
         await trio.sleep(1)
-        assert memory_app.open_heartbeats == 1
+        assert memory_app.heartbeats.open == 1
         told.set()
-        await until(lambda: not memory_app.open_heartbeats)
+        await until(lambda: not memory_app.heartbeats.open)
         assert [event.state for event in memory_app.events.values()] == ["cancelled"]
 
 
@@ -148,10 +148,10 @@ async def test_lost_one_is_opened_again_ever_more_slowly(
     memory_app.fault("GET", "/heartbeat", Cut(after_bytes=13), times=1)
     async with opened(memory_app) as client:
         assert await client.predict(api_name="/bump") == 1
-        await until(lambda: memory_app.open_heartbeats)
+        await until(lambda: memory_app.heartbeats.open)
         # One that was there for a moment counts as a beginning.
-        await until(lambda: len(memory_app.unloads) == 1)
-        await until(lambda: memory_app.open_heartbeats)
+        await until(lambda: len(memory_app.log.unloads) == 1)
+        await until(lambda: memory_app.heartbeats.open)
         await trio.sleep(1000)
         assert await client.predict(api_name="/bump") == 2
     asked = [r.time for r in memory_app.requests if r.path.startswith("/heartbeat/")]
@@ -183,7 +183,7 @@ async def test_retry_after_is_honoured(memory_app: ScriptedServer, autojump_cloc
         memory_app.fault("GET", "/heartbeat", answer, times=1)
     async with opened(memory_app) as client:
         await client.predict(api_name="/bump")
-        await until(lambda: memory_app.open_heartbeats)
+        await until(lambda: memory_app.heartbeats.open)
     asked = [r.time for r in memory_app.requests if r.path.startswith("/heartbeat/")]
     pauses = [round(after - before) for before, after in itertools.pairwise(asked)]
     assert pauses == [300, 2, 4]
@@ -216,7 +216,7 @@ async def test_silent_one_is_opened_again_if_the_app_is_silent_too(
         assert await client.predict(api_name="/bump") == 1
         memory_app.fault("GET", "/app_id", Silence(), times=1)
         assert trio.current_time() < 20
-        await until(lambda: memory_app.open_heartbeats)
+        await until(lambda: memory_app.heartbeats.open)
         assert trio.current_time() > 40
 
 
@@ -231,7 +231,7 @@ async def test_one_that_a_proxy_buffers_is_left_open(
         await trio.sleep(7_200)
         assert await client.predict(api_name="/bump") == 2
         assert len(heartbeats(memory_app)) == 1
-        assert memory_app.unloads == []
+        assert memory_app.log.unloads == []
 
 
 async def test_silent_one_does_not_hold_up_the_end(
@@ -252,13 +252,13 @@ async def test_new_session_after_a_break_has_a_new_one(
     async with opened(memory_app) as client:
         with pytest.raises(ConnectionLost):
             await client.predict(api_name="/bump")
-        await until(lambda: len(memory_app.unloads) == 1)
+        await until(lambda: len(memory_app.log.unloads) == 1)
         assert await client.predict(api_name="/bump") == 1
-        await until(lambda: memory_app.open_heartbeats == 1)
+        await until(lambda: memory_app.heartbeats.open == 1)
         old, new = sessions(memory_app)
         assert old != new
         assert heartbeats(memory_app) == [old, new]
-        assert memory_app.unloads == [old]
+        assert memory_app.log.unloads == [old]
 
 
 async def test_sessions_beyond_the_places_wait_for_one(
@@ -270,13 +270,13 @@ async def test_sessions_beyond_the_places_wait_for_one(
             for session in (one, two, three):
                 assert await session.predict(api_name="/bump") == 1
                 await trio.testing.wait_all_tasks_blocked(0.01)
-            assert memory_app.open_heartbeats == 2
+            assert memory_app.heartbeats.open == 2
             assert "more than 2 sessions" in caplog.text
         # Those two have ended; whoever comes now finds a place.
         async with client.session() as four:
             assert await four.predict(api_name="/bump") == 1
-            await until(lambda: memory_app.open_heartbeats == 2)
-    await until(lambda: not memory_app.open_heartbeats)
+            await until(lambda: memory_app.heartbeats.open == 2)
+    await until(lambda: not memory_app.heartbeats.open)
 
 
 async def test_nothing_tells_the_session(

@@ -35,14 +35,14 @@ def add_render(server: ScriptedServer, first: int) -> None:
         renders.append(fn_index)
         shown = made.add("echo", inputs=[textbox("text")], outputs=[textbox("out")])
         shown.fn_index = fn_index
-        event.server.app.endpoints.append(shown)
-        config = made.config(event.server.url)
+        server.app.endpoints.append(shown)
+        config = made.config(server.url)
         for component in config["components"]:
             component["id"] += 1000
         for dependency in config["dependencies"]:
             dependency["inputs"] = [n + 1000 for n in dependency["inputs"]]
             dependency["outputs"] = [n + 1000 for n in dependency["outputs"]]
-        event.render_config = {**config, "render_id": 0}
+        event.outputs.render_config = {**config, "render_id": 0}
         await event.completed([None])
 
     server.app.add("apply", apply, inputs=[number("n")], visibility="undocumented")
@@ -123,7 +123,7 @@ async def test_odd_render_fails_only_its_own_call(
     config: dict[str, Any], memory_app: ScriptedServer, autojump_clock: Clock
 ) -> None:
     async def apply(event: Event) -> None:
-        event.render_config = config
+        event.outputs.render_config = config
         await event.completed(["done"])
 
     async def wait(event: Event) -> None:

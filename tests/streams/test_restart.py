@@ -84,7 +84,7 @@ async def test_call_that_was_under_way_is_lost_and_the_next_one_told(
     add_sleeper(memory_app, stateful=True)
     async with opened(memory_app) as client:
         running, waiting = (client.submit(10, api_name="/sleep") for _ in range(2))
-        await until(lambda: memory_app.running and memory_app.open_streams)
+        await until(lambda: memory_app.running and memory_app.streams.open)
         await restart(memory_app)
         with pytest.raises(ConnectionLost) as lost:
             await running.result()
@@ -99,7 +99,7 @@ async def test_calls_without_state_go_on(memory_app: ScriptedServer, autojump_cl
     async with opened(memory_app) as client:
         sleep = client.endpoint("/sleep")
         job = client.submit(10, api_name="/sleep")
-        await until(lambda: memory_app.running and memory_app.open_streams)
+        await until(lambda: memory_app.running and memory_app.streams.open)
         await restart(memory_app)
         with pytest.raises(ConnectionLost):
             await job.result()
@@ -115,7 +115,7 @@ async def test_break_without_a_restart_changes_nothing(
     add_counter(memory_app)
     async with opened(memory_app) as client:
         assert await client.predict(api_name="/bump") == 1
-        await until(lambda: memory_app.open_heartbeats and not memory_app.open_streams)
+        await until(lambda: memory_app.heartbeats.open and not memory_app.streams.open)
         memory_app.kill_connections()
         await trio.testing.wait_all_tasks_blocked(0.01)
         before = looks(memory_app)
@@ -353,12 +353,12 @@ async def test_app_that_restarts_while_a_call_connects_is_noticed(
         one = client.endpoint("/one")
         await trio.sleep(60)
         memory_app.kill_connections()
-        memory_app.connect_gate = trio.Event()
+        memory_app.listener.connect_gate = trio.Event()
         job = client.submit("x", api_name="/one")
         await trio.testing.wait_all_tasks_blocked()
         add_words(memory_app, "two", "one")
         memory_app.restart()
-        memory_app.connect_gate.set()
+        memory_app.listener.connect_gate.set()
         with pytest.raises(ServerRestarted):
             await job.result()
         assert await one("x") == "one x"

@@ -57,11 +57,11 @@ async def test_a_file_is_written_whole_or_not_at_all(scripted: ScriptedServer, t
     add_endpoints(scripted)
     file = tmp_path / "my_app.py"
     file.write_text("old")
-    scripted.refusing = True
+    scripted.listener.refusing = True
     code, _, errors = await stubs("http://127.0.0.1:9", "-o", str(file))
     assert (code, file.read_text()) == (3, "old")
     assert errors.startswith("Error: no connection to http://127.0.0.1:9/")
-    scripted.refusing = False
+    scripted.listener.refusing = False
     assert await stubs(scripted.url, "-o", str(file)) == (0, "", "")
     assert "async def echo(" in file.read_text("utf-8")
 

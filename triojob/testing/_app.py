@@ -19,7 +19,7 @@ from ._files import AppFiles
 from ._function import FunctionRun
 from ._server.description import App, Visibility
 from ._server.event import Event
-from ._server.http import Request, Response
+from ._server.http import Response
 from ._server.server import AppServer
 from ._signature import read_signature
 from .components import Component
@@ -76,7 +76,7 @@ class ScriptedApp(Recorder):
             heartbeat_interval=heartbeat_interval,
         )
         self._names: dict[int, str] = {}
-        self._server: _Server | None = None
+        self._server: AppServer | None = None
         self._files: AppFiles | None = None
         self._lifetime: AbstractAsyncContextManager[str] | None = None
 
@@ -218,7 +218,8 @@ class ScriptedApp(Recorder):
         require_task("a ScriptedApp")
         with BareBody(nurseries=1) as body:
             async with trio.open_nursery() as nursery:
-                server = _Server(self._app, nursery, self)
+                server = AppServer(self._app, nursery)
+                server.queue.on_join, server.queue.on_cancel = self._joined, self._told_to_cancel
                 if memory:
                     server.serve_in_memory()
                 else:
@@ -231,13 +232,14 @@ class ScriptedApp(Recorder):
                     self._end(server)
                     nursery.cancel_scope.cancel()
 
-    def _begin(self, server: _Server) -> None:
+    def _begin(self, server: AppServer) -> None:
         self._forget()
         self._calls_by_event: dict[Event, Call] = {}
         self._session_numbers: dict[str, int] = {}
-        self._server, self._files = server, AppFiles(server)
+        self._server = server
+        self._files = AppFiles(server.storage.files, server.url + server.app.api_prefix)
 
-    def _end(self, server: _Server) -> None:
+    def _end(self, server: AppServer) -> None:
         for call in self.calls:
             call.left = call.state in ("waiting", "running")
         server.die()
@@ -245,7 +247,7 @@ class ScriptedApp(Recorder):
         self._files.close()
         self._server = self._files = None
 
-    def _running(self) -> _Server:
+    def _running(self) -> AppServer:
         if self._server is None:
             raise RuntimeError("run the app first: async with app")
         return self._server
@@ -271,7 +273,7 @@ class ScriptedApp(Recorder):
 
     def drop_connections(self) -> None:
         """Break every open connection at once; the app goes on."""
-        self._running().kill_connections()
+        self._running().listener.kill_connections()
 
     def kill(self) -> None:
         """End it as a killed process ends: connections break, and no new ones are made."""
@@ -282,7 +284,7 @@ class ScriptedApp(Recorder):
 
         It tells within 10 seconds, which is how often it looks.
         """
-        self._running().stopped = True
+        self._running().queue.stopped = True
 
     def restart(self) -> None:
         """Start it anew, whatever became of it: it knows nothing of sessions, State and calls.
@@ -290,7 +292,7 @@ class ScriptedApp(Recorder):
         What was recorded stays.
         """
         server = self._running()
-        server.stopped = False
+        server.queue.stopped = False
         server.restart()
 
     # --- What it hears; for the server ---
@@ -320,21 +322,3 @@ class ScriptedApp(Recorder):
 
     def _told_to_cancel(self, event: Event) -> None:
         self.cancellations.append(self._calls_by_event[event])
-
-
-class _Server(AppServer):
-    """Serves a `ScriptedApp` and tells it what it hears."""
-
-    def __init__(self, app: App, nursery: trio.Nursery, owner: ScriptedApp) -> None:
-        super().__init__(app, nursery)
-        self._owner = owner
-        self.refusals: list[Response] = []
-
-    async def _join(self, request: Request) -> Response:
-        return self.refusals.pop(0) if self.refusals else await super()._join(request)
-
-    def joined(self, event: Event) -> None:
-        self._owner._joined(event)
-
-    def cancelling(self, event: Event) -> None:
-        self._owner._told_to_cancel(event)

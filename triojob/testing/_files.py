@@ -11,14 +11,19 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from ..gradio.protocol.messages import is_list, is_object
-from ._server.server import AppServer
 
 
 class AppFiles:
-    """The files of one run of an app; closing it removes those that were made for its functions."""
+    """The files of one run of an app; closing it removes those that were made for its functions.
 
-    def __init__(self, server: AppServer) -> None:
-        self._server = server
+    Args:
+        files: What the app serves, by path.
+        url: Of the app's API.
+    """
+
+    def __init__(self, files: dict[str, bytes], url: str) -> None:
+        self._files = files
+        self._url = url
         self._stack = ExitStack()
         self._folder: Path | None = None
 
@@ -38,7 +43,7 @@ class AppFiles:
 
     def _written(self, value: Any) -> str:
         path = str(value.get("path") if is_object(value) else value)
-        if path not in self._server.files:
+        if path not in self._files:
             raise ValueError(f"the app has no file {path!r}: it was not uploaded")
         if self._folder is None:
             folder = tempfile.TemporaryDirectory(prefix="triojob-testing-")
@@ -46,7 +51,7 @@ class AppFiles:
         # Named by its content, as by Gradio.
         copy = self._folder / path.split("/")[-2] / path.rsplit("/", maxsplit=1)[-1]
         copy.parent.mkdir(exist_ok=True)
-        copy.write_bytes(self._server.files[path])
+        copy.write_bytes(self._files[path])
         return str(copy)
 
     def given(self, value: Any) -> Any:
@@ -58,10 +63,10 @@ class AppFiles:
     def _described(self, source: Path) -> dict[str, Any]:
         content = source.read_bytes()
         path = f"/srv/tmp/{hashlib.sha256(content).hexdigest()}/{source.name}"
-        self._server.files[path] = content
+        self._files[path] = content
         return {
             "path": path,
-            "url": f"{self._server.url}{self._server.app.api_prefix}/file={quote(path)}",
+            "url": f"{self._url}/file={quote(path)}",
             "size": len(content),
             "orig_name": source.name,
             "mime_type": None,

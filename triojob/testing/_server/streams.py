@@ -1,95 +1,122 @@
-"""The answers of a scripted app that go on: a session's messages, and its heartbeat."""
+"""The responses that go on: a session's messages, and its heartbeat."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Generator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Callable, Generator
 
 import trio
 
-from .event import frame
+from .description import App
 from .http import BrokenOff
+from .log import RequestLog
+from .messages import Message, frame
+from .queue import Queue
 
-if TYPE_CHECKING:
-    from .server import AppServer
+POLL_SECONDS = 10.0
+"""How long Gradio's stream waits for a message before it looks around."""
 
 
-class SessionStream:
-    """GET /queue/data."""
+class StreamCount:
+    """How many streams of one kind there are."""
 
-    def __init__(self, server: AppServer, session_hash: str) -> None:
-        self.server = server
-        self.session_hash = session_hash
+    def __init__(self) -> None:
+        self.open = 0
+        self.made = 0
+        self.max_open = 0
 
     @contextlib.contextmanager
     def counted(self) -> Generator[None, None, None]:
-        server = self.server
-        server.open_streams += 1
-        server.streams_made += 1
-        server.max_open_streams = max(server.max_open_streams, server.open_streams)
+        """Count one as open."""
+        self.open += 1
+        self.made += 1
+        self.max_open = max(self.max_open, self.open)
         try:
             yield
         finally:
-            server.open_streams -= 1
+            self.open -= 1
+
+
+class MessageStream:
+    """GET /queue/data: the messages of one session."""
+
+    def __init__(
+        self,
+        session_hash: str,
+        queue: Queue,
+        app: App,
+        count: StreamCount,
+        encode: Callable[[Message], bytes] = frame,
+    ) -> None:
+        self.session_hash = session_hash
+        self._queue = queue
+        self._app = app
+        self._count = count
+        self._encode = encode
+
+    def counted(self) -> contextlib.AbstractContextManager[None]:
+        return self._count.counted()
 
     async def frames(self) -> AsyncGenerator[tuple[str, bytes], None]:
-        server = self.server
         while True:
-            try:
-                message = await server.next_message(self.session_hash)
-            except KeyError:
-                not_found = {
-                    "msg": "unexpected_error",
-                    "event_id": None,
-                    "message": "404: Not Found",
-                    "session_not_found": True,
-                    "success": False,
-                }
-                yield "unexpected_error", frame(not_found)
-                raise BrokenOff from None
+            session = self._queue.sessions.get(self.session_hash)
+            if session is None or session.messages is None:
+                yield "unexpected_error", self._encode(_error("404: Not Found", not_found=True))
+                raise BrokenOff
+            message = await session.messages.get(POLL_SECONDS)
+            if self._queue.stopped:
+                message = _error("Server stopped unexpectedly.", not_found=False)
             if message is None:
                 continue
             if isinstance(message, bytes):
                 yield "", message
                 continue
-            yield message["msg"], frame(message)
-            if server.delivered(self.session_hash, message):
-                if server.app.sends_close_stream:
-                    yield "close_stream", frame({"msg": "close_stream", "event_id": None})
+            yield message["msg"], self._encode(message)
+            if session.delivered(message):
+                if self._app.sends_close_stream:
+                    yield "close_stream", self._encode({"msg": "close_stream", "event_id": None})
                 return
 
     async def heartbeats(self) -> None:
         while True:
-            await trio.sleep(self.server.app.heartbeat_interval)
-            self.server.post(self.session_hash, {"msg": "heartbeat", "event_id": None})
+            await trio.sleep(self._app.heartbeat_interval)
+            session = self._queue.sessions.get(self.session_hash)
+            if session is not None:
+                session.post({"msg": "heartbeat", "event_id": None})
 
     def disconnected(self) -> None:
-        self.server.clean_session(self.session_hash)
+        self._queue.clean_session(self.session_hash)
 
 
-class Heartbeats:
-    """GET /heartbeat/{session_hash}."""
+def _error(text: str, *, not_found: bool) -> Message:
+    return {
+        "msg": "unexpected_error",
+        "event_id": None,
+        "message": text,
+        "session_not_found": not_found,
+        "success": False,
+    }
 
-    def __init__(self, server: AppServer, session_hash: str) -> None:
-        self.server = server
+
+class HeartbeatStream:
+    """GET /heartbeat/{session_hash}: the sign that a client keeps a session."""
+
+    def __init__(self, session_hash: str, app: App, count: StreamCount, log: RequestLog) -> None:
         self.session_hash = session_hash
+        self._app = app
+        self._count = count
+        self._log = log
 
-    @contextlib.contextmanager
-    def counted(self) -> Generator[None, None, None]:
-        self.server.open_heartbeats += 1
-        try:
-            yield
-        finally:
-            self.server.open_heartbeats -= 1
+    def counted(self) -> contextlib.AbstractContextManager[None]:
+        return self._count.counted()
 
     async def frames(self) -> AsyncGenerator[tuple[str, bytes], None]:
         while True:
             yield "", b"data: ALIVE\n\n"
-            await trio.sleep(self.server.app.heartbeat_interval)
+            await trio.sleep(self._app.heartbeat_interval)
 
     async def heartbeats(self) -> None:
-        """Nothing: the frames are heartbeats."""
+        """Do nothing: the frames are heartbeats."""
 
     def disconnected(self) -> None:
-        self.server.unloads.append(self.session_hash)
+        self._log.unloads.append(self.session_hash)

@@ -1,0 +1,47 @@
+"""The inputs of one event: those of its request, and those that follow in an input stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+
+from .description import Endpoint
+from .session import Session
+
+
+class EventInputs:
+    """What an event was called with."""
+
+    def __init__(self, endpoint: Endpoint, session: Session, body: dict[str, Any]) -> None:
+        self.body = body
+        """Of the request, with the data of the latest input."""
+        self._endpoint = endpoint
+        self._session = session
+        self._closed = False
+        self._came = trio.Event()
+
+    @property
+    def data(self) -> list[Any]:
+        """One value for each input; of a State the session's value."""
+        values = list(self.body["data"])
+        for index, component in enumerate(self._endpoint.inputs[: len(values)]):
+            if component.is_state:
+                values[index] = self._session.state_of(component)
+        return values
+
+    async def next(self, time_limit: float) -> bool:
+        """Wait for the next input, which is in `data` then; return whether there is one."""
+        with trio.move_on_after(time_limit) as scope:
+            await self._came.wait()
+        self._came = trio.Event()
+        return not (scope.cancelled_caught or self._closed)
+
+    def take(self, body: dict[str, Any] | None) -> None:
+        """Take the next input, or None for the end of inputs."""
+        if body is None:
+            self._closed = True
+        else:
+            # As in Gradio, an input that comes too early takes the place of the one before.
+            self.body = {**self.body, "data": body["data"]}
+        self._came.set()
