@@ -11,7 +11,7 @@ from tests.cli.support import Done, run, write_rows
 from tests.servers.echoing import found_in, sent
 from tests.servers.faults import Reply
 from tests.servers.scripted import Event, GradioError, ScriptedServer
-from triojob.testing._server.http import Response
+from triojob.testing._server.http import ServerResponse
 
 PASSWORD, TOKEN, KEY = "corr3ct/h0rse&", "t0ken-of-mine", "k3y-of-mine"
 SECRETS = ("--auth", f"ada:{PASSWORD}", "--header", f"x-token: {TOKEN}", "--header", f"x-key:{KEY}")
@@ -43,7 +43,7 @@ def echoing(scripted: ScriptedServer) -> ScriptedServer:
 async def test_a_call_shows_no_secret(echoing: ScriptedServer, path: str | None) -> None:
     if path is not None:
         method = "POST" if path == "/queue/join" else "GET"
-        reply = Reply(lambda request: Response(500, sent(request, str)))
+        reply = Reply(lambda request: ServerResponse(500, sent(request, str)))
         echoing.fault(method, path, reply)
     done = await run("call", echoing.url, "/work", "a=1", "-v", "--json", *SECRETS)
     assert done.code in (1, 3)

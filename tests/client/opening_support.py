@@ -13,7 +13,7 @@ import trio.testing
 from tests.core.support import tasks_living
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import Client
-from triojob.testing._server.http import Request
+from triojob.testing._server.http import ServerRequest
 
 from .sessions_support import ROOMY
 
@@ -100,14 +100,14 @@ def hosts(server: ScriptedServer) -> set[str]:
     return {host for host, _ in server.network.connects}
 
 
-def cookies_of(request: Request) -> dict[str, str]:
+def cookies_of(request: ServerRequest) -> dict[str, str]:
     """Return the cookies that came with a request."""
     header = request.headers.get("cookie", "")
     pairs = (pair.strip().partition("=") for pair in header.split(";") if pair.strip())
     return {name: value for name, _, value in pairs}
 
 
-def login_cookies_of(request: Request) -> set[str]:
+def login_cookies_of(request: ServerRequest) -> set[str]:
     """Return which of Gradio's two cookies came with a request, less the app's id in the names."""
     unsecure = "access-token-unsecure"
     return {unsecure if unsecure in name else "access-token" for name in cookies_of(request)}

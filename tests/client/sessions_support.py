@@ -23,8 +23,8 @@ from triojob import (
     Status,
     StatusUpdate,
 )
-from triojob.testing._server.description import Endpoint
-from triojob.testing._server.http import EventStream, Request, Response
+from triojob.testing._server.description import AppEndpoint
+from triojob.testing._server.http import ServerRequest, ServerResponse, StreamedResponse
 from triojob.testing.components import number, state
 
 SECONDS = 100_000
@@ -49,7 +49,7 @@ async def opened(server: ScriptedServer, **options: Any) -> AsyncIterator[Client
 # --- Apps ---
 
 
-def add_sleeper(server: ScriptedServer, name: str = "sleep", **options: Any) -> Endpoint:
+def add_sleeper(server: ScriptedServer, name: str = "sleep", **options: Any) -> AppEndpoint:
     """Add a function that sleeps for as many seconds as it is told, and returns their number."""
 
     async def sleep(event: Event) -> None:
@@ -155,7 +155,7 @@ class Streams:
         self.most_at_once = 0
         """How many streams were open on one session at once, at most."""
 
-    async def _watched_handle(self, request: Request) -> Response | EventStream:
+    async def _watched_handle(self, request: ServerRequest) -> ServerResponse | StreamedResponse:
         answer = await self._handle(request)
         return _WatchedStream(answer, self) if isinstance(answer, MessageStream) else answer
 

@@ -27,7 +27,7 @@ from triojob import AppError, Client, Instrument, Job, JobGroup, Timeouts, handl
 from triojob._secrets import MASK
 from triojob.opentelemetry import OpenTelemetry
 from triojob.sync.exceptions import translate
-from triojob.testing._server.http import Request, Response
+from triojob.testing._server.http import ServerRequest, ServerResponse
 from triojob.testing.components import dropdown, file
 
 from .opening_support import add_functions, cookies_of, new_client, wait_until_running
@@ -53,30 +53,30 @@ OPTIONS: dict[str, Any] = {
 
 OUTPUT = {"data": [{"path": "/@", "orig_name": "@", "meta": {"_type": "gradio.FileData"}}]}
 
-Make = Callable[[str], Response]
+Make = Callable[[str], ServerResponse]
 Use = Callable[[Client, ScriptedServer], Awaitable[object]]
 
 
 def text(status: int) -> Make:
-    return lambda words: Response(status, words.encode())
+    return lambda words: ServerResponse(status, words.encode())
 
 
 def page(status: int) -> Make:
-    return lambda words: Response(status, f"<h1>{words}</h1>")
+    return lambda words: ServerResponse(status, f"<h1>{words}</h1>")
 
 
 def detail(status: int, more: str = "") -> Make:
-    return lambda words: Response(status, {"detail": words + more})
+    return lambda words: ServerResponse(status, {"detail": words + more})
 
 
 def events(*messages: Callable[[str], Any]) -> Make:
     """Return an event stream of messages, or of bytes that are none."""
 
-    def make(words: str) -> Response:
+    def make(words: str) -> ServerResponse:
         made = [message(words) for message in messages]
         data = [each if isinstance(each, str) else json.dumps(each) for each in made]
         body = "".join(f"data: {each}\n\n" for each in data).encode()
-        return Response(200, body, [("content-type", "text/event-stream")])
+        return ServerResponse(200, body, [("content-type", "text/event-stream")])
 
     return make
 
@@ -121,14 +121,23 @@ async def keep_state(client: Client, _server: ScriptedServer) -> None:
 CASES: dict[str, tuple[str, str, Make, Use]] = {
     **{f"config {s}": ("GET", "/config", text(s), predict) for s in (401, 404, 429, 500, 503)},
     "config page": ("GET", "/config", page(200), predict),
-    "config list": ("GET", "/config", lambda words: Response(200, [words]), predict),
-    "config keys": ("GET", "/config", lambda words: Response(200, {words: words}), predict),
+    "config list": ("GET", "/config", lambda words: ServerResponse(200, [words]), predict),
+    "config keys": ("GET", "/config", lambda words: ServerResponse(200, {words: words}), predict),
     "config of a kind": (
-        *("GET", "/config", lambda words: Response(200, words, [("content-type", "a/b;" + words)])),
+        *(
+            "GET",
+            "/config",
+            lambda words: ServerResponse(200, words, [("content-type", "a/b;" + words)]),
+        ),
         predict,
     ),
     "info": ("GET", "/info", text(500), predict),
-    "info list": ("GET", "/info", lambda words: Response(200, {"named_endpoints": words}), predict),
+    "info list": (
+        "GET",
+        "/info",
+        lambda words: ServerResponse(200, {"named_endpoints": words}),
+        predict,
+    ),
     **{f"login {s}": ("POST", "/login", text(s), predict) for s in (401, 403, 422, 500)},
     **{
         f"join {s}": ("POST", "/queue/join", text(s), predict)
@@ -140,18 +149,25 @@ CASES: dict[str, tuple[str, str, Make, Use]] = {
     "join refused": ("POST", "/queue/join", detail(400), predict),
     "join invalid": (
         *("POST", "/queue/join"),
-        lambda words: Response(422, {"detail": [{"parameter_name": words, "message": words}]}),
+        lambda words: ServerResponse(
+            422, {"detail": [{"parameter_name": words, "message": words}]}
+        ),
         predict,
     ),
-    "join names": ("POST", "/queue/join", lambda words: Response(200, {"event": words}), predict),
+    "join names": (
+        "POST",
+        "/queue/join",
+        lambda words: ServerResponse(200, {"event": words}),
+        predict,
+    ),
     "join elsewhere": (
         *("POST", "/queue/join"),
-        lambda words: Response(302, b"", [("location", "/a/" + words.replace(" ", "/"))]),
+        lambda words: ServerResponse(302, b"", [("location", "/a/" + words.replace(" ", "/"))]),
         predict,
     ),
     "join compressed": (
         *("POST", "/queue/join"),
-        lambda words: Response(200, b"{}", [("content-encoding", words)]),
+        lambda words: ServerResponse(200, b"{}", [("content-encoding", words)]),
         predict,
     ),
     **{f"data {s}": ("GET", "/queue/data", text(s), predict) for s in (200, 401, 404, 429, 500)},
@@ -194,7 +210,12 @@ CASES: dict[str, tuple[str, str, Make, Use]] = {
     "heartbeat": ("GET", "/heartbeat", text(404), keep_state),
     "heartbeat list": ("GET", "/heartbeat", events(lambda words: [words]), keep_state),
     **{f"run {s}": ("POST", "/run", text(s), predict_by_run) for s in (200, 404, 500)},
-    "run error": ("POST", "/run", lambda words: Response(500, {"error": words}), predict_by_run),
+    "run error": (
+        "POST",
+        "/run",
+        lambda words: ServerResponse(500, {"error": words}),
+        predict_by_run,
+    ),
     **{f"call {s}": ("POST", "/call", text(s), predict_by_call) for s in (200, 404, 500)},
     "call event": ("GET", "/call", text(500), predict_by_call),
     "call garbage": ("GET", "/call", events(str), predict_by_call),
@@ -206,7 +227,7 @@ FILES: dict[str, tuple[str, str, Make]] = {
     **{f"download {s}": ("GET", "/file=", text(s)) for s in (401, 403, 404, 500)},
     "download compressed": (
         *("GET", "/file="),
-        lambda words: Response(200, b"x", [("content-encoding", words)]),
+        lambda words: ServerResponse(200, b"x", [("content-encoding", words)]),
     ),
     "download by name": ("GET", "/queue/data", events(completed(output=OUTPUT, success=True))),
 }
@@ -225,7 +246,7 @@ def answer_with_echo(
 ) -> None:
     """Let requests to a path be answered with what was sent, and with a new cookie."""
 
-    def answer(request: Request) -> Response:
+    def answer(request: ServerRequest) -> ServerResponse:
         response = make(sent(request, form))
         if isinstance(response.body, bytes):
             event_id = next(iter(server.events), "none")

@@ -14,7 +14,7 @@ from tests.servers.faults import Answer, Lose, Silence
 from tests.servers.scripted import ScriptedServer, open_server
 from triojob import AuthenticationError, Client, ConnectionLost, ConnectionTimeout, TriojobError
 from triojob.testing._server.description import App
-from triojob.testing._server.http import Request
+from triojob.testing._server.http import ServerRequest
 
 from .opening_support import (
     EVERY_KIND,
@@ -38,7 +38,7 @@ async def must_not_open(client: Client) -> None:
         raise AssertionError("it was opened")
 
 
-def form_of(request: Request) -> dict[str, str]:
+def form_of(request: ServerRequest) -> dict[str, str]:
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
     return dict(urllib.parse.parse_qsl(request.body.decode(), strict_parsing=True))
 

@@ -29,7 +29,7 @@ from triojob import (
     UnexpectedResponse,
     handle_file,
 )
-from triojob.testing._server.http import Request
+from triojob.testing._server.http import ServerRequest
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def uploads(server: ScriptedServer) -> list[Request]:
+def uploads(server: ScriptedServer) -> list[ServerRequest]:
     return [request for request in server.requests if request.path == "/upload"]
 
 

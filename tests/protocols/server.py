@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.servers.scripted import Message, ScriptedServer
-from triojob.testing._server.http import EventStream, Request, Response
+from triojob.testing._server.http import ServerRequest, ServerResponse, StreamedResponse
 
 
 class NewServer(ScriptedServer):
@@ -17,7 +17,7 @@ class NewServer(ScriptedServer):
     def encode(self, message: Message) -> bytes:
         return super().encode(marked(message))
 
-    async def handle(self, request: Request) -> Response | EventStream:
+    async def handle(self, request: ServerRequest) -> ServerResponse | StreamedResponse:
         assert request.path != "/cancel", "sse_v9 has none"
         if request.path == "/stop":
             body = json.loads(request.body)

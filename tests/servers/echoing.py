@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from triojob.testing._server.http import Request
+from triojob.testing._server.http import ServerRequest
 
 Form = Callable[[str], str]
 
@@ -40,7 +40,7 @@ FORMS: dict[str, Form] = {
 }
 
 
-def sent(request: Request, form: Form) -> str:
+def sent(request: ServerRequest, form: Form) -> str:
     """Return all that came with a request: each part in a form, and all of them together."""
     parts = [request.target, *request.headers.values(), request.body.decode("utf-8", "replace")]
     for pair in request.headers.get("cookie", "").split(";"):

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from triojob.testing._server.http import Request, Response
+from triojob.testing._server.http import ServerRequest, ServerResponse
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Answer:
 class Reply:
     """Answer what a function makes of the request, without handling it."""
 
-    make: Callable[[Request], Response]
+    make: Callable[[ServerRequest], ServerResponse]
 
 
 # --- Of the body of an answer: an event stream, or any other for Cut, Stall, Split and Drip ---

@@ -27,12 +27,12 @@ from tests.servers.faults import (
     Stall,
 )
 from triojob.testing._server.http import (
-    Connection,
     Disconnect,
-    EventStream,
     Handler,
-    Request,
-    Response,
+    ServerConnection,
+    ServerRequest,
+    ServerResponse,
+    StreamedResponse,
     StreamSender,
 )
 from triojob.testing._server.network import MemoryPeer
@@ -41,11 +41,11 @@ from triojob.testing._server.network import MemoryPeer
 class FaultyHandler(Handler, Protocol):
     """What answers the requests, and knows what is to go wrong."""
 
-    def take_faults(self, request: Request) -> list[Fault]:
+    def take_faults(self, request: ServerRequest) -> list[Fault]:
         """Say what is to go wrong with a request."""
 
 
-class FaultyConnection(Connection):
+class FaultyConnection(ServerConnection):
     """One HTTP/1.1 connection; each of its requests may meet faults."""
 
     def __init__(
@@ -75,12 +75,12 @@ class FaultyConnection(Connection):
         if gone:
             raise Disconnect
 
-    async def _answer(self, request: Request) -> None:
+    async def _respond(self, request: ServerRequest) -> None:
         self._handler.note(request)
         faults = self._faults_of(request)
         for fault in faults:
             if isinstance(fault, Answer):
-                response = Response(fault.status, fault.body, [*fault.headers.items()])
+                response = ServerResponse(fault.status, fault.body, [*fault.headers.items()])
                 await self._send_response(response)
                 return
             if isinstance(fault, Reply):
@@ -90,7 +90,7 @@ class FaultyConnection(Connection):
         answer = await self._handler.handle(request)
         for fault in faults:
             await self._apply(fault, handled=True)
-        if not isinstance(answer, Response):
+        if not isinstance(answer, ServerResponse):
             await _FaultyStreamSender(self, answer, faults).send()
         elif any(isinstance(fault, (Cut, Stall, Drip, Split)) for fault in faults):
             await self._send_by_faults(answer, faults)
@@ -126,7 +126,7 @@ class FaultyConnection(Connection):
         else:
             raise Disconnect(reset=fault.reset)
 
-    async def _send_by_faults(self, response: Response, faults: Sequence[Fault]) -> None:
+    async def _send_by_faults(self, response: ServerResponse, faults: Sequence[Fault]) -> None:
         content, headers = response.encoded()
         await self.send(h11.Response(status_code=response.status, headers=headers))
         await BodySender(self, faults, self.wait_for_ever).send(content)
@@ -140,7 +140,7 @@ class BodySender:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: ServerConnection,
         faults: Sequence[Fault],
         stall: Callable[[], Awaitable[None]],
     ) -> None:
@@ -171,7 +171,9 @@ class BodySender:
 class _FaultyStreamSender(StreamSender):
     """Sends an event stream by way of the faults that are set for it."""
 
-    def __init__(self, connection: Connection, stream: EventStream, faults: list[Fault]) -> None:
+    def __init__(
+        self, connection: ServerConnection, stream: StreamedResponse, faults: list[Fault]
+    ) -> None:
         super().__init__(connection, stream)
         self._faults = faults
 

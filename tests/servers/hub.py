@@ -18,7 +18,7 @@ import trio
 
 from tests.servers.scripted import ScriptedServer
 from triojob.testing._server.description import App
-from triojob.testing._server.http import EventStream, Request, Response
+from triojob.testing._server.http import ServerRequest, ServerResponse, StreamedResponse
 
 ASLEEP = ("SLEEPING", "STOPPED")
 TOKEN = "hf_let_me_in"
@@ -73,48 +73,50 @@ class HubServer(ScriptedServer):
         paths = (f"/api/spaces/{name}", f"/api/spaces/{name}/runtime")
         return [request.time for request in self.requests if request.path in paths]
 
-    async def handle(self, request: Request) -> Response | EventStream:
+    async def handle(self, request: ServerRequest) -> ServerResponse | StreamedResponse:
         known = request.headers.get("authorization") == f"Bearer {TOKEN}"
         if (request.method, request.path) == ("GET", "/api/whoami-v2"):
-            return Response(200, {"type": "user", "name": "ada"}) if known else _unknown_user()
+            return (
+                ServerResponse(200, {"type": "user", "name": "ada"}) if known else _unknown_user()
+            )
         match = _SPACE.fullmatch(request.path)
         if match is None:
-            return Response(404, PAGE)
+            return ServerResponse(404, PAGE)
         name, rest = match[1], match[2] or ""
         if name in self.moved:
             target = f"/api/spaces/{self.moved[name]}{rest}"
-            return Response(307, b"", [("location", target)])
+            return ServerResponse(307, b"", [("location", target)])
         space = self.spaces.get(name)
         if space is None or (space.private and not known):
             # Who has said who they are is told no more than that it is not there.
             return _missing() if known else _unknown_user()
         if (request.method, rest) == ("GET", ""):
             about = {"id": name, "private": space.private, "sdk": "gradio", "host": space.host}
-            return Response(200, {**about, "runtime": space.look()})
+            return ServerResponse(200, {**about, "runtime": space.look()})
         if (request.method, rest) == ("GET", "/runtime"):
-            return Response(200, space.look())
+            return ServerResponse(200, space.look())
         if (request.method, rest) == ("POST", "/duplicate"):
             return self._duplicate(request) if known else _unknown_user()
-        return Response(404, PAGE)
+        return ServerResponse(404, PAGE)
 
-    def _duplicate(self, request: Request) -> Response:
+    def _duplicate(self, request: ServerRequest) -> ServerResponse:
         self.copies.append(request.json)
         name = request.json["repository"]
         where = {"url": f"{self.url}/spaces/{name}"}
         if name in self.spaces:
-            return Response(409, {"error": "You already created this space repo", **where})
+            return ServerResponse(409, {"error": "You already created this space repo", **where})
         private = request.json.get("visibility") == "private"
         self.spaces[name] = Space(name, None, private, ["BUILDING"])
-        return Response(200, where)
+        return ServerResponse(200, where)
 
 
-def _unknown_user() -> Response:
-    return Response(401, {"error": "Invalid username or password."})
+def _unknown_user() -> ServerResponse:
+    return ServerResponse(401, {"error": "Invalid username or password."})
 
 
-def _missing() -> Response:
+def _missing() -> ServerResponse:
     headers = [("x-error-code", "RepoNotFound"), ("x-error-message", "Repository not found")]
-    return Response(404, {"error": "Repository not found"}, headers)
+    return ServerResponse(404, {"error": "Repository not found"}, headers)
 
 
 class SpaceServer(ScriptedServer):
@@ -124,14 +126,14 @@ class SpaceServer(ScriptedServer):
         super().__init__(app, nursery)
         self.space: Space | None = None
 
-    async def handle(self, request: Request) -> Response | EventStream:
+    async def handle(self, request: ServerRequest) -> ServerResponse | StreamedResponse:
         if self.space is not None:
             known = request.headers.get("x-hf-authorization") == f"Bearer {TOKEN}"
             if self.space.private and not known:
-                return Response(401, PAGE)
+                return ServerResponse(401, PAGE)
             if self.space.stages[0] in ASLEEP:
                 self.space.wake()
-                return Response(503, PAGE)
+                return ServerResponse(503, PAGE)
         return await super().handle(request)
 
 

@@ -27,7 +27,7 @@ from tests.servers.faults import Fault
 from tests.servers.faulty import FaultyConnection
 from triojob.testing._server.description import App
 from triojob.testing._server.event import Event, GradioError
-from triojob.testing._server.http import Connection, Request
+from triojob.testing._server.http import ServerConnection, ServerRequest
 from triojob.testing._server.messages import Message, frame
 from triojob.testing._server.network import MemoryPeer
 from triojob.testing._server.server import AppServer
@@ -51,7 +51,7 @@ class _FaultRule:
     faults: list[Fault]
     left: float
 
-    def applies_to(self, request: Request) -> bool:
+    def applies_to(self, request: ServerRequest) -> bool:
         if self.left < 1 or request.method != self.method:
             return False
         return request.path == self.path or request.path.startswith(self.path + "/")
@@ -74,7 +74,7 @@ class ScriptedServer(AppServer):
     # --- What a test asks ---
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[ServerRequest]:
         return self.log.requests
 
     @property
@@ -155,7 +155,7 @@ class ScriptedServer(AppServer):
     def clear_faults(self) -> None:
         self._rules.clear()
 
-    def take_faults(self, request: Request) -> list[Fault]:
+    def take_faults(self, request: ServerRequest) -> list[Fault]:
         """Say what is to go wrong with a request."""
         for rule in self._rules:
             if rule.applies_to(request):
@@ -163,7 +163,7 @@ class ScriptedServer(AppServer):
                 return rule.faults
         return []
 
-    def connection(self, stream: trio.abc.Stream, peer: MemoryPeer | None) -> Connection:
+    def connection(self, stream: trio.abc.Stream, peer: MemoryPeer | None) -> ServerConnection:
         return FaultyConnection(self, stream, peer)
 
 

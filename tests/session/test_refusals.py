@@ -23,7 +23,7 @@ from triojob import (
     UnexpectedResponse,
     ValidationError,
 )
-from triojob.testing._server.http import EventStream, Request, Response
+from triojob.testing._server.http import ServerRequest, ServerResponse, StreamedResponse
 
 HTML = "<html><head><title>503 Busy</title></head>" + "<p>x</p>" * 500
 PAGE = Answer(503, HTML, {"content-type": "text/html"})
@@ -182,9 +182,9 @@ async def test_a_limit_on_connections_loses_no_call(
     app.app.add("nap", nap, inputs=["text"], concurrency_limit=None)
     handle = app.handle
 
-    async def limited(request: Request) -> Response | EventStream:
+    async def limited(request: ServerRequest) -> ServerResponse | StreamedResponse:
         if request.path == "/queue/join" and len(app.running) >= 5:
-            return Response(503, b"busy")
+            return ServerResponse(503, b"busy")
         return await handle(request)
 
     app.handle = limited  # type: ignore[method-assign]
@@ -216,13 +216,13 @@ async def test_a_reset_stream_that_took_all_is_no_hang(
     """Gradio says each message once; a second stream has heartbeats alone then."""
     handle, streams = app.handle, -math.inf
 
-    async def resetting(request: Request) -> Response | EventStream:
+    async def resetting(request: ServerRequest) -> ServerResponse | StreamedResponse:
         nonlocal streams
         answer = await handle(request)
         if request.path.startswith("/queue/data"):
             streams += 1
             if streams == 1:
-                assert not isinstance(answer, Response)
+                assert not isinstance(answer, ServerResponse)
                 if told:
                     async for _ in answer.frames():
                         pass

@@ -8,7 +8,7 @@ import httpx
 
 from tests.servers.hub import Origins
 from triojob import Client
-from triojob.testing._server.http import Request
+from triojob.testing._server.http import ServerRequest
 
 SPACE = "ada/story"
 
@@ -20,7 +20,7 @@ def client_of(origins: Origins, src: str = SPACE, **options: Any) -> Client:
     return Client(src, **options)
 
 
-def bearers(requests: list[Request]) -> list[dict[str, str]]:
+def bearers(requests: list[ServerRequest]) -> list[dict[str, str]]:
     """Give what in each request's headers has to do with tokens."""
     return [
         {name: value for name, value in request.headers.items() if "authorization" in name}

@@ -31,7 +31,7 @@ from triojob.gradio.protocol.base import CallRequest
 from triojob.gradio.protocol.registry import find_protocol
 from triojob.gradio.protocol.ws import CallSocket
 from triojob.gradio.spaces.tokens import make_token, space_headers
-from triojob.testing._server.http import Response
+from triojob.testing._server.http import ServerResponse
 
 TO_HUB = {"authorization": f"Bearer {TOKEN}"}
 TO_SPACE = {"x-hf-authorization": f"Bearer {TOKEN}"}
@@ -273,9 +273,9 @@ async def test_no_echo_of_a_hub_or_space_shows_it(
     origins.space.stages = ["BUILDING", "SLEEPING", "RUNNING"]
     echoes = itertools.cycle(
         [
-            lambda words: Response(500, words),
-            lambda words: Response(200, {"runtime": words, "host": words}),
-            lambda words: Response(200, {"runtime": {"stage": words, "errorMessage": words}}),
+            lambda words: ServerResponse(500, words),
+            lambda words: ServerResponse(200, {"runtime": words, "host": words}),
+            lambda words: ServerResponse(200, {"runtime": {"stage": words, "errorMessage": words}}),
         ]
     )
     make = Reply(lambda request: next(echoes)(sent(request, form)))

@@ -12,7 +12,7 @@ import trio.testing
 
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client
-from triojob.testing._server.description import Endpoint
+from triojob.testing._server.description import AppEndpoint
 from triojob.testing.components import number, state
 
 SECONDS = 10_000
@@ -38,7 +38,7 @@ async def until(condition: Callable[[], object]) -> None:
             await trio.sleep(0.1)
 
 
-def add_counter(server: ScriptedServer) -> Endpoint:
+def add_counter(server: ScriptedServer) -> AppEndpoint:
     """Add a function that counts its calls in a State."""
     counter = state(0)
 
@@ -49,7 +49,7 @@ def add_counter(server: ScriptedServer) -> Endpoint:
     return server.app.add("bump", bump, inputs=[counter], outputs=[counter, number("count")])
 
 
-def add_sleeper(server: ScriptedServer, *, stateful: bool = False) -> Endpoint:
+def add_sleeper(server: ScriptedServer, *, stateful: bool = False) -> AppEndpoint:
     """Add a function that sleeps for as many seconds as it is told, and returns their number."""
     kept = [state(0)] if stateful else []
 

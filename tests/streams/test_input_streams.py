@@ -18,7 +18,7 @@ from triojob import (
     JobCancelled,
     UnexpectedResponse,
 )
-from triojob.testing._server.description import Endpoint
+from triojob.testing._server.description import AppEndpoint
 from triojob.testing.components import number, textbox
 
 Clock = trio.testing.MockClock
@@ -359,7 +359,7 @@ async def test_several_streams_in_one_session(
 async def test_endpoint_without_such_a_connection(
     memory_app: ScriptedServer, autojump_clock: Clock
 ) -> None:
-    echo: Endpoint = memory_app.app.add("echo", inputs=[textbox("text"), number("n")])
+    echo: AppEndpoint = memory_app.app.add("echo", inputs=[textbox("text"), number("n")])
     add_taker(memory_app)
     async with opened(memory_app) as client:
         with pytest.raises(TypeError, match="/echo takes one input"):

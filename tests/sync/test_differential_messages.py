@@ -23,7 +23,7 @@ from tests.sync.support import (
     their_client,
     updates_of,
 )
-from triojob.testing._server.http import Request
+from triojob.testing._server.http import ServerRequest
 
 Call = Callable[[AnyClient], Any]
 
@@ -237,7 +237,7 @@ async def test_where_headers_go(scripted: ScriptedServer) -> None:
     }
 
 
-def _custom(request: Request) -> tuple[str | None, ...]:
+def _custom(request: ServerRequest) -> tuple[str | None, ...]:
     names = ("x-call", "x-client", "x-both", "x-gradio-user")
     return tuple(request.headers.get(name) for name in names)
 

@@ -30,7 +30,7 @@ from tests.servers.scripted import Event
 from tests.spaces.support import SPACE, bearers
 from tests.sync.differences import shows
 from tests.sync.support import SECONDS, failure_of, their_client
-from triojob.testing._server.http import Request, Response
+from triojob.testing._server.http import ServerRequest, ServerResponse
 
 ORIGINAL = "bob/tale"
 ASKING = (
@@ -71,7 +71,7 @@ def _run_copies(origins: Origins) -> None:
     """Have copies run at once, on the host of the original."""
     duplicate = origins.hub._duplicate
 
-    def duplicate_and_run(request: Request) -> Response:
+    def duplicate_and_run(request: ServerRequest) -> ServerResponse:
         answer = duplicate(request)
         copy = origins.hub.spaces[request.json["repository"]]
         copy.host, copy.stages = origins.host.url, ["RUNNING"]

@@ -19,7 +19,7 @@ from ._files import AppFiles
 from ._function import FunctionRun
 from ._server.description import App, Visibility
 from ._server.event import Event
-from ._server.http import Response
+from ._server.http import ServerResponse
 from ._server.server import AppServer
 from ._signature import read_signature
 from .components import Component
@@ -219,7 +219,8 @@ class ScriptedApp(Recorder):
         with BareBody(nurseries=1) as body:
             async with trio.open_nursery() as nursery:
                 server = AppServer(self._app, nursery)
-                server.queue.on_join, server.queue.on_cancel = self._joined, self._told_to_cancel
+                server.queue.on_join = self._joined
+                server.queue.on_cancel = self._cancel_requested
                 if memory:
                     server.serve_in_memory()
                 else:
@@ -268,7 +269,7 @@ class ScriptedApp(Recorder):
             retry_after: Seconds that the header ``Retry-After`` is to say.
         """
         headers = [] if retry_after is None else [("retry-after", f"{retry_after:g}")]
-        refusal = Response(status, {"detail": "refused by the test"}, headers)
+        refusal = ServerResponse(status, {"detail": "refused by the test"}, headers)
         self._running().refusals += [refusal] * times
 
     def drop_connections(self) -> None:
@@ -295,7 +296,7 @@ class ScriptedApp(Recorder):
         server.queue.stopped = False
         server.restart()
 
-    # --- What it hears; for the server ---
+    # --- What the queue calls ---
 
     def _joined(self, event: Event) -> None:
         endpoint = event.endpoint
@@ -320,5 +321,5 @@ class ScriptedApp(Recorder):
         self._came_in(len(self._session_numbers), call)
         self._calls_by_event[event] = call
 
-    def _told_to_cancel(self, event: Event) -> None:
+    def _cancel_requested(self, event: Event) -> None:
         self.cancellations.append(self._calls_by_event[event])

@@ -26,7 +26,7 @@ from triojob import (
 from ._calls import Call
 from ._files import AppFiles
 from ._server.event import Abandoned, GradioError
-from ._signature import Signature
+from ._signature import FunctionSignature
 
 logger = logging.getLogger("triojob.testing")
 
@@ -39,7 +39,11 @@ class FunctionRun:
     """
 
     def __init__(
-        self, call: Call, function: Callable[..., Any], signature: Signature, files: AppFiles
+        self,
+        call: Call,
+        function: Callable[..., Any],
+        signature: FunctionSignature,
+        files: AppFiles,
     ) -> None:
         self._call = call
         self._event = call._event

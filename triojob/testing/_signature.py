@@ -34,7 +34,7 @@ _STREAMS = (
 
 
 @dataclass(frozen=True)
-class Signature:
+class FunctionSignature:
     """What a function takes and gives."""
 
     names: tuple[str, ...]
@@ -54,7 +54,7 @@ def read_signature(
     function: Callable[..., Any],
     parameters: Mapping[str, Component],
     returns: Sequence[Component] | None,
-) -> Signature:
+) -> FunctionSignature:
     """Return what a function takes and gives, by its annotations.
 
     Args:
@@ -86,7 +86,7 @@ def read_signature(
             paths.add(name)
         inputs.append(parameters.get(name) or _component(name, hint, default))
     streams = inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
-    return Signature(
+    return FunctionSignature(
         tuple(found),
         tuple(inputs),
         tuple(_outputs(function, streams=streams) if returns is None else returns),

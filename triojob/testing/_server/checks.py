@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...gradio.protocol.messages import is_object
-from .description import Endpoint
-from .http import Request, Response
+from .description import AppEndpoint
+from .http import ServerRequest, ServerResponse
 
 
-def parsed(request: Request) -> Any:
+def parsed(request: ServerRequest) -> Any:
     """Parse a JSON body, leaving what is none as text."""
     try:
         return request.json
@@ -39,13 +39,13 @@ def invalid_fields(
     return invalid
 
 
-def validate(endpoint: Endpoint, data: list[Any]) -> Response | None:
+def validate(endpoint: AppEndpoint, data: list[Any]) -> ServerResponse | None:
     """Ask an endpoint's validator; give the refusal, if it is one."""
     assert endpoint.validator is not None
     try:
         verdicts = endpoint.validator(*data)
     except Exception as error:  # noqa: BLE001 - whatever it raises, Gradio says it in a 400
-        return Response(400, {"detail": str(error)})
+        return ServerResponse(400, {"detail": str(error)})
     details: list[dict[str, Any]] = []
     for name, verdict in zip(endpoint.parameter_names, verdicts, strict=False):
         if verdict is None:
@@ -62,7 +62,7 @@ def validate(endpoint: Endpoint, data: list[Any]) -> Response | None:
             )
     if all(detail["is_valid"] for detail in details):
         return None
-    return Response(422, {"detail": details})
+    return ServerResponse(422, {"detail": details})
 
 
 # --- Opening one ---

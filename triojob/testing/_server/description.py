@@ -23,7 +23,7 @@ def _components(described: Iterable[Component | str]) -> tuple[Component, ...]:
 
 
 @dataclass(eq=False)
-class Endpoint:
+class AppEndpoint:
     """One function of the app."""
 
     fn_index: int
@@ -174,7 +174,7 @@ class App:
         self.max_file_size = max_file_size
         self.config_overrides = dict(config or {})
         self.app_id = 5841325960069749823
-        self.endpoints: list[Endpoint] = []
+        self.endpoints: list[AppEndpoint] = []
 
     @property
     def sends_edits(self) -> bool:
@@ -184,7 +184,7 @@ class App:
     def sends_close_stream(self) -> bool:
         return find_protocol(self.protocol).traits.announces_end
 
-    def __getitem__(self, name: str) -> Endpoint:
+    def __getitem__(self, name: str) -> AppEndpoint:
         for endpoint in self.endpoints:
             if endpoint.name == name.removeprefix("/"):
                 return endpoint
@@ -212,14 +212,14 @@ class App:
         oauth_token: Literal["required", "optional"] | None = None,
         cancels: Iterable[int] = (),
         extra: dict[str, Any] | None = None,
-    ) -> Endpoint:
+    ) -> AppEndpoint:
         """Add an endpoint; a string among `inputs` or `outputs` is a textbox with that label.
 
         Without a script it gives its inputs back; a generator yields them one by one first.
         """
         input_components = _components(inputs)
         names = parameter_names or [component.label or "state" for component in input_components]
-        endpoint = Endpoint(
+        endpoint = AppEndpoint(
             fn_index=len(self.endpoints),
             name=name,
             inputs=input_components,
@@ -248,10 +248,10 @@ class App:
 
     def endpoint(
         self, name: str | None = None, **options: Any
-    ) -> Callable[[Callable[..., Awaitable[None]]], Endpoint]:
+    ) -> Callable[[Callable[..., Awaitable[None]]], AppEndpoint]:
         """Decorate a script: `add` under the function's name, or under `name`."""
 
-        def decorate(script: Callable[..., Awaitable[None]]) -> Endpoint:
+        def decorate(script: Callable[..., Awaitable[None]]) -> AppEndpoint:
             return self.add(name or getattr(script, "__name__", None), script, **options)
 
         return decorate

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import trio
 
-from .description import Endpoint
+from .description import AppEndpoint
 from .inputs import EventInputs
 from .messages import Message
 from .outputs import EventOutputs
-from .session import Session
+from .session import AppSession
 
 State = Literal["waiting", "running", "finished", "failed", "cancelled", "removed", "abandoned"]
 
@@ -56,7 +56,7 @@ class Event:
     """One call of an endpoint: what its script learns of it, and the messages it sends."""
 
     def __init__(
-        self, endpoint: Endpoint, session: Session, inputs: EventInputs, outputs: EventOutputs
+        self, endpoint: AppEndpoint, session: AppSession, inputs: EventInputs, outputs: EventOutputs
     ) -> None:
         self.event_id = uuid.uuid4().hex
         self.endpoint = endpoint

@@ -28,7 +28,7 @@ class Disconnect(Exception):
 
 
 class BrokenOff(Exception):
-    """Raised by an event stream's frames: the app itself fails, in mid-answer."""
+    """Raised by an event stream's frames: the app itself fails in the middle of a response."""
 
 
 # What the client's going away looks like from this end.
@@ -51,8 +51,8 @@ def _finite(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Request:
-    """A request, as it came."""
+class ServerRequest:
+    """A request, as the server received it."""
 
     method: str
     path: str
@@ -71,18 +71,18 @@ class Request:
 
 
 @dataclass
-class Response:
-    """A whole answer."""
+class ServerResponse:
+    """A response whose body is known."""
 
     status: int
     body: Any = b""
-    """Bytes or text as they are, all else as JSON."""
+    """Bytes or text as they are, everything else as JSON."""
     headers: list[tuple[str, str]] = field(default_factory=list)
     close: bool = False
     """Drop the connection after it, unannounced."""
 
     def encoded(self) -> tuple[bytes, list[tuple[str, str]]]:
-        """Give body and headers."""
+        """Return body and headers."""
         headers = [("server", "uvicorn"), *self.headers]
         names = {name.lower() for name, _ in headers}
         if isinstance(self.body, bytes):
@@ -96,41 +96,41 @@ class Response:
         return content, [*headers, ("content-length", str(len(content)))]
 
 
-class EventStream(Protocol):
-    """An answer that goes on."""
+class StreamedResponse(Protocol):
+    """A response that is an event stream."""
 
     def counted(self) -> contextlib.AbstractContextManager[None]:
-        """Count it among the open ones of its kind."""
+        """Count it among the open streams of its kind."""
         ...
 
     def frames(self) -> AsyncGenerator[tuple[str, bytes], None]:
-        """Give each frame, with its `msg`; raise `BrokenOff` where the app breaks off."""
+        """Yield each frame, with its `msg`; raise `BrokenOff` where the app breaks off."""
         ...
 
     async def heartbeats(self) -> None:
         """Do what goes on beside the frames."""
 
     def disconnected(self) -> None:
-        """Hear that the client went away."""
+        """Learn that the client closed the connection."""
 
 
 class Handler(Protocol):
-    """What answers the requests of a connection."""
+    """What responds to the requests of a connection."""
 
     def split_target(self, target: str) -> tuple[str, str]:
-        """Give the path, without what all paths begin with, and the query."""
+        """Return the path, without what all paths begin with, and the query."""
         ...
 
-    def note(self, request: Request) -> None:
+    def note(self, request: ServerRequest) -> None:
         """Remember a request."""
 
-    async def handle(self, request: Request) -> Response | EventStream:
-        """Answer a request."""
+    async def handle(self, request: ServerRequest) -> ServerResponse | StreamedResponse:
+        """Respond to a request."""
         ...
 
 
-class Connection:
-    """One HTTP/1.1 connection, requests one after the other."""
+class ServerConnection:
+    """One HTTP/1.1 connection: requests one after the other."""
 
     def __init__(
         self, handler: Handler, stream: trio.abc.Stream, peer: MemoryPeer | None = None
@@ -148,11 +148,11 @@ class Connection:
         self._scope.cancel()
 
     async def serve(self) -> None:
-        """Answer requests until either side has enough."""
+        """Respond to requests until either side ends the connection."""
         try:
             with self._scope:
                 while (request := await self._read_request()) is not None:
-                    await self._answer(request)
+                    await self._respond(request)
                     if (self._http.our_state, self._http.their_state) != (h11.DONE, h11.DONE):
                         break
                     self._http.start_next_cycle()
@@ -185,7 +185,7 @@ class Connection:
             self._http.receive_data(bytes(await self._stream.receive_some(65536)))
         return event
 
-    async def _read_request(self) -> Request | None:
+    async def _read_request(self) -> ServerRequest | None:
         head = await self._next_event()
         if not isinstance(head, h11.Request):
             return None  # the client closed it between two requests
@@ -194,7 +194,7 @@ class Connection:
             body += event.data
         target = head.target.decode()
         path, query = self._handler.split_target(target)
-        return Request(
+        return ServerRequest(
             method=head.method.decode(),
             path=path,
             target=target,
@@ -210,23 +210,23 @@ class Connection:
             while data := await self._stream.receive_some(65536):
                 self._http.receive_data(bytes(data))
 
-    # --- Answering ---
+    # --- Responding ---
 
-    async def _answer(self, request: Request) -> None:
+    async def _respond(self, request: ServerRequest) -> None:
         self._handler.note(request)
-        answer = await self._handler.handle(request)
-        if isinstance(answer, Response):
-            await self._send_response(answer)
+        response = await self._handler.handle(request)
+        if isinstance(response, ServerResponse):
+            await self._send_response(response)
         else:
-            await StreamSender(self, answer).send()
+            await StreamSender(self, response).send()
 
     async def send(self, event: h11.Event) -> None:
-        """Send a part of an answer."""
+        """Send a part of a response."""
         data = self._http.send(event)
         if data:
             await self._stream.send_all(data)
 
-    async def _send_response(self, response: Response) -> None:
+    async def _send_response(self, response: ServerResponse) -> None:
         content, headers = response.encoded()
         data = self._http.send(h11.Response(status_code=response.status, headers=headers)) or b""
         data += self._http.send(h11.Data(data=content)) or b""
@@ -239,7 +239,7 @@ class Connection:
 class StreamSender:
     """Sends an event stream."""
 
-    def __init__(self, connection: Connection, stream: EventStream) -> None:
+    def __init__(self, connection: ServerConnection, stream: StreamedResponse) -> None:
         self._connection = connection
         self._stream = stream
 

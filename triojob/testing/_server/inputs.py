@@ -6,14 +6,14 @@ from typing import Any
 
 import trio
 
-from .description import Endpoint
-from .session import Session
+from .description import AppEndpoint
+from .session import AppSession
 
 
 class EventInputs:
     """What an event was called with."""
 
-    def __init__(self, endpoint: Endpoint, session: Session, body: dict[str, Any]) -> None:
+    def __init__(self, endpoint: AppEndpoint, session: AppSession, body: dict[str, Any]) -> None:
         self.body = body
         """Of the request, with the data of the latest input."""
         self._endpoint = endpoint

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import trio
 
-from .http import Connection
+from .http import ServerConnection
 from .network import MemoryPeer
 
 
@@ -22,11 +22,11 @@ class Listener:
 
     def __init__(
         self,
-        connect: Callable[[trio.abc.Stream, MemoryPeer | None], Connection],
+        connect: Callable[[trio.abc.Stream, MemoryPeer | None], ServerConnection],
         nursery: trio.Nursery,
     ) -> None:
         self.nursery = nursery
-        self.connections: dict[Connection, None] = {}
+        self.connections: dict[ServerConnection, None] = {}
         """Those that are open."""
         self.connections_made = 0
         self.refusing = False
@@ -62,7 +62,7 @@ class Listener:
         """Serve one connection."""
         self.nursery.start_soon(self._serve, self._connect(stream, peer))
 
-    async def _serve(self, connection: Connection) -> None:
+    async def _serve(self, connection: ServerConnection) -> None:
         self.connections[connection] = None
         self.connections_made += 1
         try:

@@ -7,7 +7,7 @@ import secrets
 import urllib.parse
 
 from .description import App
-from .http import Request, Response
+from .http import ServerRequest, ServerResponse
 
 
 class Logins:
@@ -19,7 +19,7 @@ class Logins:
         """User names by token."""
         self._cookie_id = secrets.token_urlsafe(8)
 
-    def user_of(self, request: Request) -> str | None:
+    def user_of(self, request: ServerRequest) -> str | None:
         """Return the name of the user who sent a request, if it has one of our cookies."""
         cookies = http.cookies.SimpleCookie(request.headers.get("cookie", ""))
         for name in self._cookie_names():
@@ -30,13 +30,13 @@ class Logins:
     def _cookie_names(self) -> tuple[str, str]:
         return f"access-token-{self._cookie_id}", f"access-token-unsecure-{self._cookie_id}"
 
-    def log_in(self, request: Request, home: str) -> Response:
+    def log_in(self, request: ServerRequest, home: str) -> ServerResponse:
         """Check a form; an app without a login redirects to its ``home``."""
         if self._app.auth is None:
-            return Response(302, headers=[("location", home)])
+            return ServerResponse(302, headers=[("location", home)])
         form = dict(urllib.parse.parse_qsl(request.body.decode()))
         if (form.get("username"), form.get("password")) != self._app.auth:
-            return Response(400, {"detail": "Incorrect credentials."})
+            return ServerResponse(400, {"detail": "Incorrect credentials."})
         token = secrets.token_urlsafe(16)
         self._users[token] = form["username"]
         secure, unsecure = self._cookie_names()
@@ -45,7 +45,7 @@ class Logins:
             f"{unsecure}={token}; HttpOnly; Path=/; SameSite=lax",
         ]
         headers = [("set-cookie", cookie) for cookie in cookies]
-        return Response(200, {"success": True}, headers=headers)
+        return ServerResponse(200, {"success": True}, headers=headers)
 
     def forget(self) -> None:
         """Log everybody out."""

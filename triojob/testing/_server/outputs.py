@@ -7,17 +7,17 @@ from typing import Any
 
 import trio
 
-from .description import Endpoint
+from .description import AppEndpoint
 from .durations import MeanDurations
 from .edits import edits_between
-from .session import Session
+from .session import AppSession
 
 
 class EventOutputs:
     """Turns the values that a script gives into the ``output`` of messages."""
 
     def __init__(
-        self, endpoint: Endpoint, session: Session, durations: MeanDurations, *, edits: bool
+        self, endpoint: AppEndpoint, session: AppSession, durations: MeanDurations, *, edits: bool
     ) -> None:
         self.count = 0
         """How many outputs the script yielded."""

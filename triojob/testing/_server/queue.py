@@ -6,12 +6,12 @@ from typing import Any
 
 import trio
 
-from .description import App, Endpoint
+from .description import App, AppEndpoint
 from .durations import MeanDurations
 from .event import Event
 from .inputs import EventInputs
 from .outputs import EventOutputs
-from .session import Session
+from .session import AppSession
 
 
 def ignore_event(event: Event) -> None:
@@ -81,7 +81,7 @@ class Queue:
     def __init__(self, app: App, nursery: trio.Nursery) -> None:
         self.events: dict[str, Event] = {}
         """Every event that ever joined the queue, by id, in order."""
-        self.sessions: dict[str, Session] = {}
+        self.sessions: dict[str, AppSession] = {}
         self.stopped = False
         """Whether the queue was stopped, as when the app shuts down."""
         self.deaf_to_cancel = False
@@ -108,7 +108,7 @@ class Queue:
 
     # --- Joining and running ---
 
-    async def join(self, endpoint: Endpoint, body: dict[str, Any]) -> Event:
+    async def join(self, endpoint: AppEndpoint, body: dict[str, Any]) -> Event:
         """Take a call; one that is cached has ended on return."""
         event = self._make(endpoint, body)
         event.session.open()
@@ -128,11 +128,11 @@ class Queue:
         self._start_runs(queue)
         return event
 
-    def _make(self, endpoint: Endpoint, body: dict[str, Any]) -> Event:
+    def _make(self, endpoint: AppEndpoint, body: dict[str, Any]) -> Event:
         session_hash: str = body["session_hash"]
         session = self.sessions.get(session_hash)
         if session is None:
-            session = self.sessions[session_hash] = Session(session_hash)
+            session = self.sessions[session_hash] = AppSession(session_hash)
         edits = self._app.sends_edits and not body.get("simple_format")
         outputs = EventOutputs(endpoint, session, self._step_durations, edits=edits)
         return Event(endpoint, session, EventInputs(endpoint, session, body), outputs)

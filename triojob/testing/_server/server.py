@@ -20,7 +20,7 @@ import trio
 
 from .checks import invalid_fields, parsed, validate
 from .description import App
-from .http import Connection, EventStream, Request, Response
+from .http import ServerConnection, ServerRequest, ServerResponse, StreamedResponse
 from .listener import Listener
 from .log import RequestLog
 from .login import Logins
@@ -45,7 +45,7 @@ class AppServer:
         self.heartbeats = StreamCount()
         self.listener = Listener(self.connection, nursery)
         self.network = MemoryNetwork()
-        self.refusals: list[Response] = []
+        self.refusals: list[ServerResponse] = []
         """The responses to the next requests to join the queue, in its place."""
 
     # --- Serving ---
@@ -81,9 +81,9 @@ class AppServer:
 
     # --- What a connection needs ---
 
-    def connection(self, stream: trio.abc.Stream, peer: MemoryPeer | None) -> Connection:
+    def connection(self, stream: trio.abc.Stream, peer: MemoryPeer | None) -> ServerConnection:
         """Make what serves one connection."""
-        return Connection(self, stream, peer)
+        return ServerConnection(self, stream, peer)
 
     def split_target(self, target: str) -> tuple[str, str]:
         """Take the mount and the API prefix off the path, and the query apart."""
@@ -93,7 +93,7 @@ class AppServer:
             path = path.removeprefix(self.app.api_prefix)
         return path, query
 
-    def note(self, request: Request) -> None:
+    def note(self, request: ServerRequest) -> None:
         """Remember a request."""
         self.log.requests.append(request)
 
@@ -103,17 +103,19 @@ class AppServer:
 
     # --- Routes ---
 
-    async def handle(self, request: Request) -> Response | EventStream:
+    async def handle(self, request: ServerRequest) -> ServerResponse | StreamedResponse:
         """Respond to one request."""
         response = await self._handle_open(request)
         if response is not None:
             return response
         if self.app.auth is not None and self.logins.user_of(request) is None:
             detail = {"error": "Not authenticated", "auth_message": None}
-            return Response(401, {"detail": detail})
+            return ServerResponse(401, {"detail": detail})
         return await self._handle_guarded(request)
 
-    async def _handle_open(self, request: Request) -> Response | EventStream | None:
+    async def _handle_open(
+        self, request: ServerRequest
+    ) -> ServerResponse | StreamedResponse | None:
         """Respond to a request that needs no login, or return None."""
         route = (request.method, request.path)
         if route == ("POST", "/login"):
@@ -121,9 +123,9 @@ class AppServer:
         if route == ("POST", "/cancel"):
             return await self._cancel(request)
         if route == ("POST", "/reset"):
-            return Response(200, {"success": True})
+            return ServerResponse(200, {"success": True})
         if route == ("GET", "/app_id"):
-            return Response(200, {"app_id": self.app.app_id})
+            return ServerResponse(200, {"app_id": self.app.app_id})
         if request.method == "GET" and request.path.startswith("/heartbeat/"):
             session_hash = request.path.removeprefix("/heartbeat/")
             return HeartbeatStream(session_hash, self.app, self.heartbeats, self.log)
@@ -131,14 +133,14 @@ class AppServer:
             return self._input(request)
         return None
 
-    async def _handle_guarded(self, request: Request) -> Response | EventStream:
+    async def _handle_guarded(self, request: ServerRequest) -> ServerResponse | StreamedResponse:
         route = (request.method, request.path)
         if route == ("GET", "/config"):
             username = self.logins.user_of(request)
-            return Response(200, self.app.config(self.url, username=username))
+            return ServerResponse(200, self.app.config(self.url, username=username))
         if route == ("GET", "/info"):
             all_endpoints = request.query.get("all_endpoints", "").lower() == "true"
-            return Response(200, self.app.info(all_endpoints=all_endpoints))
+            return ServerResponse(200, self.app.info(all_endpoints=all_endpoints))
         if route == ("POST", "/queue/join"):
             return await self._join(request)
         if route == ("GET", "/queue/data"):
@@ -146,7 +148,7 @@ class AppServer:
         if route == ("GET", "/queue/status"):
             message: Message = {"msg": "estimation", "event_id": None, "rank": None}
             size = len(self.queue.waiting)
-            return Response(200, {**message, "queue_size": size, "rank_eta": None})
+            return ServerResponse(200, {**message, "queue_size": size, "rank_eta": None})
         if route == ("POST", "/upload"):
             return self.storage.upload(request)
         if request.method == "GET" and request.path.startswith("/file="):
@@ -155,57 +157,57 @@ class AppServer:
         if request.method == "GET" and request.path.startswith("/stream/"):
             path = urllib.parse.unquote(request.path.removeprefix("/stream/"))
             return self.storage.stream(path)
-        return Response(404, {"detail": "Not Found"})
+        return ServerResponse(404, {"detail": "Not Found"})
 
-    async def _join(self, request: Request) -> Response:
+    async def _join(self, request: ServerRequest) -> ServerResponse:
         if self.refusals:
             return self.refusals.pop(0)
         body = parsed(request)
         invalid = invalid_fields(body, {"data": list}, {"fn_index": int, "session_hash": str})
         if invalid:
-            return Response(422, {"detail": invalid})
+            return ServerResponse(422, {"detail": invalid})
         if body.get("session_hash") is None:
-            return Response(400, {"detail": "Session hash not found."})
+            return ServerResponse(400, {"detail": "Session hash not found."})
         if self.queue.stopped:
-            return Response(503, {"detail": "Queue is stopped."})
+            return ServerResponse(503, {"detail": "Queue is stopped."})
         if body.get("fn_index") is None:
-            return Response(400, {"detail": "No function index provided."})
+            return ServerResponse(400, {"detail": "No function index provided."})
         size, limit = len(self.queue.waiting), self.app.max_queue_size
         if limit is not None and size >= limit:
             detail = f"Queue is full. Max size is {limit} and size is {size}."
-            return Response(503, {"detail": detail})
+            return ServerResponse(503, {"detail": detail})
         endpoint = next((e for e in self.app.endpoints if e.fn_index == body["fn_index"]), None)
         if endpoint is None or not endpoint.backend:
             # An exception in the server: it responds, and then drops the connection.
-            return Response(500, b"Internal Server Error", close=True)
+            return ServerResponse(500, b"Internal Server Error", close=True)
         if endpoint.validator is not None:
             refusal = validate(endpoint, body["data"])
             if refusal is not None:
                 return refusal
         event = await self.queue.join(endpoint, body)
-        return Response(200, {"event_id": event.event_id})
+        return ServerResponse(200, {"event_id": event.event_id})
 
-    def _input(self, request: Request) -> Response:
+    def _input(self, request: ServerRequest) -> ServerResponse:
         event_id, _, close = request.path.removeprefix("/stream/").partition("/")
         event = self.queue.events.get(event_id)
         if event is None or event.ended:
-            return Response(404)
+            return ServerResponse(404)
         event.inputs.take(None if close else parsed(request))
-        return Response(200, {"msg": "success"})
+        return ServerResponse(200, {"msg": "success"})
 
-    async def _cancel(self, request: Request) -> Response:
+    async def _cancel(self, request: ServerRequest) -> ServerResponse:
         body = parsed(request)
         invalid = invalid_fields(body, {"session_hash": str, "fn_index": int, "event_id": str})
         if invalid:
-            return Response(422, {"detail": invalid})
+            return ServerResponse(422, {"detail": invalid})
         (self.log.cancels if body["fn_index"] >= 0 else self.log.dequeues).append(body)
         await self.queue.cancel(body["session_hash"], body["fn_index"], body["event_id"])
-        return Response(200, {"success": True})
+        return ServerResponse(200, {"success": True})
 
-    def _messages(self, request: Request) -> Response | EventStream:
+    def _messages(self, request: ServerRequest) -> ServerResponse | StreamedResponse:
         session_hash = request.query.get("session_hash")
         if session_hash is None:
             where = {"type": "missing", "loc": ["query", "session_hash"]}
             detail = {**where, "msg": "Field required", "input": None}
-            return Response(422, {"detail": [detail]})
+            return ServerResponse(422, {"detail": [detail]})
         return MessageStream(session_hash, self.queue, self.app, self.streams, self.encode)

@@ -9,7 +9,7 @@ from ..components import Component
 from .messages import Message, MessageQueue
 
 
-class Session:
+class AppSession:
     """One session of the app, by its session hash."""
 
     def __init__(self, session_hash: str) -> None:

@@ -7,7 +7,7 @@ import email.policy
 import hashlib
 
 from .description import App
-from .http import Request, Response
+from .http import ServerRequest, ServerResponse
 
 
 class FileStorage:
@@ -24,7 +24,7 @@ class FileStorage:
         """What /stream/ serves: playlists and their segments."""
         self._app = app
 
-    def upload(self, request: Request) -> Response:
+    def upload(self, request: ServerRequest) -> ServerResponse:
         """Keep the files of a form."""
         header = b"content-type: " + request.headers.get("content-type", "").encode()
         parser = email.parser.BytesParser(policy=email.policy.HTTP)
@@ -37,17 +37,19 @@ class FileStorage:
             assert isinstance(content, bytes)
             limit = self._app.max_file_size
             if limit is not None and len(content) > limit:
-                return Response(413, {"detail": f"File size exceeded maximum allowed size {limit}"})
+                return ServerResponse(
+                    413, {"detail": f"File size exceeded maximum allowed size {limit}"}
+                )
             name = (part.get_filename() or "file").replace("\\", "/").rpartition("/")[2]
             path = f"/srv/tmp/{hashlib.sha256(content).hexdigest()}/{name}"
             self.files[path] = content
             paths.append(path)
-        return Response(200, paths)
+        return ServerResponse(200, paths)
 
-    def download(self, path: str, request: Request) -> Response:
+    def download(self, path: str, request: ServerRequest) -> ServerResponse:
         """Serve a file as Starlette's FileResponse does: with ETag, and from a byte on."""
         if path not in self.files:
-            return Response(403, {"detail": f"File not allowed: {path}."})
+            return ServerResponse(403, {"detail": f"File not allowed: {path}."})
         content = self.files[path]
         headers = {"content-type": "application/octet-stream"}
         status = 200
@@ -61,10 +63,10 @@ class FileStorage:
                 headers["content-range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
                 content = content[start:]
         headers |= self.headers.get(path, {})
-        return Response(status, content, headers=[*headers.items()])
+        return ServerResponse(status, content, headers=[*headers.items()])
 
-    def stream(self, path: str) -> Response:
+    def stream(self, path: str) -> ServerResponse:
         """Serve a playlist or a segment."""
         if path not in self.media:
-            return Response(404, b"")
-        return Response(200, self.media[path], headers=[("content-type", "audio/aac")])
+            return ServerResponse(404, b"")
+        return ServerResponse(200, self.media[path], headers=[("content-type", "audio/aac")])
