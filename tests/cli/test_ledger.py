@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests.cli.support import needs_signals
 from triojob._cli.ending import CommandError
 from triojob._cli.ledger import BLOCK, Finished, Intervals, Ledger, digest_of
 
@@ -166,7 +167,7 @@ def test_an_output_that_is_there_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     written(path, record(0))
     before = path.read_bytes()
-    with pytest.raises(CommandError, match=r"has rows already: go on with it by --resume"):
+    with pytest.raises(CommandError, match=r"has rows already: add --resume"):
         Ledger(str(path), MADE_BY)
     assert path.read_bytes() == before
 
@@ -232,6 +233,47 @@ def test_two_processes_do_not_write_one_output(tmp_path: Path) -> None:
         Ledger(str(path), MADE_BY, resume=True)
     ledger.close()
     assert reopened(path).rows.count == 1
+
+
+@needs_signals  # where there are links
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.triojob"])
+def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"")
+    (tmp_path / name).symlink_to(other)
+    with pytest.raises(CommandError, match="is a symbolic link, which is not followed"):
+        Ledger(str(tmp_path / "out.jsonl"), MADE_BY)
+    assert other.read_bytes() == b""
+
+
+@pytest.mark.parametrize("name", ["out.jsonl.triojob", "out.jsonl.new"])
+def test_files_beside_the_output_stay(tmp_path: Path, name: str) -> None:
+    path, other = tmp_path / "out.jsonl", tmp_path / name
+    if other.suffix == ".new":
+        written(path, record(0, "timeout"), record(1))
+        other.write_bytes(b"mine")
+        reopened(path, retry_failed=True)
+    else:
+        other.write_bytes(b"mine")
+        with pytest.raises(CommandError, match="was not made by `triojob map`"):
+            Ledger(str(path), MADE_BY)
+    assert other.read_bytes() == b"mine"
+
+
+def test_retried_outputs_keep_their_mode(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    written(path, record(0, "timeout"), record(1))
+    mode = path.stat().st_mode
+    reopened(path, retry_failed=True)
+    assert path.stat().st_mode == mode
+
+
+def test_digests_are_read_by_block(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    written(path, record(3), record(BLOCK), record(1, "timeout"))
+    ledger = Ledger(str(path), MADE_BY, resume=True)
+    assert ledger.digests_of(0) == {row: digest_of({"row": row}) for row in (1, 3)}
+    ledger.close()
 
 
 # --- The set of rows ---

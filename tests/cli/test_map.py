@@ -32,6 +32,7 @@ from triojob._cli.app import cli
 from triojob._cli.ending import CommandError
 from triojob._cli.map import MapOptions, make_retry, map_rows
 from triojob._cli.plan import PlanOptions
+from triojob._cli.rows import Reading
 from triojob.testing.components import file, json_value, number, state
 
 FULL = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})
@@ -48,7 +49,7 @@ def map_options(source: Path, output: Path, *constants: str, **changes: Any) -> 
             changes.pop("key", None),
         ),
         "source": str(source),
-        "form": None,
+        "reading": Reading(),
         "output": str(output),
         "files": None,
         "limit": 8,
@@ -317,7 +318,8 @@ async def test_other_input_is_refused_before_a_call(
     write_rows(source, [*rows, {"text": "new"}] if which != "fewer" else rows)
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - in groups
         await map_rows(connection(scripted.url), options)
-    wrong = "can't be resumed with this input: rows 0 to"
+    reasons = {"fewer": "the input was shortened: it has 29 rows", "last": "row 29 ("}
+    wrong = f"can't be resumed: {reasons.get(which, 'row 0 (counted from 0) differs')}"
     assert wrong in str(leaf(caught.value))
     assert len(work.calls) == 30
 
@@ -412,7 +414,7 @@ async def test_where_the_input_is_broken_what_came_before_is_kept(
 ) -> None:
     source = tmp_path / "in.csv"
     source.write_bytes(b"text\na\nb\n\xff\n")
-    with pytest.raises(CommandError, match="line 4 is no UTF-8"):
+    with pytest.raises(CommandError, match="line 4 is not valid UTF-8"):
         await map_rows(connection(scripted.url), map_options(source, output))
     assert sorted(work.calls) == ["a", "b"]
     assert sorted(by_row(output)) == [0, 1]
@@ -496,7 +498,9 @@ async def test_a_signal_ends_it_in_order_and_it_says_how_to_go_on(
 @pytest.mark.parametrize(
     "more, wrong",
     [
-        (["--output", "-", "--resume"], "--resume needs an --output that is a file"),
+        (["--output", "-", "--resume"], "--resume needs an --output that is a regular file"),
+        (["--output", "/dev/null", "--resume"], "--resume needs an --output that is a regular"),
+        (["--output", "/dev/stdout", "--json"], "would both write to standard output"),
         (["--output", "-", "--json"], "would both write to standard output"),
         (
             ["--output", "out", "--retry-failed"],

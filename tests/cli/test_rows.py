@@ -14,7 +14,7 @@ from triojob import FileInput
 from triojob._cli.ending import CommandError
 from triojob._cli.exit_codes import LOCAL
 from triojob._cli.plan import Plan, PlanOptions
-from triojob._cli.rows import Row, Rows
+from triojob._cli.rows import Reading, Row, Rows
 from triojob.gradio.schema.app import AppInfo
 from triojob.testing import components as d
 from triojob.testing._server.description import App
@@ -27,9 +27,9 @@ async def all_rows(rows: Rows) -> list[Row]:
     return found
 
 
-async def rows_of(path: Path, data: bytes, form: Any = None) -> list[Row]:
+async def rows_of(path: Path, data: bytes, form: Any = None, **reading: Any) -> list[Row]:
     path.write_bytes(data)
-    with closing(Rows(str(path), form)) as rows:
+    with closing(Rows(str(path), Reading(form, **reading))) as rows:
         return await all_rows(rows)
 
 
@@ -55,7 +55,7 @@ async def test_csv(tmp_path: Path) -> None:
     data = 'text,n\r\n"two\r\nlines, ""quoted""",5\r\n\r\n\u2028,\r\n'.encode()
     path = tmp_path / "in.csv"
     path.write_bytes(data)
-    rows = Rows(str(path), None)
+    rows = Rows(str(path), Reading())
     assert rows.columns == ["text", "n"]
     found = await all_rows(rows)
     assert [(row.index, row.values) for row in found] == [
@@ -72,6 +72,48 @@ async def test_tabs(tmp_path: Path) -> None:
     assert row.values == {"a": "1,5", "b": "2"}
 
 
+@pytest.mark.parametrize(
+    "delimiter, name", [(";", "in.csv"), ("\\t", "in.csv"), ("|", "in.tsv"), (" ", "in.csv")]
+)
+async def test_delimiters(tmp_path: Path, delimiter: str, name: str) -> None:
+    data = "a;b\n1,5;2\n".replace(";", "\t" if delimiter == "\\t" else delimiter)
+    (row,) = await rows_of(tmp_path / name, data.encode(), delimiter=delimiter)
+    assert row.values == {"a": "1,5", "b": "2"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "UTF-32", "cp1252", "iso2022_jp_ext"])
+@pytest.mark.parametrize(
+    "name, text", [("in.csv", "a\né\nü"), ("in.jsonl", '{"a":"é"}\n{"a":"ü"}')]
+)
+async def test_encodings(tmp_path: Path, encoding: str, name: str, text: str) -> None:
+    rows = await rows_of(tmp_path / name, text.encode(encoding), encoding=encoding)
+    assert [row.values for row in rows] == [{"a": "é"}, {"a": "ü"}]
+
+
+async def test_characters_cut_at_the_end(tmp_path: Path) -> None:
+    rows = await rows_of(tmp_path / "in.jsonl", b'{"a": 1}\n{"a": "\xc3')
+    assert [row.error is None for row in rows] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "reading, wrong",
+    [
+        (Reading("csv", ";;"), "--delimiter is one character, unlike ';;'"),
+        (Reading("csv", '"'), "--delimiter is one character"),
+        (Reading("csv", ""), "--delimiter is one character"),
+        (Reading("jsonl", ";"), "--delimiter is for csv and tsv, not for jsonl"),
+        (Reading("csv", encoding="klingon"), "--encoding: 'klingon' is not a text encoding"),
+        (Reading("csv", encoding="base64"), "--encoding: 'base64' is not a text encoding"),
+        (Reading("parquet", encoding="cp1252"), "--encoding is not for parquet"),
+    ],
+)
+def test_invalid_readings_are_refused(tmp_path: Path, reading: Reading, wrong: str) -> None:
+    path = tmp_path / "in"
+    path.touch()
+    with pytest.raises(CommandError, match=wrong):
+        Rows(str(path), reading)
+
+
 async def test_a_csv_row_of_the_wrong_length_breaks_no_other(tmp_path: Path) -> None:
     rows = await rows_of(tmp_path / "in.csv", b"a,b\n1\n1,2\n1,2,3\n")
     assert [row.error for row in rows] == [
@@ -86,7 +128,7 @@ async def test_a_csv_row_of_the_wrong_length_breaks_no_other(tmp_path: Path) -> 
     [
         (b'a\n"x"y\n', "line 2 is no CSV"),
         (b'a\n1\n"x', "is no CSV"),
-        (b"a\n1\n\xff\n", "line 3 is no UTF-8"),
+        (b"a\n1\n\xff\n", "line 3 is not valid UTF-8"),
         (b"a,a\n1,1\n", "two columns have the same name"),
     ],
 )
@@ -97,16 +139,16 @@ async def test_where_a_csv_is_broken_it_ends(tmp_path: Path, data: bytes, wrong:
 
 async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"--input: No such file or directory") as caught:
-        Rows(str(tmp_path / "gone.csv"), None)
+        Rows(str(tmp_path / "gone.csv"), Reading())
     assert caught.value.exit_code == LOCAL
     with pytest.raises(CommandError, match="say with --format whether it is"):
-        Rows(str(tmp_path / "in.txt"), None)
+        Rows(str(tmp_path / "in.txt"), Reading())
 
 
 async def test_how_many_rows_there_may_be(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_bytes(b'{"a": 1}\n' * 1000)
-    rows = Rows(str(path), None)
+    rows = Rows(str(path), Reading())
     assert rows.estimate(0) is None
     batch = await rows.next_batch()
     assert rows.estimate(len(batch)) == 1000
@@ -122,7 +164,7 @@ async def test_parquet(tmp_path: Path) -> None:
     day = dt.date(2026, 1, 2)
     table = pyarrow.table({"text": ["a", None] * 300, "n": [1.5] * 600, "day": [day] * 600})
     parquet.write_table(table, path)
-    rows = Rows(str(path), None)
+    rows = Rows(str(path), Reading())
     assert (rows.columns, rows.total, rows.estimate(3)) == (["text", "n", "day"], 600, 600)
     batch = await rows.next_batch()
     assert len(batch) <= 256
@@ -137,7 +179,7 @@ async def test_what_is_no_parquet(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="this is no Parquet"):
         await rows_of(tmp_path / "in.parquet", b"garbage that is long enough")
     with pytest.raises(CommandError, match="from a file only"):
-        Rows("-", "parquet")
+        Rows("-", Reading("parquet"))
 
 
 # --- To arguments ---

@@ -13,7 +13,7 @@ from tests.cli.support import write_rows
 from triojob._cli.ending import CommandError
 from triojob._cli.ledger import BLOCK, Finished
 from triojob._cli.plan import Plan, PlanOptions
-from triojob._cli.rows import Row, Rows
+from triojob._cli.rows import Reading, Row, Rows
 from triojob._cli.source import Source
 from triojob.gradio.schema.app import AppInfo
 from triojob.testing._server.description import App
@@ -32,11 +32,19 @@ def row(index: int) -> Row:
     return Row(index, {"text": f"t{index}"}, is_text=False)
 
 
+def digests_of(block: int) -> dict[int, str]:
+    return {index: plan().digest(row(index)) for index in range(block * BLOCK, (block + 1) * BLOCK)}
+
+
 async def handed_out(path: Path, finished: Finished, **options: Any) -> tuple[list[int], str]:
     """Return the numbers of the rows, and what it says against the input."""
-    settings: dict[str, Any] = {"output": "out.jsonl", "on_columns": lambda _: None}
+    settings: dict[str, Any] = {
+        "output": "out.jsonl",
+        "digests_of": digests_of,
+        "on_columns": lambda _: None,
+    }
     indexes: list[int] = []
-    with closing(Rows(str(path), None)) as rows:
+    with closing(Rows(str(path), Reading())) as rows:
         source = Source(rows, plan(), finished, **{**settings, **options})
         try:
             async for found in source:
@@ -71,20 +79,36 @@ async def test_no_row_of_a_block_is_handed_out_before_it_is_compared(path: Path)
     write_rows(path, rows)
     indexes, wrong = await handed_out(path, finished)
     assert indexes == [n for n in range(BLOCK) if n != 2]
-    assert f"rows {BLOCK} to {2 * BLOCK - 1} were made of other values" in wrong
+    assert f"row {BLOCK + 7} (counted from 0) differs" in wrong
 
 
-async def test_an_input_that_ends_too_early_is_another_one(path: Path) -> None:
-    finished = finished_rows([0, 2 * BLOCK])
+@pytest.mark.parametrize(
+    "rows, wrong",
+    [
+        ([0, 2 * BLOCK], "the input was shortened: it has 9 rows, and the output has row 512 "),
+        (range(10), "the input was shortened: it has 9 rows, and the output has row 9 "),
+        ([3, 8, 9], "the input was shortened: it has 9 rows, and the output has row 9 "),
+    ],
+)
+async def test_shortened_inputs_are_refused(path: Path, rows: Iterable[int], wrong: str) -> None:
     write_rows(path, [{"text": f"t{n}"} for n in range(9)])
-    indexes, wrong = await handed_out(path, finished)
+    indexes, told = await handed_out(path, finished_rows(rows))
     assert indexes == []
-    assert "it has more rows than the 9 of the input" in wrong
+    assert wrong in told
+
+
+async def test_inputs_that_lost_a_row_differ(path: Path) -> None:
+    write_rows(path, [{"text": f"t{n}"} for n in range(10) if n != 4])
+    indexes, told = await handed_out(path, finished_rows(range(10)))
+    assert indexes == []
+    assert "row 4 (counted from 0) differs" in told
 
 
 async def test_after_it_was_stopped_there_is_no_other_row(path: Path) -> None:
-    with closing(Rows(str(path), None)) as rows:
-        source = Source(rows, plan(), Finished(), output="", on_columns=lambda _: None)
+    with closing(Rows(str(path), Reading())) as rows:
+        source = Source(
+            rows, plan(), Finished(), output="", digests_of=digests_of, on_columns=lambda _: None
+        )
         assert (await anext(source)).index == 0
         source.stopped = True
         with pytest.raises(StopAsyncIteration):

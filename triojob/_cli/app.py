@@ -23,6 +23,8 @@ from .exit_codes import INTERRUPTED, MISSING, PIPE_CLOSED
 from .info import info as run_info
 from .map import MapOptions, make_retry, map_rows, stopped
 from .plan import PlanOptions
+from .rows import Format, Reading
+from .streams import is_stdout
 from .stubs import stubs as run_stubs
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="For machines: JSON.")
@@ -205,11 +207,24 @@ def call(
     help="Of the input.  [default: by its suffix; jsonl for standard input]",
 )
 @click.option(
+    "--delimiter",
+    metavar="CHARACTER",
+    help="What separates the columns of a CSV; \\t is a tab.  [default: a comma, or a tab for tsv]",
+)
+@click.option(
+    "--encoding",
+    metavar="NAME",
+    default="utf-8",
+    show_default=True,
+    help="Of the input, such as utf-16 or cp1252; not for parquet.",
+)
+@click.option(
     "--output",
     required=True,
     metavar="FILE",
     type=click.Path(),
-    help="Where the results go, a line of JSON for each row; `-` for standard output.",
+    help="Where the results go, a line of JSON for each row; `-` for standard output.  "
+    "FIFOs and devices can't be resumed.",
 )
 @click.option(
     "--column",
@@ -287,6 +302,9 @@ def map_command(
     key: str | None,
     attempts: int,
     idempotent: bool,
+    form: Format | None,
+    delimiter: str | None,
+    encoding: str,
     **rest: Any,
 ) -> None:
     """Call an endpoint for each row of a file.
@@ -308,11 +326,10 @@ def map_command(
         endpoint=words[0] if is_named else None,
         plan=PlanOptions(constants, columns, file_columns, key),
         retry=make_retry(attempts, idempotent=idempotent),
+        reading=Reading(form, delimiter, encoding),
         **rest,
     )
-    if options.output == "-" and options.resume:
-        raise CommandError("--resume needs an --output that is a file")
-    if options.output == "-" and options.as_json:
+    if options.as_json and is_stdout(options.output):
         raise CommandError("--json and --output - would both write to standard output")
     if (options.retry_failed or options.allow_url_change) and not options.resume:
         raise CommandError("--retry-failed and --allow-url-change go with --resume")

@@ -67,7 +67,7 @@ async def _show(job: Job[Any], options: CallOptions, status: StatusLine) -> None
     if options.files == "-":
         await _copy_files(await job.result(), stdout)
         return
-    saver = None if options.files is None else Saver(Path(options.files), overwrite=False)
+    saver = None if options.files is None else Saver(Path(options.files))
     saved = None if saver is None else saver.saved
     printer: _Lines | _Text = _Lines(stdout) if options.as_json else _Text(stdout)
     async for output in job:

@@ -1,4 +1,4 @@
-"""The output of ``triojob map``: a line for each finished row, and what it takes to go on from it.
+"""The output of ``triojob map``: a line for each finished row, and what it takes to resume.
 
 The file is only ever appended to, a whole line by one write, so a process that is killed leaves at
 most one torn line at its end, and no line that was written gets lost.  Every second, and at the
@@ -11,10 +11,13 @@ a process writes, and the lock goes with the process, however that ends.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import sys
+import tempfile
 from bisect import bisect_right
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +50,11 @@ class Intervals:
         self._edges: list[int] = []
         """Begins and ends in turn: [0, 5, 7, 8] is 0 to 4, and 7."""
         self.count = 0
+
+    @property
+    def last(self) -> int:
+        """The greatest number; -1 if there is none."""
+        return self._edges[-1] - 1 if self._edges else -1
 
     def __contains__(self, number: int) -> bool:
         return bisect_right(self._edges, number) % 2 == 1
@@ -133,9 +141,10 @@ class Ledger:
         if self._has_rows() and not self._notes.exists():
             # Leave no file of ours beside one that is none.
             raise self._refusal("is missing") if resume else self._is_there()
-        self._lock = os.open(self._notes, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+        self._lock = _open(self._notes, os.O_RDWR)
         try:
             _lock(self._lock, self.path)
+            self._check_is_ours()
             if self._has_rows():
                 if not resume:
                     raise self._is_there()
@@ -144,9 +153,7 @@ class Ledger:
             else:
                 # Whole before there is a row that it speaks of.
                 _rewrite(self._lock, encode_line(to_json(self._made_by)))
-            self._output = os.open(
-                self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _FLAGS, 0o666
-            )
+            self._output = _open(self.path, os.O_WRONLY | os.O_APPEND)
             _sync_folder(self.path)
         except BaseException:
             self.close()
@@ -156,15 +163,24 @@ class Ledger:
         return self.path.exists() and self.path.stat().st_size > 0
 
     def _is_there(self) -> CommandError:
-        return CommandError(
-            f"{self.path} has rows already: go on with it by --resume, or name another --output"
-        )
+        return CommandError(f"{self.path} has rows already: add --resume, or name another --output")
 
     def _refusal(self, wrong: str) -> CommandError:
         return CommandError(
             f"{self.path} can't be resumed: {self._notes.name} beside it, "
             f"which says what its rows were made by, {wrong}"
         )
+
+    def _check_is_ours(self) -> None:
+        """Refuse to write over a file that somebody else has put beside the output."""
+        begin = self._notes.read_bytes()[: len(_BEGIN)]
+        # A process that was killed may have left the beginning.
+        if not _BEGIN.startswith(begin):
+            raise CommandError(
+                f"{self._notes} was not made by `triojob map`: move it away, or name another "
+                "--output",
+                LOCAL,
+            )
 
     def _check(self) -> None:
         """Refuse an output whose rows were made by something else."""
@@ -184,10 +200,10 @@ class Ledger:
     def _read(self, *, retry_failed: bool) -> None:
         """Read which rows there are; drop what is torn, and what is to be called again."""
         kept: BinaryIO | None = None
-        scratch = self.path.with_name(f"{self.path.name}.new")
+        scratch = self.path
         try:
             if retry_failed:
-                kept = scratch.open("wb")
+                kept, scratch = _file_beside(self.path)
             end, ends_line = 0, True
             with self.path.open("rb") as file:
                 for number, position, line, record in _records(file, self.path):
@@ -221,6 +237,19 @@ class Ledger:
             raise CommandError(
                 f"{self.path} can't be resumed: line {number}: {exc}", LOCAL
             ) from None
+
+    def digests_of(self, block: int) -> dict[int, str]:
+        """Return the digests of the finished rows of a block, from the file.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        with self.path.open("rb") as file:
+            return {
+                record["row"]: record["input"]
+                for _, _, _, record in _records(file, self.path)
+                if record["row"] // BLOCK == block
+            }
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Append the line of a finished row, which the system has when this returns.
@@ -301,7 +330,31 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return record if is_whole else None
 
 
-_FLAGS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_BEGIN = b'{"version": '
+"""How our own notes begin."""
+_FLAGS = os.O_CREAT | sum(getattr(os, f"O_{name}", 0) for name in ("BINARY", "CLOEXEC", "NOFOLLOW"))
+
+
+def _open(path: Path, flags: int) -> int:
+    """Open a file of ours, or make it.
+
+    Raises:
+        CommandError: It is a symbolic link.
+    """
+    try:
+        return os.open(path, flags | _FLAGS, 0o666)
+    except OSError as exc:
+        if exc.errno != errno.ELOOP:
+            raise
+        raise CommandError(f"{path} is a symbolic link, which is not followed", LOCAL) from None
+
+
+def _file_beside(path: Path) -> tuple[BinaryIO, Path]:
+    """Make a file that takes the place of another one; no file is there by its name."""
+    descriptor, name = tempfile.mkstemp(".new", f".{path.name}.", path.parent)
+    if os.name == "posix":
+        os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
+    return os.fdopen(descriptor, "wb"), Path(name)
 
 
 def _rewrite(descriptor: int, data: bytes) -> None:

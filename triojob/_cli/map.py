@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -20,15 +22,16 @@ from .arguments import read_stdin
 from .connecting import Connection, without_secrets
 from .ending import CommandError, code_of, words_for
 from .exit_codes import APP_ERROR, BUSY, CONNECTION, LOCAL, LOGIN, MISSING, TIMEOUT, USAGE
-from .ledger import Finished, Ledger
+from .ledger import Ledger
 from .outage import Reachability, is_outage
 from .outputs import Saver, as_data, files_in
 from .plan import Plan, PlanOptions
 from .progress import Progress
-from .rows import Format, Row, Rows, open_rows
+from .rows import Reading, Row, Rows, open_rows
 from .screen import screen
 from .source import Source
-from .terminal import Stdout, encode_line, to_json, write_json
+from .streams import Stream, is_stream, open_stream
+from .terminal import write_json
 
 _KINDS = {
     APP_ERROR: "app_error",
@@ -50,7 +53,7 @@ class MapOptions:
     endpoint: str | None
     plan: PlanOptions
     source: str
-    form: Format | None
+    reading: Reading
     output: str
     files: str | None
     limit: int
@@ -80,8 +83,10 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
         TriojobError: The app can't be reached.
         OSError: A file can't be written.
     """
+    if is_stream(options.output) and options.resume:
+        raise CommandError("--resume needs an --output that is a regular file")
     stdin = await read_stdin(options.plan.constants)
-    with closing(await open_rows(options.source, options.form)) as rows:
+    with closing(await open_rows(options.source, options.reading)) as rows:
         # More calls than that wait inside the client.
         streams = options.limit if options.limit > _USUAL_STREAMS else None
         async with connection.open(limits=Limits(streams=streams)) as client:
@@ -92,8 +97,7 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
             if endpoint._info.stateful:
                 _tell(f"{endpoint.name} keeps State: one row is called after the other", options)
             made_by = {"url": client.src, "endpoint": endpoint.name}
-            # In a thread: it reads an output that is there.
-            with closing(await trio.to_thread.run_sync(_open_sink, options, made_by)) as sink:
+            with closing(await _open_sink(options, made_by)) as sink:
                 # Rows that can time out are stopped one by one; see Endpoint.in_shared_session.
                 alone = options.timeout is not None
                 with nullcontext(endpoint) if alone else endpoint.in_shared_session() as called:
@@ -109,44 +113,19 @@ async def _ask(connection: Connection) -> None:
         pass
 
 
-def _open_sink(options: MapOptions, made_by: Mapping[str, str]) -> Ledger | _Pipe:
-    if options.output == "-":
-        return _Pipe()
-    return Ledger(
+async def _open_sink(options: MapOptions, made_by: Mapping[str, str]) -> Ledger | Stream:
+    if is_stream(options.output):
+        return await open_stream(options.output)
+    make = partial(
+        Ledger,
         options.output,
         made_by,
         may_differ=("url",) if options.allow_url_change else (),
         resume=options.resume,
         retry_failed=options.retry_failed,
     )
-
-
-class _Pipe:
-    """Standard output in the place of a file: nothing to go on with."""
-
-    def __init__(self) -> None:
-        self.finished = Finished()
-        self._stdout = Stdout()
-        self.is_screen = self._stdout.is_terminal
-        self._pending = b""
-        self._turn = trio.Lock()
-
-    def write(self, record: Mapping[str, Any]) -> None:
-        """Take the line of a finished row."""
-        self._pending += encode_line(to_json(record))
-
-    async def flush(self) -> None:
-        """Wait until the reader has what was taken."""
-        async with self._turn:
-            data, self._pending = self._pending, b""
-            await self._stdout.write_bytes(data)
-
-    async def keep_synced(self) -> None:
-        """Do nothing until cancelled."""
-        await trio.sleep_forever()
-
-    def close(self) -> None:
-        """Leave it open: it is not ours."""
+    # In a thread: it reads an output that is there.
+    return await trio.to_thread.run_sync(make)
 
 
 @dataclass
@@ -154,10 +133,8 @@ class _Attempts:
     """How often one row was called."""
 
     made: int = 1
-    held: bool = False
-    """Whether the last one failed as if the app were unreachable, and there may be another one."""
     pause: float | None = 0.0
-    """Seconds before that, if the app is reachable; None if there is to be no other one then."""
+    """Seconds before the next one, if the app is reachable; None if there is to be none then."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +151,7 @@ class _RowRetry(Retry):
         row = self.attempts_made
         seconds = super().pause(error, row.made, elapsed, chance)
         if is_outage(error):
-            row.held, row.pause = True, seconds
+            row.pause = seconds
             return None
         if seconds is not None:
             row.made += 1
@@ -225,7 +202,7 @@ class _Run:
         rows: Rows,
         plan: Plan,
         endpoint: Endpoint,
-        sink: Ledger | _Pipe,
+        sink: Ledger | Stream,
         *,
         ask: Callable[[], Awaitable[None]],
     ) -> None:
@@ -238,6 +215,7 @@ class _Run:
             plan,
             sink.finished,
             output=options.output,
+            digests_of=sink.digests_of,
             on_columns=lambda columns: _check_columns(plan, columns, options),
         )
         self._app = Reachability(
@@ -292,7 +270,7 @@ class _Run:
         return APP_ERROR if self._progress.failed + self._sink.finished.failed else 0
 
     def _advice(self) -> str:
-        if self._options.output == "-":
+        if is_stream(self._options.output):
             return "with --output FILE, --resume would go on from here"
         if self._progress.failed:
             words = "resume, and call failed rows again, with"
@@ -328,11 +306,11 @@ class _Run:
             await self._app.ready()
             had_outage = False
             outcome.forget_outage()
-            attempts.held = False
+            pause, attempts.pause = attempts.pause or 0.0, None
             began = trio.current_time()
             try:
                 with trio.move_on_after(seconds) as limit:
-                    await trio.sleep(attempts.pause or 0)
+                    await trio.sleep(pause)
                     await self._attempt(outcome, retry)
                 if limit.cancelled_caught and not outcome.known:
                     words = f"{self._endpoint.name} took longer than {timeout:g} s"
@@ -375,12 +353,12 @@ class _Run:
                 is_login = code_of(exc) == LOGIN
                 outcome.fail("auth_error" if is_login else "invalid_input", exc)
                 return
-            job.on_result(lambda ended: self._settle(outcome, ended, retry.attempts_made))
+            job.on_result(lambda ended: self._settle(outcome, ended, retry))
             await job.wait()
             if outcome.kind is None and outcome.outage is None:
                 await self._settle_later(outcome, job)
 
-    def _settle(self, outcome: _Outcome, job: Job[Any], attempts: _Attempts) -> None:
+    def _settle(self, outcome: _Outcome, job: Job[Any], retry: Retry) -> None:
         """Note at once how a call ended, unless that takes more: files, or who cancelled it."""
         error = job.exception()
         if error is None:
@@ -390,7 +368,7 @@ class _Run:
                     outcome.succeed(as_data(result))
             except TriojobError as exc:
                 self._fail(outcome, exc)
-        elif attempts.held:
+        elif is_outage(error) and retry.may_repeat(error, stateful=self._plan.stateful):
             outcome.outage = error
         elif not isinstance(error, JobCancelled):
             self._fail(outcome, error)
@@ -412,7 +390,9 @@ class _Run:
         assert self._options.files is not None
         result = await job.result()
         folder = Path(self._options.files) / f"row-{outcome.row.index}"
-        saver = Saver(folder, overwrite=True)
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
+        saver = Saver(folder)
         try:
             await saver.save(result, final=True)
         except TriojobError as exc:
@@ -466,7 +446,7 @@ _ONCE = ("--resume", "--retry-failed")
 
 def stopped(options: MapOptions) -> str:
     """Return what to say after Ctrl-C."""
-    if options.output == "-":
+    if is_stream(options.output):
         return "Stopped."
     if options.source == "-":
         return f"Stopped. Resume with the same rows on standard input: {resume_command()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -51,18 +52,17 @@ class Saver:
     """Saves the files of one call's outputs in a folder, each of them once.
 
     Args:
-        folder: Made when there is something to save.
-        overwrite: Whether a file that was there before gives way; else the new one gets a number.
+        folder: Made when there is something to save.  Where it has a file of the same name, the
+            new one gets a number.
     """
 
-    def __init__(self, folder: Path, *, overwrite: bool) -> None:
+    def __init__(self, folder: Path) -> None:
         self.saved: dict[str, Path] = {}
         """Where the files are, by their path on the server."""
         self._taken: set[Path] = set()
         self._last: dict[str, int] = {}
         """The number that each name was last given with."""
         self._folder = folder
-        self._overwrite = overwrite
 
     async def save(self, value: Any, *, final: bool) -> None:
         """Save the files in an output that are not saved yet.
@@ -85,7 +85,8 @@ class Saver:
     def _place_for(self, name: str) -> Path:
         stem, suffix = PurePath(name).stem, PurePath(name).suffix
         path, number = self._folder / name, self._last.get(name, 1)
-        while path in self._taken or (not self._overwrite and path.exists()):
+        # A link that leads nowhere is there, too.
+        while path in self._taken or os.path.lexists(path):
             number += 1
             path = self._folder / f"{stem}-{number}{suffix}"
         self._taken.add(path)

@@ -113,6 +113,11 @@ class Plan:
         return None if self._options.key is None else row.values.get(self._options.key)
 
     @property
+    def stateful(self) -> bool:
+        """Whether the endpoint keeps State."""
+        return self._info.stateful
+
+    @property
     def has_key(self) -> bool:
         """Whether rows have a key."""
         return self._options.key is not None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import importlib
+import io
+import itertools
 import json
 import os
 import time
@@ -29,6 +32,8 @@ _BY_SUFFIX: dict[str, Format] = {
     ".tsv": "tsv",
     ".parquet": "parquet",
 }
+_UTF_8 = "utf-8-sig"
+"""UTF-8 that may begin with a byte order mark."""
 _BATCH = 256
 _BATCH_SECONDS = 0.01
 """Rows are handed over in batches: a thread for each row would cost more than the reading."""
@@ -48,12 +53,23 @@ class Row:
     """What is wrong with it, or None."""
 
 
-async def open_rows(path: str, form: Format | None) -> Rows:
+@dataclass(frozen=True)
+class Reading:
+    """How to read an input."""
+
+    form: Format | None = None
+    """The format; None to go by the file's suffix."""
+    delimiter: str | None = None
+    """What separates the columns of a CSV; None to go by the format."""
+    encoding: str = "utf-8"
+
+
+async def open_rows(path: str, reading: Reading) -> Rows:
     """Return the rows of a file, or of standard input; see `Rows`.
 
     Being cancelled ends the waiting for the first line of standard input.
     """
-    return await trio.to_thread.run_sync(Rows, path, form, abandon_on_cancel=path == "-")
+    return await trio.to_thread.run_sync(Rows, path, reading, abandon_on_cancel=path == "-")
 
 
 class Rows:
@@ -61,14 +77,14 @@ class Rows:
 
     Args:
         path: The file, or ``"-"``.
-        form: The format; None to go by the file's suffix.
+        reading: How to read it.
 
     Raises:
-        CommandError: It can't be read, or its format is not known.
+        CommandError: It can't be read, or not like that.
         MissingDependency: It takes a library that is not installed.
     """
 
-    def __init__(self, path: str, form: Format | None) -> None:
+    def __init__(self, path: str, reading: Reading) -> None:
         self.path = path
         self.columns: list[str] | None = None
         """The names of the columns, where the file says them before its rows."""
@@ -79,18 +95,22 @@ class Rows:
         self._size: int | None = None
         self._file: BinaryIO | None = None
         self._failure: CommandError | None = None
+        form = reading.form
         if form is None:
             form = "jsonl" if self._is_stdin else _BY_SUFFIX.get(Path(path).suffix.lower())
         if form is None:
             raise CommandError(
                 f"--input {path}: say with --format whether it is jsonl, csv, tsv or parquet"
             )
+        self._encoding = _codec(reading.encoding)
+        if form == "parquet" and self._encoding != _UTF_8:
+            raise CommandError("--encoding is not for parquet")
         try:
-            self._iterator = self._open(form)
+            self._iterator = self._open(form, _delimiter(reading.delimiter, form))
         except OSError as exc:
             raise CommandError(f"--input: {exc.strerror or exc}: {path!r}", LOCAL) from None
 
-    def _open(self, form: Format) -> Iterator[Row]:
+    def _open(self, form: Format, delimiter: str) -> Iterator[Row]:
         if form == "parquet":
             return self._open_parquet()
         # Standard input by a file object of our own: Python locks its own one when it ends, which
@@ -101,7 +121,7 @@ class Rows:
             self._size = os.fstat(file.fileno()).st_size
         if form == "jsonl":
             return self._read_jsonl(file)
-        rows = self._read_csv(file, "\t" if form == "tsv" else ",")
+        rows = self._read_csv(file, delimiter)
         # The head is read now, so that what it lacks is said before anything is called.
         try:
             next(rows, None)
@@ -151,22 +171,40 @@ class Rows:
             raise self._failure
         return batch
 
-    def _lines(self, file: BinaryIO) -> Generator[bytes, None, None]:
-        for line in file:
-            self._read += len(line)
-            yield line
+    def _lines(self, file: BinaryIO) -> Generator[str | UnicodeDecodeError, None, None]:
+        """Yield the lines as text, or why one is none."""
+        decoder = codecs.getincrementaldecoder(self._encoding)()
+        begun = ""
+        # Where a character has several bytes, these may end in the midst of one.
+        for data in itertools.chain(file, [b""]):
+            self._read += len(data)
+            try:
+                begun += decoder.decode(data, not data)
+            except UnicodeDecodeError as exc:
+                decoder.reset()
+                begun = ""
+                yield exc
+                continue
+            *whole, begun = begun.split("\n")
+            for line in whole:
+                yield f"{line}\n"
+        if begun:
+            yield begun
 
     def _read_jsonl(self, file: BinaryIO) -> Generator[Row, None, None]:
         index = 0
         for line in self._lines(file):
-            if line.strip():
+            if isinstance(line, UnicodeDecodeError):
+                yield Row(index, {}, is_text=False, error=f"the line is no JSON: {line}")
+                index += 1
+            elif line.strip():
                 yield self._json_row(index, line)
                 index += 1
 
     @staticmethod
-    def _json_row(index: int, line: bytes) -> Row:
+    def _json_row(index: int, line: str) -> Row:
         try:
-            values = json.loads(line.decode("utf-8-sig" if index == 0 else "utf-8"))
+            values = json.loads(line)
         except (ValueError, RecursionError) as exc:
             return Row(index, {}, is_text=False, error=f"the line is no JSON: {exc}")
         if not is_object(values):
@@ -202,10 +240,12 @@ class Rows:
 
     def _decoded(self, file: BinaryIO) -> Generator[str, None, None]:
         for number, line in enumerate(self._lines(file), 1):
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError:
-                raise CommandError(f"--input {self.path}: line {number} is no UTF-8") from None
+            if isinstance(line, UnicodeDecodeError):
+                name = "UTF-8" if self._encoding == _UTF_8 else self._encoding
+                raise CommandError(
+                    f"--input {self.path}: line {number} is not valid {name}; set --encoding"
+                )
+            yield line
 
     def _open_parquet(self) -> Iterator[Row]:
         if self._is_stdin:
@@ -245,3 +285,32 @@ class Rows:
             return self.total
         share = self.share
         return round(read / share) if share and read else None
+
+
+def _codec(encoding: str) -> str:
+    """Return what decodes an encoding.
+
+    Raises:
+        CommandError: There is no such encoding.
+    """
+    try:
+        name = io.TextIOWrapper(io.BytesIO(), encoding).encoding
+    except LookupError:
+        raise CommandError(f"--encoding: {encoding!r} is not a text encoding") from None
+    return _UTF_8 if codecs.lookup(name).name == "utf-8" else name
+
+
+def _delimiter(given: str | None, form: Format) -> str:
+    """Return what separates columns.
+
+    Raises:
+        CommandError: The format has none, or it is not one character.
+    """
+    if given is None:
+        return "\t" if form == "tsv" else ","
+    if form not in ("csv", "tsv"):
+        raise CommandError(f"--delimiter is for csv and tsv, not for {form}")
+    delimiter = given.replace("\\t", "\t")
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise CommandError(f"--delimiter is one character, unlike {given!r}")
+    return delimiter

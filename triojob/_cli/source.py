@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+
+import trio
 
 from .ending import CommandError
 from .ledger import BLOCK, Finished
@@ -20,6 +22,7 @@ class Source:
     Args:
         finished: The rows to leave out.
         output: Where those are, for people.
+        digests_of: Reads the digests of a block's finished rows.
         on_columns: Called once with the names of the columns, if only the rows tell them.
     """
 
@@ -30,6 +33,7 @@ class Source:
         finished: Finished,
         *,
         output: str,
+        digests_of: Callable[[int], Mapping[int, str]],
         on_columns: Callable[[Iterable[str]], object],
     ) -> None:
         self.read = 0
@@ -40,6 +44,7 @@ class Source:
         self._plan = plan
         self._finished = finished
         self._output = output
+        self._digests_of = digests_of
         self._on_columns: Callable[[Iterable[str]], object] | None = on_columns
         if rows.columns is not None:
             self._on_columns = None
@@ -72,33 +77,39 @@ class Source:
                 self._on_columns = None
             block = row.index // BLOCK
             if self._block and self._block[0].index // BLOCK != block:
-                self._pass_on()
+                await self._pass_on()
             if block in self._finished.sums:
                 self._block.append(row)
             else:
                 self._ready.append(row)
         if not batch:
             self._ended = True
-            self._pass_on()
-            last = (self.read - 1) // BLOCK
-            if any(block > last for block in self._finished.sums):
-                raise self._is_other_input(f"it has more rows than the {self.read:,} of the input")
+            await self._pass_on()
+            last = self._finished.rows.last
+            if last >= self.read:
+                raise self._is_other_input(
+                    f"the input was shortened: it has {self.read:,} rows, and the output has "
+                    f"row {last:,} (counted from 0)"
+                )
 
-    def _pass_on(self) -> None:
+    async def _pass_on(self) -> None:
         """Compare the finished rows of a block with what its output was made of."""
         block, self._block = self._block, []
         if not block:
             return
-        finished = [row for row in block if row.index in self._finished.rows]
+        digests = {
+            row.index: self._plan.digest(row) for row in block if row.index in self._finished.rows
+        }
         number = block[0].index // BLOCK
-        if not self._finished.has_digests(number, [self._plan.digest(row) for row in finished]):
-            raise self._is_other_input(
-                f"rows {block[0].index} to {block[-1].index} were made of other values"
-            )
+        if not self._finished.has_digests(number, [*digests.values()]):
+            made_of = await trio.to_thread.run_sync(self._digests_of, number)
+            for row, digest in digests.items():
+                if made_of.get(row) != digest:
+                    raise self._is_other_input(f"row {row:,} (counted from 0) differs")
         self._ready.extend(row for row in block if row.index not in self._finished.rows)
 
     def _is_other_input(self, words: str) -> CommandError:
         return CommandError(
-            f"{self._output} can't be resumed with this input: {words}; "
-            "give the input, the columns and the constants that it was made with"
+            f"{self._output} can't be resumed: {words}; give the input, the columns and the "
+            "constants that it was made with"
         )
