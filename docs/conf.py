@@ -12,6 +12,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
 ]
 exclude_patterns = ["_build", "examples", "inventories", "performance"]
 # Tables that other pages include.
@@ -19,6 +20,11 @@ exclude_patterns += [f"reliability/{name}.md" for name in ("matrix", "mutation-f
 
 html_theme = "furo"
 html_title = f"triojob {release}"
+# A list of the pages for language models: https://llmstxt.org
+html_extra_path = ["llms.txt"]
+
+# Of a console, what a reader types.
+copybutton_prompt_text = "$ "
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 # `[text](#a-heading)` works down to the third level.
@@ -26,8 +32,10 @@ myst_heading_anchors = 3
 
 # In the order of the source, where related things stand together.
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
+autodoc_typehints = "both"
 autodoc_typehints_description_target = "documented"
+# One parameter a line where they do not fit into one.
+maximum_signature_line_length = 88
 autodoc_class_signature = "separated"
 napoleon_numpy_docstring = False
 
@@ -43,6 +51,9 @@ intersphinx_mapping = {
 nitpick_ignore_regex = [
     # What leads out of this project and is on no list above is plain text, not an error.
     (r"py:.*", r"(trio|outcome|rich|collections|concurrent|contextlib|pathlib|types|typing)\..*"),
+    (r"py:.*", r"(httpx|opentelemetry)\..*|HTTPClient|HTTPTransport|AbstractAsyncContextManager"),
+    # Signatures show some classes by the modules that define them.
+    (r"py:class", r"triojob\.gradio\.(files\.file\.SegmentIterator|pool\.pool\.PoolStatistics)"),
     # Type variables, and the names that signatures have for them, have no page to lead to.
-    (r"py:(class|obj|data)", r"(triojob\..*\.)?_?(T|P|R|K|V|Ts)(_co|_contra)?"),
+    (r"py:(class|obj|data)", r"(triojob\..*\.)?_?(T|P|R|K|V|B|Ts)(_co|_contra)?"),
 ]

@@ -158,6 +158,15 @@ def test_readme_has_the_commands_as_blocks_of_one_line(command):
     assert f"```console\n{command}\n```\n" in README.read_text(encoding="utf-8")
 
 
+def test_list_for_language_models_has_every_page():
+    text = (DOCS / "llms.txt").read_text(encoding="utf-8")
+    listed = re.findall(r"^- \[(.+)\]\(https://raw\S+/docs/(\S+)\): .+$", text, re.MULTILINE)
+    titles = {page.name: page.read_text("utf-8").partition("\n")[0][2:] for page in PAGES}
+    assert {page: title for title, page in listed} == {
+        name: title for name, title in titles.items() if name != "index.md"
+    }
+
+
 def test_each_example_is_on_a_page():
     shown = {
         name
