@@ -44,6 +44,7 @@ from ._exceptions import (
     ConnectionTimeout as ConnectionTimeout,
     EndpointMismatch as EndpointMismatch,
     EndpointNotFound as EndpointNotFound,
+    ErrorResponse as ErrorResponse,
     FileTooLarge as FileTooLarge,
     GroupClosed as GroupClosed,
     InputStreamClosed as InputStreamClosed,
@@ -76,6 +77,8 @@ from .gradio.files.file import File as File
 from .gradio.files.inputs import FileInput as FileInput, handle_file as handle_file
 from .gradio.http.settings import Limits as Limits, Timeouts as Timeouts
 from .gradio.protocol.properties import PropertyUpdate as PropertyUpdate
+from .gradio.schema.app import AppInfo as AppInfo, EndpointInfo as EndpointInfo
+from .gradio.schema.parameters import Parameter as Parameter
 from .gradio.session.input_stream import InputStream as InputStream
 from .gradio.session.window import WindowStatistics as WindowStatistics
 

@@ -1,4 +1,4 @@
-"""The exceptions of triojob: one tree, drawn here.
+"""The exception hierarchy of triojob, drawn here.
 
 ::
 
@@ -20,7 +20,7 @@
     ├── QueueFull (queue.Full)
     ├── TooManyRequests (RuntimeError)
     ├── ProtocolError (ValueError)                    a message that can't be
-    │   └── UnexpectedResponse                        an HTTP answer that can't be
+    │   └── UnexpectedResponse                        an HTTP response that can't be
     └── NetworkError (ConnectionError)
         ├── ConnectionLost                            the connection broke
         ├── ConnectionFailed                          no connection was made: nothing was sent
@@ -53,7 +53,7 @@ if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
 
-class Refusal(NamedTuple):
+class ErrorResponse(NamedTuple):
     """An HTTP response that refused a request, for those who know such exceptions by it."""
 
     status: int
@@ -66,7 +66,7 @@ class Refusal(NamedTuple):
 class TriojobError(Exception):
     """The root of every exception that triojob defines."""
 
-    response: Refusal | None = None
+    response: ErrorResponse | None = None
     """The response that caused it, if one did."""
 
     def __init__(self, *args: object) -> None:

@@ -1,4 +1,4 @@
-"""Values that an object computes when they are first asked for."""
+"""Properties that are computed once, without a lock."""
 
 from __future__ import annotations
 

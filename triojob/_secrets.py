@@ -1,4 +1,4 @@
-"""What must not be shown: the secrets of clients, and the mask in their place.
+"""Masks the secrets of clients in everything that is shown or logged.
 
 A server may show what it was sent: in an error page, in the words of an exception, in a file name.
 `scrub` masks that in a text that becomes a message or a log line.  It knows the secrets of all

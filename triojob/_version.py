@@ -1,3 +1,3 @@
-"""The version, alone in its module: the build reads it here without importing the package."""
+"""The version, alone in its module, so that the build reads it without importing the package."""
 
 __version__ = "0.1.0"

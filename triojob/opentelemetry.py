@@ -1,4 +1,4 @@
-"""An `Instrument` for OpenTelemetry: a span for each job, and how long jobs wait and take.
+"""`OpenTelemetry`: a span for each job, and how long jobs wait and take.
 
 It needs ``pip install "triojob[otel]"``, and for the traces to go anywhere an SDK that the program
 sets up; without one it does nothing, at little cost.

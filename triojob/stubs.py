@@ -1,4 +1,4 @@
-"""What the typed modules stand on that ``triojob stubs`` writes: methods that are endpoints."""
+"""What the typed modules of ``triojob stubs`` build on: methods that are endpoints."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ async def test_an_acceptance_that_names_no_event_is_a_protocol_error(
         memory_app.fault("POST", "/queue/join", Answer(200, body), times=calls.count)
         errors = await failures(calls.start("x", api_name="/echo"))
         assert kinds(errors) == {ProtocolError}
-        assert all("the answer to /queue/join" in str(error) for error in errors)
+        assert all("the response to /queue/join" in str(error) for error in errors)
         assert all(len(str(error)) < 400 for error in errors)
         assert len(memory_app.joins) == calls.count
         await calls.assert_goes_on()

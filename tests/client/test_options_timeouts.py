@@ -183,7 +183,7 @@ async def test_an_app_that_does_not_answer(
 ) -> None:
     memory_app.fault("GET", path, Silence())
     async with nothing_left_over(memory_app):
-        with pytest.raises(ConnectionTimeout, match=f"no answer within {seconds} s"):
+        with pytest.raises(ConnectionTimeout, match=f"no response within {seconds} s"):
             async with new_client(memory_app, timeouts=timeouts):
                 pass
     assert trio.current_time() == seconds
@@ -197,7 +197,7 @@ async def test_a_call_that_is_not_answered(
     memory_app.fault("POST", "/queue/join", Silence(), times=1)
     async with nothing_left_over(memory_app):
         async with new_client(memory_app, timeouts=SLOW) as client:
-            with pytest.raises(ConnectionTimeout, match="no answer within 7 s") as caught:
+            with pytest.raises(ConnectionTimeout, match="no response within 7 s") as caught:
                 await client.predict("a", api_name="/hang")
             assert trio.current_time() == 7
             assert isinstance(caught.value, (ConnectionLost, TimeoutError))

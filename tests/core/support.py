@@ -19,8 +19,8 @@ from outcome import Outcome, Value
 from triojob import Job
 from triojob._core.call import Batch, Call, Submittable
 from triojob._core.messages import UNKNOWN, now
-from triojob._core.report import Reporter
 from triojob._core.runner import JobRunner
+from triojob._core.sink import ChannelSink
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -147,7 +147,7 @@ class Appended:
 class Scripted(Submittable):
     """Something to submit, the producer of which is given the sending half of the job."""
 
-    def __init__(self, produce: Callable[[Reporter], Awaitable[object]]) -> None:
+    def __init__(self, produce: Callable[[ChannelSink], Awaitable[object]]) -> None:
         self.produce = produce
         self.discarded = 0
 
@@ -165,7 +165,7 @@ class _ScriptedCall(Call):
 
     async def run(self, runner: JobRunner) -> Outcome[Any]:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._script.produce, runner.reporter)
+            nursery.start_soon(self._script.produce, runner.sink)
             return await runner.receive()
 
     def discard(self) -> None:
@@ -175,11 +175,11 @@ class _ScriptedCall(Call):
 def appending(n: int, interval: float = 1) -> Scripted:
     """Make a call whose outputs grow: [0], [0, 1], [0, 1, 2] and so on."""
 
-    async def produce(reporter: Reporter) -> None:
+    async def produce(sink: ChannelSink) -> None:
         for number in range(n):
             await trio.sleep(interval)
-            reporter.output(Appended(number))
-        reporter.finish(Value("end"))
+            sink.output(Appended(number))
+        sink.finish(Value("end"))
 
     return Scripted(produce)
 

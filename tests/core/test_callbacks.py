@@ -29,7 +29,7 @@ from triojob import (
     report,
 )
 from triojob._core.messages import WholeOutput
-from triojob._core.report import Reporter
+from triojob._core.sink import ChannelSink
 
 from .support import BaseExceptionGroup, Boom, Scripted, collect, count, fail, leaves, succeed
 
@@ -61,18 +61,18 @@ async def speak_last() -> None:
         report.output("last words")
 
 
-async def produce(reporter: Reporter) -> None:
-    reporter.output(WholeOutput(0))
+async def produce(sink: ChannelSink) -> None:
+    sink.output(WholeOutput(0))
     await trio.lowlevel.checkpoint()
-    reporter.output(WholeOutput(1))
-    reporter.finish(Value("value"))
+    sink.output(WholeOutput(1))
+    sink.finish(Value("value"))
 
 
-async def produce_last(reporter: Reporter) -> None:
+async def produce_last(sink: ChannelSink) -> None:
     try:
         await trio.sleep_forever()
     finally:
-        reporter.output(WholeOutput("last words"))
+        sink.output(WholeOutput("last words"))
 
 
 CALLS: list[Any] = [succeed, talk, partial(count, 2), fail, Scripted(produce)]
@@ -340,11 +340,11 @@ class Broken(WholeOutput):
 
 
 async def test_an_output_that_breaks_at_the_end_is_the_jobs_failure() -> None:
-    async def break_last(reporter: Reporter) -> None:
+    async def break_last(sink: ChannelSink) -> None:
         try:
             await trio.sleep_forever()
         finally:
-            reporter.output(Broken(1))
+            sink.output(Broken(1))
 
     async with JobGroup() as group:
         job = group.submit(Scripted(break_last))

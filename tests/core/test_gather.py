@@ -28,8 +28,8 @@ async def test_results_come_in_the_order_of_the_calls(
 
 
 async def test_all_kinds_of_calls_can_be_mixed(autojump_clock: trio.testing.MockClock) -> None:
-    async def produce(reporter: Any) -> None:
-        reporter.finish(Value("remote"))
+    async def produce(sink: Any) -> None:
+        sink.finish(Value("remote"))
 
     async with JobGroup() as group:
         results = await gather(

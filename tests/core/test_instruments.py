@@ -24,7 +24,7 @@ from triojob import (
     report,
 )
 from triojob._core.messages import WholeOutput, now
-from triojob._core.report import Reporter
+from triojob._core.sink import ChannelSink
 
 from .support import Scripted
 
@@ -282,9 +282,9 @@ async def test_a_job_was_last_heard_of_at_its_last_output():
     first = now() + timedelta(hours=1)
     last = first + timedelta(hours=1)
 
-    async def produce(reporter: Reporter) -> None:
-        reporter.output(WholeOutput("a", first))
-        reporter.output(WholeOutput("b", last))
+    async def produce(sink: ChannelSink) -> None:
+        sink.output(WholeOutput("a", first))
+        sink.output(WholeOutput("b", last))
         await trio.sleep_forever()
 
     async with JobGroup() as group:

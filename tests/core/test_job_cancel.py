@@ -11,7 +11,7 @@ from outcome import Error, Value
 
 from triojob import JobCancelled, JobGroup, Status, report
 from triojob._core.messages import Interrupt, WholeOutput
-from triojob._core.report import Reporter
+from triojob._core.sink import ChannelSink
 
 from .support import Boom, Scripted, appending, count, fail, succeed
 
@@ -187,20 +187,20 @@ async def test_a_failure_that_came_as_the_cancel_came_is_not_lost() -> None:
 
 @pytest.mark.parametrize("ended", [False, True])
 async def test_what_was_sent_as_the_cancellation_came_is_part_of_the_job(ended: bool) -> None:
-    reporters: list[Reporter] = []
+    sinks: list[ChannelSink] = []
 
-    async def produce(reporter: Reporter) -> None:
-        reporters.append(reporter)
+    async def produce(sink: ChannelSink) -> None:
+        sinks.append(sink)
         await trio.sleep_forever()
 
     async with JobGroup() as group:
         job = group.submit(Scripted(produce))
         await trio.testing.wait_all_tasks_blocked()
         job.cancel()
-        reporters[0]._put(Interrupt())  # there is nothing to be done beside it any more
-        reporters[0].output(WholeOutput("just before"))
+        sinks[0].put(Interrupt())  # there is nothing to be done beside it any more
+        sinks[0].output(WholeOutput("just before"))
         if ended:
-            reporters[0].finish(Value("the end"))
+            sinks[0].finish(Value("the end"))
         await job.wait()
     assert job.outputs() == ["just before"]
     if ended:
@@ -210,11 +210,11 @@ async def test_what_was_sent_as_the_cancellation_came_is_part_of_the_job(ended: 
 
 
 async def test_a_call_that_ends_by_being_cancelled_elsewhere_is_no_failure() -> None:
-    async def produce(reporter: Reporter) -> None:
-        reporter.finish(Error(JobCancelled("by the server")), cancelled=True)
+    async def produce(sink: ChannelSink) -> None:
+        sink.finish(Error(JobCancelled("by the server")), cancelled=True)
 
-    async def produce_all(reporter: Reporter) -> None:
-        reporter.finish(Value("all"))
+    async def produce_all(sink: ChannelSink) -> None:
+        sink.finish(Value("all"))
 
     async with JobGroup(fail_fast=True) as group:
         job, other = group.submit(Scripted(produce)), group.submit(Scripted(produce_all))

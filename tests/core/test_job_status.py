@@ -10,7 +10,7 @@ import trio.testing
 from outcome import Value
 
 from triojob import JobGroup, LogMessage, ProgressUnit, Status, StatusUpdate, report
-from triojob._core.report import Reporter
+from triojob._core.sink import ChannelSink
 
 from .support import Scripted, count, fail, succeed
 
@@ -59,22 +59,22 @@ async def test_the_final_status_tells_how_the_job_ended() -> None:
 async def test_progress_and_log_persist_and_rank_does_not() -> None:
     statuses: list[StatusUpdate] = []
 
-    async def produce(reporter: Reporter) -> None:
+    async def produce(sink: ChannelSink) -> None:
         async def step() -> None:
             await trio.testing.wait_all_tasks_blocked()
             statuses.append(job.status())
 
-        reporter.status(StatusUpdate(Status.IN_QUEUE, rank=2, queue_size=5, eta=1.5))
+        sink.status(StatusUpdate(Status.IN_QUEUE, rank=2, queue_size=5, eta=1.5))
         await step()
-        reporter.status(
+        sink.status(
             StatusUpdate(Status.PROGRESS, progress_data=[ProgressUnit(1, 2)]),
         )
         await step()
-        reporter.log(LogMessage("hello"))
+        sink.put(LogMessage("hello"))
         await step()
-        reporter.status(StatusUpdate(Status.PROCESSING, eta=9))
+        sink.status(StatusUpdate(Status.PROCESSING, eta=9))
         await step()
-        reporter.finish(Value(None))
+        sink.finish(Value(None))
 
     async with JobGroup() as group:
         job = group.submit(Scripted(produce))

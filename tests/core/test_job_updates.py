@@ -21,7 +21,7 @@ from triojob import (
     report,
 )
 from triojob._core.messages import WholeOutput
-from triojob._core.report import Reporter
+from triojob._core.sink import ChannelSink
 
 from .support import (
     Boom,
@@ -224,12 +224,12 @@ async def test_messages_sent_in_the_clean_up_of_a_cancelled_job_are_seen() -> No
 async def test_what_was_sent_at_once_is_seen_at_once() -> None:
     """However much comes in one piece of a stream, whoever waits is woken once."""
 
-    async def produce(reporter: Reporter) -> None:
+    async def produce(sink: ChannelSink) -> None:
         await trio.testing.wait_all_tasks_blocked()
         for number in range(5):
-            reporter.output(WholeOutput(number))
+            sink.output(WholeOutput(number))
         await trio.testing.wait_all_tasks_blocked()
-        reporter.finish(Value("end"))
+        sink.finish(Value("end"))
 
     async with JobGroup() as group:
         job = group.submit(Scripted(produce))
@@ -243,12 +243,12 @@ async def test_what_was_sent_at_once_is_seen_at_once() -> None:
 async def test_who_rings_for_other_threads_is_called_when_what_came_is_recorded() -> None:
     rings: list[tuple[list[Any], bool]] = []
 
-    async def produce(reporter: Reporter) -> None:
+    async def produce(sink: ChannelSink) -> None:
         for batch in ("ab", "c"):
             for value in batch:
-                reporter.output(WholeOutput(value))
+                sink.output(WholeOutput(value))
             await trio.testing.wait_all_tasks_blocked()
-        reporter.finish(Value("end"))
+        sink.finish(Value("end"))
 
     async with JobGroup() as group:
         job = group.submit(Scripted(produce))

@@ -40,8 +40,8 @@ async def test_unordered_results_come_as_the_calls_end(
 
 
 async def test_what_submit_takes_can_be_mapped(autojump_clock: trio.testing.MockClock) -> None:
-    async def produce(reporter: Any) -> None:
-        reporter.finish(Value("remote"))
+    async def produce(sink: Any) -> None:
+        sink.finish(Value("remote"))
 
     async def first(fn: Any, *items: Any) -> Any:
         async with triojob.map(fn, *items) as results:
@@ -307,8 +307,8 @@ async def test_a_retry_is_that_of_its_group() -> None:
     retry = Retry(attempts=2)
     calls: list[Any] = []
 
-    async def produce(reporter: Any) -> None:
-        reporter.finish(Value("remote"))
+    async def produce(sink: Any) -> None:
+        sink.finish(Value("remote"))
 
     class Remembers(Scripted):
         def bind(self, args: Any, kwargs: Any, *, batch: Any = None) -> Any:

@@ -22,7 +22,7 @@ from triojob import (
     report,
 )
 from triojob._core.messages import Finished, WholeOutput
-from triojob._core.report import Reporter
+from triojob._core.sink import ChannelSink
 
 from .support import collect, count, succeed
 
@@ -350,12 +350,12 @@ async def test_a_functions_own_child_task_may_outlive_its_reporter_but_not_the_g
 
 
 async def test_only_the_end_reaches_a_call_without_readers() -> None:
-    reporter = Reporter(only_end=True)
-    assert reporter.status(StatusUpdate(Status.PROCESSING))
-    assert reporter.output(WholeOutput(1))
-    assert reporter.log(LogMessage("hello"))
-    assert (reporter.unread, reporter.yielded) == (0, True)
-    reporter.finish(Value(2), output=WholeOutput(2))
-    (end,) = reporter.close()
+    sink = ChannelSink(only_end=True)
+    assert sink.status(StatusUpdate(Status.PROCESSING))
+    assert sink.output(WholeOutput(1))
+    assert sink.put(LogMessage("hello"))
+    assert (sink.unread, sink.yielded) == (0, True)
+    sink.finish(Value(2), output=WholeOutput(2))
+    (end,) = sink.close()
     assert end == Finished(Value(2))
-    assert not reporter.log(LogMessage("late"))
+    assert not sink.put(LogMessage("late"))

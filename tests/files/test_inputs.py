@@ -16,7 +16,7 @@ import pytest
 from tests.files.support import META, opened, say_ok, sent, serve_echo
 from tests.servers.scripted import ScriptedServer
 from triojob import FileInput, FileTooLarge, handle_file
-from triojob.gradio.files.inputs import Gaps, file_json
+from triojob.gradio.files.inputs import FilePlaceholders, file_json
 from triojob.gradio.schema.parameters import Parameter
 from triojob.testing.components import file, number
 
@@ -232,7 +232,7 @@ def test_calls_with_files_leave_no_regular_expressions_behind() -> None:
         return sum(isinstance(thing, re.Pattern) for thing in gc.get_objects())
 
     def fill() -> str:
-        gaps, one, two = Gaps(), handle_file(b"1"), handle_file(b"2")
+        gaps, one, two = FilePlaceholders(), handle_file(b"1"), handle_file(b"2")
         places = [gaps.mark(file, "files") for file in (one, two, one)]
         return gaps.fill(json.dumps([*places, "x"]), {one: '{"path": "1"}', two: "null"})
 

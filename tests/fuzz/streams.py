@@ -23,7 +23,7 @@ from triojob import (
     StatusUpdate,
 )
 from triojob._core.messages import Finished
-from triojob._core.report import Reporter
+from triojob._core.sink import ChannelSink
 from triojob._secrets import scrub
 from triojob.gradio.http.pool import ConnectionPool
 from triojob.gradio.http.sockets import Broken, ByteStream, TransportError
@@ -105,13 +105,13 @@ def event(data: bytes) -> None:
     shown = ((0,), (0, 1), (), (1,))[flags // 4 % 4]
     info = endpoint_info(shown)
     edits = bool(flags & 2)
-    reporter = Reporter()
+    sink = ChannelSink()
     translator = EventTranslator(
         "/app",
         streams=bool(flags & 1),
         edits=edits,
         present=info.present,
-        reporter=reporter,
+        sink=sink,
         rendered=lambda config: None,
         answered=lambda: None,
     )
@@ -125,7 +125,7 @@ def event(data: bytes) -> None:
     carried: list[Any] = []
     with suppress(trio.WouldBlock):
         while True:
-            carried.append(reporter.receiver.receive_nowait())
+            carried.append(sink.receiver.receive_nowait())
     ends = [item for item in carried if isinstance(item, Finished)]
     assert len(ends) == translator.finished
     assert not ends or carried[-1] is ends[0], "something came after the end"

@@ -16,11 +16,12 @@ from tests.core.support import leaves
 from tests.model.choices import profile
 from tests.model.machine import Model
 from triojob._core.group import JobGroup
-from triojob._core.report import Reporter
 from triojob._core.runner import JobRunner
+from triojob._core.sink import ChannelSink
 from triojob.gradio.session.canceller import Canceller
 from triojob.gradio.session.registry import SessionRegistry
 from triojob.gradio.session.session import Session
+from triojob.gradio.session.stream_budget import StreamBudget
 
 Patch = pytest.MonkeyPatch
 
@@ -39,8 +40,8 @@ def raises_what_was_seen(patch: Patch) -> None:
 
 
 def says_outputs_twice(patch: Patch) -> None:
-    output = Reporter.output
-    patch.setattr(Reporter, "output", lambda self, it: output(self, it) and output(self, it))
+    output = ChannelSink.output
+    patch.setattr(ChannelSink, "output", lambda self, it: output(self, it) and output(self, it))
 
 
 def takes_a_cancellation_for_success(patch: Patch) -> None:
@@ -74,7 +75,7 @@ def puts_all_calls_in_one_session(patch: Patch) -> None:
 
 
 def keeps_places(patch: Patch) -> None:
-    patch.setattr(SessionRegistry, "release_stream", lambda self, owner, number: None)
+    patch.setattr(StreamBudget, "release", lambda self, owner, job_id: None)
 
 
 def keeps_heartbeats(patch: Patch) -> None:

@@ -197,7 +197,7 @@ async def test_a_hub_that_dies_ends_the_wait(origins: Origins, autojump_clock) -
 async def test_a_hub_that_falls_silent_ends_the_wait(origins: Origins, autojump_clock) -> None:
     origins.space.stages = ["BUILDING"]
     origins.hub.fault("GET", RUNTIME, Silence())
-    with pytest.raises(ConnectionTimeout, match="no answer within"):
+    with pytest.raises(ConnectionTimeout, match="no response within"):
         await client_of(origins).__aenter__()
 
 

@@ -1,4 +1,4 @@
-"""One event's messages, through a real translator and reporter, to a job's channel."""
+"""One event's messages, through a real translator and sink, to a job's channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from outcome import Error, Value
 
 from triojob import LogMessage, RenderUpdate, StatusUpdate
 from triojob._core.messages import Finished, Message
-from triojob._core.report import Reporter
+from triojob._core.sink import ChannelSink
 from triojob.gradio.protocol.messages import Json
 from triojob.gradio.protocol.translator import EventTranslator
 
@@ -80,15 +80,13 @@ def follow(
     present: Callable[[list[Any]], Any] = bare,
 ) -> Followed:
     """Feed messages to a translator, and read the channel to its end."""
-    reporter = Reporter()
-    translator = EventTranslator(
-        name, streams=streams, edits=edits, present=present, reporter=reporter
-    )
+    sink = ChannelSink()
+    translator = EventTranslator(name, streams=streams, edits=edits, present=present, sink=sink)
     followed = Followed()
     state: Any = None
     for message in messages:
         translator.feed(message)
-    for sent in reporter.close():
+    for sent in sink.close():
         state = followed.add(sent, state)
     assert translator.finished is bool(followed.finished)
     return followed

@@ -1,4 +1,4 @@
-"""One event's messages to what the job's channel carries, through a real reporter."""
+"""One event's messages to what the job's channel carries, through a real sink."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from triojob import (
     StatusUpdate,
 )
 from triojob._core.messages import Finished
-from triojob._core.report import Reporter
+from triojob._core.sink import ChannelSink
 from triojob.gradio.protocol.messages import MOST_DEPTH, Json, decode_message, is_deeper
 from triojob.gradio.protocol.translator import EventTranslator
 from triojob.testing._server.edits import edits_between
@@ -433,8 +433,8 @@ def test_unknown_fields_are_ignored() -> None:
 
 
 def test_failing_from_outside() -> None:
-    reporter = Reporter()
-    translator = EventTranslator("/app", streams=False, edits=True, present=list, reporter=reporter)
+    sink = ChannelSink()
+    translator = EventTranslator("/app", streams=False, edits=True, present=list, sink=sink)
     assert not translator.started
     translator.feed(estimation())
     assert translator.started
@@ -442,20 +442,20 @@ def test_failing_from_outside() -> None:
     translator.fail(error)
     translator.fail(ProtocolError("again"))
     translator.feed(completed("late"))
-    _, last = reporter.close()
+    _, last = sink.close()
     assert isinstance(last, Finished)
     assert isinstance(last.outcome, Error)
     assert last.outcome.error is error
 
 
 def test_a_job_that_nobody_follows_any_more_drops_its_messages() -> None:
-    reporter = Reporter()
-    translator = EventTranslator("/app", streams=True, edits=True, present=list, reporter=reporter)
-    assert reporter.close() == []
+    sink = ChannelSink()
+    translator = EventTranslator("/app", streams=True, edits=True, present=list, sink=sink)
+    assert sink.close() == []
     for message in (estimation(), generating("a"), generating(APPEND), log("x"), completed("ab")):
         translator.feed(message)
     assert translator.finished
-    assert reporter.close() == []
+    assert sink.close() == []
 
 
 # --- What can't be ---

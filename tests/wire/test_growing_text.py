@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 
 from tests.core.support import at_instruction
 from triojob._core.history import History, OutputCursor
-from triojob._core.report import Reporter
+from triojob._core.sink import ChannelSink
 from triojob.gradio.protocol import diff
 from triojob.gradio.protocol.diff import EditError, GrowingText, apply_edits, grow_text, settled
 from triojob.gradio.protocol.translator import (
@@ -144,17 +144,17 @@ def test_who_keeps_the_last_output_only_applies_no_edits_again(
 
     monkeypatch.setattr("triojob.gradio.protocol.translator.apply_data_edits", count)
     kept = History(1)
-    reporter = Reporter()
+    sink = ChannelSink()
     translator = EventTranslator(
-        "f", streams=True, edits=True, present=lambda data: data[0], reporter=reporter
+        "f", streams=True, edits=True, present=lambda data: data[0], sink=sink
     )
     for batch in range(3):
         for step in range(100):
             data = [f"{batch}.{step} "] if not batch and not step else [[[APPEND, [], "x"]]]
             translator.feed({"msg": "process_generating", "output": {"data": data}})
-        while reporter.unread:
-            reporter.unread -= 1
-            message = reporter.receiver.receive_nowait()
+        while sink.unread:
+            sink.unread -= 1
+            message = sink.receiver.receive_nowait()
             if isinstance(message, (FullData, EditedData)):
                 kept.add_output(message)
         kept.trim()
@@ -166,16 +166,16 @@ def test_who_keeps_the_last_output_only_applies_no_edits_again(
 
 def test_outputs_of_a_stream_share_their_paths_and_the_names_of_actions() -> None:
     """Each output that is kept takes two fifths less memory so."""
-    reporter = Reporter()
+    sink = ChannelSink()
     translator = EventTranslator(
-        "f", streams=True, edits=True, present=lambda data: data[0], reporter=reporter
+        "f", streams=True, edits=True, present=lambda data: data[0], sink=sink
     )
     chat = [{"text": "a"}, {"text": "b"}]
     steps = [[chat], *([[[APPEND, [place, "text"], "x"]]] for place in (0, 0, 1, 1, 0))]
     for data in steps:
         sent = json.loads(json.dumps({"msg": "process_generating", "output": {"data": data}}))
         translator.feed(sent)
-    outputs = [message for message in reporter.close() if isinstance(message, EditedData)]
+    outputs = [message for message in sink.close() if isinstance(message, EditedData)]
     assert [output.edits for output in outputs] == steps[1:]
     paths = [output.edits[0][0][1] for output in outputs]
     assert paths[0] is paths[1]

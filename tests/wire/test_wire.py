@@ -45,9 +45,9 @@ def test_a_value_has_so_many_levels_and_no_more(brackets: int) -> None:
             with pytest.raises(ProtocolError, match="it is nested more than 256 levels deep"):
                 messages.decode_json(value, "it")
             # So that no event fails but that one.
-            garbled = messages.read_message(message)
-            assert isinstance(garbled, messages.Garbled)
-            assert garbled.event_id == "e"
+            invalid_message = messages.read_message(message)
+            assert isinstance(invalid_message, messages.InvalidMessage)
+            assert invalid_message.event_id == "e"
 
 
 @pytest.mark.parametrize("make", [lambda n: [[]] * n, lambda n: [{"a": [0]} for _ in range(n)]])

@@ -1,7 +1,8 @@
 """The core: jobs and their groups, over Trio alone; nothing of Gradio.
 
 - `messages`: what a job's memory channel carries: frozen messages
-- `report`: the sending half of a job, and `report` for functions of your own
+- `sink`: where the messages of a job go: the sending end of its memory channel
+- `report`: `report`, by which functions of your own tell of themselves
 - `history`: what a job remembers, bounded by `history=`, and the cursors over it
 - `limiter`: a limit that keeps the order of submission, for groups
 - `retry`: `Retry`: when a call is made again; only numbers, no waiting

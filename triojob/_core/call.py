@@ -1,4 +1,4 @@
-"""What runs as a job: a checked call that has not started yet.
+"""Calls whose arguments are checked, and how one runs as a job.
 
 `JobGroup.submit` takes functions and `Submittable` objects; `bind` makes a `Call` of either.
 """
@@ -20,10 +20,11 @@ from outcome import Error, Outcome, Value
 from .._exceptions import short_repr, shorten
 from .limiter import OrderedLimiter
 from .messages import Finished, Status, StatusUpdate, WholeOutput
-from .report import Reporter, current_reporter
+from .report import current_sink
 from .retry import Retry
 from .runner import JobRunner
 from .runs import require_task
+from .sink import ChannelSink
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -47,7 +48,7 @@ class Call(ABC):
     async def run(self, runner: JobRunner) -> Outcome[Any]:
         """Run in the job's own task, inside its cancel scope; return the outcome.
 
-        The call sends its messages, the last a `Finished`, through ``runner.reporter``;
+        The call sends its messages, the last a `Finished`, through ``runner.sink``;
         this method must see to it that ``runner.receive()`` takes them out.
         """
 
@@ -210,20 +211,20 @@ class _LocalCall(Call):
         try:
             runner.add(StatusUpdate(Status.PROCESSING))
             result = await self._outcome(runner)
-            if isinstance(result, Value) and not self._streams(runner.reporter):
+            if isinstance(result, Value) and not self._streams(runner.sink):
                 runner.add(WholeOutput(result.value))
             return result
         finally:
             del runner, result  # see run_call
 
     async def _outcome(self, runner: JobRunner) -> Outcome[Any]:
-        reporter = runner.reporter
+        sink = runner.sink
         # Listeners are none of the function's code, and can't report for it.
-        reporter.on_put = functools.partial(runner.drain, copy_context())
-        reporter.token = trio.lowlevel.current_trio_token()
-        token = current_reporter.set(reporter)
+        sink.on_put = functools.partial(runner.drain, copy_context())
+        sink.token = trio.lowlevel.current_trio_token()
+        token = current_sink.set(sink)
         try:
-            value = await self._evaluate(reporter)
+            value = await self._evaluate(sink)
         except BaseException as exc:  # noqa: BLE001 - all of it is raised on or handed over
             # Cancelled belongs to Trio: it passes to the scope that raised it.
             stop, failure = split_cancelled(exc)
@@ -245,15 +246,15 @@ class _LocalCall(Call):
         else:
             return Value(value)
         finally:
-            current_reporter.reset(token)
-            reporter.on_put = None
-            del runner, reporter  # see run_call
+            current_sink.reset(token)
+            sink.on_put = None
+            del runner, sink  # see run_call
 
-    def _streams(self, reporter: Reporter) -> bool:
-        return reporter.yielded
+    def _streams(self, sink: ChannelSink) -> bool:
+        return sink.yielded
 
     @abstractmethod
-    async def _evaluate(self, reporter: Reporter) -> Any: ...
+    async def _evaluate(self, sink: ChannelSink) -> Any: ...
 
 
 class FunctionCall(_LocalCall):
@@ -264,7 +265,7 @@ class FunctionCall(_LocalCall):
         self._awaitable = awaitable
 
     @trio.lowlevel.disable_ki_protection
-    async def _evaluate(self, reporter: Reporter) -> Any:
+    async def _evaluate(self, sink: ChannelSink) -> Any:
         return await self._awaitable
 
     def discard(self) -> None:
@@ -280,14 +281,14 @@ class GeneratorCall(_LocalCall):
         self._generator = generator
 
     @trio.lowlevel.disable_ki_protection
-    async def _evaluate(self, reporter: Reporter) -> Any:
+    async def _evaluate(self, sink: ChannelSink) -> Any:
         last = None
         async with aclosing(self._generator) as values:
             async for last in values:
-                reporter.output(WholeOutput(last))
+                sink.output(WholeOutput(last))
         return last
 
-    def _streams(self, reporter: Reporter) -> bool:
+    def _streams(self, sink: ChannelSink) -> bool:
         return True
 
 

@@ -1,4 +1,4 @@
-"""One call's data is that call's failure: nothing that it causes ends a task that calls share."""
+"""Turns whatever one call's data raises into that call's failure."""
 
 from __future__ import annotations
 

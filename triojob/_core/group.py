@@ -14,7 +14,7 @@ from outcome import Error
 
 from .._exceptions import GroupClosed, direct_exceptions
 from .call import Call, bind, run_call
-from .instruments import Following, GroupStatistics, Instrument
+from .instruments import GroupStatistics, Instrument, InstrumentDispatcher
 from .job import Job
 from .limiter import OrderedLimiter
 from .messages import Status, now
@@ -82,7 +82,7 @@ class JobGroup:
         self._fail_fast = fail_fast
         self._history = history
         self._retry = retry
-        self._following = Following(tuple(instruments), self._on_listener_error)
+        self._following = InstrumentDispatcher(tuple(instruments), self._on_listener_error)
         self._submitted = self._succeeded = self._failed = self._cancelled = 0
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
@@ -308,7 +308,7 @@ class JobGroup:
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> bool | None:
         self._ending = True
         self._adopting = exc is not None
         try:

@@ -1,4 +1,4 @@
-"""What a job remembers: its messages and outputs in order, bounded by ``history``.
+"""What a job keeps: its messages and outputs in order, bounded by ``history``.
 
 Positions count from the job's first message, whatever has been dropped since.
 Trio's thread writes; any thread may read at any time, as what it reads never changes.

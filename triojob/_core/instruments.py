@@ -1,4 +1,4 @@
-"""Seeing inside: counts of what groups and clients do, and hooks to follow each job's life."""
+"""Hooks into the life of each job, and counts of what groups do."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Instrument:
         return job._record.original_exception(result) if isinstance(result, Error) else None
 
 
-class Following:
+class InstrumentDispatcher:
     """The instruments of one group, as its jobs call them, and the log with them.
 
     Args:

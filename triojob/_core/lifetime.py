@@ -1,4 +1,4 @@
-"""What is entered once and has nurseries inside, of which nobody sees anything."""
+"""Context managers that are entered once and hide the nurseries inside them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
 
-Entered = TypeVar("Entered", bound="EnteredOnce")
+Entered = TypeVar("Entered", bound="SingleUse")
 
 
-class EnteredOnce(ABC):
+class SingleUse(ABC):
     """An async context manager that is made of `_live`, and lives once."""
 
     _lifetime: AbstractAsyncContextManager[None] | None = None
@@ -48,7 +48,7 @@ class EnteredOnce(ABC):
         return await self._lifetime.__aexit__(exc_type, exc, traceback)
 
 
-class BareBody:
+class NurseryUnwrapper:
     """Hides the nurseries of a context manager: lets the exception of its body through bare.
 
     Args:
@@ -59,10 +59,10 @@ class BareBody:
         self._nurseries = nurseries
         self._raised: BaseException | None = None
 
-    def watched(self) -> Watched:
-        return Watched(self)
+    def watched(self) -> _UnwrappedBody:
+        return _UnwrappedBody(self)
 
-    def __enter__(self) -> BareBody:  # noqa: PYI034 - `Self` is not in the typing of 3.10
+    def __enter__(self) -> NurseryUnwrapper:  # noqa: PYI034 - `Self` is not in the typing of 3.10
         return self
 
     def __exit__(
@@ -110,10 +110,10 @@ def _fails(error: BaseException) -> bool:
     return any(not isinstance(end, trio.Cancelled) for end in flatten(error))
 
 
-class Watched:
-    """The body whose exception `BareBody` lets through."""
+class _UnwrappedBody:
+    """The body whose exception `NurseryUnwrapper` lets through."""
 
-    def __init__(self, outer: BareBody) -> None:
+    def __init__(self, outer: NurseryUnwrapper) -> None:
         self._outer = outer
 
     def __enter__(self) -> None:

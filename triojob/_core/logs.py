@@ -1,4 +1,4 @@
-"""What the logger ``triojob`` says of jobs: each line has the job's number, in its text and apart.
+"""What the logger ``triojob`` says of jobs; each record has the job's id.
 
 No line holds arguments, outputs or what an app raised: they may be nobody else's business.
 Nor does one hold a secret, or a control character of a server's: `CleanLines` sees to that.

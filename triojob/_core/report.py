@@ -1,4 +1,4 @@
-"""The sending half of a job: what a producer puts into the job's memory channel."""
+"""`report`: how a function that runs as a job reports progress, status and outputs of its own."""
 
 from __future__ import annotations
 
@@ -6,125 +6,22 @@ import math
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Any, final
+from typing import final
 
-import outcome
 import trio
 
 from .messages import (
-    Finished,
-    Interrupt,
     LogMessage,
-    Message,
-    Output,
     ProgressUnit,
-    RenderUpdate,
     Status,
     StatusUpdate,
     WholeOutput,
 )
 from .runs import require_run
+from .sink import ChannelSink
 
-_open = trio.open_memory_channel[Message]
-
-current_reporter: ContextVar[Reporter] = ContextVar("triojob.current_reporter")
-
-
-class Reporter:
-    """The producer's end of one job's memory channel.
-
-    Sending never blocks and never fails: a job that has ended drops what still comes.
-    The channel is opened when somebody needs it: most functions say nothing of themselves.
-
-    Args:
-        only_end: Whether nobody can look at anything but how the job ends, so that the rest is
-            not sent at all.
-    """
-
-    __slots__ = ("_closed", "_code", "_only_end", "_receive", "_send", "on_put", "token", "unread",
-                 "yielded")  # fmt: skip
-
-    def __init__(self, *, only_end: bool = False) -> None:
-        self._send: trio.MemorySendChannel[Message] | None = None
-        self._receive: trio.MemoryReceiveChannel[Message] | None = None
-        self._closed = False
-        self._code = Status.STARTING
-        self._only_end = only_end
-        self.unread: int = 0
-        """How many messages were sent and not received; whoever receives one counts it down."""
-        self.yielded: bool = False
-        """Whether an output was sent before the end."""
-        self.on_put: Callable[[], object] | None = None
-        """Called after each message."""
-        self.token: trio.lowlevel.TrioToken | None = None
-        """That of the job's Trio run, once a function may report."""
-
-    @property
-    def receiver(self) -> trio.MemoryReceiveChannel[Message]:
-        """The job's end of the channel."""
-        if self._receive is None:
-            # Unbounded, so that the one reader of a stream never waits for one job; all that it
-            # ever holds is what came since the job's own task last ran.
-            self._send, self._receive = _open(math.inf)
-        return self._receive
-
-    def close(self) -> list[Message]:
-        """Listen no more; return what was sent and not yet received."""
-        self._closed = True
-        rest: list[Message] = []
-        while self.unread:
-            rest.append(self.receiver.receive_nowait())
-            self.unread -= 1
-        return rest
-
-    @trio.lowlevel.enable_ki_protection
-    def _put(self, message: Message) -> bool:
-        if self._closed:
-            return False
-        if self._only_end and not isinstance(message, (Finished, Interrupt)):
-            return True
-        if self._send is None:
-            _ = self.receiver
-            assert self._send is not None
-        self._send.send_nowait(message)
-        self.unread += 1
-        if self.on_put is not None:
-            self.on_put()
-        return True
-
-    @trio.lowlevel.enable_ki_protection
-    def status(self, update: StatusUpdate) -> bool:
-        """Send a status; return whether anybody listens."""
-        self._code = update.code
-        return self._put(update)
-
-    def log(self, message: LogMessage) -> bool:
-        """Send a log line; return whether anybody listens."""
-        return self._put(message)
-
-    def render(self, message: RenderUpdate) -> bool:
-        """Send word of a render; return whether anybody listens."""
-        return self._put(message)
-
-    @trio.lowlevel.enable_ki_protection
-    def output(self, output: Output) -> bool:
-        """Send one output of several; return whether anybody listens."""
-        self.yielded = True
-        if self._code is not Status.ITERATING:
-            self.status(StatusUpdate(Status.ITERATING))
-        return self._put(output)
-
-    def finish(
-        self,
-        result: outcome.Outcome[Any],
-        *,
-        output: Output | None = None,
-        cancelled: bool = False,
-    ) -> None:
-        """Send the outcome, after the one output of a job that doesn't stream."""
-        if output is not None:
-            self._put(output)
-        self._put(Finished(result, cancelled))
+current_sink: ContextVar[ChannelSink] = ContextVar("triojob.current_sink")
+"""That of the job that the code runs in."""
 
 
 @final
@@ -162,7 +59,7 @@ class Report:
             ValueError: ``progress`` is a share that is not from 0 to 1.
         """
         data = _progress_units(progress, desc, total, unit)
-        _send(lambda reporter: reporter.status(StatusUpdate(Status.PROGRESS, progress_data=data)))
+        _send(lambda sink: sink.status(StatusUpdate(Status.PROGRESS, progress_data=data)))
 
     def status(
         self,
@@ -183,43 +80,43 @@ class Report:
                 "call job.cancel() to cancel, report.log() to log"
             )
         update = StatusUpdate(code, rank=rank, queue_size=queue_size, eta=eta)
-        _send(lambda reporter: reporter.status(update))
+        _send(lambda sink: sink.status(update))
 
     def output(self, value: object) -> None:
         """Report an output; a function that reports any has those as its outputs, in order."""
         output = WholeOutput(value)
-        _send(lambda reporter: reporter.output(output))
+        _send(lambda sink: sink.output(output))
 
     def log(self, text: str, level: str = "info") -> None:
         """Report a line for the job's reader."""
         message = LogMessage(text, level)
-        _send(lambda reporter: reporter.log(message))
+        _send(lambda sink: sink.put(message))
 
 
 report: Report = Report()
 
 
-def _send(put: Callable[[Reporter], bool]) -> None:
+def _send(put: Callable[[ChannelSink], bool]) -> None:
     try:
-        reporter = current_reporter.get()
+        sink = current_sink.get()
     except LookupError:
         raise RuntimeError(
             "triojob.report works only in a function that runs as a job: "
             "start it with JobGroup.submit"
         ) from None
     if trio.lowlevel.in_trio_run():
-        listened = _put_here(put, reporter)
+        listened = _put_here(put, sink)
     else:
         # A memory channel belongs to Trio's thread; this is a worker thread of to_thread.run_sync.
-        listened = trio.from_thread.run_sync(_put_here, put, reporter)
+        listened = trio.from_thread.run_sync(_put_here, put, sink)
     if not listened:
         raise RuntimeError("the job that this reports for has ended")
 
 
-def _put_here(put: Callable[[Reporter], bool], reporter: Reporter) -> bool:
-    assert reporter.token is not None
-    require_run("the job that this reports for", reporter.token)
-    return put(reporter)
+def _put_here(put: Callable[[ChannelSink], bool], sink: ChannelSink) -> bool:
+    assert sink.token is not None
+    require_run("the job that this reports for", sink.token)
+    return put(sink)
 
 
 def _progress_units(

@@ -1,4 +1,4 @@
-"""When a call is made again: a policy of numbers, and no waiting."""
+"""`Retry`: the policy for retrying calls; it decides, and waits for nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Retry:
     """By how much each pause is longer than the one before."""
     idempotent: bool = False
     """Whether it may be made again though the server may have begun it, or even ended it:
-    the connection broke, or the answer was a 502, 503 or 504."""
+    the connection broke, or the response was a 502, 503 or 504."""
 
     def __post_init__(self) -> None:
         if self.attempts is not None and (

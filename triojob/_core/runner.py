@@ -15,7 +15,7 @@ from outcome import Error, Outcome, Value
 from .._exceptions import JobCancelled, flatten
 from .messages import Finished, Interrupt, LogMessage, Message, RenderUpdate, Status, StatusUpdate
 from .record import JobRecord
-from .report import Reporter
+from .sink import ChannelSink
 
 
 class JobRunner:
@@ -25,11 +25,11 @@ class JobRunner:
         record: What is written to.
     """
 
-    __slots__ = ("_draining", "final_message", "record", "reporter")
+    __slots__ = ("_draining", "final_message", "record", "sink")
 
     def __init__(self, record: JobRecord) -> None:
         self.record: JobRecord = record
-        self.reporter: Reporter = Reporter(only_end=record.owner is None)
+        self.sink: ChannelSink = ChannelSink(only_end=record.owner is None)
         """Where the call sends its messages to."""
         self.final_message: Finished | None = None
         """How a call ended that was cancelled before it could return that."""
@@ -40,15 +40,15 @@ class JobRunner:
 
         None stands for an `Interrupt`: there is more to receive.
         """
-        reporter, channel = self.reporter, self.reporter.receiver
+        sink, channel = self.sink, self.sink.receiver
         while True:
-            if reporter.unread:
+            if sink.unread:
                 # What is there already is recorded before anything else runs.
                 message = channel.receive_nowait()
             else:
                 self._end_batch()
                 message = await channel.receive()
-            reporter.unread -= 1
+            sink.unread -= 1
             if isinstance(message, Finished):
                 self.record.cancelled = message.cancelled
                 return message.outcome
@@ -74,9 +74,9 @@ class JobRunner:
 
     @trio.lowlevel.enable_ki_protection
     def _drain(self) -> None:
-        while self.reporter.unread:
-            self.reporter.unread -= 1
-            self.add(self.reporter.receiver.receive_nowait())
+        while self.sink.unread:
+            self.sink.unread -= 1
+            self.add(self.sink.receiver.receive_nowait())
         self._end_batch()
 
     def add(self, message: Message) -> None:
@@ -182,7 +182,7 @@ class JobRunner:
     def _close(self) -> Finished | None:
         """Record what the channel still holds and close it; return the end, if it holds that."""
         end = self.final_message
-        for message in self.reporter.close():
+        for message in self.sink.close():
             if isinstance(message, Finished):
                 end = end or message
             else:

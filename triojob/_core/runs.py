@@ -1,4 +1,4 @@
-"""What belongs to a Trio run is refused elsewhere, before it can do harm there."""
+"""Refuses what belongs to another Trio run, before it does harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs in the order in which they end."""
+"""`as_completed`: jobs in the order in which they end."""
 
 from __future__ import annotations
 

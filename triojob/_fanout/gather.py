@@ -1,4 +1,4 @@
-"""Several calls at once: the results of all, or of the first.
+"""`gather`, `first_completed` and `first_success`: several calls at once.
 
 Each call is a function without arguments or a `Job`.
 A function runs as a job in a group that the helper opens and ends: when the helper is cancelled, so

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from .._core.group import JobGroup
 from .._core.job import Job
-from .._core.lifetime import BareBody
+from .._core.lifetime import NurseryUnwrapper
 from .._core.runs import require_task
 from ..gradio.client import Client, ClientSession, watch_sessions
 from ._screens import Screen, choose_screen
@@ -37,7 +37,7 @@ async def show(
     watch = view.watch
     unwatch: list[Callable[[], None]] = []
     clients = {target for target in targets if isinstance(target, Client)}
-    with BareBody(nurseries=1) as body:
+    with NurseryUnwrapper(nurseries=1) as body:
         view.open()
         try:
             for group in dict.fromkeys(group for each in targets for group in _groups_of(each)):

@@ -19,8 +19,8 @@ from .._core.messages import Status, StatusUpdate
 from .._core.retry import Retry
 from .._core.runner import JobRunner
 from .._exceptions import TriojobError
-from .files.inputs import Gaps
-from .files.outputs import FileStage, OutputFiles
+from .files.inputs import FilePlaceholders
+from .files.outputs import DownloadingSink, OutputFiles
 from .files.upload import upload_files
 from .http.urls import check_headers
 from .protocol.base import CallDriver, CallRequest, StreamDriver, has_session_stream
@@ -57,7 +57,7 @@ class EndpointCall(Call):
     """A call of an endpoint whose arguments are checked and encoded.
 
     Args:
-        request: The call, but for the files, which are ``gaps`` in its data.
+        request: The call, but for the files, which are ``placeholders`` in its data.
         feed: Where further inputs come from, for a function that takes a stream of them.
         on_status: Called with each status that the server tells.
         batch: What the call is a part of, if it may share a session with others of that.
@@ -73,7 +73,7 @@ class EndpointCall(Call):
         *,
         driver: StreamDriver | CallDriver,
         request: CallRequest,
-        gaps: Gaps | None,
+        placeholders: FilePlaceholders | None,
         feed: InputFeed | None,
         retry: Retry | None,
         on_status: Callable[[StatusUpdate], object] | None,
@@ -98,7 +98,7 @@ class EndpointCall(Call):
         self._settings = settings
         self._driver = driver
         self._request = request
-        self._gaps = gaps
+        self._gaps = placeholders
         self.yielded: bool = False
         """Whether the last attempt has come to an output."""
 
@@ -119,9 +119,9 @@ class EndpointCall(Call):
                 seconds = self._pause(retry, runner, result.error, attempt, elapsed)
             if seconds is None:
                 return result
-            runner.reporter.status(StatusUpdate(Status.STARTING))
+            runner.sink.status(StatusUpdate(Status.STARTING))
             record = runner.record
-            with self._registry.call(record.scope, record), trio.move_on_after(seconds):
+            with self._registry.calls.open(record.scope, record), trio.move_on_after(seconds):
                 await runner.receive()
 
     def _pause(
@@ -150,7 +150,7 @@ class EndpointCall(Call):
 
     async def _attempt(self, runner: JobRunner) -> Outcome[Any]:
         request, session = self._request, self._session
-        self._registry.enter(runner.record.scope, runner.record)
+        self._registry.calls.add(runner.record.scope, runner.record)
         try:
             if self._gaps is not None:
                 # Before the call: of some servers it has a place in the queue to lose.
@@ -169,7 +169,7 @@ class EndpointCall(Call):
                     session = self._registry.isolated()
             return await self._send(runner, session, request, slot)
         finally:
-            self._registry.left(runner.record.scope)
+            self._registry.calls.remove(runner.record.scope)
 
     async def _send(
         self, runner: JobRunner, session: Session, request: CallRequest, slot: Slot | None
@@ -184,15 +184,16 @@ class EndpointCall(Call):
                 session.unused(slot)
                 raise
             request = replace(request, headers=headers)
-        stage = FileStage(runner.reporter, self._settings.outputs, info.name, info.shown_outputs)
-        stage.on_status = self._on_status
+        sink = DownloadingSink(
+            runner.sink, self._settings.outputs, info.name, info.shown_outputs, self._on_status
+        )
         translator = EventTranslator(
             info.name,
             number=runner.record.id,
             streams=info.streams,
             edits=self._driver.traits.diffs,
             present=partial(info.present, raw_updates=self._settings.raw_updates),
-            reporter=stage,
+            sink=sink,
             rendered=None if self._session is None else session.rendered,
             answered=None if feed is None else feed.answered,
         )
@@ -210,21 +211,21 @@ class EndpointCall(Call):
             feed.begin(call)
         try:
             if await session.send(call):
-                runner.reporter.status(StatusUpdate(Status.JOINING_QUEUE))
-            return await self._receive(runner, stage, call)
+                runner.sink.status(StatusUpdate(Status.JOINING_QUEUE))
+            return await self._receive(runner, sink, call)
         finally:
-            self.yielded = stage.yielded
+            self.yielded = sink.yielded
             if not translator.finished:
                 call.abandon()
 
     async def _receive(
-        self, runner: JobRunner, stage: FileStage, call: PendingCall
+        self, runner: JobRunner, sink: DownloadingSink, call: PendingCall
     ) -> Outcome[Any]:
         """Receive what comes to its end, with a task for the files once there are any."""
         result = await self._receive_until(runner, call)
         if result is None:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(stage.run, name=f"<files #{runner.record.id} {self.name}>")
+                nursery.start_soon(sink.run, name=f"<files #{runner.record.id} {self.name}>")
                 result = await self._receive_until(runner, call)
                 nursery.cancel_scope.cancel()
         assert result is not None
@@ -243,7 +244,7 @@ class EndpointCall(Call):
         if self._feed is not None:
             self._feed.end()
 
-    async def _upload(self, runner: JobRunner, gaps: Gaps) -> str:
+    async def _upload(self, runner: JobRunner, placeholders: FilePlaceholders) -> str:
         """Upload the files and return the arguments with them, while progress is recorded."""
         filled = ""
         failure: Exception | None = None
@@ -252,12 +253,12 @@ class EndpointCall(Call):
             try:
                 values = await upload_files(
                     self._registry.http,
-                    gaps,
+                    placeholders,
                     self.name,
-                    runner.reporter,
+                    runner.sink,
                     old_form=self._registry.drivers.queue.traits.old_file_arguments,
                 )
-                filled = gaps.fill(self._request.data, values)
+                filled = placeholders.fill(self._request.data, values)
             except Exception as exc:  # noqa: BLE001 - raised below, without the nursery's wrapping
                 failure = exc
             nursery.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""The client of one app, its endpoints and its sessions."""
+"""`Client` and `ClientSession`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import trio
 
 from .._core.group import JobGroup
 from .._core.instruments import Instrument
-from .._core.lifetime import BareBody, EnteredOnce
+from .._core.lifetime import NurseryUnwrapper, SingleUse
 from .._core.runs import require_task
 from .._exceptions import ClientClosed
 from .._secrets import Secrets
@@ -73,7 +73,7 @@ class ClientSession(Surface):
 
 
 @final
-class Client(Surface, EnteredOnce):
+class Client(Surface, SingleUse):
     """A Gradio app: ``async with Client(url) as client``.
 
     Entering finds out what the app offers; leaving waits for the jobs of `submit`.
@@ -229,7 +229,7 @@ class Client(Surface, EnteredOnce):
             return info, pinned or (self._session if info.stateful else None)
 
         registry = self._entered()
-        if registry.closed:
+        if registry.calls.closed:
             raise ClientClosed(f"the client of {self._base} has been closed")
         return Endpoint(registry, find, settings_of(self), via=via)
 
@@ -280,7 +280,7 @@ class Client(Surface, EnteredOnce):
             RuntimeError: The client lives in another Trio run.
         """
         registry = self._entered()
-        if registry.closed:
+        if registry.calls.closed:
             raise ClientClosed("the client has been closed; make another one")
         require_task("a session of this client", registry.http.token)
         group = JobGroup(limit=limit, history=history, instruments=self._instruments)
@@ -289,7 +289,7 @@ class Client(Surface, EnteredOnce):
         for watcher in self._session_watchers:
             watcher(group)
         try:
-            with BareBody(nurseries=1) as body:
+            with NurseryUnwrapper(nurseries=1) as body:
                 async with group:
                     with body.watched():
                         yield ClientSession(self, session, group)
@@ -348,7 +348,7 @@ class Client(Surface, EnteredOnce):
     async def _live(self) -> AsyncGenerator[None, None]:
         http = await self._open_http()
         try:
-            with BareBody(nurseries=4) as body:
+            with NurseryUnwrapper(nurseries=4) as body:
                 with body.watched():
                     find_out = partial(discover, http, self._auth)
                     app = await find_out()
@@ -376,7 +376,9 @@ class Client(Surface, EnteredOnce):
                         validate=self._validate,
                         oauth_token=self._oauth_token_for,
                         outputs=OutputFiles(
-                            FileSource(http, self._limits.download_size or math.inf, registry.call),
+                            FileSource(
+                                http, self._limits.download_size or math.inf, registry.calls.open
+                            ),
                             drivers.queue.traits.read_file,
                             self._folder,
                         ),
@@ -420,7 +422,7 @@ class Client(Surface, EnteredOnce):
         if self._registry is None:
             return f"<Client {self._base} (not entered)>"
         streams = self._registry.http.streams
-        state = "closed" if self._registry.closed else f"{len(self.jobs)} jobs"
+        state = "closed" if self._registry.calls.closed else f"{len(self.jobs)} jobs"
         return (
             f"<Client {self._base} {self.protocol} {state}, "
             f"{streams.borrowed_tokens:g}/{streams.total_tokens:g} streams>"

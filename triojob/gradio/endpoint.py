@@ -1,4 +1,4 @@
-"""The endpoints of an app, and calls of them."""
+"""`Endpoint`: an async callable that makes calls of one function of an app."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import trio
 from .._core.call import Batch, Call, Submittable, run_call
 from .._core.group import JobGroup
 from .._core.job import Job
-from .._core.lifetime import BareBody
+from .._core.lifetime import NurseryUnwrapper
 from .._core.logs import follow_in_log
 from .._core.messages import StatusUpdate
 from .._core.record import JobRecord
@@ -23,7 +23,7 @@ from .._core.runs import require_task
 from .._exceptions import ClientClosed, short_repr
 from .._secrets import scrub
 from .call import CallSettings, EndpointCall
-from .files.inputs import Gaps
+from .files.inputs import FilePlaceholders
 from .files.upload import check_files
 from .http.urls import check_headers
 from .protocol.base import CallDriver, CallRequest, StreamDriver
@@ -65,7 +65,7 @@ class CallOptions:
 def _route(
     drivers: Drivers, info: EndpointInfo, via: Via | None
 ) -> tuple[Via, StreamDriver | CallDriver]:
-    # The answer to /run has only the first output of a generator.
+    # The response to /run has only the first output of a generator.
     usual: Via = "queue" if info.queued or info.streams else "run"
     chosen = via or usual
     ways: dict[Via, StreamDriver | CallDriver] = {
@@ -158,7 +158,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
         feed: InputFeed | None,
         batch: Batch | None = None,
     ) -> Call:
-        if self._registry.closed:
+        if self._registry.calls.closed:
             raise ClientClosed(f"the client of {self.name} has been closed")
         if self._restarts != self._registry.watch.restarts:
             self._look_up()
@@ -166,17 +166,19 @@ class Endpoint(Submittable, Generic[P, T_co]):
             raise ClientClosed(f"the session that {self.name} is pinned to has ended")
         return self._call(*self._prepare(args, kwargs), feed=feed, batch=batch)
 
-    def _prepare(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, Gaps]:
+    def _prepare(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[str, FilePlaceholders]:
         """Check and encode the arguments of a call; return them and the files among them."""
-        gaps = Gaps()
-        data = self._encode(args, kwargs, gaps)
-        check_files(gaps, self.name, self._settings.max_file_size)
-        return data, gaps
+        placeholders = FilePlaceholders()
+        data = self._encode(args, kwargs, placeholders)
+        check_files(placeholders, self.name, self._settings.max_file_size)
+        return data, placeholders
 
     def _call(
         self,
         data: str,
-        gaps: Gaps,
+        placeholders: FilePlaceholders,
         *,
         feed: InputFeed | None = None,
         on_status: Callable[[StatusUpdate], object] | None = None,
@@ -203,7 +205,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
             self._settings,
             driver=self._driver,
             request=request,
-            gaps=gaps if gaps.parameters else None,
+            placeholders=placeholders if placeholders.parameters else None,
             feed=feed,
             retry=self._options.retry,
             on_status=on_status,
@@ -212,9 +214,14 @@ class Endpoint(Submittable, Generic[P, T_co]):
         )
 
     def _encode(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], gaps: Gaps | None = None
+        self,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        placeholders: FilePlaceholders | None = None,
     ) -> str:
-        return self._info.encode(args, kwargs, validate=self._settings.validate, gaps=gaps)
+        return self._info.encode(
+            args, kwargs, validate=self._settings.validate, placeholders=placeholders
+        )
 
     @asynccontextmanager
     async def stream_inputs(
@@ -235,7 +242,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
         if not self._info.takes_stream:
             raise TypeError(f"{self.name} takes one input, not a stream of them: call or submit it")
         feed = InputFeed(self.name, self._registry.http, self._registry.background, once=False)
-        with BareBody(nurseries=1) as body:
+        with NurseryUnwrapper(nurseries=1) as body:
             async with JobGroup(instruments=self._settings.instruments) as group:
                 with body.watched():
                     job: Job[Any] = group.submit(cast("Any", _Fed(self, feed)), *args, **kwargs)
@@ -362,7 +369,7 @@ def gives_paths(endpoint: Endpoint) -> bool:
 
 def prepare(
     endpoint: Endpoint, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[str, Gaps]:
+) -> tuple[str, FilePlaceholders]:
     """Check and encode the arguments of a call; return them and the files among them."""
     return endpoint._prepare(args, kwargs)
 
@@ -370,14 +377,14 @@ def prepare(
 def make_call(
     endpoint: Endpoint,
     data: str,
-    gaps: Gaps,
+    placeholders: FilePlaceholders,
     *,
     on_status: Callable[[StatusUpdate], object],
     batch: Batch | None,
     patient: bool,
 ) -> EndpointCall:
     """Return a call with arguments that `prepare` has encoded; see `EndpointCall`."""
-    return endpoint._call(data, gaps, on_status=on_status, batch=batch, patient=patient)
+    return endpoint._call(data, placeholders, on_status=on_status, batch=batch, patient=patient)
 
 
 def with_settings_of(endpoint: Endpoint, other: Endpoint) -> Endpoint:

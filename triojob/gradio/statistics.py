@@ -1,4 +1,4 @@
-"""What a client has in flight, in numbers."""
+"""`ClientStatistics`: what a client has in flight, in numbers."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def count(registry: SessionRegistry, session: Session, group: JobGroup) -> Clien
     """Count what a client has in flight, whose own session and group these are."""
     http = registry.http
     return ClientStatistics(
-        calls=registry.unfinished,
+        calls=len(registry.calls),
         windows=registry.windows(),
         streams=int(http.streams.borrowed_tokens),
-        waiting_for_stream=registry.waiting_for_stream,
+        waiting_for_stream=registry.streams.waiting,
         waiting_for_turn=session.waiting,
         requests=int(http.requests.borrowed_tokens),
         waiting_for_request=http.requests.statistics().tasks_waiting,

@@ -19,7 +19,7 @@ from outcome import Error, Outcome, acapture
 
 from .._core.call import split_cancelled
 from .._core.group import JobGroup
-from .._core.lifetime import BareBody
+from .._core.lifetime import NurseryUnwrapper
 from .._core.runs import require_task
 from .._exceptions import GroupClosed
 from ._atomic import Once, WeakBag
@@ -321,7 +321,7 @@ async def open_portal() -> AsyncGenerator[Portal, None]:
     portal = Portal()
     closing = trio.Event()
     try:
-        with BareBody(nurseries=1) as body:
+        with NurseryUnwrapper(nurseries=1) as body:
             async with trio.open_nursery() as nursery:
                 opened = trio.Event()
                 nursery.start_soon(portal._serve, opened.set, closing, name="<portal>")

@@ -208,7 +208,7 @@ def translate(error: Exception, *, opening: bool = False) -> Exception:
     return new.with_traceback(error.__traceback__)
 
 
-def _response(kind: _Kind, refusal: _exceptions.Refusal | None) -> httpx.Response | None:
+def _response(kind: _Kind, refusal: _exceptions.ErrorResponse | None) -> httpx.Response | None:
     if refusal is None or not issubclass(kind, _Refused):
         return None
     return httpx.Response(refusal.status, text=refusal.text)

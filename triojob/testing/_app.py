@@ -12,7 +12,7 @@ import trio
 
 from triojob import Client
 
-from .._core.lifetime import BareBody
+from .._core.lifetime import NurseryUnwrapper
 from .._core.runs import require_task
 from ._calls import Call, Recorder
 from ._files import AppFiles
@@ -181,7 +181,7 @@ class ScriptedApp(Recorder):
         async with AsyncExitStack() as stack:
             if self._server is None:
                 await stack.enter_async_context(self)
-            # With BareBody inside of both, so that an exception of the body stays what it is.
+            # Both unwrap their nurseries, so that an exception of the body stays what it is.
             client = Client(self.url, transport=self.transport(), **options)
             yield await stack.enter_async_context(client)
 
@@ -216,7 +216,7 @@ class ScriptedApp(Recorder):
         if self._server is not None:
             raise RuntimeError("the app runs already; leave that run first")
         require_task("a ScriptedApp")
-        with BareBody(nurseries=1) as body:
+        with NurseryUnwrapper(nurseries=1) as body:
             async with trio.open_nursery() as nursery:
                 server = AppServer(self._app, nursery)
                 server.queue.on_join = self._joined

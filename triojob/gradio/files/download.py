@@ -1,4 +1,4 @@
-"""Files from an app to this machine's disk, resumed where a connection breaks.
+"""Downloads files to disk, and resumes where a connection breaks.
 
 Wire source: ``GET /file=`` (gradio 6.31, ``routes.py``, ``file``; Starlette's ``FileResponse``
 for ranges).
@@ -68,7 +68,7 @@ class Budget:
         self._left += count
 
 
-class Sink:
+class FileWriter:
     """A new file on disk, being written; `new_file` makes it."""
 
     def __init__(self, descriptor: int) -> None:
@@ -106,7 +106,7 @@ def _write_all(descriptor: int, data: bytearray) -> None:
 
 
 @asynccontextmanager
-async def new_file(path: Path) -> AsyncGenerator[Sink, None]:
+async def new_file(path: Path) -> AsyncGenerator[FileWriter, None]:
     """Make a file that was not there; if the body fails or is cancelled, it is gone again.
 
     Raises:
@@ -118,9 +118,9 @@ async def new_file(path: Path) -> AsyncGenerator[Sink, None]:
     descriptor = await trio.to_thread.run_sync(os.open, path, flags, 0o600)
     whole = False
     try:
-        sink = Sink(descriptor)
-        yield sink
-        await sink.flush()
+        writer = FileWriter(descriptor)
+        yield writer
+        await writer.flush()
         whole = True
     finally:
         os.close(descriptor)
@@ -175,8 +175,10 @@ def remove(path: Path) -> None:
         path.parent.rmdir()
 
 
-async def download(http: HTTP, urls: list[str], sink: Sink, budget: Budget, what: str) -> None:
-    """Write a file of the app into ``sink``.
+async def download(
+    http: HTTP, urls: list[str], writer: FileWriter, budget: Budget, what: str
+) -> None:
+    """Write a file of the app into ``writer``.
 
     A download that breaks is taken up again up to three times, after half a second and more: from
     where it broke if the server marks the version of the file (``ETag``), else from its start.
@@ -190,7 +192,7 @@ async def download(http: HTTP, urls: list[str], sink: Sink, budget: Budget, what
         FileTooLarge: It has more bytes than ``budget`` has left.
         UnexpectedResponse: The server does not hand it out.
     """
-    transfer = _Transfer(http, sink, budget, what)
+    transfer = _Transfer(http, writer, budget, what)
     broken = 0
     while True:
         try:
@@ -204,61 +206,61 @@ async def download(http: HTTP, urls: list[str], sink: Sink, budget: Budget, what
 
 
 class _Transfer:
-    def __init__(self, http: HTTP, sink: Sink, budget: Budget, what: str) -> None:
+    def __init__(self, http: HTTP, writer: FileWriter, budget: Budget, what: str) -> None:
         self._http = http
-        self._sink = sink
+        self._writer = writer
         self._budget = budget
         self._what = what
         self._version: str | None = None
-        """The ETag of what the sink has the beginning of."""
+        """The ETag of what the writer has the beginning of."""
 
     async def attempt(self, urls: list[str]) -> None:
         """Try each place until there is one that has the file."""
         for last, url in enumerate(urls, 1 - len(urls)):
             wanted: dict[str, str] = {}
-            if self._sink.size and self._version is not None:
-                wanted = {"range": f"bytes={self._sink.size}-", "if-range": self._version}
-            async with await open_file(self._http, url, wanted) as answer:
-                if answer.status in (403, 404) and last < 0:
+            if self._writer.size and self._version is not None:
+                wanted = {"range": f"bytes={self._writer.size}-", "if-range": self._version}
+            async with await open_file(self._http, url, wanted) as response:
+                if response.status in (403, 404) and last < 0:
                     continue
-                await self._take(answer, resumes=bool(wanted))
+                await self._take(response, resumes=bool(wanted))
                 return
 
-    async def _take(self, answer: Download, *, resumes: bool) -> None:
+    async def _take(self, response: Download, *, resumes: bool) -> None:
         what = self._what
-        if resumes and answer.status in (206, 416):
-            if answer.status == 416 or not self._continues(answer):
+        if resumes and response.status in (206, 416):
+            if response.status == 416 or not self._continues(response):
                 # Not what was asked for, such as another version: from the start, then.
                 self._version = None
                 raise ConnectionLost(f"{what}: the file changed while it was being downloaded")
-        elif answer.status == 200:
-            if self._sink.size:
-                self._budget.give_back(self._sink.size)
-                await self._sink.restart()
-            version = answer.headers.get("etag")
+        elif response.status == 200:
+            if self._writer.size:
+                self._budget.give_back(self._writer.size)
+                await self._writer.restart()
+            version = response.headers.get("etag")
             # A weak one promises a file that is as good, not one of the same bytes.
             self._version = version if version and not version.startswith("W/") else None
         else:
-            raise refusal(await answer.refusal(), what, "")
-        encoding = answer.headers.get("content-encoding", "identity")
+            raise refusal(await response.refusal(), what, "")
+        encoding = response.headers.get("content-encoding", "identity")
         if encoding != "identity":
             raise UnexpectedResponse(
                 f"{what}: the server sent it as {shorten(encoding, 50)!r}, unasked",
-                status=answer.status,
+                status=response.status,
             )
-        length = answer.headers.get("content-length", "")
+        length = response.headers.get("content-length", "")
         if length.isdecimal() and len(length) < 20:
             # Only to refuse early what would be too much: what comes is counted all the same.
             self._budget.check(int(length), what)
-        while chunk := await answer.receive():
+        while chunk := await response.receive():
             self._budget.take(len(chunk), what)
-            await self._sink.write(chunk)
+            await self._writer.write(chunk)
 
-    def _continues(self, answer: Download) -> bool:
-        span = re.match(r"bytes ([0-9]{1,19})-", answer.headers.get("content-range", ""))
-        version = answer.headers.get("etag")
+    def _continues(self, response: Download) -> bool:
+        span = re.match(r"bytes ([0-9]{1,19})-", response.headers.get("content-range", ""))
+        version = response.headers.get("etag")
         return (
             span is not None
-            and int(span[1]) == self._sink.size
+            and int(span[1]) == self._writer.size
             and version in (None, self._version)
         )

@@ -1,4 +1,4 @@
-"""`File`: a file that lies with the app, and is fetched when asked for."""
+"""`File`: a file that stays with the app until you fetch it."""
 
 from __future__ import annotations
 
@@ -243,25 +243,25 @@ async def _open(source: FileSource, data: FileData, what: str) -> FileStream:
     with source.open_for(what):
         urls = source.urls(data)
         for last, url in enumerate(urls, 1 - len(urls)):
-            answer = await open_file(source.http, url, {})
+            response = await open_file(source.http, url, {})
             try:
-                if answer.status == 200:
-                    return FileStream(source, answer, what)
-                if last == 0 or answer.status not in (403, 404):
-                    raise refusal(await answer.refusal(), what, "")
+                if response.status == 200:
+                    return FileStream(source, response, what)
+                if last == 0 or response.status not in (403, 404):
+                    raise refusal(await response.refusal(), what, "")
             except BaseException:
-                await answer.aclose()
+                await response.aclose()
                 raise
-            await answer.aclose()
+            await response.aclose()
     raise AssertionError("there is always one URL")
 
 
 class FileStream(trio.abc.ReceiveStream):
     """The bytes of a file as they come."""
 
-    def __init__(self, source: FileSource, answer: Download, what: str) -> None:
+    def __init__(self, source: FileSource, response: Download, what: str) -> None:
         self._source = source
-        self._answer = answer
+        self._response = response
         self._what = what
         self._budget = Budget(source.max_size)
         self._rest = memoryview(b"")
@@ -280,7 +280,7 @@ class FileStream(trio.abc.ReceiveStream):
             whole = False
             try:
                 with self._source.open_for(self._what):
-                    self._rest = memoryview(await self._answer.receive())
+                    self._rest = memoryview(await self._response.receive())
                 self._budget.take(len(self._rest), self._what)
                 whole = True
             finally:
@@ -292,7 +292,7 @@ class FileStream(trio.abc.ReceiveStream):
     async def aclose(self) -> None:
         """Close it."""
         self._closed = True
-        await self._answer.aclose()
+        await self._response.aclose()
         await trio.lowlevel.checkpoint()
 
 

@@ -1,4 +1,4 @@
-"""Files on their way to an app: the marker, its gap in the encoded arguments, its JSON; no I/O.
+"""`handle_file`, and the placeholders for files in encoded arguments; no I/O.
 
 Only what `handle_file` returned is ever read from this machine: never a dictionary, and never a
 default of the server's, whatever it looks like.
@@ -124,7 +124,7 @@ def _is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
-class Gaps:
+class FilePlaceholders:
     """The places of files in one call's arguments, from their encoding to the upload.
 
     Where a file stands, the encoded JSON has a token that nothing else can contain; once the

@@ -1,4 +1,4 @@
-"""File names from a server, made safe; no I/O.
+"""Makes file names from a server safe; no I/O.
 
 A name from a server is text of somebody else's: it may be a path, a device, or a lie.
 What `safe_name` returns is one component of a path, on every system, and nothing else.

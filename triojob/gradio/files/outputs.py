@@ -1,4 +1,4 @@
-"""The stage between a call's translator and its job: files are there before outputs are seen."""
+"""A sink before a job's own one: it passes an output on once its files are downloaded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..._core.messages import (
     RenderUpdate,
     StatusUpdate,
 )
-from ..._core.report import Reporter
+from ..._core.sink import MessageSink
 from ..._secrets import scrub
 from ..protocol.file_marks import FileData, ReadFile
 from ..protocol.translator import EditedData
@@ -90,27 +90,33 @@ def _show(value: Any, files: OutputFiles, shown: _Shown) -> Any:
     return replace_files(value, find_files(value, files.read), show)
 
 
-class FileStage(Reporter):
-    """Takes the place of a job's reporter for its translator.
+class DownloadingSink(MessageSink):
+    """Wraps a job's sink: outputs pass once their files are here.
 
     What has no files passes at once.  An output with files waits for them, and what comes after
     it waits with it: messages keep their order.  A download that fails ends the job.
 
     Args:
-        reporter: Where the job listens.
+        sink: The job's own.
         name: The endpoint, for messages to people.
         components: The places of the components that users see, in the data of an output.
+        on_status: Called with each status; None for nobody.
     """
 
-    __slots__ = ("_components", "_files", "_has_files", "_name", "_news", "_out", "_over",
-                 "_shown", "_state", "_waiting", "on_status")  # fmt: skip
+    __slots__ = ("_changed", "_components", "_files", "_has_files", "_name", "_on_status", "_out",
+                 "_over", "_shown", "_state", "_waiting")  # fmt: skip
 
     def __init__(
-        self, reporter: Reporter, files: OutputFiles, name: str, components: Sequence[int]
+        self,
+        sink: MessageSink,
+        files: OutputFiles,
+        name: str,
+        components: Sequence[int],
+        on_status: Callable[[StatusUpdate], object] | None,
     ) -> None:
         super().__init__()
         self._components = components
-        self._out = reporter
+        self._out = sink
         self._files = files
         self._name = name
         self._state: Any = None
@@ -118,23 +124,22 @@ class FileStage(Reporter):
         self._has_files = False
         self._shown: dict[tuple[str, bool], Any] = {}
         self._waiting: deque[_Step] = deque()
-        self._news: trio.lowlevel.ParkingLot | None = None
+        self._changed: trio.lowlevel.ParkingLot | None = None
         self._over = False
-        self.on_status: Callable[[StatusUpdate], object] | None = None
-        """Called with each status."""
+        self._on_status = on_status
 
-    def _put(self, message: Message) -> bool:
+    def put(self, message: Message) -> bool:
         if self._over:
             return False
-        if self.on_status is not None and isinstance(message, StatusUpdate):
-            self.on_status(message)
+        if self._on_status is not None and isinstance(message, StatusUpdate):
+            self._on_status(message)
         step = self._look_at(message)
         if not self._waiting and not step.missing:
             return self._pass(step)
-        if self._news is not None:
-            self._news.unpark_all()
+        if self._changed is not None:
+            self._changed.unpark_all()
         elif not self._waiting:
-            self._out._put(Interrupt())  # the job's task starts `run`
+            self._out.put(Interrupt())  # the job's task starts `run`
         self._waiting.append(step)
         return True
 
@@ -168,12 +173,12 @@ class FileStage(Reporter):
         """Hand a message on; its files are there."""
         message = step.message
         if not step.has_files:
-            return self._out._put(message)
+            return self._out.put(message)
         if isinstance(message, Finished):
             value = _show(message.outcome.unwrap(), self._files, self._shown)
-            return self._out._put(Finished(Value(value), message.cancelled))
+            return self._out.put(Finished(Value(value), message.cancelled))
         assert not isinstance(message, (StatusUpdate, LogMessage, RenderUpdate, Interrupt))
-        return self._out._put(_OutputWithFiles(message, self._files, self._shown))
+        return self._out.put(_OutputWithFiles(message, self._files, self._shown))
 
     def _missing(self, files: list[FileData]) -> list[FileData]:
         missing: dict[tuple[str, bool], FileData] = {}
@@ -192,13 +197,13 @@ class FileStage(Reporter):
 
     async def run(self) -> None:
         """Download what outputs wait for, and pass them on; runs until it is cancelled."""
-        self._news = trio.lowlevel.ParkingLot()
+        self._changed = trio.lowlevel.ParkingLot()
         with contained(self._fail, self._name):
             budget = Budget(self._files.source.max_size)
             try:
                 while True:
                     while not self._waiting:
-                        await self._news.park()
+                        await self._changed.park()
                     await self._hand_on(self._waiting[0], budget)
                     self._waiting.popleft()
             except OSError as exc:  # this machine's, as a rule: its disk is full, say
@@ -234,6 +239,6 @@ class FileStage(Reporter):
         path = await folder.place(file.orig_name, file.path)
         fresh.append(path)
         what = f"downloading {scrub(path.name)!r} of {self._name}"
-        async with new_file(path) as sink:
-            await download(source.http, source.urls(file), sink, budget, what)
+        async with new_file(path) as writer:
+            await download(source.http, source.urls(file), writer, budget, what)
         self._shown[file.key] = str(path)

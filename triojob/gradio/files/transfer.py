@@ -1,4 +1,4 @@
-"""Several files at once."""
+"""Transfers several files at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files on their way to an app: checked when the call is submitted, sent when it runs.
+"""Uploads files: checked when a call is submitted, sent when it runs.
 
 Wire source: ``POST /upload`` (gradio 6.31, ``routes.py``, ``upload_file``).
 """
@@ -18,14 +18,14 @@ from typing import Any, cast
 import trio
 
 from ..._core.messages import ProgressUnit, Status, StatusUpdate
-from ..._core.report import Reporter
+from ..._core.sink import MessageSink
 from ..._exceptions import FileTooLarge, ProtocolError, shorten
 from ..._secrets import scrub
 from ..http.client import HTTP
 from ..http.files import send_file
 from ..protocol.messages import decode_json, is_list
 from ..protocol.refusals import caused_by, refusal
-from .inputs import FileInput, Gaps, file_json
+from .inputs import FileInput, FilePlaceholders, file_json
 from .multipart import Multipart
 from .transfer import for_each
 
@@ -42,7 +42,7 @@ _turns: weakref.WeakKeyDictionary[Any, trio.Lock] = weakref.WeakKeyDictionary()
 Read = Callable[[int], Awaitable[bytes]]
 
 
-def check_files(gaps: Gaps, endpoint: str, max_file_size: int | None) -> None:
+def check_files(placeholders: FilePlaceholders, endpoint: str, max_file_size: int | None) -> None:
     """Check that the files of a call are there and not too large for the app.
 
     Raises:
@@ -51,7 +51,7 @@ def check_files(gaps: Gaps, endpoint: str, max_file_size: int | None) -> None:
         ValueError: It is no regular file, or an open file has been used up.
         FileTooLarge: It is larger than the app takes.
     """
-    for file, parameter in gaps.parameters.items():
+    for file, parameter in placeholders.parameters.items():
         where = scrub(f"parameter {parameter!r} of {endpoint}", ours=True)
         size: int | None = None
         if file.path is not None:
@@ -68,7 +68,7 @@ def check_files(gaps: Gaps, endpoint: str, max_file_size: int | None) -> None:
                 _read_once.add(file)
             size = _size_of_open(file)
         if size is not None:
-            gaps.sizes[file] = size
+            placeholders.sizes[file] = size
         if max_file_size is not None and size is not None and size > max_file_size:
             raise FileTooLarge(
                 f"{where}: {file.name!r} has {size} bytes, which exceeds the maximum file size of "
@@ -102,7 +102,7 @@ def _size_of_open(file: FileInput) -> int | None:
 
 
 async def upload_files(
-    http: HTTP, gaps: Gaps, endpoint: str, reporter: Reporter, *, old_form: bool
+    http: HTTP, placeholders: FilePlaceholders, endpoint: str, sink: MessageSink, *, old_form: bool
 ) -> dict[FileInput, str]:
     """Upload the files of a call, several at once; return the JSON that stands for each.
 
@@ -117,11 +117,11 @@ async def upload_files(
     """
     values = {
         file: file_json(file, file.url, None, old_form=old_form)
-        for file in gaps.parameters
+        for file in placeholders.parameters
         if file.url is not None
     }
-    files = [file for file in gaps.parameters if file.url is None]
-    progress = _Progress(files, gaps.sizes, reporter)
+    files = [file for file in placeholders.parameters if file.url is None]
+    progress = _Progress(files, placeholders.sizes, sink)
 
     async def upload(place: int) -> None:
         file = files[place]
@@ -149,14 +149,14 @@ async def upload_files(
         progress.tell()
         await for_each(range(len(files)), upload, at_once=http.transfers.total_tokens)
         # What the app itself tells of comes next.
-        reporter.status(StatusUpdate(Status.STARTING, progress_data=[]))
+        sink.status(StatusUpdate(Status.STARTING, progress_data=[]))
     return values
 
 
 def _path_in(body: bytes, doing: str) -> str:
-    paths = decode_json(body, f"{doing}: the answer")
+    paths = decode_json(body, f"{doing}: the response")
     if not is_list(paths) or len(paths) != 1 or not isinstance(paths[0], str):
-        raise ProtocolError(f"{doing}: the answer is no list of one path: {shorten(body)}")
+        raise ProtocolError(f"{doing}: the response is no list of one path: {shorten(body)}")
     return paths[0]
 
 
@@ -164,9 +164,9 @@ class _Progress:
     """Tells of each per cent, or where sizes are unknown of each twentieth more."""
 
     def __init__(
-        self, files: list[FileInput], sizes: dict[FileInput, int], reporter: Reporter
+        self, files: list[FileInput], sizes: dict[FileInput, int], sink: MessageSink
     ) -> None:
-        self._reporter = reporter
+        self._sink = sink
         self._units = [ProgressUnit(0, sizes.get(file), "bytes", None, file.name) for file in files]
         self._told = 0.0
 
@@ -186,7 +186,7 @@ class _Progress:
             self.tell()
 
     def tell(self) -> None:
-        self._reporter.status(StatusUpdate(Status.STARTING, progress_data=list(self._units)))
+        self._sink.status(StatusUpdate(Status.STARTING, progress_data=list(self._units)))
 
 
 class _Parts:

@@ -257,7 +257,7 @@ class HTTP:
             body = urlencode(form).encode()
         read = None if endless else self.timeouts.read
         url = self.url(path, root=root)
-        with self.mapped_errors(what, f"no answer within {self.timeouts.read} s"):
+        with self.mapped_errors(what, f"no response within {self.timeouts.read} s"):
             response = await self._send(Request(method, url, own, body, read, ready, fresh))
             return await self._whole(what, response, broken_from=500)
 
@@ -284,7 +284,7 @@ class HTTP:
             await response.aclose()
         if len(body) > self.max_message_size:
             raise ProtocolError(
-                f"the answer to {what} has more than {self.max_message_size} bytes "
+                f"the response to {what} has more than {self.max_message_size} bytes "
                 "(Limits.message_size sets the bound)"
             )
         return response.with_body(body)
@@ -331,7 +331,7 @@ class HTTP:
         Raises:
             NetworkError: The network failed.
         """
-        with self.mapped_errors(f"GET {path}", f"no answer within {self.timeouts.read} s"):
+        with self.mapped_errors(f"GET {path}", f"no response within {self.timeouts.read} s"):
             request = Request("GET", self.url(path), headers, read=self.timeouts.read)
             response = await self._httpx.send(request)
             try:
@@ -504,7 +504,7 @@ def _refuse_compressed(response: OpenResponse) -> None:
     encoding = response.header("content-encoding")
     if encoding is not None and encoding.strip().lower() != "identity":
         raise ProtocolError(
-            f"the server compressed its answer ({shorten(encoding, 40)}); it was asked not to"
+            f"the server compressed its response ({shorten(encoding, 40)}); it was asked not to"
         )
 
 

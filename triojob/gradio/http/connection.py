@@ -16,14 +16,14 @@ from .sockets import Broken, ByteStream, TimedOut
 class Connection:
     """A connection, which carries one request at a time."""
 
-    __slots__ = ("idle_since", "is_heard", "kept", "number", "reader", "stream")
+    __slots__ = ("idle_since", "is_alive", "kept", "number", "reader", "stream")
 
     def __init__(self, stream: ByteStream, number: int) -> None:
         self.stream: ByteStream = stream
         self.number: int = number
         """How many connections had been opened by then, this one included."""
         self.reader: ResponseReader = ResponseReader()
-        self.is_heard: bool = False
+        self.is_alive: bool = False
         """Whether any byte of the response has arrived."""
         self.idle_since: float | None = None
         """When its last response ended; None for a new connection."""
@@ -56,7 +56,7 @@ class Connection:
         reader = self.reader
         if self.idle_since is not None:
             reader.begin()
-        self.is_heard = False
+        self.is_alive = False
         while not reader.status:
             if reader.error is not None:
                 raise Broken(reader.error)
@@ -73,7 +73,7 @@ class Connection:
         except trio.BrokenResourceError as exc:
             raise Broken(str(exc)) from exc
         if data:
-            self.is_heard = True
+            self.is_alive = True
             self.reader.feed(data)
         else:
             self.reader.feed_eof()

@@ -1,4 +1,4 @@
-"""What the network raises, as exceptions of ours; their words hold no query, header or cookie."""
+"""Maps network errors to triojob's exceptions, whose messages hold no query, header or cookie."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MappedErrors:
     Args:
         base: The URL of the app.
         what: What errors call the request.
-        timed_out: What they say if no answer came in time.
+        timed_out: What they say if no response came in time.
     """
 
     __slots__ = ("_base", "_timed_out", "_timeouts", "_what")

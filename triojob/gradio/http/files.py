@@ -1,4 +1,4 @@
-"""Files over HTTP: bodies that are sent and read piece by piece, and never whole in memory."""
+"""File transfers over HTTP: bodies are sent and read in parts, never whole in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .response import Response
 async def send_file(
     http: HTTP, path: str, parts: AsyncIterator[bytes], *, content_type: str, length: int | None
 ) -> Response:
-    """Post a body in parts, as they come; return the answer, whatever its status.
+    """Post a body in parts, as they come; return the response, whatever its status.
 
     The caller holds a place in ``http.transfers``.  Being cancelled ends it at once; what
     ``parts`` reads from is the caller's to close.
@@ -26,23 +26,23 @@ async def send_file(
 
     Raises:
         NetworkError: The network failed.
-        ProtocolError: The answer is too large.
+        ProtocolError: The response is too large.
         Exception: What ``parts`` raises.
     """
     framing = (
         {"transfer-encoding": "chunked"} if length is None else {"content-length": str(length)}
     )
     what = f"POST {path}"
-    with http.mapped_errors(what, f"no answer within {http.timeouts.read} s"):
+    with http.mapped_errors(what, f"no response within {http.timeouts.read} s"):
         headers = {"content-type": content_type, **framing}
         response = await http.transfer("POST", http.url(path), headers, parts)
         return await http.whole(what, response)
 
 
 async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Download:
-    """Ask for a file; return the answer, whatever its status, to be read and closed.
+    """Ask for a file; return the response, whatever its status, to be read and closed.
 
-    Waits for a place in ``http.transfers``, which the answer holds until it is closed.
+    Waits for a place in ``http.transfers``, which the response holds until it is closed.
     No redirect is followed.
 
     Args:
@@ -59,7 +59,7 @@ async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Downloa
 
     try:
         what = f"GET {scrub(url.removeprefix(http.base).partition('?')[0])}"
-        with http.mapped_errors(what, f"no answer within {http.timeouts.read} s"):
+        with http.mapped_errors(what, f"no response within {http.timeouts.read} s"):
             # Ranges and sizes are of what is sent: let that be the file itself.
             wanted = {"accept-encoding": "identity", **headers}
             response = await http.transfer("GET", url, wanted)

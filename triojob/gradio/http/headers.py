@@ -1,4 +1,4 @@
-"""Which requests go over triojob's own connections, and their heads as bytes; no I/O."""
+"""Which requests use triojob's own connections, and their headers as bytes; no I/O."""
 
 from __future__ import annotations
 

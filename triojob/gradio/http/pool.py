@@ -99,7 +99,7 @@ class ConnectionPool:
             response = DirectResponse(connection, silence, self._release)
             return response
         except Broken:
-            if not connection.is_heard and connection.idle_since is not None:
+            if not connection.is_alive and connection.idle_since is not None:
                 self._note_closed(start - connection.idle_since)
             raise
         finally:

@@ -24,7 +24,7 @@ class Timeouts:
     write: float | None = 30
     """Sending a part of a request."""
     read: float | None = 120
-    """Until an answer begins, and between its parts.  Apps run validators within it."""
+    """Until a response begins, and between its parts.  Apps run validators within it."""
     stream_idle: float | None = 60
     """Between two signs of life on an open event stream; Gradio gives one every 15 s.
     After that, the app is asked by another request, as a proxy may hold the signs back."""

@@ -1,4 +1,4 @@
-"""Event streams that fall silent: is the app gone, or does a proxy hold back what it sends?
+"""Watches event streams that fall silent: is the app gone, or does a proxy buffer?
 
 Gradio sends a heartbeat every 15 s.  A proxy that buffers responses, as nginx does by default,
 keeps those back, and so silence alone proves nothing: the app is asked by another request.

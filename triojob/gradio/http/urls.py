@@ -1,4 +1,4 @@
-"""What requests are addressed and headed with: checked, compared, and shown without secrets."""
+"""URLs and headers: checked, compared, and shown without secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which replica gets a call: what is known of each, and the choice; no I/O and no clock.
+"""Chooses the replica for a call; no I/O and no clock.
 
 All times are seconds on one clock, which the caller reads.
 """
@@ -76,7 +76,7 @@ class Health:
             self.failures, self.on_trial, self.last_failure = 0, False, None
 
     def gave_up(self, epoch: int) -> None:
-        """Note that a call of that epoch has ended without an answer, as it was cancelled."""
+        """Note that a call of that epoch has ended without a response, as it was cancelled."""
         if epoch == self.epoch:
             self.on_trial = False
 

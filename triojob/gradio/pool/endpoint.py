@@ -1,4 +1,4 @@
-"""The endpoints of a pool, and calls of them, which go to another replica if one fails."""
+"""The endpoints of a pool: calls that fail over to another replica."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from ..endpoint import (
     token_of,
     with_settings_of,
 )
-from ..files.inputs import Gaps
+from ..files.inputs import FilePlaceholders
 from ..schema.app import EndpointInfo
 from ..schema.stubs import fingerprint
 from ..session.input_stream import InputStream
 from .balancer import is_trouble, without_frames
-from .replica import Fleet, Replica
+from .replica import Replica, ReplicaSet
 
 logger: logging.Logger = logging.getLogger("triojob")
 
@@ -72,12 +72,12 @@ class PoolEndpoint(Endpoint[P, T_co]):
 
     def __init__(
         self,
-        fleet: Fleet,
+        replicas: ReplicaSet,
         ask: Callable[[Client], Endpoint],
         options: CallOptions | None = None,
     ) -> None:
         self._options = options or CallOptions()
-        self._fleet = fleet
+        self._replicas = replicas
         self._ask = ask
         self._on: WeakKeyDictionary[Client, Endpoint] = WeakKeyDictionary()
         self._others: WeakKeyDictionary[Client, int] = WeakKeyDictionary()
@@ -96,7 +96,7 @@ class PoolEndpoint(Endpoint[P, T_co]):
         """Take the endpoint from each replica that is open; return the first."""
         first: Endpoint | None = None
         missing: dict[str, EndpointNotFound] = {}
-        clients = self._fleet.open_clients()
+        clients = self._replicas.open_clients()
         for client in clients:
             try:
                 endpoint = self._of(client)
@@ -106,7 +106,7 @@ class PoolEndpoint(Endpoint[P, T_co]):
             first = first or endpoint
         if first is None:
             if not missing:
-                raise self._fleet.no_replica("no replica of the pool is open")
+                raise self._replicas.no_replica("no replica of the pool is open")
             raise next(iter(missing.values()))
         if missing:
             raise EndpointMismatch(
@@ -160,22 +160,22 @@ class PoolEndpoint(Endpoint[P, T_co]):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
     ) -> Call:
         """Check and encode the arguments of a call; nothing is sent."""
-        if self._fleet.closed:
+        if self._replicas.closed:
             raise ClientClosed(f"the pool of {self.name} has been closed")
         prepared = prepare(self._first, args, kwargs)
-        return _PoolCall(self._fleet, self, *prepared, batch=batch or self._options.batch)
+        return _PoolCall(self._replicas, self, *prepared, batch=batch or self._options.batch)
 
     @asynccontextmanager
     async def stream_inputs(
         self, /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncGenerator[InputStream, None]:
         """Call an endpoint that takes inputs while outputs come back; it stays with one replica."""
-        replica = self._fleet.choose_one()
+        replica = self._replicas.choose_one()
         async with self._of(replica.client_now).stream_inputs(*args, **kwargs) as stream:
             yield stream
 
     def _with(self, options: CallOptions) -> Endpoint[P, T_co]:
-        return PoolEndpoint(self._fleet, self._ask, options)
+        return PoolEndpoint(self._replicas, self._ask, options)
 
 
 def _never_started(error: TriojobError) -> bool:
@@ -195,10 +195,10 @@ class _PoolCall(Call):
 
     def __init__(
         self,
-        fleet: Fleet,
+        replicas: ReplicaSet,
         endpoint: PoolEndpoint,
         data: str,
-        gaps: Gaps,
+        placeholders: FilePlaceholders,
         *,
         batch: Batch | None,
     ) -> None:
@@ -206,10 +206,10 @@ class _PoolCall(Call):
         self.name = endpoint.name
         self.token = token_of(endpoint._first)
         self.retry = endpoint._options.retry
-        self._fleet = fleet
+        self._replicas = replicas
         self._endpoint = endpoint
         self._data = data
-        self._gaps = gaps
+        self._gaps = placeholders
 
     async def run(self, runner: JobRunner) -> Outcome[Any]:
         start, attempt = trio.current_time(), 0
@@ -223,8 +223,8 @@ class _PoolCall(Call):
                 seconds = self.retry.pause(result.error, attempt, elapsed, chance)
             if seconds is None:
                 return result
-            runner.reporter.status(StatusUpdate(Status.STARTING))
-            await self._fleet.pause(seconds, runner)
+            runner.sink.status(StatusUpdate(Status.STARTING))
+            await self._replicas.pause(seconds, runner)
 
     async def _try_each(self, runner: JobRunner) -> tuple[Outcome[Any], bool]:
         """Try one replica after the other, while nothing has been started.
@@ -234,7 +234,7 @@ class _PoolCall(Call):
         """
         failures: dict[str, TriojobError] = {}
         tried: set[Replica] = set()
-        while (replica := self._fleet.choose(tried)) is not None:
+        while (replica := self._replicas.choose(tried)) is not None:
             tried.add(replica)
             try:
                 endpoint = self._endpoint._of(replica.client_now)
@@ -242,10 +242,10 @@ class _PoolCall(Call):
                 failures[replica.source] = without_frames(exc)
                 continue
             if not all(map(_is_no_call, failures.values())):
-                self._fleet.failovers += 1
-                runner.reporter.status(StatusUpdate(Status.STARTING))
+                self._replicas.failovers += 1
+                runner.sink.status(StatusUpdate(Status.STARTING))
             # Where there are others, one that refuses is not waited for.
-            patient = tried.issuperset(self._fleet.open_replicas())
+            patient = tried.issuperset(self._replicas.open_replicas())
             result, yielded = await self._send(runner, replica, endpoint, patient=patient)
             error = result.error if isinstance(result, Error) else None
             if not isinstance(error, TriojobError) or runner.record.cancelled or yielded:
@@ -275,7 +275,7 @@ class _PoolCall(Call):
         if mismatches and len(mismatches) == len(failures):
             return Error(mismatches[0]), False
         return Error(
-            self._fleet.no_replica(f"{self.name}: no replica took the call", failures)
+            self._replicas.no_replica(f"{self.name}: no replica took the call", failures)
         ), True
 
     async def _send(

@@ -1,4 +1,4 @@
-"""Several replicas of one app behind one surface."""
+"""`ClientPool`: several replicas of one app behind one client."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import trio
 
 from ..._core.group import JobGroup
 from ..._core.instruments import GroupStatistics
-from ..._core.lifetime import BareBody, EnteredOnce
+from ..._core.lifetime import NurseryUnwrapper, SingleUse
 from ..._core.runs import require_task
 from ..._exceptions import ClientClosed, TriojobError
 from ..client import Client, ClientSession
 from ..endpoint import Endpoint, Via
 from ..surface import Surface
 from .endpoint import PoolEndpoint
-from .replica import Fleet, Replica
+from .replica import Replica, ReplicaSet
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class PoolStatistics:
 
 
 @final
-class ClientPool(Surface, EnteredOnce):
+class ClientPool(Surface, SingleUse):
     """Several replicas of one app, used as one: ``async with ClientPool([url, url]) as pool``.
 
     A call goes to the replica that has the least to do: the fewest calls of this pool under way,
@@ -95,7 +95,7 @@ class ClientPool(Surface, EnteredOnce):
         if not found or len(set(found)) < len(found):
             raise ValueError(f"a pool needs replicas, each of them once, not {found!r}")
         self._make = client
-        self._fleet = Fleet(found, client)
+        self._replicas = ReplicaSet(found, client)
         self._require_all = require_all
         self._group = JobGroup(limit=limit, history=history)
         self._nursery: trio.Nursery | None = None
@@ -103,12 +103,12 @@ class ClientPool(Surface, EnteredOnce):
     @property
     def sources(self) -> tuple[str, ...]:
         """Where the replicas are, in the order in which they were given."""
-        return tuple(replica.source for replica in self._fleet.replicas)
+        return tuple(replica.source for replica in self._replicas.members)
 
     @property
     def closed(self) -> bool:
         """Whether the pool has ended."""
-        return self._fleet.closed
+        return self._replicas.closed
 
     def _own_group(self) -> JobGroup:
         return self._group
@@ -116,7 +116,7 @@ class ClientPool(Surface, EnteredOnce):
     def _entered(self) -> trio.Nursery:
         if self._nursery is None:
             raise ClientClosed("enter the pool first: async with ClientPool(urls) as pool")
-        if self._fleet.closed:
+        if self._replicas.closed:
             raise ClientClosed("the pool has been closed; make another one")
         return self._nursery
 
@@ -126,7 +126,7 @@ class ClientPool(Surface, EnteredOnce):
         def ask(client: Client) -> Endpoint:
             return client.endpoint(api_name, fn_index=fn_index, via=via)
 
-        return PoolEndpoint(self._fleet, ask)
+        return PoolEndpoint(self._replicas, ask)
 
     @asynccontextmanager
     async def session(
@@ -143,7 +143,7 @@ class ClientPool(Surface, EnteredOnce):
         """
         self._entered()
         require_task("a session of this pool", self._group.trio_token)
-        replica = self._fleet.choose_one()
+        replica = self._replicas.choose_one()
         async with replica.client_now.session(limit=limit, history=history) as session:
             yield session
 
@@ -170,7 +170,7 @@ class ClientPool(Surface, EnteredOnce):
         except BaseException:
             replica.leave()
             raise
-        self._fleet.replicas.append(replica)
+        self._replicas.members.append(replica)
 
     async def remove(self, source: str) -> None:
         """Send no more calls to a replica, and close it when those under way have ended.
@@ -182,11 +182,11 @@ class ClientPool(Surface, EnteredOnce):
         """
         self._entered()
         require_task("ClientPool.remove()", self._group.trio_token)
-        found = [replica for replica in self._fleet.replicas if replica.source == source]
-        if not found or len(self._fleet.replicas) == 1:
+        found = [replica for replica in self._replicas.members if replica.source == source]
+        if not found or len(self._replicas.members) == 1:
             raise ValueError(f"the pool can't do without {source!r}; it has {self.sources}")
         (replica,) = found
-        self._fleet.replicas.remove(replica)
+        self._replicas.members.remove(replica)
         try:
             await replica.wait_idle()
         finally:
@@ -197,8 +197,8 @@ class ClientPool(Surface, EnteredOnce):
         """Return what the pool has under way, and how its replicas are."""
         now = trio.current_time()
         return PoolStatistics(
-            replicas=tuple(self._statistics_of(replica, now) for replica in self._fleet.replicas),
-            failovers=self._fleet.failovers,
+            replicas=tuple(self._statistics_of(replica, now) for replica in self._replicas.members),
+            failovers=self._replicas.failovers,
             jobs=self._group.statistics(),
         )
 
@@ -219,7 +219,7 @@ class ClientPool(Surface, EnteredOnce):
 
     @asynccontextmanager
     async def _live(self) -> AsyncGenerator[None, None]:
-        with BareBody(nurseries=2) as body:
+        with NurseryUnwrapper(nurseries=2) as body:
             async with trio.open_nursery() as nursery:
                 try:
                     with body.watched():
@@ -228,19 +228,19 @@ class ClientPool(Surface, EnteredOnce):
                         with body.watched():
                             yield
                 finally:
-                    self._fleet.close()
+                    self._replicas.close()
 
     async def _open(self, nursery: trio.Nursery) -> None:
-        for replica in self._fleet.replicas:
+        for replica in self._replicas.members:
             nursery.start_soon(replica.serve, name=f"<replica {replica.source}>")
-        for replica in self._fleet.replicas:
+        for replica in self._replicas.members:
             await replica.settled.wait()
-        failed = [replica for replica in self._fleet.replicas if replica.failure is not None]
-        if len(failed) == len(self._fleet.replicas) or (failed and self._require_all):
-            raise self._fleet.no_replica("the pool can't be opened")
+        failed = [replica for replica in self._replicas.members if replica.failure is not None]
+        if len(failed) == len(self._replicas.members) or (failed and self._require_all):
+            raise self._replicas.no_replica("the pool can't be opened")
         self._nursery = nursery
 
     def __repr__(self) -> str:
-        opened = len(self._fleet.open_clients())
-        state = "closed" if self._fleet.closed else f"{opened} open, {len(self.jobs)} jobs"
-        return f"<ClientPool of {len(self._fleet.replicas)}: {state}>"
+        opened = len(self._replicas.open_clients())
+        state = "closed" if self._replicas.closed else f"{opened} open, {len(self.jobs)} jobs"
+        return f"<ClientPool of {len(self._replicas.members)}: {state}>"

@@ -1,4 +1,4 @@
-"""The replicas of a pool: each with its client, and how they are together."""
+"""The replicas of a pool, each with its client."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ class Replica:
     def in_flight(self) -> int:
         """How many calls are under way there, of sessions too."""
         registry = None if self.client is None else registry_of(self.client)
-        return 0 if registry is None else registry.unfinished
+        return 0 if registry is None else len(registry.calls)
 
     async def wait_idle(self) -> None:
         """Wait until no call is under way there."""
         registry = None if self.client is None else registry_of(self.client)
         if registry is not None:
-            await registry.wait_idle()
+            await registry.calls.wait_idle()
 
     def leave(self) -> None:
         """Let it be closed; end the attempts to open it."""
@@ -115,11 +115,11 @@ class Replica:
         await trio.sleep(seconds)
 
 
-class Fleet:
+class ReplicaSet:
     """The replicas of one pool."""
 
     def __init__(self, sources: Iterable[str], make: Callable[[str], Client]) -> None:
-        self.replicas: list[Replica] = [Replica(source, make) for source in sources]
+        self.members: list[Replica] = [Replica(source, make) for source in sources]
         self.failovers: int = 0
         """How often a call went on to another replica."""
         self.closed: bool = False
@@ -132,7 +132,7 @@ class Fleet:
 
     def open_replicas(self) -> list[Replica]:
         """Return the replicas whose clients can be used."""
-        return [replica for replica in self.replicas if replica.client is not None]
+        return [replica for replica in self.members if replica.client is not None]
 
     def choose(self, tried: set[Replica]) -> Replica | None:
         """Return the replica to get a call, of those that were not tried; None if there is none."""
@@ -140,13 +140,13 @@ class Fleet:
             None
             if replica.client is None or replica in tried
             else Candidate(replica.health, replica.in_flight)
-            for replica in self.replicas
+            for replica in self.members
         ]
         place = choose(candidates, self._turn, trio.current_time())
         if place is None:
             return None
         self._turn = (place + 1) % len(candidates)
-        return self.replicas[place]
+        return self.members[place]
 
     def choose_one(self) -> Replica:
         """Return the replica for a session.
@@ -165,7 +165,7 @@ class Fleet:
         """Return the error that tells of what each replica failed with."""
         all_failures = {
             replica.source: replica.failure
-            for replica in self.replicas
+            for replica in self.members
             if replica.failure is not None
         }
         all_failures |= failures or {}
@@ -198,5 +198,5 @@ class Fleet:
         self.closed = True
         for scope in self._pausing:
             self._cancel(scope)
-        for replica in self.replicas:
+        for replica in self.members:
             replica.leave()

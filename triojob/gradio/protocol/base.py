@@ -1,4 +1,4 @@
-"""What is asked of the protocol that a server speaks.
+"""The interface of drivers: what sessions ask of a protocol.
 
 There are two kinds.  A `StreamDriver` has one event stream for all calls of a session; a
 `CallDriver` has a connection for each call.
@@ -18,7 +18,7 @@ import trio
 from ..._exceptions import TriojobError
 from ..http.client import HTTP
 from ..http.request import Ready
-from .messages import Garbled, Json, Trigger
+from .messages import InvalidMessage, Json, Trigger
 from .traits import ProtocolTraits
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class StreamDriver(Driver, ABC):
     @abstractmethod
     def open(
         self, session_hash: str, refused: Callable[[TriojobError], Awaitable[None]]
-    ) -> AbstractAsyncContextManager[AsyncIterator[Json | Garbled]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[Json | InvalidMessage]]:
         """Open the session's event stream, closed at the end of the body.
 
         Iteration yields each message, and each event that is not a valid one.  It ends when no
@@ -181,7 +181,7 @@ class CallDriver(Driver, ABC):
         """
 
     @abstractmethod
-    async def part(self, conversation: Conversation, *, alone: bool) -> None:
+    async def cancel(self, conversation: Conversation, *, alone: bool) -> None:
         """Tell the server that a conversation was cut short, where closing is not enough.
 
         Args:

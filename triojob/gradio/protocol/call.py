@@ -37,13 +37,15 @@ class SimpleCall(CallDriver):
             )
             if response.status != 200:
                 raise refusal(response, f"calling {call.name}", call.name)
-            event_id = decode_object(response.body, "the answer to /call").get("event_id")
+            event_id = decode_object(response.body, "the response to /call").get("event_id")
             if not isinstance(event_id, str):
-                raise ProtocolError(f"the answer to /call names no event: {shorten(response.body)}")
+                raise ProtocolError(
+                    f"the response to /call names no event: {shorten(response.body)}"
+                )
             self._http.secrets.add_passing(event_id)  # it is the session too
             conversation.event_id = event_id
         if conversation.event_id is None:
-            return  # the answer was waited for as long as may be, and did not come
+            return  # the response was waited for as long as may be, and did not come
 
         path = f"{path}/{quoted(conversation.event_id)}"
         doing = f"listening to {call.name}"
@@ -60,7 +62,7 @@ class SimpleCall(CallDriver):
                     return
             raise events.ended_early()
 
-    async def part(self, conversation: Conversation, *, alone: bool) -> None:
+    async def cancel(self, conversation: Conversation, *, alone: bool) -> None:
         event_id = conversation.event_id
         if event_id is not None:
             await cancel(self._http, event_id, conversation.call, event_id, alone=True)
@@ -76,7 +78,7 @@ def _message(name: str, kind: str, value: Any) -> Json | None:
     if kind == "generating" and is_list(value):
         return {"msg": "process_generating", "output": {"data": value}, "success": True}
     if kind == "complete" and (value is None or is_list(value)):
-        # The answer to a cancellation has no data.
+        # The response to a cancellation has no data.
         output = {} if value is None else {"data": value}
         return {"msg": "process_completed", "output": output, "success": True}
     if kind == "error":

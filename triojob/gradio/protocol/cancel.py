@@ -1,4 +1,4 @@
-"""How calls are stopped: by ``/cancel``, and on servers before Gradio 4.31 by other means.
+"""Cancels calls: by ``/cancel``, and by other means on servers before Gradio 4.31.
 
 Wire sources: gradio 6.31, ``routes.py`` (``/cancel``); 4.0 to 4.28, ``routes.py`` (``/reset``),
 ``queueing.py``.
@@ -80,7 +80,7 @@ async def _reset(http: HTTP, event_id: str) -> None:
         response = await http.request("POST", "/reset", json=body, limiter=http.cancel_requests)
         if response.status != 200:
             raise refusal(response, "cancelling", "")
-        if decode_object(response.body, "the answer to /reset").get("success") is not False:
+        if decode_object(response.body, "the response to /reset").get("success") is not False:
             return
         await trio.sleep(_BETWEEN_RESETS)
 

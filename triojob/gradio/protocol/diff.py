@@ -1,4 +1,4 @@
-"""Edits to values: how protocols from sse_v2 on stream what changed; no I/O.
+"""Applies edits to values: how protocols from sse_v2 on stream what changed; no I/O.
 
 An edit is ``[action, path, value]``; Gradio makes it in ``gradio/utils.py``, ``diff``.
 Applying edits leaves the old value as it was: only the containers along the path are copied,

@@ -1,4 +1,4 @@
-"""Events to messages: what the protocols say, which is much the same in all; no I/O.
+"""Decodes events to messages, which are much the same in all protocols; no I/O.
 
 The messages are defined in gradio 6.31, ``server_messages.py``.
 """
@@ -130,7 +130,7 @@ def decode_message(data: bytes) -> Json:
     return message
 
 
-class Garbled(NamedTuple):
+class InvalidMessage(NamedTuple):
     """An event of a stream that is no message."""
 
     error: Exception
@@ -147,7 +147,7 @@ _HEAD = re.compile(rb'\s*\{\s*"msg"\s*:\s*"(\w+)"\s*,\s*"event_id"\s*:\s*"([^"\\
 """How Gradio begins a message of a call."""
 
 
-def read_message(data: bytes) -> Json | Garbled:
+def read_message(data: bytes) -> Json | InvalidMessage:
     """Decode one message of an event stream that calls share; raises nothing.
 
     What is invalid about a message is the failure of its own call.
@@ -155,10 +155,10 @@ def read_message(data: bytes) -> Json | Garbled:
     try:
         return decode_message(data)
     except Exception as exc:  # noqa: BLE001 - it becomes that failure
-        return garbled(data, exc)
+        return invalid_message(data, exc)
 
 
-def garbled(data: bytes, error: Exception) -> Garbled:
+def invalid_message(data: bytes, error: Exception) -> InvalidMessage:
     """Return what can be told of an event that is no message.
 
     Args:
@@ -167,14 +167,16 @@ def garbled(data: bytes, error: Exception) -> Garbled:
     """
     head = _HEAD.match(data)
     if head is not None:
-        return Garbled(error, head[2].decode(errors="replace"), head[1] == b"process_completed")
+        return InvalidMessage(
+            error, head[2].decode(errors="replace"), head[1] == b"process_completed"
+        )
     message: Any = None
     with suppress(ProtocolError):  # with other keys first
         message = _decode(data, "a message")
     if not is_object(message):
-        return Garbled(error, is_object=False)
+        return InvalidMessage(error, is_object=False)
     event_id = message.get("event_id")
-    return Garbled(error, event_id if isinstance(event_id, str) else None)
+    return InvalidMessage(error, event_id if isinstance(event_id, str) else None)
 
 
 def number(message: Json, key: str) -> Any:
@@ -229,18 +231,18 @@ def output_of(message: Json) -> Json:
     raise ProtocolError(f"a message has no 'output' object: {short_repr(message)}")
 
 
-def completes(message: Json | Garbled) -> bool:
+def completes(message: Json | InvalidMessage) -> bool:
     """Tell whether a message is the last one of its event."""
-    if isinstance(message, Garbled):
+    if isinstance(message, InvalidMessage):
         return message.completes
     kind: str = message["msg"]
     return kind == "process_completed"
 
 
-def is_cancel_answer(message: Json | Garbled) -> bool:
-    """Tell whether a message is a server's answer to a cancel request: an end without a result."""
+def is_cancel_answer(message: Json | InvalidMessage) -> bool:
+    """Tell whether a message ends a call as the server's response to a cancel request."""
     return (
-        not isinstance(message, Garbled)
+        not isinstance(message, InvalidMessage)
         and completes(message)
         and message.get("success") is not False
         and message.get("output") == {}

@@ -1,4 +1,4 @@
-"""Property updates: what an app changes of a component, its value or something else; no I/O.
+"""Property updates: an output that changes properties of a component; no I/O.
 
 Wire source: gradio 6.31, ``helpers.py`` (``update``): a dictionary with ``"__type__": "update"``.
 """

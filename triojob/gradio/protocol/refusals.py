@@ -1,4 +1,4 @@
-"""HTTP answers that are refusals, to exceptions; the same in every protocol.
+"""Maps HTTP responses that are refusals to exceptions; the same in every protocol.
 
 Wire sources: gradio 6.31, ``routes.py`` and ``queueing.py``; HTTP status codes.
 """
@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from ..._exceptions import (
     AuthenticationError,
+    ErrorResponse,
     ProtocolError,
     QueueFull,
-    Refusal,
     ServerStopped,
     TooManyRequests,
     TriojobError,
@@ -35,7 +35,7 @@ _MOST_TEXT = 2**16
 
 
 def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
-    """Make an error of an answer that is not 200.
+    """Make an error of a response that is not 200.
 
     Args:
         endpoint: The endpoint that was called; empty for a request that is no call, of which
@@ -47,7 +47,7 @@ def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
 def caused_by(response: Response, error: E, *, of_call: bool = False) -> E:
     """Note the response that caused an error, and return the error."""
     text = scrub_start(response.body, _MOST_TEXT)
-    error.response = Refusal(response.status, text, of_call)
+    error.response = ErrorResponse(response.status, text, of_call)
     return error
 
 
@@ -55,7 +55,7 @@ def _error(response: Response, doing: str, endpoint: str) -> TriojobError:
     status = response.status
     detail: Any = None
     with suppress(ProtocolError):  # plain text or HTML is shown as it is
-        detail = decode_object(response.body, "the answer").get("detail")
+        detail = decode_object(response.body, "the response").get("detail")
     words = shorten(detail) if isinstance(detail, str) else _words(response)
     if status == 401:
         return AuthenticationError(

@@ -34,8 +34,8 @@ class DirectCall(CallDriver):
         output: Json = {}
         if response.status in (200, 500):
             try:
-                output = decode_object(response.body, "the answer to /run")
-            except ProtocolError as exc:  # not the app's answer, but its server's or a proxy's
+                output = decode_object(response.body, "the response to /run")
+            except ProtocolError as exc:  # not the app's response, but its server's or a proxy's
                 raise refusal(response, doing, call.name) from exc
         if response.status != 200 and not (response.status == 500 and "error" in output):
             raise refusal(response, doing, call.name)
@@ -43,7 +43,7 @@ class DirectCall(CallDriver):
             {"msg": "process_completed", "output": output, "success": response.status == 200}
         )
 
-    async def part(self, conversation: Conversation, *, alone: bool) -> None:
+    async def cancel(self, conversation: Conversation, *, alone: bool) -> None:
         """Do nothing: the server has no way to stop it."""
 
 

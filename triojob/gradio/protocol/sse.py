@@ -78,7 +78,7 @@ class CallStream(CallDriver):
         if failure is not None:
             raise failure
 
-    async def part(self, conversation: Conversation, *, alone: bool) -> None:
+    async def cancel(self, conversation: Conversation, *, alone: bool) -> None:
         if conversation.event_id is not None:
             self._http.secrets.add_passing(conversation.event_id)  # enough to stop the event
             await stop(

@@ -21,7 +21,7 @@ from .base import CallRequest, Protocol, StreamDriver
 from .cancel import cancel, dequeue
 from .event_stream import open_stream
 from .file_marks import marked_by_keys
-from .messages import Garbled, Json, decode_object, garbled, read_message
+from .messages import InvalidMessage, Json, decode_object, invalid_message, read_message
 from .refusals import refusal
 from .traits import ProtocolTraits
 
@@ -39,10 +39,10 @@ class SessionStream(StreamDriver):
         )
         if response.status != 200:
             raise refusal(response, f"calling {call.name}", call.name)
-        event_id = decode_object(response.body, "the answer to /queue/join").get("event_id")
+        event_id = decode_object(response.body, "the response to /queue/join").get("event_id")
         if not isinstance(event_id, str):
             raise ProtocolError(
-                f"the answer to /queue/join names no event: {shorten(response.body)}"
+                f"the response to /queue/join names no event: {shorten(response.body)}"
             )
         return event_id
 
@@ -84,7 +84,7 @@ class Messages:
     def __aiter__(self) -> Messages:
         return self
 
-    async def __anext__(self) -> Json | Garbled:
+    async def __anext__(self) -> Json | InvalidMessage:
         try:
             event = await self._events.__anext__()
         except StopAsyncIteration:
@@ -92,9 +92,9 @@ class Messages:
                 raise self._events.ended_early() from None
             raise
         if isinstance(event, OversizedEvent):
-            return garbled(event.data, event.error)
+            return invalid_message(event.data, event.error)
         message = read_message(event)
-        if not isinstance(message, Garbled) and message["msg"] == "close_stream":
+        if not isinstance(message, InvalidMessage) and message["msg"] == "close_stream":
             await self._events.finish()
             raise StopAsyncIteration
         return message

@@ -15,11 +15,11 @@ from outcome import Error, Outcome, Value
 from ..._core.containment import call_failure
 from ..._core.logs import log_job
 from ..._core.messages import UNKNOWN, Output, RenderUpdate, Status, StatusUpdate, now
-from ..._core.report import Reporter
+from ..._core.sink import MessageSink
 from ..._exceptions import JobCancelled, ProtocolError, QueueFull, short_repr, shorten
 from . import messages
 from .diff import EditError, apply_edits, grow_text, settled
-from .messages import Garbled, Json
+from .messages import InvalidMessage, Json
 
 _RUNNING = (Status.PROCESSING, Status.PROGRESS)
 
@@ -131,7 +131,7 @@ class EventTranslator:
         streams: Whether the endpoint is a generator.
         edits: Whether the protocol sends later outputs as edits.
         present: Makes of an output's data what the user sees.
-        reporter: Where the job listens.
+        sink: Where the job listens.
         rendered: Called with what a ``gr.render`` of the app has made.
         answered: Called after each output that answers one of several inputs.
     """
@@ -148,7 +148,7 @@ class EventTranslator:
         "_path",
         "_present",
         "_rendered",
-        "_reporter",
+        "_sink",
         "_streams",
         "finished",
         "running",
@@ -163,7 +163,7 @@ class EventTranslator:
         streams: bool,
         edits: bool,
         present: Present,
-        reporter: Reporter,
+        sink: MessageSink,
         rendered: Callable[[Json], None] | None = None,
         answered: Callable[[], None] | None = None,
     ) -> None:
@@ -172,7 +172,7 @@ class EventTranslator:
         self._streams = streams
         self._edits = edits
         self._present = present
-        self._reporter = reporter
+        self._sink = sink
         self._rendered = rendered
         self._answered = answered
         self._data: list[Any] | None = None
@@ -191,7 +191,7 @@ class EventTranslator:
         self.finished: bool = False
         """Whether the outcome has been handed over."""
 
-    def feed(self, message: Json | Garbled) -> None:
+    def feed(self, message: Json | InvalidMessage) -> None:
         """Take one message of this event; an invalid one ends the event with `ProtocolError`.
 
         Raises nothing: whatever `Exception` a message causes is this call's failure.
@@ -200,7 +200,7 @@ class EventTranslator:
         if self.finished:
             return
         try:
-            if isinstance(message, Garbled):
+            if isinstance(message, InvalidMessage):
                 raise message.error
             self._feed(message)
         except Exception as exc:  # noqa: BLE001 - it becomes the outcome
@@ -209,13 +209,13 @@ class EventTranslator:
     def status(self, status: StatusUpdate) -> None:
         """Report a status of this side's own making, unless the event has ended."""
         if not self.finished:
-            self._reporter.status(status)
+            self._sink.status(status)
 
     def fail(self, error: Exception) -> None:
         """End the event with ``error``, unless it has ended."""
         if not self.finished:
             if isinstance(error, QueueFull):
-                self._reporter.status(StatusUpdate(Status.QUEUE_FULL))
+                self._sink.status(StatusUpdate(Status.QUEUE_FULL))
             self._finish(Error(error))
 
     def cancel(self, reason: str | None = None) -> None:
@@ -228,8 +228,8 @@ class EventTranslator:
     def _finish(
         self, result: Outcome[Any], *, output: Output | None = None, cancelled: bool = False
     ) -> None:
-        """Hand over the outcome; the event has not ended before the reporter has it."""
-        self._reporter.finish(result, output=output, cancelled=cancelled)
+        """Hand over the outcome; the event has not ended before the sink has it."""
+        self._sink.finish(result, output=output, cancelled=cancelled)
         self.finished = True
 
     def _feed(self, message: Json) -> None:
@@ -246,11 +246,11 @@ class EventTranslator:
             self._complete(message)
         elif (status := _status(message)) is not None:
             self.running = self.running or status.code in _RUNNING
-            self._reporter.status(status)
+            self._sink.status(status)
         elif kind == "queue_full":
             self.fail(QueueFull(f"calling {self._name}: the app's queue is full"))
         elif kind == "log":
-            self._reporter.log(messages.log_message(message))
+            self._sink.put(messages.log_message(message))
         else:
             # A newer server may say more than this client knows; it says so by adding messages.
             self._log("ignoring a message of unknown kind %r", shorten(kind))
@@ -263,7 +263,7 @@ class EventTranslator:
             self._follow_on(None)
             self._data = data
             self._present(data)  # what can't be shown ends the event here, not in a reader
-            self._reporter.output(FullData(data, self._present))
+            self._sink.output(FullData(data, self._present))
         elif self._in_step:
             try:
                 changed: list[list[Any]] = []
@@ -277,7 +277,7 @@ class EventTranslator:
                 self._path = share_parts(data, self._path)
                 output = EditedData(data, self._present, after=self._data, changed=changed)
                 self._follow_on(output)
-                self._reporter.output(output)
+                self._sink.output(output)
                 output.changed = ()
 
     def _follow_on(self, output: EditedData | None) -> None:
@@ -291,7 +291,7 @@ class EventTranslator:
         if messages.is_object(config):
             if self._rendered is not None:
                 self._rendered(config)
-            self._reporter.render(RenderUpdate(config))
+            self._sink.put(RenderUpdate(config))
 
     def _complete(self, message: Json) -> None:
         error = messages.app_error(message, self._name)
@@ -302,7 +302,7 @@ class EventTranslator:
         if data is None:
             if messages.output_of(message):
                 raise ProtocolError(f"{self._name} completed with no data: {short_repr(message)}")
-            # An empty output is the server's answer to a cancellation, never a result.
+            # An empty output is the server's response to a cancellation, never a result.
             self.cancel()
             return
         self._take_render(message)

@@ -100,11 +100,11 @@ class CallSocket(CallDriver):
             with trio.move_on_after(_seconds(seconds)):
                 stream = await self._http.upgrade(_PATH, headers, refuse)
                 try:
-                    # No secret, but what says that an answer is one to this request.
+                    # No secret, but what says that a response is one to this request.
                     proof = base64.b64encode(hashlib.sha1(key + _PROOF).digest())  # noqa: S324
                     if (stream.header("sec-websocket-accept") or "").encode() == proof:
                         return stream
-                    raise ConnectionFailed(f"calling {call.name}: the answer makes no WebSocket")
+                    raise ConnectionFailed(f"calling {call.name}: the response makes no WebSocket")
                 except BaseException:
                     await stream.aclose()
                     raise
@@ -142,7 +142,7 @@ class CallSocket(CallDriver):
         with trio.move_on_after(self._http.timeouts.cancel):
             await socket.close()
 
-    async def part(self, conversation: Conversation, *, alone: bool) -> None:
+    async def cancel(self, conversation: Conversation, *, alone: bool) -> None:
         await cancel_by_function(
             self._http, conversation.session_hash, conversation.call, alone=alone
         )

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from ..._exceptions import EndpointMismatch, EndpointNotFound, ProtocolError, short_repr
 from ..._lazy import lazy_property
 from ..._secrets import scrub
-from ..files.inputs import Gaps
+from ..files.inputs import FilePlaceholders
 from ..protocol.messages import Json, are_objects, is_list, is_object
 from ..protocol.properties import unwrap
 from .parameters import Parameter, encode_arguments, is_name
@@ -79,11 +79,11 @@ class EndpointInfo:
         kwargs: Mapping[str, Any],
         *,
         validate: bool,
-        gaps: Gaps | None = None,
+        placeholders: FilePlaceholders | None = None,
     ) -> str:
         """Return the ``data`` of a call as JSON, hidden components filled with null.
 
-        Files leave gaps in it, which are noted in ``gaps``.
+        Files leave placeholders in it, which are noted in ``placeholders``.
 
         Raises:
             TypeError, ValueError: An argument is wrong or missing; the message names it.
@@ -96,7 +96,7 @@ class EndpointInfo:
                 args,
                 kwargs,
                 validate=validate,
-                gaps=gaps,
+                placeholders=placeholders,
             )
         except (TypeError, ValueError) as exc:
             # They name parameters and choices of the server's.

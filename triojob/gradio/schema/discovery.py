@@ -1,4 +1,4 @@
-"""Finding out what an app offers, over HTTP."""
+"""Logs in, and reads an app's description over HTTP."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ async def _get_json(http: HTTP, path: str, *, root: bool, sending: Ready | None 
         raise refusal(response, doing, "")
     if not is_json(response):
         raise UnexpectedResponse(
-            f"{doing}: this is no Gradio app, or not its URL: the answer is "
+            f"{doing}: this is no Gradio app, or not its URL: the response is "
             f"{shorten(response.content_type or 'of no type')}: {shorten(response.body)}",
             status=response.status,
         )
-    return decode_object(response.body, f"the answer to {doing}")
+    return decode_object(response.body, f"the response to {doing}")
 
 
 async def _log_in(http: HTTP, auth: tuple[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The parameters of an endpoint: their names, defaults and what they allow; no I/O.
+"""The parameters of an endpoint: checks arguments and encodes them; no I/O.
 
 Only what Gradio itself would refuse, or could make no sense of, is refused here: it takes a number
 for a text box and None for an empty component, and so do we.
@@ -19,7 +19,7 @@ from typing import Any, TypeGuard, cast, final
 
 from ..._exceptions import short_repr
 from ..._lazy import lazy_property
-from ..files.inputs import FileInput, Gaps
+from ..files.inputs import FileInput, FilePlaceholders
 from ..protocol.messages import Json, is_list, is_object, is_tuple
 
 
@@ -297,12 +297,12 @@ def encode_arguments(
     kwargs: Mapping[str, Any],
     *,
     validate: bool,
-    gaps: Gaps | None = None,
+    placeholders: FilePlaceholders | None = None,
 ) -> str:
     """Bind arguments to parameters and return the call's ``data`` as JSON.
 
     It is encoded here and now, so that what the caller changes later changes nothing.
-    Files leave gaps in it, which are noted in ``gaps``.
+    Files leave placeholders in it, which are noted in ``placeholders``.
 
     Raises:
         TypeError, ValueError: An argument is wrong or missing; the message names it.
@@ -330,13 +330,13 @@ def encode_arguments(
         value = values.get(parameter.name, parameter.default)
         if validate and parameter.name in values:
             parameter.check(endpoint, value)
-        encoded[parameter.place] = _encode(endpoint, parameter.name, value, gaps)
+        encoded[parameter.place] = _encode(endpoint, parameter.name, value, placeholders)
     return f"[{','.join(encoded)}]"
 
 
-def _encode(endpoint: str, name: str, value: Any, gaps: Gaps | None) -> str:
+def _encode(endpoint: str, name: str, value: Any, placeholders: FilePlaceholders | None) -> str:
     def mark(file: FileInput) -> str | None:
-        return None if gaps is None else gaps.mark(file, name)
+        return None if placeholders is None else placeholders.mark(file, name)
 
     return encode_value(value, f"parameter {name!r} of {endpoint}", mark)
 

@@ -1,4 +1,4 @@
-"""A typed module for one app: its text, and whether a live app is still what it says; no I/O.
+"""Writes a typed module for one app, and compares it with a live one; no I/O.
 
 All that comes from the app goes into the text as a string literal, in a docstring whose every line
 is escaped, or as a name that `identifier` made; a number or a bool is written by `repr`.

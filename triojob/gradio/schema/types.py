@@ -1,4 +1,4 @@
-"""JSON schemas, as apps describe their values by, to Python types as text; no I/O.
+"""Translates JSON schemas to Python types, as text; no I/O.
 
 The schemas are a server's: nothing of them comes into the text but through `quote` and
 `identifier`, and neither their depth nor their size is trusted.

@@ -1,4 +1,4 @@
-"""An app's description for people; no I/O."""
+"""Shows an app's description to people; no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a refusal, and how long to wait after one; the server has provably started nothing."""
+"""What counts as refused, and how long to wait before the next attempt."""
 
 from __future__ import annotations
 

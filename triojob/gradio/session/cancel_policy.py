@@ -1,4 +1,4 @@
-"""What may be asked of the server when calls of one function in one session are cancelled; no I/O.
+"""Decides what to ask of the server when calls of one function are cancelled; no I/O.
 
 A cancel request with the function's number stops *every* call of the function that runs in the
 session, and the others are never told (gradio 6.31, ``routes.py``, ``cancel_event``).  One that
@@ -41,7 +41,7 @@ def next_step(calls: Collection[PendingCall], *, dequeues: bool) -> CancelStep |
         return None
     if len(abandoned) == len(calls):
         if any(call.event_id is None for call in calls):
-            return None  # the answer to its join is still to come, and is bounded
+            return None  # the response to its join is still to come, and is bounded
         # Those that wait come first: stopping the others would start them.
         first = [call for call in abandoned if call.queued and not call.dequeuing]
         return CancelStep(tuple(first) if dequeues and len(calls) > 1 else (), tuple(abandoned))

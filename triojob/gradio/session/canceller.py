@@ -1,4 +1,4 @@
-"""Asks the server to cancel calls: `cancel_policy.next_step` says what, and this does it."""
+"""Sends the cancel requests of one session, as `cancel_policy.next_step` decides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..._core.containment import contained
 from ..._core.logs import current_call
 from ..._exceptions import CallInterrupted
 from ..protocol.base import StreamDriver, has_session_stream
-from ..protocol.messages import Garbled, Json
+from ..protocol.messages import InvalidMessage, Json
 from .cancel_policy import CancelStep, next_step
 from .function_calls import FunctionCalls
 from .pending_call import PendingCall
@@ -54,7 +54,7 @@ class Canceller:
             call.dequeuing = True
         calls = {*step.dequeue, *step.stop}
         first = next(iter(step.stop or step.dequeue))
-        which = f"#{first.number}" if len(calls) == 1 else f"{len(calls)} calls of"
+        which = f"#{first.job_id}" if len(calls) == 1 else f"{len(calls)} calls of"
         self._registry.background.start_soon(
             self._take_step, function, driver, step, name=f"<cancel {which} {first.name}>"
         )
@@ -109,12 +109,12 @@ class Canceller:
                 call.log(logging.WARNING, "the server did not say whether it left the queue")
         return not any(call.event_id is not None and not call.abandoned for call in function.calls)
 
-    def taken_out(self, call: PendingCall, event_id: str) -> None:
+    def dequeued(self, call: PendingCall, event_id: str) -> None:
         """Note that the server has answered the request to take a call out of its queue."""
         session = self._session
         call.dequeuing = False
         if call.translator.running:
-            call.off_the_books = True
+            call.believed_ended = True
             if call.request.streams and not call.abandoned:
                 call.translator.fail(
                     CallInterrupted(
@@ -133,7 +133,7 @@ class Canceller:
         session.functions[call.fn_index].changed.unpark_all()
         self.review(call.fn_index)
 
-    def feed_taken_out(self, event_id: str, message: Json | Garbled) -> None:
+    def feed_dequeued(self, event_id: str, message: Json | InvalidMessage) -> None:
         """Take a message of an event that has left the queue: it was about to start just then."""
         call = self._dequeued.get(event_id)
         if call is not None:
@@ -181,7 +181,7 @@ class Canceller:
 
     def _stopped(self, calls: tuple[PendingCall, ...]) -> None:
         """The server has been told of these, and has nothing more to say of them."""
-        self._session.may_stay_open()
+        self._session.stream.hold_open()
         for call in calls:
             self._session.finish(call, told=False)
 
@@ -201,7 +201,7 @@ class Canceller:
 
     async def send(self, call: PendingCall, request: Awaitable[None]) -> bool:
         """Send a cancel request, shielded and bounded; tell whether the server answered."""
-        current_call.set((call.number, call.name))
+        current_call.set((call.job_id, call.name))
         if call.event_id is not None:
             # To some releases, it is enough to stop the event.
             self._registry.http.secrets.add_passing(call.event_id)
@@ -212,14 +212,14 @@ class Canceller:
             await registry.cancel_requests.acquire_on_behalf_of(call)
         try:
             # While this one waited, or just before, others met with silence: it would, too.
-            deaf = registry.deaf_since >= since
+            deaf = registry.unresponsive_since >= since
             failed = "the server could not be told of a cancellation: %s"
             with contained(partial(call.log, logging.WARNING, failed), "cancelling"):
                 with trio.move_on_after(0 if deaf else seconds, shield=True) as scope:
                     await request
                     answered = True
                 deaf = scope.cancelled_caught
-                registry.deaf_since = trio.current_time() if deaf else -math.inf
+                registry.unresponsive_since = trio.current_time() if deaf else -math.inf
                 if deaf:
                     silence = "the server did not answer a cancellation within %g s"
                     call.log(logging.WARNING, silence, seconds)
@@ -235,4 +235,4 @@ class Canceller:
 
     def _is_expected(self, call: PendingCall) -> bool:
         """Tell whether the stream is still to say that a call has ended."""
-        return call.event_id in self._session.event_ids.calls and not call.off_the_books
+        return call.event_id in self._session.event_ids.calls and not call.believed_ended

@@ -1,4 +1,4 @@
-"""Calls on connections of their own, for protocols that have no stream for a whole session."""
+"""Calls with a connection each, for protocols without a session's event stream."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ class Conversations:
         try:
             with call.wait():
                 if call.slot is None:
-                    slot = registry.slot(call.info, call.number)
+                    slot = registry.slot(call.info, call.job_id)
                     await slot.acquire()
                     call.slot = slot
-                await registry.acquire_stream(call, call.number)
+                await registry.streams.acquire(call, call.job_id)
                 has_stream = True
-            if not call.waited_in_vain:
+            if not call.wait_was_ended:
                 session.take_over(call)
         finally:
             if call.session is None:
                 if has_stream:
-                    registry.release_stream(call, call.number)
+                    registry.streams.release(call, call.job_id)
                 session.leave(call)
         if call.session is None:
             return False
         registry.background.start_soon(
-            self._converse, call, driver, name=f"<call #{call.number} {call.name}>"
+            self._converse, call, driver, name=f"<call #{call.job_id} {call.name}>"
         )
         return True
 
@@ -58,7 +58,7 @@ class Conversations:
     async def _converse(self, call: PendingCall, driver: CallDriver) -> None:
         session, translator = self._session, call.translator
         assert call.slot is not None
-        current_call.set((call.number, call.name))
+        current_call.set((call.job_id, call.name))
         call.log(logging.DEBUG, "sent on a connection of its own")
         if not driver.traits.announces_start:
             call.slot.started()
@@ -78,7 +78,7 @@ class Conversations:
                 deliver=call.feed,
                 ended=lambda: translator.finished,
                 hold=call.join_scope,
-                refused=partial(session.stream_refused, (call,), refusals),
+                refused=partial(session.stream.refused, (call,), refusals),
             )
 
         conversation = begin()
@@ -97,12 +97,12 @@ class Conversations:
                     raise ConnectionLost(f"the server hung up without finishing {call.name}")
         finally:
             self._registry.joins.discard(call)
-            self._registry.release_stream(call, call.number)
+            self._registry.streams.release(call, call.job_id)
             # In here, as the client's end may cancel this task before it notices that its call was
             # abandoned; what is said to the server is shielded.
             if call.abandoned:
                 alone = session.runs_nothing_but_abandoned
-                await session.canceller.send(call, driver.part(conversation, alone=alone))
+                await session.canceller.send(call, driver.cancel(conversation, alone=alone))
                 session.retire()
             session.leave(call)
 

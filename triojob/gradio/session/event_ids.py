@@ -1,4 +1,4 @@
-"""Which call each event of a session belongs to: pure logic, without I/O.
+"""Which call each event of a session belongs to; no I/O.
 
 The response to ``/queue/join`` says which event is a call's, and the session's event stream may
 tell of the event before that.  If the response is lost, the stream alone can say it: every event
@@ -14,10 +14,10 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from ..protocol.messages import Garbled, Json, completes
+from ..protocol.messages import InvalidMessage, Json, completes
 from .pending_call import PendingCall
 
-Message = Json | Garbled
+Message = Json | InvalidMessage
 
 
 @dataclass
@@ -32,7 +32,7 @@ class _EarlyEvent:
     def from_its_start(self) -> bool:
         """Whether the stream told of it for the first time, and not after the end of its call."""
         first = self.messages[0]
-        return not isinstance(first, Garbled) and first["msg"] == "estimation"
+        return not isinstance(first, InvalidMessage) and first["msg"] == "estimation"
 
 
 @final

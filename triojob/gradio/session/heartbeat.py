@@ -1,4 +1,4 @@
-"""Heartbeats: one open request for each session that is kept, by which the app knows it lives.
+"""Heartbeats: one open request for each kept session, by which the app knows that it lives.
 
 When it closes, Gradio runs the app's ``unload`` handlers for the session and marks its State to
 expire (gradio 6.31, ``routes.py``, ``/heartbeat/{session_hash}``).

@@ -1,8 +1,8 @@
-"""Streams of inputs: calls to which inputs are sent while outputs come back.
+"""Calls whose inputs are sent while outputs come back.
 
 Such an endpoint has ``connection: "stream"`` in ``/config``: a webcam's or a microphone's.
 The app answers one input with one output, and takes an input that comes too early in the place of
-the one before; so here the next input waits for the answer to the last.
+the one before; so here the next input waits for the response to the last.
 
 Wire source: gradio 6.31, ``routes.py`` (``/stream/{event_id}``), ``queueing.py``
 (``process_events``, ``wait_for_batch``).
@@ -38,7 +38,7 @@ class InputFeed:
 
     Args:
         background: The nursery of requests, which outlive the tasks that wait for them.
-        once: Close the input by itself after the first answer, for a call with one input.
+        once: Close the input by itself after the first response, for a call with one input.
     """
 
     def __init__(self, name: str, http: HTTP, background: trio.Nursery, *, once: bool) -> None:
@@ -151,7 +151,7 @@ class InputFeed:
             limiter=self._http.requests,
             what=f"POST /stream{path}",
         )
-        # Gradio 5 has no answer for an event that is gone but an error of its own.
+        # Gradio 5 has no response for an event that is gone but an error of its own.
         if response.status in (404, 500):
             raise self._over()
         if response.status != 200:
@@ -165,7 +165,7 @@ class InputFeed:
             await self._request("/close", None)
 
     def _task(self, what: str) -> str:
-        number = "" if self._call is None else f"#{self._call.number} "
+        number = "" if self._call is None else f"#{self._call.job_id} "
         return f"<{what} {number}{self._name}>"
 
     def _log(self, level: int, text: str, error: TriojobError) -> None:
@@ -215,7 +215,7 @@ class InputStream:
             NetworkError: The network failed; whether the app got the input is not known, but
                 for `ConnectionFailed`.
 
-        Being cancelled while it waits for the answer to the input before sends nothing; later,
+        Being cancelled while it waits for the response to the input before sends nothing; later,
         the input is sent all the same.
         """
         record_of(self._job).require_task()

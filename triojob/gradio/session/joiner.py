@@ -1,4 +1,4 @@
-"""Puts calls into the server's queue, and finds out which events they are there."""
+"""Puts calls into the server's queue, and finds out which events they are."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Joiner:
             if not may_send:
                 with call.wait():
                     if call.slot is None:
-                        slot = self._registry.slot(call.info, call.number)
+                        slot = self._registry.slot(call.info, call.job_id)
                         await slot.acquire()
                         call.slot = slot
-                    await session.open_stream(call)
+                    await session.stream.acquire(call)
                     await self._acquire_request(call)
                     may_send = True
-            if not call.waited_in_vain:
+            if not call.wait_was_ended:
                 session.take_over(call)
         finally:
             if call.session is None:
@@ -69,7 +69,7 @@ class Joiner:
             call.slot is None
             or requests.available_tokens <= 0
             or not self._may_join(self._session.functions[call.fn_index])
-            or not self._session.open_stream_now(call)
+            or not self._session.stream.acquire_nowait(call)
         ):
             return False
         requests.acquire_on_behalf_of_nowait(call)
@@ -101,19 +101,19 @@ class Joiner:
         """
         self._registry.background.start_soon(
             partial(self._join_and_read, call, driver, again=again),
-            name=f"<join #{call.number} {call.name}>",
+            name=f"<join #{call.job_id} {call.name}>",
         )
 
     @trio.lowlevel.enable_ki_protection
     async def _join_and_read(self, call: PendingCall, driver: StreamDriver, *, again: bool) -> None:
         await self._join(call, driver, again=again)
         del call  # the stream may be read for long after its end
-        await self._session.read_on(driver)
+        await self._session.stream.read_on(driver)
 
     async def _join(self, call: PendingCall, driver: StreamDriver, *, again: bool) -> None:
         """Send a call and learn its event id, come what may: a cancellation is held until then."""
         session, ids = self._session, self._session.event_ids
-        current_call.set((call.number, call.name))
+        current_call.set((call.job_id, call.name))
         refusals = session.refusals(call)
         event_id: str | None = None
         error: TriojobError | None = None
@@ -126,7 +126,7 @@ class Joiner:
                 # The server has provably not started it, so it may be sent again.
                 sent = False
                 ids.not_joined(call)
-                session.identify_lost(driver)
+                session.stream.start(driver)
                 assert call.slot is not None
                 call.slot.withdraw()
                 session.release_if_idle()  # others may wait for the stream
@@ -179,7 +179,7 @@ class Joiner:
                 assert call.slot is not None
                 await trio.sleep(seconds)
                 await call.slot.acquire()
-                await session.open_stream(call)
+                await session.stream.acquire(call)
             await self._acquire_request(call)
             session.about_to_join(call)
             return True
@@ -197,7 +197,7 @@ class Joiner:
             session.event_ids.not_joined(call)
             session.leave(call)
         elif not await self._identify(call, driver):
-            session.may_stay_open()
+            session.stream.hold_open()
             if len(session.functions[call.fn_index].calls) == 1:
                 session.retire()
                 await session.canceller.stop_unknown(call)
@@ -217,7 +217,7 @@ class Joiner:
         call.lost = True
         call.abandon()
         function = session.functions[call.fn_index]
-        session.identify_lost(driver)
+        session.stream.start(driver)
         await session.canceller.wait_until(function, lambda: not call.lost)
-        session.give_up_lost((call,))
+        session.stream.give_up_lost((call,))
         return call.event_id is not None or call not in function.calls

@@ -1,4 +1,4 @@
-"""One call on its way: from the moment that the server may learn of it to its last message."""
+"""One call, from its first request to its last message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import trio
 
 from ..._core.logs import log_job
 from ..protocol.base import CallDriver, CallRequest, StreamDriver, has_session_stream
-from ..protocol.messages import Garbled, Json
+from ..protocol.messages import InvalidMessage, Json
 from ..protocol.translator import EventTranslator
 from ..schema.app import EndpointInfo
 from .window_limiter import Slot
@@ -21,7 +21,7 @@ class PendingCall:
     """A call of an endpoint, as sessions see it.
 
     Args:
-        number: The job's; calls that wait for the same get it in this order.
+        job_id: Calls that wait for the same are served in the order of these.
         slot: Its place among the calls in flight, or None if it has yet to wait for one.
         restarts: How often the app had been restarted when the request was made for it.
         patient: Whether it waits for a server that refuses it.
@@ -30,17 +30,17 @@ class PendingCall:
     __slots__ = (
         "_is_started",
         "abandoned",
+        "believed_ended",
         "conversation_scope",
         "dequeuing",
         "driver",
         "event_id",
         "fn_index",
         "info",
+        "job_id",
         "join_scope",
         "lost",
         "name",
-        "number",
-        "off_the_books",
         "patient",
         "request",
         "restarts",
@@ -55,7 +55,7 @@ class PendingCall:
 
     def __init__(
         self,
-        number: int,
+        job_id: int,
         info: EndpointInfo,
         request: CallRequest,
         driver: StreamDriver | CallDriver,
@@ -65,7 +65,7 @@ class PendingCall:
         restarts: int,
         patient: bool,
     ) -> None:
-        self.number: int = number
+        self.job_id: int = job_id
         self.info: EndpointInfo = info
         self.restarts: int = restarts
         self.request: CallRequest = request
@@ -93,7 +93,7 @@ class PendingCall:
         """Nobody waits for it any more; the server is still to be told, or has been."""
         self.dequeuing: bool = False
         """The server was asked to take it out of its queue, and has not said that it did."""
-        self.off_the_books: bool = False
+        self.believed_ended: bool = False
         """The server believes that it has ended, but it runs there and will complete."""
         self._is_started = False
         """The limiter knows that it runs."""
@@ -122,14 +122,14 @@ class PendingCall:
         return self.waiting
 
     @property
-    def waited_in_vain(self) -> bool:
+    def wait_was_ended(self) -> bool:
         """Whether the session, or the call, ended while the call waited."""
         return self.waiting is not None and self.waiting.cancel_called
 
-    def feed(self, message: Json | Garbled) -> None:
+    def feed(self, message: Json | InvalidMessage) -> None:
         """Take one message of the event."""
         self.translator.feed(message)
-        if isinstance(message, Garbled):
+        if isinstance(message, InvalidMessage):
             return  # it has ended the event
         if not self._is_started and self.slot is not None:
             kind = message["msg"]
@@ -141,7 +141,7 @@ class PendingCall:
 
     def log(self, level: int, text: str, *args: object) -> None:
         """Log a line about this call."""
-        log_job(level, self.number, self.name, text, *args)
+        log_job(level, self.job_id, self.name, text, *args)
 
     def abandon(self) -> None:
         """Let the server know, as soon as may be, that nobody waits any more."""

@@ -1,4 +1,4 @@
-"""An app that was restarted: noticed before a call goes to the new one, by the id of each start.
+"""Detects that an app has restarted, before a call goes to the new process.
 
 A process that has ended has no connections.  So a call goes out on a connection only if the app
 has said, on one that was opened later, that it is still the one that is known: one answer is
@@ -150,7 +150,7 @@ class AppWatch:
         """Ask the app for a sign of life; return what is wrong with it, or None.
 
         Raises:
-            TriojobError: There was no answer.
+            TriojobError: There was no response.
         """
         # Not among the requests, which may all be waiting for this app.
         response = await self._http.request("GET", "/app_id", limiter=self._http.cancel_requests)
@@ -210,5 +210,5 @@ def _app_id(response: Response) -> Any:
     """Return what the app calls its process, or None if it doesn't say."""
     if response.status == 200:
         with suppress(ProtocolError):
-            return decode_object(response.body, "the answer to /app_id").get("app_id")
+            return decode_object(response.body, "the response to /app_id").get("app_id")
     return None

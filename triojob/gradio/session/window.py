@@ -1,4 +1,4 @@
-"""How many calls of one function are in flight at once: pure logic, without I/O.
+"""How many calls of one function are in flight at once; no I/O.
 
 Gradio tells every waiting event its new rank whenever the queue moves, so calls that wait on the
 server cost it (and this side) the square of their number.  Calls that wait here cost nothing.  So

@@ -1,4 +1,4 @@
-"""Lets the calls of one function be in flight: as many as its window says, lowest numbers first."""
+"""Admits as many calls of one function as its window allows, lowest ids first."""
 
 from __future__ import annotations
 

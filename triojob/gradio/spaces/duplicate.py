@@ -1,4 +1,4 @@
-"""Copies of Spaces, made by the hub; the only user of huggingface_hub, which is an extra."""
+"""Copies Spaces, through huggingface_hub, which is an extra."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import trio
 from ..._core.runs import require_task
 from ..._exceptions import (
     ConnectionLost,
+    ErrorResponse,
     MissingDependency,
-    Refusal,
     SpaceError,
     TooManyRequests,
     TriojobError,
@@ -141,7 +141,7 @@ def _copy(
     except HfHubHTTPError as exc:
         words = shorten(exc.server_message or "no reason given")
         error = _refusal(exc.response.status_code, words, space)
-        error.response = Refusal(exc.response.status_code, words, of_call=False)
+        error.response = ErrorResponse(exc.response.status_code, words, of_call=False)
         # Not chained: that one has the request, with the token.
         raise_from(error, None)
     # The latter is the base of what its HTTP library raises.

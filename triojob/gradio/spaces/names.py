@@ -1,4 +1,4 @@
-"""What a client is to open: an app by its URL, or a Space by its name or page; no I/O.
+"""Parses what a client is to open: a URL, or a Space by its name or page; no I/O.
 
 Every client asks this, so it is apart from what only a Space needs.
 """

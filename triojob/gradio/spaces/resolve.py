@@ -89,7 +89,7 @@ async def find_app(
         TooManyRequests: The hub limits the rate of requests; raised by the first look only.
         NetworkError: The hub can't be reached; while
             waiting, not in several looks in a row.
-        ProtocolError, UnexpectedResponse: The hub's answer makes no sense.
+        ProtocolError, UnexpectedResponse: The hub's response makes no sense.
     """
     http = connecting.http(hub, {} if token is None else {"authorization": token.bearer})
     found = False
@@ -181,7 +181,7 @@ class _Search:
                 "check hf_endpoint= and HF_ENDPOINT",
                 status=response.status,
             )
-        return decode_object(response.body, f"the hub's answer on the Space {self._space}")
+        return decode_object(response.body, f"the hub's response on the Space {self._space}")
 
     def _app_of(self, answer: Json) -> str:
         try:

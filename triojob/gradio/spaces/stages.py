@@ -1,4 +1,4 @@
-"""Hugging Face Spaces: what the hub says of one, and what to do in each stage; no I/O.
+"""What the hub says of a Space, and what to do in each stage; no I/O.
 
 Wire sources: ``GET /api/spaces/{id}`` and ``GET /api/spaces/{id}/runtime`` of the hub, as
 huggingface_hub 2.4 (``hf_api.py``, ``_space_api.py``) and @gradio/client 2 read them.
@@ -105,7 +105,7 @@ class Runtime:
 
 
 def read_runtime(answer: object, space: str) -> Runtime:
-    """Read the runtime of a Space out of the hub's answer.
+    """Read the runtime of a Space out of the hub's response.
 
     Raises:
         ProtocolError: There is none in it.
@@ -160,7 +160,7 @@ def stage_error(space: str, hub: str, runtime: Runtime) -> SpaceError:
 def hub_refusal(
     space: str, status: int, *, location: str | None, retry_after: str | None, has_token: bool
 ) -> TriojobError:
-    """Make an error of an answer of the hub that is not 200."""
+    """Make an error of a response of the hub that is not 200."""
     if status in (401, 403, 404):
         hint = (
             "the token given by token= may not read it"
@@ -193,7 +193,7 @@ def hub_refusal(
 
 
 def refusal_of_page(url: str, status: int, doing: str) -> TriojobError | None:
-    """Return the error for a page that stands in the place of an app's answer; None if unknown."""
+    """Return the error for a page in the place of an app's response; None if it is unknown."""
     if status == 401:
         # Gradio's own says so in JSON.
         return AuthenticationError(

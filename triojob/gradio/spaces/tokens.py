@@ -1,4 +1,4 @@
-"""Hugging Face tokens: where they come from, and when one is handed to an app; no network.
+"""Hugging Face tokens: where they come from, and which call one goes with; no network.
 
 There are two, and they are never mixed.  ``Client(token=)`` lets the caller in: it goes to the hub
 and to the Space's own origin, in a header.  ``Client(oauth_token=)`` is for the app's code to act

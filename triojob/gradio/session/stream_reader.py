@@ -1,0 +1,294 @@
+"""Reads the event stream of one session: hands each message to its call, and finds lost calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, final
+
+import trio
+
+from ..._core.containment import contained
+from ..._core.logs import current_call, logger
+from ..._exceptions import ConnectionLost, TriojobError
+from ..protocol.base import StreamDriver
+from ..protocol.event_stream import stream_failure
+from ..protocol.messages import InvalidMessage, Json, completes, is_cancel_answer
+from .backoff import Refusals, is_refusal, may_have_been_opened
+from .pending_call import PendingCall
+
+if TYPE_CHECKING:
+    from .registry import SessionRegistry
+    from .session import Session
+
+_CLOSE_WITHIN = 1.0
+"""Seconds that a stream stays open after the last call on it, for the server to close it."""
+
+
+@final
+class StreamReader:
+    """The event stream of one session, for as long as the session needs it."""
+
+    def __init__(self, session: Session, registry: SessionRegistry) -> None:
+        self._session = session
+        self._registry = registry
+        self._ids = session.event_ids
+        self._scope: trio.CancelScope | None = None
+        """Around the reading; None while nothing reads."""
+        self._opening = trio.Lock()
+        self._stream_of: int | None = None
+        """The job for which this session took a place in the budget of streams."""
+        self._unsure: set[PendingCall] = set()
+        """The calls whose messages may have gone to a connection that was reset."""
+        self._held_open = False
+        """The server may wait here for an event that we are done with: cancelled, or never named.
+        Then it may not close the stream by itself."""
+
+    async def acquire(self, call: PendingCall) -> None:
+        """Take a place in the budget of streams, unless another call has done so."""
+        if self.acquire_nowait(call):
+            return
+        async with self._opening:
+            if self._stream_of is None:
+                await self._registry.streams.acquire(self._session, call.job_id)
+                self._stream_of = call.job_id
+
+    def acquire_nowait(self, call: PendingCall) -> bool:
+        """Do the same if that needs no waiting; return whether there is a place."""
+        if self._scope is not None:
+            self._scope.deadline = math.inf  # it is needed again
+        if (
+            self._stream_of is None
+            and not self._opening.locked()
+            and self._registry.streams.acquire_nowait(self._session, call.job_id)
+        ):
+            self._stream_of = call.job_id
+        return self._stream_of is not None
+
+    # Reading.
+
+    def start(self, driver: StreamDriver) -> None:
+        """Find out which events the lost calls are, as far as the stream tells; have it read."""
+        scope = self._new_scope()
+        if scope is not None:
+            self._registry.background.start_soon(self._read, scope, driver)
+
+    async def read_on(self, driver: StreamDriver) -> None:
+        """Do the same, and read the stream in this task if it is to be read and no other one does.
+
+        To be called at the end of a task of the background: that need not start another one then.
+        """
+        scope = self._new_scope()
+        if scope is not None:
+            await self._read(scope, driver)
+
+    def _new_scope(self) -> trio.CancelScope | None:
+        """Return the scope in which to read the stream from now on; None if that is not due."""
+        self._take_found()
+        scope: trio.CancelScope | None = None
+        if self._scope is None and self._ids.needs_stream:
+            scope = self._scope = trio.CancelScope()
+        self._shield()
+        return scope
+
+    def _take_found(self) -> None:
+        while (found := self._ids.find()) is not None:
+            call, event_id = found
+            self._session.joined(call, event_id)
+            self.give_up_lost((call,))
+
+    def give_up_lost(self, calls: Iterable[PendingCall]) -> None:
+        """Look no longer for the events of calls whose joins were lost."""
+        for call in calls:
+            call.lost = False
+            self._ids.not_joined(call)
+        self._shield()
+        for function in self._session.functions.values():
+            function.changed.unpark_all()
+
+    def _shield(self) -> None:
+        """Have the stream read at the client's end too, while it is to find lost calls."""
+        if self._scope is not None:
+            self._scope.shield = bool(self._ids.lost)
+
+    @trio.lowlevel.enable_ki_protection
+    async def _read(self, scope: trio.CancelScope, driver: StreamDriver) -> None:
+        # This task was started for one call, and is there for all.
+        current_call.set(None)
+        trio.lowlevel.current_task().name = "<event stream>"
+        try:
+            with contained(self._session.stream_broke, "reading the event stream"), scope:
+                while self._ids.needs_stream:
+                    # Those that the server has named by now: this stream is sure to tell of them.
+                    expected, lost = set(self._ids.calls), self._ids.lost
+                    refusals = Refusals(self._registry.limits.refused_for)
+                    refused = partial(self._stream_refused, refusals)
+                    async with driver.open(self._session.hash, refused) as messages:
+                        async for message in messages:
+                            self.route(message)
+                    self._registry.listening.discard(self._session)
+                    self._check_closed(expected)
+                    # The server has nothing pending here.
+                    self.give_up_lost(lost)
+                    self._ids.stream_ended()
+                    self._unsure.clear()
+                    self._held_open = False
+            if scope.cancelled_caught:
+                # The server has yet to notice, and will then drop what the session has.
+                self._session.retire()
+        finally:
+            self._scope = None
+            self._registry.listening.discard(self._session)
+            self._session.release_if_idle()
+
+    async def _stream_refused(self, refusals: Refusals, error: TriojobError) -> None:
+        calls = self._ids.calls.values()
+        is_reset = self._registry.is_alive and may_have_been_opened(error)
+        if is_reset:
+            self._unsure |= {*calls, *self._ids.joining_calls}
+        await self.refused(calls, refusals, error, again=is_reset)
+
+    async def refused(
+        self,
+        calls: Iterable[PendingCall],
+        refusals: Refusals,
+        error: TriojobError,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Wait until a stream that was not opened may be asked for again, or raise the error.
+
+        Args:
+            again: Whether it may be where it is not sure that the server has not opened it.
+        """
+        for call in calls:
+            if call.slot is not None:
+                call.slot.refused()
+        self._registry.http.close_idle()
+        seconds = None
+        if again or is_refusal(error, alive=self._registry.is_alive):
+            seconds = refusals.pause(error)
+        if seconds is None:
+            raise error
+        await trio.sleep(seconds)
+
+    def _check_closed(self, expected: set[str]) -> None:
+        """Raise if calls are left that no further stream would tell of.
+
+        The server closes the stream when no event of the session is pending, so one that was is
+        gone.  But one that joined just then, and has had no message yet, is told of on the next
+        stream: there, a message is sure to come before that one's end.
+        """
+        for event_id, call in self._ids.calls.items():
+            if not call.believed_ended and (event_id in expected or call.translator.started):
+                raise ConnectionLost(
+                    f"the server closed the event stream without finishing {call.name}"
+                )
+
+    def route(self, message: Json | InvalidMessage) -> None:
+        """Hand a message to its call."""
+        self._registry.listening.add(self._session)
+        event_id = _event_of(message)
+        if event_id is None:
+            if (
+                self._unsure
+                and not isinstance(message, InvalidMessage)
+                and message["msg"] == "heartbeat"
+            ):
+                self._give_up_unsure()
+            return
+        call = self._ids.calls.get(event_id)
+        if call is None:
+            self._session.canceller.feed_dequeued(event_id, message)
+            # Before the join's response has been read, or after the event's end.
+            self._ids.keep(event_id, message)
+            self._take_found()
+            return
+        if call.dequeuing and is_cancel_answer(message):
+            self._session.canceller.dequeued(call, event_id)
+            return
+        self._unsure.discard(call)
+        was_running = call.translator.running
+        call.feed(message)
+        if completes(message):
+            self._session.finish(call, told=True)
+        elif call.translator.finished and not call.abandoned:
+            # It ended in an invalid message: here it is over, but the server goes on.
+            call.abandon()
+        elif call.translator.running and not was_running:
+            self._session.functions[call.fn_index].changed.unpark_all()
+            self._session.canceller.review(call.fn_index)
+
+    def _give_up_unsure(self) -> None:
+        """End the calls whose messages went to a connection that was reset.
+
+        Gradio sends each message once.  A stream that was not opened before begins with the ranks
+        of its calls, and a heartbeat comes after those.
+        """
+        lost = "the connection was reset as the event stream was opened, and with it went"
+        for call in [call for call in self._ids.calls.values() if call in self._unsure]:
+            self._unsure.discard(call)
+            self._held_open = True  # the server has nothing to close the stream for
+            call.translator.fail(ConnectionLost(f"{lost} what the server told of {call.name}"))
+            self._session.finish(call, told=True)
+
+    def forget(self, call: PendingCall) -> None:
+        """Note that a call has ended."""
+        self._unsure.discard(call)
+
+    def reset(self) -> None:
+        """Start anew: the session has another hash, of which the server knows no events."""
+        self._unsure.clear()
+        self._held_open = False
+        self.give_up_lost(self._ids.lost)
+
+    # Closing.
+
+    def release_if_idle(self) -> bool:
+        """Let go of the stream, and of its place; return whether there is neither now."""
+        session = self._session
+        if self._scope is not None:
+            if session.ended and self._held_open:
+                self._scope.cancel()
+            elif (
+                session.reusable or session.ended or self._held_open
+            ) and self._scope.deadline == math.inf:
+                # The server closes it in a moment, after which its connection can be used again.
+                self._scope.deadline = trio.current_time() + _CLOSE_WITHIN
+            return False
+        if self._stream_of is not None:
+            self._registry.streams.release(session, self._stream_of)
+            self._stream_of = None
+        return True
+
+    def hold_open(self) -> None:
+        """Note that the server may not close the stream by itself: nobody waits for an event."""
+        self._held_open = True
+
+    def close(self) -> bool:
+        """Close the stream; return whether it was open."""
+        if self._scope is None:
+            return False
+        self._scope.cancel()
+        return True
+
+
+def _event_of(message: Json | InvalidMessage) -> str | None:
+    """Return which event a message is of, or None if it is of none.
+
+    Raises:
+        ConnectionLost: It says that the stream has failed.
+        Exception: Nobody can tell, as it can't be read.
+    """
+    if isinstance(message, InvalidMessage):
+        if message.event_id is None:
+            if not message.is_object:
+                raise message.error
+            logger.warning("ignoring a message that names no call: %s", message.error)
+        return message.event_id
+    event_id: str | None = message.get("event_id")
+    if event_id is None and message["msg"] == "unexpected_error":
+        forgotten = bool(message.get("session_not_found"))
+        raise stream_failure("this session", message.get("message"), forgotten=forgotten)
+    return event_id
