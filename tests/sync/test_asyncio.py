@@ -133,12 +133,12 @@ def test_a_loop_that_is_cancelled_leaves_no_waiter_and_the_job(client: Client) -
 
         following = asyncio.ensure_future(follow())
         # Nothing tells that a task waits.
-        while not job._news._waiters or not job.running():  # noqa: ASYNC110
+        while not job._shared.waiters.changed._waiters or not job.running():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         following.cancel()
         with pytest.raises(asyncio.CancelledError):
             await following
-        assert not job._news._waiters
+        assert not job._shared.waiters.changed._waiters
         assert not job.done()
         job.cancel()
 

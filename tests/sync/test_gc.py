@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import queue
 import sys
 import weakref
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from tests.servers.scripted import ScriptedServer
 from triojob import JobCancelled, JobTimeout
 from triojob.sync import AppError, Client, Job, Portal, start_portal
 
-from .threads_support import ServerThread, wait_for
+from .threads_support import SECONDS, ServerThread, wait_for
 
 pytestmark = pytest.mark.skipif(
     sys.implementation.name != "cpython", reason="needs reference counting"
@@ -83,6 +84,26 @@ def test_a_failure_is_logged_once_when_the_job_is_dropped(
     assert isinstance(record.exc_info[1], AppError)
 
 
+def test_a_failure_of_a_job_dropped_before_is_logged(
+    own_server: ServerThread, portal: Portal, caplog: Any
+) -> None:
+    client = Client(own_server.url, portal=portal)
+    client.submit("kaput", api_name="/fail")
+    gc.collect()
+    wait_for(lambda: caplog.records)
+    assert "it failed, and nobody asked for its result" in caplog.text
+
+
+def test_callbacks_of_a_job_dropped_before_are_called(
+    own_server: ServerThread, portal: Portal
+) -> None:
+    client = Client(own_server.url, portal=portal)
+    called: queue.SimpleQueue[str] = queue.SimpleQueue()
+    client.submit(0.1, "x", api_name="/pause", result_callbacks=called.put)
+    gc.collect()
+    assert called.get(timeout=SECONDS) == "x"
+
+
 @pytest.mark.parametrize("ask", [Job.result, Job.exception])
 def test_a_failure_that_was_seen_is_not_logged(
     own_server: ServerThread, portal: Portal, caplog: Any, ask: Any
@@ -135,6 +156,12 @@ class Watched:
         wait_for(lambda: not alive(), alive)
 
 
+def native_of(job: Job) -> Any:
+    native = job._shared.native
+    assert native is not None
+    return native._job
+
+
 def finish(client: Client, watched: Watched) -> None:
     job = watched.watch(client.submit("ada", api_name="/greet"))
     assert job.result() == "Hello ada!"
@@ -143,7 +170,7 @@ def finish(client: Client, watched: Watched) -> None:
 def stream(client: Client, watched: Watched) -> None:
     job = watched.watch(client.submit(3, api_name="/count"))
     assert list(job) == ["0", "1", "2"]
-    watched.watch(job._native, "native job")
+    watched.watch(native_of(job), "native job")
 
 
 def fail(client: Client, watched: Watched) -> None:
@@ -151,7 +178,7 @@ def fail(client: Client, watched: Watched) -> None:
     for _ in range(3):
         with contextlib.suppress(AppError):
             job.result()
-    watched.watch(job._native, "native job")
+    watched.watch(native_of(job), "native job")
     # The traceback of what was raised holds this frame.
     del job
 

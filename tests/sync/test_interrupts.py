@@ -115,9 +115,9 @@ class Running:
     def check(self) -> None:
         """See that the job works, that nothing waits for it, and that it ends."""
         job = self.job
-        assert not job._news._waiters
-        assert not job._ended._waiters
-        assert not job._retrieval.waiters
+        assert not job._shared.waiters.changed._waiters
+        assert not job._shared.waiters.ended._waiters
+        assert not job._shared.waiters.results
         self.use_everywhere()
         self.end()
         waiting = Watched(concurrent.futures.wait, [job], SECONDS)
@@ -254,7 +254,7 @@ def end_with_others(portal: Portal, group: JobGroup, ends: Any, number: int) -> 
         return await ends()
 
     async def untrace(before: Any) -> None:
-        while not job._end.get():
+        while not job._shared.end.get():
             await trio.lowlevel.checkpoint()
         sys.settrace(before)
         untraced.set()

@@ -136,7 +136,7 @@ while job.status().code.name != "PROCESSING":
 for fn in (Job.result, Job.exception, Job.__next__):
     threading.Thread(target=wait, args=(fn, job), daemon=True).start()
 threading.Thread(target=lambda: client.predict("x", api_name="/hang"), daemon=True).start()
-while len(job._news._waiters) + len(job._ended._waiters) < 3:
+while len(job._shared.waiters.changed._waiters) + len(job._shared.waiters.ended._waiters) < 3:
     time.sleep(0.01)
 sys.stdin.read()
 """

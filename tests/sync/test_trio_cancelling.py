@@ -93,7 +93,8 @@ async def test_cancelling_frees_a_thread_and_leaves_the_job(wait: Any) -> None:
         job = await in_thread(submit, group, work)
         await cancelled_while(lambda: wait(job), trio.testing.wait_all_tasks_blocked)
         assert not job.done()
-        assert len(job._news._waiters) == len(job._ended._waiters) == 0
+        waiters = job._shared.waiters
+        assert len(waiters.changed._waiters) == len(waiters.ended._waiters) == 0
         go_on.set()
         assert await in_thread(job.result) == "value"
 

@@ -27,8 +27,9 @@ from ..gradio.session.registry import SessionRegistry
 from ..gradio.session.session import Session
 from ._arguments import find_function, parameters_of
 from ._atomic import WeakBag
-from ._job import Job
+from ._job import Job, make_job
 from ._portal import Portal
+from ._run import JobRun
 from ._waiting import Notifier
 from .exceptions import translate
 from .utils import StatusUpdate
@@ -161,12 +162,12 @@ class Connection:
             with suppress(GroupClosed):  # it was never opened
                 self._group.cancel_scope.cancel(reason="the client was closed")
 
-    def _begin(self, job: Job, call: Call, visit: _Visit, token: _CallToken) -> None:
-        native = job.begin(self._group, call)
+    def _start(self, run: JobRun, call: Call, visit: _Visit, token: _CallToken) -> None:
+        native = run.start(self._group, call)
         if native is None:
             self._left(visit, token)
         else:
-            native.on_result(lambda _: self._left(visit, token))
+            native.on_end(partial(self._left, visit, token))
 
     def _left(self, visit: _Visit, token: _CallToken) -> None:
         visit.calls.discard(token)
@@ -237,10 +238,10 @@ class Connection:
             call = endpoint.bind(tuple(values), {})
         except TriojobError as exc:
             raise translate(exc) from exc.__cause__
-        job = Job._make(endpoint.name, self.portal, notice=notice)
+        job, run = make_job(endpoint.name, self.portal, notice=notice)
         prepare(job)
         with suppress(GroupClosed):  # the job tells of it
-            job.send_off(call, partial(self._begin, job, call, visit, token))
+            run.schedule(call, partial(self._start, run, call, visit, token))
         return job
 
     def _endpoint(self, session: Session, api_name: str | None, fn_index: int) -> Endpoint:

@@ -1,16 +1,10 @@
-"""How a job ends for other threads: once, and for whom."""
+"""How a job ends for other threads."""
 
 from __future__ import annotations
 
-import concurrent.futures
-import threading
-import weakref
-from concurrent.futures import _base
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, final
-
-from ._atomic import Once, WeakBag
 
 
 @final
@@ -26,95 +20,7 @@ class JobEnd:
     reason: str | None = None
     """Why it was cancelled."""
 
-
-class ResultWaiter:
-    """A thread that waits for a job's result."""
-
-
-@final
-class Retrieval:
-    """Whether somebody retrieves a job's failure, and who reports it if nobody does."""
-
-    __slots__ = ("by_job", "done", "waiters")
-
-    def __init__(self) -> None:
-        self.waiters: WeakBag[ResultWaiter] = WeakBag()
-        self.by_job: bool = False
-        """The job reports the failure, by logging it; otherwise its group does, by raising it."""
-        self.done: bool = False
-        """Somebody has retrieved it."""
-
-
-@final
-class FutureParts:
-    """What `concurrent.futures.wait` and `as_completed` use of a future: lock, state and waiters.
-
-    They acquire the locks of all futures, look at the states, and add a waiter to each future
-    before they release the locks.  There is no lock here, as an interrupted thread would keep it:
-    from `acquire` to `release` a thread sees the state as it was, and a waiter that it adds to a
-    job that has ended since is notified at once.
-    """
-
-    __slots__ = ("_end", "_future", "_states", "_waiters")
-
-    def __init__(self, future: concurrent.futures.Future[Any], end: Once[JobEnd]) -> None:
-        self._future = weakref.ref(future)
-        self._end = end
-        self._states: dict[int, list[str]] = {}
-        """By thread, the state that it sees, once for each `acquire`."""
-        self._waiters: dict[Any, None] = {}
-
-    @property
-    def state(self) -> str:
-        """The state as this thread sees it."""
-        seen = self._states.get(threading.get_ident())
-        return seen[0] if seen else self._state_now()
-
-    def _state_now(self) -> str:
-        end = self._end.get()
-        if end is None:
-            return _base.PENDING
-        return _base.CANCELLED_AND_NOTIFIED if end.cancelled else _base.FINISHED
-
-    def acquire(self) -> None:
-        seen = self._states.setdefault(threading.get_ident(), [])
-        seen.append(seen[0] if seen else self._state_now())
-
-    def release(self) -> None:
-        self._states[threading.get_ident()].pop()
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def append(self, waiter: Any) -> None:
-        """Notify ``waiter`` of the end, unless this thread has seen that already."""
-        if self.state == _base.PENDING:
-            self._waiters[waiter] = None
-            if self._end.get() is not None:
-                self._notify(waiter)
-
-    def remove(self, waiter: Any) -> None:
-        self._waiters.pop(waiter, None)
-
-    def __len__(self) -> int:
-        return len(self._waiters)
-
-    def notify_all(self) -> None:
-        """Notify all waiters; this waits for their locks, which interrupted threads may keep."""
-        for waiter in self._waiters.copy():
-            self._notify(waiter)
-
-    def _notify(self, waiter: Any) -> None:
-        # Whoever removes it notifies it: it counts.
-        future, end = self._future(), self._end.get()
-        if self._waiters.pop(waiter, self) is self or future is None or end is None:
-            return
-        if end.cancelled:
-            waiter.add_cancelled(future)
-        elif end.error is not None:
-            waiter.add_exception(future)
-        else:
-            waiter.add_result(future)
+    @classmethod
+    def failed(cls, error: BaseException) -> JobEnd:
+        """Return the end of a job that failed with ``error``."""
+        return cls(error=error, traceback=error.__traceback__)

@@ -23,6 +23,7 @@ from .._core.lifetime import NurseryUnwrapper
 from .._core.runs import require_task
 from .._exceptions import GroupClosed
 from ._atomic import Once, WeakBag
+from ._threads import call_deferred, defer_calls, forget_threads
 from ._waiting import Notifier, daemons_asleep, refuse_in_trio
 
 T = TypeVar("T")
@@ -341,10 +342,6 @@ async def open_portal() -> AsyncGenerator[Portal, None]:
 class _Shared:
     thread = _Thread()
     """It has not started before the first client is made."""
-    callers: WeakBag[threading.Thread] = WeakBag()
-    """Threads that call the callbacks of jobs."""
-    last: list[Callable[[], object]] | None = None
-    """What is to be called when the thread has ended, at exit; None before."""
 
 
 def shared_portal() -> Portal:
@@ -358,45 +355,14 @@ def shared_portal() -> Portal:
     return thread.portal
 
 
-def call_elsewhere(fn: Callable[[], object]) -> None:
-    """Have ``fn()`` called in a thread that the interpreter waits for: it may block, or be long."""
-    last = _Shared.last
-    if last is not None:
-        last.append(fn)  # nobody waits for threads any more
-        return
-    # No daemon, as the one that starts it is: what is under way at exit must come to its end.
-    thread = threading.Thread(target=fn, name="triojob callbacks", daemon=False)
-    try:
-        thread.start()
-    except RuntimeError:  # there can't be another thread
-        fn()
-    else:
-        _Shared.callers.add(thread)
-
-
-def call_in_daemon(fn: Callable[[], object]) -> None:
-    """Have ``fn()`` called in a thread that the interpreter doesn't wait for, and not at exit."""
-    if _Shared.last is not None:
-        return
-    try:
-        trio.lowlevel.start_thread_soon(fn, lambda result: result.unwrap())
-    except RuntimeError:  # there can't be another thread, or the interpreter is about to end
-        if threading.main_thread().is_alive():
-            fn()
-
-
 def _close_shared() -> None:
     thread: _Thread | None = _Shared.thread
-    _Shared.last = []
+    defer_calls()
     with daemons_asleep():
         while thread is not None:
             thread.close()
             thread = thread.after.get()
-    for caller in _Shared.callers:
-        caller.join()  # it was started as Python had just stopped to wait for threads
-    last, _Shared.last = _Shared.last, None
-    for fn in last:
-        fn()
+    call_deferred()
 
 
 def _forget_other_processes_threads() -> None:
@@ -407,7 +373,8 @@ def _forget_other_processes_threads() -> None:
             "jobs and portals don't come along",
             forked=True,
         )
-    _Shared.thread, _Shared.callers, _Shared.last = _Thread(), WeakBag(), None
+    _Shared.thread = _Thread()
+    forget_threads()
 
 
 # After the threads that keep the interpreter alive have ended; they may be waiting for jobs.

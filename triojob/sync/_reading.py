@@ -2,47 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 from outcome import Outcome
 
-from .._core.history import OutputCursor
-from .._core.record import JobRecord
+from .._core.history import History, OutputCursor
 from ._atomic import SharedCursor
 from .utils import OutputUpdate, StatusUpdate, UpdateReader, latest
 
 
 @final
 class JobReader:
-    """Reads one job, in any number of threads and signal handlers; nothing here waits."""
+    """Reads one job, in any number of threads and signal handlers; nothing here waits.
 
-    __slots__ = ("_listed", "_outputs", "_record", "_updates")
+    Args:
+        outcome: Returns how the job ended, once it has; None if it was cancelled.
+    """
 
-    def __init__(self, record: JobRecord) -> None:
-        self._record = record
-        cursor = OutputCursor(record.history)
+    __slots__ = ("_history", "_listed", "_outputs", "_updates")
+
+    def __init__(self, history: History, outcome: Callable[[], Outcome[Any] | None]) -> None:
+        self._history = history
+        cursor = OutputCursor(history)
         self._listed: tuple[OutputCursor, tuple[Any, ...]] = cursor, ()
         """All outputs up to a cursor; replaced and never changed, as are all cursors here."""
         self._outputs: SharedCursor[OutputCursor | None] = SharedCursor(cursor)
-        self._updates = SharedCursor(
-            UpdateReader(record.history, lambda: _outcome(record)),
-        )
+        self._updates = SharedCursor(UpdateReader(history, outcome))
 
     @property
     def recorded(self) -> int:
         """How many messages there have been."""
-        outputs, notices = self._record.history.buffers
+        outputs, notices = self._history.buffers
         return outputs.end + notices.end
 
     @property
     def has_outputs(self) -> bool:
         """Whether there has been an output."""
-        return self._record.history.outputs.end > 0
+        return self._history.outputs.end > 0
 
     def status(self) -> StatusUpdate:
         """Return the status by the last message that has one."""
-        return latest(self._record.history)
+        return latest(self._history)
 
     def outputs(self) -> list[Any]:
         """Return the outputs so far, those that it was called for before included."""
@@ -79,7 +80,3 @@ class JobReader:
 
         found = self._updates.take(step)
         return None if found is None else found[0]
-
-
-def _outcome(record: JobRecord) -> Outcome[Any] | None:
-    return None if record.cancelled else record.outcome

@@ -12,7 +12,7 @@ from .._core.call import bind
 from .._core.group import JobGroup
 from .._core.runs import is_current
 from .._exceptions import GroupClosed
-from ._job import Job
+from ._job import Job, make_job
 from ._portal import portal_of
 
 
@@ -45,11 +45,11 @@ def submit(
     if group.closed:
         raise GroupClosed("this group has ended; open another one for more jobs")
     call = bind(fn, args, kwargs)
-    job = Job._make(call.name, portal, group=group)
+    job, run = make_job(call.name, portal, of_group=True)
     context = copy_context()
 
-    def begin() -> None:
-        context.run(job.begin, group, call)
+    def start() -> None:
+        context.run(run.start, group, call)
 
-    job.send_off(call, begin)
+    run.schedule(call, start)
     return job

@@ -24,7 +24,7 @@ from ..gradio.spaces.stages import SpaceStatus
 from ..gradio.spaces.tokens import may_use_saved_token
 from ._arguments import bind_arguments, with_files
 from ._connection import Connection
-from ._job import Job
+from ._job import Job, end_of
 from ._portal import Portal, shared_portal
 from ._view import describe, public_info
 from ._waiting import refuse_in_trio
@@ -506,7 +506,7 @@ def _no_app(error: _exceptions.UnexpectedResponse, src: str) -> _exceptions.Unex
 
 
 def _with_result(callback: Callable[..., object], job: Job) -> None:
-    end = job._end.get()
+    end = end_of(job)
     if end is None or end.cancelled or end.error is not None:
         return
     result = end.value
