@@ -308,7 +308,7 @@ class Used:
         """See that the client works, and that nothing is left of what an interrupt ended."""
         self.opened = None  # not before: an interrupt of its finalizer is ignored
         wait_for(lambda: self._leftovers() == self._left, self._leftovers)
-        wait_for(lambda: not self.client._connection._group.jobs)
+        wait_for(lambda: not self.client._open_client._group.jobs)
         self.server.until(lambda server: not server.running)
         for thread in (Watched(self._greet) for _ in range(2)):
             assert thread.get() == "Hello ada!"

@@ -88,7 +88,7 @@ def bind_arguments(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> list[Any]:
-    """Return the arguments in their order, with the app's defaults in the placeholders.
+    """Return the arguments in their order, with the app's defaults for those that are not given.
 
     Raises:
         TypeError: One is missing, given twice, or unknown.

@@ -50,14 +50,14 @@ class Portal:
         self._token: trio.lowlevel.TrioToken | None = None
         self._nursery: trio.Nursery | None = None
         self._unfinished: WeakBag[Unfinished] = WeakBag()
-        self._over: str | None = None
+        self._closed_reason: str | None = None
         """Why nothing can be done here any more."""
         _portals.add(self)
 
     @property
     def closed(self) -> bool:
         """Whether the run on the other side has ended, or is another process's."""
-        return self._over is not None
+        return self._closed_reason is not None
 
     def call(self, fn: Callable[..., Awaitable[T]], /, *args: Any) -> T:
         """Run ``await fn(*args)`` as a task of the Trio run; return what it returns.
@@ -70,14 +70,14 @@ class Portal:
             Exception: What ``fn`` raises.
         """
         refuse_in_trio("Portal.call()", "await the function")
-        result: Outcome[T] = self._outcome_of(_Task(fn, args))
+        result: Outcome[T] = self._outcome_of(_PortalCall(fn, args))
         try:
             return result.unwrap()
         finally:
             # The traceback of what is raised holds this frame, which must not hold that.
             del result
 
-    def _outcome_of(self, task: _Task) -> Outcome[Any]:
+    def _outcome_of(self, task: _PortalCall) -> Outcome[Any]:
         try:
             self._hold(task)
             self._post(lambda: task.start(self._nursery))
@@ -99,7 +99,7 @@ class Portal:
         Raises:
             GroupClosed: The run has ended.
         """
-        if self._over is None and self._token is not None:
+        if self._closed_reason is None and self._token is not None:
             try:
                 self._token.run_sync_soon(fn)
             except trio.RunFinishedError:
@@ -111,12 +111,12 @@ class Portal:
                 raise
             else:
                 return
-        raise GroupClosed(self._over or _CLOSED)
+        raise GroupClosed(self._closed_reason or _CLOSED)
 
     def _hold(self, thing: Unfinished) -> None:
         """See to it that ``thing`` ends if the run ends before `_release`."""
         self._unfinished.add(thing)
-        if self._over is not None:
+        if self._closed_reason is not None:
             self._orphan(thing, forked=False)  # it ended just before
 
     def _release(self, thing: Unfinished) -> None:
@@ -124,11 +124,11 @@ class Portal:
 
     def _orphan(self, thing: Unfinished, *, forked: bool) -> None:
         self._release(thing)
-        thing.orphan(GroupClosed(self._over or _CLOSED), forked=forked)
+        thing.orphan(GroupClosed(self._closed_reason or _CLOSED), forked=forked)
 
     def _end(self, why: str, *, forked: bool = False) -> None:
         """Note that the run is gone, and end what waits for it."""
-        self._over = why
+        self._closed_reason = why
         for thing in self._unfinished:
             self._orphan(thing, forked=forked)
 
@@ -143,7 +143,7 @@ class Portal:
                 nursery.cancel_scope.cancel(reason=_CLOSED)
         finally:
             # What was posted until now still finds the nursery closed, and says so.
-            self._over = _CLOSED
+            self._closed_reason = _CLOSED
 
     def __repr__(self) -> str:
         return f"<Portal: {'closed' if self.closed else 'open'}>"
@@ -179,7 +179,7 @@ def portal_of(group: JobGroup) -> Portal:
 
 
 @final
-class _Task:
+class _PortalCall:
     """A call of an async function for a thread that waits."""
 
     def __init__(self, fn: Callable[..., Awaitable[Any]], args: tuple[Any, ...]) -> None:
@@ -225,18 +225,18 @@ class _Task:
 
 
 @final
-class _Thread:
+class _PortalThread:
     """A thread with a Trio run and a portal into it."""
 
     def __init__(self) -> None:
         self.portal = Portal()
-        self._runner: Once[threading.Thread | _Thread] = Once()
+        self._runner: Once[threading.Thread | _PortalThread] = Once()
         """The thread; or this object, if it was closed before there was any."""
         self._opened = False
-        self._news = Notifier()
+        self._open_notifier = Notifier()
         self._closing = trio.Event()
         self._close_called = False
-        self.after: Once[_Thread] = Once()
+        self.successor: Once[_PortalThread] = Once()
         """The one that takes the place of this one when its run has ended."""
 
     def start(self) -> None:
@@ -248,7 +248,7 @@ class _Thread:
         if not self._opened:
             # A daemon, as it must never keep the interpreter alive: whoever starts it ends it.
             threading.Thread(target=self._main, name="triojob", daemon=True).start()
-            self._news.wait_until(lambda: self._opened)
+            self._open_notifier.wait_until(lambda: self._opened)
 
     def _main(self) -> None:
         if not self._runner.set(threading.current_thread()):
@@ -268,9 +268,9 @@ class _Thread:
         if self._close_called:
             self._closing.set()
         self._opened = True
-        self._news.notify_all()
+        self._open_notifier.notify_all()
 
-    def leave(self) -> None:
+    def close_soon(self) -> None:
         """Have the run end soon."""
         self._close_called = True  # for one that is about to open
         with suppress(GroupClosed):
@@ -278,7 +278,7 @@ class _Thread:
 
     def close(self) -> None:
         """End the run, and wait until it has told the servers what it cancelled."""
-        self.leave()
+        self.close_soon()
         if self._runner.set(self):
             self.portal._end(_CLOSED)
             self._open()
@@ -287,7 +287,7 @@ class _Thread:
             runner.join()
 
 
-class _Owner:
+class _Block:
     """What is there for as long as the ``with`` block of a portal."""
 
 
@@ -298,16 +298,17 @@ def start_portal() -> Generator[Portal, None, None]:
     Leaving the block cancels what still runs there, on the server too, and ends the thread.
     """
     refuse_in_trio("start_portal()", "use open_portal()")
-    thread = _Thread()
-    owner = _Owner()
-    leaving = weakref.finalize(owner, thread.leave)  # if an interrupt comes just before `close`
-    leaving.atexit = False
+    thread = _PortalThread()
+    owner = _Block()
+    # If an interrupt comes just before `close`.
+    dropped = weakref.finalize(owner, thread.close_soon)
+    dropped.atexit = False
     try:
         thread.start()
         yield thread.portal
     finally:
         thread.close()
-        leaving.detach()
+        dropped.detach()
 
 
 @asynccontextmanager
@@ -340,7 +341,7 @@ async def open_portal() -> AsyncGenerator[Portal, None]:
 
 
 class _Shared:
-    thread = _Thread()
+    thread = _PortalThread()
     """It has not started before the first client is made."""
 
 
@@ -348,20 +349,20 @@ def shared_portal() -> Portal:
     """Return the portal of this process, started on first use and closed at exit."""
     thread = _Shared.thread
     while thread.portal.closed:
-        new = _Thread()
-        thread = new if thread.after.set(new) else thread.after.get() or new
+        new = _PortalThread()
+        thread = new if thread.successor.set(new) else thread.successor.get() or new
     _Shared.thread = thread  # an older one, if another thread was faster; that one has a successor
     thread.start()
     return thread.portal
 
 
 def _close_shared() -> None:
-    thread: _Thread | None = _Shared.thread
+    thread: _PortalThread | None = _Shared.thread
     defer_calls()
     with daemons_asleep():
         while thread is not None:
             thread.close()
-            thread = thread.after.get()
+            thread = thread.successor.get()
     call_deferred()
 
 
@@ -373,7 +374,7 @@ def _forget_other_processes_threads() -> None:
             "jobs and portals don't come along",
             forked=True,
         )
-    _Shared.thread = _Thread()
+    _Shared.thread = _PortalThread()
     forget_threads()
 
 

@@ -23,8 +23,8 @@ from ..gradio.spaces.names import is_space_id
 from ..gradio.spaces.stages import SpaceStatus
 from ..gradio.spaces.tokens import may_use_saved_token
 from ._arguments import bind_arguments, with_files
-from ._connection import Connection
 from ._job import Job, end_of
+from ._open_client import OpenClient
 from ._portal import Portal, shared_portal
 from ._view import describe, public_info
 from ._waiting import refuse_in_trio
@@ -120,7 +120,7 @@ class Client:
         self.max_workers: int = max_workers
         self._headers = {name.lower() for name in headers or {}}
         self._own_portal = portal
-        self._connect = partial(
+        self._make = partial(
             _make,
             src=src,
             token=token,
@@ -134,67 +134,67 @@ class Client:
             oauth_token=oauth_token or None,
             limits=limits or _LIMITS,
         )
-        self._connection = self._open()
-        self._reopened: dict[int, Connection] = {}
+        self._open_client = self._open()
+        self._reopened: dict[int, OpenClient] = {}
         """Those that took its place, by the process that was forked."""
         if verbose:
             print(f"Loaded as API: {self.src}")
 
-    def _open(self) -> Connection:
+    def _open(self) -> OpenClient:
         portal = self._own_portal or shared_portal()
-        connection = self._connect(portal)
+        open_client = self._make(portal)
         # Before it is open, as an interrupt may come next; not at the interpreter's end: the portal
         # sees to that.
-        weakref.finalize(self, connection.leave, waiting=True).atexit = False
+        weakref.finalize(self, open_client.close_soon, waiting=True).atexit = False
         try:
-            portal.call(connection.open, portal._nursery)
+            portal.call(open_client.open, portal._nursery)
         except _exceptions.AuthenticationError as exc:
-            raise _not_logged_in(exc, connection.src, self._connect.keywords["auth"]) from None
+            raise _not_logged_in(exc, open_client.src, self._make.keywords["auth"]) from None
         except _exceptions.UnexpectedResponse as exc:
-            raise _no_app(exc, connection.src) from exc.__cause__
+            raise _unexpected_response(exc, open_client.src) from exc.__cause__
         except _exceptions.TriojobError as exc:
             raise translate(exc, opening=True) from exc.__cause__
         except BaseException:
             # Cut short, maybe just as it was open.
-            connection.leave(waiting=False)
+            open_client.close_soon(waiting=False)
             raise
-        return connection
+        return open_client
 
-    def _opened(self) -> Connection:
-        if self._connection.forked:
+    def _of_this_process(self) -> OpenClient:
+        if self._open_client.forked:
             # The connections stay with the process that made them; this one makes its own.
             mine = self._open()
-            self._connection = self._reopened.setdefault(os.getpid(), mine)
-            if self._connection is not mine:  # another thread was faster
-                mine.leave(waiting=False)
-        return self._connection
+            self._open_client = self._reopened.setdefault(os.getpid(), mine)
+            if self._open_client is not mine:  # another thread was faster
+                mine.close_soon(waiting=False)
+        return self._open_client
 
     # What the app says of itself.
 
     @property
     def src(self) -> str:
         """The app's URL, with a slash at its end."""
-        return self._connection.src
+        return self._open_client.src
 
     @property
     def config(self) -> dict[str, Any]:
         """The app's ``/config``: treat it as read-only."""
-        return self._connection.app.config
+        return self._open_client.app.config
 
     @property
     def protocol(self) -> str:
         """The protocol that the app speaks, such as ``"sse_v3"``."""
-        return self._connection.app.protocol
+        return self._open_client.app.protocol
 
     @property
     def app_version(self) -> str:
         """The version of Gradio that the app runs."""
-        return self._connection.app.version
+        return self._open_client.app.version
 
     @property
     def session_hash(self) -> str:
         """The session's name with the server; who knows it can cancel its calls."""
-        return self._connection.session_hash
+        return self._open_client.session_hash
 
     def view_api(
         self,
@@ -211,7 +211,7 @@ class Client:
             return_format: ``"str"`` to return what would be printed; ``"dict"`` to return the
                 app's own words on all its endpoints; None to return nothing.
         """
-        info = public_info(self._connection.app)
+        info = public_info(self._open_client.app)
         text = describe(info, all_endpoints=all_endpoints)
         if print_info:
             print(text)
@@ -299,19 +299,19 @@ class Client:
         prepare: Callable[[Job], object],
     ) -> Job:
         """Start a call; ``prepare(job)`` comes first, as an interrupt may come right after it."""
-        connection = self._opened()
-        function, parameters = connection.find(api_name, fn_index)
+        open_client = self._of_this_process()
+        function, parameters = open_client.find(api_name, fn_index)
         values = bind_arguments(parameters, args, kwargs)
         own = {k: v for k, v in (headers or {}).items() if k.lower() not in self._headers}
-        return connection.submit(
+        return open_client.submit(
             function,
             [with_files(value) for value in values],
-            {**own, **(_visitor_of_this_app() if self.space_id else {})},
-            notice=self._tell if self.verbose and self.space_id else None,
+            {**own, **(_visitor_headers() if self.space_id else {})},
+            notice=self._print_long_wait if self.verbose and self.space_id else None,
             prepare=prepare,
         )
 
-    def _tell(self, status: StatusUpdate) -> None:
+    def _print_long_wait(self, status: StatusUpdate) -> None:
         if status.code is Status.IN_QUEUE and status.eta is not None and status.eta > _LONG_WAIT:
             print(
                 f"{self.space_id} is busy: this call will take about {int(status.eta)} seconds. "
@@ -320,14 +320,14 @@ class Client:
 
     def reset_session(self) -> None:
         """Begin a new session, with new ``gr.State``; calls under way go on in the old one."""
-        self._opened().reset_session()
+        self._of_this_process().reset_session()
 
     # The end.
 
     def close(self) -> None:
         """Cancel the calls under way, on the server too, and close all connections."""
         refuse_in_trio("closing this client", "call it in a thread")
-        self._connection.close(waiting=False)
+        self._open_client.close(waiting=False)
 
     def __enter__(self) -> Client:
         return self
@@ -340,10 +340,10 @@ class Client:
     ) -> None:
         """Wait for the jobs, or cancel them if the block raised; then close."""
         refuse_in_trio("closing this client", "call it in a thread")
-        self._connection.close(waiting=exc is None)
+        self._open_client.close(waiting=exc is None)
 
     def __repr__(self) -> str:
-        return describe(public_info(self._connection.app), all_endpoints=None)
+        return describe(public_info(self._open_client.app), all_endpoints=None)
 
     @classmethod
     def duplicate(
@@ -390,7 +390,7 @@ class Client:
             secrets=secrets,
         )
         try:
-            name, was_there = shared_portal().call(_copied, make, secrets is not None)
+            name, was_there = shared_portal().call(_duplicate_or_reuse, make, secrets is not None)
         except _exceptions.TriojobError as exc:
             raise translate(exc, opening=True) from exc.__cause__
         if was_there:
@@ -405,7 +405,9 @@ class Client:
         return cls(name, token=token, max_workers=max_workers, verbose=verbose)
 
 
-async def _copied(make: Callable[..., Awaitable[str]], has_secrets: bool) -> tuple[str, bool]:
+async def _duplicate_or_reuse(
+    make: Callable[..., Awaitable[str]], has_secrets: bool
+) -> tuple[str, bool]:
     """Return the name of the copy of a Space, and whether secrets came too late for it."""
     if has_secrets:
         try:
@@ -416,8 +418,8 @@ async def _copied(make: Callable[..., Awaitable[str]], has_secrets: bool) -> tup
     return await make(exist_ok=True), has_secrets
 
 
-def _make(portal: Portal, **options: Any) -> Connection:
-    """Return the connection that a client's arguments ask for; it is not open."""
+def _make(portal: Portal, **options: Any) -> OpenClient:
+    """Return the client that a synchronous client's arguments ask for; it is not open."""
     src, token, verbose = options["src"], options["token"], options["verbose"]
     given: dict[str, Any] = dict(options["httpx_kwargs"])
     for name in given:
@@ -463,7 +465,7 @@ def _make(portal: Portal, **options: Any) -> Connection:
         on_wait=on_wait if verbose else None,
         http_client=http_client,
     )
-    return Connection(
+    return OpenClient(
         portal,
         native,
         http_client,
@@ -494,7 +496,9 @@ def _not_logged_in(
     return AuthenticationError(text).with_traceback(error.__traceback__)
 
 
-def _no_app(error: _exceptions.UnexpectedResponse, src: str) -> _exceptions.UnexpectedResponse:
+def _unexpected_response(
+    error: _exceptions.UnexpectedResponse, src: str
+) -> _exceptions.UnexpectedResponse:
     if str(error).startswith("logging in"):
         words = f"Could not login to {src}. {error}"
     else:
@@ -516,7 +520,7 @@ def _with_result(callback: Callable[..., object], job: Job) -> None:
         callback(result)
 
 
-def _visitor_of_this_app() -> dict[str, str]:
+def _visitor_headers() -> dict[str, str]:
     """Return the header that counts a call for the visitor of the Gradio app that makes it.
 
     Spaces with shared hardware give each visitor a share of it (gradio_client 2.7,

@@ -91,32 +91,32 @@ class ServerStopped(_exceptions.ServerStopped, ValueError):
     """The server says that its queue has stopped."""
 
 
-class _Refused(_OfHTTPX, httpx.HTTPStatusError):
+class _StatusError(_OfHTTPX, httpx.HTTPStatusError):
     """A response that is none of success; it has the status and the beginning of the body."""
 
     response: httpx.Response
 
 
 _Kind: TypeAlias = "type[Exception]"
-_of_both: dict[tuple[_Kind, _Kind], _Kind] = {}
+_combinations: dict[tuple[_Kind, _Kind], _Kind] = {}
 
 
-def _both(kind: _Kind, other: _Kind) -> _Kind:
+def _combine(kind: _Kind, other: _Kind) -> _Kind:
     """Return the subclass of two classes of exceptions, under the name of the first."""
-    found = _of_both.get((kind, other))
+    found = _combinations.get((kind, other))
     if found is not None:
         return found
 
     def reduce(error: Exception) -> object:
-        return _again, (kind, other, error.args, error.__dict__)
+        return _rebuild, (kind, other, error.args, error.__dict__)
 
     names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": reduce}
     # Of several threads, one makes the class of all.
-    return _of_both.setdefault((kind, other), type(kind.__name__, (kind, other), names))
+    return _combinations.setdefault((kind, other), type(kind.__name__, (kind, other), names))
 
 
-def _again(kind: _Kind, other: _Kind, args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
-    error = _both(kind, other)(*args)
+def _rebuild(kind: _Kind, other: _Kind, args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
+    error = _combine(kind, other)(*args)
     error.__dict__.update(state)
     return error
 
@@ -134,7 +134,7 @@ def _in_gradio_client(error: _exceptions.TriojobError, *, opening: bool) -> _Kin
     if refusal is not None:
         if opening or (refusal.of_call and refusal.status == 422):  # a validator's
             return None
-        return QueueError if refusal.of_call and refusal.status == 503 else _Refused
+        return QueueError if refusal.of_call and refusal.status == 503 else _StatusError
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, httpx.TransportError):
@@ -192,7 +192,7 @@ def translate(error: Exception, *, opening: bool = False) -> Exception:
     else:
         ours = next((ours for theirs, ours in _KINDS if isinstance(error, theirs)), type(error))
         other = _in_gradio_client(error, opening=opening)
-        kind = ours if other is None or issubclass(ours, other) else _both(ours, other)
+        kind = ours if other is None or issubclass(ours, other) else _combine(ours, other)
         if kind is type(error):
             return error
         words = _WORDS.get(ours) or _words(error)
@@ -209,7 +209,7 @@ def translate(error: Exception, *, opening: bool = False) -> Exception:
 
 
 def _response(kind: _Kind, refusal: _exceptions.ErrorResponse | None) -> httpx.Response | None:
-    if refusal is None or not issubclass(kind, _Refused):
+    if refusal is None or not issubclass(kind, _StatusError):
         return None
     return httpx.Response(refusal.status, text=refusal.text)
 

@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+import httpx
 import trio
 
+from .._core.call import Call
 from .._core.group import JobGroup
 from .._exceptions import ClientClosed, GroupClosed, TriojobError
 from ..gradio.client import Client, registry_of, settings_of
@@ -26,43 +28,23 @@ from ..gradio.schema.app import AppInfo, EndpointInfo
 from ..gradio.session.registry import SessionRegistry
 from ..gradio.session.session import Session
 from ._arguments import find_function, parameters_of
-from ._atomic import WeakBag
 from ._job import Job, make_job
 from ._portal import Portal
 from ._run import JobRun
+from ._sessions import SessionLease, Sessions
 from ._waiting import Notifier
 from .exceptions import translate
 from .utils import StatusUpdate
-
-if TYPE_CHECKING:
-    import httpx
-
-    from .._core.call import Call
 
 logger = logging.getLogger("triojob")
 
 _CLOSED = "the client has been closed; make another one"
 
 
-_Known: TypeAlias = "tuple[tuple[str | None, int], Sequence[Mapping[str, Any]] | None]"
+_Function: TypeAlias = "tuple[tuple[str | None, int], Sequence[Mapping[str, Any]] | None]"
 
 
-class _CallToken:
-    """Stands for a call that uses a session, or is about to."""
-
-
-class _Visit:
-    """One session, and the calls that use it."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.endpoints: dict[tuple[str | None, int], Endpoint] = {}
-        self.calls: WeakBag[_CallToken] = WeakBag()
-        self.over = False
-        """No further call may use it: the Trio thread is ending it, or checks whether it can."""
-
-
-class Connection:
+class OpenClient:
     """An open client; all methods but the coroutines are for any thread.
 
     Args:
@@ -86,15 +68,14 @@ class Connection:
         self._http_client = http_client
         self._download_files = download_files
         self._group = JobGroup(limit=limit)
-        self._visits: list[_Visit] = []
-        """The last one is for new calls; the others are there until their calls have ended."""
-        self._known: tuple[AppInfo | None, dict[Any, _Known]] = (None, {})
+        self._sessions = Sessions()
+        self._functions: tuple[AppInfo | None, dict[Any, _Function]] = (None, {})
         """What was found of an app by name or number."""
         self._pid = os.getpid()
-        self._leaving = trio.Event()
+        self._close_requested = trio.Event()
         self._closing = False
         self._ended = False
-        self._news = Notifier()
+        self._end_notifier = Notifier()
 
     @property
     def src(self) -> str:
@@ -120,30 +101,29 @@ class Connection:
     @property
     def session_hash(self) -> str:
         """The session's name with the server."""
-        return self._visits[-1].session.hash
+        return self._sessions.current.hash
 
     # In the Trio thread.
 
     async def open(self, nursery: trio.Nursery) -> None:
         """Open the client and keep it open, in a task of ``nursery``, until it is closed."""
-        await nursery.start(self._live, name=f"<client of {self._native.src}>")
+        await nursery.start(self._serve, name=f"<client of {self._native.src}>")
 
-    async def _live(self, *, task_status: trio.TaskStatus[None]) -> None:
+    async def _serve(self, *, task_status: trio.TaskStatus[None]) -> None:
         opened = False
         try:
             async with AsyncExitStack() as stack:
                 if self._http_client is not None:
                     stack.push_async_callback(self._http_client.aclose)
                 await stack.enter_async_context(self._native)
-                self._visits.append(self._new_visit())
+                self._sessions.add(Session(self._registry))
                 try:
                     async with self._group:
                         opened = True
                         task_status.started()
-                        await self._leaving.wait()
+                        await self._close_requested.wait()
                 finally:
-                    for visit in tuple(self._visits):
-                        visit.session.end()
+                    self._sessions.end_all()
         except Exception:
             if not opened:
                 raise
@@ -151,54 +131,38 @@ class Connection:
             logger.exception("the client of %s broke", self._native.src)
         finally:
             self._ended = True
-            self._news.notify_all()
-
-    def _new_visit(self) -> _Visit:
-        return _Visit(Session(self._registry))
+            self._end_notifier.notify_all()
 
     def _stop(self, *, waiting: bool) -> None:
-        self._leaving.set()
+        self._close_requested.set()
         if not self._ended and not waiting:
             with suppress(GroupClosed):  # it was never opened
                 self._group.cancel_scope.cancel(reason="the client was closed")
 
-    def _start(self, run: JobRun, call: Call, visit: _Visit, token: _CallToken) -> None:
+    def _start(self, run: JobRun, call: Call, lease: SessionLease) -> None:
         native = run.start(self._group, call)
         if native is None:
-            self._left(visit, token)
+            self._sessions.release(lease)
         else:
-            native.on_end(partial(self._left, visit, token))
-
-    def _left(self, visit: _Visit, token: _CallToken) -> None:
-        visit.calls.discard(token)
-        self._end_old_visits()
-
-    def _end_old_visits(self) -> None:
-        for visit in self._visits[:-1]:
-            visit.over = True  # before the check, as a call that comes now checks this last
-            if visit.calls:
-                visit.over = False
-            else:
-                self._visits.remove(visit)
-                visit.session.end()
+            native.on_end(partial(self._sessions.release, lease))
 
     # In any thread.
 
-    def find(self, api_name: str | None, fn_index: int | None) -> _Known:
+    def find(self, api_name: str | None, fn_index: int | None) -> _Function:
         """Return the function that is meant, and the app's words on its parameters.
 
         Raises:
             EndpointNotFound: There is none, or it is not clear which.
         """
         app = self.app
-        of_app, known = self._known
+        of_app, functions = self._functions
         if of_app is not app:
-            known = {}
-            self._known = (app, known)
-        found = known.get((api_name, fn_index))
+            functions = {}
+            self._functions = (app, functions)
+        found = functions.get((api_name, fn_index))
         if found is None:
             function = find_function(app, api_name, fn_index)
-            found = known[api_name, fn_index] = (function, parameters_of(app, function[1]))
+            found = functions[api_name, fn_index] = (function, parameters_of(app, function[1]))
         return found
 
     def submit(
@@ -223,15 +187,11 @@ class Connection:
         """
         if self._closing:
             raise ClientClosed(_CLOSED)
-        token = _CallToken()
-        while True:
-            visit = self._visits[-1]
-            visit.calls.add(token)
-            if not visit.over:
-                break
-        endpoint = visit.endpoints.get(function)
+        lease = self._sessions.acquire()
+        endpoints = lease.leased.endpoints
+        endpoint = endpoints.get(function)
         if endpoint is None:
-            endpoint = visit.endpoints[function] = self._endpoint(visit.session, *function)
+            endpoint = endpoints[function] = self._endpoint(lease.leased.session, *function)
         try:
             if headers:
                 endpoint = endpoint.with_headers(headers)
@@ -241,7 +201,7 @@ class Connection:
         job, run = make_job(endpoint.name, self.portal, notice=notice)
         prepare(job)
         with suppress(GroupClosed):  # the job tells of it
-            run.schedule(call, partial(self._start, run, call, visit, token))
+            run.schedule(call, partial(self._start, run, call, lease))
         return job
 
     def _endpoint(self, session: Session, api_name: str | None, fn_index: int) -> Endpoint:
@@ -268,9 +228,9 @@ class Connection:
 
     def reset_session(self) -> None:
         """Have further calls ride in a new session; those under way go on in theirs."""
-        self._visits.append(self._new_visit())
+        self._sessions.add(Session(self._registry))
         with suppress(GroupClosed):
-            self.portal._post(self._end_old_visits)
+            self.portal._post(self._sessions.end_unused)
 
     def close(self, *, waiting: bool) -> None:
         """End the client, and return when it has ended.
@@ -279,13 +239,13 @@ class Connection:
             waiting: Let the jobs come to their ends first.
         """
         try:
-            self.leave(waiting=waiting)
-            self._news.wait_until(lambda: self._ended or self.portal.closed)
+            self.close_soon(waiting=waiting)
+            self._end_notifier.wait_until(lambda: self._ended or self.portal.closed)
         except BaseException:
-            self.leave(waiting=False)
+            self.close_soon(waiting=False)
             raise
 
-    def leave(self, *, waiting: bool) -> None:
+    def close_soon(self, *, waiting: bool) -> None:
         """Have the client end soon."""
         self._closing = True
         with suppress(GroupClosed):
