@@ -51,7 +51,7 @@ BANNED = {
     r"\b(initialise|recognise|normalise|serialise|summarise)[sd]?\b": "American spelling",
 }
 # Where a word has its everyday meaning: chat apps give answers.
-ALLOWED = {("chat.md", "answer"), ("chat.md", "answers")}
+ALLOWED = {(name, word) for name in ("chat.md", "chat.py") for word in ("answer", "answers")}
 
 BLOCK = re.compile(r"^(`{3,})(.*?)^\1 *$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]+`|\]\([^)\n]*\)|<[^>\n]+>|https?://\S+|:[a-z-]*members:.*")
@@ -75,7 +75,8 @@ def prose_of_markdown(text: str) -> Iterator[tuple[int, str]]:
 def prose_of_python(text: str) -> Iterator[tuple[int, str]]:
     """Yield the numbered lines of comments and docstrings, without code in them."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
+        # What an example prints is the library's.
+        if token.type == tokenize.COMMENT and not token.string.startswith("# > "):
             yield token.start[0], CODE.sub(blank, token.string)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -111,7 +112,7 @@ def main(arguments: list[str]) -> int:
     paths = [Path(argument) for argument in arguments]
     own = [DOCS.parent / f"{name}.md" for name in ("README", "CHANGELOG", "CODE_OF_CONDUCT")]
     own += [DOCS.parent / f"{name}.md" for name in ("CONTRIBUTING", "RELEASING", "SECURITY")]
-    paths = paths or [*own, *pages, DOCS / "reliability" / "mutation.md"]
+    paths = paths or [*own, *pages, DOCS / "reliability" / "mutation.md", DOCS / "examples"]
     found = [line for path in files(paths) for line in findings(path)]
     print("\n".join(found) or "no word is refused")
     return 1 if found else 0

@@ -32,8 +32,11 @@ TESTED_ELSEWHERE = {
     "nginx_websocket.conf": "tests/proxies/test_nginx.py",
 }
 """Examples that are no scripts which end, and what runs them."""
+GUIDES_APP = DOCS / "examples" / "app.py"
 EXAMPLES = sorted(
-    path for path in (DOCS / "examples").glob("*.py") if path.name not in TESTED_ELSEWHERE
+    path
+    for path in (DOCS / "examples").glob("*.py")
+    if path.name not in TESTED_ELSEWHERE and path != GUIDES_APP
 )
 FOLDERS = sorted({path.parent for path in (DOCS / "examples").glob("*/app.py")})
 """The examples of one page each, with the app that they call."""
@@ -85,11 +88,18 @@ def check(example: Path, *arguments: str, folder: Path | None = None) -> None:
         assert done.stdout == want  # so that pytest shows the difference
 
 
+@pytest.fixture(scope="module")
+def guides_url() -> Iterator[str]:
+    with run_gradio(GUIDES_APP) as app:
+        yield app.url
+
+
+@pytest.mark.real
 @pytest.mark.parametrize(
     "example", [path for path in EXAMPLES if calls_an_app(path)], ids=lambda path: path.stem
 )
-def test_example_that_calls_an_app(example, gradio_url):
-    check(example, gradio_url)
+def test_example_that_calls_an_app(example, guides_url):
+    check(example, guides_url)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +175,15 @@ def test_list_for_language_models_has_every_page():
     assert {page: title for title, page in listed} == {
         name: title for name, title in titles.items() if name != "index.md"
     }
+
+
+def test_page_whose_examples_call_the_app_says_so():
+    note = "```{include} examples/app.md\n```"
+    calling = {path.name for path in EXAMPLES if calls_an_app(path)}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        shown = set(re.findall(r"^```\{literalinclude\} examples/(\S+)$", text, re.MULTILINE))
+        assert (note in text) == bool(shown & calling), page.name
 
 
 def test_each_example_is_on_a_page():

@@ -6,7 +6,7 @@ from triojob.bulk import BatchCaller
 
 URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
-if __name__ == "__main__":  # as each process imports this file
+if __name__ == "__main__":  # because each process imports this file
     caller = BatchCaller(URL, "/greet")
     batches = [{"name": [f"Ada {number}", f"Grace {number}"]} for number in range(4)]
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:

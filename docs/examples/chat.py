@@ -8,14 +8,14 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 
 async def show(job: Job[str], stop_button: trio.Event | None = None) -> None:
-    """Print an answer while it is written."""
+    """Print an answer while the app writes it."""
     shown = ""
     try:
         async for answer in job:  # each output is the whole answer so far
             print(answer.removeprefix(shown), end="", flush=True)
             shown = answer
             if stop_button is not None and len(shown.split()) >= 3:
-                stop_button.set()  # here the reader has seen enough, and clicks
+                stop_button.set()  # here the reader clicks the button
     except JobCancelled:
         print(" [stopped]")
     else:
@@ -39,7 +39,7 @@ async def main() -> None:
             nursery.start_soon(show, job, stop_button)
             nursery.start_soon(stop_when_clicked, stop_button, job)
 
-        async with client.session() as another:  # knows nothing of the first one
+        async with client.session() as another:  # has its own history
             await show(another.submit("Hello", api_name="/converse"))
 
 

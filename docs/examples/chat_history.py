@@ -16,7 +16,7 @@ async def main() -> None:
         async for history in job:
             print(len(history), "messages, the last:", history[-1]["content"][0]["text"].strip())
 
-        kept = deepcopy(history)  # outputs share parts with each other: change a copy
+        kept = deepcopy(history)  # outputs share parts: change a copy
         kept.append({"role": "user", "content": "And then?"})
         print([message["role"] for message in kept])
 

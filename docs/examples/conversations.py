@@ -8,7 +8,7 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 
 async def converse(client: Client, name: str, answers: dict[str, list[str]]) -> None:
-    """Hold a conversation of three turns."""
+    """Hold a conversation of three messages."""
     async with client.session() as session:  # this user's own State
         say = session.endpoint("/converse")
         answers[name] = [await say(f"{name} {turn}") for turn in range(3)]

@@ -12,7 +12,7 @@ async def main(folder: str) -> None:
     async with Client(URL, download_files=False) as client:
         note = handle_file(b"some words", name="note.txt")
         file = await client.predict(note, api_name="/upper_file")
-        print(file.name, file.size)  # nothing has been downloaded yet
+        print(file.name, file.size)  # nothing is downloaded yet
 
         path = await file.save(folder)
         print(path.name, "says", path.read_text())

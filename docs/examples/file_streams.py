@@ -12,11 +12,11 @@ async def main(folder: str) -> None:
     async with Client(URL) as client:
         job = client.submit(3, 0.1, api_name="/radio")
         async for file in job:
-            async for part in file.segments():  # as the app makes them
+            async for part in file.segments():  # as they arrive
                 print(part)
             break
         file = await job.result()
-        path = await file.save(folder)  # all of it, as one file
+        path = await file.save(folder)  # the whole stream, as one file
         print(path.read_bytes())
 
 

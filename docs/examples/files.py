@@ -17,7 +17,7 @@ async def main(folder: Path) -> None:
         path = await client.predict(handle_file(letter), api_name="/upper_file")
         print(Path(path).name, "says", await trio.Path(path).read_text())
 
-        # Files may stand anywhere in the arguments, and come from elsewhere than the disk.
+        # Files can be anywhere in the arguments, and need not come from the disk.
         note = handle_file(b"no file at all", name="note.txt")
         paths = await client.predict([handle_file(letter), note], api_name="/join_files")
         print([Path(path).name for path in paths])

@@ -13,7 +13,7 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 
 def make_pictures(folder: Path) -> None:
-    """Make three pictures, half red and half a blue, and one file that is no picture."""
+    """Make three pictures, half red and half blue, and one invalid file."""
     for number in range(3):
         picture = Image.new("RGB", (64, 32), "red")
         picture.paste((0, number, 255), (32, 0, 64, 32))
@@ -27,7 +27,7 @@ async def main(sources: Iterable[Path], results: Path) -> None:
         mirror = client.endpoint("/mirror")
 
         async def mirror_file(source: Path) -> Path:
-            """Send a picture; keep what comes back under the name of the source."""
+            """Send a picture; save the result under the name of the source."""
             downloaded = await mirror(handle_file(source))
             return Path(await trio.Path(downloaded).rename(results / source.name))
 
@@ -43,7 +43,7 @@ async def main(sources: Iterable[Path], results: Path) -> None:
 with tempfile.TemporaryDirectory() as name:
     folder = Path(name)
     make_pictures(folder)
-    # Any iterable will do, and is taken as there is room: a million files need no list.
+    # Any iterable works, and is read as needed: a million files need no list.
     trio.run(main, sorted(folder.glob("*.png")), folder / "results")
 
 # prints:

@@ -17,13 +17,13 @@ async def main() -> None:
             async for hello in results:
                 print(hello)
 
-        pages = (f"page {n}" for n in itertools.count(1))  # endless
-        load = partial(client.endpoint("/parallel_sleep"), 0.1)  # which goes with each page
+        pages = (f"page {n}" for n in itertools.count(1))  # infinite
+        load = partial(client.endpoint("/parallel_sleep"), 0.1)  # the first argument of each call
         async with triojob.map(load, pages, limit=8) as results:
             async for page in results:
                 print(page)
                 if page == "page 3":
-                    break  # leaving the block cancels what still runs
+                    break  # leaving the block cancels the running calls
 
 
 trio.run(main)

@@ -16,7 +16,7 @@ async def main() -> None:
 
     async with Client(URL, oauth_token="hf_made_up") as client:
         print(await client.predict("Ada", api_name="/act"))
-        print(await client.predict("Ada", api_name="/greet"))  # is not told of the token
+        print(await client.predict("Ada", api_name="/greet"))  # does not receive the token
 
 
 trio.run(main)

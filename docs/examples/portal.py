@@ -12,7 +12,7 @@ async def has_greet(url: str) -> bool:
         return client.endpoint("/greet").name == "/greet"
 
 
-with sync.start_portal() as portal:  # a thread with a Trio run of its own
+with sync.start_portal() as portal:  # a thread with its own Trio run
     print(portal.call(has_greet, URL))  # any async function can run there
     with sync.Client(URL, portal=portal) as client, ThreadPoolExecutor(4) as pool:
         names = ["Ada", "Grace", "Edsger", "Barbara"]

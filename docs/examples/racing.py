@@ -20,7 +20,7 @@ async def main() -> None:
 
         print(await first_success(*calls))  # the cache fails; /slow is cancelled, in the app too
 
-        job = await first_completed(*calls)  # that is the cache; it cancels both others
+        job = await first_completed(*calls)  # the cache, which cancels both others
         print(job.name, repr(job.exception()))
 
 

@@ -10,7 +10,7 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 async def main() -> None:
     async with Client(URL) as client, client.session() as session:
-        # In the app: @gr.render(inputs=n, ...), which makes n text boxes and their functions.
+        # In the app: @gr.render(inputs=n, ...), which creates n text boxes and their functions.
         job = session.submit(2, api_name="/apply")
         made: list[dict[str, Any]] = []
         async for update in job.updates():

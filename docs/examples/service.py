@@ -1,4 +1,4 @@
-"""A web service that has a Gradio app do something, and tells of it as it goes on.
+"""A web service that calls a Gradio app and streams its progress.
 
 ``hypercorn --worker-class trio service:service``, with the app's URL in ``GRADIO_URL``.
 """
@@ -31,12 +31,12 @@ service = FastAPI(lifespan=open_client)
 
 @service.get("/typeset")
 async def typeset(request: Request, pages: int, key: str) -> Response:
-    """Have pages set, and tell what becomes of it."""
+    """Typeset pages, and stream the progress."""
     return JobResponse(request.app.state.client.endpoint("/typeset"), pages, 0.1, key)
 
 
 class JobResponse(Response):
-    """A response that makes a call and tells of it; the call can't outlive it."""
+    """A response that makes a call and streams its progress; the call cannot outlive it."""
 
     def __init__(self, endpoint: Endpoint, *arguments: Any) -> None:
         super().__init__()
@@ -51,12 +51,12 @@ class JobResponse(Response):
                     media_type="text/event-stream",
                     headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
                 )
-                await respond(scope, receive, send)  # returns early if the reader hangs up
-            job.cancel("the reader has hung up")  # which changes nothing if it has ended
+                await respond(scope, receive, send)  # returns early if the reader disconnects
+            job.cancel("the reader has disconnected")  # no effect if the job has ended
 
 
 async def tell(job: Job[Any]) -> AsyncGenerator[str, None]:
-    """Give what happens to a job, as server-sent events."""
+    """Yield the updates of a job as server-sent events."""
     async for update in job.updates():
         match update:
             case StatusUpdate():
@@ -66,7 +66,7 @@ async def tell(job: Job[Any]) -> AsyncGenerator[str, None]:
                 yield event("output", value=update.output)
             case LogMessage():
                 yield event("log", text=update.text)
-    failure = job.exception()  # to ask is to see it: the group won't raise it any more
+    failure = job.exception()  # retrieves it: the group does not raise it
     if failure is None:
         yield event("result", value=await job.result())
     else:

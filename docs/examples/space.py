@@ -5,7 +5,7 @@ import trio
 
 from triojob import Client, SpaceError, SpaceStatus
 
-# A Space goes by its name; a plain URL is opened as it is.
+# A Space opens by its name; a plain URL opens directly.
 SPACE = sys.argv[1] if len(sys.argv) > 1 else "owner/name"
 
 

@@ -10,11 +10,11 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 def in_a_thread(group: triojob.JobGroup, greet: triojob.Endpoint) -> None:
     job = sync.submit(group, greet, "Ada")  # the job lives in the group, in the Trio thread
-    print(job.result())  # and this blocks only the thread that waits
+    print(job.result())  # blocks only the waiting thread
 
 
 def listen(group: triojob.JobGroup, tokens: triojob.Endpoint) -> None:
-    for _ in sync.submit(group, tokens, 1000, 0.1):  # for longer than anybody waits
+    for _ in sync.submit(group, tokens, 1000, 0.1):  # longer than the timeout
         pass
 
 

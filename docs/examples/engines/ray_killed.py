@@ -14,7 +14,7 @@ URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
 
 
 class Killed(BatchCaller):
-    """Kills its process once, when the calls of a batch are made and nobody has their results."""
+    """Kills its process once, when a batch is finished and nobody has its results."""
 
     def __init__(self, marker: Path, **options: Any) -> None:
         super().__init__(**options)
@@ -46,8 +46,8 @@ with tempfile.TemporaryDirectory() as folder, Client(URL, verbose=False) as app:
     ).take_all()
     calls = app.predict("parallel_sleep", api_name="/probe")["started"] - before
     print(len(done), "rows,", sum(row["result"] == row["text"] for row in done), "right results")
-    print(calls - len(done), "calls were made again")
+    print(calls - len(done), "calls were repeated")
 
 # prints:
 # > 60 rows, 60 right results
-# > 5 calls were made again
+# > 5 calls were repeated

@@ -41,7 +41,7 @@ async def test_full_queue_raises(autojump_clock: MockClock) -> None:
         render = client.endpoint("/render")
         group.submit(render, 5)
         await app.wait_running("/render")
-        group.submit(render, 5)  # takes the one place in the queue
+        group.submit(render, 5)  # fills the queue
         await trio.sleep(1)
         with pytest.raises(QueueFull):
             await render(5)

@@ -9,7 +9,7 @@ async def main() -> None:
         async for text in job:
             print("live:", text)
             if text.endswith("upon-1"):
-                break  # the job goes on
+                break  # the job keeps running
 
         print("result:", await job.result())
         async for text in job:  # another loop starts at the first output
