@@ -43,11 +43,13 @@ import queue
 import reprlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, NoReturn, cast
+from typing import NamedTuple, NoReturn, TypeVar, cast
 
 import trio
 
 from ._secrets import holds_secret, scrub, scrub_each, scrub_start
+
+E = TypeVar("E", bound=BaseException)
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -324,7 +326,41 @@ def raise_from(error: TriojobError, cause: BaseException | None) -> NoReturn:
         raise error from cause
     finally:
         error.__context__ = cause
-        del error, cause  # a cycle by way of the traceback
+        del error, cause  # see raise_first
+
+
+def split(
+    error: BaseException, kind: type[BaseException]
+) -> tuple[list[BaseException], list[BaseException]]:
+    """Return what of an exception or a group is of a kind, and what is not: one of each at most."""
+    if isinstance(error, kind):
+        return [error], []
+    if not isinstance(error, BaseExceptionGroup):
+        return [], [error]
+    found, rest = cast("BaseExceptionGroup[BaseException]", error).split(kind)
+    return [] if found is None else [found], [] if rest is None else [rest]
+
+
+def raise_first(errors: list[E]) -> None:
+    """Raise the first of the exceptions that were kept, if there is one, and empty the list.
+
+    A traceback holds the frames that the exception passes, and these hold their variables and, from
+    Python 3.12 on, the frames that called them.  So the exception in a variable of such a frame, or
+    a job that has failed with it, makes a reference cycle: all of it lives on until the garbage
+    collector runs.  Therefore an exception that is to be raised later is kept in a list, out of
+    which this takes it.  Where a frame needs the job itself, only ``del`` helps; each refers to
+    here.
+    """
+    if errors:
+        error = errors[0]
+        errors.clear()
+        context = error.__context__
+        try:
+            raise error
+        finally:
+            # Python has just noted what is being handled here, which is of no interest.
+            error.__context__ = context
+            del error, context
 
 
 def add_note(error: BaseException, note: str) -> None:

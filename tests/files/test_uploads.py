@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from triojob import (
     Limits,
     ProgressUnit,
     ProtocolError,
+    Retry,
     Status,
     StatusUpdate,
     TooManyRequests,
@@ -266,6 +269,33 @@ async def test_an_upload_that_fails_fails_its_job_and_nothing_is_queued(
     assert no_descriptor_of(path)
     # Never to another server, whatever it says.
     assert {host for host, _ in memory_app.network.connects} == {"scripted.test"}
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs reference counting")
+@pytest.mark.parametrize("retry", [None, Retry(attempts=1)])
+@pytest.mark.usefixtures("no_collector")
+async def test_a_failed_upload_leaves_no_cycle(
+    memory_app: ScriptedServer, path: Path, retry: Retry | None
+) -> None:
+    serve_echo(memory_app)
+    memory_app.fault("POST", "/upload", Answer(413, "large"))
+    failures: list[weakref.ref[BaseException]] = []
+
+    async def fail(client: Client) -> None:
+        endpoint = client.endpoint("/echo")
+        async with JobGroup(retry=retry) as group:
+            job = group.submit(endpoint, handle_file(path))
+            await job.wait()
+            error = job.exception()
+            assert isinstance(error, FileTooLarge)
+            failures.append(weakref.ref(error))
+
+    async with opened(memory_app) as client:
+        for _ in range(3):
+            await fail(client)
+        await trio.testing.wait_all_tasks_blocked()
+        # Trio may still hold the task of the last one.
+        assert [failure() for failure in failures[:-1]] == [None, None]
 
 
 async def test_several_are_sent_at_once_but_not_too_many(

@@ -12,12 +12,12 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from contextvars import copy_context
-from typing import Any, cast
+from typing import Any
 
 import trio
 from outcome import Error, Outcome, Value
 
-from .._exceptions import short_repr, shorten
+from .._exceptions import short_repr, shorten, split
 from .limiter import OrderedLimiter
 from .messages import Finished, Status, StatusUpdate, WholeOutput
 from .report import current_sink
@@ -106,9 +106,7 @@ async def run_call(call: Call, runner: JobRunner, limiter: OrderedLimiter | None
             # After the end is recorded: this calls `__repr__` of somebody's arguments.
             record.description = call.describe()
     finally:
-        # From Python 3.12 on the frames of an exception keep those that called them alive, and
-        # this is one of those: it must not hold the job, which holds the exception.
-        del call, runner, record, result, passing
+        del call, runner, record, result, passing  # see raise_first
 
 
 class Batch:
@@ -215,7 +213,7 @@ class _LocalCall(Call):
                 runner.add(WholeOutput(result.value))
             return result
         finally:
-            del runner, result  # see run_call
+            del runner, result  # see raise_first
 
     async def _outcome(self, runner: JobRunner) -> Outcome[Any]:
         sink = runner.sink
@@ -227,28 +225,22 @@ class _LocalCall(Call):
             value = await self._evaluate(sink)
         except BaseException as exc:  # noqa: BLE001 - all of it is raised on or handed over
             # Cancelled belongs to Trio: it passes to the scope that raised it.
-            stop, failure = split_cancelled(exc)
-            if failure is not None:
+            stops, failures = split(exc, trio.Cancelled)
+            if failures:
                 # This frame holds the job that will hold the exception: leaving it in the
                 # traceback would make a reference cycle.
-                _drop_frames(failure, 2)
-            try:
-                if stop is None:
-                    assert failure is not None
-                    return Error(failure)
-                if failure is not None:
-                    runner.final_message = Finished(Error(failure))
-                if stop is exc:
-                    raise
-                raise stop from None
-            finally:
-                del stop, failure
+                _drop_frames(failures[0], 2)
+            if not stops:
+                return Error(failures.pop())
+            if failures:
+                runner.final_message = Finished(Error(failures.pop()))
+            raise stops.pop() from None
         else:
             return Value(value)
         finally:
             current_sink.reset(token)
             sink.on_put = None
-            del runner, sink  # see run_call
+            del runner, sink  # see raise_first
 
     def _streams(self, sink: ChannelSink) -> bool:
         return sink.yielded
@@ -298,12 +290,3 @@ def _drop_frames(exc: BaseException, count: int) -> None:
     for _ in range(count):
         traceback = traceback and traceback.tb_next
     exc.__traceback__ = traceback
-
-
-def split_cancelled(
-    exc: BaseException,
-) -> tuple[BaseException | None, BaseException | None]:
-    """Return what of ``exc`` is a cancellation, and what is not."""
-    if isinstance(exc, BaseExceptionGroup):
-        return cast("BaseExceptionGroup[BaseException]", exc).split(trio.Cancelled)
-    return (exc, None) if isinstance(exc, trio.Cancelled) else (None, exc)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable
 from typing import cast
 
-from .._exceptions import ProtocolError, TriojobError, flatten, short_repr
+from .._exceptions import ProtocolError, TriojobError, flatten, raise_first, short_repr, split
 from .._secrets import holds_secret
-
-if sys.version_info < (3, 11):
-    from exceptiongroup import BaseExceptionGroup
 
 
 def call_failure(error: Exception, name: str) -> TriojobError:
@@ -61,24 +57,10 @@ class contained:  # noqa: N801 - it is used as a function
     def __exit__(self, _kind: object, exc: BaseException | None, _traceback: object) -> bool:
         if exc is None:
             return False
-        failure, passing = _split(exc)
-        try:
-            if failure is not None:
-                self._fail(call_failure(failure, self._name))
-            if passing is exc:
-                return False
-            if passing is not None:
-                raise passing from None
-            return True
-        finally:
-            # The tracebacks hold this frame, which must not hold the exceptions.
-            del self, exc, failure, passing
-
-
-def _split(error: BaseException) -> tuple[Exception | None, BaseException | None]:
-    """Return what of ``error`` is an `Exception`, and what is not."""
-    if isinstance(error, Exception):
-        return error, None
-    if isinstance(error, BaseExceptionGroup):
-        return cast("BaseExceptionGroup[BaseException]", error).split(Exception)
-    return None, error
+        failures, passing = split(exc, Exception)
+        if failures:
+            self._fail(call_failure(cast("Exception", failures.pop()), self._name))
+        if passing and passing[0] is exc:
+            return False
+        raise_first(passing)
+        return True

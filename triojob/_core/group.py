@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, cast, final, overload
 import trio
 from outcome import Error
 
-from .._exceptions import GroupClosed, direct_exceptions
+from .._exceptions import GroupClosed, direct_exceptions, raise_first
 from .call import Call, bind, run_call
 from .instruments import GroupStatistics, Instrument, InstrumentDispatcher
 from .job import Job
@@ -229,7 +229,7 @@ class JobGroup:
         try:
             await run_call(call, JobRunner(record), self._limiter)
         finally:
-            del record  # see run_call
+            del record  # see raise_first
 
     def statistics(self) -> GroupStatistics:
         """Return how many jobs there have been, and how they are."""
@@ -311,28 +311,17 @@ class JobGroup:
     ) -> bool | None:
         self._ending = True
         self._adopting = exc is not None
+        swallowed = False
+        raised: list[BaseException] = []
         try:
-            swallowed: bool = await self._manager.__aexit__(exc_type, exc, traceback)
+            swallowed = await self._manager.__aexit__(exc_type, exc, traceback)
         except BaseException as error:  # noqa: BLE001 - it is raised on, by itself or in a group
-            await self._let_consumers_run()
-            failures = self._with_failures(error)
-            try:
-                if failures is None:
-                    raise
-                raise failures from None
-            finally:
-                # The traceback of what is raised holds this frame, which must not hold it.
-                del failures, error
+            raised.append(error)
         finally:
-            del exc, traceback
+            del exc, traceback  # see raise_first
         await self._let_consumers_run()
-        failures = self._with_failures(None)
-        if failures is None:
-            return swallowed
-        try:
-            raise failures from None
-        finally:
-            del failures
+        raise_first(self._with_failures(raised))
+        return swallowed
 
     async def _let_consumers_run(self) -> None:
         """Let the tasks that the end of jobs has woken retrieve the failures."""
@@ -343,9 +332,9 @@ class JobGroup:
             await trio.lowlevel.cancel_shielded_checkpoint()
             left = left - 1 if len(self._jobs) == count else _STEPS
 
-    def _with_failures(self, raised: BaseException | None) -> BaseException | None:
-        """Return ``raised`` joined with the failures that are to be raised; None if none are."""
-        seen = _leaves(raised)
+    def _with_failures(self, raised: list[BaseException]) -> list[BaseException]:
+        """Return what is to be raised: what was, joined with the failures; one at most."""
+        seen = [inner for error in raised for inner in _leaves(error)]
         failures: list[BaseException] = []
         for error in self._fatal:
             if not _is_in(error, (*seen, *failures)):
@@ -357,10 +346,11 @@ class JobGroup:
                 record.add_note(_ADVICE)
                 failures.append(error)
         if not failures:
-            return None
-        if raised is not None:
-            failures[:0] = direct_exceptions(raised) or (raised,)
-        return BaseExceptionGroup("unhandled errors in a JobGroup", failures)
+            return raised
+        if raised:
+            failures[:0] = direct_exceptions(raised[0]) or raised
+        raised.clear()  # its traceback holds the caller's frame
+        return [BaseExceptionGroup("unhandled errors in a JobGroup", failures)]
 
     def _take_unretrieved(self) -> list[JobRecord]:
         """Return the failed jobs that nobody has asked for, nor a consumer's group takes over."""
@@ -434,8 +424,6 @@ def _is_in(error: BaseException, errors: Iterable[BaseException]) -> bool:
     return any(error is known for known in errors)
 
 
-def _leaves(error: BaseException | None) -> list[BaseException]:
+def _leaves(error: BaseException) -> list[BaseException]:
     """Return ``error`` and all that is in it."""
-    if error is None:
-        return []
     return [error, *(leaf for part in direct_exceptions(error) for leaf in _leaves(part))]

@@ -66,7 +66,7 @@ class OutputIterator(Generic[T]):
                     # the end.
                     raise RuntimeError(f"{record.name} raised StopAsyncIteration") from exc
                 finally:
-                    del self, record
+                    del self, record  # see raise_first
                 raise StopAsyncIteration
             await record.wait_changed()
         value: T = self._cursor.take_value()

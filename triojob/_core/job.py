@@ -168,8 +168,7 @@ class Job(Generic[T_co]):
             value: T_co = record.unwrap()
             return value
         finally:
-            # The traceback of what is raised holds this frame, which must not hold the job.
-            del self, record
+            del self, record  # see raise_first
 
     def __aiter__(self) -> OutputIterator[T_co]:
         """Iterate over the outputs: those that were, then those that come.

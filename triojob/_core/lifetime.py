@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import trio
 
-from .._exceptions import ClientClosed, direct_exceptions, flatten
+from .._exceptions import ClientClosed, direct_exceptions, flatten, raise_first
 from .runs import require_task
 
 if sys.version_info < (3, 11):
@@ -71,18 +71,11 @@ class NurseryUnwrapper:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        bare, self._raised = self._raised, None
-        inner = None if exc is None else self._without_nurseries(exc, bare)
-        if inner is None or inner is exc:
-            return
-        context = inner.__context__
-        try:
-            raise inner
-        finally:
-            # Python has just noted the group that was being handled, which is of no interest.
-            inner.__context__ = context
-            # The traceback holds this frame, which must not hold the exception.
-            del bare, inner, exc, context
+        found = [] if exc is None else [self._without_nurseries(exc, self._raised)]
+        self._raised = None
+        if found and found[0] is not exc:
+            del exc  # see raise_first
+            raise_first(found)
 
     def _without_nurseries(self, exc: BaseException, bare: BaseException | None) -> BaseException:
         found, known = flatten(exc), [] if bare is None else flatten(bare)

@@ -257,8 +257,7 @@ class JobRecord:
             # Every raise adds frames to the exception: start from those of the job each time.
             raise self.original_exception(result)
         finally:
-            # The traceback holds this frame, and this frame must not hold the exception.
-            del self, result
+            del self, result  # see raise_first
 
     def original_exception(self, result: Outcome[Any]) -> BaseException:
         """Return the exception of a failed outcome, as it came from the job."""

@@ -166,8 +166,7 @@ async def gather(
     finally:
         if batch is not None:
             batch.end()
-        # The traceback of what is raised holds this frame, which must not hold the results.
-        del calls, group, bound, started, stopped
+        del calls, group, bound, started, stopped  # see raise_first
 
 
 async def _run_all(
@@ -255,8 +254,7 @@ async def first_success(*calls: Startable[T]) -> T:
         value: T = record_of(winner).unwrap()
         return value
     finally:
-        # The traceback of what is raised holds this frame, which must not hold the jobs.
-        del calls, bound, started, winner
+        del calls, bound, started, winner  # see raise_first
 
 
 async def _run_race(

@@ -12,7 +12,7 @@ from outcome import Error
 from .._core.group import JobGroup, raise_at_end
 from .._core.job import record_of
 from .._core.runs import require_task
-from .._exceptions import GroupClosed
+from .._exceptions import GroupClosed, raise_first
 from .result_queue import Entry, ResultQueue
 from .starter import JobStarter
 
@@ -91,9 +91,8 @@ class ResultIterator(Generic[T]):
                 if self._fail_fast or self._return_jobs or not self._pass_by_failure():
                     return self._result_of(queue.take())
             elif queue.exhausted:
-                if queue.errors:
-                    self._over = True
-                    raise queue.errors.pop()
+                self._over = True
+                raise_first(queue.errors)
                 raise StopAsyncIteration
             else:
                 await queue.wait()
@@ -126,8 +125,7 @@ class ResultIterator(Generic[T]):
             self._over = True
             raise
         finally:
-            # The traceback of what is raised holds this frame, which must not hold the job.
-            del entry, record
+            del entry, record  # see raise_first
 
     # The block.
 
@@ -165,8 +163,7 @@ class ResultIterator(Generic[T]):
             await self._group.__aexit__(exc_type, exc, traceback)
         finally:
             self._starter.close()
-            # The traceback of what is raised holds this frame.
-            del self, exc, traceback
+            del self, exc, traceback  # see raise_first
 
     def __repr__(self) -> str:
         return f"<map of {self._starter.name}: {self._queue}>"

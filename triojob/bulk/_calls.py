@@ -19,7 +19,7 @@ from typing import Any, Literal
 import trio
 
 from .._core.retry import Retry
-from .._exceptions import NoReplicaAvailable, TriojobError
+from .._exceptions import NoReplicaAvailable, TriojobError, raise_first
 from .._fanout.map import map as map_jobs
 from .._secrets import scrub
 from ..gradio.client import Client
@@ -166,13 +166,10 @@ class OpenApp:
         """
         answers = await self._answers(endpoint, rows)
         if self._settings.on_error == "raise":
-            failure = next((answer.failure for answer in answers.values() if answer.failure), None)
-            if failure is not None:
-                try:
-                    raise failure
-                finally:
-                    # The traceback holds this frame, which must not hold the exception.
-                    del failure, answers
+            failures = [answer.failure for answer in answers.values() if answer.failure]
+            if failures:
+                answers.clear()  # see raise_first
+                raise_first(failures)
         return [answers[place] for place in range(len(rows))]
 
     async def _answers(self, endpoint: Endpoint, rows: Sequence[Row]) -> dict[int, Answer]:

@@ -18,7 +18,7 @@ from .._core.logs import log_job
 from .._core.messages import Status, StatusUpdate
 from .._core.retry import Retry
 from .._core.runner import JobRunner
-from .._exceptions import TriojobError
+from .._exceptions import TriojobError, raise_first
 from .files.inputs import FilePlaceholders
 from .files.outputs import DownloadingSink, OutputFiles
 from .files.upload import upload_files
@@ -103,24 +103,21 @@ class EndpointCall(Call):
         """Whether the last attempt has come to an output."""
 
     async def run(self, runner: JobRunner) -> Outcome[Any]:
-        retry = self.retry
-        if retry is None or self._feed is not None:
-            return await self._attempt(runner)
-        start, attempt = trio.current_time(), 0
+        retry = None if self._feed is not None else self.retry
+        record, start, attempt = runner.record, trio.current_time(), 0
         while True:
             attempt += 1
             try:
                 result = await self._attempt(runner)
             except TriojobError as exc:
-                result = Error(exc)
+                result = Error(exc.with_traceback(None))  # its frames hold the job
             seconds: float | None = None
-            if isinstance(result, Error) and not (runner.record.cancelled or self.yielded):
+            if retry and isinstance(result, Error) and not (record.cancelled or self.yielded):
                 elapsed = trio.current_time() - start
                 seconds = self._pause(retry, runner, result.error, attempt, elapsed)
             if seconds is None:
                 return result
             runner.sink.status(StatusUpdate(Status.STARTING))
-            record = runner.record
             with self._registry.calls.open(record.scope, record), trio.move_on_after(seconds):
                 await runner.receive()
 
@@ -247,7 +244,7 @@ class EndpointCall(Call):
     async def _upload(self, runner: JobRunner, placeholders: FilePlaceholders) -> str:
         """Upload the files and return the arguments with them, while progress is recorded."""
         filled = ""
-        failure: Exception | None = None
+        failures: list[Exception] = []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(runner.receive, name=f"<upload #{runner.record.id} {self.name}>")
             try:
@@ -260,12 +257,7 @@ class EndpointCall(Call):
                 )
                 filled = placeholders.fill(self._request.data, values)
             except Exception as exc:  # noqa: BLE001 - raised below, without the nursery's wrapping
-                failure = exc
+                failures.append(exc)
             nursery.cancel_scope.cancel()
-        if failure is not None:
-            try:
-                raise failure
-            finally:
-                # The traceback holds this frame, which must not hold the exception or the job.
-                del failure, runner
+        raise_first(failures)
         return filled

@@ -344,8 +344,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
             result: T_co = record.unwrap()
             return result
         finally:
-            # The traceback of what is raised holds this frame, which must not hold the record.
-            del record
+            del record  # see raise_first
 
     def __repr__(self) -> str:
         parameters = ", ".join(self._info.signature.parameters)

@@ -89,8 +89,7 @@ class Job(Future[Any]):
                 raise end.error.with_traceback(end.traceback)
             return end.value
         finally:
-            # The traceback of what is raised holds this frame, which must not hold the job.
-            del self, end
+            del self, end  # see raise_first
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the job to end; return what it raised, or None.

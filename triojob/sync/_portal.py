@@ -17,11 +17,10 @@ from typing import Any, Protocol, TypeVar, final
 import trio
 from outcome import Error, Outcome, acapture
 
-from .._core.call import split_cancelled
 from .._core.group import JobGroup
 from .._core.lifetime import NurseryUnwrapper
 from .._core.runs import require_task
-from .._exceptions import GroupClosed
+from .._exceptions import GroupClosed, raise_first, split
 from ._atomic import Once, WeakBag
 from ._threads import call_deferred, defer_calls, forget_threads
 from ._waiting import Notifier, daemons_asleep, refuse_in_trio
@@ -70,12 +69,8 @@ class Portal:
             Exception: What ``fn`` raises.
         """
         refuse_in_trio("Portal.call()", "await the function")
-        result: Outcome[T] = self._outcome_of(_PortalCall(fn, args))
-        try:
-            return result.unwrap()
-        finally:
-            # The traceback of what is raised holds this frame, which must not hold that.
-            del result
+        value: T = self._outcome_of(_PortalCall(fn, args)).unwrap()
+        return value
 
     def _outcome_of(self, task: _PortalCall) -> Outcome[Any]:
         try:
@@ -205,14 +200,9 @@ class _PortalCall:
             with self._scope:
                 result = await acapture(self._fn, *self._args)
                 if isinstance(result, Error):
-                    stop, failure = split_cancelled(result.error)
-                    result = None if failure is None else Error(failure)
-                    if stop is not None:
-                        try:
-                            raise stop
-                        finally:
-                            del stop, failure
-                    del failure
+                    stops, failures = split(result.error, trio.Cancelled)
+                    result = Error(failures.pop()) if failures else None
+                    raise_first(stops)
         finally:
             self.outcome = result or Error(GroupClosed(_CLOSED))
             self.ended.notify_all()

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import trio
 
+from ..._exceptions import raise_first
+
 T = TypeVar("T")
 
 
@@ -20,24 +22,18 @@ async def for_each(
         Exception: That first failure, bare.
     """
     waiting = deque(items)
-    failure: Exception | None = None
+    failures: list[Exception] = []
 
     async def worker() -> None:
-        nonlocal failure
         while waiting:
             item = waiting.popleft()
             try:
                 await work(item)
             except Exception as exc:  # noqa: BLE001 - raised below
-                failure = failure or exc
+                failures.append(exc)
                 nursery.cancel_scope.cancel()
 
     async with trio.open_nursery() as nursery:
         for _ in range(int(min(at_once, len(waiting)))):
             nursery.start_soon(worker)
-    if failure is not None:
-        try:
-            raise failure
-        finally:
-            # The traceback holds this frame, which must not hold the exception.
-            del failure
+    raise_first(failures)

@@ -56,7 +56,7 @@ class MappedErrors:
                 try:
                     raise_from(error, None if is_hidden else exc)
                 finally:
-                    del self, exc, error
+                    del self, exc, error  # see raise_first
 
     def _ours(self, exc: BaseException) -> TriojobError | None:
         """Return the error of ours to raise from ``exc``; None if that is not of the network."""

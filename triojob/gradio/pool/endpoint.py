@@ -296,11 +296,8 @@ class _PoolCall(Call):
         call = make_call(
             endpoint, self._data, self._gaps, on_status=told, batch=self._batch, patient=patient
         )
-        result: Outcome[Any]
         try:
             result = await call.run(runner)
-        except TriojobError as exc:
-            result = Error(exc.with_traceback(None))  # its frames hold the job
         finally:
             health.gave_up(epoch)
             call.discard()

@@ -25,6 +25,7 @@ from ..._exceptions import (
     InputStreamClosed,
     TriojobError,
     UnexpectedResponse,
+    raise_first,
     shorten,
 )
 from ..http.client import HTTP
@@ -135,11 +136,7 @@ class InputFeed:
             await done.wait()
         finally:
             waiting = False
-        if errors:
-            try:
-                raise errors.pop()
-            finally:
-                del errors
+        raise_first(errors)
 
     async def _request(self, path: str, body: str | None) -> None:
         assert self._call is not None
