@@ -59,7 +59,7 @@ class Limits:
     ``http_client``."""
     in_flight: int | None = None
     """Calls of one endpoint that are in flight at once; the others wait on this side.
-    None lets the server's own messages drive it, from 16 up to ``streams``: it grows while all that
+    None lets the server's own messages drive it, from 16 on: it grows while all that
     is in flight runs, and shrinks where calls only wait, or are refused."""
     requests: int = 48
     """Short requests that are in flight at once, those that make calls above all.

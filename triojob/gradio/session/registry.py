@@ -99,8 +99,8 @@ class SessionRegistry:
             if len(self._limiters) >= _MOST_IDLE_LIMITERS:
                 self._limiters = {f: one for f, one in self._limiters.items() if not one.idle}
             fixed = self.limits.in_flight
-            cap = fixed or int(self.http.streams.total_tokens)
-            limiter = CallLimiter(info.name, cap, fixed=fixed is not None)
+            # Calls that have a stream each wait for the budget of streams too.
+            limiter = CallLimiter(info.name, fixed)
             self._limiters[info.fn_index] = limiter
         return Slot(limiter, number)
 

@@ -63,13 +63,11 @@ class Window:
     how many calls wait on this side.
 
     Args:
-        cap: The most that may ever be in flight.
-        fixed: Whether the window is of this size for good.
+        fixed: Its size for good; None if it follows the server.
     """
 
     __slots__ = (
         "_calm",
-        "_cap",
         "_ended",
         "_ends",
         "_epoch",
@@ -91,10 +89,9 @@ class Window:
         "size",
     )
 
-    def __init__(self, cap: int, *, fixed: bool = False) -> None:
-        self._cap = cap
-        self._fixed = fixed
-        self.size: int = cap if fixed else min(INITIAL, cap)
+    def __init__(self, fixed: int | None = None) -> None:
+        self._fixed = fixed is not None
+        self.size: int = fixed or INITIAL
         self._in_flight: dict[int, int] = {}
         """The calls in flight, each with the epoch that it was sent in."""
         self._waiting: dict[int, int] = {}
@@ -107,7 +104,7 @@ class Window:
         """How often the window has been halved: the refusals of one burst halve it once."""
         self._forgiven = 2 * _FEW
         """Refusals that are no reason to be halved, times `_FEW`; a call that ends adds one."""
-        self._threshold = cap
+        self._threshold = math.inf
         """Up to this size the window doubles; past it, it grows by one."""
         self._patience = 1
         """How many windows of calls must end without a refusal before it grows by one."""
@@ -118,7 +115,7 @@ class Window:
         self._resize(self.size)
 
     def _resize(self, size: int) -> None:
-        self.size = min(max(1, size), self._cap)
+        self.size = max(1, size)
         self._reviews = 0
         """How many windows of calls have ended since the window was resized."""
         self._rate = 0.0
@@ -184,7 +181,7 @@ class Window:
         if len(self._running) == len(self._in_flight):
             self._trial, self._useless = None, math.inf
             if self.size < self._threshold:
-                self._resize(min(2 * self.size, self._threshold))
+                self._resize(int(min(2 * self.size, self._threshold)))
             elif self._calm >= self.size * self._patience:
                 self._resize(self.size + 1)
         elif self._started >= self.size:
@@ -193,7 +190,7 @@ class Window:
             self._started = self._waited = 0
 
     def _try_more(self) -> None:
-        larger = min(2 * self.size, self._threshold)
+        larger = int(min(2 * self.size, self._threshold))
         if self.size < larger < self._useless:
             trial = self.size, self._rate
             self._resize(larger)

@@ -17,13 +17,12 @@ class CallLimiter:
 
     Args:
         name: What people call the endpoint.
-        cap: The most that may ever be in flight.
-        fixed: Whether that many always may.
+        fixed: How many may be in flight, whatever the server says; None for what it says.
     """
 
-    def __init__(self, name: str, cap: int, *, fixed: bool) -> None:
+    def __init__(self, name: str, fixed: int | None) -> None:
         self.name: str = name
-        self._window = Window(cap, fixed=fixed)
+        self._window = Window(fixed)
         self._line = OrderedLimiter(self._window.size)
 
     @property
