@@ -1,8 +1,8 @@
 """Call Gradio apps from Trio, with the job handle that structured concurrency has.
 
-The layers, each of which imports only from those under it:
+The layers, from top to bottom; each imports only from those below it:
 
-1. surfaces: `_cli`, `_live`, `bulk`, `sync`, `testing`, `opentelemetry`, `stubs`
+1. surfaces: `_cli` and `bulk` over `sync`, `_live`, `testing`, `opentelemetry` and `stubs`
 2. `gradio`: client, endpoints, sessions, one driver for each protocol, HTTP
 3. `_fanout`: one call to many jobs
 4. `_core`, which knows nothing of Gradio: group, job, messages

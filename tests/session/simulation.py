@@ -94,7 +94,7 @@ class Simulation:
 
     def _told_of_refusal(self, call: int) -> None:
         self.refusals += 1
-        self.window.refused(call)
+        self.window.note_refusal(call)
         self.window.withdrawn(call)
         self.waiting.appendleft(call)
         self._later(0.05, self._send)

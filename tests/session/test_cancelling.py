@@ -95,5 +95,5 @@ def test_calls_are_not_looked_at_unless_some_are_abandoned() -> None:
     function = FunctionCalls(math.inf)
     function.calls = {cast("PendingCall", Untouched()): None}
     session = cast("Session", SimpleNamespace(functions={3: function}))
-    Canceller(session, cast("SessionRegistry", None)).review(3)
+    Canceller(session, cast("SessionRegistry", None)).start_next_step(3)
     assert function.may_join()

@@ -40,11 +40,11 @@ class Story:
 
     def _join(self, call: PendingCall, what: str) -> None:
         if what == "?":
-            self.ids.joining(call)
+            self.ids.note_join_sent(call)
         elif what == "!":
-            self.ids.lose(call)
+            self.ids.note_join_lost(call)
         elif what == "-":
-            self.ids.not_joined(call)
+            self.ids.forget_join(call)
         else:
             self._name(call, what[1:])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import pytest
@@ -98,7 +97,7 @@ def test_so_many_refusals_in_a_row_are_forgiven(ended: int, forgiven: int) -> No
     for call in range(forgiven + 1):
         assert window.size == INITIAL
         window.sent(call)
-        window.refused(call)
+        window.note_refusal(call)
         window.withdrawn(call)
     assert window.size == INITIAL // 2
 
@@ -108,10 +107,10 @@ def test_a_burst_of_refusals_halves_it_once() -> None:
     for call in range(16):
         window.sent(call)
     for call in range(16):
-        window.refused(call)
+        window.note_refusal(call)
     assert window.size == 8
     window.sent(16)
-    window.refused(16)
+    window.note_refusal(16)
     assert window.size == 4
 
 

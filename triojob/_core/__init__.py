@@ -4,7 +4,7 @@
 - `sink`: where the messages of a job go: the sending end of its memory channel
 - `report`: `report`, by which functions of your own tell of themselves
 - `history`: what a job remembers, bounded by `history=`, and the cursors over it
-- `limiter`: a limit that keeps the order of submission, for groups
+- `limiter`: a limit that keeps the order of ids, for groups and sessions
 - `retry`: `Retry`: when a call is made again; only numbers, no waiting
 - `observers`: who is told of a job: listeners, tasks that wait
 - `record`: what is known of a job: state, history, outcome, and who retrieves that

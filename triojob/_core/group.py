@@ -82,13 +82,13 @@ class JobGroup:
         self._fail_fast = fail_fast
         self._history = history
         self._retry = retry
-        self._following = InstrumentDispatcher(tuple(instruments), self._on_listener_error)
+        self._dispatcher = InstrumentDispatcher(tuple(instruments), self._cancel_and_raise)
         self._submitted = self._succeeded = self._failed = self._cancelled = 0
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
         self._token: trio.lowlevel.TrioToken | None = None
         self._ending = self._closed = False
-        self._adopting = True
+        self._accepts_failures = True
         """Whether failures may come from other groups: not once the body has ended well."""
         self._jobs: dict[JobRecord, Job[Any]] = {}
         """Those that have not ended, and those whose failure nobody has asked for.
@@ -219,8 +219,8 @@ class JobGroup:
         self._submitted += 1
         self._limiter.enqueue(record.id)
         record.url = call.url
-        if self._following.wanted:
-            record.emit = self._following.follower(job)
+        if self._dispatcher.wanted:
+            record.emit = self._dispatcher.follower(job)
             record.emit("job_submitted")
         return job
 
@@ -269,7 +269,7 @@ class JobGroup:
         if record.failed:
             self._failed += 1
             if self._fail_fast:
-                self._on_listener_error(cast("Error", record.outcome).error)
+                self._cancel_and_raise(cast("Error", record.outcome).error)
             return
         if record.cancelled:
             self._cancelled += 1
@@ -279,7 +279,7 @@ class JobGroup:
 
     def _adopt(self, job: Job[Any]) -> None:
         """Raise the failure of a job of another group that has ended, if nobody retrieves it."""
-        if self._adopting:
+        if self._accepts_failures:
             job._record.pass_on(self)
             self._jobs[job._record] = job
 
@@ -287,7 +287,7 @@ class JobGroup:
         """Forget a job whose end somebody has seen; any thread may call this."""
         self._forget(record)
 
-    def _on_listener_error(self, error: BaseException) -> None:
+    def _cancel_and_raise(self, error: BaseException) -> None:
         """Cancel everything, and raise ``error`` at the end."""
         self._fatal.append(error)
         self._entered().cancel_scope.cancel(reason=f"{type(error).__name__} in a job group")
@@ -310,7 +310,7 @@ class JobGroup:
         traceback: TracebackType | None,
     ) -> bool | None:
         self._ending = True
-        self._adopting = exc is not None
+        self._accepts_failures = exc is not None
         swallowed = False
         raised: list[BaseException] = []
         try:
@@ -334,7 +334,7 @@ class JobGroup:
 
     def _with_failures(self, raised: list[BaseException]) -> list[BaseException]:
         """Return what is to be raised: what was, joined with the failures; one at most."""
-        seen = [inner for error in raised for inner in _leaves(error)]
+        seen = [inner for error in raised for inner in _error_tree(error)]
         failures: list[BaseException] = []
         for error in self._fatal:
             if not _is_in(error, (*seen, *failures)):
@@ -353,7 +353,7 @@ class JobGroup:
         return [BaseExceptionGroup("unhandled errors in a JobGroup", failures)]
 
     def _take_unretrieved(self) -> list[JobRecord]:
-        """Return the failed jobs that nobody has asked for, nor a consumer's group takes over."""
+        """Return the jobs whose failures this group must raise; move others to claiming groups."""
         unretrieved: list[JobRecord] = []
         for record in self._jobs.copy():
             job = self._jobs.pop(record, None)
@@ -409,21 +409,21 @@ def follow(group: JobGroup, instrument: Instrument) -> None:
     """
     if group._token is not None and not group.closed:
         require_run("this group", group._token)
-    group._following.add(instrument)
+    group._dispatcher.add(instrument)
     for record, job in group._jobs.copy().items():
         if record.outcome is None and record.emit is None:
-            record.emit = group._following.follower(job)
+            record.emit = group._dispatcher.follower(job)
 
 
 def unfollow(group: JobGroup, instrument: Instrument) -> None:
     """Tell that instrument no more."""
-    group._following.remove(instrument)
+    group._dispatcher.remove(instrument)
 
 
 def _is_in(error: BaseException, errors: Iterable[BaseException]) -> bool:
     return any(error is known for known in errors)
 
 
-def _leaves(error: BaseException) -> list[BaseException]:
+def _error_tree(error: BaseException) -> list[BaseException]:
     """Return ``error`` and all that is in it."""
-    return [error, *(leaf for part in direct_exceptions(error) for leaf in _leaves(part))]
+    return [error, *(leaf for part in direct_exceptions(error) for leaf in _error_tree(part))]

@@ -124,9 +124,9 @@ class History:
         self.buffers = outputs, notices.appended(notice)
 
     def trim(self) -> None:
-        """Let go of what needs not be kept; for the end of a batch.
+        """Drop what need not be kept; called at the end of a batch.
 
-        There the state is at hand that the last output starts from; see `Output.known_state`.
+        The state before the last output is known then; see `Output.known_state`.
         """
         outputs, notices = self.buffers
         self.buffers = outputs.trimmed(), notices.trimmed()

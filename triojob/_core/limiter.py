@@ -7,10 +7,11 @@ import math
 
 import trio
 
-_LITTLE = 16
-"""So many that have left may stay in a line, however short it is."""
-_PLENTY = 64
-"""Where so many more may run, the order in which they come makes no difference."""
+_STALE_ENTRIES = 16
+"""The heap keeps numbers that have left, until it has twice as many entries as there are waiters,
+plus this many."""
+_FREE_PLACES = 64
+"""With this many free places and no waiters, `acquire_nowait` skips the line: all get a place."""
 
 
 class OrderedLimiter:
@@ -56,7 +57,7 @@ class OrderedLimiter:
         """
         if self._at_once == math.inf:
             return True
-        if self._waiting or self._at_once - len(self._holders) < _PLENTY:
+        if self._waiting or self._at_once - len(self._holders) < _FREE_PLACES:
             return False
         self._holders.add(number)
         return True
@@ -109,7 +110,7 @@ class OrderedLimiter:
         if number in self._waiting:
             del self._waiting[number]
             # Of those that have left, the heap forgets all when they are the most of it.
-            if len(self._line) > 2 * len(self._waiting) + _LITTLE:
+            if len(self._line) > 2 * len(self._waiting) + _STALE_ENTRIES:
                 self._line = sorted(self._waiting)
         elif number in self._holders:
             self._holders.discard(number)

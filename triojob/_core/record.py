@@ -37,7 +37,7 @@ class Owner(Protocol):
     def _on_retrieved(self, record: JobRecord) -> None:
         """Note that somebody has retrieved how the job ended; any thread may say so."""
 
-    def _on_listener_error(self, error: BaseException) -> None:
+    def _cancel_and_raise(self, error: BaseException) -> None:
         """Raise at the end of the group what a callback raised, and cancel the group."""
 
 
@@ -101,9 +101,10 @@ class JobRecord:
         self.unretrieved: bool = owner is not None
         """Whether the owner waits for somebody to retrieve how the job ended."""
         self.claims: list[Owner | None] | None = None
-        """An item for each consumer that retrieves the failure, if the group ends before it does.
+        """One item for each consumer, such as `gather`, that will retrieve the outcome.
 
-        That is the group which raises the failure if this consumer is cancelled, or None."""
+        If the job's group ends first, the failure moves to the group that is the first item; None
+        means that no group raises it."""
 
     # What is recorded.
 
@@ -180,7 +181,7 @@ class JobRecord:
         """Return those who are told of the job, to be one of them."""
         if self.observers is None:
             assert self.owner is not None
-            self.observers = Observers(self.owner._on_listener_error)
+            self.observers = Observers(self.owner._cancel_and_raise)
         return self.observers
 
     @trio.lowlevel.enable_ki_protection

@@ -126,7 +126,8 @@ class JobRunner:
         """Record the end; ``result`` is None where a cancellation came first.
 
         Returns:
-            What the call raised and no job may keep, as it must go through the group.
+            The exception, if it is not an `Exception`, such as `KeyboardInterrupt`: the caller must
+            raise it, as it is not stored as the outcome.
         """
         record = self.record
         passing: BaseException | None = None

@@ -1,8 +1,8 @@
 """The Gradio side: everything that knows what a Gradio app is.
 
-Each folder imports only from those above it in this list, and from the core:
+The order of this list is from bottom to top; each folder imports only from those before it:
 
-- `http`: requests and responses; nothing of Gradio; the only importer of httpx and httptools
+- `http`: requests and responses; the only importer of httptools, and of httpx in this folder
 - `protocol`: what a server and a client say to each other; no sockets
 - `files`: files on their way to an app, and from it
 - `spaces`: apps that Hugging Face hosts

@@ -1,4 +1,4 @@
-"""HTTP over Trio: requests, responses, event streams and files; nothing of Gradio.
+"""HTTP over Trio: requests, responses, event streams and files; it knows nothing of Gradio's API.
 
 - `settings`: `Timeouts` and `Limits`
 - `urls`: URLs and headers: checked, compared, and shown without secrets
@@ -14,6 +14,6 @@
 - `errors`: the network's exceptions as triojob's
 - `sse`: bytes to server-sent events; no I/O
 - `stream_watch`: event streams that fall silent: is the app gone, or does a proxy buffer?
-- `client`: chooses the backend; the limiters in front of the pools
+- `client`: `HTTP` chooses the backend and limits requests; `EventStream` yields events
 - `files`: bodies that are sent and read piece by piece
 """

@@ -11,9 +11,9 @@
 - `event_stream`: streams of accepted calls, and what ends one for all of them
 - `cancel`: sends cancel requests, and what stands for them in old releases
 - `ws`: Gradio 3, one WebSocket for each call
-- `sse`: Gradio 4.0 to 4.8, one event stream for each call
+- `sse`: the protocol of that name, Gradio 4.0 to 4.8: one event stream for each call
 - `sse_session`: ``sse_v1`` to ``sse_v3``, one event stream for a whole session
 - `call`: ``/call``, around the session's stream
 - `run`: ``/run``, around the queue
-- `registry`: the protocols by name; a new one is a file like `sse`, and a line here
+- `registry`: the protocols by name; a new one is a file like `sse_session`, and a line here
 """

@@ -156,7 +156,7 @@ class Conversation:
     ready: Ready | None
     """Awaited before the request that makes the call is sent."""
     deliver: Callable[[Json], None]
-    """Takes each message, in the form of `gradio._wire`."""
+    """Takes each message, in the words of Gradio's queue: ``{"msg": "process_completed", ...}``."""
     ended: Callable[[], bool]
     """Tells whether the last message has been delivered."""
     hold: trio.CancelScope

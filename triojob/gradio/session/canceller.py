@@ -34,11 +34,11 @@ class Canceller:
     def __init__(self, session: Session, registry: SessionRegistry) -> None:
         self._session = session
         self._registry = registry
-        self._dequeued: dict[str, PendingCall] = {}
+        self._removed_calls: dict[str, PendingCall] = {}
         """The calls that the server has taken out of its queue, by their former ids, until they
         join again."""
 
-    def review(self, fn_index: int) -> None:
+    def start_next_step(self, fn_index: int) -> None:
         """Ask of the server what may be asked now, in a task of its own."""
         function = self._session.functions.get(fn_index)
         if function is None or function.cancelling or not function.abandoned:
@@ -70,22 +70,22 @@ class Canceller:
                 taking_out = driver.dequeue(call.session_hash, call.event_id)
                 nursery.start_soon(self.send, call, taking_out)
         bystanders = [call for call in step.dequeue if not call.abandoned]
-        review = True
+        may_continue = True
         if not bystanders:
             await self._stop(step, driver)
-        elif review := await self._are_out(function, bystanders):
+        elif may_continue := await self._wait_until_dequeued(function, bystanders):
             await self._stop(step, driver)
             # What the server had started before it stopped them is told of before their ends.
             await self.wait_until(function, lambda: not any(map(self._is_expected, step.stop)))
-        if review:
+        if may_continue:
             self._stopped(step.stop)
-        for event_id, call in tuple(self._dequeued.items()):
+        for event_id, call in tuple(self._removed_calls.items()):
             if call.fn_index == step.fn_index:
-                del self._dequeued[event_id]
+                del self._removed_calls[event_id]
                 self._join_again(call, driver)
         self._end_step(step.fn_index)
-        if review:
-            self.review(step.fn_index)
+        if may_continue:
+            self.start_next_step(step.fn_index)
 
     def _end_step(self, fn_index: int) -> None:
         function = self._session.functions[fn_index]
@@ -96,7 +96,7 @@ class Canceller:
 
     # Taking calls out of the queue.
 
-    async def _are_out(self, function: FunctionCalls, calls: list[PendingCall]) -> bool:
+    async def _wait_until_dequeued(self, function: FunctionCalls, calls: list[PendingCall]) -> bool:
         """Wait until the server has said of each whether it was queued; tell whether all were.
 
         A function that had started goes on; a generator that had is disturbed by the request, so
@@ -109,7 +109,7 @@ class Canceller:
                 call.log(logging.WARNING, "the server did not say whether it left the queue")
         return not any(call.event_id is not None and not call.abandoned for call in function.calls)
 
-    def dequeued(self, call: PendingCall, event_id: str) -> None:
+    def on_dequeued(self, call: PendingCall, event_id: str) -> None:
         """Note that the server has answered the request to take a call out of its queue."""
         session = self._session
         call.dequeuing = False
@@ -124,18 +124,18 @@ class Canceller:
                 )
                 call.abandon()
         else:
-            session.event_ids.end(event_id, told=True)
+            session.event_ids.end(event_id, end_received=True)
             call.event_id = None
             if call.abandoned:
                 session.leave(call)
                 return
-            self._dequeued[event_id] = call
+            self._removed_calls[event_id] = call
         session.functions[call.fn_index].changed.unpark_all()
-        self.review(call.fn_index)
+        self.start_next_step(call.fn_index)
 
-    def feed_dequeued(self, event_id: str, message: Json | InvalidMessage) -> None:
+    def feed_removed(self, event_id: str, message: Json | InvalidMessage) -> None:
         """Take a message of an event that has left the queue: it was about to start just then."""
-        call = self._dequeued.get(event_id)
+        call = self._removed_calls.get(event_id)
         if call is not None:
             call.feed(message)
 
@@ -181,9 +181,9 @@ class Canceller:
 
     def _stopped(self, calls: tuple[PendingCall, ...]) -> None:
         """The server has been told of these, and has nothing more to say of them."""
-        self._session.stream.hold_open()
+        self._session.stream.note_leftover_event()
         for call in calls:
-            self._session.finish(call, told=False)
+            self._session.finish(call, end_received=False)
 
     async def _post_cancel(self, call: PendingCall) -> None:
         assert has_session_stream(call.driver)
@@ -211,18 +211,22 @@ class Canceller:
             # However many wait here: a server that answers gets each of them.
             await registry.cancel_requests.acquire_on_behalf_of(call)
         try:
-            # While this one waited, or just before, others met with silence: it would, too.
-            deaf = registry.unresponsive_since >= since
+            # Another request timed out since this one began to wait: the server is unresponsive.
+            unresponsive = registry.unresponsive_since >= since
             failed = "the server could not be told of a cancellation: %s"
             with contained(partial(call.log, logging.WARNING, failed), "cancelling"):
-                with trio.move_on_after(0 if deaf else seconds, shield=True) as scope:
+                with trio.move_on_after(0 if unresponsive else seconds, shield=True) as scope:
                     await request
                     answered = True
-                deaf = scope.cancelled_caught
-                registry.unresponsive_since = trio.current_time() if deaf else -math.inf
-                if deaf:
+                if scope.cancelled_caught:
                     silence = "the server did not answer a cancellation within %g s"
+                    if unresponsive:
+                        silence = "not waiting for the server to answer a cancellation: %g s were"
+                        silence += " not enough for another one"
                     call.log(logging.WARNING, silence, seconds)
+                    registry.unresponsive_since = trio.current_time()
+                else:
+                    registry.unresponsive_since = -math.inf
         finally:
             registry.cancel_requests.release_on_behalf_of(call)
         return answered

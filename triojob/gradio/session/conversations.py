@@ -33,7 +33,7 @@ class Conversations:
         session, registry = self._session, self._registry
         has_stream = False
         try:
-            with call.wait():
+            with call.waiting_scope():
                 if call.slot is None:
                     slot = registry.slot(call.info, call.job_id)
                     await slot.acquire()
@@ -74,11 +74,11 @@ class Conversations:
             return Conversation(
                 session_hash=call.session_hash,
                 call=call.request,
-                ready=session.ready(call),
+                ready=session.before_send(call),
                 deliver=call.feed,
                 ended=lambda: translator.finished,
                 hold=call.join_scope,
-                refused=partial(session.stream.refused, (call,), refusals),
+                refused=partial(session.stream.wait_after_refusal, (call,), refusals),
             )
 
         conversation = begin()
@@ -86,7 +86,7 @@ class Conversations:
             with contained(fail, call.name), call.conversation_scope:
                 while (error := await self._error_of(driver, conversation)) is not None:
                     begun = translator.started or conversation.event_id is not None
-                    seconds = None if begun else session.refused(call, refusals, error)
+                    seconds = None if begun else session.pause_after_refusal(call, refusals, error)
                     if seconds is None:
                         raise error
                     translator.status(StatusUpdate(Status.STARTING))

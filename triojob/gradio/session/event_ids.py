@@ -80,24 +80,24 @@ class EventIds:
         """Whether the server may have events of which the stream is yet to tell more."""
         return bool(self.calls or self._joining)
 
-    def joining(self, call: PendingCall) -> None:
+    def note_join_sent(self, call: PendingCall) -> None:
         """Note that the join of a call is about to be sent."""
         self._joining[call] = self._joins
         self._joins += 1
 
     def joined(self, call: PendingCall, event_id: str) -> list[Message]:
         """Note which event is a call's; return what the stream has already told of it."""
-        self.not_joined(call)
+        self.forget_join(call)
         self.calls[event_id] = call
         early = self._early.pop(event_id, None)
         return [] if early is None else early.messages
 
-    def not_joined(self, call: PendingCall) -> None:
+    def forget_join(self, call: PendingCall) -> None:
         """Note that a call has no event, or that it will not be known which."""
         self._joining.pop(call, None)
         self._lost.pop(call, None)
 
-    def lose(self, call: PendingCall) -> None:
+    def note_join_lost(self, call: PendingCall) -> None:
         """Note that the join of a call got no response: the stream is to say which event it is."""
         self._lost[call] = self._joining.pop(call)
 
@@ -114,7 +114,8 @@ class EventIds:
     def find(self) -> tuple[PendingCall, str] | None:
         """Return a lost call and the id that is known now to be its, for `joined`; None for none.
 
-        What no join in flight can have made, and no lost one, is forgotten.
+        Drops the kept messages of events that neither a join in flight nor a lost one can have
+        created.
         """
         first = next(iter(self._joining.values()), math.inf)
         while self._early:
@@ -127,13 +128,13 @@ class EventIds:
             del self._early[event_id]
         return None
 
-    def end(self, event_id: str, *, told: bool) -> None:
+    def end(self, event_id: str, *, end_received: bool) -> None:
         """Note that an event is over on this side.
 
         Args:
-            told: Whether the stream has told of its end.
+            end_received: Whether the stream has brought its end.
         """
-        if self.calls.pop(event_id, None) is not None and not told:
+        if self.calls.pop(event_id, None) is not None and not end_received:
             self._ended.add(event_id)
 
     def stream_ended(self) -> None:

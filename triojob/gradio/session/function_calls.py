@@ -33,7 +33,7 @@ class FunctionCalls:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is to be known of it any more."""
+        """Whether it has no calls, no waiters and no cancel request, so that it can be dropped."""
         return not (self.calls or self.cancelling) and self.limiter.idle
 
     @property
@@ -48,9 +48,10 @@ class FunctionCalls:
         )
 
     def may_join(self) -> bool:
-        """Tell whether a call that joins now can't be stopped by what is being cancelled.
+        """Return whether no cancel request for another call can stop a call that joins now.
 
-        Nor by what is to be cancelled as soon as its event is known, if nothing else is in flight.
+        Not while cancel requests are being sent.  Not either while the event id of a lost call is
+        unknown and all calls that were sent are abandoned: the request follows once it is known.
         """
         if self.cancelling:
             return False

@@ -97,7 +97,8 @@ class Heartbeats:
             at_least = 0.0
             try:
                 # The path holds a secret, so it's not what errors call this.
-                # A proxy may hold all of them back; to open another one would end the session.
+                # A proxy may buffer every beat, so silence proves nothing, and a second request
+                # would make the app unload the session.
                 async with self._http.open_events(
                     path, _Refused, endless=True, what="GET /heartbeat"
                 ) as beats:

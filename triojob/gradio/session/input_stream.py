@@ -53,7 +53,7 @@ class InputFeed:
         self._closed = False
         """Whether it has been told, or is being told, that no more inputs come."""
         self._ended = False
-        self._news = trio.lowlevel.ParkingLot()
+        self._changed = trio.lowlevel.ParkingLot()
         self._sending = trio.Lock()
 
     def begin(self, call: PendingCall) -> None:
@@ -63,7 +63,7 @@ class InputFeed:
     def answered(self) -> None:
         """The app has answered an input."""
         self._ready = True
-        self._news.unpark_all()
+        self._changed.unpark_all()
         if self._once and not self._closed:
             self._closed = True
             self._background.start_soon(self._close_quietly, name=self._task("close"))
@@ -71,7 +71,7 @@ class InputFeed:
     def end(self) -> None:
         """The call has ended, however it ended."""
         self._ended = True
-        self._news.unpark_all()
+        self._changed.unpark_all()
 
     async def send(self, data: str) -> None:
         """Send an input, JSON, once the last one has been answered.
@@ -111,7 +111,7 @@ class InputFeed:
     async def _turn(self) -> None:
         await trio.lowlevel.checkpoint()
         while not (self._ready or self._ended or self._closed):
-            await self._news.park()
+            await self._changed.park()
 
     async def _post(self, path: str, body: str | None) -> None:
         """Send a request in the background: a cancellation here leaves no doubt about it."""

@@ -39,7 +39,7 @@ class Joiner:
         try:
             may_send = self._acquire_now(call)
             if not may_send:
-                with call.wait():
+                with call.waiting_scope():
                     if call.slot is None:
                         slot = self._registry.slot(call.info, call.job_id)
                         await slot.acquire()
@@ -118,20 +118,23 @@ class Joiner:
         event_id: str | None = None
         error: TriojobError | None = None
         sent = False
-        ready = not again or await self._wait_to_join(call)
-        while ready:
-            sent, ready = True, False
+        may_send = not again or await self._wait_to_join(call)
+        while may_send:
+            sent, may_send = True, False
             event_id, error = await self._ask_to_join(call, driver)
-            if error is not None and (pause := session.refused(call, refusals, error)) is not None:
+            if (
+                error is not None
+                and (pause := session.pause_after_refusal(call, refusals, error)) is not None
+            ):
                 # The server has provably not started it, so it may be sent again.
                 sent = False
-                ids.not_joined(call)
+                ids.forget_join(call)
                 session.stream.start(driver)
                 assert call.slot is not None
                 call.slot.withdraw()
                 session.release_if_idle()  # others may wait for the stream
                 call.translator.status(StatusUpdate(Status.STARTING))
-                ready = await self._wait_to_join(call, pause)
+                may_send = await self._wait_to_join(call, pause)
         if not sent:
             session.leave(call)
         elif event_id is None:
@@ -156,7 +159,7 @@ class Joiner:
         try:
             with contained(errors.append, call.name), call.join_scope:
                 event_id = await driver.join(
-                    call.session_hash, call.request, self._session.ready(call)
+                    call.session_hash, call.request, self._session.before_send(call)
                 )
         finally:
             self._registry.joins.discard(call)
@@ -174,7 +177,7 @@ class Joiner:
             Whether it may be; not if nobody waits for it any more.
         """
         session = self._session
-        with call.wait():
+        with call.waiting_scope():
             if seconds is not None:
                 assert call.slot is not None
                 await trio.sleep(seconds)
@@ -194,10 +197,10 @@ class Joiner:
             call.translator.fail(error)
             session.suspect(error)
         if not call.sent or (error is not None and not may_be_queued(error)):
-            session.event_ids.not_joined(call)
+            session.event_ids.forget_join(call)
             session.leave(call)
         elif not await self._identify(call, driver):
-            session.stream.hold_open()
+            session.stream.note_leftover_event()
             if len(session.functions[call.fn_index].calls) == 1:
                 session.retire()
                 await session.canceller.stop_unknown(call)
@@ -213,7 +216,7 @@ class Joiner:
         session = self._session
         if call.session_hash != session.hash:
             return False  # that stream broke, so the server has dropped or will drop the event
-        session.event_ids.lose(call)
+        session.event_ids.note_join_lost(call)
         call.lost = True
         call.abandon()
         function = session.functions[call.fn_index]

@@ -44,10 +44,10 @@ class PendingCall:
         "patient",
         "request",
         "restarts",
+        "restarts_at_last_state_call",
         "sent",
         "session",
         "session_hash",
-        "since",
         "slot",
         "translator",
         "waiting",
@@ -80,9 +80,9 @@ class PendingCall:
         self.session: Session | None = None
         """Set once the server may learn of the call."""
         self.session_hash: str = ""
-        self.since: list[int | None] = []
-        """How often the app had been restarted at the session's last call with State, None for
-        none: an item for each time that this call was about to be sent."""
+        self.restarts_at_last_state_call: list[int | None] = []
+        """One item for each attempt to send this call: the restart count that the session had at
+        its last call with State, or None if there was no such call.  The first one counts."""
         self.sent: bool = False
         """The request that makes the call may have gone out."""
         self.event_id: str | None = None
@@ -116,7 +116,7 @@ class PendingCall:
         """Whether it waits in the server's queue, as far as the server has said."""
         return self.event_id is not None and not self.translator.running
 
-    def wait(self) -> trio.CancelScope:
+    def waiting_scope(self) -> trio.CancelScope:
         """Return the scope to wait in for what the call needs on this side."""
         self.waiting = trio.CancelScope()
         return self.waiting

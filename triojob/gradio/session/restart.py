@@ -109,7 +109,7 @@ class AppWatch:
         except ConnectionFailed:
             raise
         except NetworkError as exc:
-            # The call itself will tell; but none is to wait for that again.
+            # The call itself shows whether the server works; after a timeout no call asks again.
             self._answers = self._answers and not isinstance(exc, ConnectionTimeout)
             return
         finally:
@@ -178,22 +178,26 @@ class AppWatch:
             "description has been read again"
         )
 
-    def check_generation(self, info: EndpointInfo, bound: int, since: int | None) -> None:
+    def check_generation(
+        self, info: EndpointInfo, restarts_when_encoded: int, restarts_at_last_state: int | None
+    ) -> None:
         """Refuse a call that was meant for the app as it was before.
 
         Args:
-            bound: What `restarts` was when the call's arguments were encoded.
-            since: What it was when the call's session was last used with State; None for never.
+            restarts_when_encoded: What `restarts` was when the call's arguments were encoded.
+            restarts_at_last_state: What it was at the session's last call with State; None for
+                none.
 
         Raises:
             ServerRestarted: Nothing was sent.
         """
-        if info.stateful and since is not None and min(since, bound) < self.restarts:
+        last = restarts_at_last_state
+        if info.stateful and last is not None and min(last, restarts_when_encoded) < self.restarts:
             raise ServerRestarted(
                 f"{info.name} was not called: the app was restarted, and the State of this "
                 "session is gone; to go on from a new State, call again"
             )
-        if bound < self.restarts and not self._has(info):
+        if restarts_when_encoded < self.restarts and not self._has(info):
             raise ServerRestarted(
                 f"{info.name} was not called: the app was restarted and this endpoint has "
                 "changed; call again"

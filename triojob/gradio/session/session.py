@@ -78,7 +78,7 @@ class Session:
         """The registry has lent it out, and is still to get it back."""
         self._leased = False
         """A batch uses it for further calls."""
-        self._since: int | None = None
+        self._restarts_at_last_state_call: int | None = None
         """How often the app had been restarted at the last call with State; None for none."""
         self._heartbeat: trio.CancelScope | None = None
         """Around the heartbeat of ``_hash``; a reusable session needs none."""
@@ -169,18 +169,21 @@ class Session:
             return await self.joiner.send(call, call.driver)
         return await self._conversations.send(call, call.driver)
 
-    def ready(self, call: PendingCall) -> Ready:
-        """Return what refuses a call, just before it is sent, if the app is another one now."""
-        # The call must not hold it, or only the garbage collector would free them.
-        return partial(self._get_ready, call)
+    def before_send(self, call: PendingCall) -> Ready:
+        """Return the check that HTTP awaits immediately before it sends the call's request.
 
-    async def _get_ready(self, call: PendingCall, connection: int | None) -> None:
+        It raises `ServerRestarted` if the app has restarted since the call was prepared.
+        """
+        # Not stored on the call: that would be a reference cycle.
+        return partial(self._check_before_send, call)
+
+    async def _check_before_send(self, call: PendingCall, connection: int | None) -> None:
         watch, info = self._registry.watch, call.info
-        call.since.append(self._since)
+        call.restarts_at_last_state_call.append(self._restarts_at_last_state_call)
         await watch.revalidate(connection)
         if info.stateful:
-            self._since = watch.restarts
-        watch.check_generation(info, call.restarts, call.since[0])
+            self._restarts_at_last_state_call = watch.restarts
+        watch.check_generation(info, call.restarts, call.restarts_at_last_state_call[0])
         call.sent = True
 
     def take_over(self, call: PendingCall) -> None:
@@ -193,7 +196,7 @@ class Session:
     def about_to_join(self, call: PendingCall) -> None:
         """Have the server's response awaited, come what may, which `SessionRegistry` bounds."""
         if has_session_stream(call.driver):
-            self.event_ids.joining(call)
+            self.event_ids.note_join_sent(call)
         call.session_hash = self._hash
         call.sent = False
         call.join_scope = trio.CancelScope(shield=True)
@@ -207,7 +210,7 @@ class Session:
         if has_session_stream(call.driver):
             if call.waiting is not None:
                 call.waiting.cancel()  # it may wait here to be sent once more
-            self.canceller.review(call.fn_index)
+            self.canceller.start_next_step(call.fn_index)
         elif call.conversation_scope is not None:
             call.conversation_scope.cancel()
 
@@ -236,14 +239,16 @@ class Session:
         """Return what counts how often a call is refused."""
         return Refusals(self._registry.limits.refused_for if call.patient else 0)
 
-    def refused(self, call: PendingCall, refusals: Refusals, error: TriojobError) -> float | None:
+    def pause_after_refusal(
+        self, call: PendingCall, refusals: Refusals, error: TriojobError
+    ) -> float | None:
         """Return in how many seconds a call that was refused may be sent again; None for never."""
         assert call.slot is not None
         if not is_refusal(error, alive=self._registry.is_alive):
             if isinstance(error, NetworkError):
-                call.slot.refused()  # reset: whether the server has it is not known
+                call.slot.note_refusal()  # reset: whether the server has it is not known
             return None
-        call.slot.refused()
+        call.slot.note_refusal()
         self._registry.http.close_idle()
         seconds = refusals.pause(error)
         if seconds is None or call.abandoned or self._ended or self._registry.calls.closed:
@@ -271,7 +276,7 @@ class Session:
         call.log(logging.DEBUG, "sent as event %s...", event_id[:8])
         for message in self.event_ids.joined(call, event_id):
             self.stream.route(message)
-        self.canceller.review(call.fn_index)
+        self.canceller.start_next_step(call.fn_index)
 
     def stream_broke(self, error: TriojobError) -> None:
         """The stream broke, and with it each call that uses it."""
@@ -291,14 +296,14 @@ class Session:
 
     # Ending.
 
-    def finish(self, call: PendingCall, *, told: bool) -> None:
+    def finish(self, call: PendingCall, *, end_received: bool) -> None:
         """Let go of a call that the server is done with.
 
         Args:
-            told: Whether the stream has told of its end.
+            end_received: Whether the stream has brought its end.
         """
         if call.event_id is not None:
-            self.event_ids.end(call.event_id, told=told)
+            self.event_ids.end(call.event_id, end_received=end_received)
         self.leave(call)
 
     def leave(self, call: PendingCall) -> None:
@@ -313,7 +318,7 @@ class Session:
                 call.slot.release()
             function.limiter.release(call.job_id)
             function.changed.unpark_all()
-            self.canceller.review(call.fn_index)
+            self.canceller.start_next_step(call.fn_index)
             self.forget_if_idle(call.fn_index)
             self.release_if_idle()
 

@@ -41,9 +41,9 @@ class StreamReader:
         """The job for which this session took a place in the budget of streams."""
         self._unsure: set[PendingCall] = set()
         """The calls whose messages may have gone to a connection that was reset."""
-        self._held_open = False
-        """The server may wait here for an event that we are done with: cancelled, or never named.
-        Then it may not close the stream by itself."""
+        self._has_leftover_event = False
+        """The server possibly still has an event here that no call waits for: cancelled, or its id
+        was never learned.  Then it might never close the stream, so this side does."""
 
     async def acquire(self, call: PendingCall) -> None:
         """Take a place in the budget of streams, unless another call has done so."""
@@ -102,7 +102,7 @@ class StreamReader:
         """Look no longer for the events of calls whose joins were lost."""
         for call in calls:
             call.lost = False
-            self._ids.not_joined(call)
+            self._ids.forget_join(call)
         self._shield()
         for function in self._session.functions.values():
             function.changed.unpark_all()
@@ -123,7 +123,7 @@ class StreamReader:
                     # Those that the server has named by now: this stream is sure to tell of them.
                     expected, lost = set(self._ids.calls), self._ids.lost
                     refusals = Refusals(self._registry.limits.refused_for)
-                    refused = partial(self._stream_refused, refusals)
+                    refused = partial(self._wait_to_reopen, refusals)
                     async with driver.open(self._session.hash, refused) as messages:
                         async for message in messages:
                             self.route(message)
@@ -133,7 +133,7 @@ class StreamReader:
                     self.give_up_lost(lost)
                     self._ids.stream_ended()
                     self._unsure.clear()
-                    self._held_open = False
+                    self._has_leftover_event = False
             if scope.cancelled_caught:
                 # The server has yet to notice, and will then drop what the session has.
                 self._session.retire()
@@ -142,14 +142,14 @@ class StreamReader:
             self._registry.listening.discard(self._session)
             self._session.release_if_idle()
 
-    async def _stream_refused(self, refusals: Refusals, error: TriojobError) -> None:
+    async def _wait_to_reopen(self, refusals: Refusals, error: TriojobError) -> None:
         calls = self._ids.calls.values()
         is_reset = self._registry.is_alive and may_have_been_opened(error)
         if is_reset:
             self._unsure |= {*calls, *self._ids.joining_calls}
-        await self.refused(calls, refusals, error, again=is_reset)
+        await self.wait_after_refusal(calls, refusals, error, again=is_reset)
 
-    async def refused(
+    async def wait_after_refusal(
         self,
         calls: Iterable[PendingCall],
         refusals: Refusals,
@@ -164,7 +164,7 @@ class StreamReader:
         """
         for call in calls:
             if call.slot is not None:
-                call.slot.refused()
+                call.slot.note_refusal()
         self._registry.http.close_idle()
         seconds = None
         if again or is_refusal(error, alive=self._registry.is_alive):
@@ -200,25 +200,25 @@ class StreamReader:
             return
         call = self._ids.calls.get(event_id)
         if call is None:
-            self._session.canceller.feed_dequeued(event_id, message)
+            self._session.canceller.feed_removed(event_id, message)
             # Before the join's response has been read, or after the event's end.
             self._ids.keep(event_id, message)
             self._take_found()
             return
         if call.dequeuing and is_cancel_answer(message):
-            self._session.canceller.dequeued(call, event_id)
+            self._session.canceller.on_dequeued(call, event_id)
             return
         self._unsure.discard(call)
         was_running = call.translator.running
         call.feed(message)
         if completes(message):
-            self._session.finish(call, told=True)
+            self._session.finish(call, end_received=True)
         elif call.translator.finished and not call.abandoned:
             # It ended in an invalid message: here it is over, but the server goes on.
             call.abandon()
         elif call.translator.running and not was_running:
             self._session.functions[call.fn_index].changed.unpark_all()
-            self._session.canceller.review(call.fn_index)
+            self._session.canceller.start_next_step(call.fn_index)
 
     def _give_up_unsure(self) -> None:
         """End the calls whose messages went to a connection that was reset.
@@ -229,9 +229,9 @@ class StreamReader:
         lost = "the connection was reset as the event stream was opened, and with it went"
         for call in [call for call in self._ids.calls.values() if call in self._unsure]:
             self._unsure.discard(call)
-            self._held_open = True  # the server has nothing to close the stream for
+            self._has_leftover_event = True  # the server has nothing to close the stream for
             call.translator.fail(ConnectionLost(f"{lost} what the server told of {call.name}"))
-            self._session.finish(call, told=True)
+            self._session.finish(call, end_received=True)
 
     def forget(self, call: PendingCall) -> None:
         """Note that a call has ended."""
@@ -240,7 +240,7 @@ class StreamReader:
     def reset(self) -> None:
         """Start anew: the session has another hash, of which the server knows no events."""
         self._unsure.clear()
-        self._held_open = False
+        self._has_leftover_event = False
         self.give_up_lost(self._ids.lost)
 
     # Closing.
@@ -249,10 +249,10 @@ class StreamReader:
         """Let go of the stream, and of its place; return whether there is neither now."""
         session = self._session
         if self._scope is not None:
-            if session.ended and self._held_open:
+            if session.ended and self._has_leftover_event:
                 self._scope.cancel()
             elif (
-                session.reusable or session.ended or self._held_open
+                session.reusable or session.ended or self._has_leftover_event
             ) and self._scope.deadline == math.inf:
                 # The server closes it in a moment, after which its connection can be used again.
                 self._scope.deadline = trio.current_time() + _CLOSE_WITHIN
@@ -262,9 +262,9 @@ class StreamReader:
             self._stream_of = None
         return True
 
-    def hold_open(self) -> None:
-        """Note that the server may not close the stream by itself: nobody waits for an event."""
-        self._held_open = True
+    def note_leftover_event(self) -> None:
+        """Note that the server possibly has an event that no call waits for."""
+        self._has_leftover_event = True
 
     def close(self) -> bool:
         """Close the stream; return whether it was open."""

@@ -31,7 +31,7 @@ INITIAL = 16
 
 _FEW = 8
 """One refusal to so many calls that ended is no reason for a smaller window."""
-_MOST_FORGIVEN = 8
+_MOST_CREDIT = 8
 """How many such refusals may come one after the other, once enough calls have ended; no more than
 the window has calls."""
 _MOST_PATIENCE = 32
@@ -67,24 +67,24 @@ class Window:
     """
 
     __slots__ = (
-        "_calm",
-        "_ended",
-        "_ends",
+        "_ends_since_resize",
+        "_ends_since_review",
         "_epoch",
         "_fixed",
-        "_forgiven",
+        "_futile_size",
         "_in_flight",
         "_least_waiting",
         "_patience",
         "_rate",
+        "_refusal_credit",
         "_reviewed",
         "_reviews",
         "_running",
-        "_started",
+        "_starts",
+        "_starts_that_waited",
         "_threshold",
+        "_total_ends",
         "_trial",
-        "_useless",
-        "_waited",
         "_waiting",
         "size",
     )
@@ -97,20 +97,21 @@ class Window:
         self._waiting: dict[int, int] = {}
         """Those that the server has told a rank, and not yet that they run: each with how many
         calls had ended by then."""
-        self._ends = 0
+        self._total_ends = 0
         """How many calls have ended since the window was made."""
         self._running: set[int] = set()
         self._epoch = 0
         """How often the window has been halved: the refusals of one burst halve it once."""
-        self._forgiven = 2 * _FEW
-        """Refusals that are no reason to be halved, times `_FEW`; a call that ends adds one."""
+        self._refusal_credit = 2 * _FEW
+        """Each call that ends adds one, a refusal costs `_FEW`; one that costs too much halves the
+        window."""
         self._threshold = math.inf
         """Up to this size the window doubles; past it, it grows by one."""
         self._patience = 1
         """How many windows of calls must end without a refusal before it grows by one."""
         self._trial: tuple[int, float] | None = None
         """The size before, and how many calls ended in a second, if it has doubled for a trial."""
-        self._useless = math.inf
+        self._futile_size = math.inf
         """The size from which on no trial has brought anything."""
         self._resize(self.size)
 
@@ -120,18 +121,19 @@ class Window:
         """How many windows of calls have ended since the window was resized."""
         self._rate = 0.0
         """How many calls have ended in a second in the last of those."""
-        self._calm = 0
+        self._ends_since_resize = 0
         """How many calls have ended since the window was resized."""
-        self._started = -self.size
-        """How many calls have started since then, less those that filled the window anew."""
-        self._waited = 0
+        self._starts = -self.size
+        """How many calls have started since then, minus ``size``: those that filled the window anew
+        tell nothing, so it is negative until they have started."""
+        self._starts_that_waited = 0
         """How many of those had waited on the server for other calls to end."""
         self._review()
 
     def _review(self, now: float | None = None) -> None:
         self._reviewed = now
         """When the calls in this window began to end, if that is known."""
-        self._ended = 0
+        self._ends_since_review = 0
         """How many calls have ended since the window was last reviewed."""
         self._least_waiting = len(self._waiting)
         """The fewest that have waited on the server since then."""
@@ -159,18 +161,18 @@ class Window:
     def queued(self, call: int) -> None:
         """Note that the server has told a call its rank."""
         if call in self._in_flight and call not in self._running:
-            self._waiting.setdefault(call, self._ends)
+            self._waiting.setdefault(call, self._total_ends)
 
     def started(self, call: int, waiting_here: int) -> None:
         """Note that the server runs a call."""
         if call not in self._in_flight or call in self._running:
             return
-        ends = self._ends - self._waiting.pop(call, self._ends)
+        ends = self._total_ends - self._waiting.pop(call, self._total_ends)
         self._running.add(call)
-        self._started += 1
+        self._starts += 1
         # Some end while it is merely passing through the queue.
-        if self._started > 0 and 8 * ends >= len(self._in_flight):
-            self._waited += 1
+        if self._starts > 0 and 8 * ends >= len(self._in_flight):
+            self._starts_that_waited += 1
         self._note_least()
         self.demanded(waiting_here)
 
@@ -179,19 +181,19 @@ class Window:
         if self._fixed or not waiting_here or len(self._in_flight) < self.size:
             return
         if len(self._running) == len(self._in_flight):
-            self._trial, self._useless = None, math.inf
+            self._trial, self._futile_size = None, math.inf
             if self.size < self._threshold:
                 self._resize(int(min(2 * self.size, self._threshold)))
-            elif self._calm >= self.size * self._patience:
+            elif self._ends_since_resize >= self.size * self._patience:
                 self._resize(self.size + 1)
-        elif self._started >= self.size:
-            if 8 * self._waited <= self._started and self._rate and self._trial is None:
+        elif self._starts >= self.size:
+            if 8 * self._starts_that_waited <= self._starts and self._rate and self._trial is None:
                 self._try_more()
-            self._started = self._waited = 0
+            self._starts = self._starts_that_waited = 0
 
     def _try_more(self) -> None:
         larger = int(min(2 * self.size, self._threshold))
-        if self.size < larger < self._useless:
+        if self.size < larger < self._futile_size:
             trial = self.size, self._rate
             self._resize(larger)
             self._trial = trial
@@ -205,17 +207,17 @@ class Window:
         if self._in_flight.pop(call, None) is None:
             return
         self._forget(call)
-        self._ends += 1
-        self._forgiven = min(self._forgiven + 1, _FEW * min(self.size, _MOST_FORGIVEN))
-        self._calm += 1
-        self._ended += 1
+        self._total_ends += 1
+        self._refusal_credit = min(self._refusal_credit + 1, _FEW * min(self.size, _MOST_CREDIT))
+        self._ends_since_resize += 1
+        self._ends_since_review += 1
         if not waiting_here:
             self._review()  # the window is not in use, so nothing can be said of it
         elif self._reviewed is None or len(self._in_flight) >= self.size:
             self._review(now)  # it is yet to be as small as it shall be
-        elif self._ended >= self.size:
+        elif self._ends_since_review >= self.size:
             self._reviews += 1
-            self._rate = self._ended / max(now - self._reviewed, 1e-6)
+            self._rate = self._ends_since_review / max(now - self._reviewed, 1e-6)
             if self._trial is not None and self._reviews >= _TRIAL:
                 self._end_trial(*self._trial)
             else:
@@ -224,7 +226,7 @@ class Window:
     def _end_trial(self, size: int, rate: float) -> None:
         self._trial = None
         if self._rate < 1.25 * rate:
-            self._useless = self.size
+            self._futile_size = self.size
             self._resize(size)
 
     def withdrawn(self, call: int) -> None:
@@ -232,13 +234,13 @@ class Window:
         self._in_flight.pop(call, None)
         self._forget(call)
 
-    def refused(self, call: int) -> None:
+    def note_refusal(self, call: int) -> None:
         """Note that the server, or a proxy before it, refused a call or the stream of one."""
         epoch = self._in_flight.get(call)
         if self._fixed or epoch != self._epoch:
             return  # it was sent before the window was halved last
-        if self._forgiven >= _FEW:
-            self._forgiven -= _FEW
+        if self._refusal_credit >= _FEW:
+            self._refusal_credit -= _FEW
             return
         self._epoch += 1
         self._trial = None
@@ -259,7 +261,7 @@ class Window:
         spare = self._least_waiting - enough
         # A little more than enough is no reason for a change.
         if not self._fixed and 4 * spare > enough:
-            self._trial, self._useless = None, math.inf
+            self._trial, self._futile_size = None, math.inf
             self._resize(self.size - spare)
         else:
             self._review(now)

@@ -86,10 +86,10 @@ class Slot:
         window = self._limiter._window
         self._limiter._change(lambda waiting: window.started(self._call, waiting))
 
-    def refused(self) -> None:
+    def note_refusal(self) -> None:
         """Note that the server, or a proxy before it, refused the call or its stream."""
         window = self._limiter._window
-        self._limiter._change(lambda _waiting: window.refused(self._call))
+        self._limiter._change(lambda _waiting: window.note_refusal(self._call))
 
     def withdraw(self) -> None:
         """Give the place back, as the server would not have the call."""
