@@ -31,7 +31,7 @@ class Story:
                 if event_id not in self.ids.calls:
                     self.ids.keep(event_id, {"msg": KINDS[kind], "event_id": event_id})
             elif word.endswith("."):
-                self.ids.end(word[0], told=False)
+                self.ids.end(word[0], end_received=False)
             else:
                 self._join(cast("PendingCall", word[0]), word[1:])
             while (found := self.ids.find()) is not None:

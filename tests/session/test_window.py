@@ -136,7 +136,7 @@ def test_a_fixed_one_stays_as_it_is() -> None:
 
 def test_what_is_not_in_flight_is_not_counted() -> None:
     window = Window()
-    for note in (window.queued, window.refused, window.withdrawn):
+    for note in (window.queued, window.note_refusal, window.withdrawn):
         note(1)
     window.started(1, 1)
     window.ended(1, 1, 0.0)
