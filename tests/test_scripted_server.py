@@ -12,7 +12,7 @@ import random
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -793,7 +793,10 @@ async def test_death_and_restart(server: ScriptedServer) -> None:
         await server.settled()
 
 
-async def test_restart_drops_waiting_events(memory_app: ScriptedServer) -> None:
+@pytest.mark.parametrize("end", [ScriptedServer.die, ScriptedServer.restart])
+async def test_no_waiting_event_outlives_the_app(
+    memory_app: ScriptedServer, end: Callable[[ScriptedServer], None]
+) -> None:
     started: list[str] = []
 
     async def hang(event: Event) -> None:
@@ -804,7 +807,7 @@ async def test_restart_drops_waiting_events(memory_app: ScriptedServer) -> None:
     async with memory_app.client() as client:
         first, second = [await join(client, "s", [], endpoint.fn_index) for _ in range(2)]
         await trio.testing.wait_all_tasks_blocked()
-        memory_app.restart()
+        end(memory_app)
         await trio.testing.wait_all_tasks_blocked()
     assert started == [first]
     assert memory_app.events[second].state == "removed"

@@ -216,17 +216,17 @@ class Queue:
                 queue.remove(event)
                 session.pending.discard(event.event_id)
 
-    def stop_runs(self) -> None:
-        """Cancel what runs; nobody gets its messages."""
-        for event in self.running:
-            event.alive = False
-            event.cancel_scope.cancel()
-
-    def forget(self) -> None:
-        """Forget all sessions and all that waits and runs, as a new process would."""
-        self.stop_runs()
+    def drop_events(self) -> None:
+        """Cancel what runs and remove what waits, as when the process ends."""
         for queue in self._queues.values():
             for event in [*queue.waiting]:
                 queue.remove(event)
+            for event in queue.running:
+                event.alive = False
+                event.cancel_scope.cancel()
+
+    def forget(self) -> None:
+        """Forget all sessions and events, as a new process would."""
+        self.drop_events()
         self._queues.clear()
         self.sessions.clear()

@@ -65,7 +65,7 @@ class AppServer:
 
     def die(self) -> None:
         """Break every connection and refuse new ones, as a process that was killed."""
-        self.queue.stop_runs()
+        self.queue.drop_events()
         self.listener.close()
 
     def restart(self) -> None:
