@@ -204,7 +204,7 @@ async def test_of_functions_of_one_name_the_public_one_is_meant(
         assert str(twin.__signature__) == "(text: 'str')"
         assert await other("b") == "b"
         assert "/twin(text) -> out" in client.view_api(all_endpoints=True)
-        assert "def twin(self, text: str) -> str:" in client.stubs(all_endpoints=True)
+        assert "def twin(self, text: str | None) -> str:" in client.stubs(all_endpoints=True)
         assert client.endpoint("/greet").fn_index == 2
     assert [join["fn_index"] for join in memory_app.joins] == [public, 1 - public]
     # What all are described by hides the public one only if that isn't the last.

@@ -26,13 +26,13 @@ def parameter(name: Any = "x", schema: Any = TEXT, **more: Any) -> dict[str, Any
         "parameter_default": None,
         "type": schema,
         "python_type": {"type": "str", "description": ""},
-        "component": "Textbox",
+        "component": "Custom",
         **more,
     }
 
 
 def output(schema: Any = TEXT, **more: Any) -> dict[str, Any]:
-    return {"label": "out", "type": schema, "component": "Textbox", **more}
+    return {"label": "out", "type": schema, "component": "Custom", **more}
 
 
 def described(

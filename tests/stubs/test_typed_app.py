@@ -88,7 +88,7 @@ OLD = [textbox("text"), dropdown("target", ["fr", "de"], "fr")]
         (
             ("text", "target"),
             [OLD[0], dropdown("target", ["fr", "en"], "fr")],
-            """'target' is Literal["fr", "en"] now""",
+            """'target' is Literal["fr", "en"] | None now""",
         ),
         (
             ("text", "target"),

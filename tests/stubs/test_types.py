@@ -95,7 +95,15 @@ def test_several_outputs_are_a_tuple(outputs: Any, result: str):
         ({"type": "string", "enum": ["a"]}, "a", "Literal['a']='a'"),
         ({"type": "string", "enum": ["a"]}, "b", "Literal['a']=DEFAULT"),
         ({"type": "string", "enum": [1]}, True, "Literal[1]=DEFAULT"),
-        ({"type": "array", "items": {"type": "string"}}, ["a"], "Sequence[str]=DEFAULT"),
+        ({"type": "array", "items": {"type": "string"}}, ["a"], "Sequence[str]=['a']"),
+        ({"type": "array", "items": {"type": "string"}}, [], "Sequence[str]=[]"),
+        ({"type": "array", "items": {"type": "string"}}, [1], "Sequence[str]=DEFAULT"),
+        ({"type": "array", "items": {"type": "string"}}, ["x"] * 50, "Sequence[str]=DEFAULT"),
+        ({"type": "array", "items": {"type": "number"}}, [1, 0.5], "Sequence[float]=[1, 0.5]"),
+        ({"type": "array", "items": {"type": "number"}}, [float("nan")], "Sequence[float]=DEFAULT"),
+        ({"type": "array", "items": {"enum": ["]"]}}, ["]"], "Sequence[Literal[']']]=[']']"),
+        ({"type": "array", "items": {"enum": ["a"]}}, ["b"], "Sequence[Literal['a']]=DEFAULT"),
+        ({"type": "array"}, [{"a": 1}], "Sequence[Any]=DEFAULT"),
         ({"type": "object"}, {"a": 1}, "dict[str, Any]=DEFAULT"),
         ({"type": {}}, "a", "Any='a'"),
         # The app suggests what its own schema doesn't allow.
@@ -105,6 +113,14 @@ def test_several_outputs_are_a_tuple(outputs: Any, result: str):
 def test_a_default_is_shown_where_it_is_of_the_type(schema: Any, default: Any, shown: str):
     found = signature(parameter(schema=schema, parameter_default=default))
     assert found == f"(self, x: {shown}) -> str"
+
+
+@pytest.mark.parametrize(
+    "component, kind",
+    [("Textbox", "str | None"), ("Slider", "str"), ("Checkboxgroup", "str"), ("Custom", "str")],
+)
+def test_empty_components_give_none(component: str, kind: str):
+    assert signature(parameter(component=component)) == f"(self, x: {kind}) -> str"
 
 
 def test_what_is_required_after_an_optional_one_is_given_by_name():
@@ -187,8 +203,9 @@ def test_apps_of_every_era_have_modules(folder: Path):
         for name in ("config.json", "info.json")
     )
     text = write(AppInfo(config, info), all_endpoints=True)
-    assert re.fullmatch(r"\(self, \w+: str\) -> str", header(text, "greet"))
-    assert re.fullmatch(r"\(self, \w+: FileInput\) -> str", header(text, "upper_file"))
+    assert re.fullmatch(r"\(self, \w+: str \| None\) -> str", header(text, "greet"))
+    assert re.fullmatch(r"\(self, \w+: FileInput \| None\) -> str", header(text, "upper_file"))
     assert re.fullmatch(
-        r"\(self, \w+: float, \w+: float\) -> tuple\[float, float\]", header(text, "add")
+        r"\(self, \w+: float \| None, \w+: float \| None\) -> tuple\[float, float\]",
+        header(text, "add"),
     )

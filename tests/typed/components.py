@@ -7,6 +7,8 @@ triojob wrote this module: don't edit it, but make it anew when the app has chan
 The bodies of the methods never run: `endpoint` puts the app's own in their place.
 """
 
+# pyright: basic
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -234,93 +236,93 @@ class MultimodalDataInput(_MultimodalDataInputAlways, total=False):
 class App(TypedApp):
     """The app's endpoints: open a client, make one of these of it, and await its methods."""
 
-    @endpoint("/same_annotatedimage", "836531fdd45294ab")
+    @endpoint("/same_annotatedimage", "a43ade1b8d5777bd")
     async def same_annotatedimage(
         self,
-        value: AnnotatedImageDataInput | AnnotatedImageData,
+        value: AnnotatedImageDataInput | AnnotatedImageData | None,
     ) -> AnnotatedImageData:
         """Call /same_annotatedimage.
 
         Args:
-            value: parameter_3 (Annotatedimage).
+            value: input 1 (Annotatedimage).
 
         Returns:
-            value_4 (Annotatedimage).
+            output 1 (Annotatedimage).
         """
         raise NotImplementedError
 
-    @endpoint("/same_audio", "170ec04289b4b569")
-    async def same_audio(self, value: FileInput) -> str:
+    @endpoint("/same_audio", "3665a4bca350c08b")
+    async def same_audio(self, value: FileInput | None) -> str:
         """Call /same_audio.
 
         Args:
-            value: parameter_6 (Audio).
+            value: input 1 (Audio).
 
         Returns:
-            value_7 (Audio).
+            output 1 (Audio).
         """
         raise NotImplementedError
 
-    @endpoint("/same_chatbot", "78ae718b33dd332a")
+    @endpoint("/same_chatbot", "d34c4674ebd39e61")
     async def same_chatbot(
         self,
-        value: Sequence[MessageInput | Message] = DEFAULT,
+        value: Sequence[MessageInput | Message] | None = [],
     ) -> list[Message]:
         """Call /same_chatbot.
 
         Args:
-            value: parameter_9 (Chatbot).
+            value: input 1 (Chatbot).
 
         Returns:
-            value_10 (Chatbot).
+            output 1 (Chatbot).
         """
         raise NotImplementedError
 
-    @endpoint("/same_checkbox", "b93220651bf33dda")
-    async def same_checkbox(self, value: bool = False) -> bool:
+    @endpoint("/same_checkbox", "f59f7301363aa0a5")
+    async def same_checkbox(self, value: bool | None = False) -> bool:
         """Call /same_checkbox.
 
         Args:
-            value: parameter_12 (Checkbox).
+            value: input 1 (Checkbox).
 
         Returns:
-            value_13 (Checkbox).
+            output 1 (Checkbox).
         """
         raise NotImplementedError
 
     @endpoint("/same_checkboxgroup", "732a81c83d8a3464")
-    async def same_checkboxgroup(self, value: Sequence[str] = DEFAULT) -> list[str]:
+    async def same_checkboxgroup(self, value: Sequence[str] = []) -> list[str]:
         """Call /same_checkboxgroup.
 
         Args:
-            value: parameter_15 (Checkboxgroup).
+            value: input 1 (Checkboxgroup).
 
         Returns:
-            value_16 (Checkboxgroup).
+            output 1 (Checkboxgroup).
         """
         raise NotImplementedError
 
-    @endpoint("/same_code", "064f0dbd4414c2ab")
-    async def same_code(self, value: str) -> str:
+    @endpoint("/same_code", "630c1ad95f2e9263")
+    async def same_code(self, value: str | None) -> str:
         """Call /same_code.
 
         Args:
-            value: parameter_18 (Code).
+            value: input 1 (Code).
 
         Returns:
-            value_19 (Code).
+            output 1 (Code).
         """
         raise NotImplementedError
 
-    @endpoint("/same_colorpicker", "064f0dbd4414c2ab")
-    async def same_colorpicker(self, value: str) -> str:
+    @endpoint("/same_colorpicker", "630c1ad95f2e9263")
+    async def same_colorpicker(self, value: str | None) -> str:
         """Call /same_colorpicker.
 
         Args:
-            value: parameter_21 (Colorpicker).
+            value: input 1 (Colorpicker).
 
         Returns:
-            value_22 (Colorpicker).
+            output 1 (Colorpicker).
         """
         raise NotImplementedError
 
@@ -332,22 +334,22 @@ class App(TypedApp):
         """Call /same_dataframe.
 
         Args:
-            value: parameter_24 (Dataframe).
+            value: input 1 (Dataframe).
 
         Returns:
-            value_25 (Dataframe).
+            output 1 (Dataframe).
         """
         raise NotImplementedError
 
-    @endpoint("/same_datetime", "064f0dbd4414c2ab")
-    async def same_datetime(self, value: str) -> str:
+    @endpoint("/same_datetime", "630c1ad95f2e9263")
+    async def same_datetime(self, value: str | None) -> str:
         """Call /same_datetime.
 
         Args:
-            value: parameter_27 (Datetime).
+            value: input 1 (Datetime).
 
         Returns:
-            value_28 (Datetime).
+            output 1 (Datetime).
         """
         raise NotImplementedError
 
@@ -363,105 +365,105 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/same_dropdown", "064f0dbd4414c2ab")
-    async def same_dropdown(self, value: str) -> str:
+    @endpoint("/same_dropdown", "630c1ad95f2e9263")
+    async def same_dropdown(self, value: str | None) -> str:
         """Call /same_dropdown.
 
         Args:
-            value: parameter_33 (Dropdown).
+            value: input 1 (Dropdown).
 
         Returns:
-            value_34 (Dropdown).
+            output 1 (Dropdown).
         """
         raise NotImplementedError
 
-    @endpoint("/same_file", "170ec04289b4b569")
-    async def same_file(self, value: FileInput) -> str:
+    @endpoint("/same_file", "3665a4bca350c08b")
+    async def same_file(self, value: FileInput | None) -> str:
         """Call /same_file.
 
         Args:
-            value: parameter_36 (File).
+            value: input 1 (File).
 
         Returns:
-            value_37 (File).
+            output 1 (File).
         """
         raise NotImplementedError
 
-    @endpoint("/same_fileexplorer", "a5bc126da3e9a308")
-    async def same_fileexplorer(self, value: Sequence[Sequence[str]]) -> list[list[str]]:
+    @endpoint("/same_fileexplorer", "4d5ff32a81467889")
+    async def same_fileexplorer(self, value: Sequence[Sequence[str]] | None) -> list[list[str]]:
         """Call /same_fileexplorer.
 
         Args:
-            value: parameter_39 (Fileexplorer).
+            value: input 1 (Fileexplorer).
 
         Returns:
-            value_40 (Fileexplorer).
+            output 1 (Fileexplorer).
         """
         raise NotImplementedError
 
-    @endpoint("/same_gallery", "8c2b13959d91b6c9")
+    @endpoint("/same_gallery", "145aa5f5e8ee9cba")
     async def same_gallery(
         self,
-        value: Sequence[GalleryImageInput | GalleryImage | GalleryVideoInput | GalleryVideo] = DEFAULT,
+        value: Sequence[GalleryImageInput | GalleryImage | GalleryVideoInput | GalleryVideo] | None = [],
     ) -> list[GalleryImage | GalleryVideo]:
         """Call /same_gallery.
 
         Args:
-            value: parameter_42 (Gallery).
+            value: input 1 (Gallery).
 
         Returns:
-            value_43 (Gallery).
+            output 1 (Gallery).
         """
         raise NotImplementedError
 
-    @endpoint("/same_html", "064f0dbd4414c2ab")
-    async def same_html(self, value: str) -> str:
+    @endpoint("/same_html", "630c1ad95f2e9263")
+    async def same_html(self, value: str | None) -> str:
         """Call /same_html.
 
         Args:
-            value: parameter_45 (Html).
+            value: input 1 (Html).
 
         Returns:
-            value_46 (Html).
+            output 1 (Html).
         """
         raise NotImplementedError
 
-    @endpoint("/same_highlightedtext", "a341013dad487e28")
+    @endpoint("/same_highlightedtext", "d494be47069fbe66")
     async def same_highlightedtext(
         self,
-        value: Sequence[HighlightedTokenInput | HighlightedToken],
+        value: Sequence[HighlightedTokenInput | HighlightedToken] | None,
     ) -> list[HighlightedToken]:
         """Call /same_highlightedtext.
 
         Args:
-            value: parameter_48 (Highlightedtext).
+            value: input 1 (Highlightedtext).
 
         Returns:
-            value_49 (Highlightedtext).
+            output 1 (Highlightedtext).
         """
         raise NotImplementedError
 
-    @endpoint("/same_image", "170ec04289b4b569")
-    async def same_image(self, value: FileInput) -> str:
+    @endpoint("/same_image", "3665a4bca350c08b")
+    async def same_image(self, value: FileInput | None) -> str:
         """Call /same_image.
 
         Args:
-            value: parameter_51 (Image).
+            value: input 1 (Image).
 
         Returns:
-            value_52 (Image).
+            output 1 (Image).
         """
         raise NotImplementedError
 
-    @endpoint("/same_imageeditor", "d63c48fb9ada12d3")
-    async def same_imageeditor(self, value: EditorDataInput | EditorData) -> EditorData:
+    @endpoint("/same_imageeditor", "1eb5b00d1e296386")
+    async def same_imageeditor(self, value: EditorDataInput | EditorData | None) -> EditorData:
         """Call /same_imageeditor.
 
         Args:
-            value: parameter_54 (Imageeditor).
+            value: input 1 (Imageeditor).
 
         Returns:
-            value_55 (Imageeditor).
+            output 1 (Imageeditor).
         """
         raise NotImplementedError
 
@@ -473,10 +475,10 @@ class App(TypedApp):
         """Call /same_imageslider.
 
         Args:
-            value: parameter_57 (Imageslider).
+            value: input 1 (Imageslider).
 
         Returns:
-            value_58 (Imageslider).
+            output 1 (Imageslider).
         """
         raise NotImplementedError
 
@@ -485,22 +487,22 @@ class App(TypedApp):
         """Call /same_json.
 
         Args:
-            value: parameter_60 (Json).
+            value: input 1 (Json).
 
         Returns:
-            value_61 (Json).
+            output 1 (Json).
         """
         raise NotImplementedError
 
-    @endpoint("/same_label", "1bf370207fd8ee89")
-    async def same_label(self, value: LabelDataInput | LabelData = DEFAULT) -> LabelData:
+    @endpoint("/same_label", "35340daaf7c79ad9")
+    async def same_label(self, value: LabelDataInput | LabelData | None = DEFAULT) -> LabelData:
         """Call /same_label.
 
         Args:
-            value: parameter_63 (Label).
+            value: input 1 (Label).
 
         Returns:
-            value_64 (Label).
+            output 1 (Label).
         """
         raise NotImplementedError
 
@@ -509,85 +511,85 @@ class App(TypedApp):
         """Call /same_lineplot.
 
         Args:
-            value: parameter_66 (Lineplot).
+            value: input 1 (Lineplot).
 
         Returns:
-            value_67 (Lineplot).
+            output 1 (Lineplot).
         """
         raise NotImplementedError
 
-    @endpoint("/same_markdown", "064f0dbd4414c2ab")
-    async def same_markdown(self, value: str) -> str:
+    @endpoint("/same_markdown", "630c1ad95f2e9263")
+    async def same_markdown(self, value: str | None) -> str:
         """Call /same_markdown.
 
         Args:
-            value: parameter_69 (Markdown).
+            value: input 1 (Markdown).
 
         Returns:
-            value_70 (Markdown).
+            output 1 (Markdown).
         """
         raise NotImplementedError
 
-    @endpoint("/same_model3d", "170ec04289b4b569")
-    async def same_model3d(self, value: FileInput) -> str:
+    @endpoint("/same_model3d", "3665a4bca350c08b")
+    async def same_model3d(self, value: FileInput | None) -> str:
         """Call /same_model3d.
 
         Args:
-            value: parameter_72 (Model3d).
+            value: input 1 (Model3d).
 
         Returns:
-            value_73 (Model3d).
+            output 1 (Model3d).
         """
         raise NotImplementedError
 
-    @endpoint("/same_multimodaltextbox", "1d2174b349c02fc0")
+    @endpoint("/same_multimodaltextbox", "14b2161fa6a681b2")
     async def same_multimodaltextbox(
         self,
-        value: MultimodalDataInput | MultimodalData = DEFAULT,
+        value: MultimodalDataInput | MultimodalData | None = DEFAULT,
     ) -> MultimodalData:
         """Call /same_multimodaltextbox.
 
         Args:
-            value: parameter_75 (Multimodaltextbox).
+            value: input 1 (Multimodaltextbox).
 
         Returns:
-            value_76 (Multimodaltextbox).
+            output 1 (Multimodaltextbox).
         """
         raise NotImplementedError
 
-    @endpoint("/same_number", "b037e2d6c9d38d49")
-    async def same_number(self, value: float) -> float:
+    @endpoint("/same_number", "1f00bc078b6a030a")
+    async def same_number(self, value: float | None) -> float:
         """Call /same_number.
 
         Args:
-            value: parameter_78 (Number).
+            value: input 1 (Number).
 
         Returns:
-            value_79 (Number).
+            output 1 (Number).
         """
         raise NotImplementedError
 
-    @endpoint("/same_plot", "4f1efabbfaa5cadb")
-    async def same_plot(self, value: PlotData) -> PlotData:
+    @endpoint("/same_plot", "6f92a54f26bbbf71")
+    async def same_plot(self, value: PlotData | None) -> PlotData:
         """Call /same_plot.
 
         Args:
-            value: parameter_81 (Plot).
+            value: input 1 (Plot).
 
         Returns:
-            value_82 (Plot).
+            output 1 (Plot).
         """
         raise NotImplementedError
 
-    @endpoint("/same_radio", "064f0dbd4414c2ab")
-    async def same_radio(self, value: str) -> str:
+    @endpoint("/same_radio", "630c1ad95f2e9263")
+    async def same_radio(self, value: str | None) -> str:
         """Call /same_radio.
 
         Args:
-            value: parameter_84 (Radio).
+            value: input 1 (Radio).
 
         Returns:
-            value_85 (Radio).
+            output 1 (Radio).
         """
         raise NotImplementedError
 
@@ -596,22 +598,22 @@ class App(TypedApp):
         """Call /same_slider.
 
         Args:
-            value: parameter_87 (Slider, from 0 up to 100).
+            value: input 1 (Slider, from 0 up to 100).
 
         Returns:
-            value_88 (Slider).
+            output 1 (Slider).
         """
         raise NotImplementedError
 
-    @endpoint("/same_textbox", "064f0dbd4414c2ab")
-    async def same_textbox(self, value: str) -> str:
+    @endpoint("/same_textbox", "630c1ad95f2e9263")
+    async def same_textbox(self, value: str | None) -> str:
         """Call /same_textbox.
 
         Args:
-            value: parameter_90 (Textbox).
+            value: input 1 (Textbox).
 
         Returns:
-            value_91 (Textbox).
+            output 1 (Textbox).
         """
         raise NotImplementedError
 
@@ -620,15 +622,15 @@ class App(TypedApp):
         """Call /same_timer.
 
         Args:
-            value: parameter_93 (Timer).
+            value: input 1 (Timer).
 
         Returns:
-            value_94 (Timer).
+            output 1 (Timer).
         """
         raise NotImplementedError
 
-    @endpoint("/same_uploadbutton", "170ec04289b4b569")
-    async def same_uploadbutton(self, value: FileInput) -> str:
+    @endpoint("/same_uploadbutton", "3665a4bca350c08b")
+    async def same_uploadbutton(self, value: FileInput | None) -> str:
         """Call /same_uploadbutton.
 
         Args:
@@ -639,24 +641,24 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/same_video", "170ec04289b4b569")
-    async def same_video(self, value: FileInput) -> str:
+    @endpoint("/same_video", "3665a4bca350c08b")
+    async def same_video(self, value: FileInput | None) -> str:
         """Call /same_video.
 
         Args:
-            value: parameter_99 (Video).
+            value: input 1 (Video).
 
         Returns:
-            value_100 (Video).
+            output 1 (Video).
         """
         raise NotImplementedError
 
-    @endpoint("/translate", "a2e85acd7a8263e9")
+    @endpoint("/translate", "635ddaf46d16894a")
     async def translate(
         self,
-        text: str,
-        target: Literal["fr", "de", "日本語", 'a"b'] = "fr",
-        formal: bool = False,
+        text: str | None,
+        target: Literal["fr", "de", "日本語", 'a"b'] | None = "fr",
+        formal: bool | None = False,
     ) -> str:
         """Translate a "text", C:\\new. It knows ``fr`` and 日本語.
 
@@ -670,13 +672,13 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/choose", "504b3de31c0ccab9")
+    @endpoint("/choose", "39bc685d73e2a60c")
     async def choose(
         self,
-        number: Literal[1, 2] = 1,
-        letters: Sequence[Literal["x", "y"]] = DEFAULT,
-        free: str = "a",
-        long: str = DEFAULT,
+        number: Literal[1, 2] | None = 1,
+        letters: Sequence[Literal["x", "y"]] = ["x"],
+        free: str | None = "a",
+        long: str | None = DEFAULT,
     ) -> tuple[str, float]:
         """Call /choose.
 
@@ -692,8 +694,8 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/tell", "a588fbdf7936a946")
-    async def tell(self, n: float = 3) -> str:
+    @endpoint("/tell", "c929ad9f729cca24")
+    async def tell(self, n: float | None = 3) -> str:
         """Call /tell.
 
         Args:
@@ -704,8 +706,8 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/late", "38c2658c1eb1ec8d")
-    async def late(self, first: str = "first", *, second: str) -> str:
+    @endpoint("/late", "f3da5bb85b4dbd6d")
+    async def late(self, first: str | None = "first", *, second: str | None) -> str:
         """Call /late.
 
         Args:
@@ -717,11 +719,11 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/chat", "b68430583b7e662b")
+    @endpoint("/chat", "05ffeac4ae01befe")
     async def chat(
         self,
-        message: str,
-        history: Sequence[MessageInput | Message] = DEFAULT,
+        message: str | None,
+        history: Sequence[MessageInput | Message] | None = [],
     ) -> tuple[str, list[Message]]:
         """Call /chat.
 
@@ -749,8 +751,8 @@ class App(TypedApp):
         """Call /nothing."""
         raise NotImplementedError
 
-    @endpoint("/class", "064f0dbd4414c2ab")
-    async def class_(self, value: str) -> str:
+    @endpoint("/class", "630c1ad95f2e9263")
+    async def class_(self, value: str | None) -> str:
         """Call /class.
 
         Args:
@@ -761,8 +763,8 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/list", "064f0dbd4414c2ab")
-    async def list_(self, value: str) -> str:
+    @endpoint("/list", "630c1ad95f2e9263")
+    async def list_(self, value: str | None) -> str:
         """Call /list.
 
         Args:
@@ -773,8 +775,8 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/str", "064f0dbd4414c2ab")
-    async def str_(self, value: str) -> str:
+    @endpoint("/str", "630c1ad95f2e9263")
+    async def str_(self, value: str | None) -> str:
         """Call /str.
 
         Args:
@@ -785,8 +787,8 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/match", "064f0dbd4414c2ab")
-    async def match(self, value: str) -> str:
+    @endpoint("/match", "630c1ad95f2e9263")
+    async def match(self, value: str | None) -> str:
         """Call /match.
 
         Args:
@@ -797,8 +799,8 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/chat/v2", "064f0dbd4414c2ab")
-    async def chat_v2(self, value: str) -> str:
+    @endpoint("/chat/v2", "630c1ad95f2e9263")
+    async def chat_v2(self, value: str | None) -> str:
         """Call /chat/v2.
 
         Args:
@@ -809,8 +811,8 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/chat-v2", "064f0dbd4414c2ab")
-    async def chat_v2_2(self, value: str) -> str:
+    @endpoint("/chat-v2", "630c1ad95f2e9263")
+    async def chat_v2_2(self, value: str | None) -> str:
         """Call /chat-v2.
 
         Args:
@@ -821,8 +823,8 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/2d", "064f0dbd4414c2ab")
-    async def call_2d(self, value: str) -> str:
+    @endpoint("/2d", "630c1ad95f2e9263")
+    async def call_2d(self, value: str | None) -> str:
         """Call /2d.
 
         Args:
@@ -833,8 +835,8 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/_private", "064f0dbd4414c2ab")
-    async def call_private(self, value: str) -> str:
+    @endpoint("/_private", "630c1ad95f2e9263")
+    async def call_private(self, value: str | None) -> str:
         """Call /_private.
 
         Args:
@@ -845,8 +847,8 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/endpoint", "064f0dbd4414c2ab")
-    async def endpoint_(self, value: str) -> str:
+    @endpoint("/endpoint", "630c1ad95f2e9263")
+    async def endpoint_(self, value: str | None) -> str:
         """Call /endpoint.
 
         Args:
@@ -857,8 +859,8 @@ class App(TypedApp):
         """
         raise NotImplementedError
 
-    @endpoint("/files", "064f0dbd4414c2ab")
-    async def files_(self, value: str) -> str:
+    @endpoint("/files", "630c1ad95f2e9263")
+    async def files_(self, value: str | None) -> str:
         """Call /files.
 
         Args:

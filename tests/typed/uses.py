@@ -98,7 +98,7 @@ async def refused(client: Client, group: JobGroup) -> None:
     await app.choose(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await app.choose(letters=["z"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     await app.same_image("a.png")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await app.same_plot({"type": "crayon", "plot": ""})  # type: ignore[typeddict-item]  # pyright: ignore[reportArgumentType]
+    await app.same_plot({"type": "crayon", "plot": ""})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     app.gone  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # noqa: B018
     group.submit(app.translate, 3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     text: int = await app.tell()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]

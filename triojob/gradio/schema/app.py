@@ -15,6 +15,7 @@ from ..._secrets import scrub
 from ..files.inputs import FilePlaceholders
 from ..protocol.messages import Json, are_objects, is_list, is_object
 from ..protocol.properties import unwrap
+from .labels import labelled, text_of
 from .parameters import Parameter, encode_arguments, is_name
 
 FilesAs = Literal["path", "handle"]
@@ -179,7 +180,8 @@ class AppInfo:
         self.version: str = str(config.get("version", ""))
         self.protocol: str = str(config.get("protocol", "ws"))
         self.api_prefix: str = str(config.get("api_prefix") or "")
-        self.title: str = str(config.get("title") or "")
+        self._translations = config.get("i18n_translations")
+        self.title: str = text_of(config.get("title"), self._translations)
         most = config.get("max_file_size")
         self.max_file_size: int | None = most if type(most) is int else None
         """How many bytes a file may have that the app takes, or None for any."""
@@ -393,8 +395,8 @@ class AppInfo:
             api_name=api_name,
             visibility=_visibility(dependency),
             description=str(description),
-            parameters=_parameters(parameters, places, inputs),
-            returns=tuple(returns),
+            parameters=_parameters(self._labelled(parameters, "input"), places, inputs),
+            returns=tuple(self._labelled(returns, "output")),
             input_count=len(inputs),
             shown_outputs=tuple(
                 place for place, component in enumerate(outputs) if not _hidden(component)
@@ -407,6 +409,12 @@ class AppInfo:
             queued=self._queued if dependency.get("queue") is None else bool(dependency["queue"]),
             canceller=self._cancellers.get(fn_index),
         )
+
+    def _labelled(self, items: list[Json], what: str) -> list[Json]:
+        return [
+            labelled(item, f"{what} {number}", self._translations)
+            for number, item in enumerate(items, 1)
+        ]
 
     def _guess(self, components: list[Json]) -> list[Json]:
         """Describe inputs by their components; the schema of each is there once."""
@@ -457,7 +465,7 @@ def _guess(component: Json) -> Json:
     # Any number of functions may have it as their input, each with a schema of that length.
     too_long = len(json.dumps(schema)) > _LONGEST_GUESS
     return {
-        "label": label or component.get("type"),
+        "label": label,
         "type": {} if too_long else schema,
         "component": component.get("type"),
     }

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..protocol.messages import is_list
 from .app import AppInfo, EndpointInfo, FilesAs
 from .parameters import Parameter, SchemaParts, is_name
 from .types import BUILT_IN, Names, TypeWriter, identifier, kinds, quote, union
@@ -34,6 +35,20 @@ _IMPORTS = {
 _CLASS_DOC = "The app's endpoints: open a client, make one of these of it, and await its methods."
 _WIDTH = 100
 _LONGEST_DEFAULT = 60
+_MAY_BE_EMPTY = frozenset(
+    {
+        *("annotatedimage", "audio", "button", "chatbot", "checkbox", "code", "colorpicker"),
+        *("datetime", "downloadbutton", "dropdown", "file", "fileexplorer", "gallery"),
+        *("highlightedtext", "html", "image", "imageeditor", "imageslider", "json", "label"),
+        *("markdown", "model3d", "multimodaltextbox", "number", "paramviewer", "plot", "radio"),
+        *("textbox", "uploadbutton", "video"),
+    }
+)
+"""Components whose ``preprocess`` takes None: what a function gets if the component is empty.
+
+Wire source: gradio 6.31, ``components``: all others (slider, checkboxgroup, dataframe, dialogue)
+raise.
+"""
 _STREAMED = ("Audio", "Video")
 """What may be handed out while it is being made, when there is no copy of it yet."""
 
@@ -77,7 +92,8 @@ def _input(parameter: Parameter, writer: TypeWriter) -> str:
     if parameter.contradictory and not parameter.takes_files:
         return "Any"
     kind = writer.write(parameter.schema, "in", choices=not parameter.takes_others)
-    none = ["None"] if parameter.default is None and not parameter.required else []
+    is_default = parameter.default is None and not parameter.required
+    none = ["None"] if is_default or parameter.component.lower() in _MAY_BE_EMPTY else []
     return union([kind, *none])
 
 
@@ -147,6 +163,8 @@ def write_module(
     doc = "\n".join(_docstring([_CLASS_DOC], "    "))
     parts = [
         "\n".join(_docstring(about, "")),
+        # Stricter modes warn of parameters that no body uses, and of what an app calls Any.
+        "# pyright: basic",
         "from __future__ import annotations",
         "\n".join(_imports(names)),
         *("\n" + found.write(name) for name, found in writer.dictionaries.items()),
@@ -248,22 +266,38 @@ def _default(parameter: Parameter, kind: str) -> str:
     value = parameter.default
     if value is None:
         return "None"
-    if isinstance(value, str):
-        shown = quote(value)
-    elif isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
-        shown = repr(value)
-    else:
-        return "DEFAULT"
-    allowed = ast.parse(kind, mode="eval").body
-    members = {part.id for part in ast.walk(allowed) if isinstance(part, ast.Name)}
-    simple = kinds([value])
-    if kind.startswith("Literal["):
-        fits = any(type(one) is type(value) and one == value for one in parameter.choices or ())
-    else:
-        fits = not kind.startswith(("Sequence[", "dict[", "tuple[")) and (
-            simple in members or "Any" in members or (simple == "int" and "float" in members)
+    if is_list(value):
+        items = [_code(item) for item in value]
+        shown = f"[{', '.join(item or '' for item in items)}]"
+        item_kind = kind.removeprefix("Sequence[").removesuffix(" | None").removesuffix("]")
+        fits = kind.startswith("Sequence[") and all(
+            item is not None and _fits(parameter, one, item_kind)
+            for item, one in zip(items, value, strict=True)
         )
+    else:
+        shown = _code(value) or ""
+        nested = kind.startswith(("Sequence[", "dict[", "tuple["))
+        fits = bool(shown) and not nested and _fits(parameter, value, kind)
     return shown if fits and len(shown) <= _LONGEST_DEFAULT else "DEFAULT"
+
+
+def _code(value: Any) -> str | None:
+    """Return a text or a number as code; None for all else."""
+    if isinstance(value, str):
+        return quote(value)
+    is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return repr(value) if is_number else None
+
+
+def _fits(parameter: Parameter, value: Any, kind: str) -> bool:
+    """Tell whether a type allows a text or a number."""
+    if kind.startswith("Literal["):
+        return any(type(one) is type(value) and one == value for one in parameter.choices or ())
+    members = {
+        part.id for part in ast.walk(ast.parse(kind, mode="eval")) if isinstance(part, ast.Name)
+    }
+    simple = kinds([value])
+    return simple in members or "Any" in members or (simple == "int" and "float" in members)
 
 
 def _about(info: EndpointInfo) -> Iterator[str]:
