@@ -180,7 +180,7 @@ def test_each_call_ends_in_one_way(own_server: ServerThread) -> None:
         assert {end.rpartition(": ")[2] for end in volley.ends} == {"ok", "cancelled", "AppError"}
         own_server.until(lambda server: not server.running)
         assert client.predict("ada", api_name="/greet") == "Hello ada!"
-        assert not portal._unfinished
+        assert not portal._entry.unfinished
         client.close()
 
 
@@ -192,7 +192,7 @@ def test_each_call_ends_when_the_client_is_closed_in_the_midst(
         volley = Volley(client)
         volley.run(client.close)
         assert volley.ends["refused"]
-        assert not portal._unfinished
+        assert not portal._entry.unfinished
         own_server.until(lambda server: not server.running and not server.open_connections)
 
 
@@ -204,7 +204,7 @@ def test_each_call_ends_when_the_portal_is_closed_in_the_midst(
         portal = manager.__enter__()
         volley = Volley(Client(own_server.url, portal=portal))
         volley.run(lambda: manager.__exit__(None, None, None))
-        assert not portal._unfinished
+        assert not portal._entry.unfinished
         own_server.until(lambda server: not server.running and not server.open_connections)
 
 

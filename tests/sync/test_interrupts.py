@@ -73,7 +73,7 @@ class Running:
 
     def end(self) -> None:
         """Let the job come to its end."""
-        trio.from_thread.run_sync(self._go_on.set, trio_token=self._portal._token)
+        trio.from_thread.run_sync(self._go_on.set, trio_token=self._portal._entry.token)
         concurrent.futures.wait([self.job], SECONDS)
         assert self.job.done()
 
@@ -264,7 +264,7 @@ def end_with_others(portal: Portal, group: JobGroup, ends: Any, number: int) -> 
     waiting += [Watched(end), Watched(wait)]
     for thread in waiting:
         wait_until_blocked(thread, "wait")
-    trio.from_thread.run_sync(go_on.set, trio_token=portal._token)
+    trio.from_thread.run_sync(go_on.set, trio_token=portal._entry.token)
     assert untraced.wait(SECONDS)
     for thread in waiting:
         thread.get()
@@ -296,10 +296,10 @@ class Used:
 
     def _leftovers(self) -> tuple[int, int, int]:
         return (
-            len(self.portal._unfinished),
+            len(self.portal._entry.unfinished),
             trio.from_thread.run_sync(
                 lambda: sum("client" in task.name for task in tasks_of(self.portal)),
-                trio_token=self.portal._token,
+                trio_token=self.portal._entry.token,
             ),
             sum(thread.name == "triojob" for thread in threading.enumerate()),
         )
@@ -344,8 +344,8 @@ class Used:
 
 
 def tasks_of(portal: Portal) -> frozenset[trio.lowlevel.Task]:
-    assert portal._nursery is not None
-    return portal._nursery.child_tasks
+    assert portal._entry.nursery is not None
+    return portal._entry.nursery.child_tasks
 
 
 @pytest.mark.usefixtures("no_collector")

@@ -309,7 +309,7 @@ def test_every_call_ends_however_it_meets_the_closing() -> None:
                 callers = [Watched(call, portal) for _ in range(4)]
             for caller in callers:
                 caller.get()
-            assert not portal._unfinished
+            assert not portal._entry.unfinished
 
 
 def test_jobs_end_however_they_meet_the_closing(shared_server: ServerThread) -> None:
@@ -334,4 +334,4 @@ def test_jobs_end_however_they_meet_the_closing(shared_server: ServerThread) -> 
             for job in jobs:
                 assert job.done()
                 assert job.cancelled() or isinstance(job.exception(), (ClientClosed, GroupClosed))
-            assert not portal._unfinished
+            assert not portal._entry.unfinished

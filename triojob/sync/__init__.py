@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ..gradio.http.settings import Limits as Limits
-from . import client as client, exceptions as exceptions, utils as utils
+from . import _process as _process, client as client, exceptions as exceptions, utils as utils
 from ._arguments import file as file, handle_file as handle_file
 from ._job import Job as Job
 from ._portal import Portal as Portal, open_portal as open_portal, start_portal as start_portal

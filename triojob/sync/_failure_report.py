@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import final
@@ -66,10 +65,7 @@ def make_all_reports() -> None:
         report.make()
 
 
-def _leave_all_to_parent() -> None:
+def leave_all_to_parent() -> None:
+    """In a forked child, log no failure of the process that it was forked from."""
     for report in _required:
         report.leave_to_parent()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_all_to_parent)

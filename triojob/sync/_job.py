@@ -12,7 +12,7 @@ import trio
 from .._core.messages import Status
 from .._exceptions import JobCancelled, JobTimeout
 from ._ending import JobEnd
-from ._portal import Portal
+from ._entry import RunEntry
 from ._run import JobRun
 from ._state import SharedState
 from ._waiting import refuse_in_trio
@@ -244,7 +244,7 @@ class Job(Future[Any]):
 
 def make_job(
     name: str,
-    portal: Portal,
+    entry: RunEntry,
     *,
     of_group: bool = False,
     notice: Callable[[StatusUpdate], None] | None = None,
@@ -258,7 +258,7 @@ def make_job(
     job = Job.__new__(Job)
     job._notice = notice
     job._shared = shared = SharedState(name, job, of_group=of_group)
-    job._run = run = JobRun(shared, portal)
+    job._run = run = JobRun(shared, entry)
     return job, run
 
 

@@ -28,8 +28,8 @@ from ..gradio.schema.app import AppInfo, EndpointInfo
 from ..gradio.session.registry import SessionRegistry
 from ..gradio.session.session import Session
 from ._arguments import find_function, parameters_of
+from ._entry import RunEntry
 from ._job import Job, make_job
-from ._portal import Portal
 from ._run import JobRun
 from ._sessions import SessionLease, Sessions
 from ._waiting import Notifier
@@ -56,14 +56,14 @@ class OpenClient:
 
     def __init__(
         self,
-        portal: Portal,
+        entry: RunEntry,
         native: Client,
         http_client: httpx.AsyncClient | None,
         *,
         limit: int,
         download_files: bool,
     ) -> None:
-        self.portal = portal
+        self._entry = entry
         self._native = native
         self._http_client = http_client
         self._download_files = download_files
@@ -105,8 +105,10 @@ class OpenClient:
 
     # In the Trio thread.
 
-    async def open(self, nursery: trio.Nursery) -> None:
-        """Open the client and keep it open, in a task of ``nursery``, until it is closed."""
+    async def open(self) -> None:
+        """Open the client and keep it open, in a task of the run, until it is closed."""
+        nursery = self._entry.nursery
+        assert nursery is not None
         await nursery.start(self._serve, name=f"<client of {self._native.src}>")
 
     async def _serve(self, *, task_status: trio.TaskStatus[None]) -> None:
@@ -198,7 +200,7 @@ class OpenClient:
             call = endpoint.bind(tuple(values), {})
         except TriojobError as exc:
             raise translate(exc) from exc.__cause__
-        job, run = make_job(endpoint.name, self.portal, notice=notice)
+        job, run = make_job(endpoint.name, self._entry, notice=notice)
         prepare(job)
         with suppress(GroupClosed):  # the job tells of it
             run.schedule(call, partial(self._start, run, call, lease))
@@ -230,7 +232,7 @@ class OpenClient:
         """Have further calls ride in a new session; those under way go on in theirs."""
         self._sessions.add(Session(self._registry))
         with suppress(GroupClosed):
-            self.portal._post(self._sessions.end_unused)
+            self._entry.post(self._sessions.end_unused)
 
     def close(self, *, waiting: bool) -> None:
         """End the client, and return when it has ended.
@@ -240,7 +242,7 @@ class OpenClient:
         """
         try:
             self.close_soon(waiting=waiting)
-            self._end_notifier.wait_until(lambda: self._ended or self.portal.closed)
+            self._end_notifier.wait_until(lambda: self._ended or self._entry.closed)
         except BaseException:
             self.close_soon(waiting=False)
             raise
@@ -249,4 +251,4 @@ class OpenClient:
         """Have the client end soon."""
         self._closing = True
         with suppress(GroupClosed):
-            self.portal._post(partial(self._stop, waiting=waiting))
+            self._entry.post(partial(self._stop, waiting=waiting))

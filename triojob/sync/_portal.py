@@ -6,39 +6,23 @@ is called in.  Clients that are given neither share one that is started on first
 
 from __future__ import annotations
 
-import atexit
-import os
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, Protocol, TypeVar, final
+from typing import Any, TypeVar, final
 
 import trio
 from outcome import Error, Outcome, acapture
 
-from .._core.group import JobGroup
 from .._core.lifetime import NurseryUnwrapper
 from .._core.runs import require_task
 from .._exceptions import GroupClosed, raise_first, split
-from ._atomic import Once, WeakBag
-from ._threads import call_deferred, defer_calls, forget_threads
-from ._waiting import Notifier, daemons_asleep, refuse_in_trio
+from ._atomic import Once
+from ._entry import CLOSED, RunEntry
+from ._waiting import Notifier, refuse_in_trio
 
 T = TypeVar("T")
-
-_CLOSED = "the portal has been closed"
-
-
-class Unfinished(Protocol):
-    """What has to end if the run that would have finished it ends first."""
-
-    def orphan(self, error: GroupClosed, *, forked: bool) -> None:
-        """End with ``error``, unless it has ended.
-
-        Args:
-            forked: This is a forked child, where the threads that waited for it don't exist.
-        """
 
 
 @final
@@ -46,17 +30,12 @@ class Portal:
     """A way into a Trio run for threads outside of it; `start_portal` and `open_portal` make it."""
 
     def __init__(self) -> None:
-        self._token: trio.lowlevel.TrioToken | None = None
-        self._nursery: trio.Nursery | None = None
-        self._unfinished: WeakBag[Unfinished] = WeakBag()
-        self._closed_reason: str | None = None
-        """Why nothing can be done here any more."""
-        _portals.add(self)
+        self._entry = RunEntry()
 
     @property
     def closed(self) -> bool:
         """Whether the run on the other side has ended, or is another process's."""
-        return self._closed_reason is not None
+        return self._entry.closed
 
     def call(self, fn: Callable[..., Awaitable[T]], /, *args: Any) -> T:
         """Run ``await fn(*args)`` as a task of the Trio run; return what it returns.
@@ -73,104 +52,34 @@ class Portal:
         return value
 
     def _outcome_of(self, task: _PortalCall) -> Outcome[Any]:
+        entry = self._entry
         try:
-            self._hold(task)
-            self._post(lambda: task.start(self._nursery))
+            entry.hold(task)
+            entry.post(lambda: task.start(entry.nursery))
             task.ended.wait_until(lambda: task.outcome is not None)
         except BaseException:
             with suppress(GroupClosed):  # then the task has ended
-                self._post(task.cancel)
+                entry.post(task.cancel)
             raise
         finally:
-            self._release(task)
+            entry.release(task)
         assert task.outcome is not None
         return task.outcome
-
-    # For the clients and jobs of this package.
-
-    def _post(self, fn: Callable[[], object]) -> None:
-        """Have ``fn()`` called in the Trio thread, soon, in the order of the posts.
-
-        Raises:
-            GroupClosed: The run has ended.
-        """
-        if self._closed_reason is None and self._token is not None:
-            try:
-                self._token.run_sync_soon(fn)
-            except trio.RunFinishedError:
-                pass
-            except BaseException:
-                # An interrupt may have come between the queue and the waking of Trio.
-                with suppress(trio.RunFinishedError):
-                    self._token.run_sync_soon(_do_nothing, idempotent=True)
-                raise
-            else:
-                return
-        raise GroupClosed(self._closed_reason or _CLOSED)
-
-    def _hold(self, thing: Unfinished) -> None:
-        """See to it that ``thing`` ends if the run ends before `_release`."""
-        self._unfinished.add(thing)
-        if self._closed_reason is not None:
-            self._orphan(thing, forked=False)  # it ended just before
-
-    def _release(self, thing: Unfinished) -> None:
-        self._unfinished.discard(thing)
-
-    def _orphan(self, thing: Unfinished, *, forked: bool) -> None:
-        self._release(thing)
-        thing.orphan(GroupClosed(self._closed_reason or _CLOSED), forked=forked)
-
-    def _end(self, why: str, *, forked: bool = False) -> None:
-        """Note that the run is gone, and end what waits for it."""
-        self._closed_reason = why
-        for thing in self._unfinished:
-            self._orphan(thing, forked=forked)
-
-    async def _serve(self, opened: Callable[[], object], closing: trio.Event) -> None:
-        """Be open until ``closing`` or a cancellation."""
-        try:
-            async with trio.open_nursery() as nursery:
-                self._token = trio.lowlevel.current_trio_token()
-                self._nursery = nursery
-                opened()
-                await closing.wait()
-                nursery.cancel_scope.cancel(reason=_CLOSED)
-        finally:
-            # What was posted until now still finds the nursery closed, and says so.
-            self._closed_reason = _CLOSED
 
     def __repr__(self) -> str:
         return f"<Portal: {'closed' if self.closed else 'open'}>"
 
 
+def entry_of(portal: Portal) -> RunEntry:
+    """Return what a portal enters its Trio run by."""
+    return portal._entry
+
+
 def nursery_of(portal: Portal) -> trio.Nursery:
     """Return the nursery of a portal that is open, for tasks that live as long as it."""
-    assert portal._nursery is not None
-    return portal._nursery
-
-
-def _do_nothing() -> None:
-    pass
-
-
-_portals: WeakBag[Portal] = WeakBag()
-_of_groups: weakref.WeakKeyDictionary[JobGroup, Portal] = weakref.WeakKeyDictionary()
-
-
-def portal_of(group: JobGroup) -> Portal:
-    """Return a portal into the run that ``group`` lives in; it is the group that ends its jobs.
-
-    Raises:
-        GroupClosed: The group has not been entered.
-    """
-    portal = _of_groups.get(group)
-    if portal is None:
-        portal = Portal()
-        portal._token = group.trio_token
-        # Of several threads that come to this, one is the first.
-        portal = _of_groups.setdefault(group, portal)
-    return portal
+    nursery = portal._entry.nursery
+    assert nursery is not None
+    return nursery
 
 
 @final
@@ -189,7 +98,7 @@ class _PortalCall:
         try:
             nursery.start_soon(self._run, name=f"<call of {self._fn!r} from a thread>")
         except RuntimeError:
-            self.orphan(GroupClosed(_CLOSED), forked=False)
+            self.orphan(GroupClosed(CLOSED), forked=False)
 
     def cancel(self) -> None:
         self._scope.cancel(reason="the thread that waited has left")
@@ -204,7 +113,7 @@ class _PortalCall:
                     result = Error(failures.pop()) if failures else None
                     raise_first(stops)
         finally:
-            self.outcome = result or Error(GroupClosed(_CLOSED))
+            self.outcome = result or Error(GroupClosed(CLOSED))
             self.ended.notify_all()
 
     def orphan(self, error: GroupClosed, *, forked: bool) -> None:
@@ -220,6 +129,7 @@ class _PortalThread:
 
     def __init__(self) -> None:
         self.portal = Portal()
+        self._entry = entry_of(self.portal)
         self._runner: Once[threading.Thread | _PortalThread] = Once()
         """The thread; or this object, if it was closed before there was any."""
         self._opened = False
@@ -243,14 +153,14 @@ class _PortalThread:
     def _main(self) -> None:
         if not self._runner.set(threading.current_thread()):
             return
-        why = _CLOSED
+        why = CLOSED
         try:
-            trio.run(self.portal._serve, self._open, self._closing)
+            trio.run(self._entry.serve, self._open, self._closing)
         except BaseException as exc:
             why = f"the Trio run of the portal broke: {exc!r}"
             raise
         finally:
-            self.portal._end(why)
+            self._entry.end(why)
             if not self._opened:
                 self._open()
 
@@ -264,13 +174,13 @@ class _PortalThread:
         """Have the run end soon."""
         self._close_called = True  # for one that is about to open
         with suppress(GroupClosed):
-            self.portal._post(self._closing.set)
+            self._entry.post(self._closing.set)
 
     def close(self) -> None:
         """End the run, and wait until it has told the servers what it cancelled."""
         self.close_soon()
         if self._runner.set(self):
-            self.portal._end(_CLOSED)
+            self._entry.end()
             self._open()
         runner = self._runner.get()
         if isinstance(runner, threading.Thread) and runner is not threading.current_thread():
@@ -311,12 +221,13 @@ async def open_portal() -> AsyncGenerator[Portal, None]:
     """
     require_task("open_portal()")
     portal = Portal()
+    entry = entry_of(portal)
     closing = trio.Event()
     try:
         with NurseryUnwrapper(nurseries=1) as body:
             async with trio.open_nursery() as nursery:
                 opened = trio.Event()
-                nursery.start_soon(portal._serve, opened.set, closing, name="<portal>")
+                nursery.start_soon(entry.serve, opened.set, closing, name="<portal>")
                 await opened.wait()
                 try:
                     with body.watched():
@@ -324,7 +235,7 @@ async def open_portal() -> AsyncGenerator[Portal, None]:
                 finally:
                     closing.set()
     finally:
-        portal._end(_CLOSED)
+        entry.end()
 
 
 # --- The one that clients share which are given none ---
@@ -346,29 +257,14 @@ def shared_portal() -> Portal:
     return thread.portal
 
 
-def _close_shared() -> None:
+def close_shared_portal() -> None:
+    """Close that portal, and wait until it has told the servers what it cancelled."""
     thread: _PortalThread | None = _Shared.thread
-    defer_calls()
-    with daemons_asleep():
-        while thread is not None:
-            thread.close()
-            thread = thread.successor.get()
-    call_deferred()
+    while thread is not None:
+        thread.close()
+        thread = thread.successor.get()
 
 
-def _forget_other_processes_threads() -> None:
-    """In a forked child there is one thread, and nothing will ever come from the others."""
-    for portal in _portals:
-        portal._end(
-            "this was started in the process that this one was forked from, where it goes on; "
-            "jobs and portals don't come along",
-            forked=True,
-        )
+def forget_shared_portal() -> None:
+    """Leave that portal to the process that this one was forked from."""
     _Shared.thread = _PortalThread()
-    forget_threads()
-
-
-# After the threads that keep the interpreter alive have ended; they may be waiting for jobs.
-atexit.register(_close_shared)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_other_processes_threads)

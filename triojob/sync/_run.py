@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -12,9 +11,8 @@ from .._core.call import Call
 from .._core.group import JobGroup, start_call
 from .._exceptions import GroupClosed
 from ._ending import JobEnd
-from ._failure_report import make_all_reports
+from ._entry import RunEntry
 from ._native import NativeJob
-from ._portal import Portal
 from ._state import SharedState
 from ._threads import call_elsewhere
 
@@ -23,9 +21,9 @@ from ._threads import call_elsewhere
 class JobRun:
     """Runs the call of one job in a Trio run, and writes what threads share of that job."""
 
-    def __init__(self, state: SharedState, portal: Portal) -> None:
+    def __init__(self, state: SharedState, entry: RunEntry) -> None:
         self._state = state
-        self._portal = portal
+        self._entry = entry
 
     # In any thread.
 
@@ -37,8 +35,8 @@ class JobRun:
             BaseException: An interrupt came, and the job is cancelled: nobody else could do that.
         """
         try:
-            self._portal._hold(self)
-            self._portal._post(start)
+            self._entry.hold(self)
+            self._entry.post(start)
         except GroupClosed as exc:
             call.discard()
             self.orphan(exc, forked=False)
@@ -47,7 +45,7 @@ class JobRun:
             self.cancel("interrupted as it was submitted")
             with suppress(GroupClosed):
                 # It has begun by then if it was posted.
-                self._portal._post(partial(self._discard, call))
+                self._entry.post(partial(self._discard, call))
             raise
 
     def cancel(self, reason: str | None) -> None:
@@ -57,7 +55,7 @@ class JobRun:
         end = JobEnd(cancelled=True, reason=reason)
         # First, as an interrupt may come next: all else is then done by the Trio thread.
         try:
-            self._portal._post(partial(self._cancel_native, end))
+            self._entry.post(partial(self._cancel_native, end))
         except GroupClosed:  # then there is nothing left to cancel
             call_elsewhere(partial(self._finish, end))
         self._state.end.set(end)
@@ -124,9 +122,5 @@ class JobRun:
         self._announce()
 
     def _announce(self) -> None:
-        self._portal._release(self)
+        self._entry.release(self)
         self._state.waiters.announce_end()
-
-
-# Registered after the end of the shared portal, so this comes before it.
-atexit.register(make_all_reports)

@@ -12,8 +12,8 @@ from .._core.call import bind
 from .._core.group import JobGroup
 from .._core.runs import is_current
 from .._exceptions import GroupClosed
+from ._entry import entry_of_group
 from ._job import Job, make_job
-from ._portal import portal_of
 
 
 def submit(
@@ -41,11 +41,11 @@ def submit(
     """
     if trio.lowlevel.in_trio_task() and is_current(group.trio_token):
         raise RuntimeError("this is for other threads; in a task of Trio, use group.submit()")
-    portal = portal_of(group)
+    entry = entry_of_group(group)
     if group.closed:
         raise GroupClosed("this group has ended; open another one for more jobs")
     call = bind(fn, args, kwargs)
-    job, run = make_job(call.name, portal, of_group=True)
+    job, run = make_job(call.name, entry, of_group=True)
     context = copy_context()
 
     def start() -> None:

@@ -23,9 +23,10 @@ from ..gradio.spaces.names import is_space_id
 from ..gradio.spaces.stages import SpaceStatus
 from ..gradio.spaces.tokens import may_use_saved_token
 from ._arguments import bind_arguments, with_files
+from ._entry import RunEntry
 from ._job import Job, end_of
 from ._open_client import OpenClient
-from ._portal import Portal, shared_portal
+from ._portal import Portal, entry_of, shared_portal
 from ._view import describe, public_info
 from ._waiting import refuse_in_trio
 from .exceptions import AuthenticationError, translate
@@ -142,12 +143,12 @@ class Client:
 
     def _open(self) -> OpenClient:
         portal = self._own_portal or shared_portal()
-        open_client = self._make(portal)
+        open_client = self._make(entry_of(portal))
         # Before it is open, as an interrupt may come next; not at the interpreter's end: the portal
         # sees to that.
         weakref.finalize(self, open_client.close_soon, waiting=True).atexit = False
         try:
-            portal.call(open_client.open, portal._nursery)
+            portal.call(open_client.open)
         except _exceptions.AuthenticationError as exc:
             raise _not_logged_in(exc, open_client.src, self._make.keywords["auth"]) from None
         except _exceptions.UnexpectedResponse as exc:
@@ -418,7 +419,7 @@ async def _duplicate_or_reuse(
     return await make(exist_ok=True), has_secrets
 
 
-def _make(portal: Portal, **options: Any) -> OpenClient:
+def _make(entry: RunEntry, **options: Any) -> OpenClient:
     """Return the client that a synchronous client's arguments ask for; it is not open."""
     src, token, verbose = options["src"], options["token"], options["verbose"]
     given: dict[str, Any] = dict(options["httpx_kwargs"])
@@ -466,7 +467,7 @@ def _make(portal: Portal, **options: Any) -> OpenClient:
         http_client=http_client,
     )
     return OpenClient(
-        portal,
+        entry,
         native,
         http_client,
         limit=options["max_workers"],

@@ -1,0 +1,133 @@
+"""The way of other threads into a Trio run, and what has to end if that run ends first."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol, final
+
+import trio
+
+from .._core.group import JobGroup
+from .._exceptions import GroupClosed
+from ._atomic import WeakBag
+
+CLOSED = "the portal has been closed"
+
+
+class Unfinished(Protocol):
+    """What has to end if the run that would have finished it ends first."""
+
+    def orphan(self, error: GroupClosed, *, forked: bool) -> None:
+        """End with ``error``, unless it has ended.
+
+        Args:
+            forked: This is a forked child, where the threads that waited for it don't exist.
+        """
+
+
+@final
+class RunEntry:
+    """A way into one Trio run, for any thread; nothing here waits for that run."""
+
+    __slots__ = ("__weakref__", "_closed_reason", "nursery", "token", "unfinished")
+
+    def __init__(self, token: trio.lowlevel.TrioToken | None = None) -> None:
+        self.token: trio.lowlevel.TrioToken | None = token
+        """None until the run is open."""
+        self.nursery: trio.Nursery | None = None
+        """For tasks that live as long as this; None until `serve` has opened it."""
+        self.unfinished: WeakBag[Unfinished] = WeakBag()
+        self._closed_reason: str | None = None
+        """Why nothing can be done here any more."""
+        _entries.add(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run on the other side has ended, or is another process's."""
+        return self._closed_reason is not None
+
+    def post(self, fn: Callable[[], object]) -> None:
+        """Have ``fn()`` called in the Trio thread, soon, in the order of the posts.
+
+        Raises:
+            GroupClosed: The run has ended.
+        """
+        if self._closed_reason is None and self.token is not None:
+            try:
+                self.token.run_sync_soon(fn)
+            except trio.RunFinishedError:
+                pass
+            except BaseException:
+                # An interrupt may have come between the queue and the waking of Trio.
+                with suppress(trio.RunFinishedError):
+                    self.token.run_sync_soon(_do_nothing, idempotent=True)
+                raise
+            else:
+                return
+        raise GroupClosed(self._closed_reason or CLOSED)
+
+    def hold(self, thing: Unfinished) -> None:
+        """See to it that ``thing`` ends if the run ends before `release`."""
+        self.unfinished.add(thing)
+        if self._closed_reason is not None:
+            self._orphan(thing, forked=False)  # it ended just before
+
+    def release(self, thing: Unfinished) -> None:
+        """Take back `hold`, as ``thing`` has ended."""
+        self.unfinished.discard(thing)
+
+    def _orphan(self, thing: Unfinished, *, forked: bool) -> None:
+        self.release(thing)
+        thing.orphan(GroupClosed(self._closed_reason or CLOSED), forked=forked)
+
+    def end(self, why: str = CLOSED, *, forked: bool = False) -> None:
+        """Note that the run is gone, and end what waits for it."""
+        self._closed_reason = why
+        for thing in self.unfinished:
+            self._orphan(thing, forked=forked)
+
+    async def serve(self, opened: Callable[[], object], closing: trio.Event) -> None:
+        """Be open until ``closing`` or a cancellation."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self.token = trio.lowlevel.current_trio_token()
+                self.nursery = nursery
+                opened()
+                await closing.wait()
+                nursery.cancel_scope.cancel(reason=CLOSED)
+        finally:
+            # What was posted until now still finds the nursery closed, and says so.
+            self._closed_reason = CLOSED
+
+
+def _do_nothing() -> None:
+    pass
+
+
+_entries: WeakBag[RunEntry] = WeakBag()
+_of_groups: weakref.WeakKeyDictionary[JobGroup, RunEntry] = weakref.WeakKeyDictionary()
+
+
+def entry_of_group(group: JobGroup) -> RunEntry:
+    """Return an entry into the run that ``group`` lives in; it is the group that ends its jobs.
+
+    Raises:
+        GroupClosed: The group has not been entered.
+    """
+    entry = _of_groups.get(group)
+    if entry is None:
+        # Of several threads that come to this, one is the first.
+        entry = _of_groups.setdefault(group, RunEntry(group.trio_token))
+    return entry
+
+
+def end_entries_of_parent() -> None:
+    """In a forked child, end what waits for a run of the process that it was forked from."""
+    for entry in _entries:
+        entry.end(
+            "this was started in the process that this one was forked from, where it goes on; "
+            "jobs and portals don't come along",
+            forked=True,
+        )
