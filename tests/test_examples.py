@@ -45,8 +45,8 @@ PROGRAMS = [
 ]
 SUITE = DOCS / "examples" / "testing"
 """The files of docs/testing.md that belong together."""
-PAGES_URL = "http://127.0.0.1:7860"
-"""Where a page says that its app listens."""
+ADDRESSES = re.compile(r"http://127\.0\.0\.1:7860|owner/name")
+"""Where an example says that its app is."""
 PACKAGE = Path(triojob.__file__).parent
 PAGES = sorted(DOCS.glob("*.md"))
 
@@ -57,7 +57,7 @@ COMMANDS = [
 
 
 def calls_an_app(example: Path) -> bool:
-    return "sys.argv" in example.read_text(encoding="utf-8")
+    return ADDRESSES.search(example.read_text(encoding="utf-8")) is not None
 
 
 def expected_output(example: Path) -> str:
@@ -69,10 +69,13 @@ def expected_output(example: Path) -> str:
     return "".join(line.removeprefix("# > ") + "\n" for line in lines)
 
 
-def check(example: Path, *arguments: str, folder: Path | None = None) -> None:
-    # A file's own folder is on its path, not the current one: what is installed gets imported.
+def check(example: Path, folder: Path, url: str = "") -> None:
+    """Run a copy of the example in that folder, with the URL of its app."""
+    copy = folder / example.name
+    text = example.read_text(encoding="utf-8")
+    copy.write_text(ADDRESSES.sub(url, text), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(example), *arguments],
+        [sys.executable, "-W", "error", str(copy)],
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -98,15 +101,15 @@ def guides_url() -> Iterator[str]:
 @pytest.mark.parametrize(
     "example", [path for path in EXAMPLES if calls_an_app(path)], ids=lambda path: path.stem
 )
-def test_example_that_calls_an_app(example, guides_url):
-    check(example, guides_url)
+def test_example_that_calls_an_app(example, guides_url, tmp_path):
+    check(example, tmp_path, guides_url)
 
 
 @pytest.mark.parametrize(
     "example", [path for path in EXAMPLES if not calls_an_app(path)], ids=lambda path: path.stem
 )
-def test_example_that_needs_no_app(example):
-    check(example)
+def test_example_that_needs_no_app(example, tmp_path):
+    check(example, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +122,7 @@ def app_url() -> Iterator[Callable[[Path], str]]:
 @pytest.mark.real
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_program_runs_in_an_empty_folder(program, app_url, tmp_path):
-    text = program.read_text(encoding="utf-8")
-    copy = tmp_path / program.name
-    copy.write_text(text.replace(PAGES_URL, app_url(program.parent)), encoding="utf-8")
-    check(copy, folder=tmp_path)
+    check(program, tmp_path, app_url(program.parent))
 
 
 @pytest.mark.real

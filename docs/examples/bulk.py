@@ -1,9 +1,8 @@
-import sys
 from typing import Any
 
 from triojob.bulk import BatchCaller
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 caller = BatchCaller(URL, "/validated", inputs={"name": "person", "age": "years"}, limit=8)
 people: dict[str, list[Any]] = {

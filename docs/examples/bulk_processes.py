@@ -1,10 +1,9 @@
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from triojob.bulk import BatchCaller
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 if __name__ == "__main__":  # because each process imports this file
     caller = BatchCaller(URL, "/greet")

@@ -1,10 +1,8 @@
-import sys
-
 import trio
 
 from triojob import Client, Status, StatusUpdate, handle_file
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 
 async def main() -> None:

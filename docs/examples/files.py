@@ -1,4 +1,3 @@
-import sys
 import tempfile
 from pathlib import Path
 
@@ -6,7 +5,7 @@ import trio
 
 from triojob import Client, handle_file
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 
 async def main(folder: Path) -> None:

@@ -1,4 +1,3 @@
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +8,7 @@ from PIL import Image
 import triojob
 from triojob import Client, handle_file
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 
 def make_pictures(folder: Path) -> None:

@@ -1,12 +1,11 @@
 import itertools
-import sys
 from functools import partial
 
 import trio
 
 import triojob
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 
 async def main() -> None:

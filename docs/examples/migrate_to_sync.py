@@ -1,8 +1,6 @@
-import sys
-
 from triojob.sync import Client
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 client = Client(URL, verbose=False)
 print(client.predict("Ada", api_name="/greet"))

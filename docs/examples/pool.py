@@ -1,11 +1,10 @@
 import logging
-import sys
 
 import trio
 
 from triojob import ClientPool, JobGroup
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 # Here: one app under two names, and one that is down.  Yours run on three machines.
 URLS = [URL, URL.replace("127.0.0.1", "localhost"), "http://127.0.0.1:9"]
 logging.getLogger("triojob").setLevel(logging.ERROR)  # hides the warning about the failed replica

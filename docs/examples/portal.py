@@ -1,10 +1,9 @@
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import triojob
 from triojob import sync
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 
 async def has_greet(url: str) -> bool:

@@ -1,11 +1,10 @@
-import sys
 import uuid
 
 import trio
 
 from triojob import Client, JobGroup
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 
 async def main() -> None:

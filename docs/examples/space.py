@@ -1,12 +1,11 @@
 import math
-import sys
 
 import trio
 
 from triojob import Client, SpaceError, SpaceStatus
 
 # A Space opens by its name; a plain URL opens directly.
-SPACE = sys.argv[1] if len(sys.argv) > 1 else "owner/name"
+SPACE = "owner/name"
 
 
 def show(status: SpaceStatus) -> None:

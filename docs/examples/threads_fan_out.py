@@ -1,9 +1,8 @@
 import concurrent.futures
-import sys
 
 from triojob.sync import Client
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 with Client(URL, verbose=False) as client:
     names = ("Ada", "Grace", "Edsger")

@@ -1,11 +1,9 @@
-import sys
-
 import trio
 
 import triojob
 from triojob import sync
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 
 def in_a_thread(group: triojob.JobGroup, greet: triojob.Endpoint) -> None:

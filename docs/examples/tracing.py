@@ -1,5 +1,3 @@
-import sys
-
 import trio
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -8,7 +6,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from triojob import Client, JobGroup
 from triojob.opentelemetry import OpenTelemetry
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 # In your program: `trace.set_tracer_provider`, and an exporter for your traces.
 exporter = InMemorySpanExporter()

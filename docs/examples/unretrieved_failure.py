@@ -7,7 +7,7 @@ from triojob import AppError, Client, JobGroup
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
 
-URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860"
+URL = "http://127.0.0.1:7860"
 
 
 async def main() -> None:
