@@ -84,18 +84,18 @@ def test_a_list_takes_several_arguments_of_its_name(info: EndpointInfo) -> None:
 @pytest.mark.parametrize(
     "typed, wrong",
     [
-        (["hello"], "write arguments as name=value or name:=json, unlike 'hello'"),
-        (["=hello"], "write arguments as name=value or name:=json, unlike '=hello'"),
+        (["hello"], "write arguments as name=value or name:=json, not 'hello'"),
+        (["=hello"], "write arguments as name=value or name:=json, not '=hello'"),
         (["txt=x"], "but not 'txt'; did you mean 'text'?"),
         (["zzz=x"], "/run takes text, n, flag, color, picks, value, file, files, but not 'zzz'"),
         (["text=a", "text=b"], "text is given twice"),
         (["picks:=1", "picks:=1"], "picks is given twice"),
-        (["n=five"], "n of /run: 'five' is no number"),
-        (["n="], "n of /run: '' is no number"),
+        (["n=five"], "n of /run: 'five' is not a number"),
+        (["n="], "n of /run: '' is not a number"),
         (["n=nan"], "n of /run: Out of range float values are not JSON compliant"),
         (["flag=maybe"], "flag of /run: write true or false, not 'maybe'"),
-        (["n:=x"], "n of /run: what follows := is no JSON"),
-        (["value={x"], "value of /run: this is no JSON"),
+        (["n:=x"], "n of /run: what follows := is not valid JSON"),
+        (["value={x"], "value of /run: this is not valid JSON"),
         (["file=a.txt"], "file of /run takes a file: file=@a.txt"),
     ],
 )
@@ -141,10 +141,10 @@ def test_a_file_that_can_not_be_read(info: EndpointInfo, tmp_path: Path) -> None
     assert caught.value.exit_code == LOCAL
     path = tmp_path / "binary"
     path.write_bytes(b"\xff")
-    with pytest.raises(CommandError, match="is no UTF-8 text"):
+    with pytest.raises(CommandError, match="is not valid UTF-8"):
         parse(info, f"text=@{path}")
     path.write_bytes(b"five")
-    with pytest.raises(CommandError, match="binary': 'five' is no number"):
+    with pytest.raises(CommandError, match="binary': 'five' is not a number"):
         parse(info, f"n=@{path}")
 
 

@@ -200,7 +200,7 @@ def test_an_output_of_another_app_or_endpoint_is_refused(
         (b"garbage\n", "line 2 is none of `triojob map`"),
         (b'{"row": 5}\n', "line 2 is none of `triojob map`"),
         (b'{"row": -1, "outcome": "ok", "input": "00"}\n', "line 2 is none"),
-        (b'{"row": 0, "outcome": "ok", "input": "00"}\n', "line 2: row 0 is there twice"),
+        (b'{"row": 0, "outcome": "ok", "input": "00"}\n', "line 2: row 0 appears twice"),
         (b'{"row": 5, "outcome": "ok", "input": "zz"}\n', "line 2: invalid literal"),
     ],
 )

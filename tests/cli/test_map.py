@@ -149,7 +149,7 @@ async def test_each_row_keeps_its_own_outcome(
     ]
     assert records[1]["error"] == {"class": "AppError", "message": "no"}
     assert records[2]["error"]["message"] == "/work took longer than 2 s"
-    assert records[3]["error"]["message"] == "column 'n': 'two' is no number"
+    assert records[3]["error"]["message"] == "column 'n': 'two' is not a number"
     assert "result" not in records[1]
     # A row that makes no sense is not called, and one that took too long is cancelled there too.
     assert sorted(work.calls) == ["fail", "hang", "last", "ok"]

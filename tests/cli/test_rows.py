@@ -48,7 +48,7 @@ async def test_lines_of_json(tmp_path: Path) -> None:
 async def test_a_broken_line_of_json_breaks_no_other(tmp_path: Path, line: bytes) -> None:
     rows = await rows_of(tmp_path / "in.ndjson", b'{"a": 1}\n' + line + b'\n{"a": 2}\n')
     assert [row.values for row in rows] == [{"a": 1}, {}, {"a": 2}]
-    assert (rows[1].error or "").startswith("the line is no JSON")
+    assert (rows[1].error or "").startswith("the line is not ")
 
 
 async def test_csv(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_characters_cut_at_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "reading, wrong",
     [
-        (Reading("csv", ";;"), "--delimiter is one character, unlike ';;'"),
+        (Reading("csv", ";;"), "--delimiter is one character, not ';;'"),
         (Reading("csv", '"'), "--delimiter is one character"),
         (Reading("csv", ""), "--delimiter is one character"),
         (Reading("jsonl", ";"), "--delimiter is for csv and tsv, not for jsonl"),
@@ -126,8 +126,8 @@ async def test_a_csv_row_of_the_wrong_length_breaks_no_other(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "data, wrong",
     [
-        (b'a\n"x"y\n', "line 2 is no CSV"),
-        (b'a\n1\n"x', "is no CSV"),
+        (b'a\n"x"y\n', "line 2 is not valid CSV"),
+        (b'a\n1\n"x', "is not valid CSV"),
         (b"a\n1\n\xff\n", "line 3 is not valid UTF-8"),
         (b"a,a\n1,1\n", "two columns have the same name"),
     ],
@@ -176,7 +176,7 @@ async def test_parquet(tmp_path: Path) -> None:
 
 async def test_what_is_no_parquet(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    with pytest.raises(CommandError, match="this is no Parquet"):
+    with pytest.raises(CommandError, match="this is not valid Parquet"):
         await rows_of(tmp_path / "in.parquet", b"garbage that is long enough")
     with pytest.raises(CommandError, match="from a file only"):
         Rows("-", Reading("parquet"))
@@ -250,7 +250,7 @@ def test_only_a_column_that_is_said_to_have_files_is_read_from_disk() -> None:
 @pytest.mark.parametrize(
     "row, wrong",
     [
-        (cells(n="five"), "column 'n': 'five' is no number"),
+        (cells(n="five"), "column 'n': 'five' is not a number"),
         (typed(file=5), "column 'file': a path or URL is a text"),
         (Row(0, {}, is_text=True, error="it is broken"), "it is broken"),
     ],
@@ -264,7 +264,7 @@ def test_a_row_that_makes_no_sense(row: Row, wrong: str) -> None:
     "constants, options, wrong",
     [
         (["txt=1"], {}, "did you mean 'text'?"),
-        ([], {"columns": ["text"]}, "--column is PARAMETER=COLUMN, unlike 'text'"),
+        ([], {"columns": ["text"]}, "--column is PARAMETER=COLUMN, not 'text'"),
         ([], {"columns": ["txt=a"]}, "--column: /run takes"),
         (["n=1"], {"columns": ["n=a"]}, "n is given as a constant and by --column"),
         ([], {"file_columns": ["photo"]}, "no parameter takes the column 'photo'"),

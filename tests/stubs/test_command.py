@@ -74,7 +74,7 @@ async def test_a_file_is_checked(scripted: ScriptedServer, tmp_path: Path):
     scripted.app.endpoints[0].parameter_names = ("other",)
     code, _, errors = await stubs(scripted.url, "--check", str(file))
     assert code == 1
-    assert f"is not what the app is now; make it anew with -o {file}" in errors
+    assert f"does not match the app any more; write it again with -o {file}" in errors
 
 
 async def test_an_app_with_a_login_is_logged_in_to(scripted: ScriptedServer):

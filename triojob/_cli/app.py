@@ -82,17 +82,17 @@ def cli() -> None:
 
     \b
     Exit codes:
-      0  all went well
-      1  the app raised, or some rows have failed
-      2  the command line makes no sense: an option, an endpoint, an argument
-      3  no connection, or no Gradio app at its end
-      4  --timeout has run out, or the network's own time
-      5  the app wants a login, or refused yours
+      0  success
+      1  the app raised, or some rows failed
+      2  the command line is invalid: an option, an endpoint, an argument
+      3  no connection, or the URL is not a Gradio app
+      4  --timeout or a network timeout expired
+      5  the app requires a login, or rejected yours
       6  the server refuses for now: its queue is full, or it limits the rate
-      7  a file on this machine can't be read or written
+      7  triojob cannot read or write a file on this machine
       8  an optional library is not installed
      70  a bug in triojob
-    130  Ctrl-C     141  the reader of a pipe has gone     143  SIGTERM
+    130  Ctrl-C     141  the reader of a pipe exited     143  SIGTERM
 
     Start with: triojob demo
     """
@@ -204,19 +204,19 @@ def call(
     "--format",
     "form",
     type=click.Choice(["jsonl", "csv", "tsv", "parquet"]),
-    help="Of the input.  [default: by its suffix; jsonl for standard input]",
+    help="The input's format.  [default: by its suffix; jsonl for standard input]",
 )
 @click.option(
     "--delimiter",
     metavar="CHARACTER",
-    help="What separates the columns of a CSV; \\t is a tab.  [default: a comma, or a tab for tsv]",
+    help="What separates the columns; \\t is a tab.  [default: a comma; for tsv a tab]",
 )
 @click.option(
     "--encoding",
     metavar="NAME",
     default="utf-8",
     show_default=True,
-    help="Of the input, such as utf-16 or cp1252; not for parquet.",
+    help="The input's encoding, such as utf-16 or cp1252; not for parquet.",
 )
 @click.option(
     "--output",
@@ -231,48 +231,48 @@ def call(
     "columns",
     multiple=True,
     metavar="PARAMETER=COLUMN",
-    help="Where a parameter's column has another name; may be repeated.",
+    help="Take a parameter from a column of another name; repeatable.",
 )
 @click.option(
     "--file-column",
     "file_columns",
     multiple=True,
     metavar="COLUMN",
-    help="A column that has paths or URLs of files to upload; may be repeated.",
+    help="A column of paths or URLs of files to upload; repeatable.",
 )
-@click.option("--key", metavar="COLUMN", help="A column that goes into the output with each row.")
+@click.option("--key", metavar="COLUMN", help="A column to copy into the output.")
 @click.option("--files", metavar="DIR", help="Save the files of row 7 in DIR/row-7, and so on.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
     default=16,
     show_default=True,
-    help="How many calls are under way at once.",
+    help="The most calls in flight at once.",
 )
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
-    help="How many calls begin in a second, at most.  [default: no bound]",
+    help="The most calls to start per second.  [default: no bound]",
 )
 @click.option(
     "--attempts",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="How often a row is called at most, if the app has not begun it: there was no "
-    "connection, its queue was full, or it limits the rate.",
+    help="The most attempts for a row that the app did not start: no connection, a full queue, "
+    "a rate limit.",
 )
 @click.option(
     "--idempotent",
     is_flag=True,
-    help="Call a row again too where the app may have begun it: the connection broke.",
+    help="Also retry a row that the app may have started, as when the connection breaks.",
 )
 @click.option(
     "--max-failures",
     type=click.IntRange(min=0),
     default=100,
     show_default=True,
-    help="Stop when so many rows in a row have failed; 0 for never.",
+    help="Stop when this many rows fail in succession; 0 for never.",
 )
 @click.option(
     "--max-outage",
@@ -280,15 +280,15 @@ def call(
     metavar="SECONDS",
     default=600.0,
     show_default=True,
-    help="How long to wait for an app that has become unreachable; meanwhile no row is called.",
+    help="How long to wait for an app that becomes unreachable; the run pauses meanwhile.",
 )
-@click.option("--resume", is_flag=True, help="Go on with an output that is there.")
+@click.option("--resume", is_flag=True, help="Resume the run that wrote the output.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: call failed rows again.")
 @click.option(
-    "--allow-url-change", is_flag=True, help="With --resume: the app has another URL now."
+    "--allow-url-change", is_flag=True, help="With --resume: accept another URL of the app."
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print a summary for machines at the end, as JSON."
+    "--json", "as_json", is_flag=True, help="Print the summary as JSON, to standard output."
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 @_timeout_option("for each row")
@@ -309,16 +309,16 @@ def map_command(
 ) -> None:
     """Call an endpoint for each row of a file.
 
-    A column goes to the parameter of its name; NAME=VALUE gives a parameter the same value for all
-    rows, written as for `triojob call`.
+    A column supplies the parameter of the same name; NAME=VALUE gives a parameter the same value
+    for all rows, written as for `triojob call`.
     Each finished row is a line of the output, in the order in which they finish:
 
     \b
     {"row": 7, "outcome": "ok", "result": ..., "attempts": 1, "seconds": 0.31, "input": "..."}
     {"row": 8, "outcome": "app_error", "error": {"class": ..., "message": ...}, ...}
 
-    If it is stopped, even by `kill -9`, the same command with --resume goes on: no finished row is
-    lost or called again.
+    However the run ends, even by `kill -9`, the same command with --resume continues it: finished
+    rows are neither lost nor repeated.
     """
     is_named = bool(words) and "=" not in words[0]
     constants = words[1:] if is_named else words
@@ -414,7 +414,7 @@ def demo(context: click.Context, jobs: int, limit: int, port: int, *, plain: boo
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file, and only once all of it is there.  [default: standard output]",
+    help="Write to this file, once the module is complete.  [default: standard output]",
 )
 @click.option(
     "--check",

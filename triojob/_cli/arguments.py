@@ -44,7 +44,7 @@ class Argument:
         is_json = name.endswith(":")
         name = name.removesuffix(":").strip()
         if not equals or not name:
-            raise CommandError(f"write arguments as name=value or name:=json, unlike {typed!r}")
+            raise CommandError(f"write arguments as name=value or name:=json, not {typed!r}")
         return cls(name, text, is_json)
 
 
@@ -111,7 +111,7 @@ def _value_of(
         try:
             return json.loads(argument.text)
         except ValueError as exc:
-            raise CommandError(f"{where}: what follows := is no JSON: {exc}") from None
+            raise CommandError(f"{where}: what follows := is not valid JSON: {exc}") from None
     text = argument.text
     if text.startswith("@@"):
         text = text[1:]
@@ -135,7 +135,7 @@ def _from_file(parameter: Parameter, path: str, where: str, stdin: bytes | None)
     except OSError as exc:
         raise CommandError(f"{where}: {exc.strerror}: {path!r}", LOCAL) from None
     except UnicodeDecodeError:
-        raise CommandError(f"{where}: {path!r} is no UTF-8 text") from None
+        raise CommandError(f"{where}: {path!r} is not valid UTF-8") from None
     if parameter.kind == "string":
         return text
     try:
@@ -164,7 +164,7 @@ def _number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no number") from None
+        raise ValueError(f"{text!r} is not a number") from None
     # What JSON has no number for is none here either.
     json.dumps(value, allow_nan=False)
     return value
@@ -198,7 +198,7 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as exc:
-        raise ValueError(f"this is no JSON: {exc}") from None
+        raise ValueError(f"this is not valid JSON: {exc}") from None
 
 
 _READERS: dict[str | None, Callable[[str], Any]] = {

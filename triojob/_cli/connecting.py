@@ -171,7 +171,7 @@ def connects(command: Callable[..., Any]) -> Callable[..., Any]:
         except click.Abort:
             if not sys.stdin.isatty():
                 raise CommandError(
-                    "--auth USER asks for a password, and nobody is there to type it: "
+                    "--auth USER asks for a password, and standard input is not a terminal: "
                     "use TRIOJOB_AUTH or --auth @FILE"
                 ) from None
             click.get_current_context().exit(128 + signal.SIGINT)
@@ -217,7 +217,7 @@ def _secret(option: str, given: str | None) -> Any:
     except OSError as exc:
         raise CommandError(f"{option}: {exc.strerror}: {given[1:]!r}") from None
     except UnicodeDecodeError:
-        raise CommandError(f"{option}: {given[1:]!r} is no UTF-8 text") from None
+        raise CommandError(f"{option}: {given[1:]!r} is not valid UTF-8") from None
 
 
 def _token(given: str | None) -> str | bool | None:

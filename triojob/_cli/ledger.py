@@ -91,7 +91,7 @@ class Finished:
             ValueError: It is there already, or the digest is none.
         """
         if row in self.rows:
-            raise ValueError(f"row {row} is there twice")
+            raise ValueError(f"row {row} appears twice")
         self.rows.add(row)
         self.failed += not ok
         block = row // BLOCK

@@ -271,7 +271,7 @@ class _Run:
 
     def _advice(self) -> str:
         if is_stream(self._options.output):
-            return "with --output FILE, --resume would go on from here"
+            return "only a run with --output FILE can be resumed"
         if self._progress.failed:
             words = "resume, and call failed rows again, with"
             return f"{words}: {resume_command('--retry-failed')}"

@@ -53,7 +53,7 @@ class Plan:
         for pair in options.columns:
             name, equals, column = pair.partition("=")
             if not equals:
-                raise CommandError(f"--column is PARAMETER=COLUMN, unlike {pair!r}")
+                raise CommandError(f"--column is PARAMETER=COLUMN, not {pair!r}")
             if name not in names:
                 raise CommandError(f"--column: {unknown_parameter(info, name)}")
             if name in self._constants:

@@ -85,7 +85,7 @@ class Progress:
         words = [f"{_rows(self.done)}: {self.ok:,} ok, {self.failed:,} failed"]
         if before:
             failed = f" ({failed_before:,} of them failed)" if failed_before else ""
-            words.append(f"{before:,} were there before{failed}")
+            words.append(f"{before:,} were finished before{failed}")
         rate = f" ({per_second(self.done / self.seconds)})" if self.done and self.seconds else ""
         words.append(f"in {duration(self.seconds)}{rate}")
         return "\n".join([", ".join(words), *self._reasons()])

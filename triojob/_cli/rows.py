@@ -195,7 +195,7 @@ class Rows:
         index = 0
         for line in self._lines(file):
             if isinstance(line, UnicodeDecodeError):
-                yield Row(index, {}, is_text=False, error=f"the line is no JSON: {line}")
+                yield Row(index, {}, is_text=False, error=f"the line is not valid JSON: {line}")
                 index += 1
             elif line.strip():
                 yield self._json_row(index, line)
@@ -206,9 +206,11 @@ class Rows:
         try:
             values = json.loads(line)
         except (ValueError, RecursionError) as exc:
-            return Row(index, {}, is_text=False, error=f"the line is no JSON: {exc}")
+            return Row(index, {}, is_text=False, error=f"the line is not valid JSON: {exc}")
         if not is_object(values):
-            return Row(index, {}, is_text=False, error='the line is no JSON object, {"name": ...}')
+            return Row(
+                index, {}, is_text=False, error='the line is not a JSON object, {"name": ...}'
+            )
         return Row(index, values, is_text=False)
 
     def _read_csv(self, file: BinaryIO, delimiter: str) -> Generator[Any, None, None]:
@@ -235,7 +237,7 @@ class Rows:
         except csv.Error as exc:
             # Where the quotes are wrong, nobody knows where the next row begins.
             raise CommandError(
-                f"--input {self.path}: line {reader.line_num} is no CSV: {exc}"
+                f"--input {self.path}: line {reader.line_num} is not valid CSV: {exc}"
             ) from None
 
     def _decoded(self, file: BinaryIO) -> Generator[str, None, None]:
@@ -264,7 +266,7 @@ class Rows:
             file: Any = parquet.ParquetFile(self._file)
         except failure as exc:
             self.close()
-            raise CommandError(f"--input {self.path}: this is no Parquet: {exc}") from None
+            raise CommandError(f"--input {self.path}: this is not valid Parquet: {exc}") from None
         self.columns = list(file.schema_arrow.names)
         self.total = file.metadata.num_rows
         return self._read_parquet(file, failure)
@@ -312,5 +314,5 @@ def _delimiter(given: str | None, form: Format) -> str:
         raise CommandError(f"--delimiter is for csv and tsv, not for {form}")
     delimiter = given.replace("\\t", "\t")
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise CommandError(f"--delimiter is one character, unlike {given!r}")
+        raise CommandError(f"--delimiter is one character, not {given!r}")
     return delimiter

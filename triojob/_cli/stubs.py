@@ -42,7 +42,8 @@ async def stubs(
     if check is not None:
         if await trio.Path(check).read_bytes() != data:
             raise CommandError(
-                f"{check} is not what the app is now; make it anew with -o {check}", exit_code=1
+                f"{check} does not match the app any more; write it again with -o {check}",
+                exit_code=1,
             )
     elif output is None:
         await Stdout().write_bytes(data)
