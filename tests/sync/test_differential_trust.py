@@ -314,7 +314,7 @@ async def test_what_an_app_is_told_of_a_file(scripted: ScriptedServer, tmp_path:
 
 @shows("redirects")
 async def test_redirects(scripted: ScriptedServer, tmp_path: Path) -> None:
-    scripted.files |= {"/srv/a.bin": b"a", "/srv/b.bin": b"b"}
+    scripted.files.update({"/srv/a.bin": b"a", "/srv/b.bin": b"b"})
     serve_files(scripted, file_data("/srv/a.bin"))
     to = Answer(302, b"", {"location": f"{scripted.url}/gradio_api/file=/srv/b.bin"})
     scripted.fault("GET", "/file=/srv/a.bin", to)
