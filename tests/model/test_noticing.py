@@ -17,7 +17,7 @@ from tests.model.choices import profile
 from tests.model.machine import Model
 from triojob._core.group import JobGroup
 from triojob._core.runner import JobRunner
-from triojob._core.sink import ChannelSink
+from triojob._core.sink import MessageSink
 from triojob.gradio.session.canceller import Canceller
 from triojob.gradio.session.registry import SessionRegistry
 from triojob.gradio.session.session import Session
@@ -40,8 +40,8 @@ def raises_what_was_seen(patch: Patch) -> None:
 
 
 def says_outputs_twice(patch: Patch) -> None:
-    output = ChannelSink.output
-    patch.setattr(ChannelSink, "output", lambda self, it: output(self, it) and output(self, it))
+    output = MessageSink.output
+    patch.setattr(MessageSink, "output", lambda self, it: output(self, it) and output(self, it))
 
 
 def takes_a_cancellation_for_success(patch: Patch) -> None:
