@@ -64,7 +64,8 @@ _LOOKED_AT = re.compile(
     r"|httpx/_url|/idna/|/wsproto/|/trio_websocket/).*)\.py"
 )
 _BOOKKEEPING = re.compile(
-    r"triojob/(_core/containment|gradio/(session/(?!heartbeat|restart|input_stream)"
+    r"triojob/(_core/containment|_exceptions split$"
+    r"|gradio/(session/(?!heartbeat|restart|input_stream)"
     r"|session/heartbeat _keep$|http/sockets|protocol/base has_session_stream$"
     r"|protocol/messages (completes|is_cancel_answer)$))"
 )

@@ -254,8 +254,8 @@ async def test_it_leaves_no_task_and_no_hook_behind(autojump_clock: MockClock):
             await wait_all_tasks_blocked()
             assert tasks_living() == before + 1
         assert tasks_living() == before
-        assert group._following is not None
-        assert group._following._instruments == []
+        assert group._dispatcher is not None
+        assert group._dispatcher._instruments == []
 
 
 # --- What it is given ---
