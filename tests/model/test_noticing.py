@@ -67,7 +67,7 @@ def puts_all_calls_in_one_session(patch: Patch) -> None:
         calls = [*functions[fn_index].calls] if fn_index in functions else []
         for call in calls:
             if call.abandoned and call.event_id is not None and len(calls) > 1:
-                self._registry.background.start_soon(self._post_cancel, call)
+                self._registry.background.start_soon(self._post_cancel, call, call.event_id)
         review(self, fn_index)
 
     patch.setattr(SessionRegistry, "isolated", isolated)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, final
 
@@ -55,13 +55,19 @@ class Canceller:
         calls = {*step.dequeue, *step.stop}
         first = next(iter(step.stop or step.dequeue))
         which = f"#{first.job_id}" if len(calls) == 1 else f"{len(calls)} calls of"
+        # A call that leaves the queue has no id any more, but may have started just then.
+        ids = {call: call.event_id for call in step.stop}
         self._registry.background.start_soon(
-            self._take_step, function, driver, step, name=f"<cancel {which} {first.name}>"
+            self._take_step, function, driver, step, ids, name=f"<cancel {which} {first.name}>"
         )
 
     @trio.lowlevel.enable_ki_protection
     async def _take_step(
-        self, function: FunctionCalls, driver: StreamDriver, step: CancelStep
+        self,
+        function: FunctionCalls,
+        driver: StreamDriver,
+        step: CancelStep,
+        ids: Mapping[PendingCall, str | None],
     ) -> None:
         """Ask the server what the step says; then let those join that have waited for it."""
         async with trio.open_nursery() as nursery:
@@ -72,9 +78,9 @@ class Canceller:
         bystanders = [call for call in step.dequeue if not call.abandoned]
         may_continue = True
         if not bystanders:
-            await self._stop(step, driver)
+            await self._stop(step, driver, ids)
         elif may_continue := await self._wait_until_dequeued(function, bystanders):
-            await self._stop(step, driver)
+            await self._stop(step, driver, ids)
             # What the server had started before it stopped them is told of before their ends.
             await self.wait_until(function, lambda: not any(map(self._is_expected, step.stop)))
         if may_continue:
@@ -151,7 +157,9 @@ class Canceller:
 
     # Stopping calls.
 
-    async def _stop(self, step: CancelStep, driver: StreamDriver) -> None:
+    async def _stop(
+        self, step: CancelStep, driver: StreamDriver, ids: Mapping[PendingCall, str | None]
+    ) -> None:
         """Stop what runs of a function: all of it."""
         if not step.stop:
             return
@@ -166,7 +174,7 @@ class Canceller:
         # Even if all of them waited: one may have started while it was being taken out.
         async with trio.open_nursery() as nursery:
             for call in rest or step.stop[-1:]:
-                nursery.start_soon(self._post_cancel, call)
+                nursery.start_soon(self._post_cancel, call, ids[call])
 
     async def stop_unknown(self, call: PendingCall) -> None:
         """Stop a call that the server may run under an id that is not known.
@@ -175,7 +183,7 @@ class Canceller:
         or nothing.
         """
         self._session.functions[call.fn_index].cancelling = True
-        await self._post_cancel(call)
+        await self._post_cancel(call, None)
         self._stopped((call,))
         self._end_step(call.fn_index)
 
@@ -185,12 +193,12 @@ class Canceller:
         for call in calls:
             self._session.finish(call, end_received=False)
 
-    async def _post_cancel(self, call: PendingCall) -> None:
+    async def _post_cancel(self, call: PendingCall, event_id: str | None) -> None:
         assert has_session_stream(call.driver)
         request = call.driver.cancel(
             call.session_hash,
             call.request,
-            call.event_id or "unknown",
+            event_id or "unknown",
             alone=self._session.runs_nothing_but_abandoned,
         )
         if not await self.send(call, request):
