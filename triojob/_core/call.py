@@ -34,22 +34,22 @@ class Call(ABC):
     """A call whose arguments have been checked and which has not started."""
 
     name: str
-    """What is called, for people."""
+    """The name of the endpoint or function, for people."""
     url: str | None = None
-    """The app that it goes to, if it goes to one."""
+    """The URL of the app that is called; None for a function of your own."""
     retry: Retry | None = None
-    """How it is made again, where it goes to a server."""
+    """The retry policy, for calls to a server."""
     token: trio.lowlevel.TrioToken | None = None
-    """That of the one Trio run where it can run; None for any."""
+    """The token of the only Trio run in which the call can run; None for any run."""
     arguments: tuple[tuple[Any, ...], Mapping[str, Any]] = (), {}
-    """What it was given, to be shown if it fails."""
+    """The arguments of the call, shown in the log if it fails."""
 
     @abstractmethod
     async def run(self, runner: JobRunner) -> Outcome[Any]:
         """Run in the job's own task, inside its cancel scope; return the outcome.
 
-        The call sends its messages, the last a `Finished`, through ``runner.sink``;
-        this method must see to it that ``runner.receive()`` takes them out.
+        The call sends its messages through ``runner.sink``, a `Finished` as the last one;
+        this method must ensure that ``runner.receive()`` receives them.
         """
 
     def describe(self) -> str:
@@ -60,18 +60,18 @@ class Call(ABC):
         return f"{self.name}({shorten(', '.join(shown))})"
 
     def discard(self) -> None:  # noqa: B027 - most calls hold nothing
-        """Let go of what a call holds, whether it ran or not."""
+        """Release the resources of a call, whether it ran or not."""
 
 
 async def run_call(call: Call, runner: JobRunner, limiter: OrderedLimiter | None = None) -> None:
-    """Run a call as a job to its end and record the one outcome; raise only what must go through.
+    """Run a call as a job to its end and record its outcome; raise only a non-`Exception`.
 
     Args:
-        limiter: Where the job has lined up, if it has.
+        limiter: The limiter in which the job is enqueued, if any.
 
     Raises:
-        BaseException: What is not an `Exception`: `trio.Cancelled` of a scope further out,
-            `KeyboardInterrupt`, and what came together with them.
+        BaseException: Anything other than an `Exception`: `trio.Cancelled` of an outer scope,
+            `KeyboardInterrupt`, and the exceptions that were raised together with them.
     """
     record = runner.record
     result: Outcome[Any] | None = None
@@ -91,7 +91,7 @@ async def run_call(call: Call, runner: JobRunner, limiter: OrderedLimiter | None
                     limiter.release(record.id)
                 call.discard()
     except Exception as exc:  # noqa: BLE001 - it becomes the outcome
-        # Without this frame, which holds the job: else exception and job make a cycle.
+        # Drop this frame, which holds the job: otherwise exception and job form a reference cycle.
         result = Error(exc.with_traceback(exc.__traceback__ and exc.__traceback__.tb_next))
     except BaseException as exc:
         passing = runner.finish(None, exc)
@@ -103,27 +103,27 @@ async def run_call(call: Call, runner: JobRunner, limiter: OrderedLimiter | None
         if passing is not None:
             raise passing
         if isinstance(result, Error):
-            # After the end is recorded: this calls `__repr__` of somebody's arguments.
+            # Only after the end is recorded: this calls the `__repr__` of the user's arguments.
             record.description = call.describe()
     finally:
         del call, runner, record, result, passing  # see raise_first
 
 
 class Batch:
-    """Calls with one owner, who stops all of them or none, as `gather` does and `map`.
+    """Calls with one owner, which cancels all or none of them, as `gather` and `map` do.
 
-    So those of an endpoint may share what single calls can't: a session with the server.
+    The calls of one endpoint in a batch can therefore share a session with the server.
     """
 
     def __init__(self) -> None:
         self._at_end: list[Callable[[], None]] = []
 
     def at_end(self, callback: Callable[[], None]) -> None:
-        """See to it that ``callback`` is called when no more calls come."""
+        """Register ``callback``, called when the batch gets no more calls."""
         self._at_end.append(callback)
 
     def end(self) -> None:
-        """Note that no more calls come; those in flight go on."""
+        """Mark the batch as complete; calls in flight keep running."""
         while self._at_end:
             self._at_end.pop()()
 
@@ -138,7 +138,7 @@ class Submittable(ABC):
         """Check the arguments and return the call.
 
         Args:
-            batch: What it is a part of, if it is one of many.
+            batch: The batch that the call belongs to, if any.
 
         Raises:
             TypeError, ValueError: An argument is wrong or missing.
@@ -156,7 +156,7 @@ def bind(
     """Make a call of ``fn``, which is `Submittable` or an async (generator) function.
 
     Args:
-        taker: What the user called, for the messages.
+        taker: The name of the function that the user called, for error messages.
         batch: As for `Submittable.bind`.
 
     Raises:
@@ -172,15 +172,15 @@ def bind(
         call.arguments = given, named
         return call
     if inspect.iscoroutine(fn):
-        fn.close()  # or Python would warn that it was never awaited
+        fn.close()  # otherwise Python warns that it was never awaited
         raise TypeError(
             f"{taker} takes a function and its arguments: {taker}(fn, x), not {taker}(fn(x))"
         )
     if not callable(fn):
         raise TypeError(f"{taker} takes an async function or an endpoint, not {fn!r}")
     name = getattr(whole, "__qualname__", None) or repr(whole)
-    # Nothing of an async function runs before it is awaited, so that wrong arguments show here, at
-    # the line that passed them, as with nursery.start_soon.
+    # The body of an async function starts to run when it is awaited, so calling it only checks the
+    # arguments: wrong ones raise at the line that passed them, as with nursery.start_soon.
     started: object = fn(*args, **kwargs)
     if inspect.isasyncgen(started):
         call = GeneratorCall(name, started)
@@ -198,7 +198,7 @@ def bind(
 class _LocalCall(Call):
     """A call that runs in this process, in the job's own task.
 
-    So that task can't wait at the channel meanwhile: whoever reports has it recorded at once.
+    That task can't wait on the channel meanwhile, so each report is recorded immediately.
     """
 
     def __init__(self, name: str) -> None:
@@ -217,18 +217,18 @@ class _LocalCall(Call):
 
     async def _outcome(self, runner: JobRunner) -> Outcome[Any]:
         sink = runner.sink
-        # Listeners are none of the function's code, and can't report for it.
+        # Listeners are not part of the function's code, and can't report for it.
         sink.on_put = functools.partial(runner.drain, copy_context())
         sink.token = trio.lowlevel.current_trio_token()
         token = current_sink.set(sink)
         try:
             value = await self._evaluate(sink)
-        except BaseException as exc:  # noqa: BLE001 - all of it is raised on or handed over
-            # Cancelled belongs to Trio: it passes to the scope that raised it.
+        except BaseException as exc:  # noqa: BLE001 - everything is re-raised or recorded
+            # Cancelled belongs to Trio: it propagates to the scope that raised it.
             stops, failures = split(exc, trio.Cancelled)
             if failures:
-                # This frame holds the job that will hold the exception: leaving it in the
-                # traceback would make a reference cycle.
+                # This frame holds the job that will hold the exception: keeping it in the
+                # traceback would form a reference cycle.
                 _drop_frames(failures[0], 2)
             if not stops:
                 return Error(failures.pop())
@@ -285,7 +285,7 @@ class GeneratorCall(_LocalCall):
 
 
 def _drop_frames(exc: BaseException, count: int) -> None:
-    """Take the outermost ``count`` frames off the traceback of ``exc``."""
+    """Remove the outermost ``count`` frames from the traceback of ``exc``."""
     traceback = exc.__traceback__
     for _ in range(count):
         traceback = traceback and traceback.tb_next

@@ -1,4 +1,4 @@
-"""Turns whatever one call's data raises into that call's failure."""
+"""Turns whatever the data of one call raises into the failure of that call."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .._secrets import holds_secret
 
 
 def call_failure(error: Exception, name: str) -> TriojobError:
-    """Return what a call fails with when its data caused ``error``.
+    """Return the failure of a call whose data caused ``error``.
 
     Args:
-        name: The endpoint, or what else was being done; the message says it.
+        name: The endpoint or the operation, for the message.
 
     Returns:
-        An error of ours, out of the group that a nursery made of it; a `ProtocolError` for any
-        other, with ``error`` as its cause unless that holds a secret.
+        A `TriojobError`, taken out of the group that a nursery wrapped it in; for any other error,
+        a `ProtocolError` with ``error`` as its cause, unless that holds a secret.
     """
     first = flatten(error)[0]
     if isinstance(first, TriojobError):
@@ -29,7 +29,7 @@ def call_failure(error: Exception, name: str) -> TriojobError:
 
 
 def own_error(error: TriojobError, name: str) -> TriojobError:
-    """Return a copy of an error for one call: raised in several tasks, one would mix them up."""
+    """Return a copy of an error for one call: raising one in several tasks mixes tracebacks."""
     own = copy.copy(error)
     own.args = (f"{name}: {error}",)
     own.__cause__ = error
@@ -39,10 +39,10 @@ def own_error(error: TriojobError, name: str) -> TriojobError:
 class contained:  # noqa: N801 - it is used as a function
     """Call ``fail`` with the `call_failure` of whatever `Exception` the body raises.
 
-    What is not an `Exception`, such as a cancellation, passes through; of a group that has both,
-    that part does.
+    Anything other than an `Exception`, such as a cancellation, propagates; a group that holds both
+    is split.
 
-    A class and not a generator, because each call needs several.
+    This is a class and not a generator because each call needs several.
     """
 
     __slots__ = ("_fail", "_name")

@@ -1,4 +1,4 @@
-"""The job group: the only opener of a nursery for jobs, with one cancel scope a job."""
+"""The job group: the only opener of a nursery for jobs, with one cancel scope per job."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ P = ParamSpec("P")
 
 _ADVICE = "; to handle it, await job.result() or look at job.exception() before the group ends"
 _STEPS = 5
-"""Steps of the scheduler in which nobody has retrieved a failure, after which a group raises it."""
+"""Scheduler steps for consumers to retrieve a failure, before the group raises it."""
 
 
 @final
@@ -40,23 +40,23 @@ class JobGroup:
 
     Leaving the block waits for the jobs.
     If the body raises, or the group is cancelled, the jobs are cancelled, on the server too.
-    A failure that nobody retrieved (by `Job.result`, `Job.exception`, `Job.outcome` or
-    iteration) is raised at the end, in an `ExceptionGroup`, as is what the body raises.
-    A task that waits for the job as the group ends, by one of these or by a helper such as
-    `gather`, has retrieved it.
-    What is not an `Exception`, such as `KeyboardInterrupt`, goes straight through; Ctrl-C never
-    strikes the code that keeps the jobs' states, only what runs in them and around them.
+    The group raises unretrieved failures at its end, in an `ExceptionGroup`, together with what the
+    body raises.
+    `Job.result`, `Job.exception`, `Job.outcome` and iteration retrieve a failure; so does a task
+    that waits for the job as the group ends, by one of these or by a helper such as `gather`.
+    Anything other than an `Exception`, such as `KeyboardInterrupt`, propagates unwrapped; Ctrl-C
+    never interrupts the code that keeps the state of the jobs, only the code in and around them.
 
     Args:
         limit: How many jobs run at once; the others wait, with status STARTING.
             None for no limit.
-        fail_fast: A nursery's rule instead: the first failure cancels the other jobs and the
-            body, and every failure is raised at the end, seen or not.
+        fail_fast: Whether to fail as a nursery does: the first failure cancels the other jobs and
+            the body, and the group raises every failure at its end, retrieved or not.
         history: How many of its last outputs, and how many of its other messages, each job
-            keeps for who comes late.  None keeps all.
-        retry: How calls of endpoints are made again that never started, unless the endpoint says
-            something else (`Endpoint.with_retry`).  None for not at all.
-        instruments: Told of the life of each job.
+            keeps for late subscribers.  None keeps all.
+        retry: How to retry calls of endpoints that never started, unless the endpoint has a policy
+            of its own (`Endpoint.with_retry`).  None for no retries.
+        instruments: Hooks into the life of each job.
 
     Raises:
         ValueError: ``limit`` is not a positive number, or ``history`` is negative.
@@ -89,14 +89,14 @@ class JobGroup:
         self._token: trio.lowlevel.TrioToken | None = None
         self._ending = self._closed = False
         self._accepts_failures = True
-        """Whether failures may come from other groups: not once the body has ended well."""
+        """Whether other groups may move failures here; False once the body has ended normally."""
         self._jobs: dict[JobRecord, Job[Any]] = {}
-        """Those that have not ended, and those whose failure nobody has asked for.
+        """The jobs that have not ended, and those with an unretrieved failure.
 
-        Other threads take out what they retrieve, so loops go over copies, which are atomic.
+        Other threads remove the jobs that they retrieve, so loops go over copies, which are atomic.
         """
         self._fatal: list[BaseException] = []
-        """What cancelled the group from inside, and is raised whether seen or not."""
+        """The exceptions that cancelled the group from inside, raised whether retrieved or not."""
 
     @property
     def limit(self) -> float | None:
@@ -115,7 +115,7 @@ class JobGroup:
 
     @property
     def trio_token(self) -> trio.lowlevel.TrioToken:
-        """The token of the Trio run that the group lives in, for other threads to reach it by.
+        """The token of the Trio run that the group lives in, for access from other threads.
 
         Raises:
             GroupClosed: The group has not been entered.
@@ -131,9 +131,9 @@ class JobGroup:
 
     @property
     def jobs(self) -> tuple[Job[Any], ...]:
-        """The jobs that wait or run, and those whose failure nobody has asked for; oldest first.
+        """The jobs that wait or run, and those with an unretrieved failure; oldest first.
 
-        The group forgets the others, so that it may live for millions of jobs.
+        The group forgets all other jobs, so that it can run millions of them.
         """
         return tuple(self._jobs.copy().values())
 
@@ -160,7 +160,7 @@ class JobGroup:
             raise GroupClosed("enter the group first: async with JobGroup() as group")
         return self._nursery
 
-    # A generator's call is not awaitable, so no type matches both overloads.
+    # The call of a generator is not awaitable, so no type matches both overloads.
     @overload
     def submit(
         self, fn: Callable[P, AsyncIterator[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -173,12 +173,12 @@ class JobGroup:
 
     @trio.lowlevel.enable_ki_protection
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Job[Any]:
-        """Start ``fn(*args, **kwargs)`` as a job of this group; return it at once.
+        """Start ``fn(*args, **kwargs)`` as a job of this group; return it immediately.
 
         Args:
             fn: An `Endpoint`; or an async function, whose return value is the result; or an
                 async generator function, each yield of which is an output, the last one the
-                result.  The two latter may tell of themselves through `report`.
+                result.  The latter two can report their progress through `report`.
 
         Raises:
             TypeError: ``fn`` is something else, or the arguments don't fit.
@@ -199,7 +199,7 @@ class JobGroup:
 
     @trio.lowlevel.enable_ki_protection
     def _start(self, call: Call) -> Job[Any]:
-        """Start a call whose arguments are checked; it is discarded if that is too late.
+        """Start a call whose arguments are checked; discard it if the group has ended.
 
         Raises:
             GroupClosed: The group was not entered, or has ended.
@@ -212,7 +212,7 @@ class JobGroup:
         try:
             nursery.start_soon(self._run, record, call, name=name)
         except RuntimeError:
-            # The last job has ended, and the group is about to.
+            # The last job has ended, and the group is about to end.
             call.discard()
             raise self._over() from None
         self._jobs[record] = job
@@ -232,7 +232,7 @@ class JobGroup:
             del record  # see raise_first
 
     def statistics(self) -> GroupStatistics:
-        """Return how many jobs there have been, and how they are."""
+        """Return the number of jobs so far, and their states."""
         jobs = self._jobs.copy()
         alive = [record for record in jobs if record.outcome is None]
         waiting = sum(record.status.code is Status.STARTING for record in alive)
@@ -262,7 +262,7 @@ class JobGroup:
         self._jobs.pop(record, None)
         record.unretrieved = False
 
-    # Those that a job's record calls: what an `Owner` has.
+    # The methods of `Owner`, which a job's record calls.
 
     def _on_ended(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
         """Count a job that has ended, and keep it only if it failed."""
@@ -278,17 +278,17 @@ class JobGroup:
         self._forget(record)
 
     def _adopt(self, job: Job[Any]) -> None:
-        """Raise the failure of a job of another group that has ended, if nobody retrieves it."""
+        """Adopt a finished job of another group: raise its failure if it stays unretrieved."""
         if self._accepts_failures:
             job._record.pass_on(self)
             self._jobs[job._record] = job
 
     def _on_retrieved(self, record: JobRecord) -> None:  # pyright: ignore[reportUnusedFunction]
-        """Forget a job whose end somebody has seen; any thread may call this."""
+        """Forget a job whose outcome is retrieved; safe to call from any thread."""
         self._forget(record)
 
     def _cancel_and_raise(self, error: BaseException) -> None:
-        """Cancel everything, and raise ``error`` at the end."""
+        """Cancel the group, and raise ``error`` at its end."""
         self._fatal.append(error)
         self._entered().cancel_scope.cancel(reason=f"{type(error).__name__} in a job group")
 
@@ -315,7 +315,7 @@ class JobGroup:
         raised: list[BaseException] = []
         try:
             swallowed = await self._manager.__aexit__(exc_type, exc, traceback)
-        except BaseException as error:  # noqa: BLE001 - it is raised on, by itself or in a group
+        except BaseException as error:  # noqa: BLE001 - it is re-raised, by itself or in a group
             raised.append(error)
         finally:
             del exc, traceback  # see raise_first
@@ -324,7 +324,7 @@ class JobGroup:
         return swallowed
 
     async def _let_consumers_run(self) -> None:
-        """Let the tasks that the end of jobs has woken retrieve the failures."""
+        """Let the tasks that ended jobs have woken retrieve the failures."""
         self._closed = True
         left = _STEPS
         while self._jobs and left:
@@ -333,7 +333,7 @@ class JobGroup:
             left = left - 1 if len(self._jobs) == count else _STEPS
 
     def _with_failures(self, raised: list[BaseException]) -> list[BaseException]:
-        """Return what is to be raised: what was, joined with the failures; one at most."""
+        """Return what to raise: ``raised``, joined with the failures; at most one exception."""
         seen = [inner for error in raised for inner in _error_tree(error)]
         failures: list[BaseException] = []
         for error in self._fatal:
@@ -349,7 +349,7 @@ class JobGroup:
             return raised
         if raised:
             failures[:0] = direct_exceptions(raised[0]) or raised
-        raised.clear()  # its traceback holds the caller's frame
+        raised.clear()  # the traceback of its exception holds the caller's frame
         return [BaseExceptionGroup("unhandled errors in a JobGroup", failures)]
 
     def _take_unretrieved(self) -> list[JobRecord]:
@@ -358,7 +358,7 @@ class JobGroup:
         for record in self._jobs.copy():
             job = self._jobs.pop(record, None)
             if job is None:
-                continue  # another thread has retrieved it just now
+                continue  # another thread has just retrieved it
             record.unretrieved = False
             claims = [adopter for adopter in record.claims or () if adopter is not self]
             if not claims:
@@ -383,7 +383,7 @@ class JobGroup:
 
 
 def start_call(group: JobGroup, call: Call) -> Job[Any]:
-    """Start a call whose arguments are checked; it is discarded if that is too late.
+    """Start a call whose arguments are checked; discard it if the group has ended.
 
     Raises:
         GroupClosed: The group was not entered, or has ended.
@@ -397,12 +397,12 @@ def start_task(group: JobGroup, fn: Callable[[], Awaitable[object]], name: str) 
 
 
 def raise_at_end(group: JobGroup, error: BaseException) -> None:
-    """Have a group raise ``error`` at its end, beside the failures of its jobs."""
+    """Make a group raise ``error`` at its end, together with the failures of its jobs."""
     group._fatal.append(error)
 
 
 def follow(group: JobGroup, instrument: Instrument) -> None:
-    """Tell one more instrument of a group's jobs, of those that there are as well.
+    """Add an instrument to a group; it also gets the jobs that exist already.
 
     Raises:
         RuntimeError: The group lives in another Trio run.
@@ -416,7 +416,7 @@ def follow(group: JobGroup, instrument: Instrument) -> None:
 
 
 def unfollow(group: JobGroup, instrument: Instrument) -> None:
-    """Tell that instrument no more."""
+    """Remove an instrument from a group."""
     group._dispatcher.remove(instrument)
 
 
@@ -425,5 +425,5 @@ def _is_in(error: BaseException, errors: Iterable[BaseException]) -> bool:
 
 
 def _error_tree(error: BaseException) -> list[BaseException]:
-    """Return ``error`` and all that is in it."""
+    """Return ``error`` and, of a group, every exception in it."""
     return [error, *(leaf for part in direct_exceptions(error) for leaf in _error_tree(part))]

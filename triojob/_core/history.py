@@ -1,7 +1,7 @@
 """What a job keeps: its messages and outputs in order, bounded by ``history``.
 
-Positions count from the job's first message, whatever has been dropped since.
-Trio's thread writes; any thread may read at any time, as what it reads never changes.
+Positions count from the job's first message, however many have been dropped since.
+Trio's thread writes; any thread can read at any time, because the buffers never change.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Notice = StatusUpdate | LogMessage | RenderUpdate
 
 
 class Buffer(Generic[T]):
-    """The last ``keep`` items of a list that only grows, as it is at one moment.
+    """The last ``keep`` items of a list that only grows: a snapshot.
 
-    A buffer never changes.  The buffers of one list share their items: what `appended` adds lies
-    behind the end of those that were there before, for readers in other threads too.
+    A buffer never changes.  The buffers of one list share their items: `appended` adds items
+    after the end of the earlier buffers, which is safe for readers in other threads too.
     (Free-threaded Python locks a list for each operation on it.)
     """
 
@@ -34,22 +34,22 @@ class Buffer(Generic[T]):
         self._keep = keep
         self._items: list[T] = [] if items is None else items
         self._first = first
-        """The position of ``_items[0]``; older than `start`, as trimming is done in batches."""
+        """The position of ``_items[0]``; it can be less than `start`: trimming goes by batches."""
         self.end: int = first + len(self._items)
         """The position after the last item."""
         self.start: int = first if keep is None else max(first, self.end - keep)
-        """The position of the oldest item that is kept: so many were dropped."""
+        """The position of the oldest item that is kept: the number of dropped items."""
 
     def __getitem__(self, position: int) -> T:
         return self._items[position - self._first]
 
     def appended(self, item: T) -> Self:
-        """Return the buffer with one more item; only the newest buffer of a list may grow."""
+        """Return the buffer with one more item; call this on the newest buffer of a list only."""
         self._items.append(item)
         return self._of(self._first, self._items)
 
     def trimmed(self) -> Self:
-        """Return the buffer without what needs not be kept, or itself if that is little yet.
+        """Return the buffer without the items that are not kept, or itself while they are few.
 
         Trimming each time would make every append cost O(keep).
         """
@@ -81,7 +81,7 @@ class OutputBuffer(Buffer[tuple[Output, int]]):
         return type(self)(self._keep, first, items, self.state_before(first))
 
     def state_before(self, position: int) -> Any:
-        """Return the state that the output at ``position`` starts from."""
+        """Return the state before the output at ``position``."""
         if position == self._first:
             return self._base
         items = self._items[: position - self._first]
@@ -97,13 +97,13 @@ class OutputBuffer(Buffer[tuple[Output, int]]):
 
 
 class History:
-    """Everything that a job received and still keeps."""
+    """All messages that a job received and still keeps."""
 
     __slots__ = ("buffers",)
 
     def __init__(self, keep: int | None) -> None:
         self.buffers: tuple[OutputBuffer, Buffer[Notice]] = OutputBuffer(keep), Buffer(keep)
-        """The outputs and the notices, both as they are at the same moment."""
+        """The outputs and the notices, replaced together so that they are always consistent."""
 
     @property
     def outputs(self) -> OutputBuffer:
@@ -124,7 +124,7 @@ class History:
         self.buffers = outputs, notices.appended(notice)
 
     def trim(self) -> None:
-        """Drop what need not be kept; called at the end of a batch.
+        """Drop items that are not kept; called at the end of a batch.
 
         The state before the last output is known then; see `Output.known_state`.
         """
@@ -133,17 +133,17 @@ class History:
 
 
 class OutputCursor:
-    """A reader's position among the outputs, with the state to build the next value from."""
+    """A reader's position among the outputs, with the state from which to build the next value."""
 
     __slots__ = ("_buffer", "_history", "_position", "_state", "dropped")
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._buffer = history.outputs
-        """As it was at the last look, which `take` goes by: another thread may be adding."""
+        """The buffer at the last `look`, which `take` uses: another thread can append meanwhile."""
         self._position = self._buffer.start
         self.dropped = self._position
-        """How many outputs were dropped before this reader came to them."""
+        """How many outputs were dropped before this reader reached them."""
         self._state = self._buffer.state_before(self._position)
 
     def copy(self) -> OutputCursor:
@@ -156,11 +156,11 @@ class OutputCursor:
 
     @property
     def pending(self) -> bool:
-        """Whether there is an output to take; skips what has been dropped."""
+        """Whether there is an output to take; skips dropped outputs."""
         return self.look(self._history.outputs)
 
     def look(self, buffer: OutputBuffer) -> bool:
-        """Go on in ``buffer``; return whether there is an output to take in it."""
+        """Continue in ``buffer``; return whether it holds an output to take."""
         self._buffer = buffer
         if self._position < buffer.start:
             self.dropped += buffer.start - self._position
@@ -187,13 +187,13 @@ class OutputCursor:
         return value
 
     def take_all(self) -> Iterator[Any]:
-        """Build the values of all outputs that are there to take, and step past each."""
+        """Build the values of all pending outputs, and step past each."""
         while self.pending:
             yield self.take_value()
 
 
 class UpdateCursor:
-    """A reader's position among all messages, outputs and notices merged as they came."""
+    """A reader's position among all messages: outputs and notices, in the order of arrival."""
 
     __slots__ = (
         "_dropped_notices",
@@ -222,12 +222,12 @@ class UpdateCursor:
 
     @property
     def dropped(self) -> int:
-        """How many messages were dropped before this reader came to them."""
+        """How many messages were dropped before this reader reached them."""
         return self._outputs.dropped + self._dropped_notices
 
     @property
     def pending(self) -> bool:
-        """Whether there is a message to take; skips what has been dropped."""
+        """Whether there is a message to take; skips dropped messages."""
         outputs, self._notices = self._history.buffers
         if self._position < self._notices.start:
             self._dropped_notices += self._notices.start - self._position

@@ -1,4 +1,4 @@
-"""Hooks into the life of each job, and counts of what groups do."""
+"""Hooks into the life of each job, and statistics of groups."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ logger = logging.getLogger("triojob")
 
 @dataclass(frozen=True)
 class GroupStatistics:
-    """How the jobs of a group are, at one moment; the first is the sum of the next five."""
+    """A snapshot of a group's jobs; the first field is the sum of the next five."""
 
     submitted: int
     waiting: int
-    """Those with status STARTING: for their turn, for a stream, or for another attempt."""
+    """Jobs with status STARTING: they wait for the limit, a stream, or another attempt."""
     running: int
     succeeded: int
     failed: int
     cancelled: int
     unretrieved: int
-    """How many of those that failed nobody has asked for; the group would raise them."""
+    """Failed jobs whose failure is unretrieved; the group would raise it."""
     waiting_for_limit: int = 0
-    """How many of those that wait do so because of ``limit=``."""
+    """Waiting jobs that wait because of ``limit=``."""
     queued: int = 0
-    """How many of those that run are in an app's queue."""
+    """Running jobs that are in an app's queue."""
     ranks: Mapping[int, int] = field(default_factory=dict[int, int], hash=False)
-    """How many of those are at which place of the queue, as the app last said; 0 is the first."""
+    """Number of queued jobs by rank in the queue, as the app last reported; 0 is the first."""
     oldest_seconds: float | None = None
     """Age of the oldest unfinished job, in seconds; None if all have ended."""
     idle_seconds: float | None = None
@@ -45,62 +45,62 @@ class GroupStatistics:
 
 
 class Instrument:
-    """Follows the jobs of a group: make a subclass, and give one to ``JobGroup(instruments=)``.
+    """Follows the jobs of a group: subclass it, and pass an instance to ``JobGroup(instruments=)``.
 
-    Its methods do nothing here.  They are called in the Trio thread, between other things that
-    happen there, so they must not block.  One that raises is logged, and its instrument is not
-    called any more by that group, as Trio does with its own.  What is not an `Exception` is not
-    logged: the group is cancelled and raises it.
+    The methods of this class do nothing.  They are called in the Trio thread and must not block.
+    If one raises an `Exception`, the group logs it and stops calling the instrument, as Trio does
+    with its own instruments.  Anything other than an `Exception` is not logged: it cancels the
+    group, which raises it.
     """
 
     def job_submitted(self, job: Job[Any]) -> None:
-        """Hear of a job that was submitted, in the task that did so."""
+        """Called when a job was submitted, in the task that submitted it."""
 
     def job_started(self, job: Job[Any]) -> None:
-        """Hear that a job's turn has come, in the job's own task, before anything runs there.
+        """Called when a job acquires its limit, in the job's own task, before anything runs there.
 
-        So context variables that are set here are those of the job and of all that it starts.
-        A job that is cancelled before its turn never starts.
+        Context variables that you set here apply to the job and to all tasks that it starts.
+        A job that is cancelled while it waits for its limit never starts.
         """
 
     def job_sending(self, job: Job[Any], headers: dict[str, str]) -> None:
-        """Hear that a job's call is about to be sent to its app, in the job's own task.
+        """Called when a job's call is about to be sent to its app, in the job's own task.
 
-        That may be more than once, by `Retry`.
+        `Retry` can repeat this.
 
         Args:
-            headers: Those that go with the request that makes the call, beside those of the
-                client; put more into it, such as a ``traceparent``.
+            headers: The headers of the request that makes the call, in addition to those of the
+                client; you can add more, such as a ``traceparent``.
         """
 
     def job_update(self, job: Job[Any], notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
-        """Hear of a message of a job, its last status included, in the job's own task."""
+        """Called for each message of a job, its last status included, in the job's own task."""
 
     def job_output(self, job: Job[Any], index: int) -> None:
-        """Hear of an output of a job, in the job's own task; `Job.outputs` has it.
+        """Called for each output of a job, in the job's own task; read it from `Job.outputs`.
 
         Args:
-            index: Which output it is, from 0.
+            index: The index of the output, from 0.
         """
 
     def job_ended(self, job: Job[Any]) -> None:
-        """Hear of a job's end, after its last status; to look at how it ended is to see it.
+        """Called at the end of a job, after its last status.
 
-        `failure_of` tells how without that.
+        Reading the outcome here retrieves the failure; `failure_of` does not.
         """
 
     @staticmethod
     def failure_of(job: Job[Any]) -> BaseException | None:
-        """Return what `Job.result` would raise, without having seen it; None if it would not."""
+        """Return what `Job.result` would raise, without retrieving it; None if nothing."""
         result = job._record.outcome
         return job._record.original_exception(result) if isinstance(result, Error) else None
 
 
 class InstrumentDispatcher:
-    """The instruments of one group, as its jobs call them, and the log with them.
+    """Calls the instruments and the log of one group on behalf of its jobs.
 
     Args:
-        crashed: Called with what the group is to raise.
+        crashed: Called with an exception that the group must raise.
     """
 
     def __init__(
@@ -111,20 +111,20 @@ class InstrumentDispatcher:
 
     @property
     def wanted(self) -> bool:
-        """Whether there is anybody to tell."""
+        """Whether there is an instrument or a log to call."""
         return bool(self._instruments) or logger.isEnabledFor(logging.DEBUG)
 
     def add(self, instrument: Instrument) -> None:
-        """Call the methods of one more."""
+        """Add an instrument."""
         self._instruments.append(instrument)
 
     def remove(self, instrument: Instrument) -> None:
-        """Call it no more; one that has raised is gone already."""
+        """Remove an instrument, if it is still here: one that raised is removed already."""
         if instrument in self._instruments:
             self._instruments.remove(instrument)
 
     def follower(self, job: Job[Any]) -> Callable[..., None]:
-        """Return what tells of this job: it is called with the name of a method and arguments."""
+        """Return the notifier of this job: call it with the name of a method and its arguments."""
         log = JobLog(job._record) if logger.isEnabledFor(logging.DEBUG) else None
         return partial(self._tell, job, log)
 
@@ -135,7 +135,7 @@ class InstrumentDispatcher:
             self._call(self._tell_one, instrument, method, job, args)
 
     def _call(self, fn: Callable[..., None], *args: Any) -> None:
-        """Call one of those that are told; the others are told too, whatever it raises."""
+        """Call one instrument or the log; whatever it raises, the others are called too."""
         try:
             fn(*args)
         except BaseException as exc:  # noqa: BLE001 - the group raises it
@@ -147,7 +147,7 @@ class InstrumentDispatcher:
         try:
             getattr(instrument, method)(job, *args)
         except BaseException as exc:
-            self.remove(instrument)  # it may have raised in what it did here, too
+            self.remove(instrument)  # its own code may have removed it already
             if not isinstance(exc, Exception):
                 raise
             broken = "%r raised in %s and is not called again"

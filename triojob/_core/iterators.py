@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 @final
 class OutputIterator(Generic[T]):
-    """Iterates over the outputs of one job: from the first that is kept, then as they come.
+    """Iterates over the outputs of one job: first the kept ones, then new ones as they come.
 
-    A class and not an async generator, so that leaving the loop early leaves nothing behind.
+    This is a class and not an async generator, so that leaving the loop early needs no cleanup.
     """
 
     __slots__ = ("_cursor", "_record")
@@ -28,7 +28,7 @@ class OutputIterator(Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """How many outputs ``history=`` dropped before this iterator came to them."""
+        """How many outputs ``history=`` dropped before this iterator reached them."""
         return self._cursor.dropped
 
     def __aiter__(self) -> OutputIterator[T]:
@@ -39,11 +39,11 @@ class OutputIterator(Generic[T]):
         """Return the next output.
 
         Raises:
-            StopAsyncIteration: The job ended well, and this iterator has ended.
+            StopAsyncIteration: The job succeeded, and this iterator has returned all outputs.
             JobCancelled: The job was cancelled.
-            Exception: What the job raised.
+                Exception: The exception of the job.
 
-        Being cancelled while waiting loses nothing: the output stays for the next call.
+            Cancelling the wait loses nothing: the next call returns the output.
         """
         record = self._record
         if record is None:
@@ -62,8 +62,8 @@ class OutputIterator(Generic[T]):
                 try:
                     record.unwrap()
                 except StopAsyncIteration as exc:
-                    # As Python itself does where a generator raises it: a loop would take it for
-                    # the end.
+                    # As Python does where a generator raises it: a loop would mistake it for the
+                    # end of the iteration.
                     raise RuntimeError(f"{record.name} raised StopAsyncIteration") from exc
                 finally:
                     del self, record  # see raise_first
@@ -75,7 +75,7 @@ class OutputIterator(Generic[T]):
 
 @final
 class UpdateIterator:
-    """Iterates over every message of one job, in the order in which the producer sent them."""
+    """Iterates over every message of one job, in the order in which they were sent."""
 
     __slots__ = ("_cursor", "_record")
 
@@ -85,7 +85,7 @@ class UpdateIterator:
 
     @property
     def dropped(self) -> int:
-        """How many messages ``history=`` dropped before this iterator came to them."""
+        """How many messages ``history=`` dropped before this iterator reached them."""
         return self._cursor.dropped
 
     def __aiter__(self) -> UpdateIterator:
@@ -96,9 +96,9 @@ class UpdateIterator:
         """Return the next message.
 
         Raises:
-            StopAsyncIteration: The job has ended, however it ended.
+                StopAsyncIteration: The job has ended, with or without success.
 
-        Being cancelled while waiting loses nothing: the message stays for the next call.
+            Cancelling the wait loses nothing: the next call returns the message.
         """
         self._record.require_task()
         if self._cursor.pending or self._record.outcome is not None:

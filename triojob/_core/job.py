@@ -1,4 +1,4 @@
-"""The job that users hold: it reads what was recorded, and asks for cancellation."""
+"""The job that users hold: it reads the record, and requests cancellation."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ T_co = TypeVar("T_co", covariant=True)
 class Job(Generic[T_co]):
     """A call that runs in a `JobGroup`; `JobGroup.submit` and `Client.submit` make it.
 
-    All it does is to read what was recorded, and to ask for cancellation.
-    Any number of tasks may wait for a job and iterate over it, early or late; each sees
-    everything, in order.
+    A job only reads its record and requests cancellation.
+    Any number of tasks can wait for a job and iterate over it, early or late; each receives
+    all messages that the job keeps, in order.
 
-    ``Job[T]`` has a result of the type T and outputs of that type, as those of an endpoint and of
-    a generator are; what a plain function reports may be anything, whatever a type checker takes
-    it for.
+    ``Job[T]`` has a result of type T and outputs of type T, which is true for endpoints and
+    generators; the outputs that a plain function reports can be of any type, whatever a type
+    checker infers.
     """
 
     __slots__ = ("__weakref__", "_record")
@@ -62,7 +62,7 @@ class Job(Generic[T_co]):
 
     @property
     def done(self) -> bool:
-        """Whether the job has ended, however it ended."""
+        """Whether the job has ended, with or without success."""
         return self._record.outcome is not None
 
     @property
@@ -72,15 +72,15 @@ class Job(Generic[T_co]):
 
     @property
     def dropped(self) -> int:
-        """How many outputs are no longer kept, by ``history=``."""
+        """How many outputs ``history=`` has dropped."""
         return self._record.history.outputs.start
 
     @property
     def outcome(self) -> Outcome[T_co] | None:
         """The `outcome.Value` or `outcome.Error` of the job, or None while it has not ended.
 
-        Each access returns an outcome of its own, as an outcome can be unwrapped only once.
-        Reading the outcome of a failed job counts as having seen the failure.
+        Each access returns a new outcome, because an outcome can be unwrapped only once.
+        Reading the outcome of a failed job retrieves the failure.
         """
         if not self.done:
             return None
@@ -91,13 +91,13 @@ class Job(Generic[T_co]):
 
     @property
     def output_count(self) -> int:
-        """How many outputs the job has sent so far, those that ``history=`` dropped included."""
+        """How many outputs the job has sent so far, including those that ``history=`` dropped."""
         return self._record.history.outputs.end
 
     def exception(self) -> BaseException | None:
-        """Return what `result` would raise, or None if the job ended well.
+        """Return what `result` would raise, or None if the job succeeded.
 
-        That is a `JobCancelled` if it was cancelled.  Counts as having seen the failure.
+        A cancelled job returns a `JobCancelled`.  This retrieves the failure.
 
         Raises:
             JobNotDone: The job has not ended.
@@ -106,47 +106,47 @@ class Job(Generic[T_co]):
         return None if isinstance(result, Value) else self._record.original_exception(result)
 
     def status(self) -> StatusUpdate:
-        """Return a snapshot of how far the job is."""
+        """Return a snapshot of the job's status."""
         return self._record.status
 
     def outputs(self) -> list[T_co]:
-        """Return the outputs so far, those that ``history=`` keeps.
+        """Return the outputs so far that ``history=`` keeps.
 
-        Each is a tuple where the endpoint has several outputs.
-        A job that doesn't stream has its result as its one output.
+        Each is a tuple if the endpoint has several outputs.
+        A job that doesn't stream has its result as its only output.
         Successive outputs of one stream share structure: treat them as read-only.
         """
         return list(OutputCursor(self._record.history).take_all())
 
     async def wait(self) -> None:
-        """Wait until the job has ended, however it ends; its failure stays unretrieved.
+        """Wait until the job has ended, with or without success; its failure stays unretrieved.
 
-        Being cancelled ends the waiting, not the job.
+        Cancelling this ends the waiting, not the job.
 
         Raises:
-            RuntimeError: This is no task of the job's Trio run.
+            RuntimeError: This is not a task of the job's Trio run.
         """
         self._record.require_task()
         await self._record.wait_ended()
 
     @trio.lowlevel.enable_ki_protection
     async def result(self, timeout: float | None = None) -> T_co:
-        """Wait for the job to end; return its value or raise what it raised.
+        """Wait for the job to end; return its value or raise its exception.
 
-        Being cancelled ends the waiting, not the job.
+        Cancelling this ends the waiting, not the job.
 
         Args:
-            timeout: How many seconds to wait at most; None for as long as it takes.
+            timeout: The maximum number of seconds to wait; None for no timeout.
 
         Returns:
-            The job's value, a tuple where an endpoint has several outputs.
+            The job's value, a tuple if the endpoint has several outputs.
 
         Raises:
-            JobTimeout: The job had not ended after ``timeout`` seconds; it goes on.
+            JobTimeout: The job has not ended after ``timeout`` seconds; it keeps running.
             JobCancelled: The job was cancelled.
-            Exception: What the job raised, such as `AppError`.
+            Exception: The exception of the job, such as `AppError`.
             ValueError: ``timeout`` is negative or not a number.
-            RuntimeError: The job has not ended, and runs in another Trio run; or this is no Trio
+            RuntimeError: The job has not ended and runs in another Trio run; or this is not a Trio
                 task.
         """
         record = self._record
@@ -171,18 +171,18 @@ class Job(Generic[T_co]):
             del self, record  # see raise_first
 
     def __aiter__(self) -> OutputIterator[T_co]:
-        """Iterate over the outputs: those that were, then those that come.
+        """Iterate over the outputs: first the kept ones, then new ones as they come.
 
-        The loop ends with the job: silently if it ended well, by raising its failure or
-        `JobCancelled` if not.  Each loop has its own place; leaving one early is fine.
+        The loop ends with the job: normally if it succeeded, otherwise by raising its failure or
+        `JobCancelled`.  Each loop has its own cursor; you can leave it early.
         """
         return OutputIterator(self._record)
 
     def updates(self) -> UpdateIterator:
         """Iterate over every message: `StatusUpdate`, `OutputUpdate`, `LogMessage`, `RenderUpdate`.
 
-        They come in the order in which they were sent, those that were first.
-        The loop ends with the job and raises nothing: watching is not seeing the failure.
+        They come in the order in which they were sent, starting with the kept ones.
+        The loop ends with the job and raises nothing: it does not retrieve the failure.
         """
         return UpdateIterator(self._record)
 
@@ -190,17 +190,17 @@ class Job(Generic[T_co]):
     def cancel(self, reason: str | None = None) -> None:
         """Cancel the job: its cancel scope here, and its run on the server.
 
-        Returns at once; the job ends at its next checkpoint, for an endpoint at once.
+        Returns immediately; the job ends at its next checkpoint, a job of an endpoint immediately.
         Does nothing to a job that has ended or was cancelled before.
 
         Args:
-            reason: Why, for `JobCancelled.reason`.
+            reason: The text for `JobCancelled.reason`.
 
         Raises:
             RuntimeError: The job runs in another Trio run.
         """
         scope = self._record.to_cancel(reason)
-        del self  # see there
+        del self  # see `JobRecord.to_cancel`
         if scope is not None:
             scope.cancel(reason=reason)
 
@@ -208,9 +208,9 @@ class Job(Generic[T_co]):
         """Call ``listener(status)`` for each status from now on, the final one included.
 
         Listeners are plain functions, called in the job's own task or where it reports.
-        If one raises, even what is not an `Exception`, it is not called again, and the job's group
-        is cancelled and raises that.  The job goes on to its end as any cancelled one does; it
-        is recorded, and all other listeners are called.
+        If a listener raises anything, even what is not an `Exception`, it is removed, and the group
+        of the job is cancelled and raises the exception.  The job ends as any cancelled job does:
+        its end is recorded, and all other listeners are called.
         """
         self._record.listen("status", _plain(listener))
 
@@ -219,9 +219,10 @@ class Job(Generic[T_co]):
         self._record.listen("output", _plain(listener))
 
     def on_result(self, listener: Callable[[Job[T_co]], object]) -> None:
-        """Call ``listener(job)`` once, when the job has ended, however it ended; see `on_status`.
+        """Call ``listener(job)`` once, when the job has ended, in any way; see `on_status`.
 
-        On a job that has ended it is called here and now, and what it raises is raised here.
+        If the job has ended already, the listener is called immediately, and what it raises
+        propagates to the caller.
         """
         _plain(listener)
         if self.done:
@@ -245,7 +246,7 @@ class Job(Generic[T_co]):
 
 
 def record_of(job: Job[Any]) -> JobRecord:
-    """Return what a job reads, for the rest of triojob."""
+    """Return the record of a job, for other modules of triojob."""
     return job._record
 
 

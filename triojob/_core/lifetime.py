@@ -21,13 +21,13 @@ Entered = TypeVar("Entered", bound="SingleUse")
 
 
 class SingleUse(ABC):
-    """An async context manager that is made of `_live`, and lives once."""
+    """An async context manager that wraps `_live` and can be entered only once."""
 
     _lifetime: AbstractAsyncContextManager[None] | None = None
 
     @abstractmethod
     def _live(self) -> AbstractAsyncContextManager[None]:
-        """Return what to enter and to leave."""
+        """Return the context manager to enter and exit."""
 
     async def __aenter__(self: Entered) -> Entered:  # noqa: PYI019 - not in the typing of 3.10
         if self._lifetime is not None:
@@ -49,10 +49,10 @@ class SingleUse(ABC):
 
 
 class NurseryUnwrapper:
-    """Hides the nurseries of a context manager: lets the exception of its body through bare.
+    """Hides the nurseries of a context manager: unwraps the exception of its body.
 
     Args:
-        nurseries: How many there are, the innermost of which is the job group's.
+        nurseries: The number of nested nurseries; the innermost belongs to the job group.
     """
 
     def __init__(self, *, nurseries: int) -> None:
@@ -79,13 +79,13 @@ class NurseryUnwrapper:
 
     def _without_nurseries(self, exc: BaseException, bare: BaseException | None) -> BaseException:
         found, known = flatten(exc), [] if bare is None else flatten(bare)
-        # What the nurseries here add to a cancellation is not told apart from what was there.
+        # A cancellation that the nurseries here add looks the same as one that was there before.
         others = [end for end in found if not isinstance(end, trio.Cancelled)]
         ours = bare is not None and all(any(end is each for each in known) for end in others)
         if bare is not None and ours and all(any(end is each for each in found) for end in known):
-            # The same object: of a group, Trio's scopes have made copies on the way.
+            # The same object, not a copy: Trio's scopes copy groups on the way.
             return bare
-        # What jobs failed with stays in the group of the job group.
+        # The failures of jobs stay in the exception group of the job group.
         beside: list[BaseException] = []
         for _ in range(self._nurseries if ours else self._nurseries - 1):
             failed = [part for part in direct_exceptions(exc) if _fails(part)]
@@ -104,7 +104,7 @@ def _fails(error: BaseException) -> bool:
 
 
 class _UnwrappedBody:
-    """The body whose exception `NurseryUnwrapper` lets through."""
+    """The body whose exception `NurseryUnwrapper` unwraps."""
 
     def __init__(self, outer: NurseryUnwrapper) -> None:
         self._outer = outer

@@ -1,4 +1,4 @@
-"""A limiter that serves in the order of numbers, for groups and sessions."""
+"""A limiter that serves waiters in the order of their numbers, for groups and sessions."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ import math
 import trio
 
 _STALE_ENTRIES = 16
-"""The heap keeps numbers that have left, until it has twice as many entries as there are waiters,
-plus this many."""
+"""The heap keeps the numbers of former waiters until it has more than twice as many entries as
+there are waiters, plus this number."""
 _FREE_PLACES = 64
-"""With this many free places and no waiters, `acquire_nowait` skips the line: all get a place."""
+"""With at least this many free tokens and no waiters, `acquire_nowait` skips the queue."""
 
 
 class OrderedLimiter:
-    """Lets so many run at once, those with the lowest numbers first.
+    """Limits how many tasks run at once; the lowest numbers acquire it first.
 
-    A limiter that tasks wait for would serve them in the order in which Trio happens to run them.
+    A limiter on which tasks wait would serve them in the order in which Trio happens to run them.
 
     Args:
-        at_once: How many; `math.inf` for no limit.
+        at_once: How many holders at once; `math.inf` for no limit.
     """
 
     def __init__(self, at_once: float) -> None:
         self._at_once = at_once
         self._waiting: dict[int, trio.Event | None] = {}
-        """Those that wait, each with what wakes it; None before it waits."""
+        """The waiters, each with the event that wakes it; None until it waits."""
         self._line: list[int] = []
-        """A heap of the numbers that wait, and of some that have left."""
+        """A heap of the numbers of the waiters, and of some former waiters."""
         self._holders: set[int] = set()
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """The number of waiters."""
         return len(self._waiting)
 
     @property
     def idle(self) -> bool:
-        """Whether nobody holds it or waits for it."""
+        """Whether it has neither holders nor waiters."""
         return not (self._waiting or self._holders)
 
     @trio.lowlevel.enable_ki_protection
     def resize(self, at_once: float) -> None:
-        """Let so many run at once from now on; those that run already go on."""
+        """Change the limit; current holders keep running."""
         if at_once != self._at_once:
             self._at_once = at_once
             self._admit()
 
     @trio.lowlevel.enable_ki_protection
     def acquire_nowait(self, number: int) -> bool:
-        """Acquire it if nobody waits and many more may run.
+        """Acquire it if there are no waiters and enough free tokens.
 
         Returns:
             Whether ``number`` holds it; if not, nothing has changed.
@@ -64,15 +64,15 @@ class OrderedLimiter:
 
     @trio.lowlevel.enable_ki_protection
     async def acquire(self, number: int) -> None:
-        """Wait to hold it, after those with lower numbers that come just now.
+        """Wait to acquire it, after waiters with lower numbers that arrive in the same step.
 
-        Being cancelled leaves the line.
+        Cancelling this removes the waiter.
         """
         if self._at_once == math.inf:
             return
         self.enqueue(number)
         try:
-            # Trio starts tasks in no order: let those that were started with this one line up too.
+            # Trio starts tasks in any order: let tasks that started together enqueue first.
             await trio.lowlevel.checkpoint()
         except BaseException:
             self.release(number)
@@ -81,7 +81,7 @@ class OrderedLimiter:
 
     @trio.lowlevel.enable_ki_protection
     def enqueue(self, number: int) -> None:
-        """Line up, to wait by `acquire_queued`."""
+        """Add a waiter, which must then call `acquire_queued`."""
         if self._at_once == math.inf:
             return
         self._waiting[number] = None
@@ -89,9 +89,9 @@ class OrderedLimiter:
 
     @trio.lowlevel.enable_ki_protection
     async def acquire_queued(self, number: int) -> None:
-        """Wait until ``number`` holds it, which has lined up.
+        """Wait until ``number``, which is enqueued, holds it.
 
-        Being cancelled leaves the line.
+        Cancelling this removes the waiter.
         """
         self._admit()
         if number in self._waiting:
@@ -101,15 +101,15 @@ class OrderedLimiter:
             except BaseException:
                 self.release(number)
                 raise
-            # Let the one that held it be seen to have ended first.
+            # Let others observe the end of the previous holder first.
             await trio.lowlevel.cancel_shielded_checkpoint()
 
     @trio.lowlevel.enable_ki_protection
     def release(self, number: int) -> None:
-        """Leave the line, or let the next one have it."""
+        """Remove the waiter, or let the next one acquire it."""
         if number in self._waiting:
             del self._waiting[number]
-            # Of those that have left, the heap forgets all when they are the most of it.
+            # Rebuild the heap when most of its entries are former waiters.
             if len(self._line) > 2 * len(self._waiting) + _STALE_ENTRIES:
                 self._line = sorted(self._waiting)
         elif number in self._holders:

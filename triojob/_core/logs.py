@@ -1,7 +1,7 @@
-"""What the logger ``triojob`` says of jobs; each record has the job's id.
+"""What the logger ``triojob`` says about jobs; each record has the job's id.
 
-No line holds arguments, outputs or what an app raised: they may be nobody else's business.
-Nor does one hold a secret, or a control character of a server's: `CleanLines` sees to that.
+Log lines hold no arguments, outputs or messages of an app's errors: they can be private.
+`CleanLines` removes secrets and escapes control characters that a server sent.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ logger = logging.getLogger("triojob")
 
 
 class CleanLines(logging.Filter):
-    """Takes the secrets out of a logger's lines, and makes control characters in them visible.
+    """Masks secrets in the lines of a logger, and escapes the control characters in them.
 
-    Server text comes into a line by its arguments, or by the words of an exception.
+    Text of a server enters a line through its arguments or through the message of an exception.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Clean a line before any handler has it."""
+        """Clean a record before any handler receives it."""
         if isinstance(record.args, tuple):
             record.args = tuple(map(_clean_argument, record.args))
         elif record.args:
             record.args = {name: _clean_argument(arg) for name, arg in record.args.items()}
         if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
-            # Where a formatter finds that, it makes none of its own.
+            # A formatter that finds this text does not format the exception itself.
             record.exc_text = _clean_traceback(record.exc_info[1])
         return True
 
 
 class _CleanArgument:
-    """An argument of a log line, for whatever place it has there."""
+    """An argument of a log line, which works with any format specifier."""
 
     def __init__(self, argument: object) -> None:
         self._argument = argument
@@ -58,7 +58,7 @@ class _CleanArgument:
 
 
 def clean_line(text: str) -> str:
-    """Return a text of somebody else's as a log line has it."""
+    """Return foreign text, cleaned for a log line."""
     return printable_line(scrub(text))
 
 
@@ -69,11 +69,11 @@ def _clean_argument(argument: object) -> object:
 
 
 def _clean_traceback(error: BaseException) -> str:
-    """Return a traceback in which no words of an exception look like another line of the log."""
+    """Return a traceback in which no message of an exception can look like another log line."""
     text = "".join(traceback.format_exception(error)).rstrip("\n")
     for words in set(map(_words, _chained(error))):
         if "\n" in words:
-            # In a group, each line is indented, with a bar before it.
+            # In a group, each line is indented and prefixed with a bar.
             lines = r"\n[ |]*".join(map(re.escape, words.split("\n")))
             text = printable_line(words).join(re.split(lines, text))
     return printable(scrub(text, ours=True))
@@ -82,14 +82,14 @@ def _clean_traceback(error: BaseException) -> str:
 def _words(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - it is somebody else's, and the traceback says so
+    except Exception:  # noqa: BLE001 - raised by a foreign `__str__`; the traceback shows that
         return ""
 
 
 def _chained(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and all that its traceback shows with it."""
+    """Yield an exception and all exceptions that its traceback shows."""
     found = [error]
-    for each in found:  # it grows meanwhile
+    for each in found:  # the loop appends to it
         yield each
         more = (each.__cause__, each.__context__, *direct_exceptions(each))
         found += (other for other in more if other is not None and other not in found)
@@ -99,7 +99,7 @@ CLEAN_LINES = CleanLines()
 logger.addFilter(CLEAN_LINES)
 
 current_call: ContextVar[tuple[int, str] | None] = ContextVar("current_call", default=None)
-"""Number and name of the call for which the current task talks to the server, and for no other."""
+"""Number and name of the call for which the current task talks to the server, if for only one."""
 
 
 def log_job(
@@ -113,17 +113,17 @@ def log_job(
     """Log a line about a job, with the attributes ``job`` and ``endpoint``.
 
     Args:
-        number: The job's, or None where it is not known.
-        name: What it calls.
-        text: What happened, with places for ``args``.
-        error: An exception to show with it.
+        number: The id of the job, or None if it is not known.
+        name: The name of the endpoint or function.
+        text: The event, with placeholders for ``args``.
+        error: An exception to log with it.
     """
     if not logger.isEnabledFor(level):
         return
     who, whose = ("%s: ", (name,)) if number is None else ("#%d %s: ", (number, name))
     logger.log(
         level,
-        who + text,  # noqa: G003 - both have places for arguments
+        who + text,  # noqa: G003 - both have placeholders for arguments
         *whose,
         *args,
         exc_info=error,
@@ -134,13 +134,13 @@ def log_job(
 
 _TRIOS_REASONS: dict[str | None, str] = {
     "deadline": "the deadline of what is around it has passed",
-    # Trio's own reason has the words of the exception.
+    # Trio's own reason contains the text of the exception.
     "nursery": "what is around it has failed",
 }
 
 
 class JobLog:
-    """Tells the log of one job's life; made only where that is asked for."""
+    """Logs the life of one job; made only if the log is enabled."""
 
     __slots__ = ("_record", "_since")
 
@@ -149,7 +149,7 @@ class JobLog:
         self._since = trio.current_time()
 
     def __call__(self, method: str, *_: object) -> None:
-        """Hear what an `Instrument` hears: the name of its method, and arguments."""
+        """Log an event; called as the methods of `Instrument` are, with the method's name first."""
         if method == "job_submitted":
             self._log("submitted")
         elif method == "job_started":
@@ -177,7 +177,7 @@ class JobLog:
 
 
 def follow_in_log(record: JobRecord) -> None:
-    """Tell the log of a call that no group tells of, if that is asked for."""
+    """Log the life of a call that no group logs, if the log is enabled."""
     if logger.isEnabledFor(logging.DEBUG):
         record.emit = JobLog(record)
         record.emit("job_submitted")

@@ -1,9 +1,9 @@
 """What a job's memory channel carries: frozen messages, in the order they were sent.
 
 `StatusUpdate`, `OutputUpdate`, `LogMessage` and `RenderUpdate` are public.
-`Output`, `Finished` and `Interrupt` tell the job's own task of an output, of the end, and of
-something to do beside receiving;
-`Output` is an interface, because a streamed output is best kept as the edit that it came as.
+`Output`, `Finished` and `Interrupt` are for the job's own task: an output, the end, and a request
+to stop receiving for a moment.
+`Output` is an interface, because a streamed output is best kept as the edit that the server sent.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ import outcome
 
 @enum.unique
 class Status(enum.Enum):
-    """How far a job is; the members, their names and their order are gradio_client's.
+    """The status of a job; the members, their names and their order are gradio_client's.
 
     Members compare by progress: ``Status.IN_QUEUE < Status.FINISHED``.
-    ``LOG`` has no place in that order (a log message says nothing about progress), so comparing
-    it raises `TypeError`; triojob never reports it as a job's code, see `StatusUpdate.log`.
+    ``LOG`` is not part of that order (a log message says nothing about progress), so comparing
+    it raises `TypeError`; triojob never reports it as the code of a job, see `StatusUpdate.log`.
     """
 
     STARTING = "STARTING"
-    """Made here, waiting on this side: for its turn in the group, or for a stream."""
+    """Submitted, and waiting in your program: for the group's limit, or for a stream."""
     JOINING_QUEUE = "JOINING_QUEUE"
-    """Sent to the server, which has not answered yet."""
+    """Sent to the server, which has not responded yet."""
     QUEUE_FULL = "QUEUE_FULL"
     """Refused: the server's queue is full."""
     IN_QUEUE = "IN_QUEUE"
-    """Waiting in the server's queue; `StatusUpdate.rank` says where."""
+    """Waiting in the server's queue; `StatusUpdate.rank` is its position."""
     SENDING_DATA = "SENDING_DATA"
-    """Asked by the server for its input (Gradio 3 and 4.0 to 4.8 only)."""
+    """The server has requested the input (Gradio 3 and 4.0 to 4.8 only)."""
     PROCESSING = "PROCESSING"
     """Running."""
     PROGRESS = "PROGRESS"
-    """Running, and has told of its progress."""
+    """Running, and has reported progress."""
     ITERATING = "ITERATING"
     """Running, and has yielded an output."""
     FINISHED = "FINISHED"
-    """Ended by itself; `StatusUpdate.success` says how."""
+    """Ended by itself; `StatusUpdate.success` says whether it succeeded."""
     CANCELLED = "CANCELLED"
     """Ended by a cancellation."""
     LOG = "LOG"
-    """gradio_client's code for a log message; here for its users' sake."""
+    """gradio_client's code for a log message; kept for code that uses gradio_client's names."""
 
     @property
     def _place(self) -> int:
@@ -71,15 +71,15 @@ _PLACES = {status: place for place, status in enumerate(Status)}
 
 
 def now() -> datetime:
-    """Return the wall-clock time, with its time zone, as every message is stamped."""
+    """Return the current time with its time zone, the timestamp of every message."""
     return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressUnit:
-    """One line of progress, as a ``gr.Progress`` tracker or `report` tells it.
+    """One line of progress, as a ``gr.Progress`` tracker or `report` sends it.
 
-    Wire source: ``progress`` message, ``progress_data`` (gradio 6.31, ``server_messages.py``).
+    Protocol source: ``progress`` message, ``progress_data`` (gradio 6.31, ``server_messages.py``).
     """
 
     index: float | None = None
@@ -87,11 +87,11 @@ class ProgressUnit:
     length: float | None = None
     """How many units there are in all (`int` or `float`), or None if unknown."""
     unit: str | None = "steps"
-    """What the units are."""
+    """The name of the units."""
     progress: float | None = None
-    """The share that is done, 0 to 1, or None where index and length tell it."""
+    """The completed share, 0 to 1, or None if index and length determine it."""
     desc: str | None = None
-    """What is being done."""
+    """A description of the current work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,44 +103,44 @@ class LogMessage:
     """``"info"``, ``"warning"``, ``"success"`` or ``"error"``."""
     title: str | None = None
     duration: float | None = None
-    """For how many seconds the app's page shows it, or None for until it is closed."""
+    """How long the app's page shows it, in seconds, or None to show it until it is closed."""
     visible: bool = True
     time: datetime = field(default_factory=now, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RenderUpdate:
-    """A part of the app's page that the call has made anew: ``gr.render``.
+    """A part of the app's page that the call has rendered again: ``gr.render``.
 
     Its functions exist in the session of the call only; `ClientSession.endpoint` finds them.
     """
 
     config: dict[str, Any]
-    """The server's words: ``components``, ``dependencies`` (the functions), ``layout`` and more."""
+    """As the server sent it: ``components``, ``dependencies`` (the functions), ``layout``, more."""
     time: datetime = field(default_factory=now, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
-    """A snapshot of how far a job is.
+    """A snapshot of a job's status.
 
-    Fields keep what they last were until a later message says otherwise, but for ``rank``,
-    ``queue_size`` and ``eta``, which are of the message that ``code`` comes from.
+    A field keeps its value until a later message changes it, except for ``rank``,
+    ``queue_size`` and ``eta``, which belong to the message that ``code`` comes from.
     """
 
     code: Status
     rank: int | None = None
-    """Place in the server's queue, 0 is next; None when not queued."""
+    """Position in the queue of the server, 0 is next; None when not queued."""
     queue_size: int | None = None
-    """How many events wait in the server's queue, or None."""
+    """Number of events in the queue of the server, or None."""
     success: bool | None = None
-    """Whether the job ended well; None while it has not ended."""
+    """Whether the job succeeded; None while it has not ended."""
     time: datetime = field(default_factory=now, compare=False)
     """When this was recorded (aware, UTC)."""
     eta: float | None = None
-    """Seconds until the job is done, as the server estimates, or None."""
+    """Seconds until the job ends, as the server estimates, or None."""
     progress_data: list[ProgressUnit] | None = None
-    """Progress, outermost unit first; None where the handler has no progress tracker."""
+    """Progress, outermost unit first; None if the function has no progress tracker."""
     log: LogMessage | None = None
     """The last line that the app logged, or None."""
 
@@ -154,19 +154,19 @@ class OutputUpdate:
 
     output: Any
     index: int
-    """Which output of the job it is, from 0."""
+    """The index of the output, from 0."""
     time: datetime = field(default_factory=now, compare=False)
 
 
 UNKNOWN: Any = object()
-"""Stands for the state after an output that doesn't tell it by itself."""
+"""The state after an output that does not contain the state itself."""
 
 
 class Output(Protocol):
-    """One output as the channel carries it: what to do to the state before it, not the value.
+    """One output as the channel carries it: a change of the previous state, not a value.
 
-    A stream of n growing outputs then costs what its edits cost.
-    Values are built when somebody asks, each from the state of the one before.
+    A stream of n growing outputs then costs only as much as its edits.
+    Values are built on demand, each from the previous state.
     """
 
     @property
@@ -176,19 +176,19 @@ class Output(Protocol):
 
     @property
     def known_state(self) -> Any:
-        """The state after this output if no other one is needed to tell, else `UNKNOWN`."""
+        """The state after this output if it does not depend on other outputs, else `UNKNOWN`."""
         ...
 
     def advance(self, state: Any, /) -> Any:
-        """Return the state after this output, given the one before it, which is left as it was."""
+        """Return the state after this output; ``state``, the previous one, stays unchanged."""
 
     def show(self, state: Any, /) -> Any:
-        """Return what the user sees of ``state``, the state after this output."""
+        """Return the value that the user sees, from ``state``, the state after this output."""
 
 
 @dataclass(frozen=True, slots=True)
 class WholeOutput:
-    """An output that came as a value: all outputs of functions that run here are such."""
+    """An output that arrived as a value, as all outputs of local functions do."""
 
     value: Any
     time: datetime = field(default_factory=now, compare=False)
@@ -210,12 +210,12 @@ class Finished:
 
     outcome: outcome.Outcome[Any]
     cancelled: bool = False
-    """The outcome is a cancellation that came from the other side."""
+    """Whether the outcome is a cancellation by the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """Interrupts the receiving: the call has something to do beside it."""
+    """Interrupts the receiving, so that the call can do something else."""
 
 
 Message = StatusUpdate | LogMessage | RenderUpdate | Output | Finished | Interrupt

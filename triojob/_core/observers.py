@@ -1,4 +1,4 @@
-"""Who is told of a job as it goes: listeners, tasks that wait, readers in other threads."""
+"""Notifies the observers of a job: listeners, waiting tasks, readers in other threads."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .messages import Output
 
 Listener = Callable[[Any], object]
 Kind = Literal["status", "output", "result"]
-"""What one can listen to."""
+"""The events that a listener can listen to."""
 
 
 class Observers:
-    """Those who are told of one job; it is made when there is the first, as few jobs have any.
+    """The observers of one job; made on demand, as few jobs have any.
 
     Args:
-        on_error: Takes what a listener or watcher raises, of whatever kind: that is neither the
-            job's failure nor the reader's.
+        on_error: Called with whatever a listener or watcher raises, of any kind: it is neither the
+            failure of the job nor of its readers.
     """
 
     __slots__ = ("_changed", "_ended", "_listeners", "_on_error", "_output_state", "watchers")
@@ -35,10 +35,10 @@ class Observers:
         """Called after each batch of messages, in the Trio thread; for readers in other threads."""
         self._listeners: dict[Kind, deque[Listener]] | None = None
         self._output_state: Any = None
-        """The state after the last output, kept once somebody listens to outputs."""
+        """The state after the last output, kept from the first listener to outputs on."""
 
     def listen(self, kind: Kind, listener: Listener, outputs: OutputBuffer) -> None:
-        """Have ``listener`` called from now on, to the job's end.
+        """Call ``listener`` from now on, until the job ends.
 
         Args:
             outputs: The job's outputs so far.
@@ -51,17 +51,17 @@ class Observers:
         listeners.append(listener)
 
     def __len__(self) -> int:
-        """Return how many listeners there are."""
+        """Return the number of listeners."""
         return sum(map(len, (self._listeners or {}).values()))
 
     @property
     def waiting(self) -> int:
-        """How many tasks wait."""
+        """The number of tasks that wait."""
         ended = 0 if self._ended is None else self._ended.statistics().tasks_waiting
         return ended + (0 if self._changed is None else len(self._changed))
 
     def stop_listening(self, listener: Listener) -> None:
-        """Forget a listener to the result, if it is still here."""
+        """Remove a listener to the result, if it is still registered."""
         if self._listeners is not None:
             with suppress(ValueError):
                 self._listeners["result"].remove(listener)
@@ -79,30 +79,30 @@ class Observers:
         await self._changed.park()
 
     def on_status(self, status: object) -> None:
-        """Tell of a status."""
+        """Notify the listeners of a status."""
         self._notify("status", status)
 
     def on_output(self, output: Output) -> None:
-        """Tell of an output."""
+        """Notify the listeners of an output."""
         if self._listeners is not None and self._listeners["output"]:
             self._output_state = output.advance(self._output_state)
             self._notify("output", output.show(self._output_state))
 
     def on_batch(self) -> None:
-        """Tell that something was recorded."""
+        """Notify waiting tasks and watchers that something was recorded."""
         if self._changed is not None:
             self._changed.unpark_all()
         for watcher in tuple(self.watchers):
             self._call(watcher)
 
     def on_outcome(self) -> None:
-        """Wake those who wait for the end, as the outcome is recorded."""
+        """Wake the tasks that wait for the end, when the outcome is recorded."""
         if self._ended is not None:
             self._ended.set()
 
     def on_end(self) -> None:
-        """Tell listeners of the end, and forget all of them."""
-        # One after the other: what one of them does may end the listening of another.
+        """Notify listeners of the end, and remove all listeners."""
+        # One after the other: a listener can remove another one.
         while self._listeners is not None and self._listeners["result"]:
             self._call(self._listeners["result"].popleft(), None)
         self._listeners = None
@@ -113,10 +113,10 @@ class Observers:
         listeners = self._listeners[kind]
         for listener in tuple(listeners):
             if not self._call(listener, value):
-                listeners.remove(listener)  # once is enough
+                listeners.remove(listener)  # it is registered once for each call of `listen`
 
     def _call(self, callback: Callable[..., object], *args: object) -> bool:
-        """Call what somebody else gave to the job; return whether it raised nothing."""
+        """Call a foreign callback; return whether it returned without an exception."""
         try:
             callback(*args)
         except BaseException as exc:  # noqa: BLE001 - the group raises it

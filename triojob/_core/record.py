@@ -1,4 +1,4 @@
-"""What is known of one job: its state, its history, its outcome, and who retrieves that.
+"""The state of one job: its status, its history, its outcome, and who retrieves the outcome.
 
 A `JobRunner` writes it, in the job's own task; `Job` only reads it.
 """
@@ -24,31 +24,31 @@ _ids = itertools.count(1)
 
 
 class Owner(Protocol):
-    """What a job needs of its group."""
+    """The interface of a group that its jobs need."""
 
     _token: trio.lowlevel.TrioToken | None
-    """Of the Trio run that it lives in."""
+    """The token of the Trio run in which the group lives."""
     _ending: bool
-    """Whether the body of the group is over: it ends with its last job."""
+    """Whether the body of the group is over: the group ends with its last job."""
 
     def _on_ended(self, record: JobRecord) -> None:
         """Count a job whose outcome was just recorded; its callbacks have not been called."""
 
     def _on_retrieved(self, record: JobRecord) -> None:
-        """Note that somebody has retrieved how the job ended; any thread may say so."""
+        """Mark the outcome of the job as retrieved; safe to call from any thread."""
 
     def _cancel_and_raise(self, error: BaseException) -> None:
-        """Raise at the end of the group what a callback raised, and cancel the group."""
+        """Cancel the group, and raise the exception of a callback at its end."""
 
 
 class JobRecord:
     """The state of one job, written by the job's own task alone.
 
     Args:
-        name: What is called, for people.
-        history: How many outputs, and how many other messages, to keep; None for all.
-        owner: The job's group; None for a call that nobody holds a `Job` of: only its end is
-            recorded.
+            name: The name of the endpoint or function, for people.
+            history: How many outputs, and how many other messages, to keep; None for all.
+            owner: The job's group; None for a call without a `Job`, of which only the end is
+                recorded.
     """
 
     __slots__ = (
@@ -75,10 +75,10 @@ class JobRecord:
     def __init__(self, name: str, history: int | None, owner: Owner | None = None) -> None:
         self.name: str = name
         self.description: str = name
-        """The call with its arguments, once it has failed."""
+        """The call with its arguments, set when it fails."""
         self.id: int = next(_ids)
         self.url: str | None = None
-        """The app that is called, if one is."""
+        """The URL of the app that is called, if any."""
         self.scope: trio.CancelScope = trio.CancelScope()
         self.status: StatusUpdate = StatusUpdate(Status.STARTING)
         self.since: datetime = self.status.time
@@ -90,27 +90,27 @@ class JobRecord:
         self.cancelled: bool = False
         self.cancel_reason: str | None = None
         self.cancel_source: str | None = None
-        """What kind of cancellation came from further out, as Trio says it; None if none did."""
+        """The kind of an outer cancellation, as Trio reports it; None if there was none."""
         self.observers: Observers | None = None
-        """Those who are told of the job, once there are any."""
+        """The observers of the job, once there are any."""
         self.emit: Callable[..., None] | None = None
-        """Tells the instruments of the group: called with the name of a method and arguments.
+        """Calls the instruments of the group, with the name of a method and its arguments.
 
-        It raises nothing where there is an owner, as no other callback does."""
+        If there is an owner, it raises nothing, like the other callbacks."""
         self.owner: Owner | None = owner
         self.unretrieved: bool = owner is not None
-        """Whether the owner waits for somebody to retrieve how the job ended."""
+        """Whether the owner waits for somebody to retrieve the outcome."""
         self.claims: list[Owner | None] | None = None
         """One item for each consumer, such as `gather`, that will retrieve the outcome.
 
         If the job's group ends first, the failure moves to the group that is the first item; None
         means that no group raises it."""
 
-    # What is recorded.
+    # The record.
 
     @property
     def last_activity(self) -> datetime:
-        """When its last message came."""
+        """When the last message arrived."""
         status, outputs = self.status, self.history.outputs
         times = [status.time] if status.log is None else [status.time, status.log.time]
         if outputs.end > outputs.start:
@@ -119,31 +119,31 @@ class JobRecord:
 
     @property
     def failed(self) -> bool:
-        """Whether the job ended with a failure, which a cancellation is not."""
+        """Whether the job ended with a failure; a cancellation is not a failure."""
         return isinstance(self.outcome, Error) and not self.cancelled
 
     def set_outcome(self, result: Outcome[Any]) -> None:
-        """Record how the job ended."""
+        """Record the outcome of the job."""
         if isinstance(result, Error):
             self._traceback = result.error.__traceback__
         self.outcome = result
 
     def add_note(self, advice: str = "") -> None:
-        """Have a traceback of the job's failure say which job it is of.
+        """Add a note to the failure, so that its traceback names the job.
 
         Args:
-            advice: What else to say.
+            advice: Further text of the note.
         """
         add_note(cast("Error", self.outcome).error, f"job #{self.id}: {self.description}{advice}")
 
     def __str__(self) -> str:
         return f"job #{self.id} {self.name}"
 
-    # Where it may be used.
+    # Checks of the calling thread and task.
 
     @property
     def _token(self) -> trio.lowlevel.TrioToken | None:
-        """That of the job's Trio run, or None for one that has ended: it is safe everywhere."""
+        """The token of the job's Trio run, or None once the job has ended: it works anywhere."""
         return None if self.owner is None or self.outcome is not None else self.owner._token
 
     def require_run(self) -> None:
@@ -156,18 +156,19 @@ class JobRecord:
             require_run(self, self._token)
 
     def require_task(self) -> None:
-        """Refuse to wait where there is no Trio task, or for a job that runs in another run.
+        """Refuse to wait outside a Trio task, or for a job of another run.
 
         Raises:
-            RuntimeError: This is no task of the job's run.
+            RuntimeError: This is not a task of the job's run.
         """
         require_task(self, self._token)
 
     def to_cancel(self, reason: str | None) -> trio.CancelScope | None:
-        """Note why the job is being cancelled; return the scope to cancel, if it is not too late.
+        """Record the reason of a cancellation; return the scope to cancel, unless it is too late.
 
-        Trio's `Cancelled` holds the frame that called `CancelScope.cancel` and those above it.
-        So none of ours that holds the job may be among them: the job may keep that exception.
+        Trio's `Cancelled` holds the frame that called `CancelScope.cancel` and the frames above it.
+        The job can keep that exception, so no frame of triojob that holds the job must be among
+        them.
         """
         self.require_run()
         if self.outcome is not None or self.scope.cancel_called:
@@ -175,10 +176,10 @@ class JobRecord:
         self.cancel_reason = reason
         return self.scope
 
-    # Who is told of it.
+    # Observers.
 
     def observe(self) -> Observers:
-        """Return those who are told of the job, to be one of them."""
+        """Return the observers of the job, to add one."""
         if self.observers is None:
             assert self.owner is not None
             self.observers = Observers(self.owner._cancel_and_raise)
@@ -186,13 +187,13 @@ class JobRecord:
 
     @trio.lowlevel.enable_ki_protection
     def listen(self, kind: Kind, listener: Listener) -> None:
-        """Have ``listener`` called from now on, to the job's end."""
+        """Call ``listener`` from now on, until the job ends."""
         self.require_run()
         if self.outcome is None:
             self.observe().listen(kind, listener, self.history.outputs)
 
     def stop_listening(self, listener: Listener) -> None:
-        """Forget a listener to the result, if the job still has it."""
+        """Remove a listener to the result, if it is still registered."""
         if self.observers is not None:
             self.observers.stop_listening(listener)
 
@@ -207,41 +208,41 @@ class JobRecord:
         """Wait until something is recorded."""
         await self.observe().wait_changed()
 
-    # Who retrieves how it ended.
+    # Retrieval of the outcome.
 
     @property
     def ends_group(self) -> bool:
-        """Whether the job's group does nothing any more but wait for its jobs."""
+        """Whether the job's group only waits for its jobs any more."""
         return self.owner is not None and self.owner._ending
 
     def claim(self, adopter: Owner | None) -> None:
-        """Leave the failure to a consumer, if the group ends first; see `claims`."""
+        """Hand the failure over to a consumer, if the group ends first; see `claims`."""
         if self.claims is None:
             self.claims = []
         self.claims.append(adopter)
 
     def release(self, adopter: Owner | None) -> None:
-        """Take a claim back."""
+        """Withdraw a claim."""
         assert self.claims is not None
         self.claims.remove(adopter)
 
     def pass_on(self, owner: Owner) -> None:
-        """Belong to another group from now on, which waits for somebody to retrieve the failure."""
+        """Move to another group, which then waits for somebody to retrieve the failure."""
         self.owner, self.unretrieved = owner, True
 
     async def retrieve_now(self) -> None:
         """Retrieve the outcome of the finished job, as a checkpoint.
 
-        Other tasks run in a checkpoint, and the job's group may end in one of them.
+        Retrieve it before the checkpoint: other tasks run in it, and the job's group can end there.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         self.retrieve()
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     def retrieve(self) -> Outcome[Any]:
-        """Return the outcome of the finished job; from now on it counts as retrieved.
+        """Return the outcome of the finished job, and mark it as retrieved.
 
-        Any thread may call this.
+        Safe to call from any thread.
         """
         if self.outcome is None:
             raise JobNotDone(f"{self.name} has not ended; await job.wait() first")
@@ -250,16 +251,16 @@ class JobRecord:
         return self.outcome
 
     def unwrap(self) -> Any:
-        """Return the finished job's value, or raise what it raised."""
+        """Return the finished job's value, or raise its exception."""
         result = self.retrieve()
         if isinstance(result, Value):
             return result.value
         try:
-            # Every raise adds frames to the exception: start from those of the job each time.
+            # Every raise adds frames to the exception: start from the job's own frames each time.
             raise self.original_exception(result)
         finally:
             del self, result  # see raise_first
 
     def original_exception(self, result: Outcome[Any]) -> BaseException:
-        """Return the exception of a failed outcome, as it came from the job."""
+        """Return the exception of a failed outcome, with its original traceback."""
         return cast("Error", result).error.with_traceback(self._traceback)

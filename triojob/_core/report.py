@@ -1,4 +1,4 @@
-"""`report`: how a function that runs as a job reports progress, status and outputs of its own."""
+"""`report`: how a function that runs as a job reports its progress, status and outputs."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from .runs import require_run
 from .sink import ChannelSink
 
 current_sink: ContextVar[ChannelSink] = ContextVar("triojob.current_sink")
-"""That of the job that the code runs in."""
+"""The sink of the job in which the code runs."""
 
 
 @final
 class Report:
-    """Tells of the job that the calling code runs in; use it as ``triojob.report``.
+    """Reports for the job in which the calling code runs; use it as ``triojob.report``.
 
-    It works in the function that was given to `JobGroup.submit` and in everything that it calls,
+    It works in the function that was passed to `JobGroup.submit` and in everything that it calls,
     in tasks that it starts, and in threads started by `trio.to_thread.run_sync`.
-    Nothing here blocks, and nothing here is a checkpoint.
+    No method blocks, and none is a checkpoint.
 
     Raises:
-        RuntimeError: Each method, when called outside a job, in another Trio run than the job's, or
-            after the job has ended.
+        RuntimeError: Each method raises it when called outside a job, in another Trio run than the
+            job's, or after the job has ended.
     """
 
     __slots__ = ()
@@ -49,11 +49,12 @@ class Report:
         """Report progress; the arguments are those of ``gr.Progress``.
 
         Args:
-            progress: The share that is done (0 to 1), or ``(done, length)``, or how many are done
-                if ``total`` is given, or one or several `ProgressUnit` (outermost first).
-            desc: What is being done.
-            total: How many units there are in all.
-            unit: What the units are.
+            progress: The completed share (0 to 1), or ``(done, length)``, or the number of
+                completed units if ``total`` is given, or one or several `ProgressUnit` (outermost
+                first).
+            desc: A description of the current work.
+            total: The total number of units.
+            unit: The name of the units.
 
         Raises:
             ValueError: ``progress`` is a share that is not from 0 to 1.
@@ -69,10 +70,10 @@ class Report:
         queue_size: int | None = None,
         eta: float | None = None,
     ) -> None:
-        """Report a status, such as the place in a queue of your own; ``eta`` is in seconds.
+        """Report a status, such as the rank in your own queue; ``eta`` is in seconds.
 
         Raises:
-            ValueError: The code is one that only triojob gives: FINISHED, CANCELLED or LOG.
+            ValueError: Only triojob sets this code: FINISHED, CANCELLED or LOG.
         """
         if code in (Status.FINISHED, Status.CANCELLED, Status.LOG):
             raise ValueError(
@@ -83,12 +84,12 @@ class Report:
         _send(lambda sink: sink.status(update))
 
     def output(self, value: object) -> None:
-        """Report an output; a function that reports any has those as its outputs, in order."""
+        """Report an output; the reported outputs become the outputs of the function, in order."""
         output = WholeOutput(value)
         _send(lambda sink: sink.output(output))
 
     def log(self, text: str, level: str = "info") -> None:
-        """Report a line for the job's reader."""
+        """Report a log message for the readers of the job."""
         message = LogMessage(text, level)
         _send(lambda sink: sink.put(message))
 

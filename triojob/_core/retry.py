@@ -1,4 +1,4 @@
-"""`Retry`: the policy for retrying calls; it decides, and waits for nothing."""
+"""`Retry`: the policy for retrying calls; it only decides, and does not wait itself."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from .._exceptions import (
 )
 
 _NEVER_STARTED = (ConnectionFailed, QueueFull, TooManyRequests)
-"""Each says that the server has done nothing, and means it."""
+"""Errors that guarantee that the server has not started the call."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """How a call is made again that never started: pauses that grow, up to a bound.
+    """When to retry a call that never started: exponential backoff, up to a bound.
 
-    It is made again if the server can't be reached, refuses it by 429 or has a full queue: then it
-    has done nothing.  What it may have begun is made again only if the endpoint is ``idempotent``.
-    The names are those of stamina.
+    A call is retried if the server can't be reached, responds with 429 or has a full queue: the
+    server has not started it then.  A call that the server might have started is retried only if
+    the endpoint is ``idempotent``.  The names are those of stamina.
 
     Raises:
-        ValueError: A number makes no sense.
+        ValueError: A number is invalid.
     """
 
     attempts: int | None = 10
-    """How many times it is made at most, the first included; None for no bound."""
+    """Maximum number of attempts, including the first; None for no bound."""
     timeout: float | None = 45.0
-    """Seconds after its start from which on it is not made again; None for no bound."""
+    """Seconds after the first attempt during which to retry; None for no bound."""
     wait_initial: float = 0.1
-    """Seconds of the first pause."""
+    """Backoff before the second attempt, in seconds."""
     wait_max: float = 5.0
-    """Seconds of the longest pause, unless the server asks for more by ``Retry-After``."""
+    """Maximum backoff in seconds, unless the server requests more by ``Retry-After``."""
     wait_jitter: float = 1.0
-    """Seconds of chance that are added to a pause, at most."""
+    """Maximum random time that is added to a backoff, in seconds."""
     wait_exp_base: float = 2.0
-    """By how much each pause is longer than the one before."""
+    """Factor by which the backoff grows with each attempt."""
     idempotent: bool = False
-    """Whether it may be made again though the server may have begun it, or even ended it:
-    the connection broke, or the response was a 502, 503 or 504."""
+    """Whether to retry a call that the server might have started or even finished: the connection
+    broke, or the response was a 502, 503 or 504."""
 
     def __post_init__(self) -> None:
         if self.attempts is not None and (
@@ -61,7 +61,7 @@ class Retry:
             raise ValueError(f"Retry.wait_exp_base must be 1 or more, not {self.wait_exp_base!r}")
 
     def may_repeat(self, error: BaseException, *, stateful: bool) -> bool:
-        """Tell whether a call that failed like this may be made again.
+        """Return whether to retry a call that failed with ``error``.
 
         Args:
             stateful: Whether the endpoint keeps ``gr.State``, which a restart of the app loses.
@@ -79,11 +79,11 @@ class Retry:
     def pause(
         self, error: BaseException, attempt: int, elapsed: float, chance: float
     ) -> float | None:
-        """Return for how many seconds to wait before the next attempt; None to give up.
+        """Return the backoff before the next attempt, in seconds; None to give up.
 
         Args:
-            attempt: How many have failed.
-            elapsed: Seconds since the first one began.
+            attempt: The number of failed attempts.
+            elapsed: Seconds since the first attempt began.
             chance: A random number from 0 to 1.
         """
         if self.attempts is not None and attempt >= self.attempts:

@@ -1,6 +1,6 @@
-"""Runs a job: receives what its call sends, records it, and records the end.
+"""Runs a job: receives the messages of its call, records them, and records the end.
 
-All of it happens in the job's own task.
+Everything here runs in the job's own task.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class JobRunner:
     """The writing side of one job's record.
 
     Args:
-        record: What is written to.
+        record: The record to write to.
     """
 
     __slots__ = ("_draining", "final_message", "record", "sink")
@@ -30,20 +30,20 @@ class JobRunner:
     def __init__(self, record: JobRecord) -> None:
         self.record: JobRecord = record
         self.sink: ChannelSink = ChannelSink(only_end=record.owner is None)
-        """Where the call sends its messages to."""
+        """The sink to which the call sends its messages."""
         self.final_message: Finished | None = None
-        """How a call ended that was cancelled before it could return that."""
+        """The outcome of a call that was cancelled before it could return the outcome."""
         self._draining = False
 
     async def receive(self) -> Outcome[Any] | None:
-        """Record what comes through the channel until the job's end; return how it ended.
+        """Record the messages of the channel until the job's end; return the outcome.
 
-        None stands for an `Interrupt`: there is more to receive.
+        None means that an `Interrupt` came: there is more to receive.
         """
         sink, channel = self.sink, self.sink.receiver
         while True:
             if sink.unread:
-                # What is there already is recorded before anything else runs.
+                # Messages that have arrived already are recorded before anything else runs.
                 message = channel.receive_nowait()
             else:
                 self._end_batch()
@@ -60,12 +60,12 @@ class JobRunner:
     def drain(self, context: Context) -> None:
         """Record what the channel holds; for calls that run in the job's own task.
 
-        A listener may report while it is told of something; that comes after what it is told of.
+        A listener can report while it is called; its report is recorded after the current message.
 
         Args:
-            context: What listeners are called in.
+            context: The context in which to call listeners.
         """
-        if not self._draining:  # no context can be entered twice
+        if not self._draining:  # a context cannot be entered twice
             self._draining = True
             try:
                 context.run(self._drain)
@@ -83,7 +83,7 @@ class JobRunner:
         """Record one message."""
         record = self.record
         if isinstance(message, StatusUpdate):
-            # Progress and log stay until there is newer; see StatusUpdate.
+            # Progress and log stay until they are replaced; see StatusUpdate.
             before = record.status
             if message.progress_data is None and before.progress_data is not None:
                 message = replace(message, progress_data=before.progress_data)
@@ -123,11 +123,11 @@ class JobRunner:
     def finish(
         self, result: Outcome[Any] | None, cause: BaseException | None = None
     ) -> BaseException | None:
-        """Record the end; ``result`` is None where a cancellation came first.
+        """Record the end; ``result`` is None if a cancellation came first.
 
         Returns:
             The exception, if it is not an `Exception`, such as `KeyboardInterrupt`: the caller must
-            raise it, as it is not stored as the outcome.
+            raise it, because it is not stored as the outcome.
         """
         record = self.record
         passing: BaseException | None = None
@@ -138,15 +138,15 @@ class JobRunner:
             if record.cancel_reason is None:
                 record.cancel_reason = stops[0].reason
         if len(stops) == len(inside):
-            cause = None  # a cancellation is no news, and its frames hold this job
+            cause = None  # a cancellation adds no information, and its frames hold this job
         del inside, stops
-        # What the producer said before it was stopped is part of the job; if it had come to its
-        # end by then, that is how the job ended: a failure during the cancellation is not lost.
+        # Messages that were sent before the cancellation belong to the job.  If they include its
+        # end, that is the outcome: a failure during the cancellation is not lost.
         final = self._close()
         if result is None and final is not None:
             result, record.cancelled = final.outcome, final.cancelled
         if isinstance(result, Error) and not isinstance(result.error, Exception):
-            # It goes through the group, once; whoever waits here learns that the job is gone.
+            # The group raises it, once; tasks that wait for the job get a `JobCancelled`.
             passing = cause = result.error
             result = None
         if result is None:
@@ -158,7 +158,7 @@ class JobRunner:
         return passing
 
     def _end(self, result: Outcome[Any]) -> None:
-        """Record the outcome, then tell of it: whoever is told finds all of it recorded."""
+        """Record the outcome, then notify the observers, which find a complete record."""
         record = self.record
         record.set_outcome(result)
         if record.observers is not None:
@@ -181,7 +181,7 @@ class JobRunner:
             record.emit = None
 
     def _close(self) -> Finished | None:
-        """Record what the channel still holds and close it; return the end, if it holds that."""
+        """Record what the channel still holds and close it; return the final message, if any."""
         end = self.final_message
         for message in self.sink.close():
             if isinstance(message, Finished):

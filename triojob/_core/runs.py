@@ -1,4 +1,4 @@
-"""Refuses what belongs to another Trio run, before it does harm."""
+"""Refuses objects of another Trio run, before they do harm."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import trio
 
 
 def require_task(what: object, token: trio.lowlevel.TrioToken | None = None) -> None:
-    """Refuse to wait where there is no Trio task: in asyncio, or in another Trio run.
+    """Refuse to wait outside a Trio task, as in asyncio, or in another Trio run.
 
     Args:
-        what: What can't be used here; its `str` is for the message.
-        token: Of the Trio run that it belongs to; None for any run.
+        what: The object that can't be used here; its `str` is part of the message.
+        token: The token of the Trio run that the object belongs to; None for any run.
 
     Raises:
-        RuntimeError: This is no task of that run.
+        RuntimeError: This is not a task of that run.
     """
     if not trio.lowlevel.in_trio_task():
         raise RuntimeError(
@@ -25,7 +25,7 @@ def require_task(what: object, token: trio.lowlevel.TrioToken | None = None) -> 
 
 
 def require_run(what: object, token: trio.lowlevel.TrioToken) -> None:
-    """Refuse what is neither safe in other threads nor in other Trio runs.
+    """Refuse to use an object in another thread or another Trio run.
 
     Raises:
         RuntimeError: This is not the thread of that run.
@@ -35,7 +35,7 @@ def require_run(what: object, token: trio.lowlevel.TrioToken) -> None:
 
 
 def elsewhere(what: object) -> RuntimeError:
-    """Return the exception that refuses what belongs to another Trio run."""
+    """Return the exception that refuses an object of another Trio run."""
     return RuntimeError(
         f"{what} belongs to a Trio run that this code does not run in: use it there, or reach that "
         "run by triojob.sync, such as triojob.sync.submit(group, fn, *args)"
@@ -43,5 +43,5 @@ def elsewhere(what: object) -> RuntimeError:
 
 
 def is_current(token: trio.lowlevel.TrioToken) -> bool:
-    """Tell whether this is the thread of that run, be it a task or a guest's host."""
+    """Return whether this is the thread of that run: in a task, or in the host of a guest run."""
     return trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is token

@@ -1,4 +1,4 @@
-"""Where the messages of a job go: the sending end of its memory channel, and what stands before."""
+"""The sending end of a job's memory channel, and its interface."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _open = trio.open_memory_channel[Message]
 class MessageSink(ABC):
     """Takes the messages of one job.
 
-    Sending never blocks and never fails: a job that has ended drops what still comes.
+    Sending never blocks and never fails: a job that has ended drops further messages.
     """
 
     __slots__ = ("_code", "yielded")
@@ -37,17 +37,17 @@ class MessageSink(ABC):
 
     @abstractmethod
     def put(self, message: Message) -> bool:
-        """Send a message; return whether anybody listens."""
+        """Send a message; return whether it will be received."""
 
     @trio.lowlevel.enable_ki_protection
     def status(self, update: StatusUpdate) -> bool:
-        """Send a status; return whether anybody listens."""
+        """Send a status; return whether it will be received."""
         self._code = update.code
         return self.put(update)
 
     @trio.lowlevel.enable_ki_protection
     def output(self, output: Output) -> bool:
-        """Send one output of several; return whether anybody listens."""
+        """Send one output of several; return whether it will be received."""
         self.yielded = True
         if self._code is not Status.ITERATING:
             self.status(StatusUpdate(Status.ITERATING))
@@ -60,7 +60,7 @@ class MessageSink(ABC):
         output: Output | None = None,
         cancelled: bool = False,
     ) -> None:
-        """Send the outcome, after the one output of a job that doesn't stream."""
+        """Send the outcome, after the only output of a job that doesn't stream."""
         if output is not None:
             self.put(output)
         self.put(Finished(result, cancelled))
@@ -69,11 +69,11 @@ class MessageSink(ABC):
 class ChannelSink(MessageSink):
     """The sending end of one job's memory channel.
 
-    The channel is opened when somebody needs it: most functions say nothing of themselves.
+    The channel is opened on demand: most functions report nothing.
 
     Args:
-        only_end: Whether nobody can look at anything but how the job ends, so that the rest is
-            not sent at all.
+        only_end: Whether only the end of the job is of use, so that all other messages are not
+            sent at all.
     """
 
     __slots__ = ("_closed", "_only_end", "_receive", "_send", "on_put", "token", "unread")
@@ -85,18 +85,18 @@ class ChannelSink(MessageSink):
         self._closed = False
         self._only_end = only_end
         self.unread: int = 0
-        """How many messages were sent and not received; whoever receives one counts it down."""
+        """Number of messages that were sent and not received; the receiver decrements it."""
         self.on_put: Callable[[], object] | None = None
         """Called after each message."""
         self.token: trio.lowlevel.TrioToken | None = None
-        """That of the job's Trio run, once a function may report."""
+        """The token of the job's Trio run, set once a function can report."""
 
     @property
     def receiver(self) -> trio.MemoryReceiveChannel[Message]:
         """The job's end of the channel."""
         if self._receive is None:
-            # Unbounded, so that the one reader of a stream never waits for one job; all that it
-            # ever holds is what came since the job's own task last ran.
+            # Unbounded, so that the only reader of an event stream never waits for one job; it
+            # holds at most what arrived since the job's own task last ran.
             self._send, self._receive = _open(math.inf)
         return self._receive
 
@@ -116,7 +116,7 @@ class ChannelSink(MessageSink):
         return True
 
     def close(self) -> list[Message]:
-        """Listen no more; return what was sent and not yet received."""
+        """Close the channel; return the messages that were sent and not received."""
         self._closed = True
         rest: list[Message] = []
         while self.unread:
