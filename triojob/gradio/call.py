@@ -1,4 +1,4 @@
-"""A call of an endpoint: its attempts, its files, its way to a session and back."""
+"""A call of an endpoint: its attempts, its files and its session."""
 
 from __future__ import annotations
 
@@ -35,33 +35,33 @@ from .session.window_limiter import Slot
 
 @dataclass(frozen=True)
 class CallSettings:
-    """What the calls of one client have in common."""
+    """The settings that the calls of one client share."""
 
     validate: bool
-    """Whether arguments are checked against the app's description."""
+    """Whether to check arguments against the app's description."""
     oauth_token: Callable[[EndpointInfo], str | None]
-    """Gives the token that goes with calls of an endpoint."""
+    """Returns the token to send with calls of an endpoint."""
     outputs: OutputFiles
-    """What becomes of files in outputs."""
+    """What to do with files in outputs."""
     max_file_size: int | None
-    """How many bytes a file may have that the app takes, or None for any."""
+    """The size limit in bytes of the app's uploads, or None for no limit."""
     raw_updates: bool = False
-    """Whether property updates are shown as the server sends them."""
+    """Whether to show property updates as the server sends them."""
     instruments: tuple[Instrument, ...] = ()
-    """Told of the jobs of streams of inputs."""
+    """Receive the events of the jobs of input streams."""
     home: Session | None = None
-    """A session that calls take where they are the only ones of their function there."""
+    """A session for calls that are the only ones of their function in it."""
 
 
 class EndpointCall(Call):
     """A call of an endpoint whose arguments are checked and encoded.
 
     Args:
-        request: The call, but for the files, which are ``placeholders`` in its data.
-        feed: Where further inputs come from, for a function that takes a stream of them.
-        on_status: Called with each status that the server tells.
-        batch: What the call is a part of, if it may share a session with others of that.
-        patient: Whether it waits for a server that refuses it, see `Limits.refused_for`.
+        request: The call without its files, which are ``placeholders`` in its data.
+        feed: The source of further inputs, for a function that takes a stream of inputs.
+        on_status: Called with each status that the server reports.
+        batch: The batch of the call, if it can share a session with other calls of the batch.
+        patient: Whether to retry while the server refuses the call, see `Limits.refused_for`.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class EndpointCall(Call):
         self.token: trio.lowlevel.TrioToken | None = registry.http.token
         self.retry = retry
         if feed is None and info.takes_stream:
-            # One input only: else the app would wait for more, for as long as it likes.
+            # One input only: otherwise the app would wait for more inputs, for any length of time.
             feed = InputFeed(info.name, registry.http, registry.background, once=True)
         self._feed = feed
         self._restarts = registry.watch.restarts
@@ -100,7 +100,7 @@ class EndpointCall(Call):
         self._request = request
         self._gaps = placeholders
         self.yielded: bool = False
-        """Whether the last attempt has come to an output."""
+        """Whether the last attempt has yielded an output."""
 
     async def run(self, runner: JobRunner) -> Outcome[Any]:
         retry = None if self._feed is not None else self.retry
@@ -129,7 +129,7 @@ class EndpointCall(Call):
         attempt: int,
         elapsed: float,
     ) -> float | None:
-        """Return for how many seconds to wait before the next attempt; None for no other one."""
+        """Return the backoff in seconds before the next attempt; None for no further attempt."""
         if not retry.may_repeat(error, stateful=self._info.stateful):
             return None
         seconds = retry.pause(error, attempt, elapsed, random.random())  # noqa: S311 - no secret
@@ -150,11 +150,11 @@ class EndpointCall(Call):
         self._registry.calls.add(runner.record.scope, runner.record)
         try:
             if self._gaps is not None:
-                # Before the call: of some servers it has a place in the queue to lose.
+                # Before the call: on some servers, the call could lose its rank in the queue.
                 request = replace(request, data=await self._upload(runner, self._gaps))
             slot: Slot | None = None
             if session is None:
-                # Thousands may wait here, so what a call needs on its way is made afterwards.
+                # Thousands may wait here, so the objects that a call needs are created afterwards.
                 slot = self._registry.slot(self._info, runner.record.id)
                 await slot.acquire()
                 home = self._settings.home
@@ -218,7 +218,7 @@ class EndpointCall(Call):
     async def _receive(
         self, runner: JobRunner, sink: DownloadingSink, call: PendingCall
     ) -> Outcome[Any]:
-        """Receive what comes to its end, with a task for the files once there are any."""
+        """Receive messages until the call ends, with a task for the files if there are any."""
         result = await self._receive_until(runner, call)
         if result is None:
             async with trio.open_nursery() as nursery:
@@ -232,7 +232,7 @@ class EndpointCall(Call):
         try:
             return await runner.receive()
         except BaseException:
-            # Before anything else can run: a call that comes later must not queue up behind it.
+            # Before any other task can run: a later call must not queue up behind this one.
             if not call.translator.finished:
                 call.abandon()
             raise
@@ -242,7 +242,7 @@ class EndpointCall(Call):
             self._feed.end()
 
     async def _upload(self, runner: JobRunner, placeholders: FilePlaceholders) -> str:
-        """Upload the files and return the arguments with them, while progress is recorded."""
+        """Upload the files and return the arguments with them; record the progress meanwhile."""
         filled = ""
         failures: list[Exception] = []
         async with trio.open_nursery() as nursery:

@@ -45,19 +45,19 @@ if TYPE_CHECKING:
 
 _DEFAULT_STREAMS, _DEFAULT_TRANSFERS = 256, 8
 _OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS, _OWN_CLIENT_HEARTBEATS = 32, 4, 4
-"""For a caller's own httpx client: with the short requests, what httpx's default pool has."""
+"""For a caller's own httpx client: these and the short requests add up to httpx's default pool."""
 
 
 @final
 class ClientSession(Surface):
-    """A session of its own, with its own ``gr.State``; `Client.session` opens it.
+    """A separate session, with its own ``gr.State``; `Client.session` opens it.
 
-    Its endpoints are pinned to it.  Among them are those that a ``gr.render`` of the app has made
-    in this session, see `RenderUpdate`; a later run of the same render makes others in their stead.
-    Any number of calls may be under way in it, over one event stream.
-    Gradio's way of cancelling stops all calls of a function in a session, so here a cancelled job
-    ends at once on this side, and the server is told as soon as no other call of that function is
-    under way in this session, or when the session ends.
+    Its endpoints are pinned to it.  They include the endpoints that a ``gr.render`` of the app has
+    created in this session, see `RenderUpdate`; a later run of the same render replaces them.
+    Any number of calls can be in flight in it, over one event stream.
+    Gradio's way of cancelling stops all calls of a function in a session.  So a cancelled job ends
+    at once in your program, and the cancel request is sent as soon as no other call of that
+    function is in flight in this session, or when the session ends.
     """
 
     def __init__(self, client: Client, session: Session, group: JobGroup) -> None:
@@ -76,52 +76,52 @@ class ClientSession(Surface):
 class Client(Surface, SingleUse):
     """A Gradio app: ``async with Client(url) as client``.
 
-    Entering finds out what the app offers; leaving waits for the jobs of `submit`.
-    If the body raises, its exception passes through bare, and the jobs are cancelled.
+    Entering reads the app's description; leaving waits for the jobs of `submit`.
+    If the body raises, the jobs are cancelled and the exception is raised as it is, not in a group.
 
     Args:
         src: The app's URL, such as ``"http://127.0.0.1:7860"``; or a Hugging Face Space, by its
             name ``"owner/name"`` or by the URL of its page on the hub.
-        auth: User name and password for an app that asks for them.
+        auth: User name and password, for an app that requires a login.
         headers: Sent with each request to this app.
         cookies: Sent with each request to this app.
         verify: Whether to verify the server's TLS certificate, or the TLS settings to use.
-        timeouts: How long each phase of talking to the server may take.
-        limits: How much the client does at once, and how much it takes from the server.
-        download_files: What becomes of files in outputs.  True: each is downloaded before the
-            output that shows it, which then has the path of the copy (`str`), in a folder that
-            only this user may look into, among the system's temporary files.  A path: the same,
-            under that folder.  False: outputs hold `File` objects, and nothing is downloaded by
-            itself.  Downloaded files stay when the client ends.
-        validate: Whether arguments are checked against the app's description before sending.
-            False for apps that change what a component allows while they run.
+        timeouts: How long each phase of a request can take.
+        limits: How much the client does at once, and how much it accepts from the server.
+        download_files: What to do with files in outputs.  True: download each file before the
+            output that shows it, which then contains the path of the copy (`str`), in a folder that
+            only this user can read, among the system's temporary files.  A path: the same, under
+            that folder.  False: outputs contain `File` objects, and no file is downloaded
+            automatically.  Downloaded files stay when the client ends.
+        validate: Whether to check arguments against the app's description before sending.  False
+            for apps that change a component's allowed values while they run.
         limit, history: As for `JobGroup`, for the client's own group.
         instruments: As for `JobGroup`, for the groups of the client, its sessions and streams of
             inputs.
-        token: A Hugging Face token that may use the Space, or True for the one saved on this
-            machine (HF_TOKEN, or by ``hf auth login``).  It is sent to the hub and to the Space's
-            own origin and nowhere else; a URL that is none of a Space is refused with it.
-        oauth_token: A Hugging Face token for the app's code to act with on your behalf.  It is
-            sent with calls of endpoints that say that they take one, and with nothing else.
-        hf_endpoint: The URL of the hub that Spaces are looked up in; None for what the variable
-            HF_ENDPOINT says, or ``"https://huggingface.co"``.
-        on_wait: Called with a `SpaceStatus` at each look at a Space that is asleep or in the
-            making, while entering waits for it, and at the wait's end.  It must not block.
+        token: A Hugging Face token with access to the Space, or True for the token saved on this
+            machine (HF_TOKEN, or by ``hf auth login``).  It is sent only to the hub and to the
+            Space's own origin; with a token, a URL that does not belong to a Space is refused.
+        oauth_token: A Hugging Face token for the app's code to act with on your behalf.  It is sent
+            only with calls of endpoints that declare that they take one.
+        hf_endpoint: The URL of the hub to look up Spaces in; None for the value of the variable
+            HF_ENDPOINT, or ``"https://huggingface.co"``.
+        on_wait: Called with a `SpaceStatus` after each check of a Space that is asleep or being
+            built, while entering waits for it, and at the end of the wait.  It must not block.
         http_client: Your own ``httpx.AsyncClient``, which you close.  Its pool must have room for
-            `Limits.streams` (by default 32 here), `Limits.transfers`, `Limits.requests` and 20
-            connections more: waiting inside the pool of httpx loses connections when a wait is
+            `Limits.streams` (by default 32 here), `Limits.transfers`, `Limits.requests` and 20 more
+            connections: waiting inside the pool of httpx loses connections when a wait is
             cancelled.
         transport: Your own ``httpx.AsyncBaseTransport``.
 
     Raises:
-        ValueError: An argument makes no sense.
+        ValueError: An argument is invalid.
 
-    Entering waits for a Space that is asleep or in the making for as long as that takes: bound it
-    by a scope around it, such as `trio.fail_after`.  Being cancelled ends the wait at once.
+    Entering waits for a Space that is asleep or being built without a time limit: set one with a
+    cancel scope around it, such as `trio.fail_after`.  Being cancelled ends the wait at once.
 
-    On entering, also: `SpaceError`, `ConnectionFailed`, `AuthenticationError`, and
-    `ProtocolError` or `UnexpectedResponse` for what is no Gradio app, or one of a kind that
-    triojob doesn't know.
+    Entering also raises `SpaceError`, `ConnectionFailed`, `AuthenticationError`, and
+    `ProtocolError` or `UnexpectedResponse` if the server is not a Gradio app, or if its protocol is
+    unknown to triojob.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Client(Surface, SingleUse):
         self._token = find_token(token)
         self._oauth_token = None if oauth_token is None else make_token(oauth_token, "oauth_token")
         space_headers(self._token, headers)  # refuses a token that is given twice
-        # By cookies, as a browser that has signed in.
+        # Logged in by cookies, as a browser is.
         self._may_be_logged_in = bool(cookies) or http_client is not None
         self._on_wait = on_wait
         if auth is not None and not is_login(auth):
@@ -186,18 +186,18 @@ class Client(Surface, SingleUse):
         self._group = JobGroup(limit=limit, history=history, instruments=instruments)
         self._session_groups: list[JobGroup] = []
         self._session_watchers: list[Callable[[JobGroup], object]] = []
-        """Told of the group of each session that is opened, to look on."""
+        """Called with the group of each session that is opened, to observe it."""
         self._registry: SessionRegistry | None = None
         self._session: Session | None = None
 
     @property
     def src(self) -> str:
-        """The app's URL, with a slash at its end; of a Space that is yet to be found, its page."""
+        """The app's URL, with a slash at its end; before a Space is looked up, its page."""
         return self._base
 
     @property
     def limits(self) -> Limits:
-        """The limits, with numbers where None let the client choose."""
+        """The limits, with a number in the place of each None."""
         return self._limits
 
     @property
@@ -207,7 +207,7 @@ class Client(Surface, SingleUse):
 
     @property
     def protocol(self) -> str:
-        """The protocol that the app speaks, such as ``"sse_v3"``."""
+        """The protocol that the app uses, such as ``"sse_v3"``."""
         return self.app.protocol
 
     @property
@@ -249,7 +249,7 @@ class Client(Surface, SingleUse):
 
     @property
     def app(self) -> AppInfo:
-        """What the app says of itself.
+        """The app's description.
 
         Raises:
             ClientClosed: The client has not been entered.
@@ -267,17 +267,17 @@ class Client(Surface, SingleUse):
     ) -> AsyncGenerator[ClientSession, None]:
         """Open another session over the same connections: ``async with client.session() as s``.
 
-        It has ``gr.State`` of its own, and all its calls ride on one event stream: any number of
-        them, of endpoints with State and without.  See `ClientSession` on cancelling there.
-        Leaving it waits for the jobs of its `ClientSession.submit`; if the body raises, they are
-        cancelled and its exception passes through bare.
+        It has its own ``gr.State``, and all its calls share one event stream: any number of calls,
+        of endpoints with State and without.  See `ClientSession` about cancellation in a session.
+        Leaving it waits for the jobs of its `ClientSession.submit`; if the body raises, the jobs
+        are cancelled and the exception is raised as it is, not in a group.
 
         Args:
             limit, history: As for `JobGroup`.
 
         Raises:
             ClientClosed: The client is not open.
-            RuntimeError: The client lives in another Trio run.
+            RuntimeError: The client belongs to another Trio run.
         """
         registry = self._entered()
         if registry.calls.closed:
@@ -298,7 +298,7 @@ class Client(Surface, SingleUse):
             session.end()
 
     def statistics(self) -> ClientStatistics:
-        """Return what the client has under way."""
+        """Return counts of what the client has in flight."""
         from .statistics import count
 
         registry = self._entered()
@@ -306,10 +306,10 @@ class Client(Surface, SingleUse):
         return count(registry, self._session, self._group)
 
     def view_api(self, *, all_endpoints: bool = False) -> str:
-        """Return a description of the app's endpoints, for people.
+        """Return a human-readable description of the app's endpoints.
 
         Args:
-            all_endpoints: Include those that the app does not show in its documentation.
+            all_endpoints: Include endpoints that the app hides from its documentation.
         """
         from .schema.view import describe_app
 
@@ -321,17 +321,17 @@ class Client(Surface, SingleUse):
     ) -> str:
         """Return the text of a Python module with a typed method for each named endpoint.
 
-        It has a class whose instances take this client, or a session of it:
-        ``await App(client).translate("hello")``.  ``triojob stubs URL`` prints it.
+        It has a class whose instances wrap this client, or a session of it: ``await
+        App(client).translate("hello")``.  ``triojob stubs URL`` prints it.
 
         Args:
-            class_name: What the class is called.
-            all_endpoints: Include those that the app does not show in its documentation.
-            files: What files in outputs are: ``"path"``, the path of a copy, or ``"handle"``,
-                a `File`.  None for what this client makes of them.
+            class_name: The name of the class.
+            all_endpoints: Include endpoints that the app hides from its documentation.
+            files: The type of files in outputs: ``"path"``, the path of a copy, or ``"handle"``, a
+                `File`.  None for the type that this client returns.
 
         Raises:
-            ValueError: The class can't have this name, or ``files`` is something else.
+            ValueError: ``class_name`` is not a valid name, or ``files`` is invalid.
         """
         from .schema.stubs import write_module
 
@@ -392,7 +392,7 @@ class Client(Surface, SingleUse):
                                 yield
                     finally:
                         await registry.aclose()
-                        # The readers end now; cancel requests are shielded, and bounded.
+                        # The readers end now; cancel requests are shielded, and bounded in time.
                         background.cancel_scope.cancel()
         finally:
             if self._folder is not None:
@@ -414,7 +414,7 @@ class Client(Surface, SingleUse):
             self._base = await find_app(
                 self._source.space, self._source.hub, self._token, connecting, self._on_wait
             )
-        # Only here, so that no attribute of the client shows the token.
+        # Only here, so that no attribute of the client contains the token.
         options["headers"] = space_headers(self._token, options["headers"])
         return HTTP(self._base, **options)
 
@@ -430,28 +430,28 @@ class Client(Surface, SingleUse):
 
 
 def registry_of(client: Client) -> SessionRegistry | None:
-    """Return what the sessions of a client share, or None before it is entered."""
+    """Return the registry that the sessions of a client share, or None before it is entered."""
     return client._registry
 
 
 def settings_of(client: Client) -> CallSettings:
-    """Return what the calls of a client that is open have in common."""
+    """Return the settings that the calls of an open client share."""
     assert client._settings is not None
     return client._settings
 
 
 def watch_sessions(client: Client, watcher: Callable[[JobGroup], object]) -> Callable[[], None]:
-    """Have ``watcher`` called with the group of each session that is opened from now on.
+    """Call ``watcher`` with the group of each session that is opened from now on.
 
     Returns:
-        What ends that.
+        A function that ends this.
     """
     client._session_watchers.append(watcher)
     return partial(client._session_watchers.remove, watcher)
 
 
 def _resolved(limits: Limits, *, own_client: bool) -> Limits:
-    """Return the limits with a number in the place of each None that lets the client choose."""
+    """Return the limits with a number in the place of each None."""
     streams, transfers = _DEFAULT_STREAMS, _DEFAULT_TRANSFERS
     if own_client:
         streams, transfers = _OWN_CLIENT_STREAMS, _OWN_CLIENT_TRANSFERS
@@ -463,7 +463,7 @@ def _resolved(limits: Limits, *, own_client: bool) -> Limits:
 
 
 def _affordable_streams() -> int:
-    """Return for how many streams the process has file descriptors to spare, at least 1."""
+    """Return how many streams the process has file descriptors for, at least 1."""
     try:
         import resource
     except ImportError:  # Windows, whose limit is far above ours
@@ -471,5 +471,5 @@ def _affordable_streams() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return _DEFAULT_STREAMS
-    # Half for the rest of the program, and some for the short requests.
+    # Half is for the rest of the program, and some for the short requests.
     return max(1, soft // 2 - 64)

@@ -38,8 +38,8 @@ from .session.session import Session
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec as _ParamSpec, TypeVar as _TypeVar
 
-    # What only a server describes may be anything.  For type checkers only: at run time Python
-    # has such defaults from 3.13 on.
+    # A call that only a server describes can take and return anything. For type checkers only: at
+    # run time Python has such defaults from 3.13 on.
     P = _ParamSpec("P", default=...)
     T_co = _TypeVar("T_co", covariant=True, default=Any)
 else:
@@ -47,19 +47,19 @@ else:
     T_co = TypeVar("T_co", covariant=True)
 
 Via: TypeAlias = Literal["queue", "run", "call"]
-"""A way that calls take."""
+"""The route of a call."""
 
 
 @dataclass(frozen=True)
 class CallOptions:
-    """What the calls of one endpoint have in common, as its user chose."""
+    """The options that the calls of one endpoint share, as its user chose them."""
 
     trigger: Trigger = field(default_factory=Trigger)
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Sent with the request that makes a call, beside those of the client."""
+    """Sent with the request that makes a call, in addition to the headers of the client."""
     retry: Retry | None = None
     batch: Batch | None = None
-    """What the calls are a part of, if they may share a session with others of that."""
+    """The batch of the calls, if they can share a session with other calls of the batch."""
 
 
 def _route(
@@ -85,11 +85,11 @@ class Endpoint(Submittable, Generic[P, T_co]):
     """One endpoint of an app: an async callable with the app's own parameters.
 
     ``await endpoint(...)`` calls it; ``group.submit(endpoint, ...)`` makes a job of a call.
-    `inspect.signature` shows what it takes.  `Client.endpoint` makes it.
-    To type checkers it takes anything and returns `Any`, unless it is one of an app's typed
+    `inspect.signature` shows its parameters.  `Client.endpoint` makes it.
+    For type checkers, it takes anything and returns `Any`, unless it comes from an app's typed
     module, see `Client.stubs`: then it is ``Endpoint[P, T]``.
 
-    Cancelling a call, by whatever scope, stops it on the server too.
+    Cancelling a call, by any scope, stops it on the server too.
     """
 
     def __init__(
@@ -117,12 +117,12 @@ class Endpoint(Submittable, Generic[P, T_co]):
         self.__name__: str = info.name
         self.__doc__ = info.description
         self.__signature__: inspect.Signature = info.signature
-        # Last, so that another thread which sees it sees the rest of it too.
+        # Last, so that another thread which sees it also sees the other attributes.
         self._restarts = restarts
 
     @property
     def info(self) -> EndpointInfo:
-        """What the app says of it: parameters, outputs, whether it streams or has State."""
+        """The app's description of it: parameters, outputs, whether it streams or has State."""
         return self._info
 
     @property
@@ -142,13 +142,13 @@ class Endpoint(Submittable, Generic[P, T_co]):
 
     @property
     def via(self) -> Via:
-        """The way that its calls take; see `Client.endpoint`."""
+        """The route that its calls use; see `Client.endpoint`."""
         return self._via
 
     def bind(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
     ) -> Call:
-        """Check and encode the arguments of a call; nothing is sent."""
+        """Check and encode the arguments of a call; send nothing."""
         return self._bind(args, kwargs, None, batch)
 
     def _bind(
@@ -185,7 +185,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
         batch: Batch | None = None,
         patient: bool = True,
     ) -> EndpointCall:
-        """Return a call with arguments that are encoded; see `EndpointCall`."""
+        """Return a call with encoded arguments; see `EndpointCall`."""
         info = self._info
         request = CallRequest(
             info.name,
@@ -227,17 +227,17 @@ class Endpoint(Submittable, Generic[P, T_co]):
     async def stream_inputs(
         self, /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncGenerator[InputStream, None]:
-        """Call an endpoint that takes inputs while its outputs come back: a microphone's, say.
+        """Call an endpoint that takes inputs while its outputs come back, such as a microphone's.
 
         ``async with endpoint.stream_inputs(first) as stream``, then ``await stream.send(second)``
         and so on; see `InputStream`.  The arguments here are the first input.
-        Leaving the block closes the input and waits for the call to end.  If the block raises,
-        the call is cancelled, on the server too, and the exception passes through bare.
-        A failure of the call that nobody has seen is raised there, in an `ExceptionGroup`.
+        Leaving the block closes the input and waits for the call to end.  If the block raises, the
+        call is cancelled, on the server too, and the exception is raised as it is, not in a group.
+        An unretrieved failure of the call is raised there, in an `ExceptionGroup`.
 
         Raises:
             TypeError: The endpoint takes no stream of inputs, or an argument is wrong or missing.
-            ValueError: An argument has a value that the endpoint doesn't allow.
+            ValueError: An argument has a value that the endpoint does not allow.
         """
         if not self._info.takes_stream:
             raise TypeError(f"{self.name} takes one input, not a stream of them: call or submit it")
@@ -250,16 +250,16 @@ class Endpoint(Submittable, Generic[P, T_co]):
                     await feed.close()
 
     def with_event_data(self, data: Any, trigger_id: int | None = None) -> Endpoint[P, T_co]:
-        """Return this endpoint with what a browser would say of the event that set it off.
+        """Return this endpoint with the data that a browser would send with the triggering event.
 
-        A function of the app that takes ``gr.EventData``, or a kind of it such as
-        ``gr.SelectData``, gets that from these.
+        A function of the app that takes ``gr.EventData``, or a subclass such as ``gr.SelectData``,
+        receives them.
 
         Args:
-            data: A value that JSON has.  For ``gr.SelectData`` it is a dictionary with ``index``
-                and ``value``.
-            trigger_id: The number of the component that was clicked or changed: ``id`` in the
-                app's ``/config``.  The function finds the component in ``gr.EventData.target``.
+            data: A value that JSON can represent.  For ``gr.SelectData`` it is a dictionary with
+                ``index`` and ``value``.
+            trigger_id: The number of the component that was clicked or changed: ``id`` in the app's
+                ``/config``.  The function finds the component in ``gr.EventData.target``.
 
         Raises:
             TypeError, ValueError: ``data`` can't be sent as JSON.
@@ -268,10 +268,10 @@ class Endpoint(Submittable, Generic[P, T_co]):
         return self._with(replace(self._options, trigger=Trigger(encoded, trigger_id)))
 
     def with_headers(self, headers: Mapping[str, str]) -> Endpoint[P, T_co]:
-        """Return this endpoint with headers of its own, beside those of the client.
+        """Return this endpoint with additional headers.
 
-        They go with the one request that makes a call, whose headers a function of the app sees
-        in ``gr.Request``; where the client has a header of the same name, these take its place.
+        They are sent with the one request that makes a call, whose headers a function of the app
+        receives in ``gr.Request``; they override the client's headers of the same name.
 
         Raises:
             ValueError: A name or value has characters that a header can't have.
@@ -281,10 +281,10 @@ class Endpoint(Submittable, Generic[P, T_co]):
         return self._with(replace(self._options, headers=merged))
 
     def with_retry(self, retry: Retry) -> Endpoint[P, T_co]:
-        """Return this endpoint with calls that are made again when they never started.
+        """Return this endpoint with retries for calls that never started.
 
-        A call with files uploads them again each time.  A call that has yielded outputs, or that
-        takes a stream of inputs, is not made again.
+        Each attempt of a call with files uploads them again.  A call that has yielded outputs, or
+        that takes a stream of inputs, is not retried.
         """
         return self._with(replace(self._options, retry=retry))
 
@@ -295,7 +295,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
 
     @contextmanager
     def in_shared_session(self) -> Generator[Endpoint[P, T_co], None, None]:
-        """Give this endpoint for many calls that nobody cancels one by one.
+        """Yield this endpoint for many calls that are not cancelled one by one.
 
         ::
 
@@ -303,11 +303,12 @@ class Endpoint(Submittable, Generic[P, T_co]):
                 jobs = [group.submit(shared, line) for line in lines]
                 ...
 
-        They share a session with the app, and so an event stream, which costs one request a call
-        instead of two; `map` and `gather` do so by themselves.  One that is cancelled alone still
-        ends here at once; but the server is told when it can stop that one without the others, see
-        `Client.session`.  After ten seconds further calls go to another session, as proxies end
-        long responses.  Calls in flight when the block is left go on.
+        The calls share a session with the app, and so an event stream, which costs one request a
+        call instead of two; `map` and `gather` do so automatically.  If one call is cancelled
+        alone, its job still ends at once; but the cancel request is sent when it can stop that call
+        without the others, see `Client.session`.  After ten seconds, further calls use another
+        session, as proxies end long responses.  Calls in flight at the end of the block keep
+        running.
         An endpoint with ``gr.State``, or of a session that you opened, stays in that session.
         """
         batch = Batch()
@@ -321,22 +322,22 @@ class Endpoint(Submittable, Generic[P, T_co]):
 
         Raises:
             TypeError, ValueError: An argument is wrong or missing; nothing was sent.
-            FileNotFoundError: There is no file where `handle_file` says.
-            FileTooLarge: A file has more bytes than the app takes or this client downloads.
-            AuthenticationError: The app wants a login, or an ``oauth_token`` that was not given.
+            FileNotFoundError: A path given to `handle_file` does not exist.
+            FileTooLarge: A file has more bytes than the app accepts or this client downloads.
+            AuthenticationError: The app requires a login, or an ``oauth_token`` that was not given.
             AppError: The app raised.
             ValidationError: The app's validator refused the input.
             QueueFull: The app's queue is full.
             NetworkError: The network failed; see its subclasses.
-            ProtocolError: The server sent what can't be.
+            ProtocolError: The server sent an invalid message.
             JobCancelled: The server cancelled the call, or the client was closed.
-            RuntimeError: This is no task of the client's Trio run.
+            RuntimeError: The current task does not belong to the client's Trio run.
 
-        Being cancelled ends the call here at once and stops it on the server, in the background.
+        Being cancelled ends the call at once and stops it on the server, in the background.
         """
         require_task(self.name)
         call = self.bind(args, kwargs)
-        # Nobody can ask for its outputs, so it keeps none.
+        # No caller can read its outputs, so it keeps none.
         record = JobRecord(call.name, 0)
         follow_in_log(record)
         await run_call(call, JobRunner(record))
@@ -352,17 +353,17 @@ class Endpoint(Submittable, Generic[P, T_co]):
 
 
 def generation_of(endpoint: Endpoint) -> int:
-    """Return how often the app had restarted when an endpoint was looked up."""
+    """Return how often the app had restarted when the endpoint was looked up."""
     return endpoint._restarts
 
 
 def token_of(endpoint: Endpoint) -> trio.lowlevel.TrioToken | None:
-    """Return the token of the Trio run where calls of an endpoint can run."""
+    """Return the token of the Trio run in which calls of an endpoint can run."""
     return endpoint._registry.http.token
 
 
 def gives_paths(endpoint: Endpoint) -> bool:
-    """Return whether files in outputs are paths of copies, and not a `File` each."""
+    """Return whether files in outputs are paths of copies, and not `File` objects."""
     return endpoint._settings.outputs.folder is not None
 
 
@@ -395,7 +396,7 @@ def with_settings_of(endpoint: Endpoint, other: Endpoint) -> Endpoint:
 
 
 class _Fed(Submittable):
-    """An endpoint with the sending side of one call of it."""
+    """An endpoint together with the sending side of one call of it."""
 
     def __init__(self, endpoint: Endpoint, feed: InputFeed) -> None:
         self._endpoint = endpoint

@@ -1,4 +1,4 @@
-"""`ClientStatistics`: what a client has in flight, in numbers."""
+"""`ClientStatistics`: counts what a client has in flight."""
 
 from __future__ import annotations
 
@@ -14,40 +14,42 @@ from .session.window import WindowStatistics
 
 @dataclass(frozen=True)
 class ClientStatistics:
-    """What a client has in flight, at one moment; `Client.limits` says how much it may have."""
+    """What a client has in flight, at one moment; `Client.limits` holds the limits."""
 
     calls: int
-    """Those that have not ended, jobs or not, in whatever group."""
+    """Unfinished calls, jobs or not, in any group."""
     windows: Mapping[str, WindowStatistics]
-    """For each endpoint that was called, by its name: how many of its calls are where."""
+    """For each endpoint that was called, by its name: how many of its calls wait, run and are in
+    flight.
+    """
     streams: int
     """Event streams that are open, or about to be."""
     waiting_for_stream: int
-    """Calls that wait for one of those."""
+    """Calls that wait for an event stream."""
     waiting_for_turn: int
-    """Calls of functions with State that wait for the one before in the client's own session."""
+    """Calls of functions with State that wait for the previous call in the client's own session."""
     requests: int
     """Short requests, such as those that start a call."""
     waiting_for_request: int
-    """Calls and other requests that wait until they may be one of those."""
+    """Calls and other requests that wait for the limit of short requests."""
     joining: int
-    """Calls that were sent, and that the app has yet to take or to refuse."""
+    """Calls that were sent, and that the app has neither accepted nor refused yet."""
     transfers: int
-    """Files, up and down."""
+    """Files that are being uploaded or downloaded."""
     waiting_for_transfer: int
-    """Files that wait for others to be through."""
+    """Files that wait for other transfers to finish."""
     heartbeats: int
     """Sessions that are kept alive."""
     cancel_requests: int
-    """Requests that tell the app of a cancellation."""
+    """Cancel requests in flight."""
     waiting_for_cancel_request: int
-    """Cancellations that the app has yet to be told of, as it is slow to answer others."""
+    """Cancel requests that wait to be sent, because the app is slow to respond to others."""
     jobs: GroupStatistics
-    """Those of `Client.submit`."""
+    """The jobs of `Client.submit`."""
 
     @property
     def window(self) -> int:
-        """How many calls may be in flight at once, of all endpoints in ``windows`` together."""
+        """How many calls can be in flight at once, of all endpoints in ``windows`` together."""
         return sum(window.size for window in self.windows.values())
 
     @property
@@ -57,22 +59,22 @@ class ClientStatistics:
 
     @property
     def running(self) -> int:
-        """Calls in flight that run, as the app has said."""
+        """Calls in flight that run, according to the app."""
         return sum(window.running for window in self.windows.values())
 
     @property
     def waiting_there(self) -> int:
-        """Calls in flight that wait in the app's queue, as it has said."""
+        """Calls in flight that wait in the app's queue, according to the app."""
         return sum(window.waiting_there for window in self.windows.values())
 
     @property
     def waiting_here(self) -> int:
-        """Calls that wait on this side until there is room for them in their window."""
+        """Calls that wait in your program until there is room in their window."""
         return sum(window.waiting_here for window in self.windows.values())
 
 
 def count(registry: SessionRegistry, session: Session, group: JobGroup) -> ClientStatistics:
-    """Count what a client has in flight, whose own session and group these are."""
+    """Count what a client has in flight, given its registry, its own session and its group."""
     http = registry.http
     return ClientStatistics(
         calls=len(registry.calls),

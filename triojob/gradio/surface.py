@@ -29,38 +29,38 @@ class Surface(ABC):
     ) -> Endpoint:
         """Return one endpoint of the app.
 
-        A call of an endpoint without ``gr.State`` harms no other when it is cancelled.
-        Calls of one with it share their client's session, where Gradio can't cancel one of several
-        calls of a function; so they are made one at a time.  See `Client.session` for the other
-        way.
+        Cancelling a call of an endpoint without ``gr.State`` affects no other call.
+        Calls of an endpoint with ``gr.State`` share their client's session, where Gradio can't
+        cancel one of several calls of a function; so they are made one at a time.  See
+        `Client.session` for the alternative.
 
         Args:
-            api_name: Its name, with or without the slash.  None for the only one there is, or
-                for ``"/predict"``.
-            fn_index: Its number instead, for one that has no name.
-            via: Which way its calls take: ``"queue"``, the app's queue, with status, progress,
-                all outputs and cancellation; ``"run"``, one request whose answer is the
-                output; ``"call"``, Gradio's simple API (4.20 and later), with whole outputs and
-                cancellation, without status.  None for the queue, or ``"run"`` for a function
-                that the app has outside the queue (``queue=False``) and that is no generator.
+            api_name: Its name, with or without the slash.  None for the only endpoint, or for
+                ``"/predict"``.
+            fn_index: Its number instead, for an endpoint without a name.
+            via: Which route its calls use: ``"queue"``, the app's queue, with status, progress, all
+                outputs and cancellation; ``"run"``, one request whose response is the output;
+                ``"call"``, Gradio's simple API (4.20 and later), with whole outputs and
+                cancellation, without status.  None for the queue, or ``"run"`` for a function that
+                the app has outside the queue (``queue=False``) and that is not a generator.
 
         Raises:
-            EndpointNotFound: There is none; the error lists what there is.
+            EndpointNotFound: There is no such endpoint; the error lists the app's endpoints.
             EndpointMismatch: The replicas of a pool disagree about it.
             NoReplicaAvailable: No replica of a pool is open.
             ClientClosed: This is not open.
-            ValueError: ``via`` is something else; or a pool was asked for an endpoint with
-                ``gr.State``, which one replica has and another does not: see `ClientPool.session`.
+            ValueError: ``via`` is invalid; or a pool was asked for an endpoint with ``gr.State``
+                that one replica has and another does not: see `ClientPool.session`.
         """
         return self._find(api_name, fn_index, via)
 
     def _groups(self) -> tuple[JobGroup, ...]:
-        """Return the groups whose jobs are this object's."""
+        """Return the groups that hold this object's jobs."""
         return (self._own_group(),)
 
     @property
     def jobs(self) -> tuple[Job[Any], ...]:
-        """The jobs of this group that wait or run, and those whose failure nobody has seen."""
+        """The jobs of this group that wait or run, or whose failure is unretrieved."""
         return self._own_group().jobs
 
     def submit(
@@ -71,7 +71,7 @@ class Surface(ABC):
         fn_index: int | None = None,
         **kwargs: Any,
     ) -> Job[Any]:
-        """Start a call of an endpoint as a job; return it at once.
+        """Start a call of an endpoint as a job; return the job at once.
 
         The job lives in this object's own group: leaving its ``async with`` waits for it.
 
@@ -81,7 +81,7 @@ class Surface(ABC):
         Raises:
             EndpointNotFound: There is no such endpoint.
             TypeError, ValueError: An argument is wrong or missing.
-            FileNotFoundError: There is no file where `handle_file` says.
+            FileNotFoundError: A path given to `handle_file` does not exist.
             ClientClosed: This is not open.
         """
         endpoint = self.endpoint(api_name, fn_index=fn_index)

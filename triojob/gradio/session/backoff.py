@@ -1,4 +1,4 @@
-"""What counts as refused, and how long to wait before the next attempt."""
+"""Which errors are refusals, and how long to wait before the next attempt."""
 
 from __future__ import annotations
 
@@ -19,35 +19,36 @@ from ..._exceptions import (
 )
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-"""Seconds before something is sent again that was refused; each refusal in a row doubles them."""
+"""Seconds before the retry of a refused request; each refusal in a row doubles the backoff."""
 
 
 def is_refusal(error: TriojobError, *, alive: bool) -> bool:
-    """Tell whether a request that failed so has provably had no effect and may be sent again.
+    """Return whether the failed request provably had no effect, so that it can be sent again.
 
     Args:
-        alive: Whether the server is known to live.  Where it is not, a connection that can't be
-            made says that there is no server, and not that it has too many of them.
+        error: How the request failed.
+        alive: Whether the server is known to be alive.  If it is, a failed connection attempt means
+            that the server has too many connections; if not, that there is no server.
     """
     if isinstance(error, UnexpectedResponse):
-        # The app's own words for a full or a stopped queue are errors of other kinds.
-        # Envoy says 503 also for a connection that broke after it had passed the request on.
+        # The app reports a full or a stopped queue with errors of other classes. Envoy also
+        # responds with 503 if a connection breaks after it has forwarded the request.
         return error.status in (429, 503) and "reset before headers" not in str(error)
     return isinstance(error, TooManyRequests) or (alive and isinstance(error, ConnectionFailed))
 
 
 def may_have_been_opened(error: TriojobError) -> bool:
-    """Tell whether the server may have opened a stream that was asked for, if that failed so.
+    """Return whether the server may have opened the stream, although the request failed.
 
-    Then what it had to say of the calls on it may have gone to a connection that broke.
+    In that case, messages about the calls on the stream might have gone to a broken connection.
     """
     return isinstance(error, NetworkError) and not isinstance(error, ConnectionFailed)
 
 
 def may_be_queued(error: TriojobError) -> bool:
-    """Tell whether the server may have queued a call whose join failed so."""
+    """Return whether the server may have queued the call whose join failed with ``error``."""
     if isinstance(error, UnexpectedResponse):
-        # Of a proxy that gave up: the app behind it may not have.
+        # The status of a proxy that gave up: the app behind it may still process the request.
         return error.status >= 500 and not is_refusal(error, alive=True)
     if isinstance(error, (ConnectionFailed, ServerRestarted, ServerStopped)):
         return False
@@ -56,10 +57,10 @@ def may_be_queued(error: TriojobError) -> bool:
 
 @final
 class Refusals:
-    """The refusals of one call or of one stream, in a row.
+    """Consecutive refusals of one call or of one stream.
 
     Args:
-        seconds: For how long to send it again after the first.
+        seconds: For how long to retry after the first refusal.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -68,11 +69,11 @@ class Refusals:
         self._pause = _FIRST_PAUSE
 
     def pause(self, error: TriojobError) -> float | None:
-        """Return how many seconds to wait after one more refusal; None to give up."""
+        """Count one more refusal; return the backoff in seconds, or None to give up."""
         now = trio.current_time()
         if self._since is None:
             self._since = now
-        # Not all that were refused at one moment shall come back at the same one.
+        # Jitter: requests that were refused together must not all come back at the same moment.
         pause = self._pause * random.uniform(0.5, 1)  # noqa: S311 - no secret
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         if isinstance(error, (TooManyRequests, UnexpectedResponse)):

@@ -1,9 +1,10 @@
-"""Decides what to ask of the server when calls of one function are cancelled; no I/O.
+"""Decides which cancel requests to send when calls of one function are cancelled; no I/O.
 
-A cancel request with the function's number stops *every* call of the function that runs in the
-session, and the others are never told (gradio 6.31, ``routes.py``, ``cancel_event``).  One that
-names no function takes a call out of the queue that waits there, and harms nothing else; so it is
-the way to cancel one that waits, and to get those out of the way that wait behind one that runs.
+A cancel request with the function's number stops *every* running call of that function in the
+session, and Gradio does not report this to the other calls (gradio 6.31, ``routes.py``,
+``cancel_event``).  A cancel request without a function removes a waiting call from the queue and
+has no other effect.  Use the second form to cancel a waiting call, and to move the waiting calls
+out of the way before a running call is cancelled.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ from .pending_call import PendingCall
 
 
 class CancelStep(NamedTuple):
-    """What to ask of the server next."""
+    """The cancel requests to send next."""
 
     dequeue: tuple[PendingCall, ...] = ()
-    """Calls to take out of the server's queue, first."""
+    """Calls to remove from the server's queue, before any call is stopped."""
     stop: tuple[PendingCall, ...] = ()
-    """Calls to stop then, if nothing else of the function runs: one request for each."""
+    """Calls to stop afterwards, one request for each, if no other call of the function runs."""
 
     @property
     def fn_index(self) -> int:
-        """The function whose calls these are."""
+        """The function of these calls."""
         return (self.stop or self.dequeue)[0].fn_index
 
 
 def next_step(calls: Collection[PendingCall], *, dequeues: bool) -> CancelStep | None:
-    """Return what to ask of the server; None if there is nothing, or it has to wait.
+    """Return the next cancel requests; None if nothing is to be cancelled or the time is not right.
 
     Args:
         calls: All calls of one function that a session has in flight.
-        dequeues: Whether the server can take a waiting call out of its queue (Gradio 6.14).
+        dequeues: Whether the server can remove a waiting call from its queue (Gradio 6.14).
     """
     calls = [call for call in calls if call.is_sent]
     abandoned = [call for call in calls if call.abandoned]
@@ -41,8 +42,8 @@ def next_step(calls: Collection[PendingCall], *, dequeues: bool) -> CancelStep |
         return None
     if len(abandoned) == len(calls):
         if any(call.event_id is None for call in calls):
-            return None  # the response to its join is still to come, and is bounded
-        # Those that wait come first: stopping the others would start them.
+            return None  # wait for the response to its join, which is bounded in time
+        # Waiting calls come first: stopping the running calls would start them.
         first = [call for call in abandoned if call.queued and not call.dequeuing]
         return CancelStep(tuple(first) if dequeues and len(calls) > 1 else (), tuple(abandoned))
     if not dequeues:

@@ -24,22 +24,23 @@ if TYPE_CHECKING:
     from .session import Session
 
 _NOTICE = 0.25
-"""Seconds that a server is given to notice that a stream was closed."""
+"""Seconds in which a server is expected to notice that a stream was closed."""
 
 
 @final
 class Canceller:
-    """Asks the server to cancel calls of one session, one step at a time for each function."""
+    """Sends the cancel requests of one session, one step at a time for each function."""
 
     def __init__(self, session: Session, registry: SessionRegistry) -> None:
         self._session = session
         self._registry = registry
         self._removed_calls: dict[str, PendingCall] = {}
-        """The calls that the server has taken out of its queue, by their former ids, until they
-        join again."""
+        """Calls that the server has removed from its queue, by their former event ids, until they
+        join again.
+        """
 
     def start_next_step(self, fn_index: int) -> None:
-        """Ask of the server what may be asked now, in a task of its own."""
+        """Send the cancel requests that are due now, in a new task."""
         function = self._session.functions.get(fn_index)
         if function is None or function.cancelling or not function.abandoned:
             return
@@ -55,7 +56,8 @@ class Canceller:
         calls = {*step.dequeue, *step.stop}
         first = next(iter(step.stop or step.dequeue))
         which = f"#{first.job_id}" if len(calls) == 1 else f"{len(calls)} calls of"
-        # A call that leaves the queue has no id any more, but may have started just then.
+        # A call that leaves the queue loses its id, although it may have started at the same
+        # moment: keep the ids.
         ids = {call: call.event_id for call in step.stop}
         self._registry.background.start_soon(
             self._take_step, function, driver, step, ids, name=f"<cancel {which} {first.name}>"
@@ -69,7 +71,7 @@ class Canceller:
         step: CancelStep,
         ids: Mapping[PendingCall, str | None],
     ) -> None:
-        """Ask the server what the step says; then let those join that have waited for it."""
+        """Send the step's cancel requests; then let the calls that it dequeued join again."""
         async with trio.open_nursery() as nursery:
             for call in step.dequeue:
                 assert call.event_id is not None
@@ -81,7 +83,8 @@ class Canceller:
             await self._stop(step, driver, ids)
         elif may_continue := await self._wait_until_dequeued(function, bystanders):
             await self._stop(step, driver, ids)
-            # What the server had started before it stopped them is told of before their ends.
+            # Before the stop, the server may have started some calls; it reports their starts first
+            # and then their ends.
             await self.wait_until(function, lambda: not any(map(self._is_expected, step.stop)))
         if may_continue:
             self._stopped(step.stop)
@@ -103,10 +106,13 @@ class Canceller:
     # Taking calls out of the queue.
 
     async def _wait_until_dequeued(self, function: FunctionCalls, calls: list[PendingCall]) -> bool:
-        """Wait until the server has said of each whether it was queued; tell whether all were.
+        """Wait until the server has reported for each call whether it was queued.
 
-        A function that had started goes on; a generator that had is disturbed by the request, so
-        it ends in an error.
+        A function that had already started keeps running.  A generator that had already started is
+        disturbed by the request, so it ends in an error.
+
+        Returns:
+            Whether all of the calls were queued.
         """
         await self.wait_until(function, lambda: not any(call.dequeuing for call in calls))
         for call in calls:
@@ -116,7 +122,7 @@ class Canceller:
         return not any(call.event_id is not None and not call.abandoned for call in function.calls)
 
     def on_dequeued(self, call: PendingCall, event_id: str) -> None:
-        """Note that the server has answered the request to take a call out of its queue."""
+        """Note that the server has responded to the request to remove a call from its queue."""
         session = self._session
         call.dequeuing = False
         if call.translator.running:
@@ -140,13 +146,13 @@ class Canceller:
         self.start_next_step(call.fn_index)
 
     def feed_removed(self, event_id: str, message: Json | InvalidMessage) -> None:
-        """Take a message of an event that has left the queue: it was about to start just then."""
+        """Feed a message of a dequeued event: the call was about to start at that moment."""
         call = self._removed_calls.get(event_id)
         if call is not None:
             call.feed(message)
 
     def _join_again(self, call: PendingCall, driver: StreamDriver) -> None:
-        """Send a call once more that the server had taken out of its queue."""
+        """Rejoin the queue with a call that the server has removed from it."""
         if call.translator.running:
             stopped = "was stopped together with another call of it, as it started just then"
             call.translator.fail(CallInterrupted(f"{call.name} {stopped}"))
@@ -160,27 +166,28 @@ class Canceller:
     async def _stop(
         self, step: CancelStep, driver: StreamDriver, ids: Mapping[PendingCall, str | None]
     ) -> None:
-        """Stop what runs of a function: all of it."""
+        """Stop all running calls of a function."""
         if not step.stop:
             return
         session = self._session
         waits_alone = len(step.stop) == 1 and step.stop[0].queued and session.reusable
-        # Before Gradio 6.14 a cancellation leaves a waiting call in the queue.
-        # What does take it out is that the session's stream breaks before.
+        # Before Gradio 6.14, a cancel request leaves a waiting call in the queue. Breaking the
+        # session's stream first does remove it.
         if waits_alone and not driver.dequeues and session.close_stream():
             with trio.move_on_after(min(_NOTICE, self._registry.timeouts.cancel), shield=True):
                 await trio.sleep_forever()
         rest = [call for call in step.stop if call not in step.dequeue]
-        # Even if all of them waited: one may have started while it was being taken out.
+        # Send one request even if all of the calls waited: one may have started while it was being
+        # removed.
         async with trio.open_nursery() as nursery:
             for call in rest or step.stop[-1:]:
                 nursery.start_soon(self._post_cancel, call, ids[call])
 
     async def stop_unknown(self, call: PendingCall) -> None:
-        """Stop a call that the server may run under an id that is not known.
+        """Stop a call that the server may run under an unknown event id.
 
-        It must be the only one of its function in the session: a cancellation by any id stops it,
-        or nothing.
+        The call must be the only one of its function in the session: then a cancel request with any
+        id either stops that call or does nothing.
         """
         self._session.functions[call.fn_index].cancelling = True
         await self._post_cancel(call, None)
@@ -188,7 +195,7 @@ class Canceller:
         self._end_step(call.fn_index)
 
     def _stopped(self, calls: tuple[PendingCall, ...]) -> None:
-        """The server has been told of these, and has nothing more to say of them."""
+        """Finish calls after their cancel requests: the server sends nothing more about them."""
         self._session.stream.note_leftover_event()
         for call in calls:
             self._session.finish(call, end_received=False)
@@ -202,24 +209,26 @@ class Canceller:
             alone=self._session.runs_nothing_but_abandoned,
         )
         if not await self.send(call, request):
-            # The server may run it on, so no other call of the function may come here.
+            # The server may keep running the call, so no other call of the function can use this
+            # session.
             self._session.retire()
 
     # Requests.
 
     async def send(self, call: PendingCall, request: Awaitable[None]) -> bool:
-        """Send a cancel request, shielded and bounded; tell whether the server answered."""
+        """Send a cancel request, shielded and bounded; return whether the server responded."""
         current_call.set((call.job_id, call.name))
         if call.event_id is not None:
-            # To some releases, it is enough to stop the event.
+            # In some Gradio releases, the event id is enough to stop the event.
             self._registry.http.secrets.add_passing(call.event_id)
         registry, seconds = self._registry, self._registry.timeouts.cancel
         since, answered = trio.current_time(), False
         with trio.CancelScope(shield=True):
-            # However many wait here: a server that answers gets each of them.
+            # However many requests wait here, a responsive server receives each of them.
             await registry.cancel_requests.acquire_on_behalf_of(call)
         try:
-            # Another request timed out since this one began to wait: the server is unresponsive.
+            # Another request has timed out since this one began to wait: the server is
+            # unresponsive.
             unresponsive = registry.unresponsive_since >= since
             failed = "the server could not be told of a cancellation: %s"
             with contained(partial(call.log, logging.WARNING, failed), "cancelling"):
@@ -240,11 +249,11 @@ class Canceller:
         return answered
 
     async def wait_until(self, function: FunctionCalls, condition: Callable[[], bool]) -> None:
-        """Wait for what the server is about to say, for as long as a cancel request may take."""
+        """Wait until messages make the condition true, for at most `Timeouts.cancel`."""
         with trio.move_on_after(self._registry.timeouts.cancel, shield=True):
             while not condition():
                 await function.changed.park()
 
     def _is_expected(self, call: PendingCall) -> bool:
-        """Tell whether the stream is still to say that a call has ended."""
+        """Return whether the stream has yet to report the end of a call."""
         return call.event_id in self._session.event_ids.calls and not call.believed_ended

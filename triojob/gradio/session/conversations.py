@@ -1,4 +1,4 @@
-"""Calls with a connection each, for protocols without a session's event stream."""
+"""Calls that use a connection each, for protocols without an event stream for the session."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @final
 class Conversations:
-    """Makes those calls of one session that have a connection each."""
+    """Makes the calls of one session that use a connection each."""
 
     def __init__(self, session: Session, registry: SessionRegistry) -> None:
         self._session = session
         self._registry = registry
 
     async def send(self, call: PendingCall, driver: CallDriver) -> bool:
-        """Make a call when it may be, in a task of its own; see `Session.send`."""
+        """Wait until the call can be made, then make it in a new task; see `Session.send`."""
         session, registry = self._session, self._registry
         has_stream = False
         try:
@@ -98,8 +98,8 @@ class Conversations:
         finally:
             self._registry.joins.discard(call)
             self._registry.streams.release(call, call.job_id)
-            # In here, as the client's end may cancel this task before it notices that its call was
-            # abandoned; what is said to the server is shielded.
+            # Cancel here, as closing the client may cancel this task before it notices that its
+            # call was abandoned; the cancel request is shielded.
             if call.abandoned:
                 alone = session.runs_nothing_but_abandoned
                 await session.canceller.send(call, driver.cancel(conversation, alone=alone))

@@ -1,11 +1,11 @@
 """Which call each event of a session belongs to; no I/O.
 
-The response to ``/queue/join`` says which event is a call's, and the session's event stream may
-tell of the event before that.  If the response is lost, the stream alone can say it: every event
-that joins the queue is told its rank first, and an event that no other join can have made is the
-lost one's.  Where the responses to several joins are lost, their calls get the ids in the order
-of the stream: each cancel request then names an event that nobody waits for, so none can take
-another call out of the queue.
+The response to ``/queue/join`` names the event of a call.  The session's event stream may send
+messages about the event before that response arrives.  If the response is lost, only the stream can
+identify the event: every event that joins the queue receives its rank first, and an event that no
+other join can have created is the lost one.  If the responses to several joins are lost, their
+calls get the ids in the order of the stream: each cancel request then names an event of an
+abandoned call, so none can remove another call from the queue.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ Message = Json | InvalidMessage
 
 @dataclass
 class _EarlyEvent:
-    """An event that is of no call that is known."""
+    """An event that belongs to no known call."""
 
     joins: int
-    """How many joins had been sent when the stream first told of it."""
+    """How many joins had been sent when the stream first mentioned the event."""
     messages: list[Message]
 
     @property
     def from_its_start(self) -> bool:
-        """Whether the stream told of it for the first time, and not after the end of its call."""
+        """Whether the stream sent the event's first message, not only messages after its end."""
         first = self.messages[0]
         return not isinstance(first, InvalidMessage) and first["msg"] == "estimation"
 
 
 @final
 class EventIds:
-    """The events of one session by their ids, and the calls that are yet to get one."""
+    """The events of one session by their ids, and the calls that have no event id yet."""
 
     def __init__(self) -> None:
         self.calls: dict[str, PendingCall] = {}
@@ -45,12 +45,14 @@ class EventIds:
         self._joins = 0
         """How many joins have been sent."""
         self._joining: dict[PendingCall, int] = {}
-        """The calls whose joins are in flight, each with how many joins were sent before."""
+        """The calls whose joins are in flight, each with the number of joins sent before it."""
         self._lost: dict[PendingCall, int] = {}
-        """The calls whose joins got no response: likewise."""
+        """The calls whose joins received no response, each with the number of joins sent before it.
+        """
         self._early: dict[str, _EarlyEvent] = {}
         self._ended: set[str] = set()
-        """Events that have ended on this side, and whose end the stream is yet to tell."""
+        """Events that have ended for this client, while the stream has not reported their end yet.
+        """
 
     @property
     def joining_calls(self) -> tuple[PendingCall, ...]:
@@ -59,25 +61,26 @@ class EventIds:
 
     @property
     def lost(self) -> tuple[PendingCall, ...]:
-        """The calls that the server may have under ids that are not known."""
+        """The calls that the server may have under unknown ids."""
         return tuple(self._lost)
 
     @property
     def seeking(self) -> bool:
-        """Whether the stream is there for nothing but to tell which events the lost calls are."""
+        """Whether the stream is needed only to find the events of lost calls."""
         return bool(self._lost) and not self.calls
 
     @property
     def needs_stream(self) -> bool:
-        """Whether the stream is to be read.
+        """Whether the stream must be read.
 
-        To find lost calls alone it is not while others join: if it broke, those would be lost too.
+        While joins are in flight, it is not read just to find lost calls: if it broke, the calls of
+        those joins would be lost too.
         """
         return bool(self.calls) or (self.seeking and not self._joining)
 
     @property
     def may_be_pending(self) -> bool:
-        """Whether the server may have events of which the stream is yet to tell more."""
+        """Whether the server may have events that the stream has yet to report on."""
         return bool(self.calls or self._joining)
 
     def note_join_sent(self, call: PendingCall) -> None:
@@ -86,23 +89,23 @@ class EventIds:
         self._joins += 1
 
     def joined(self, call: PendingCall, event_id: str) -> list[Message]:
-        """Note which event is a call's; return what the stream has already told of it."""
+        """Note the event id of a call; return the messages already received for it."""
         self.forget_join(call)
         self.calls[event_id] = call
         early = self._early.pop(event_id, None)
         return [] if early is None else early.messages
 
     def forget_join(self, call: PendingCall) -> None:
-        """Note that a call has no event, or that it will not be known which."""
+        """Note that a call has no event, or that its event id will stay unknown."""
         self._joining.pop(call, None)
         self._lost.pop(call, None)
 
     def note_join_lost(self, call: PendingCall) -> None:
-        """Note that the join of a call got no response: the stream is to say which event it is."""
+        """Note that the join of a call received no response: the stream must identify its event."""
         self._lost[call] = self._joining.pop(call)
 
     def keep(self, event_id: str, message: Message) -> None:
-        """Keep a message of an event that is of no call that is known, if it may be of one."""
+        """Keep a message of an unknown event, if the event may belong to a call."""
         if event_id in self._ended:
             if completes(message):
                 self._ended.discard(event_id)
@@ -112,7 +115,7 @@ class EventIds:
             self._early[event_id] = _EarlyEvent(self._joins, [message])
 
     def find(self) -> tuple[PendingCall, str] | None:
-        """Return a lost call and the id that is known now to be its, for `joined`; None for none.
+        """Return a lost call and its event id, for `joined`; None if none is identified.
 
         Drops the kept messages of events that neither a join in flight nor a lost one can have
         created.
@@ -129,20 +132,20 @@ class EventIds:
         return None
 
     def end(self, event_id: str, *, end_received: bool) -> None:
-        """Note that an event is over on this side.
+        """Note that an event has ended for this client.
 
         Args:
-            end_received: Whether the stream has brought its end.
+            end_received: Whether the stream has reported its end.
         """
         if self.calls.pop(event_id, None) is not None and not end_received:
             self._ended.add(event_id)
 
     def stream_ended(self) -> None:
-        """Note that the server has told all that it had to tell."""
+        """Note that the server has sent everything that was pending."""
         self._ended.clear()
 
     def clear(self) -> list[PendingCall]:
-        """Forget all events, as their session is used no more; return the calls they were."""
+        """Forget all events, as their session is not used any more; return their calls."""
         calls = [*self.calls.values()]
         for known in (self.calls, self._joining, self._lost, self._early, self._ended):
             known.clear()

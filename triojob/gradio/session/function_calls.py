@@ -12,10 +12,10 @@ from .pending_call import PendingCall
 
 @final
 class FunctionCalls:
-    """The calls of one function in one session, and who waits for what happens to them.
+    """The calls of one function in one session, and the tasks that wait for changes to them.
 
     Args:
-        at_once: How many may be sent; `math.inf` for any number.
+        at_once: How many calls can be sent at once; `math.inf` for no limit.
     """
 
     __slots__ = ("abandoned", "calls", "cancelling", "changed", "limiter")
@@ -23,13 +23,13 @@ class FunctionCalls:
     def __init__(self, at_once: float) -> None:
         self.limiter: OrderedLimiter = OrderedLimiter(at_once)
         self.calls: dict[PendingCall, None] = {}
-        """Those that the server may be running, in the order in which they were sent."""
+        """The calls that the server may be running, in the order in which they were sent."""
         self.abandoned: set[PendingCall] = set()
-        """Those of them that nobody waits for any more: few, so that they are looked at alone."""
+        """The abandoned ones among ``calls``: few, so searching them alone is cheap."""
         self.cancelling: bool = False
-        """The server is being asked to stop calls; one that joined now would be stopped too."""
+        """A cancel request is in flight; a call that joined now would be stopped too."""
         self.changed: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
-        """Where those wait for whom the state of its calls matters."""
+        """Where tasks wait for a change of the function's calls."""
 
     @property
     def idle(self) -> bool:
@@ -38,10 +38,10 @@ class FunctionCalls:
 
     @property
     def needs_stream(self) -> bool:
-        """Whether the server knows of calls, or is about to.
+        """Whether the server has calls of the function, or is about to receive one.
 
-        One that waits for its slot does not count: the call that has the slot may wait for the
-        very place in the budget of streams that this session would keep.
+        A call that waits for its slot does not count: the call that holds the slot might wait for
+        the very stream that this session would keep open.
         """
         return self.cancelling or any(
             call.is_sent or (call.slot is not None and call.slot.held) for call in self.calls
@@ -50,8 +50,9 @@ class FunctionCalls:
     def may_join(self) -> bool:
         """Return whether no cancel request for another call can stop a call that joins now.
 
-        Not while cancel requests are being sent.  Not either while the event id of a lost call is
-        unknown and all calls that were sent are abandoned: the request follows once it is known.
+        False while cancel requests are being sent.  Also False while the event id of a lost call is
+        unknown and all calls that were sent are abandoned: the cancel request follows once the id
+        is known.
         """
         if self.cancelling:
             return False

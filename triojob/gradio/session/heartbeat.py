@@ -1,7 +1,7 @@
-"""Heartbeats: one open request for each kept session, by which the app knows that it lives.
+"""Heartbeats: one open request for each kept session, which shows the app that the session lives.
 
-When it closes, Gradio runs the app's ``unload`` handlers for the session and marks its State to
-expire (gradio 6.31, ``routes.py``, ``/heartbeat/{session_hash}``).
+When the request closes, Gradio runs the app's ``unload`` handlers for the session and marks its
+State to expire (gradio 6.31, ``routes.py``, ``/heartbeat/{session_hash}``).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ..http.response import Response
 logger: logging.Logger = logging.getLogger("triojob")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
-"""Seconds before a lost heartbeat is opened again; each failure in a row doubles them."""
+"""Seconds before a lost heartbeat is reopened; each failure in a row doubles the backoff."""
 
 
 class _Refused(TriojobError):
-    """The server answered with something else than a heartbeat."""
+    """The server responded with something other than a heartbeat."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(f"status {response.status}")
@@ -55,12 +55,12 @@ class Heartbeats:
         self._scopes: set[trio.CancelScope] = set()
 
     def start(self, session_hash: str) -> trio.CancelScope:
-        """Open the heartbeat of a session, in the background; cancel the scope to end it.
+        """Open the heartbeat of a session in the background; cancel the returned scope to end it.
 
-        Nothing waits for it, and nothing fails with it.
+        No task waits for the heartbeat, and its failure makes no call fail.
         """
-        # Shielded: a cancellation of the client must not tell the app that a session has gone
-        # before its calls have been cancelled.
+        # Shielded: cancelling the client must not end a session in the app before its calls have
+        # been cancelled.
         scope = trio.CancelScope(shield=True)
         if self._wanted:
             self._scopes.add(scope)
@@ -68,7 +68,7 @@ class Heartbeats:
         return scope
 
     def end(self) -> None:
-        """End all of them."""
+        """End all heartbeats."""
         for scope in self._scopes:
             scope.cancel()
 
@@ -89,16 +89,16 @@ class Heartbeats:
             self._scopes.discard(scope)
 
     async def _beat(self, session_hash: str) -> None:
-        """Hold the request open, and open it again when it breaks; return if that is refused."""
+        """Hold the request open, and reopen it when it breaks; return if the app refuses it."""
         path = f"/heartbeat/{session_hash}"
         pause = _FIRST_PAUSE
 
         while True:
             at_least = 0.0
             try:
-                # The path holds a secret, so it's not what errors call this.
-                # A proxy may buffer every beat, so silence proves nothing, and a second request
-                # would make the app unload the session.
+                # The path contains a secret, so errors use another name for the request. A proxy
+                # may buffer every beat, so silence proves nothing; a second request would make the
+                # app unload the session.
                 async with self._http.open_events(
                     path, _Refused, endless=True, what="GET /heartbeat"
                 ) as beats:
@@ -107,14 +107,14 @@ class Heartbeats:
                     raise beats.ended_early()
             except _Refused as exc:
                 if exc.status < 500 and exc.status != 429:
-                    # An app without that route: older ones have none.
+                    # Older apps do not have this route.
                     logger.debug("the app takes no heartbeat: %s", exc)
                     return
                 at_least = exc.retry_after
             except NetworkError as exc:
                 self._lost()
                 logger.debug("lost a heartbeat, which is opened again: %s", exc)
-            # Not all clients of a server that restarts shall come back at the same moment.
+            # Jitter: the clients of a restarted server must not all come back at the same moment.
             jitter = random.uniform(0.5, 1)  # noqa: S311 - no secret
             await trio.sleep(max(pause * jitter, at_least))
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -128,7 +128,7 @@ def _note_end(error: TriojobError) -> None:
 async def open_heartbeats(
     http: HTTP, *, wanted: bool, lost: Callable[[], None]
 ) -> AsyncGenerator[Heartbeats, None]:
-    """Keep heartbeats for as long as the body runs, and end them after it, however it ends."""
+    """Keep heartbeats open while the body runs, and end them after it, however it ends."""
     async with trio.open_nursery() as nursery:
         heartbeats = Heartbeats(http, nursery, wanted=wanted, lost=lost)
         try:

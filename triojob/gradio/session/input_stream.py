@@ -1,8 +1,8 @@
 """Calls whose inputs are sent while outputs come back.
 
-Such an endpoint has ``connection: "stream"`` in ``/config``: a webcam's or a microphone's.
-The app answers one input with one output, and takes an input that comes too early in the place of
-the one before; so here the next input waits for the response to the last.
+Such an endpoint has ``connection: "stream"`` in ``/config``: a webcam's or a microphone's.  The app
+responds to each input with one output.  An input that arrives too early replaces the previous one,
+so the next input waits here for the response to the previous one.
 
 Wire source: gradio 6.31, ``routes.py`` (``/stream/{event_id}``), ``queueing.py``
 (``process_events``, ``wait_for_batch``).
@@ -35,11 +35,11 @@ from .pending_call import PendingCall
 
 
 class InputFeed:
-    """The sending side of one such call.
+    """The sending side of a call that receives inputs while it runs.
 
     Args:
         background: The nursery of requests, which outlive the tasks that wait for them.
-        once: Close the input by itself after the first response, for a call with one input.
+        once: Close the input automatically after the first response, for a call with one input.
     """
 
     def __init__(self, name: str, http: HTTP, background: trio.Nursery, *, once: bool) -> None:
@@ -49,19 +49,19 @@ class InputFeed:
         self._once = once
         self._call: PendingCall | None = None
         self._ready = False
-        """Whether the app has answered the last input."""
+        """Whether the app has responded to the last input."""
         self._closed = False
-        """Whether it has been told, or is being told, that no more inputs come."""
+        """Whether the end of the inputs has been sent to the app, or is being sent."""
         self._ended = False
         self._changed = trio.lowlevel.ParkingLot()
         self._sending = trio.Lock()
 
     def begin(self, call: PendingCall) -> None:
-        """Note which call it is."""
+        """Set the call that receives the inputs."""
         self._call = call
 
     def answered(self) -> None:
-        """The app has answered an input."""
+        """Note that the app has responded to an input."""
         self._ready = True
         self._changed.unpark_all()
         if self._once and not self._closed:
@@ -69,15 +69,16 @@ class InputFeed:
             self._background.start_soon(self._close_quietly, name=self._task("close"))
 
     def end(self) -> None:
-        """The call has ended, however it ended."""
+        """Note that the call has ended, however it ended."""
         self._ended = True
         self._changed.unpark_all()
 
     async def send(self, data: str) -> None:
-        """Send an input, JSON, once the last one has been answered.
+        """Send an input (JSON) once the app has responded to the previous one.
 
         Raises:
             InputStreamClosed: The call takes no more inputs.
+            NetworkError: The network failed.
         """
         async with self._sending:
             await self._turn()
@@ -90,11 +91,11 @@ class InputFeed:
             try:
                 await self._post("", body)
             except ConnectionFailed:
-                self._ready = True  # it never got there
+                self._ready = True  # the input did not reach the app
                 raise
 
     async def close(self) -> None:
-        """Tell the app that no more inputs come, once the last one has been answered."""
+        """Send the end of the inputs, once the app has responded to the last one."""
         async with self._sending:
             await self._turn()
             if self._ended or self._closed:
@@ -103,7 +104,7 @@ class InputFeed:
             try:
                 await self._post("/close", None)
             except InputStreamClosed:
-                return  # it has ended by itself meanwhile
+                return  # the call has ended by itself meanwhile
             except TriojobError:
                 self._closed = False
                 raise
@@ -114,7 +115,7 @@ class InputFeed:
             await self._changed.park()
 
     async def _post(self, path: str, body: str | None) -> None:
-        """Send a request in the background: a cancellation here leaves no doubt about it."""
+        """Send a request in the background: being cancelled here does not interrupt the request."""
         done = trio.Event()
         errors: list[TriojobError] = []
 
@@ -148,7 +149,7 @@ class InputFeed:
             limiter=self._http.requests,
             what=f"POST /stream{path}",
         )
-        # Gradio 5 has no response for an event that is gone but an error of its own.
+        # Gradio 5 does not report a vanished event: it fails with an internal error.
         if response.status in (404, 500):
             raise self._over()
         if response.status != 200:
@@ -156,7 +157,7 @@ class InputFeed:
 
     @trio.lowlevel.enable_ki_protection
     async def _close_quietly(self) -> None:
-        # If that fails, it ends by itself, when the app has waited long enough.
+        # If this fails, the call ends by itself once the app has waited long enough.
         fail = partial(self._log, logging.DEBUG, "its input could not be closed: %s")
         with contained(fail, self._name):
             await self._request("/close", None)
@@ -183,7 +184,7 @@ def _refusal(response: Response, name: str) -> UnexpectedResponse:
 
 @final
 class InputStream:
-    """A call to which inputs are sent while its outputs come back.
+    """A call that receives inputs while its outputs come back.
 
     `Endpoint.stream_inputs` opens it.
 
@@ -197,28 +198,30 @@ class InputStream:
 
     @property
     def job(self) -> Job[Any]:
-        """The call as any other job, with its status, its outputs and `Job.cancel`."""
+        """The call as a job, with its status, its outputs and `Job.cancel`."""
         return self._job
 
     async def send(self, /, *args: Any, **kwargs: Any) -> None:
         """Send the next input, with the arguments of a call of the endpoint.
 
-        Waits until the app has answered the input before; returns when the app has this one.
+        Waits until the app has responded to the previous input; returns when the app has received
+        this one.
 
         Raises:
             TypeError, ValueError: An argument is wrong or missing; nothing was sent.
             InputStreamClosed: The call has ended, or `send_eof` was called.
-            Exception: What the call raised, if it has failed; that counts as having seen it.
-            NetworkError: The network failed; whether the app got the input is not known, but
-                for `ConnectionFailed`.
+            Exception: The exception that the call raised, if it has failed; that retrieves the
+                failure.
+            NetworkError: The network failed; the app may have received the input, except after
+                `ConnectionFailed`.
 
-        Being cancelled while it waits for the response to the input before sends nothing; later,
-        the input is sent all the same.
+        If it is cancelled while it waits for the response to the previous input, nothing is sent;
+        if later, the input is sent all the same.
         """
         record_of(self._job).require_task()
         data = self._encode(args, kwargs)
         if record_of(self._job).scope.cancel_called:
-            # It may not have ended yet, but it will: nothing more is sent.
+            # The job has not ended yet, but it is cancelled: send nothing more.
             self._feed.end()
         try:
             await self._feed.send(data)
@@ -231,9 +234,9 @@ class InputStream:
         await self._job.result()
 
     async def send_eof(self) -> None:
-        """Tell the app that no more inputs come, once it has answered the last one.
+        """Send the end of the inputs, once the app has responded to the last one.
 
-        Does nothing when the call has ended, or the second time.
+        Does nothing if the call has ended or `send_eof` has been called before.
         The call then ends by itself, with its last output as its result.
 
         Raises:
@@ -243,7 +246,7 @@ class InputStream:
         await self._feed.close()
 
     def __aiter__(self) -> OutputIterator[Any]:
-        """Iterate over the outputs, as over those of any `Job`."""
+        """Iterate over the outputs, as over the outputs of any `Job`."""
         return self._job.__aiter__()
 
     def __repr__(self) -> str:

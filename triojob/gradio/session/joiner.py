@@ -1,4 +1,4 @@
-"""Puts calls into the server's queue, and finds out which events they are."""
+"""Puts calls into the server's queue, and finds out their event ids."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Joiner:
     """Sends the joins of one session.
 
-    Its tasks are shielded from Ctrl-C: that goes to the main task, as it should.
+    Its tasks are shielded from Ctrl-C, which goes to the main task.
     """
 
     def __init__(self, session: Session, registry: SessionRegistry) -> None:
@@ -33,7 +33,7 @@ class Joiner:
         self._registry = registry
 
     async def send(self, call: PendingCall, driver: StreamDriver) -> bool:
-        """Send a call when it may be; see `Session.send`."""
+        """Wait until the call can be sent, then send it; see `Session.send`."""
         session, requests = self._session, self._registry.http.requests
         may_send = False
         try:
@@ -60,9 +60,9 @@ class Joiner:
         return True
 
     def _acquire_now(self, call: PendingCall) -> bool:
-        """Take all that the call needs on this side, if it is there; return whether it has it.
+        """Acquire all limits that the call needs without waiting; return whether that succeeded.
 
-        As nearly always; then there is nothing that it has to be cancelled from.
+        It nearly always succeeds; then there is no wait for a cancellation to interrupt.
         """
         requests = self._registry.http.requests
         if (
@@ -76,7 +76,7 @@ class Joiner:
         return True
 
     async def _acquire_request(self, call: PendingCall) -> None:
-        """Take a place for the join, at a moment when no cancel request can stop the call too."""
+        """Acquire a request for the join while no cancel request can stop the call too."""
         function = self._session.functions[call.fn_index]
         requests = self._registry.http.requests
         while True:
@@ -94,10 +94,11 @@ class Joiner:
         return function.may_join() and not self._session.event_ids.seeking
 
     def start(self, call: PendingCall, driver: StreamDriver, *, again: bool) -> None:
-        """Send a call, in a task of its own.
+        """Send a call in a new task.
 
         Args:
-            again: The server has had the call before, so it is not yet ready to be sent.
+            again: Whether the server has had the call before; then the call must wait until it can
+                rejoin.
         """
         self._registry.background.start_soon(
             partial(self._join_and_read, call, driver, again=again),
@@ -107,11 +108,11 @@ class Joiner:
     @trio.lowlevel.enable_ki_protection
     async def _join_and_read(self, call: PendingCall, driver: StreamDriver, *, again: bool) -> None:
         await self._join(call, driver, again=again)
-        del call  # the stream may be read for long after its end
+        del call  # drop the reference: the stream may be read long after the call has ended
         await self._session.stream.read_on(driver)
 
     async def _join(self, call: PendingCall, driver: StreamDriver, *, again: bool) -> None:
-        """Send a call and learn its event id, come what may: a cancellation is held until then."""
+        """Send a call and learn its event id: a cancellation is held back until then."""
         session, ids = self._session, self._session.event_ids
         current_call.set((call.job_id, call.name))
         refusals = session.refusals(call)
@@ -126,13 +127,13 @@ class Joiner:
                 error is not None
                 and (pause := session.pause_after_refusal(call, refusals, error)) is not None
             ):
-                # The server has provably not started it, so it may be sent again.
+                # The server has provably not started the call, so it can be sent again.
                 sent = False
                 ids.forget_join(call)
                 session.stream.start(driver)
                 assert call.slot is not None
                 call.slot.withdraw()
-                session.release_if_idle()  # others may wait for the stream
+                session.release_if_idle()  # other sessions may wait for the stream
                 call.translator.status(StatusUpdate(Status.STARTING))
                 may_send = await self._wait_to_join(call, pause)
         if not sent:
@@ -140,7 +141,8 @@ class Joiner:
         elif event_id is None:
             await self._not_joined(call, driver, error)
         elif call.session_hash != session.hash:
-            # Meanwhile the stream broke, and the server has dropped or will drop all that it had.
+            # Meanwhile the stream broke, and the server has dropped or will drop the session's
+            # events.
             lost = "the session's event stream broke while the call was being sent"
             await self._not_joined(call, driver, ConnectionLost(f"{call.name}: {lost}"))
         elif event_id in ids.calls:
@@ -152,7 +154,7 @@ class Joiner:
     async def _ask_to_join(
         self, call: PendingCall, driver: StreamDriver
     ) -> tuple[str | None, TriojobError | None]:
-        """Send a call once; return the event's id, or why there is none if that is known."""
+        """Send a call once; return its event id, or the error if the join failed."""
         event_id: str | None = None
         errors: list[TriojobError] = []
         assert call.join_scope is not None
@@ -168,13 +170,14 @@ class Joiner:
         return event_id, errors.pop() if errors else None
 
     async def _wait_to_join(self, call: PendingCall, seconds: float | None = None) -> bool:
-        """Wait until a call that the server does not have may be sent again.
+        """Wait until a call that the server does not have can be sent again.
 
         Args:
-            seconds: How long to wait at least, and for its slot then; None if it has one.
+            seconds: The minimum wait, after which the call acquires its slot again; None if it
+                holds one.
 
         Returns:
-            Whether it may be; not if nobody waits for it any more.
+            Whether it can be sent; False if the call is abandoned.
         """
         session = self._session
         with call.waiting_scope():
@@ -191,7 +194,7 @@ class Joiner:
     async def _not_joined(
         self, call: PendingCall, driver: StreamDriver, error: TriojobError | None
     ) -> None:
-        """End a call that has no event, or one that is not known: then the server may run it."""
+        """End a call that has no event, or an unknown event, which the server may then run."""
         session = self._session
         if error is not None:
             call.translator.fail(error)
@@ -208,14 +211,14 @@ class Joiner:
                 session.leave(call)
 
     async def _identify(self, call: PendingCall, driver: StreamDriver) -> bool:
-        """Wait until the stream has told which event a call is, so that it can be cancelled.
+        """Wait until the stream has identified the event of a call, so that it can be cancelled.
 
         Returns:
-            Whether it has, within the time that a cancel request may take.
+            Whether it has, within the time limit of a cancel request.
         """
         session = self._session
         if call.session_hash != session.hash:
-            return False  # that stream broke, so the server has dropped or will drop the event
+            return False  # the stream broke, so the server has dropped or will drop the event
         session.event_ids.note_join_lost(call)
         call.lost = True
         call.abandon()

@@ -1,4 +1,4 @@
-"""The calls of one client that have not ended, whatever they wait for: its end cancels them."""
+"""The unfinished calls of one client, in whatever state: closing the client cancels them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ _CLOSED = "the client was closed"
 
 @final
 class OpenCalls:
-    """The calls of one client that have not ended."""
+    """The unfinished calls of one client."""
 
     def __init__(self) -> None:
         self._scopes: dict[trio.CancelScope, JobRecord | None] = {}
-        """Around what the client's end cancels, and whose they are if that is a job."""
+        """The scopes that closing the client cancels, each with its job's record if it belongs to a
+        job.
+        """
         self._idle = trio.lowlevel.ParkingLot()
         self.closed: bool = False
-        """Whether the client has been closed: what is added then is cancelled at once."""
+        """Whether the client has been closed: a scope that is added later is cancelled at once."""
 
     def __len__(self) -> int:
         return len(self._scopes)
@@ -31,7 +33,7 @@ class OpenCalls:
     def open(
         self, scope: trio.CancelScope, record: JobRecord | None = None
     ) -> Generator[None, None, None]:
-        """See to it, while in the block, that the client's end cancels ``scope``; see `add`."""
+        """Let the client's end cancel ``scope`` while the block runs; see `add`."""
         self.add(scope, record)
         try:
             yield
@@ -39,7 +41,7 @@ class OpenCalls:
             self.remove(scope)
 
     def add(self, scope: trio.CancelScope, record: JobRecord | None = None) -> None:
-        """See to it that the client's end cancels ``scope``, that of a job or another one."""
+        """Let the client's end cancel ``scope``, which belongs to a job or to another operation."""
         self._scopes[scope] = record
         if self.closed:
             self._cancel(scope)
@@ -55,7 +57,7 @@ class OpenCalls:
         scope.cancel(reason=_CLOSED)
 
     def _note_reason(self, scope: trio.CancelScope) -> None:
-        # A frame of its own, as none that cancels may hold a job; see `JobRecord.to_cancel`.
+        # In a separate frame, as no frame that cancels can hold a job; see `JobRecord.to_cancel`.
         record = self._scopes[scope]
         if record is not None:
             record.to_cancel(_CLOSED)
@@ -66,9 +68,10 @@ class OpenCalls:
             await self._idle.park()
 
     async def aclose(self) -> None:
-        """End all calls, those in groups that outlive the client too; return when they have.
+        """Cancel all calls, also in groups that outlive the client; return when they have ended.
 
-        Takes no longer than the calls' tasks need to run once; a cancellation doesn't shorten it.
+        Takes only as long as each call's task needs to run once; a cancellation does not shorten
+        it.
         """
         self.closed = True
         for scope in self._scopes:

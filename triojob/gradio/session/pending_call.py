@@ -21,10 +21,10 @@ class PendingCall:
     """A call of an endpoint, as sessions see it.
 
     Args:
-        job_id: Calls that wait for the same are served in the order of these.
-        slot: Its place among the calls in flight, or None if it has yet to wait for one.
-        restarts: How often the app had been restarted when the request was made for it.
-        patient: Whether it waits for a server that refuses it.
+        job_id: Calls that wait for the same limit are served in the order of their job ids.
+        slot: Its slot among the calls in flight, or None if it has yet to acquire one.
+        restarts: How often the app had restarted when the call's request was encoded.
+        patient: Whether to retry while the server refuses the call.
     """
 
     __slots__ = (
@@ -70,7 +70,7 @@ class PendingCall:
         self.restarts: int = restarts
         self.request: CallRequest = request
         self.name: str = request.name
-        """What people call the endpoint."""
+        """The endpoint's name, as users know it."""
         self.fn_index: int = request.fn_index
         """The server's number for the function."""
         self.driver: StreamDriver | CallDriver = driver
@@ -78,59 +78,64 @@ class PendingCall:
         self.slot: Slot | None = slot
         self.patient: bool = patient
         self.session: Session | None = None
-        """Set once the server may learn of the call."""
+        """Set as soon as the server may receive the call."""
         self.session_hash: str = ""
         self.restarts_at_last_state_call: list[int | None] = []
         """One item for each attempt to send this call: the restart count that the session had at
-        its last call with State, or None if there was no such call.  The first one counts."""
+        its last call with State, or None if there was no such call.  Only the first item counts.
+        """
         self.sent: bool = False
-        """The request that makes the call may have gone out."""
+        """The request that makes the call may have been sent."""
         self.event_id: str | None = None
         self.lost: bool = False
-        """The response to its join was lost, so the server may have it; the stream may say as
-        which event."""
+        """The response to its join was lost, so the server may have the call; the stream may
+        identify its event.
+        """
         self.abandoned: bool = False
-        """Nobody waits for it any more; the server is still to be told, or has been."""
+        """No task waits for the call any more; the cancel request is due, or has been sent."""
         self.dequeuing: bool = False
-        """The server was asked to take it out of its queue, and has not said that it did."""
+        """The server was asked to remove the call from its queue, and has not confirmed it."""
         self.believed_ended: bool = False
-        """The server believes that it has ended, but it runs there and will complete."""
+        """The server considers the call ended, but its function still runs and will complete."""
         self._is_started = False
-        """The limiter knows that it runs."""
+        """The limiter knows that the call runs."""
         self.join_scope: trio.CancelScope | None = None
-        """Around a join, shielded: a cancellation is held until the server named the event."""
+        """Around a join, shielded: a cancellation is held back until the server has named the
+        event.
+        """
         self.conversation_scope: trio.CancelScope | None = None
-        """Around a call on a connection of its own; None for one on a session's stream."""
+        """Around a call that uses a connection; None for a call on a session's stream."""
         if not has_session_stream(driver):
             self.conversation_scope = trio.CancelScope()
         self.waiting: trio.CancelScope | None = None
-        """Around a wait on this side; the end of the session cancels it, or of the call."""
+        """Around a wait before the call is sent; the end of the session or of the call cancels it.
+        """
 
     @property
     def is_sent(self) -> bool:
-        """Whether the server may have it."""
+        """Whether the server may have the call."""
         return self.event_id is not None or self.join_scope is not None or self.lost
 
     @property
     def queued(self) -> bool:
-        """Whether it waits in the server's queue, as far as the server has said."""
+        """Whether the call waits in the server's queue, according to the latest message."""
         return self.event_id is not None and not self.translator.running
 
     def waiting_scope(self) -> trio.CancelScope:
-        """Return the scope to wait in for what the call needs on this side."""
+        """Return the scope to wait in for the limits that the call needs before it is sent."""
         self.waiting = trio.CancelScope()
         return self.waiting
 
     @property
     def wait_was_ended(self) -> bool:
-        """Whether the session, or the call, ended while the call waited."""
+        """Whether the session or the call ended while the call waited."""
         return self.waiting is not None and self.waiting.cancel_called
 
     def feed(self, message: Json | InvalidMessage) -> None:
-        """Take one message of the event."""
+        """Process one message of the event."""
         self.translator.feed(message)
         if isinstance(message, InvalidMessage):
-            return  # it has ended the event
+            return  # the invalid message has ended the event
         if not self._is_started and self.slot is not None:
             kind = message["msg"]
             if kind == "estimation":
@@ -144,9 +149,9 @@ class PendingCall:
         log_job(level, self.job_id, self.name, text, *args)
 
     def abandon(self) -> None:
-        """Let the server know, as soon as may be, that nobody waits any more."""
+        """Let the server stop the call as soon as possible, as no task waits for it any more."""
         if self.session is not None and not self.abandoned:
             self.abandoned = True
             if self.slot is not None:
-                self.slot.release()  # what comes next need not wait until the server has answered
+                self.slot.release()  # the next call need not wait until the server has responded
             self.session.abandoned(self)

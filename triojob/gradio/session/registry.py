@@ -24,11 +24,12 @@ from .window import WindowStatistics
 from .window_limiter import CallLimiter, Slot
 
 _SHARED_FOR = 10.0
-"""Seconds for which the calls of a batch join the same session.  Proxies end long responses, some
-after 30 s in all, and with the stream all calls on it are lost."""
+"""Seconds in which the calls of a batch join the same session.  Proxies end long responses, some
+after 30 s in total, and all calls on the stream are lost with it.
+"""
 
 _MOST_IDLE_LIMITERS = 256
-"""Functions that are remembered while nothing calls them; ``gr.render`` makes ever new ones."""
+"""How many idle functions keep their limiters; ``gr.render`` keeps creating functions."""
 
 
 @dataclass
@@ -43,7 +44,7 @@ class SessionRegistry:
 
     Args:
         background: The nursery of readers, joins and cancel requests.
-        heartbeats: Those of the sessions that are kept; they outlive the background.
+        heartbeats: The heartbeats of the kept sessions; they outlive the background.
     """
 
     def __init__(
@@ -66,24 +67,25 @@ class SessionRegistry:
         self.limits = limits
         self.streams: StreamBudget = StreamBudget(http.streams)
         self._limiters: dict[int, CallLimiter] = {}
-        """The calls in flight of each function, by its number."""
+        """The limiter of each function, by the function's number."""
         self._idle: list[Session] = []
-        """Sessions that no call uses, to be used again: a server keeps a little for each."""
+        """Idle sessions for reuse: a server keeps some memory for each session."""
         self._shared: dict[tuple[Batch, int], _SharedSession] = {}
         """The sessions of batches, each for one function."""
         self.joins: set[PendingCall] = set()
-        """The calls that the server has yet to answer."""
+        """The calls whose joins have not received a response yet."""
         self.calls: OpenCalls = OpenCalls()
         self.listening: set[Session] = set()
         """Sessions whose open stream has brought a message."""
         self.cancel_requests: trio.CapacityLimiter = trio.CapacityLimiter(CANCEL_REQUESTS)
         self.unresponsive_since: float = -math.inf
-        """When the server let a cancel request go unanswered, if it has answered none since."""
+        """When a cancel request last timed out; ``-inf`` if a later one received a response."""
 
     async def aclose(self) -> None:
-        """End all calls; bound the time that joins may still take.
+        """End all calls; bound the remaining time of joins.
 
-        Takes no longer than the calls' tasks need to run once; a cancellation doesn't shorten it.
+        Takes only as long as each call's task needs to run once; a cancellation does not shorten
+        it.
         """
         await self.calls.aclose()
         for call in self.joins:
@@ -93,24 +95,24 @@ class SessionRegistry:
     # Calls in flight.
 
     def slot(self, info: EndpointInfo, number: int) -> Slot:
-        """Return a place among the calls of a function in flight, for a call to acquire."""
+        """Return a slot among a function's calls in flight, for a call to acquire."""
         limiter = self._limiters.get(info.fn_index)
         if limiter is None:
             if len(self._limiters) >= _MOST_IDLE_LIMITERS:
                 self._limiters = {f: one for f, one in self._limiters.items() if not one.idle}
             fixed = self.limits.in_flight
-            # Calls that have a stream each wait for the budget of streams too.
+            # Calls that need a stream each also wait for the budget of streams.
             limiter = CallLimiter(info.name, fixed)
             self._limiters[info.fn_index] = limiter
         return Slot(limiter, number)
 
     def windows(self) -> Mapping[str, WindowStatistics]:
-        """Return, for each endpoint that was called, how many of its calls are where."""
+        """Return the numbers of calls in flight, running and waiting, by endpoint name."""
         return {limiter.name: limiter.statistics() for limiter in self._limiters.values()}
 
     @property
     def is_alive(self) -> bool:
-        """Whether the server lives: some session has had a message on a stream that is open."""
+        """Whether the server is alive: an open stream of some session has brought a message."""
         return bool(self.listening)
 
     # Sessions.
@@ -137,5 +139,5 @@ class SessionRegistry:
         self._shared.pop(key).session.give_up_lease()
 
     def give_back(self, session: Session) -> None:
-        """Keep a session that no call uses, and that the server has nothing pending of."""
+        """Keep an idle session for reuse; the server has no pending events of it."""
         self._idle.append(session)

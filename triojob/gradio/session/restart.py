@@ -1,9 +1,9 @@
 """Detects that an app has restarted, before a call goes to the new process.
 
-A process that has ended has no connections.  So a call goes out on a connection only if the app
-has said, on one that was opened later, that it is still the one that is known: one answer is
-enough for all connections that were opened before the question was sent.
-httpx makes a connection when a request is sent, so there the question comes just before that.
+A process that has ended has no connections.  So a call uses a connection only if the app has
+confirmed, on a connection opened later, that it is still the known process: one response is enough
+for all connections that were opened before the check was sent.  httpx opens a connection when a
+request is sent, so with httpx the check comes just before the call.
 
 Wire source: gradio 3.50 to 6.31, ``routes.py`` (``/app_id``), ``blocks.py`` (``app_id``, a random
 number).
@@ -39,7 +39,7 @@ logger: logging.Logger = logging.getLogger("triojob")
 
 @final
 class AppWatch:
-    """An app's description, read again when the app was restarted.
+    """An app's description, read again after the app has restarted.
 
     Args:
         app: The description as it is now.
@@ -52,43 +52,44 @@ class AppWatch:
     ) -> None:
         self.app: AppInfo = app
         self.restarts: int = 0
-        """How often the app has been found to have been restarted."""
+        """How many restarts of the app have been detected."""
         self._http = http
         self._discover = discover
         self._id: Any = app.app_id
         self._checked = 1
-        """All connections up to this number lead to the app that is known: the first was there
-        before its description was read."""
+        """Connections up to this number lead to the known process: the first one was there before
+        the app's description was read.
+        """
         self._suspect = False
         self._answers = True
-        """Whether the app tells its id by itself, and not only in its description."""
+        """Whether the app reports its id at ``/app_id``, and not only in its description."""
         self._asking = trio.Lock()
         self._asked = 0
-        """How often the app has been asked."""
+        """How many times the app has been checked."""
 
     def mark_suspect(self) -> None:
-        """Ask before the next call: something broke as it breaks when a server ends."""
+        """Check the app before the next call: an error occurred that a server's end can cause."""
         self._suspect = True
 
     async def revalidate(self, connection: int | None) -> None:
-        """See to it that a connection leads to the app that is known; else read its description.
+        """Check that a connection leads to the known process; if not, reread the description.
 
-        An app that doesn't tell its id is asked only when it is suspect, by its description.
+        An app without ``/app_id`` is checked only while it is suspect, by its description.
 
         Args:
-            connection: Its number; None for one that is yet to be made.
+            connection: The connection's number; None for a connection that is not open yet.
 
         Raises:
             ConnectionFailed: The server can't be reached.
-            ServerRestarted: The app now speaks a protocol that this client doesn't.
-            TriojobError: The app was restarted, and its description can't be read.
+            ServerRestarted: The app now uses a protocol that this client does not speak.
+            TriojobError: The app has restarted, and its description can't be read.
 
-        Being cancelled leaves it to the next call.
+        Being cancelled leaves the check to the next call.
         """
         asked = self._asked
         if self._is_to_ask(connection, asked):
             async with self._asking:
-                # Of several calls that wait here, the first has asked for all.
+                # If several calls wait here, the first one has checked for all of them.
                 if self._is_to_ask(connection, asked):
                     await self._ask()
 
@@ -109,7 +110,7 @@ class AppWatch:
         except ConnectionFailed:
             raise
         except NetworkError as exc:
-            # The call itself shows whether the server works; after a timeout no call asks again.
+            # The call itself shows whether the server works; after a timeout, no call checks again.
             self._answers = self._answers and not isinstance(exc, ConnectionTimeout)
             return
         finally:
@@ -125,10 +126,10 @@ class AppWatch:
         self._checked = max(self._checked, checked)
 
     async def _app_id(self, sending: Ready) -> Any:
-        """Return the app's id; None if it doesn't tell.
+        """Return the app's id; None if the app does not report it.
 
         Args:
-            sending: Awaited before the question is sent.
+            sending: Awaited before the request is sent.
         """
         app_id: Any = None
         status = 0
@@ -136,25 +137,25 @@ class AppWatch:
         seconds = math.inf if connect is None else 2 * connect
         with trio.move_on_after(seconds) as scope:
             with suppress(ProtocolError):
-                # Without a limiter: calls that have a place in one wait for this.
+                # Without a limiter: calls that hold one wait for this response.
                 response = await self._http.request("GET", "/app_id", ready=sending, fresh=True)
                 status, app_id = response.status, _app_id(response)
         if scope.cancelled_caught:
             raise ConnectionTimeout(f"the app did not tell its id within {seconds} s")
-        # A server that is busy may answer another time, and so may one whose response was invalid.
+        # A busy server may respond next time, and so may a server whose response was invalid.
         if 200 <= status < 500 and status != 429:
             self._answers = app_id is not None
         return app_id
 
     async def ask(self) -> str | None:
-        """Ask the app for a sign of life; return what is wrong with it, or None.
+        """Check that the app responds; return a description of the problem, or None.
 
         Raises:
             TriojobError: There was no response.
         """
-        # Not among the requests, which may all be waiting for this app.
+        # Outside the limit of requests, all of which might be waiting for this app.
         response = await self._http.request("GET", "/app_id", limiter=self._http.cancel_requests)
-        if response.status in (502, 504):  # a proxy's words for an app that does not answer
+        if response.status in (502, 504):  # a proxy reports that the app is down
             return f"another request was answered with status {response.status}"
         app_id = _app_id(response)
         if app_id is not None and self._id not in (None, app_id):
@@ -181,12 +182,11 @@ class AppWatch:
     def check_generation(
         self, info: EndpointInfo, restarts_when_encoded: int, restarts_at_last_state: int | None
     ) -> None:
-        """Refuse a call that was meant for the app as it was before.
+        """Refuse a call that was meant for the app before its restart.
 
         Args:
-            restarts_when_encoded: What `restarts` was when the call's arguments were encoded.
-            restarts_at_last_state: What it was at the session's last call with State; None for
-                none.
+            restarts_when_encoded: The value of `restarts` when the call's arguments were encoded.
+            restarts_at_last_state: The value at the session's last call with State, or None.
 
         Raises:
             ServerRestarted: Nothing was sent.
@@ -211,7 +211,7 @@ class AppWatch:
 
 
 def _app_id(response: Response) -> Any:
-    """Return what the app calls its process, or None if it doesn't say."""
+    """Return the id of the app's process, or None if the response does not contain it."""
     if response.status == 200:
         with suppress(ProtocolError):
             return decode_object(response.body, "the response to /app_id").get("app_id")

@@ -1,10 +1,10 @@
 """A session: a hash that the server knows, and one event stream for all its calls.
 
-Which calls share a session, and when the server is told of a cancellation, follows from one fact:
-Gradio's ``/cancel`` stops *every* running event of a function in a session, and the others never
-hear of it (gradio 6.31, ``routes.py``, ``cancel_event``).  So a call of a function without State
-has a session to itself, for as long as it lasts; where calls share one, `cancel_policy` says what
-may be asked of the server.
+Which calls share a session, and when a cancel request is sent, follows from one fact: Gradio's
+``/cancel`` stops *every* running event of a function in a session, and does not report this to the
+other events' clients (gradio 6.31, ``routes.py``, ``cancel_event``).  So a call of a function
+without State has a session to itself, until it ends; where calls share a session, `cancel_policy`
+decides which cancel requests can be sent.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ class Session:
     """A session hash with its one event stream.
 
     Args:
-        reusable: It keeps nothing on the server, so it may serve other calls afterwards: the
-            registry lends it to one call, or to those of a batch.
-        one_at_a_time: One call of a function at a time, so that each can be cancelled exactly.
+        reusable: Whether the session keeps nothing on the server, so that it can serve other calls
+            afterwards: the registry lends it to one call, or to the calls of a batch.
+        one_at_a_time: Whether to send one call of a function at a time, so that each can be
+            cancelled exactly.
     """
 
     def __init__(
@@ -58,34 +59,36 @@ class Session:
     ) -> None:
         self._registry = registry
         self.reusable = reusable
-        # Whoever has the loan of a reusable one sees to that itself.
+        # The borrower of a reusable session limits its calls.
         self._at_once = 1 if one_at_a_time and not reusable else math.inf
-        # A bearer secret: whoever knows it can cancel the session's events.  Never logged.
+        # A bearer secret: anyone who has it can cancel the session's events. Never logged.
         self._hash = registry.http.secrets.new_session()
         self.functions: dict[int, FunctionCalls] = {}
-        """Those that have calls here: of what `gr.render` makes anew, each has another number."""
+        """The functions that have calls here: each time `gr.render` creates a function, it gets a
+        new number.
+        """
         self.event_ids: EventIds = EventIds()
-        """Which events of its stream its calls are."""
+        """Which call each event of the stream belongs to."""
         self.stream: StreamReader = StreamReader(self, registry)
         self.canceller: Canceller = Canceller(self, registry)
         self.joiner: Joiner = Joiner(self, registry)
         self._conversations = Conversations(self, registry)
         self._renders: dict[int | str | None, Render] = {}
-        """What ``gr.render`` has made in this session: the last of each."""
+        """What ``gr.render`` has created in this session: the latest state of each render."""
         self._ended = False
-        """No new call joins: close the stream as soon as nothing needs it."""
+        """The session takes no new calls: close the stream as soon as no call needs it."""
         self._lent = False
-        """The registry has lent it out, and is still to get it back."""
+        """The registry has lent the session, and has not got it back yet."""
         self._leased = False
-        """A batch uses it for further calls."""
+        """A batch uses the session for further calls."""
         self._restarts_at_last_state_call: int | None = None
-        """How often the app had been restarted at the last call with State; None for none."""
+        """How often the app had restarted at the last call with State; None if there was none."""
         self._heartbeat: trio.CancelScope | None = None
         """Around the heartbeat of ``_hash``; a reusable session needs none."""
 
     @property
     def hash(self) -> str:
-        """The session's name with the server: a secret."""
+        """The session hash, a secret."""
         return self._hash
 
     @property
@@ -99,37 +102,37 @@ class Session:
         return self._ended
 
     def is_free_for(self, fn_index: int) -> bool:
-        """Tell whether a call of a function would be the only one of that here."""
+        """Return whether a call of a function would be the function's only call here."""
         function = self.functions.get(fn_index)
         return not self._ended and (function is None or function.limiter.idle)
 
     @property
     def app(self) -> AppInfo:
-        """The app as this session has it."""
+        """The app as this session sees it."""
         app = self._registry.watch.app
         return app.with_renders(self._renders.values()) if self._renders else app
 
     def rendered(self, config: Json) -> None:
-        """Take up what the app has rendered: functions that only this session has.
+        """Add the functions that the app has rendered for this session only.
 
         Raises:
-            ProtocolError: It is not what Gradio sends; the session stays as it was.
+            ProtocolError: The configuration is invalid; the session stays as it was.
         """
         render = Render.from_config(config)
         self._renders[render.render_id] = render
 
     def lend(self, *, to_batch: bool = False) -> Session:
-        """Note that a call, or a batch of them, has the use of this session; return it."""
+        """Lend this session to a call, or to the calls of a batch; return it."""
         self._lent, self._leased = True, to_batch
         return self
 
     def give_up_lease(self) -> None:
-        """Let the registry have the session back as soon as its calls have ended."""
+        """Return the session to the registry as soon as its calls have ended."""
         self._leased = False
         self.release_if_idle()
 
     def unused(self, slot: Slot | None) -> None:
-        """Note that the call for which the session was taken has not come to it."""
+        """Note that the call for which the session was borrowed does not use it."""
         if slot is not None:
             slot.release()
         self.release_if_idle()
@@ -139,14 +142,14 @@ class Session:
     async def send(self, call: PendingCall) -> bool:
         """Start a call: return when it is about to be sent.
 
-        Being cancelled here means that the server never learns of it.
+        If it is cancelled here, the server never receives the call.
 
         Returns:
-            False if the session ended while the call waited, which has ended with it.
+            False if the session ended while the call waited; that has ended the call too.
 
         Raises:
             ConnectionFailed: The server can't be reached.
-            ServerRestarted: The app is not the one any more that the call was meant for.
+            ServerRestarted: The app has restarted, and the call was meant for the old process.
         """
         function = self.functions.get(call.fn_index)
         if function is None:
@@ -187,14 +190,14 @@ class Session:
         call.sent = True
 
     def take_over(self, call: PendingCall) -> None:
-        """From here on the server may learn of the call."""
+        """Note that from now on the server may receive the call."""
         call.session = self
         self.about_to_join(call)
         if self._heartbeat is None and not self.reusable:
             self._heartbeat = self._registry.heartbeats.start(self._hash)
 
     def about_to_join(self, call: PendingCall) -> None:
-        """Have the server's response awaited, come what may, which `SessionRegistry` bounds."""
+        """Prepare a shielded wait for the server's response; `SessionRegistry` bounds it."""
         if has_session_stream(call.driver):
             self.event_ids.note_join_sent(call)
         call.session_hash = self._hash
@@ -203,30 +206,30 @@ class Session:
         self._registry.joins.add(call)
 
     def abandoned(self, call: PendingCall) -> None:
-        """Nobody waits for this call any more."""
+        """Have an abandoned call cancelled on the server."""
         function = self.functions.get(call.fn_index)
         if function is not None and call in function.calls:
             function.abandoned.add(call)
         if has_session_stream(call.driver):
             if call.waiting is not None:
-                call.waiting.cancel()  # it may wait here to be sent once more
+                call.waiting.cancel()  # it may wait here for its next attempt
             self.canceller.start_next_step(call.fn_index)
         elif call.conversation_scope is not None:
             call.conversation_scope.cancel()
 
     def end(self) -> None:
-        """Cancel all calls that are still in flight, and use the session no more."""
+        """Cancel all calls that are still in flight, and take no more calls."""
         self._ended = True
         for function in tuple(self.functions.values()):
             for call in tuple(function.calls):
-                # Of jobs in groups that outlive the session; those of its own have ended.
+                # Calls of jobs in groups that outlive the session; its own jobs have ended.
                 call.translator.cancel(_ENDED)
                 if call.waiting is not None:
                     call.waiting.cancel()
                 call.abandon()
         self.release_if_idle()
 
-    # For those that send the calls.
+    # For the classes that send the calls.
 
     @property
     def runs_nothing_but_abandoned(self) -> bool:
@@ -236,17 +239,17 @@ class Session:
         )
 
     def refusals(self, call: PendingCall) -> Refusals:
-        """Return what counts how often a call is refused."""
+        """Return the counter of a call's refusals."""
         return Refusals(self._registry.limits.refused_for if call.patient else 0)
 
     def pause_after_refusal(
         self, call: PendingCall, refusals: Refusals, error: TriojobError
     ) -> float | None:
-        """Return in how many seconds a call that was refused may be sent again; None for never."""
+        """Return the backoff in seconds before a refused call is sent again; None to give up."""
         assert call.slot is not None
         if not is_refusal(error, alive=self._registry.is_alive):
             if isinstance(error, NetworkError):
-                call.slot.note_refusal()  # reset: whether the server has it is not known
+                call.slot.note_refusal()  # connection reset: the server may have the call
             return None
         call.slot.note_refusal()
         self._registry.http.close_idle()
@@ -257,35 +260,35 @@ class Session:
         return seconds
 
     def suspect(self, error: TriojobError) -> None:
-        """Have the app looked at before the next call, if its restart may have failed one so."""
-        # The one that is there now may know neither the function nor the login.
+        """Check the app before the next call, if its restart may have caused this error."""
+        # The new process may have neither the function nor the login.
         suspects = (NetworkError, UnexpectedResponse, AuthenticationError)
         if isinstance(error, suspects) and not isinstance(error, ServerRestarted):
             self._registry.watch.mark_suspect()
 
     def retire(self) -> None:
-        """Have no other call use a session that was lent: the server may have something there."""
+        """Prevent the reuse of a lent session: the server may still have an event of it."""
         self._ended = self._ended or self.reusable
 
     # Joining.
 
     def joined(self, call: PendingCall, event_id: str) -> None:
-        """Note which event a call is; take what the stream has told of it by now."""
+        """Note the event id of a call; route the messages already received for it."""
         call.event_id = event_id
-        # Its beginning only: to some releases, the whole of it is enough to stop the event.
+        # Log only the beginning: in some Gradio releases, the whole id is enough to stop the event.
         call.log(logging.DEBUG, "sent as event %s...", event_id[:8])
         for message in self.event_ids.joined(call, event_id):
             self.stream.route(message)
         self.canceller.start_next_step(call.fn_index)
 
     def stream_broke(self, error: TriojobError) -> None:
-        """The stream broke, and with it each call that uses it."""
+        """Handle a broken stream, which fails every call that uses it."""
         self._registry.watch.mark_suspect()
         if not self.event_ids.may_be_pending:
-            # All had been said: there is nothing that the server could drop but State.
+            # The server has sent everything: only State is left for it to drop.
             self.stream.give_up_lost(self.event_ids.lost)
             return
-        # The server drops what the old session had when it notices, which may be any moment now.
+        # The server drops the old session's events when it notices, which can be at any moment.
         self._hash = self._registry.http.secrets.new_session()
         self._end_heartbeat()
         self._renders.clear()
@@ -297,17 +300,17 @@ class Session:
     # Ending.
 
     def finish(self, call: PendingCall, *, end_received: bool) -> None:
-        """Let go of a call that the server is done with.
+        """Remove a call that has ended on the server.
 
         Args:
-            end_received: Whether the stream has brought its end.
+            end_received: Whether the stream has reported its end.
         """
         if call.event_id is not None:
             self.event_ids.end(call.event_id, end_received=end_received)
         self.leave(call)
 
     def leave(self, call: PendingCall) -> None:
-        """Let go of a call that the server does not have."""
+        """Remove a call that the server does not have."""
         function = self.functions.get(call.fn_index)
         if function is not None and call in function.calls:
             del function.calls[call]
@@ -323,19 +326,19 @@ class Session:
             self.release_if_idle()
 
     def forget_if_idle(self, fn_index: int) -> None:
-        """Let go of a function that has no calls here."""
+        """Drop a function that has no calls here."""
         function = self.functions.get(fn_index)
         if function is not None and function.idle:
             del self.functions[fn_index]
 
     def release_if_idle(self) -> None:
-        """Let go of what nothing needs any more: the stream, its place, and then the session."""
+        """Release the stream, its place in the budget and the session if no call needs them."""
         if any(function.needs_stream for function in self.functions.values()):
             return
         if not self.stream.release_if_idle():
             return
         if any(function.calls for function in self.functions.values()):
-            return  # some still wait on this side
+            return  # some calls have not been sent yet
         if self._lent and not self._leased and not self._ended:
             self._lent = False
             self._registry.give_back(self)
@@ -343,12 +346,12 @@ class Session:
             self._end_heartbeat()
 
     def close_stream(self) -> bool:
-        """Use the session no more, and close its stream; return whether it was open."""
+        """Take no more calls, and close the stream; return whether it was open."""
         self._ended = True
         return self.stream.close()
 
     def _end_heartbeat(self) -> None:
-        """Let the app unload the session: it is used no more."""
+        """Let the app unload the session, which is not used any more."""
         if self._heartbeat is not None:
             self._heartbeat.cancel()
             self._heartbeat = None

@@ -1,4 +1,4 @@
-"""How many event streams one client has open at once, over all its sessions."""
+"""Limits how many event streams one client has open at once, over all its sessions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..._core.limiter import OrderedLimiter
 
 @final
 class StreamBudget:
-    """Places for event streams, given out in the order of the jobs' ids.
+    """A limiter for event streams, which serves waiters in the order of their job ids.
 
     Args:
         limiter: Trio's limiter, which counts them and says who has one.
@@ -23,22 +23,22 @@ class StreamBudget:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for a place."""
+        """How many calls wait for a stream."""
         return self._line.waiting
 
     async def acquire(self, owner: object, job_id: int) -> None:
-        """Wait for a place; the job with the lowest id is next."""
+        """Wait until a stream can be opened; the job with the lowest id is next."""
         await self._line.acquire(job_id)
         self._limiter.acquire_on_behalf_of_nowait(owner)
 
     def acquire_nowait(self, owner: object, job_id: int) -> bool:
-        """Take a place if there are plenty; return whether it has one."""
+        """Acquire a stream if nothing waits and one is available; return whether that succeeded."""
         if not self._line.acquire_nowait(job_id):
             return False
         self._limiter.acquire_on_behalf_of_nowait(owner)
         return True
 
     def release(self, owner: object, job_id: int) -> None:
-        """Give back the place that ``owner`` has for a job."""
+        """Release the stream that ``owner`` acquired for a job."""
         self._limiter.release_on_behalf_of(owner)
         self._line.release(job_id)

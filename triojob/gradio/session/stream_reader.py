@@ -1,4 +1,4 @@
-"""Reads the event stream of one session: hands each message to its call, and finds lost calls."""
+"""Reads the event stream of one session: routes each message to its call, and finds lost calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 _CLOSE_WITHIN = 1.0
-"""Seconds that a stream stays open after the last call on it, for the server to close it."""
+"""Seconds in which the server is expected to close a stream after the last call on it."""
 
 
 @final
@@ -35,18 +35,19 @@ class StreamReader:
         self._registry = registry
         self._ids = session.event_ids
         self._scope: trio.CancelScope | None = None
-        """Around the reading; None while nothing reads."""
+        """Around the reading; None while no task reads."""
         self._opening = trio.Lock()
         self._stream_of: int | None = None
-        """The job for which this session took a place in the budget of streams."""
+        """The job for which this session acquired a stream from the budget."""
         self._unsure: set[PendingCall] = set()
         """The calls whose messages may have gone to a connection that was reset."""
         self._has_leftover_event = False
-        """The server possibly still has an event here that no call waits for: cancelled, or its id
-        was never learned.  Then it might never close the stream, so this side does."""
+        """The server may still have an event here that no call waits for: it was cancelled, or its
+        id is unknown.  Then the server might never close the stream, so this client closes it.
+        """
 
     async def acquire(self, call: PendingCall) -> None:
-        """Take a place in the budget of streams, unless another call has done so."""
+        """Acquire a stream from the budget, unless another call has done so."""
         if self.acquire_nowait(call):
             return
         async with self._opening:
@@ -55,9 +56,9 @@ class StreamReader:
                 self._stream_of = call.job_id
 
     def acquire_nowait(self, call: PendingCall) -> bool:
-        """Do the same if that needs no waiting; return whether there is a place."""
+        """Do the same without waiting; return whether the session has a stream."""
         if self._scope is not None:
-            self._scope.deadline = math.inf  # it is needed again
+            self._scope.deadline = math.inf  # the stream is needed again
         if (
             self._stream_of is None
             and not self._opening.locked()
@@ -69,22 +70,22 @@ class StreamReader:
     # Reading.
 
     def start(self, driver: StreamDriver) -> None:
-        """Find out which events the lost calls are, as far as the stream tells; have it read."""
+        """Identify the events of lost calls from the messages so far; start to read the stream."""
         scope = self._new_scope()
         if scope is not None:
             self._registry.background.start_soon(self._read, scope, driver)
 
     async def read_on(self, driver: StreamDriver) -> None:
-        """Do the same, and read the stream in this task if it is to be read and no other one does.
+        """Do the same, but read the stream in this task, if it must be read and no other task does.
 
-        To be called at the end of a task of the background: that need not start another one then.
+        Call it at the end of a background task, which then need not start another task.
         """
         scope = self._new_scope()
         if scope is not None:
             await self._read(scope, driver)
 
     def _new_scope(self) -> trio.CancelScope | None:
-        """Return the scope in which to read the stream from now on; None if that is not due."""
+        """Return the scope in which to read the stream; None if it must not be read now."""
         self._take_found()
         scope: trio.CancelScope | None = None
         if self._scope is None and self._ids.needs_stream:
@@ -99,7 +100,7 @@ class StreamReader:
             self.give_up_lost((call,))
 
     def give_up_lost(self, calls: Iterable[PendingCall]) -> None:
-        """Look no longer for the events of calls whose joins were lost."""
+        """Stop looking for the events of calls whose joins were lost."""
         for call in calls:
             call.lost = False
             self._ids.forget_join(call)
@@ -108,19 +109,19 @@ class StreamReader:
             function.changed.unpark_all()
 
     def _shield(self) -> None:
-        """Have the stream read at the client's end too, while it is to find lost calls."""
+        """Shield the reading while it looks for lost calls, also beyond the client's end."""
         if self._scope is not None:
             self._scope.shield = bool(self._ids.lost)
 
     @trio.lowlevel.enable_ki_protection
     async def _read(self, scope: trio.CancelScope, driver: StreamDriver) -> None:
-        # This task was started for one call, and is there for all.
+        # This task was started for one call, and serves all of them.
         current_call.set(None)
         trio.lowlevel.current_task().name = "<event stream>"
         try:
             with contained(self._session.stream_broke, "reading the event stream"), scope:
                 while self._ids.needs_stream:
-                    # Those that the server has named by now: this stream is sure to tell of them.
+                    # The events that the server has named by now: this stream must report on them.
                     expected, lost = set(self._ids.calls), self._ids.lost
                     refusals = Refusals(self._registry.limits.refused_for)
                     refused = partial(self._wait_to_reopen, refusals)
@@ -135,7 +136,7 @@ class StreamReader:
                     self._unsure.clear()
                     self._has_leftover_event = False
             if scope.cancelled_caught:
-                # The server has yet to notice, and will then drop what the session has.
+                # The server has yet to notice, and will then drop the session's events.
                 self._session.retire()
         finally:
             self._scope = None
@@ -157,10 +158,10 @@ class StreamReader:
         *,
         again: bool = False,
     ) -> None:
-        """Wait until a stream that was not opened may be asked for again, or raise the error.
+        """Wait until a stream that failed to open can be requested again, or raise the error.
 
         Args:
-            again: Whether it may be where it is not sure that the server has not opened it.
+            again: Whether to retry even if the server may have opened the stream.
         """
         for call in calls:
             if call.slot is not None:
@@ -174,11 +175,14 @@ class StreamReader:
         await trio.sleep(seconds)
 
     def _check_closed(self, expected: set[str]) -> None:
-        """Raise if calls are left that no further stream would tell of.
+        """Raise if calls are left that no further stream would report on.
 
-        The server closes the stream when no event of the session is pending, so one that was is
-        gone.  But one that joined just then, and has had no message yet, is told of on the next
-        stream: there, a message is sure to come before that one's end.
+        The server closes the stream when no event of the session is pending, so a pending event is
+        gone.  But an event that joined at that moment, and has received no message yet, appears on
+        the next stream: there, at least one message comes before the event's end.
+
+        Raises:
+            ConnectionLost: The server closed the stream before a call ended.
         """
         for event_id, call in self._ids.calls.items():
             if not call.believed_ended and (event_id in expected or call.translator.started):
@@ -187,7 +191,7 @@ class StreamReader:
                 )
 
     def route(self, message: Json | InvalidMessage) -> None:
-        """Hand a message to its call."""
+        """Route a message to its call."""
         self._registry.listening.add(self._session)
         event_id = _event_of(message)
         if event_id is None:
@@ -201,7 +205,7 @@ class StreamReader:
         call = self._ids.calls.get(event_id)
         if call is None:
             self._session.canceller.feed_removed(event_id, message)
-            # Before the join's response has been read, or after the event's end.
+            # Either the response to the join has not been read yet, or the event has ended.
             self._ids.keep(event_id, message)
             self._take_found()
             return
@@ -214,7 +218,8 @@ class StreamReader:
         if completes(message):
             self._session.finish(call, end_received=True)
         elif call.translator.finished and not call.abandoned:
-            # It ended in an invalid message: here it is over, but the server goes on.
+            # The call failed with an invalid message: it has ended here but still runs on the
+            # server.
             call.abandon()
         elif call.translator.running and not was_running:
             self._session.functions[call.fn_index].changed.unpark_all()
@@ -223,13 +228,13 @@ class StreamReader:
     def _give_up_unsure(self) -> None:
         """End the calls whose messages went to a connection that was reset.
 
-        Gradio sends each message once.  A stream that was not opened before begins with the ranks
-        of its calls, and a heartbeat comes after those.
+        Gradio sends each message once.  The first stream of a session begins with the ranks of its
+        calls, and a heartbeat follows them.
         """
         lost = "the connection was reset as the event stream was opened, and with it went"
         for call in [call for call in self._ids.calls.values() if call in self._unsure]:
             self._unsure.discard(call)
-            self._has_leftover_event = True  # the server has nothing to close the stream for
+            self._has_leftover_event = True  # without it, the server won't close
             call.translator.fail(ConnectionLost(f"{lost} what the server told of {call.name}"))
             self._session.finish(call, end_received=True)
 
@@ -238,7 +243,7 @@ class StreamReader:
         self._unsure.discard(call)
 
     def reset(self) -> None:
-        """Start anew: the session has another hash, of which the server knows no events."""
+        """Reset the state: the session has a new hash, of which the server knows no events."""
         self._unsure.clear()
         self._has_leftover_event = False
         self.give_up_lost(self._ids.lost)
@@ -246,7 +251,7 @@ class StreamReader:
     # Closing.
 
     def release_if_idle(self) -> bool:
-        """Let go of the stream, and of its place; return whether there is neither now."""
+        """Release the stream and its place if idle; return whether the session holds neither."""
         session = self._session
         if self._scope is not None:
             if session.ended and self._has_leftover_event:
@@ -254,7 +259,7 @@ class StreamReader:
             elif (
                 session.reusable or session.ended or self._has_leftover_event
             ) and self._scope.deadline == math.inf:
-                # The server closes it in a moment, after which its connection can be used again.
+                # The server closes the stream in a moment; then its connection can be reused.
                 self._scope.deadline = trio.current_time() + _CLOSE_WITHIN
             return False
         if self._stream_of is not None:
@@ -263,7 +268,7 @@ class StreamReader:
         return True
 
     def note_leftover_event(self) -> None:
-        """Note that the server possibly has an event that no call waits for."""
+        """Note that the server may have an event that no call waits for."""
         self._has_leftover_event = True
 
     def close(self) -> bool:
@@ -275,11 +280,11 @@ class StreamReader:
 
 
 def _event_of(message: Json | InvalidMessage) -> str | None:
-    """Return which event a message is of, or None if it is of none.
+    """Return the event id of a message, or None if it names none.
 
     Raises:
-        ConnectionLost: It says that the stream has failed.
-        Exception: Nobody can tell, as it can't be read.
+        ConnectionLost: The message reports that the stream has failed.
+        Exception: The message can't be parsed, so its event is unknown.
     """
     if isinstance(message, InvalidMessage):
         if message.event_id is None:

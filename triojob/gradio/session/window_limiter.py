@@ -1,4 +1,4 @@
-"""Admits as many calls of one function as its window allows, lowest ids first."""
+"""Admits calls of one function up to the size of its window, lowest ids first."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .window import Window, WindowStatistics
 
 @final
 class CallLimiter:
-    """The calls of one function that wait on this side, and those in flight.
+    """Limits the calls of one function that are in flight; the other calls wait.
 
     Args:
-        name: What people call the endpoint.
-        fixed: How many may be in flight, whatever the server says; None for what it says.
+        name: The endpoint's name, as users know it.
+        fixed: A constant limit of calls in flight; None for a limit that follows the server.
     """
 
     def __init__(self, name: str, fixed: int | None) -> None:
@@ -36,21 +36,21 @@ class CallLimiter:
         return self._window.in_flight
 
     def statistics(self) -> WindowStatistics:
-        """Return the numbers of now."""
+        """Return the current numbers."""
         return self._window.statistics(self._line.waiting)
 
     def _change(self, change: Callable[[int], None]) -> None:
-        """Tell the window something, and let in what it then has room for."""
+        """Apply a change to the window, and admit the calls that it then has room for."""
         change(self._line.waiting)
         self._line.resize(self._window.size)
 
 
 @final
 class Slot:
-    """One call's place among those in flight.
+    """One call's slot among the calls in flight.
 
     Args:
-        call: Its number.
+        call: The call's number.
     """
 
     __slots__ = ("_call", "_held", "_limiter")
@@ -62,23 +62,23 @@ class Slot:
 
     @property
     def held(self) -> bool:
-        """Whether the call has its place now."""
+        """Whether the call holds its slot now."""
         return self._held
 
     async def acquire(self) -> None:
-        """Wait for the place, or for it once more; the call with the lowest number is next.
+        """Wait for the slot, the first time or again; the call with the lowest number is next.
 
-        Being cancelled leaves the line.
+        A cancelled call stops waiting.
         """
         line, window = self._limiter._line, self._limiter._window
-        # It waits only if there is no room, and then it wants some.
+        # The call waits only if there is no room; then it counts as demand.
         self._limiter._change(lambda waiting: window.demanded(waiting + 1))
         await line.acquire(self._call)
         window.sent(self._call)
         self._held = True
 
     def queued(self) -> None:
-        """Note that the server has told the call its rank."""
+        """Note that the server has sent the call its rank."""
         self._limiter._window.queued(self._call)
 
     def started(self) -> None:
@@ -87,17 +87,17 @@ class Slot:
         self._limiter._change(lambda waiting: window.started(self._call, waiting))
 
     def note_refusal(self) -> None:
-        """Note that the server, or a proxy before it, refused the call or its stream."""
+        """Note that the server, or a proxy in front of it, refused the call or its stream."""
         window = self._limiter._window
         self._limiter._change(lambda _waiting: window.note_refusal(self._call))
 
     def withdraw(self) -> None:
-        """Give the place back, as the server would not have the call."""
+        """Release the slot, because the server refused the call."""
         window = self._limiter._window
         self._give_back(lambda _waiting: window.withdrawn(self._call))
 
     def release(self) -> None:
-        """Note that the call is no longer in flight; nothing happens if it is not."""
+        """Release the slot at the end of the call; do nothing if the call does not hold it."""
         window, now = self._limiter._window, trio.current_time()
         self._give_back(lambda waiting: window.ended(self._call, waiting, now))
 
