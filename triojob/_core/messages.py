@@ -79,7 +79,7 @@ def now() -> datetime:
 class ProgressUnit:
     """One line of progress, as a ``gr.Progress`` tracker or `report` sends it.
 
-    Protocol source: ``progress`` message, ``progress_data`` (gradio 6.31, ``server_messages.py``).
+    Wire source: ``progress`` message, ``progress_data`` (gradio 6.31, ``server_messages.py``).
     """
 
     index: float | None = None

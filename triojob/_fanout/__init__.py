@@ -3,8 +3,8 @@
 - `gather`: `gather`, `first_completed` and `first_success`
 - `as_completed`: `as_completed`: jobs in the order in which they end
 - `map`: `map`
-- `results`: the iterator that `map` makes
-- `result_queue`: the calls whose results that iterator has not taken yet
-- `starter`: the task that takes items and starts a job for each
-- `inputs`: takes items from iterables, one at a time, and limits the rate of starts
+- `results`: the iterator that `map` returns
+- `result_queue`: the calls whose results that iterator has not returned yet
+- `starter`: the task that reads items and starts a job for each
+- `inputs`: reads items from iterables, one at a time, and limits the rate of starts
 """

@@ -20,18 +20,18 @@ T = TypeVar("T")
 
 
 class _Arrivals:
-    """What the jobs know of an iterator: where to say that they have ended.
+    """The state that an iterator shares with its jobs, which report their ends to it.
 
-    The jobs hold this and not the iterator, so that an iterator nobody holds any more goes away.
+    The jobs refer to this object and not to the iterator, so that an unused iterator is freed.
     """
 
     __slots__ = ("claimed", "ended", "news", "taken", "waiting")
 
     def __init__(self) -> None:
         self.claimed: set[JobRecord] = set()
-        """Those whose failures are the consumers', should the group end before they retrieve it."""
+        """Jobs whose failures the consumers raise if the group ends before they retrieve them."""
         self.taken: dict[trio.lowlevel.Task, JobRecord] = {}
-        """Which of those a consumer is busy with."""
+        """The claimed job that each consumer task currently handles."""
         self.ended: deque[Job[Any]] = deque()
         self.waiting: dict[JobRecord, Listener] = {}
         self.news: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot()
@@ -45,30 +45,30 @@ class _Arrivals:
         record.listen("result", listener)
 
     def _arrive(self, job: Job[Any], _: object) -> None:
-        # The iterator may go away at any moment: in another listener, or by the garbage collector.
+        # The iterator can be freed at any moment: in another listener, or by the garbage collector.
         record = record_of(job)
         if self.waiting.pop(record, None) is None:
             return
         self.ended.append(job)
-        # A consumer that waits now gets the job soon, but maybe not before the group's end.
+        # A waiting consumer gets the job soon, but possibly only after the group's end.
         if record.failed and (self.news or self.claimed):
             record.claim(None)
             self.claimed.add(record)
         self.news.unpark_all()
 
     def take(self) -> Job[Any]:
-        """Return the next one that has ended, to the current task."""
+        """Return the next finished job to the current task."""
         job = self.ended.popleft()
         record = record_of(job)
         if record in self.claimed:
             if record.ends_group:
                 self.taken[trio.lowlevel.current_task()] = record
             else:
-                self._release(record)  # there is time to retrieve it
+                self._release(record)  # the group still gives time to retrieve it
         return job
 
     def come_back(self) -> None:
-        """Note that the current task is no longer busy with what it took."""
+        """Mark the current task as done with the job that it took."""
         record = self.taken.pop(trio.lowlevel.current_task(), None)
         if record is not None:
             self._release(record)
@@ -82,7 +82,7 @@ class _Arrivals:
             self.claimed.pop().release(None)
         self.taken.clear()
         while self.waiting:
-            record, listener = self.waiting.popitem()  # each listener holds this object
+            record, listener = self.waiting.popitem()  # each listener refers to this object
             record.stop_listening(listener)
 
 
@@ -90,8 +90,8 @@ class _Arrivals:
 class JobIterator(Generic[T]):
     """Iterates over jobs in the order in which they end; `as_completed` makes it.
 
-    A class and not an async generator, so that leaving the loop early leaves nothing behind.
-    Several tasks may share one: each job goes to one of them.
+    This is a class and not an async generator, so that leaving the loop early needs no cleanup.
+    Several tasks can share one iterator: each job goes to one of them.
     """
 
     __slots__ = ("_arrivals",)
@@ -107,18 +107,18 @@ class JobIterator(Generic[T]):
 
     @trio.lowlevel.enable_ki_protection
     async def __anext__(self) -> Job[T]:
-        """Return the next job that has ended, however it ended.
+        """Return the next job that has ended, with or without success.
 
         Raises:
-            StopAsyncIteration: All of them have been returned.
+            StopAsyncIteration: All jobs have been returned.
 
-        Being cancelled while waiting loses nothing: the job stays for the next call.
+        Cancelling the wait loses nothing: the next call returns the job.
         """
         arrivals = self._arrivals
         require_task("as_completed()")
         for record in arrivals.waiting:
             record.require_task()
-            break  # the others would have been refused beside it
+            break  # only the first one is checked: all would be refused alike
         arrivals.come_back()
         if arrivals.ended or not arrivals.waiting:
             await trio.lowlevel.checkpoint()
@@ -139,16 +139,16 @@ class JobIterator(Generic[T]):
 def as_completed(jobs: Iterable[Job[T]], /) -> JobIterator[T]:
     """Iterate over jobs, with ``async for``, in the order in which they end.
 
-    Those that fail or are cancelled come as well: ``await job.result()`` in the loop raises.
+    Failed and cancelled jobs come too: ``await job.result()`` in the loop raises.
     Receiving a job does not retrieve its failure: if you never ask for it, the job's group raises
-    it.  A job that ends its group while your task waits here is yours: the group leaves its failure
-    to your task until that asks for the next job, or leaves the loop.
-    Those that have ended already come first, in the order given; a job that is given twice comes
-    once.  They may be of several groups, which they stay in: leaving the loop, or being cancelled
-    in it, ends no job.
+    it.  If a job ends its group while your task waits here, the job is yours: the group leaves the
+    failure to your task until the task asks for the next job or leaves the loop.
+    Jobs that have ended already come first, in the order given; a job that is given twice comes
+    once.  The jobs can belong to several groups and stay in them: leaving the loop, or being
+    cancelled in it, ends no job.
 
     Raises:
-        TypeError: Something among ``jobs`` is no job.
+        TypeError: An item of ``jobs`` is not a job.
     """
     if not isinstance(cast("object", jobs), Iterable):
         raise TypeError("as_completed takes jobs in an iterable, such as as_completed([job])")
@@ -157,7 +157,7 @@ def as_completed(jobs: Iterable[Job[T]], /) -> JobIterator[T]:
     if wrong:
         for item in wrong:
             if inspect.iscoroutine(item):
-                item.close()  # or Python would warn that it was never awaited
+                item.close()  # otherwise Python warns that it was never awaited
         raise TypeError(
             f"as_completed takes jobs, not {short_repr(wrong[0])}; submit functions to a JobGroup, "
             "or use triojob.map(fn, items, ordered=False)"

@@ -1,10 +1,10 @@
 """`gather`, `first_completed` and `first_success`: several calls at once.
 
 Each call is a function without arguments or a `Job`.
-A function runs as a job in a group that the helper opens and ends: when the helper is cancelled, so
-are its jobs, on the server too.
-A `Job` that was given stays in its own group: a helper that is cancelled leaves it alone.
-If that group ends while a helper waits for the job, the failure is the helper's to raise.
+A function runs as a job in a group that the helper opens and closes: cancelling the helper
+cancels these jobs, on the server too.
+A `Job` that you pass stays in its own group: cancelling the helper does not affect it.
+If that group ends while a helper waits for the job, the helper raises the failure.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ T5 = TypeVar("T5")
 T6 = TypeVar("T6")
 
 Startable: TypeAlias = Job[T] | Callable[[], Awaitable[T]] | Callable[[], AsyncIterator[T]]
-"""A job, or what can be submitted without arguments."""
+"""A job, or a function that can be submitted without arguments."""
 
 
 class GatherOptions(TypedDict, total=False):
-    """The options of every `gather`; `gather` itself says what they default to."""
+    """The options of every `gather`; the docstring of `gather` gives the defaults."""
 
     limit: float | None
     fail_fast: bool
 
 
 class GatherResultOptions(GatherOptions, total=False):
-    """Those of a `gather` that returns results."""
+    """The options of a `gather` that returns results."""
 
     return_jobs: Literal[False]
 
 
 class GatherJobOptions(GatherOptions):
-    """Those of a `gather` that returns jobs."""
+    """The options of a `gather` that returns jobs."""
 
     return_jobs: Literal[True]
 
@@ -114,8 +114,8 @@ async def gather(
 ) -> tuple[Job[T], ...]: ...
 
 
-# Ctrl-C strikes in the jobs, and here where something is waited for: never between the making of
-# a call and its start, where nobody would discard it.
+# Ctrl-C interrupts the jobs, and this code only where it waits: never between making a call and
+# starting it, where nothing would discard the call.
 @trio.lowlevel.enable_ki_protection
 async def gather(
     *calls: Startable[Any],
@@ -125,31 +125,31 @@ async def gather(
 ) -> tuple[Any, ...]:
     """Run several calls at once and wait for all; return their results in the order given.
 
-    All of them run to their end, also when some fail: no failure hides another, and all are raised
-    together, in the order given.  A job that was cancelled counts as a failure.
+    All calls run to their end, even if some fail: no failure hides another, and all are raised
+    together, in the order given.  A cancelled job counts as a failure.
 
     Args:
         calls: Functions without arguments (``functools.partial(endpoint, x)``) and jobs.
-            None at all give an empty tuple.
+            Without any, the result is an empty tuple.
         limit: How many of the functions run at once; None for no limit.
         fail_fast: Whether the first failure cancels the functions that still run, on the server
-            too.  Jobs that were given are left alone, and no longer waited for.
-        return_jobs: Whether to return the jobs, which have ended (with ``fail_fast`` those that
-            were given may not have), instead of results: each has its own result or failure, and
-            nothing is raised.
+            too.  Jobs that you pass keep running, and `gather` stops waiting for them.
+        return_jobs: Whether to return the finished jobs instead of results: each has its own
+            result or failure, and nothing is raised.  (With ``fail_fast``, jobs that you pass
+            might not have ended.)
 
     Returns:
         A tuple as long as ``calls``.
 
     Raises:
-        ExceptionGroup: Some of the calls failed; it has the failure of each.
+        ExceptionGroup: Some of the calls failed; it holds all failures.
         TypeError: One of the calls is neither a job nor an async function; nothing was started.
         ValueError: ``limit`` is not a positive number.
 
-    Being cancelled cancels the functions, on the server too, and leaves the jobs that were given.
+    Cancelling this cancels the functions, on the server too, but not the jobs that you pass.
     """
     group = JobGroup(limit=limit)
-    # With the jobs in hand, one could be cancelled alone.
+    # The caller gets the jobs, and could cancel one of them by itself.
     batch = None if return_jobs else Batch()
     bound = _bind_all("gather", calls, batch)
     started: list[Job[Any]] = []
@@ -172,7 +172,7 @@ async def gather(
 async def _run_all(
     group: JobGroup, bound: list[Call | Job[Any]], *, fail_fast: bool
 ) -> tuple[list[Job[Any]], set[Job[Any]]]:
-    """Run the calls until they have ended; return their jobs, and those that were cancelled."""
+    """Run the calls until they have ended; return their jobs, and the cancelled ones."""
     started: list[Job[Any]] = []
     stopped: set[Job[Any]] = set()
     async with group:
@@ -191,23 +191,23 @@ async def _run_all(
 
 @trio.lowlevel.enable_ki_protection
 async def first_completed(*calls: Startable[T]) -> Job[T]:
-    """Run several calls at once; return the job of the one that ends first, however it ends.
+    """Run several calls at once; return the first job to end, with or without success.
 
     That job has ended: ``await job.result()`` returns its result or raises its failure.
-    The others are cancelled, on the server too, jobs that were given as well, and have ended when
-    this returns.  A call of an endpoint ends at once when it is cancelled; a function of yours ends
-    when its clean-up has.  What they failed with, if they did, is of no more interest: it counts
-    as retrieved, that of jobs that were given as well.
+    The other jobs are cancelled, on the server too, including jobs that you pass, and have ended
+    when this returns.  A call of an endpoint ends immediately when it is cancelled; a function of
+    yours ends when its cleanup has ended.  The failures of the other jobs count as retrieved,
+    including those of jobs that you pass.
 
     Args:
         calls: Functions without arguments (``functools.partial(endpoint, x)``) and jobs.
-            Of jobs that have ended already, the first one given has ended first.
+            Among jobs that have ended already, the first one given counts as the first to end.
 
     Raises:
         TypeError: One of the calls is neither a job nor an async function; nothing was started.
         ValueError: There are no calls.
 
-    Being cancelled cancels the functions, on the server too, and leaves the jobs that were given.
+    Cancelling this cancels the functions, on the server too, but not the jobs that you pass.
     """
     bound = _bind_all("first_completed", _some("first_completed", calls))
     first: Job[T] | None = None
@@ -225,24 +225,24 @@ async def first_completed(*calls: Startable[T]) -> Job[T]:
 
 @trio.lowlevel.enable_ki_protection
 async def first_success(*calls: Startable[T]) -> T:
-    """Run several calls at once; return the first result, and cancel those that are slower.
+    """Run several calls at once; return the first result, and cancel the slower calls.
 
-    A call that fails does not count.  What it failed with is raised only if no call succeeds; if
-    one does, it counts as retrieved, so that the group of a job that was given does not raise it.
-    The others are cancelled, on the server too, jobs that were given as well, and have ended when
-    this returns.  A call of an endpoint ends at once when it is cancelled; a function of yours ends
-    when its clean-up has.
+    A call that fails does not count.  Failures are raised only if no call succeeds; otherwise they
+    count as retrieved, so that the group of a job that you pass does not raise them.
+    The other jobs are cancelled, on the server too, including jobs that you pass, and have ended
+    when this returns.  A call of an endpoint ends immediately when it is cancelled; a function of
+    yours ends when its cleanup has ended.
 
     Args:
         calls: Functions without arguments (``functools.partial(endpoint, x)``) and jobs.
-            Of jobs that have ended already, the first one given has ended first.
+            Among jobs that have ended already, the first one given counts as the first to end.
 
     Raises:
-        ExceptionGroup: All of them failed; it has their failures, in the order given.
+        ExceptionGroup: All calls failed; it holds their failures, in the order given.
         TypeError: One of the calls is neither a job nor an async function; nothing was started.
         ValueError: There are no calls.
 
-    Being cancelled cancels the functions, on the server too, and leaves the jobs that were given.
+    Cancelling this cancels the functions, on the server too, but not the jobs that you pass.
     """
     bound = _bind_all("first_success", _some("first_success", calls))
     started: list[Job[Any]] = []
@@ -260,7 +260,7 @@ async def first_success(*calls: Startable[T]) -> T:
 async def _run_race(
     bound: list[Call | Job[Any]],
 ) -> tuple[list[Job[Any]], Job[Any] | None]:
-    """Run the calls until one has a result, or all have failed; return their jobs and that one."""
+    """Run the calls until one succeeds, or all have failed; return their jobs and the winner."""
     started: list[Job[Any]] = []
     winner: Job[Any] | None = None
     group = JobGroup()
@@ -286,12 +286,12 @@ def _some(helper: str, calls: Sequence[object]) -> Sequence[object]:
 def _bind_all(
     helper: str, calls: Sequence[object], batch: Batch | None = None
 ) -> list[Call | Job[Any]]:
-    """Make a call of each that is no job; if one can't be, let go of all and raise."""
+    """Make a `Call` of each function; if one can't be, discard all calls and raise."""
     require_task(f"{helper}()")
     coroutines = [call for call in calls if inspect.iscoroutine(call)]
     if coroutines:
         for coroutine in coroutines:
-            coroutine.close()  # or Python would warn that it was never awaited
+            coroutine.close()  # otherwise Python warns that it was never awaited
         raise TypeError(
             f"{helper} takes functions and jobs, not coroutine objects: "
             f"{helper}(functools.partial(fn, x)), not {helper}(fn(x))"
@@ -329,9 +329,9 @@ def _start(group: JobGroup, bound: Iterable[Call | Job[Any]]) -> list[Job[Any]]:
 
 @contextmanager
 def _claiming(group: JobGroup, bound: Iterable[Call | Job[Any]]) -> Generator[None, None, None]:
-    """Leave the failures of jobs that were given to ``group``, if their own group ends meanwhile.
+    """Move the failures of jobs that the user passed to ``group``, if their own group ends first.
 
-    It raises them if the helper ends without having retrieved them: by being cancelled.
+    ``group`` raises them if the helper ends without having retrieved them: by a cancellation.
     """
     given = [record_of(job) for job in bound if isinstance(job, Job)]
     for record in given:
@@ -345,7 +345,7 @@ def _claiming(group: JobGroup, bound: Iterable[Call | Job[Any]]) -> Generator[No
 
 @contextmanager
 def _completing(jobs: Sequence[Job[T]]) -> Generator[JobIterator[T], None, None]:
-    """Give the jobs as they end; whatever ends the block, nothing of it is left in them."""
+    """Give an iterator over the jobs as they end; detach it from the jobs when the block ends."""
     ended = JobIterator(jobs)
     try:
         yield ended
@@ -354,7 +354,7 @@ def _completing(jobs: Sequence[Job[T]]) -> Generator[JobIterator[T], None, None]
 
 
 def _cancel(jobs: Iterable[Job[Any]], reason: str) -> set[Job[Any]]:
-    """Cancel those that have not ended; return them."""
+    """Cancel the jobs that have not ended; return them."""
     alive = {job for job in jobs if not job.done}
     for job in alive:
         job.cancel(reason)
@@ -367,19 +367,19 @@ async def _end(jobs: Iterable[Job[Any]], reason: str) -> None:
 
 
 def _see(jobs: Iterable[Job[Any]]) -> None:
-    """Let no group raise what these jobs failed with."""
+    """Mark the failures of these jobs as retrieved."""
     for job in jobs:
         record_of(job).retrieve()
 
 
 def _error(job: Job[Any]) -> BaseException | None:
-    """Return why a job that has ended has no result; it doesn't count as seen."""
+    """Return why a finished job has no result, without retrieving it."""
     outcome = record_of(job).outcome
     return outcome.error if isinstance(outcome, Error) else None
 
 
 def _errors(jobs: Iterable[Job[Any]]) -> list[Exception]:
-    """Return why these have no result, each error once; from now on they count as seen."""
+    """Return why these jobs have no result, each error once, and mark them as retrieved."""
     errors: dict[int, Exception] = {}
     for job in jobs:
         error = job.exception() if job.done else None

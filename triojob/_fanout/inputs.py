@@ -1,4 +1,4 @@
-"""Where `map` takes its items from: iterables, sync and async, one item at a time."""
+"""The inputs of `map`: reads iterables, sync and async, one item at a time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import trio
 from .._exceptions import short_repr
 
 END = object()
-"""What `Puller.pull` returns after the last item."""
+"""The return value of `Puller.pull` after the last item."""
 
 
 def check_iterable(helper: str, iterable: object) -> None:
-    """Refuse what can't be iterated over.
+    """Refuse an object that is not iterable.
 
     Raises:
         TypeError: ``iterable`` is neither an iterable nor an async iterable.
@@ -29,7 +29,7 @@ def check_iterable(helper: str, iterable: object) -> None:
     if isinstance(iterable, (Iterable, AsyncIterable)) or hasattr(iterable, "__getitem__"):
         return
     if inspect.iscoroutine(iterable):
-        iterable.close()  # or Python would warn that it was never awaited
+        iterable.close()  # otherwise Python warns that it was never awaited
     hint = " (call the function)" if inspect.isfunction(iterable) else ""
     raise TypeError(
         f"{helper} takes iterables and async iterables, not {short_repr(iterable)}{hint}"
@@ -37,18 +37,18 @@ def check_iterable(helper: str, iterable: object) -> None:
 
 
 class Puller:
-    """Takes from several iterables in step, until the shortest ends.
+    """Reads several iterables in parallel, until the shortest ends.
 
-    The iterables' own code runs in the task that pulls.
+    The code of the iterables runs in the task that pulls.
     """
 
     def __init__(self, iterables: tuple[Any, ...]) -> None:
         self._iterables = iterables
         self._iterators: list[tuple[Any, bool]] = []
-        """Each with whether it is async."""
+        """Each iterator, and whether it is async."""
 
     def open(self, stack: AsyncExitStack) -> None:
-        """Begin, and see to it that generators are closed when ``stack`` is."""
+        """Make the iterators, and register generators to be closed with ``stack``."""
         for iterable in self._iterables:
             is_async = isinstance(iterable, AsyncIterable)
             iterator: Any = aiter(cast("Any", iterable)) if is_async else iter(iterable)
@@ -72,10 +72,10 @@ class Puller:
 
 
 class StartRate:
-    """At most so many starts per second, evenly apart.
+    """Limits the number of starts per second, evenly spaced.
 
     Args:
-        rate: How many per second; None for no limit.
+        rate: Maximum starts per second; None for no limit.
     """
 
     def __init__(self, rate: float | None) -> None:
@@ -83,9 +83,9 @@ class StartRate:
         self._next = 0.0
 
     async def wait(self) -> None:
-        """Wait until the next one may start; a checkpoint in any case."""
+        """Wait until the next start is allowed; always a checkpoint."""
         await trio.sleep_until(max(self._next, trio.current_time()))
 
     def started(self) -> None:
-        """Note that one has started."""
+        """Record a start."""
         self._next = trio.current_time() + self._interval

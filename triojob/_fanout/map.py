@@ -1,4 +1,4 @@
-"""A function over the items of iterables, however many those have: `map`."""
+"""`map`: calls a function with each item of iterables, which can be unbounded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MappedN: TypeAlias = Callable[..., Awaitable[T]] | Callable[..., AsyncIterator[T
 
 
 class MapOptions(TypedDict, total=False):
-    """The options of every `map`; `map` itself says what they default to."""
+    """The options of every `map`; the docstring of `map` gives the defaults."""
 
     limit: int
     ordered: bool
@@ -46,14 +46,14 @@ class MapOptions(TypedDict, total=False):
 
 
 class MapResultOptions(MapOptions, total=False):
-    """Those of a `map` that iterates over results."""
+    """The options of a `map` that iterates over results."""
 
     fail_fast: bool | None
     return_jobs: Literal[False]
 
 
 class MapJobOptions(MapOptions):
-    """Those of a `map` that iterates over pairs of an item and its job."""
+    """The options of a `map` that iterates over pairs of an item and its job."""
 
     return_jobs: Literal[True]
 
@@ -116,7 +116,7 @@ def map(
     fail_fast: bool | None = None,
     return_jobs: bool = False,
 ) -> ResultIterator[Any]:
-    """Call ``fn`` with each item, so many at once, and iterate over the results.
+    """Call ``fn`` with each item, ``limit`` calls at once, and iterate over the results.
 
     ::
 
@@ -124,33 +124,33 @@ def map(
             async for text in results:
                 print(text)
 
-    Items are taken as there is room for them: at most ``limit`` items have been taken whose results
-    have not, so the iterables may be endless, and the consumer slow.
-    Each call is a job.  Leaving the block cancels those that still run, on the server too; what
-    they and those whose results were not taken came to is dropped, as if they had never been
-    called.  What the block raises is in an `ExceptionGroup`, as with a nursery or a `JobGroup`,
+    Items are read on demand: at most ``limit`` items are ahead of the results that the consumer
+    has received, so the iterables can be unbounded, and the consumer slow.
+    Each call is a job.  Leaving the block cancels the jobs that still run, on the server too; their
+    outcomes, and results that you did not receive, are dropped.
+    The block raises its body's exception in an `ExceptionGroup`, as a nursery or a `JobGroup` does,
     together with all other failures so far.
 
     Args:
         fn: An `Endpoint`, an async function, or an async generator function, whose last yield is
-            its result; ``functools.partial`` gives it further arguments.
-        iterables: Iterables and async iterables; several give ``fn`` an argument each, until the
-            shortest ends.  Generators are closed when the block is left.  What an iterable raises
-            comes out of the loop after the results of the items before.
-            The code of a plain iterable runs in the Trio thread: one that blocks holds up all.
-        limit: How many calls run at once, and how many items are taken ahead of the consumer.
+            its result; pass further arguments with ``functools.partial``.
+        iterables: Iterables and async iterables; with several, ``fn`` gets one argument from each,
+            until the shortest ends.  Generators are closed when the block is left.  If an iterable
+            raises, the loop raises that exception after the results of the earlier items.
+            The code of a sync iterable runs in the Trio thread: if it blocks, it blocks everything.
+        limit: How many calls run at once, and how many items are read ahead of the consumer.
         ordered: Whether results come in the order of the items; otherwise as the calls end.
-        rate: How many calls to start per second at most, evenly apart; None for no limit.
+        rate: Maximum number of calls to start per second, evenly spaced; None for no limit.
         retry, instruments: As for `JobGroup`.
-        fail_fast: True, which is the default, has a failure cancel the calls after it and come out
-            of the loop, after the results before it.  With False the loop has results only, and
-            the block raises all failures when it ends.  A cancelled call counts as a failure.
-        return_jobs: Whether to iterate over ``(item, job)`` instead, the job having ended, to look
-            at each failure: ``await job.result()`` raises it.  Failures that nobody looks at are
-            raised when the block ends.  With several iterables the item is a tuple.
+        fail_fast: If True, the default, a failure cancels the calls after it, and the loop raises
+            it after the earlier results.  If False, the loop returns results only, and the block
+            raises all failures when it ends.  A cancelled call counts as a failure.
+        return_jobs: Whether to iterate over ``(item, job)`` instead, with finished jobs, to handle
+            each failure: ``await job.result()`` raises it.  The block raises unretrieved failures
+            when it ends.  With several iterables the item is a tuple.
 
     Raises:
-        TypeError: ``fn`` can't be called, or there is no iterable, or what should be one is not;
+        TypeError: ``fn`` can't be called, or there is no iterable, or one is not iterable;
             or both ``fail_fast`` and ``return_jobs`` are given.
         ValueError: ``limit`` is not a whole number from 1 up, or ``rate`` is not positive.
 
@@ -158,7 +158,7 @@ def map(
     """
     given: object = fn
     if inspect.iscoroutine(given):
-        given.close()  # or Python would warn that it was never awaited
+        given.close()  # otherwise Python warns that it was never awaited
         raise TypeError("map takes a function and items: map(fn, items), not map(fn(items))")
     if not (isinstance(given, Submittable) or callable(given)):
         raise TypeError(

@@ -1,4 +1,4 @@
-"""The calls of a `map` whose results nobody has taken yet."""
+"""The calls of a `map` whose results the consumer has not received yet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._core.job import Job, record_of
 
 @dataclass(eq=False)
 class Entry:
-    """An item that was taken, and the job that it became."""
+    """An item of the input, and its job."""
 
     item: Any
     job: Job[Any]
@@ -24,41 +24,41 @@ class ResultQueue:
     """The calls that run, and the results that wait for the consumer.
 
     Args:
-        limit: How many items may have been taken whose results have not.
+        limit: How many items can be ahead of the results that the consumer has received.
         ordered: Whether results come in the order of the items; otherwise as the calls end.
-        fail_fast: Whether a failure is the last that comes: the calls after it are cancelled.
+        fail_fast: Whether a failure ends the results: the calls after it are cancelled.
     """
 
     def __init__(self, *, limit: int, ordered: bool, fail_fast: bool) -> None:
         self.room: trio.Semaphore = trio.Semaphore(limit)
         self.errors: list[Exception] = []
-        """What an iterable has raised, until the consumer gets it; one at most."""
+        """The exception of an iterable, until the consumer receives it; at most one."""
         self.taken: int = 0
-        """How many results the consumer has taken."""
+        """How many results the consumer has received."""
         self._ordered = ordered
         self._fail_fast = fail_fast
         self._entries: deque[Entry] = deque()
-        """What the consumer gets, in order: all that were started, or those that have ended."""
+        """The entries for the consumer, in order: all started ones, or the finished ones."""
         self._running: dict[Entry, None] = {}
-        """Those whose jobs have not ended, in the order of their start."""
+        """The entries whose jobs have not ended, in the order of their start."""
         self._dropped: list[Entry] = []
-        """Those after a failure that is the last to come."""
+        """The entries after a failure that ends the results."""
         self._complete = False
         self._news = trio.lowlevel.ParkingLot()
 
     def add(self, entry: Entry) -> None:
-        """Take a call that has just started."""
+        """Add a call that has just started."""
         self._running[entry] = None
         if self._ordered:
             self._entries.append(entry)
 
     def complete(self) -> None:
-        """Note that no call will be added any more."""
+        """Record that no more calls will be added."""
         self._complete = True
         self._news.unpark_all()
 
     def settle(self, entry: Entry) -> bool:
-        """Note that a job has ended; return whether its failure is the last that comes."""
+        """Record the end of a job; return whether its failure ends the results."""
         del self._running[entry]
         if not self._ordered:
             self._entries.append(entry)
@@ -78,17 +78,17 @@ class ResultQueue:
 
     @property
     def first(self) -> Job[Any] | None:
-        """The ended job whose result comes next; None while there is none."""
+        """The finished job whose result comes next; None if there is none yet."""
         ready = bool(self._entries) and self._entries[0].job.done
         return self._entries[0].job if ready else None
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing comes any more."""
+        """Whether there are no more results."""
         return self._complete and not self._entries and not self._running
 
     def take(self) -> Entry:
-        """Remove the first one, which makes room for another call."""
+        """Remove the first entry, which makes room for another call."""
         entry = self._entries.popleft()
         self.room.release()
         self.taken += 1
@@ -99,7 +99,7 @@ class ResultQueue:
         await self._news.park()
 
     def discard(self, reason: str) -> None:
-        """Cancel what runs, and let nobody raise what was not taken."""
+        """Cancel the jobs that run, and mark all remaining failures as retrieved."""
         for entry in tuple(self._running):
             entry.job.cancel(reason)
         for entry in (*self._entries, *self._dropped):

@@ -1,4 +1,4 @@
-"""What `map` makes: the iterator over results."""
+"""The iterator over results that `map` returns."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 @final
 class ResultIterator(Generic[T]):
-    """What `triojob.map` makes: enter it by ``async with``, and iterate over it by ``async for``.
+    """The iterator of `triojob.map`: enter it with ``async with``, then use ``async for``.
 
-    A class and not an async generator, so that leaving the loop early leaves nothing behind; the
-    block is what ends the jobs.  Several tasks in the block may share one: each result goes to one
-    of them.
+    This is a class and not an async generator, so that leaving the loop early needs no cleanup; the
+    block is what ends the jobs.  Several tasks in the block can share one iterator: each result
+    goes to one of them.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class ResultIterator(Generic[T]):
         self._entered = False
         self._left = False
         self._over = False
-        """Whether the consumer got a failure that ends the iteration."""
+        """Whether the consumer received a failure that ends the iteration."""
 
     @property
     def group(self) -> JobGroup:
-        """The group of the calls' jobs, to count them or to watch them by `triojob.live`."""
+        """The group of the calls' jobs, to count them or to watch them with `triojob.live`."""
         return self._group
 
     # The consumer.
@@ -64,16 +64,16 @@ class ResultIterator(Generic[T]):
 
     @trio.lowlevel.enable_ki_protection
     async def __anext__(self) -> T:
-        """Return the next result, or the next pair of an item and its job, which has ended.
+        """Return the next result, or the next pair of an item and its finished job.
 
         Raises:
-            StopAsyncIteration: There are no more.
-            Exception: What a call raised, or an iterable; with ``fail_fast`` the iteration is over
-                then, and it is in any case where it was an iterable.
+            StopAsyncIteration: There are no more results.
+            Exception: The exception of a call or of an iterable; with ``fail_fast`` it ends the
+                iteration, and an exception of an iterable always does.
             JobCancelled: A call was cancelled, which counts as a failure.
             GroupClosed: The block was not entered, or was left.
 
-        Being cancelled while waiting loses nothing: the result stays for the next call.
+        Cancelling the wait loses nothing: the next call returns the result.
         """
         if not self._entered:
             raise GroupClosed("enter the block first: async with triojob.map(...) as results")
@@ -86,7 +86,7 @@ class ResultIterator(Generic[T]):
                 raise StopAsyncIteration
             if queue.first is not None:
                 if queue.first.cancelled:
-                    # By what has cancelled this too?  A failure in the group, or Ctrl-C.
+                    # Did the cause of the failure also cancel this task: a failed group, or Ctrl-C?
                     await trio.lowlevel.checkpoint_if_cancelled()
                 if self._fail_fast or self._return_jobs or not self._pass_by_failure():
                     return self._result_of(queue.take())
@@ -99,12 +99,12 @@ class ResultIterator(Generic[T]):
         raise GroupClosed("this map is over: take its results inside its block")
 
     def _pass_by_failure(self) -> bool:
-        """Take the first one if the call failed, so that the group raises that at the end."""
+        """Drop the first entry if its call failed, so that the group raises the failure later."""
         record = record_of(cast("Any", self._queue.first))
         if not isinstance(record.outcome, Error):
             return False
         if record.cancelled:
-            # Of which a group makes nothing; here a result is missing.
+            # A group ignores a cancellation; here, a result is missing.
             raise_at_end(self._group, record.outcome.error)
         self._queue.take()
         return True
@@ -119,7 +119,7 @@ class ResultIterator(Generic[T]):
             return cast("T", record.unwrap())
         except StopAsyncIteration as exc:
             self._over = True
-            # As Python itself does where a generator raises it: a loop would take it for the end.
+            # As Python does where a generator raises it: a loop would mistake it for the end.
             raise RuntimeError(f"{entry.job.name} raised StopAsyncIteration") from exc
         except Exception:
             self._over = True
@@ -146,16 +146,16 @@ class ResultIterator(Generic[T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Cancel what still runs, on the server too, and wait until it has ended.
+        """Cancel the jobs that still run, on the server too, and wait until they have ended.
 
         Raises:
-            ExceptionGroup: What the body raised, with the failures that nobody has seen; or those
+            ExceptionGroup: The exception of the body and the unretrieved failures; or the failures
                 that were kept.
         """
         self._left = True
         self._starter.stop("the block of map was left")
         if exc is None:
-            # What the consumer has not asked for: as in a plain loop, it never happened.
+            # Results that the consumer has not requested are dropped, as in a plain loop.
             self._queue.discard("the block of map was left")
         while self._queue.errors:
             raise_at_end(self._group, self._queue.errors.pop())

@@ -1,4 +1,4 @@
-"""The task of a `map` that takes items and starts a job for each."""
+"""The task of a `map` that reads items and starts a job for each."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .result_queue import Entry, ResultQueue
 
 
 class JobStarter:
-    """Takes an item when there is room for its result, and starts a job for it.
+    """Reads an item when there is room for its result, and starts a job for it.
 
     Args:
-        fn: What is called with each item.
-        group: Where the jobs run, and the task itself.
-        queue: Where the jobs go.
-        rate: How many start per second at most; None for no limit.
+        fn: The function to call with each item.
+        group: The group in which the jobs and the task itself run.
+        queue: The queue that gets the jobs.
+        rate: Maximum number of starts per second; None for no limit.
         keep_items: Whether the consumer gets the items and the jobs themselves.
     """
 
@@ -44,7 +44,7 @@ class JobStarter:
         self._queue = queue
         self._rate = StartRate(rate)
         self._keep_items = keep_items
-        # With the jobs in hand, one could be cancelled alone.
+        # The consumer gets the jobs, and could cancel one of them by itself.
         self._batch = None if keep_items else Batch()
         self._scope = trio.CancelScope()
 
@@ -53,11 +53,11 @@ class JobStarter:
         start_task(self._group, self._run, f"<items for map of {self.name}>")
 
     def stop(self, reason: str) -> None:
-        """Take no more items, and close the iterables."""
+        """Stop reading items, and close the iterables."""
         self._scope.cancel(reason=reason)
 
     def close(self) -> None:
-        """End what the calls had in common; all of them have ended."""
+        """End the batch of the calls, all of which have ended."""
         if self._batch is not None:
             self._batch.end()
 
@@ -71,7 +71,7 @@ class JobStarter:
                         pass
         except Exception as exc:
             if self._scope.cancel_called:
-                # What closing an iterable raised: the consumer asks for nothing any more.
+                # An exception from closing an iterable; the consumer no longer reads results.
                 raise
             self._queue.errors.append(exc)
         finally:
@@ -83,13 +83,13 @@ class JobStarter:
         arguments = await self._puller.pull()
         if arguments is END:
             return False
-        # A checkpoint in any case: after a failure nothing is started any more.
+        # Always a checkpoint: after a failure no further job starts.
         await self._rate.wait()
         try:
             call = bind(self._fn, arguments, {}, "map", batch=self._batch)
-        except Exception as exc:  # noqa: BLE001 - an item that doesn't fit fails, and no other
+        except Exception as exc:  # noqa: BLE001 - only the call with this item fails
             call = FunctionCall(self.name, _refuse(exc))
-        item: Any = None  # what nobody asks for is not kept
+        item: Any = None  # the consumer does not need it, so it is not kept
         if self._keep_items:
             item = arguments[0] if len(arguments) == 1 else arguments
         entry = Entry(item, start_call(self._group, call))
@@ -99,7 +99,7 @@ class JobStarter:
         return True
 
     def _ended(self, entry: Entry, _: object) -> None:
-        """Pass on a job that has ended; this runs in the job's own task."""
+        """Pass on a finished job; this runs in the job's own task."""
         if self._queue.settle(entry):
             self.stop("a call of map failed")
 

@@ -1,4 +1,4 @@
-"""The life of a live view: the task that draws, and what must be put right at the end."""
+"""The life of a live view: the task that draws, and the cleanup at the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("triojob")
 
 
 @asynccontextmanager
-# Ctrl-C strikes the body and the jobs, but not half-way through a drawing.
+# Ctrl-C interrupts the body and the jobs, but never a drawing in progress.
 @trio.lowlevel.enable_ki_protection
 async def show(
     targets: tuple[JobGroup | Client | ClientSession, ...],
@@ -63,7 +63,7 @@ def _groups_of(target: JobGroup | Client | ClientSession) -> tuple[JobGroup, ...
 
 
 class _View:
-    """Draws when something has changed, and not too often."""
+    """Draws when something has changed, at a limited rate."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class _View:
 
     @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
-        """Draw until cancelled, or until that fails."""
+        """Draw until cancelled, or until drawing fails."""
         while self._screen is not None:
             with trio.move_on_after(self._screen.tick if self.watch.alive else math.inf):
                 await self._news.wait()
@@ -98,7 +98,7 @@ class _View:
             await trio.sleep(self._screen.pause)
 
     def close(self) -> None:
-        """Draw the last state and give the terminal back; once."""
+        """Draw the last state and restore the terminal; only once."""
         screen, self._screen = self._screen, None
         if screen is None:
             return

@@ -1,4 +1,4 @@
-"""Log lines on a terminal that something is drawn on: they have to go the way that prints go."""
+"""Redirects log lines on a terminal with a live view, as prints are redirected."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import logging
 from collections.abc import Iterable
 from typing import Any, TextIO, TypeAlias
 
-# In quotes, as Python 3.10 has no such type when it runs.
+# In quotes, because Python 3.10 can't subscript this class at runtime.
 Handler: TypeAlias = "logging.StreamHandler[Any]"
 
 
 class LogStreams:
-    """Turns the handlers that write to some streams to others, until `restore`.
+    """Redirects the handlers that write to some streams to others, until `restore`.
 
-    A handler keeps the stream that it was made with, as `logging.basicConfig` makes one at the
-    start of most programs; putting another object into `sys.stderr` does not reach it.
+    A handler keeps the stream that it was made with, and most programs make one at their start with
+    `logging.basicConfig`; replacing `sys.stderr` does not affect it.
 
     Args:
-        streams: For each stream that is replaced, what replaces it.
+        streams: Pairs of a stream and its replacement.
     """
 
     def __init__(self, streams: Iterable[tuple[TextIO, TextIO]]) -> None:
@@ -31,7 +31,7 @@ class LogStreams:
                     self._turned.append((handler, old, new))
 
     def restore(self) -> None:
-        """Give the handlers their streams back, but for those that were given others meanwhile."""
+        """Restore the streams of the handlers, unless they were given other streams meanwhile."""
         for handler, old, new in self._turned:
             if handler.stream is new:
                 handler.setStream(old)

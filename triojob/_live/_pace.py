@@ -1,4 +1,4 @@
-"""How fast a number of things gets done, and how long the rest will take: arithmetic only."""
+"""The rate at which things complete, and the remaining time: arithmetic only."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import math
 from collections import deque
 
 SAMPLE_SECONDS = 0.5
-"""How far apart samples are at least, so that a thousand ends in a burst are one sample."""
+"""Minimum time between samples, so that a burst of a thousand ends is one sample."""
 SAMPLES = 64
-"""How many samples are kept: half a minute of many short things, and more of few long ones."""
+"""Maximum number of samples: half a minute of many short things, more of few long ones."""
 
 
 class Pace:
-    """Counts what gets done, and says its rate of late and when all will be done.
+    """Counts completed things, and computes the current rate and the remaining time.
 
-    Time is any clock that counts seconds, such as `trio.current_time`; each method is told it.
+    Time is any clock that counts seconds, such as `trio.current_time`; each method takes it.
 
     Args:
-        now: When the counting begins.
-        total: How many things there will be, or None if nobody knows.
+        now: The start of the counting.
+        total: The total number of things, or None if it is unknown.
     """
 
     def __init__(self, now: float, *, total: float | None = None) -> None:
@@ -30,28 +30,28 @@ class Pace:
 
     @property
     def done(self) -> int:
-        """How many are done in all."""
+        """The number of completed things."""
         return self._before + self._counted
 
     def credit(self, n: int) -> None:
-        """Count ``n`` that were done before anybody looked: nothing to take a rate from."""
+        """Count ``n`` things that were completed before the start: they don't affect the rate."""
         self._before += n
 
     def count(self, now: float, n: int = 1) -> None:
-        """Count ``n`` things that were done just now."""
+        """Count ``n`` things that were just completed."""
         self._counted += n
         if now - self._samples[-1][0] >= SAMPLE_SECONDS:
             self._samples.append((now, self._counted))
 
     def rate(self, now: float) -> float | None:
-        """Return how many get done each second, of late; None before the first, or too early."""
+        """Return the current number per second; None before the first, or if it is too early."""
         since, before = self._samples[0]
         if self._counted == before or now - since < SAMPLE_SECONDS:
             return None
         return (self._counted - before) / (now - since)
 
     def eta(self, now: float) -> float | None:
-        """Return in how many seconds all will be done; None where that can't be told."""
+        """Return the remaining time in seconds; None if it is unknown."""
         if self.total is None:
             return None
         if self.done >= self.total:
@@ -60,14 +60,14 @@ class Pace:
         return None if rate is None else (self.total - self.done) / rate
 
     def share(self) -> float | None:
-        """Return the share that is done, 0 to 1; None where the total is not known."""
+        """Return the completed share, 0 to 1; None if the total is unknown."""
         if self.total is None:
             return None
         return min(1.0, self.done / self.total) if self.total > 0 else 1.0
 
 
 def duration(seconds: float) -> str:
-    """Say a time for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``, ``4 d 2 h``."""
+    """Format a duration: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``, ``4 d 2 h``."""
     if not math.isfinite(seconds):
         return "?"
     seconds = max(0.0, seconds)
@@ -86,7 +86,7 @@ def duration(seconds: float) -> str:
 
 
 def per_second(rate: float) -> str:
-    """Say a rate for people: ``120/s``, ``3.1/s``, ``4.2/min``, ``1.5/h``."""
+    """Format a rate for people: ``120/s``, ``3.1/s``, ``4.2/min``, ``1.5/h``."""
     unit = "s"
     for longer in ("min", "h"):
         if rate < 0.1:

@@ -1,4 +1,4 @@
-"""The lines of the live view: pieces of text with the name of a style."""
+"""The lines of the live view: pieces of text, each with the name of a style."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from ._text import number, one_line
 from ._watch import Row, Watch
 
 Piece = tuple[str, str]
-"""A text without line ends, and a style of rich: a colour, ``"dim"``, ``"bold"``, or nothing."""
+"""A text without line ends, and a style of rich: a color, ``"dim"``, ``"bold"``, or nothing."""
 Line = list[Piece]
 
 BAR, TITLE = 16, 30
-"""How many columns a bar has, and a title has at most."""
+"""Width of a bar, and maximum width of a title, in columns."""
 GAP = "  "
 
 
 def picture(watch: Watch, now: float, *, width: int, height: int) -> list[Line]:
-    """Draw what is known of the jobs.
+    """Return the lines that show the current state of the jobs.
 
     Args:
         now: The time, by the clock of Trio.
-        width, height: How many columns and lines there are, at most.
+        width, height: Maximum number of columns and lines.
     """
     totals = total_lines(watch, now, width)[: max(1, height)]
     rows = choose(watch, height - len(totals))
     columns = [row_pieces(watch, row, now) for row in rows]
-    # A column is as wide as what is in it; the words at the end have the rest.
+    # A column is as wide as its longest text; the words at the end get the rest.
     widths = [max(cell_len(text) for text, _ in column) for column in zip(*columns, strict=True)]
     return [*(join(row, widths, width) for row in columns), *totals]
 
 
 def choose(watch: Watch, room: int) -> list[Row]:
-    """Choose the jobs that have a line: all if there is room; else those of which there is news.
+    """Choose the jobs to show: all if there is room; else the most interesting ones.
 
-    These are the last failures, in at most half of the lines if other jobs fill the rest; those
-    that run, the oldest first; and those in the server's queue.
+    These are the last failures, in at most half of the lines if other jobs fill the rest; running
+    jobs, the oldest first; and jobs in the server's queue.
     """
     kept = (watch.waiting, watch.queued, watch.running)
     ended = watch.succeeded + watch.failed + watch.cancelled
@@ -49,7 +49,7 @@ def choose(watch: Watch, room: int) -> list[Row]:
     room = max(0, room)
     most = max(room // 2, room - len(watch.running) - len(watch.queued))
     failures = list(watch.failures)[max(0, len(watch.failures) - most) :]
-    # Those that began first stay where they are until they end.
+    # The oldest jobs keep their lines until they end.
     under_way = chain(watch.running.values(), watch.queued.values())
     return [*failures, *sorted(islice(under_way, room - len(failures)), key=by_number)]
 
@@ -59,7 +59,7 @@ def by_number(row: Row) -> int:
 
 
 def row_pieces(watch: Watch, row: Row, now: float) -> list[Piece]:
-    """Return the columns of a job: title, state, time, count, bar, and words as the last."""
+    """Return the columns of a job: title, state, time, count, bar, and finally its words."""
     state, style = describe(row.status)
     text, text_style = words(row)
     share = None
@@ -77,7 +77,7 @@ def row_pieces(watch: Watch, row: Row, now: float) -> list[Piece]:
 
 
 def describe(status: StatusUpdate) -> Piece:
-    """Say where a job is, and in which style."""
+    """Return the state of a job as text, with its style."""
     if status.code is Status.STARTING:
         return "waiting", "dim"
     if status.code is Status.IN_QUEUE and status.rank is not None:
@@ -93,7 +93,7 @@ def describe(status: StatusUpdate) -> Piece:
 
 
 def progress(status: StatusUpdate, outputs: int) -> tuple[float | None, str]:
-    """Return the share that is done, 0 to 1 or None, and how much that is in words."""
+    """Return the completed share, 0 to 1 or None, and the progress as text."""
     unit = status.progress_data[0] if status.progress_data else None
     if unit is None:
         return None, f"{outputs} outputs" if outputs > 1 else ""
@@ -106,7 +106,7 @@ def progress(status: StatusUpdate, outputs: int) -> tuple[float | None, str]:
 
 
 def share_of(unit: ProgressUnit) -> float | None:
-    """Return the share that is done, as far as the app says so in numbers that make sense."""
+    """Return the completed share, if the app reports valid numbers."""
     if number(unit.progress) is not None:
         share = float(unit.progress or 0)
     elif number(unit.index) is not None and number(unit.length) not in (None, "0"):
@@ -117,7 +117,7 @@ def share_of(unit: ProgressUnit) -> float | None:
 
 
 def timing(row: Row, now: float) -> str:
-    """Say how long a job has been at it, and what its server expects."""
+    """Return how long a job has been running, and the server's estimate."""
     if row.began is None:
         return ""
     taken = duration((now if row.ended is None else row.ended) - row.began)
@@ -128,7 +128,7 @@ def timing(row: Row, now: float) -> str:
 
 
 def words(row: Row) -> Piece:
-    """Return what an app said last, or what went wrong."""
+    """Return the last text of the app, or the error."""
     if row.ended is not None:
         return row.error, "red"
     latest = row.latest
@@ -142,13 +142,13 @@ def words(row: Row) -> Piece:
 
 
 def log_text(message: LogMessage) -> str:
-    """Return a line that an app logged for its user."""
+    """Return a log message of an app as one line."""
     title = f"{message.title}: " if message.title else ""
     return one_line(f"{message.level}: {title}{message.text}")
 
 
 def total_lines(watch: Watch, now: float, width: int) -> list[Line]:
-    """Return how many jobs and calls are where, and how fast they end."""
+    """Return the number of jobs and calls in each state, and the rate at which they end."""
     pace = watch.pace
     line: Line = []
     share = pace.share()
@@ -161,7 +161,7 @@ def total_lines(watch: Watch, now: float, width: int) -> list[Line]:
 
 
 def windows(watch: Watch) -> list[Line]:
-    """Return a line that says how many calls of clients are in flight, if any are."""
+    """Return a line with the number of calls of clients in flight, if there are any."""
     told = [statistics() for statistics in watch.clients]
     here, flying = (sum(getattr(t, n) for t in told) for n in ("waiting_here", "in_flight"))
     if not (here or flying):
@@ -173,7 +173,7 @@ def windows(watch: Watch) -> list[Line]:
 
 
 def counts(watch: Watch) -> Line:
-    """Return how many jobs are where; what is nowhere is not said."""
+    """Return the number of jobs in each state, without the empty states."""
     line: Line = []
     for count, text, style in (
         (len(watch.running), "running", "cyan"),
@@ -189,7 +189,7 @@ def counts(watch: Watch) -> Line:
 
 
 def speed(pace: Pace, now: float) -> list[str]:
-    """Say how many have ended, how fast, how long the rest will take, and how long it took."""
+    """Return how many jobs have ended, their rate, the remaining time, and the elapsed time."""
     of = "" if pace.total is None else f" of {number(pace.total)}"
     said = [f"{pace.done}{of} ended"]
     rate, eta = pace.rate(now), pace.eta(now)
@@ -208,7 +208,7 @@ def bar(share: float, width: int) -> str:
 
 
 def join(row: list[Piece], widths: list[int], width: int) -> Line:
-    """Put the columns of a row into a line; the words have the last, and empty ones before it."""
+    """Join the columns of a row; the words fill the last column and empty ones before it."""
     line: Line = []
     *columns, (text, style) = row
     while columns and not columns[-1][0]:
@@ -223,11 +223,11 @@ def join(row: list[Piece], widths: list[int], width: int) -> Line:
 
 
 def crop(line: Line, width: int) -> Line:
-    """Cut what is beyond ``width``, and white space at the end."""
+    """Cut the text beyond ``width``, and white space at the end."""
     cropped: Line = []
     for text, style in line:
         if cell_len(text) > width:
-            text = set_cell_size(text, max(0, width))  # noqa: PLW2901 - its rest is outside
+            text = set_cell_size(text, max(0, width))  # noqa: PLW2901 - the rest is cut
         width -= cell_len(text)
         cropped.append((text, style))
     while cropped and not cropped[-1][0].strip():
@@ -238,12 +238,12 @@ def crop(line: Line, width: int) -> Line:
 
 
 def shorten(text: str, width: int, *, tail: bool = False) -> str:
-    """Cut a text to ``width`` columns; an ellipsis stands for what is cut, at the end or before."""
+    """Shorten a text to ``width`` columns, with an ellipsis at the end or, for a tail, first."""
     if cell_len(text) <= width:
         return text
     if not tail:
         return set_cell_size(text, width - 1).rstrip() + "…"
     while cell_len(text) > width - 1:
-        # A character is two columns wide at most: few steps.
+        # A character is at most two columns wide, so this takes few steps.
         text = text[max(1, (cell_len(text) - width + 1) // 2) :]
     return "…" + text

@@ -1,4 +1,4 @@
-"""What the live view is shown on: a terminal, plain lines, or a notebook."""
+"""The outputs of the live view: a terminal, plain lines, or a notebook."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ STYLES = {
 
 
 class Screen(ABC):
-    """Shows the state of a `Watch`; it is opened, drawn some times, and closed."""
+    """Shows the state of a `Watch`: it is opened, drawn several times, and closed."""
 
     pause: ClassVar[float]
-    """How many seconds lie between two drawings, at least."""
+    """Minimum seconds between two drawings."""
     tick: ClassVar[float]
-    """After how many seconds it is drawn though nothing has changed, while there are jobs."""
+    """Seconds after which it is drawn even if nothing has changed, while there are jobs."""
 
     def open(self) -> None:  # noqa: B027 - most have nothing to do
-        """Take the place over."""
+        """Take over the output."""
 
     @abstractmethod
     def draw(self, watch: Watch, now: float) -> None:
-        """Show how things are."""
+        """Show the current state."""
 
     @abstractmethod
     def close(self, watch: Watch, now: float) -> None:
-        """Show how things are at the end, and give the place back, whatever happens."""
+        """Show the final state and restore the output, whatever happens."""
 
 
 class Lines:
-    """Lines as rich prints them: no wrapping, no markup, nothing to measure."""
+    """Lines for rich to print: without wrapping, markup or measuring."""
 
     def __init__(self, lines: list[Line]) -> None:
         self.lines = lines
@@ -63,14 +63,14 @@ class Lines:
                 yield Segment(text, STYLES.get(style))
 
     def height_in(self, width: int) -> int:
-        """Return how many lines these are on a terminal that has wrapped them at ``width``."""
+        """Return the number of lines on a terminal that has wrapped them at ``width``."""
         lengths = [sum(cell_len(text) for text, _ in line) for line in self.lines]
         return sum(max(1, -(-length // width)) for length in lengths)
 
 
 @final
 class Terminal(Screen):
-    """A part of a terminal that is drawn again and again; what is printed goes above it."""
+    """A part of a terminal that is redrawn; printed text goes above it."""
 
     pause = 0.1
     tick = 1.0
@@ -80,8 +80,8 @@ class Terminal(Screen):
         self._console = console
         self._drawn: Lines | None = None
         self._logs: LogStreams | None = None
-        # `auto_refresh` would be a thread.  What does not go to the terminal anyway, such as
-        # results that are piped into a file, must not be turned to it.
+        # `auto_refresh` would start a thread.  Streams that don't go to the terminal, such as
+        # results that are piped into a file, must not be redirected to it.
         self._live = Live(
             console=console,
             auto_refresh=False,
@@ -94,7 +94,7 @@ class Terminal(Screen):
         """Hide the cursor.
 
         Raises:
-            RuntimeError: There is a live view already: two would draw over each other.
+            RuntimeError: Another live view is open: two would draw over each other.
         """
         if Terminal._open is not None:
             raise RuntimeError(
@@ -106,12 +106,12 @@ class Terminal(Screen):
         self._logs = LogStreams(zip(before, (sys.stdout, sys.stderr), strict=True))
 
     def draw(self, watch: Watch, now: float) -> None:
-        """Draw, unless the terminal takes nothing now (Ctrl-S, a slow line): jobs don't wait."""
+        """Draw, unless the terminal blocks (Ctrl-S, a slow connection): jobs don't wait for it."""
         if takes_output(self._console):
             self._show(watch, now)
 
     def close(self, watch: Watch, now: float) -> None:
-        """Leave the last state on the screen, and give the cursor back."""
+        """Leave the last state on the screen, and show the cursor again."""
         Terminal._open = None
         try:
             self._show(watch, now)
@@ -123,13 +123,13 @@ class Terminal(Screen):
     def _show(self, watch: Watch, now: float) -> None:
         width, height = self._console.size
         if self._drawn is not None:
-            # A terminal made narrower has wrapped the lines, so there are more of them to erase.
+            # A terminal that was made narrower has wrapped the lines, so there are more to erase.
             more = self._drawn.height_in(width) - len(self._drawn.lines)
             up = ((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
             if more:
                 self._console.control(Control((ControlType.ERASE_IN_LINE, 2), *up * more))
-        watch.news.clear()  # they have lines of their own
-        # A full line would leave the cursor nowhere.
+        watch.news.clear()  # failures have lines of their own
+        # A line of full width would leave the position of the cursor undefined.
         self._drawn = Lines(picture(watch, now, width=width - 1, height=height - 1))
         self._live.update(self._drawn, refresh=True)
 
@@ -137,11 +137,11 @@ class Terminal(Screen):
 def takes_output(console: Console) -> bool:
     """Return whether writing to the console would not block now."""
     if not hasattr(select, "poll"):
-        return True  # Windows, which has no way to ask
+        return True  # Windows can't report this
     try:
         number = console.file.fileno()
     except OSError:
-        return True  # no file, but something in memory
+        return True  # an object in memory, not a file
     poll = select.poll()
     poll.register(number, select.POLLOUT)
     return bool(poll.poll(0))
@@ -149,12 +149,12 @@ def takes_output(console: Console) -> bool:
 
 @final
 class Plain(Screen):
-    """Lines for a log: how many jobs are where, at most every few seconds, and what failed."""
+    """Lines for a log: the state counts, at most every few seconds, and the failures."""
 
     pause = 3.0
     tick = 30.0
     most = 10
-    """How many lines of apps and of failures are printed at once."""
+    """Maximum number of log messages and failures that are printed at once."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -163,13 +163,13 @@ class Plain(Screen):
         self._told = 0
 
     def draw(self, watch: Watch, now: float) -> None:
-        """Print what is new; and now and then that nothing is, as silence could be a fault."""
+        """Print news, or from time to time that there are none, as silence looks like a hang."""
         self._print_news(watch)
         if plain(counts(watch)) != self._printed or now - self._printed_at >= self.tick:
             self._print_counts(watch, now)
 
     def close(self, watch: Watch, now: float) -> None:
-        """Print what is new, and the counts if they are not there yet."""
+        """Print news, and the counts if they are not printed yet."""
         self._print_news(watch)
         if plain(counts(watch)) != self._printed:
             self._print_counts(watch, now)
@@ -204,7 +204,7 @@ def plain(line: Line) -> str:
 
 @final
 class Notebook(Screen):
-    """One output of a notebook's cell that is replaced by newer ones."""
+    """An output of a notebook cell that newer ones replace."""
 
     pause = 0.25
     tick = 1.0
@@ -215,7 +215,7 @@ class Notebook(Screen):
         self._handle: Any = None
 
     def draw(self, watch: Watch, now: float) -> None:
-        """Put the lines into the cell's output, as HTML and as text."""
+        """Put the lines into the output of the cell, as HTML and as text."""
         watch.news.clear()
         lines = picture(watch, now, width=self.width, height=self.height)
         bundle = {
@@ -233,7 +233,7 @@ class Notebook(Screen):
 
 
 def as_html(lines: list[Line], width: int) -> str:
-    """Return the lines as HTML, in the colours of rich and the font of the notebook's code."""
+    """Return the lines as HTML, in the colors of rich and the font of the notebook's code."""
     console = Console(
         file=StringIO(), record=True, width=width, force_terminal=True, force_jupyter=False
     )
@@ -249,24 +249,24 @@ def as_html(lines: list[Line], width: int) -> str:
 
 @final
 class QuietConsole(Console):
-    """A console of our own: if its reader goes away, that ends the view and not the program."""
+    """A console that triojob makes: a broken pipe ends the view and not the program."""
 
     def on_broken_pipe(self) -> None:
-        """Raise what rich has caught, for the view to log."""
+        """Raise the exception that rich has caught, for the view to log."""
         raise  # noqa: PLE0704 - rich calls this in its `except`
 
 
 def choose_screen(console: Console | None) -> Screen:
-    """Return what suits where the output goes."""
+    """Return the screen that fits the output."""
     if console is None:
-        # Where tqdm writes, too: what the program prints may go into a file.
+        # stderr, as in tqdm: the output of the program might go into a file.
         console = QuietConsole(stderr=True, markup=False, emoji=False, highlight=False)
-        # rich takes FORCE_COLOR for a terminal; a log of CI with colours is none all the same.
+        # rich treats FORCE_COLOR as a terminal, but a CI log with colors is not one.
         is_terminal = sys.stderr.isatty()
     else:
         is_terminal = console.is_terminal
     if console.is_jupyter:
-        # As it is one, IPython is there.
+        # IPython is installed, as this is a Jupyter console.
         return Notebook(importlib.import_module("IPython.display").display)
     if is_terminal and console.is_interactive and console.encoding.startswith("utf"):
         return Terminal(console)

@@ -1,4 +1,4 @@
-"""An app's words made fit for a line of a terminal: no control characters, and not too long."""
+"""Formats an app's text for a line of a terminal: without control characters, and shortened."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Iterable
 from typing import Any
 
 LONGEST = 400
-"""How many characters of a text are looked at; no line shows more."""
+"""Maximum number of characters of a text that are examined; lines are shorter."""
 DEEPEST = 5
-"""How deep inside an output words are looked for."""
+"""Maximum depth in an output at which text is searched for."""
 ZERO_WIDTH_JOINER, NON_JOINER = "\u200d", "\u200c"
 
 
 def one_line(text: str, *, tail: bool = False) -> str:
     r"""Return the start of ``text``, or its end, as one line without control characters.
 
-    White space becomes single spaces; what could move the cursor, colour the screen or turn the
-    order of the line around is shown as an escape, such as ``\x1b``.
+    White space becomes single spaces; characters that could move the cursor, color the screen or
+    reverse the order of the line are shown as escapes, such as ``\x1b``.
     """
     text = text[-LONGEST:] if tail else text[:LONGEST]
     line = " ".join(text.split())
@@ -28,18 +28,18 @@ def one_line(text: str, *, tail: bool = False) -> str:
 
 def _escaped(character: str) -> str:
     if character == ZERO_WIDTH_JOINER:
-        # Terminals don't agree on how wide the emoji is that it would make.
+        # Terminals disagree about the width of the emoji that it would form.
         return ""
     if character.isascii():
         harmless = character.isprintable()
     else:
-        # C: control, format (the order of writing is among that), half of a pair, nobody knows.
+        # C: control, format (includes text direction), surrogate, private use, unassigned.
         harmless = character == NON_JOINER or unicodedata.category(character)[0] != "C"
     return character if harmless else repr(character)[1:-1]
 
 
 def text_of(value: Any, depth: int = DEEPEST) -> str:
-    """Find the words in an output: a text, the last message of a chat, the first of several."""
+    """Find text in an output: a string, the last message of a chat, the first of several."""
     inside: Any = value
     places: Iterable[Any] = ()
     if isinstance(value, str):
@@ -58,7 +58,7 @@ def text_of(value: Any, depth: int = DEEPEST) -> str:
 
 
 def number(value: Any) -> str | None:
-    """Say a number in few characters; None for what is none, or is not finite."""
+    """Format a number in few characters; None if it is not a finite number."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return None
     try:
@@ -71,10 +71,10 @@ def number(value: Any) -> str | None:
 
 
 def error_text(error: BaseException) -> str:
-    """Say what was raised, in one line, even where its own ``__str__`` raises."""
+    """Return an exception as one line, even if its own ``__str__`` raises."""
     name = type(error).__name__
     try:
         words = str(error)
-    except Exception as exc:  # noqa: BLE001 - it is somebody else's, and said here
+    except Exception as exc:  # noqa: BLE001 - raised by a foreign `__str__`, and shown here
         words = f"<its text raised {type(exc).__name__}>"
     return one_line(f"{name}: {words}" if words else name)

@@ -1,4 +1,4 @@
-"""`triojob.live`, which imports the rest of the view when it is called: rich takes its time."""
+"""`triojob.live`, which imports the rest of the view on first use: importing rich is slow."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ def live(
 ) -> AbstractAsyncContextManager[None]:
     """Show the jobs of groups while they run: ``async with triojob.live(group):``.
 
-    A terminal has a line for each job that runs or has failed, and the totals; what is printed
-    meanwhile goes above it, and the last state stays.  Anything else gets plain lines from time to
-    time, and a notebook an output that is replaced.  All of it goes to stderr, as results may go
-    to stdout.
+    A terminal shows a line for each job that runs or has failed, and the totals; text that you
+    print meanwhile goes above it, and the last state stays.  Other outputs get plain lines from
+    time to time, and a notebook gets an output that is replaced.  The view goes to stderr, as
+    results might go to stdout.
 
-    Leaving the block waits until no job of the targets is left, and shows that; if the body
-    raises, nothing is waited for, and the exception passes through bare.
-    The view is a task of Trio that sleeps until something changes, and draws ten times a second
-    at most.  If it can't draw, that is logged and the jobs go on.
-    To be shown a failure is not to see it: the group still raises what nobody has asked for.
+    Leaving the block waits until all jobs of the targets have ended, and shows them; if the body
+    raises, the block does not wait, and the exception propagates unwrapped.
+    The view is a Trio task that sleeps until something changes, and draws at most ten times a
+    second.  If it can't draw, it logs the error and the jobs keep running.
+    Showing a failure does not retrieve it: the group still raises unretrieved failures.
 
     Args:
-        targets: Whose jobs to show, those submitted before too: groups; sessions; clients, with
-            all their sessions, but not groups of your own that call the client.
-        total: How many jobs there will be in all; then there is a remaining time for the whole.
-        title: Names a job, or returns None for its number and what it calls.  It is called at
-            each drawing, so a dict that is filled after `JobGroup.submit` will do: its ``get``.
-        console: Your own ``rich.console.Console``, to say where and how.
+        targets: Whose jobs to show, including jobs that were submitted before: groups; sessions;
+            clients, with all their sessions, but not groups of your own that call the client.
+        total: The total number of jobs; if given, the view shows the remaining time.
+        title: A function that returns the title of a job, or None for its id and name.  It is
+            called at each drawing, so you can pass the ``get`` of a dict that you fill after
+            `JobGroup.submit`.
+        console: Your own ``rich.console.Console``, to choose the output and its format.
 
     Raises:
         MissingDependency: rich is not installed: ``pip install "triojob[cli]"``.

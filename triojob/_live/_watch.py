@@ -1,4 +1,4 @@
-"""What the live view knows of jobs: written by the group's hooks, read when it is drawn."""
+"""The state of the jobs for the live view: written by the group's hooks, read to draw."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from ._text import error_text, one_line, text_of
 logger = logging.getLogger("triojob")
 
 RECENT = 100
-"""How many of the last failures, and of the other jobs that ended last, are remembered."""
+"""Maximum number of failures that are remembered, and of other finished jobs."""
 STEPS = 200
-"""How many outputs of a job are caught up with each time that its text is looked at."""
+"""Maximum number of outputs of a job that are applied each time its text is read."""
 
 
 class Row:
-    """One job, as far as a line about it goes; it lets go of the job when that has ended.
+    """One job, as its line shows it; drops the job once that has ended.
 
     Attributes:
         job: The job, or None once it has ended.
-        title: What people know it by; set when it has ended, see `Watch.title`.
+        title: Its title for people; set when it has ended, see `Watch.title`.
         status: Its last status.
-        said_at: When that came.
-        began: When it left this side, or None.
+        said_at: When that status arrived.
+        began: When the call was sent, or None.
         ended: When it ended, or None.
-        error: What it raised, in a line.
+        error: Its exception, as one line.
     """
 
     __slots__ = (
@@ -64,21 +64,21 @@ class Row:
         self.ended: float | None = None
         self.error = ""
         self.latest: LogMessage | str | None = None
-        """The last that its app said: a line, ``"progress"`` or ``"output"``."""
+        """The last message of its app: a log message, ``"progress"`` or ``"output"``."""
         self._position = 0
         self._state: Any = None
         self._text = ""
 
     @property
     def outputs(self) -> int:
-        """How many outputs the job has had."""
+        """The number of outputs of the job."""
         return 0 if self.job is None else self.job.output_count
 
     def output_text(self) -> str:
-        """Return the end of the words of the job's last output, in one line.
+        """Return the end of the text of the job's last output, as one line.
 
-        Outputs are kept as edits, so those since the last look are applied here; a bounded number
-        each time, as other tasks wait meanwhile.
+        Outputs are kept as edits, so the new ones are applied here: a bounded number each time,
+        because other tasks wait meanwhile.
         """
         if self.job is None:
             return ""
@@ -97,21 +97,21 @@ class Row:
         return self._text
 
     def end(self, now: float) -> None:
-        """Note the end, and let go of the job and its outputs."""
+        """Record the end, and drop the job and its outputs."""
         self.ended = now
         self.job = self._state = None
 
 
 @final
 class Watch(Instrument):
-    """Follows the jobs of groups, and keeps them sorted by where they are.
+    """Follows the jobs of groups, and keeps them sorted by state.
 
-    What it keeps is bounded by the number of jobs that have not ended.
+    Its memory is bounded by the number of jobs that have not ended.
 
     Args:
-        changed: Called at each change; it must only take note.
-        total: How many jobs there will be, or None.
-        title: Names a job for people, or returns None for the name of what it calls.
+        changed: Called at each change; it must return quickly.
+        total: The total number of jobs, or None.
+        title: Returns the title of a job for people, or None for the name of the function.
     """
 
     def __init__(
@@ -128,30 +128,30 @@ class Watch(Instrument):
         self.running: dict[int, Row] = {}
         self.failures: deque[Row] = deque(maxlen=RECENT)
         self.others: deque[Row] = deque(maxlen=RECENT)
-        """Those that ended well or were cancelled."""
+        """Jobs that succeeded or were cancelled."""
         self.news: deque[tuple[Row, LogMessage | None]] = deque(maxlen=RECENT)
-        """Lines of apps, and failures (None), for whoever prints and clears them."""
+        """Log messages, and failures (None), for the screen, which prints and clears them."""
         self.news_count = 0
-        """How many there have been; the oldest may be gone."""
+        """Number of news so far; the oldest might be dropped."""
         self.succeeded = self.failed = self.cancelled = 0
         self.pace = Pace(trio.current_time(), total=total)
         self.clients: list[Callable[[], ClientStatistics]] = []
-        """What tells how many calls of the clients among the targets are where."""
+        """Functions that return the statistics of the clients among the targets."""
         self._groups: list[JobGroup] = []
         self._idle = trio.lowlevel.ParkingLot()
 
     @property
     def alive(self) -> int:
-        """How many jobs have not ended."""
+        """Number of jobs that have not ended."""
         return len(self.waiting) + len(self.queued) + len(self.running)
 
     async def jobs_ended(self) -> None:
-        """Wait until no job is left; being cancelled ends the waiting only."""
+        """Wait until all jobs have ended; cancelling this ends only the waiting."""
         while self.alive:
             await self._idle.park()
 
     def title(self, row: Row) -> str:
-        """Say which job it is, in one line."""
+        """Return the title of a job, as one line."""
         if row.job is None:
             return row.title
         title: str | None = None
@@ -163,12 +163,12 @@ class Watch(Instrument):
                 logger.exception("title= of the live view raised, and is not called again")
                 self._title = None
         if title is None:
-            # Of a function inside another, what tells them apart comes last.
+            # For nested functions, the last part of the name distinguishes them.
             title = f"#{row.number} {row.job.name.rpartition('.<locals>.')[2]}"
         return one_line(title)
 
     def adopt(self, group: JobGroup) -> None:
-        """Take in what a group has had and has, and follow it from now on."""
+        """Add the jobs and counts of a group, and follow it from now on."""
         counts = group.statistics()
         self.succeeded += counts.succeeded
         self.failed += counts.failed
@@ -187,20 +187,20 @@ class Watch(Instrument):
         self._groups.append(group)
 
     def leave(self) -> None:
-        """Follow no group any more."""
+        """Stop following all groups."""
         for group in self._groups:
             unfollow(group, self)
         self._groups.clear()
 
-    # What the groups call.
+    # The hooks that the groups call.
 
     def job_submitted(self, job: Job[Any]) -> None:
-        """Take in a new job."""
+        """Add a new job."""
         self._place(Row(job, trio.current_time()), job.status())
         self._changed()
 
     def job_update(self, job: Job[Any], notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
-        """Note where a job is and what its app said."""
+        """Record the state of a job and the last message of its app."""
         row = self._find(job.id)
         if row is None or isinstance(notice, RenderUpdate):
             return
@@ -215,14 +215,14 @@ class Watch(Instrument):
         self._changed()
 
     def job_output(self, job: Job[Any], index: int) -> None:
-        """Note that there is an output; nobody builds it before it is shown."""
+        """Record that there is an output; its value is built only when it is shown."""
         row = self._find(job.id)
         if row is not None:
             row.latest = "output"
             self._changed()
 
     def job_ended(self, job: Job[Any]) -> None:
-        """Count a job's end; a failure is looked at in a way that leaves it unretrieved."""
+        """Count the end of a job; reading its failure here leaves it unretrieved."""
         row = self._find(job.id)
         if row is None:
             return

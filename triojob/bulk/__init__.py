@@ -1,6 +1,6 @@
-"""Bulk jobs on an engine that runs already: calls for each row of a table, batch by batch.
+"""Batch jobs on an engine that you already run: calls for each row of a table, batch by batch.
 
-`BatchCaller` is what Ray Data, Dask, Spark and pools of processes take; docs/scaling.md has each.
+`BatchCaller` works with Ray Data, Dask, Spark and process pools; see docs/scaling.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The batches that engines hand out: columns to plain values, and new columns into a copy.
+"""The batches of engines: reads columns as plain values, and adds columns to a copy.
 
-NumPy, pandas and pyarrow are never imported: who made a batch of theirs has done that.
+NumPy, pandas and pyarrow are never imported here: the code that made the batch has done that.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from .._exceptions import short_repr
 
 
 class Batch(ABC):
-    """A table of rows, of whatever kind; it is never changed."""
+    """A table of rows, of any supported kind; it is never changed."""
 
     names: tuple[str, ...]
-    """Its columns."""
+    """The names of its columns."""
     length: int
-    """How many rows it has."""
+    """The number of rows."""
 
     @abstractmethod
     def values(self, name: str) -> list[Any]:
-        """Return a column as values that JSON has, as far as it holds such; None for missing ones.
+        """Return a column as JSON values, as far as possible; None for missing values.
 
         Raises:
-            TypeError: It holds times, which JSON has no form for.
+            TypeError: It holds times, which JSON can't represent.
         """
 
     def misfits(self, values: list[Any]) -> dict[int, str]:
-        """Return which values can't stand in one column with the others, and why, by row."""
+        """Return the values that don't fit into one column with the others, and why, by row."""
         return {}
 
     @abstractmethod
     def with_columns(self, columns: Mapping[str, list[Any]], texts: Mapping[str, list[Any]]) -> Any:
-        """Return a batch of the same kind with further columns, in place of those of their names.
+        """Return a batch of the same kind with further columns, which replace those of their names.
 
         Args:
-            columns: Those with values of any kind.
-            texts: Those with text only, or None.
+            columns: Columns with values of any kind.
+            texts: Columns with text or None only.
         """
 
 
@@ -89,7 +89,7 @@ class PandasBatch(Batch):
 
     def with_columns(self, columns: Mapping[str, list[Any]], texts: Mapping[str, list[Any]]) -> Any:
         series = sys.modules["pandas"].Series
-        # Objects, whatever they are: each partition of a table must have the same types.
+        # Always of type object: each partition of a table must have the same types.
         return self._batch.assign(
             **{
                 name: series(values, index=self._batch.index, dtype=object)
@@ -143,11 +143,11 @@ class ArrowBatch(Batch):
 
 
 def read_batch(batch: Any) -> Batch:
-    """Return how a batch is read.
+    """Return the reader of a batch.
 
     Raises:
-        TypeError: It is of no kind that is known.
-        ValueError: Its columns are of several lengths.
+        TypeError: It is not of a supported kind.
+        ValueError: Its columns differ in length.
     """
     if isinstance(batch, Mapping):
         return ColumnsBatch(batch)  # pyright: ignore[reportUnknownArgumentType] - checked there
@@ -167,7 +167,7 @@ _TIMES = "column {!r} holds times, which JSON doesn't have: make text of them fi
 
 
 def _refuse_times(name: str, column: Any) -> None:
-    # NumPy's would become numbers of nanoseconds, without a word.
+    # NumPy would silently convert them to integer nanoseconds.
     if getattr(getattr(column, "dtype", None), "kind", "") in ("m", "M"):
         raise TypeError(_TIMES.format(name))
 
@@ -177,7 +177,7 @@ def _listed(column: Any) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a cell without NumPy: numbers of Python, lists; None for NaN, as it means no value."""
+    """Return a cell without NumPy types: Python numbers, lists; None for NaN, a missing value."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN
@@ -186,5 +186,5 @@ def _plain(value: Any) -> Any:
 def _object_array(array_type: Any, values: list[Any]) -> Any:
     array = array_type((len(values),), dtype=object)
     for row, value in enumerate(values):
-        array[row] = value  # one by one: of lists, NumPy would make another dimension
+        array[row] = value  # one by one: NumPy would make a further dimension of lists
     return array

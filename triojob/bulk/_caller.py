@@ -1,4 +1,4 @@
-"""The callable that engines take."""
+"""`BatchCaller`: the callable for engines."""
 
 from __future__ import annotations
 
@@ -31,47 +31,47 @@ _RETRY = Retry()
 class BatchCaller:
     """Calls an endpoint for each row of a batch: ``caller(batch)`` returns it with the results.
 
-    A batch is a dict of NumPy arrays or lists, a pandas DataFrame or a pyarrow Table; what comes
-    back is a new one of the same kind, with a column of results and one of errors: None where the
-    call went well, else the class and message of its exception.
+    A batch is a dict of NumPy arrays or lists, a pandas DataFrame or a pyarrow Table; the return
+    value is a new one of the same kind, with a column of results and a column of errors: None if
+    the call succeeded, else the class and message of its exception.
 
-    It can be pickled, so it goes where an engine's workers are.  Only its settings travel: each
-    process opens a client at the first batch with rows, which all copies of this object there
-    share, in any number of threads, and which is closed when the process ends.  Another object,
-    with whatever settings, has another client.
+    It can be pickled, so engines can send it to their workers.  Only its settings are pickled: each
+    process opens a client at the first batch with rows.  All copies of this object in that process
+    share the client, in any number of threads; it is closed when the process ends.  Another object
+    has another client, even with the same settings.
 
-    A row is called at least once: an engine that loses a worker hands its batch to another one,
-    and the calls that the lost one has made are made again.
+    A row is called at least once: an engine that loses a worker passes the batch to another one,
+    which repeats the calls of the lost worker.
 
     Args:
         url: The app, as for `triojob.Client`; or several replicas of one, as for
-            `triojob.ClientPool`: each call goes to the one that has the least to do.
-        api_name: The endpoint's name; None for the only one there is.
-        inputs: Which column each parameter takes its values from.  None: each parameter from the
-            column of its own name, where there is one.
+            `triojob.ClientPool`: each call goes to the replica with the fewest calls in flight.
+        api_name: The endpoint's name; None for the only endpoint of the app.
+        inputs: The column for each parameter.  None: each parameter reads the column of its own
+            name, if it exists.
         fixed_arguments: Values for other parameters, the same for each row.
         files: Parameters whose columns hold paths or URLs of files, which are sent as files.
-            A path is one on the worker's machine.  One name, or several.
-        output: The column for results; or a name for each output of an endpoint that has several.
+            A path is a path on the worker's machine.  One name, or several.
+        output: The column for results; or one name for each output of an endpoint with several.
         error_column: The column for errors.
-        on_error: ``"column"``, or ``"raise"`` to raise the exception of the first call that failed;
-            the batch's other calls are cancelled then.
-        transform: A function that makes of each result what stands in its column, such as
+        on_error: ``"column"``, or ``"raise"`` to raise the exception of the first call that failed
+            and to cancel the other calls of the batch.
+        transform: A function that converts each result into the value for its column, such as
             `json.dumps`, for engines whose columns have one type.  If it raises, the row failed.
-        key: A column whose values are sent as header ``Idempotency-Key`` of their rows' calls,
-            by which an app that looks at it can tell a call that is made again.
-        skip_completed: Whether the batch may have the result columns already; then only rows
+        key: A column whose values are sent as the header ``Idempotency-Key`` of the calls of their
+            rows, by which an app that checks the header can detect repeated calls.
+        skip_completed: Whether the batch can have the result columns already; then only rows
             without a result are called.
         limit: How many calls run at once in a process, for all copies together.
-        retry: When the calls, and the opening, are made again; None for never.
-        timeout: Seconds that a row's call may take, all attempts included, once it has its turn;
-            it is cancelled then, on the server too, and its error is a `trio.TooSlowError`.
-            None for no bound.
-        client_options: What else `triojob.Client` takes, such as ``auth`` or ``token``.  They are
-            pickled with the rest, so give no ``http_client`` or the like.
+        retry: When to retry the calls and the opening; None for no retries.
+        timeout: Maximum seconds for the call of a row, all attempts included, counted from when it
+            acquires the limit.  The call is then cancelled, on the server too, and its error is a
+            `trio.TooSlowError`.  None for no bound.
+        client_options: Further arguments of `triojob.Client`, such as ``auth`` or ``token``.  They
+            are pickled too, so don't pass an ``http_client`` or the like.
 
     Raises:
-        TypeError, ValueError: An argument makes no sense.
+        TypeError, ValueError: An argument is invalid.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class BatchCaller:
             raise ValueError(f"{both[0]!r} is in inputs and in fixed_arguments: give it once")
         urls = (url,) if isinstance(url, str) else tuple(url)
         options = dict(client_options or {})
-        make_client(urls, options)  # which refuses what makes no sense
+        make_client(urls, options)  # raises if they are invalid
         self._settings = Settings(
             key=uuid.uuid4().hex,
             urls=urls,
@@ -135,14 +135,13 @@ class BatchCaller:
         """Call the endpoint for each row; return a new batch with results and errors.
 
         A batch without rows makes no call and opens nothing.
-        If the wait is cut short, by Ctrl-C or by a cancellation, the calls are cancelled, on the
-        server too.
+        Interrupting the wait, by Ctrl-C or by a cancellation, cancels the calls, on the server too.
 
         Raises:
-            TypeError, ValueError: The batch or the settings are wrong, so that every row would
+            TypeError, ValueError: The batch or the settings are invalid, so that every row would
                 fail; no call was made.
             TriojobError: The app can't be opened, so no call was made.
-            Exception: What a call raised, with ``on_error="raise"``.
+            Exception: The exception of a call, with ``on_error="raise"``.
         """
         settings = self._settings
         table = read_batch(batch)
@@ -159,27 +158,27 @@ class BatchCaller:
         return cast("B", self._filled(table, found, errors))
 
     def in_pandas(self, batches: Iterable[B]) -> Iterator[B]:
-        """Call the endpoint for each row of each batch, as Spark's ``mapInPandas`` wants it."""
+        """Call the endpoint for each row of each batch, as Spark's ``mapInPandas`` requires."""
         for batch in batches:
             yield self(batch)
 
     def close(self) -> None:
-        """Close this process's client, for all copies; calls under way end with an error.
+        """Close the client of this process, for all copies; calls in flight end with an error.
 
-        The end of the process does so too.  A batch that comes later opens another client.
+        The end of the process does this too.  A later batch opens another client.
         """
         portal = shared_portal()
         portal.call(close_app, portal, self._settings.key)
 
     def __repr__(self) -> str:
-        # No options, which may hold a token, and nothing of the URL but where the app is.
+        # Without the options, which can hold a token, and of the URL only the app's address.
         name = self._settings.api_name
         return f"<BatchCaller of {name or 'the only endpoint'} at {self._settings.src}>"
 
-    # A batch, step by step.
+    # The steps of a batch.
 
     def _found(self, table: Batch) -> list[list[Any]]:
-        """Return the results that are there already, for each row."""
+        """Return the existing results of each row."""
         settings = self._settings
         there = [name for name in (*settings.outputs, settings.error_column) if name in table.names]
         if there and not settings.skip_completed:
@@ -241,14 +240,14 @@ class BatchCaller:
                 if key is None:
                     raise ValueError(f"it has no key in the column {settings.key_column!r}")
                 headers["Idempotency-Key"] = str(key)
-        except Exception as exc:  # noqa: BLE001 - it is the row's, and no other's
+        except Exception as exc:  # noqa: BLE001 - only this row fails
             return Row({}, {}, refused=exc)
         return Row({**settings.fixed_arguments, **arguments}, headers)
 
     def _place(
         self, answer: Answer, row: int, found: list[list[Any]], errors: list[str | None]
     ) -> None:
-        """Put an answer where its row has results and an error."""
+        """Put the outcome of a call into the results and errors of its row."""
         settings = self._settings
         failure = answer.failure
         if failure is None:
@@ -281,5 +280,5 @@ class BatchCaller:
 
 
 def told(failure: Exception) -> str:
-    """Return what the column of errors says of a failure."""
+    """Return the text of a failure for the column of errors."""
     return f"{type(failure).__name__}: {failure}"

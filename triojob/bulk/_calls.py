@@ -1,7 +1,7 @@
-"""What a batch caller has in the Trio run of its process: one open client, and its calls.
+"""The part of a batch caller in the Trio run of its process: one open client, and its calls.
 
-All of it is touched by the Trio thread only, so it needs no locks; and a forked child, which has
-another portal, starts with nothing.
+Only the Trio thread uses it, so it needs no locks; a forked child, which has another portal,
+starts without any.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ logger = logging.getLogger("triojob")
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a batch caller is, and all that is pickled of it."""
+    """The settings of a batch caller, which are all that is pickled."""
 
     key: str
-    """The same for all copies of one caller, which share a client in each process."""
+    """Identifies the copies of one caller, which share a client in each process."""
     urls: tuple[str, ...] = field(repr=False)
     src: str
-    """The URLs as they may be shown."""
+    """The URLs, without secrets."""
     api_name: str | None
     inputs: Mapping[str, str] | None
     fixed_arguments: Mapping[str, Any] = field(repr=False)
@@ -60,10 +60,10 @@ class Settings:
 
 
 def make_client(urls: Sequence[str], options: Mapping[str, Any]) -> Client | ClientPool:
-    """Return a client of the app, or of its replicas, that is still to be opened.
+    """Return a client of the app, or of its replicas, which is not open yet.
 
     Raises:
-        TypeError, ValueError: The URLs or the options make no sense.
+        TypeError, ValueError: The URLs or the options are invalid.
     """
 
     def make(url: str) -> Client:
@@ -74,24 +74,24 @@ def make_client(urls: Sequence[str], options: Mapping[str, Any]) -> Client | Cli
 
 @dataclass(frozen=True)
 class Row:
-    """One call that is to be made."""
+    """One call to make."""
 
     arguments: Mapping[str, Any]
     headers: Mapping[str, str]
     refused: Exception | None = None
-    """Why it can't be made."""
+    """Why the call can't be made."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a call came to."""
+    """The outcome of a call."""
 
     result: Any = None
     failure: Exception | None = None
 
 
 class OpenApp:
-    """An app that stays open from a caller's first batch in a process to the end of that."""
+    """An app that stays open from a caller's first batch in a process until the process ends."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -99,10 +99,10 @@ class OpenApp:
         self._opening = trio.Lock()
         self._closing = trio.Event()
         self._room = trio.CapacityLimiter(settings.limit)
-        """Across the batches that threads of this process have under way at once."""
+        """Limits the calls of all batches that threads of this process have in flight."""
 
     async def endpoint(self, nursery: trio.Nursery) -> Endpoint:
-        """Return the endpoint, of a client that a task of ``nursery`` keeps open."""
+        """Return the endpoint of a client that a task of ``nursery`` keeps open."""
         async with self._opening:
             return self._endpoint or await self._open(nursery)
 
@@ -115,7 +115,7 @@ class OpenApp:
             try:
                 endpoint: Endpoint = await nursery.start(self._live, name=name)
             except TriojobError as exc:
-                # Asking an app what it offers changes nothing there.
+                # Asking an app for its endpoints changes nothing there.
                 harmless = None if retry is None else replace(retry, idempotent=True)
                 causes = [exc]
                 if isinstance(exc, NoReplicaAvailable) and exc.failures:
@@ -146,23 +146,23 @@ class OpenApp:
         except Exception:
             if self._endpoint is None:
                 raise
-            # The calls under way have failed by it; the next batch opens another client.
+            # The calls in flight have failed because of it; the next batch opens another client.
             logger.exception("the client of a batch caller broke")
         finally:
             self._endpoint = None
 
     def close(self) -> None:
-        """Have the client end soon, and with it the calls that are under way."""
+        """Request that the client ends, which ends the calls in flight."""
         self._closing.set()
 
     async def answer(self, endpoint: Endpoint, rows: Sequence[Row]) -> list[Answer]:
-        """Make the calls, and return what each came to, in the order of the rows.
+        """Make the calls, and return their outcomes in the order of the rows.
 
         Raises:
-            Exception: That of the first call that failed, where failures are to be raised; the
-                others are cancelled.
+            Exception: The exception of the first call that failed, if failures are to be raised;
+                the other calls are cancelled.
 
-        Being cancelled cancels the calls, on the server too.
+        Cancelling this cancels the calls, on the server too.
         """
         answers = await self._answers(endpoint, rows)
         if self._settings.on_error == "raise":
@@ -173,14 +173,14 @@ class OpenApp:
         return [answers[place] for place in range(len(rows))]
 
     async def _answers(self, endpoint: Endpoint, rows: Sequence[Row]) -> dict[int, Answer]:
-        """Return the answers by the places of their rows: all, or up to the failure to raise."""
+        """Return the outcomes by row number: all, or up to the failure to raise."""
         answers: dict[int, Answer] = {}
         limit = self._settings.limit
-        # Calls that can time out are stopped one by one; see Endpoint.in_shared_session.
+        # A call that can time out is cancelled by itself; see Endpoint.in_shared_session.
         alone = self._settings.timeout is not None
         with nullcontext(endpoint) if alone else endpoint.in_shared_session() as called:
             call = partial(self._call, called)
-            # As they end: in order, a slow one would hold up those that are to begin.
+            # As they end: in order, a slow call would delay the start of others.
             async with map_jobs(call, enumerate(rows), limit=limit, ordered=False) as results:
                 async for place, answer in results:
                     answers[place] = answer
@@ -199,14 +199,14 @@ class OpenApp:
                     if row.headers:
                         endpoint = endpoint.with_headers(row.headers)
                     return place, Answer(await endpoint(**row.arguments))
-                except Exception as exc:  # noqa: BLE001 - it is the row's, and no other's
+                except Exception as exc:  # noqa: BLE001 - only this row fails
                     return place, Answer(failure=exc)
         late = f"{endpoint.name} took more than {seconds:g} seconds and was cancelled"
         return place, Answer(failure=trio.TooSlowError(f"{late}; give timeout= more"))
 
 
 def _check(settings: Settings, endpoint: Endpoint) -> None:
-    """Refuse what would fail for every row."""
+    """Refuse settings with which every row would fail."""
     names = [parameter.name for parameter in parameters_of(endpoint)]
     asked = [*(settings.inputs or ()), *settings.fixed_arguments, *settings.files]
     strangers = sorted({name for name in asked if name not in names})
@@ -224,7 +224,7 @@ def _check(settings: Settings, endpoint: Endpoint) -> None:
 
 
 def parameters_of(endpoint: Endpoint) -> tuple[Parameter, ...]:
-    """Return what an endpoint takes."""
+    """Return the parameters of an endpoint."""
     return endpoint.info.parameters
 
 
@@ -232,7 +232,7 @@ _apps: weakref.WeakKeyDictionary[Portal, dict[str, OpenApp]] = weakref.WeakKeyDi
 
 
 async def open_app(portal: Portal, settings: Settings) -> tuple[OpenApp, Endpoint]:
-    """Return the app that all copies of a caller share in the run behind ``portal``, open.
+    """Open the app in the run behind ``portal``, or return the one that is open: copies share it.
 
     Raises:
         TriojobError: It can't be opened.
@@ -246,7 +246,7 @@ async def open_app(portal: Portal, settings: Settings) -> tuple[OpenApp, Endpoin
 
 
 async def close_app(portal: Portal, key: str) -> None:
-    """Close that app, if it is open; the next batch opens it again."""
+    """Close the app, if it is open; the next batch opens it again."""
     app = _apps.get(portal, {}).pop(key, None)
     if app is not None:
         app.close()
