@@ -1,19 +1,19 @@
-"""Call Gradio apps from Trio, with the job handle that structured concurrency has.
+"""Call Gradio apps from Trio, with job handles that follow structured concurrency.
 
-The layers, from top to bottom; each imports only from those below it:
+The layers, from top to bottom; each imports only from lower layers:
 
-1. surfaces: `_cli` and `bulk` over `sync`, `_live`, `testing`, `opentelemetry` and `stubs`
+1. interfaces: `_cli` and `bulk` over `sync`, `_live`, `testing`, `opentelemetry` and `stubs`
 2. `gradio`: client, endpoints, sessions, one driver for each protocol, HTTP
 3. `_fanout`: one call to many jobs
-4. `_core`, which knows nothing of Gradio: group, job, messages
+4. `_core`, which is independent of Gradio: group, job, messages
 5. `_exceptions`, and helpers without a layer: `_secrets`, `_printable`, `_lazy`, `_interrupt`
 
-docs/modules.md lists all modules; tests/test_architecture.py holds them to their layers.
+docs/modules.md lists all modules; tests/test_architecture.py checks their layers.
 """
 
 from __future__ import annotations
 
-# First, as the imports that follow take long.
+# First, because the imports that follow take long.
 from . import _interrupt as _interrupt  # isort: split
 
 from importlib import import_module as _import_module
@@ -107,22 +107,22 @@ _LATER = {
     "live": "._live._view",
     "map": "._fanout.map",
 }
-"""The modules that few programs need: each is imported when one of its names is first used."""
+"""Names of rarely used modules: each module is imported on first use of one of its names."""
 
 
 def _publish(value: object) -> bool:
-    """Make an object of ours show the module that users import it from; tell whether it is one."""
+    """Set the public module of an object that triojob defines; return whether it is one."""
     if isinstance(value, (type, _Function)) and value.__module__.startswith("triojob"):
         value.__module__ = __name__
         return True
     return False
 
 
-# Type checkers read the imports above: for them, a `__getattr__` would have any name.
+# Type checkers read the imports above: with a `__getattr__`, they would accept any name.
 if not _TYPE_CHECKING:
     _names = tuple(name for name in globals() if name[0] != "_")
     _public = [name for name in _names if _publish(globals()[name])]
-    # By its name as text, as checkers read only an `__all__` that is written out.
+    # Through `globals`, because type checkers understand only a literal `__all__`.
     globals()["__all__"] = [*_public, *_LATER]
 
     def __dir__() -> list[str]:

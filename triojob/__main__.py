@@ -16,7 +16,7 @@ def main() -> None:
         package = (exc.name or "").partition(".")[0]
         if package not in ("click", "rich"):
             raise
-        print(  # noqa: T201 - click, which would write it, may be what is missing
+        print(  # noqa: T201 - click, which would print it, might be the missing dependency
             f"Error: the command line needs {package}, which is not installed; "
             "get it with: pip install 'triojob[cli]'",
             file=sys.stderr,

@@ -1,39 +1,39 @@
-"""The exception hierarchy of triojob, drawn here.
+"""The exception hierarchy of triojob.
 
 ::
 
     TriojobError
     ├── AppError (RuntimeError)                       the app raised
     ├── JobCancelled (concurrent.futures.CancelledError)
-    ├── JobTimeout (trio.TooSlowError, TimeoutError)  the wait ended, the job did not
+    ├── JobTimeout (trio.TooSlowError, TimeoutError)  the wait ended, the job keeps running
     ├── JobNotDone (concurrent.futures.InvalidStateError)
     ├── ClientClosed (trio.ClosedResourceError)       a client, pool, session: not entered, or ended
     ├── GroupClosed (trio.ClosedResourceError)        a group: not entered, or ended
-    ├── MissingDependency (ImportError)           a library that is optional is needed
+    ├── MissingDependency (ImportError)               an optional library is needed
     ├── InputStreamClosed (trio.BrokenResourceError)  a stream of inputs has ended
     ├── EndpointNotFound (LookupError)
-    ├── EndpointMismatch (RuntimeError)               an endpoint is not what was said of it
+    ├── EndpointMismatch (RuntimeError)               an endpoint differs from its description
     ├── ValidationError (ValueError)                  the app's validator refused the input
     ├── AuthenticationError (PermissionError)
-    ├── FileTooLarge (ValueError)                     a file, for the app or for the settings here
+    ├── FileTooLarge (ValueError)                     a file exceeds a limit of the app or yours
     ├── SpaceError (RuntimeError)                     a Hugging Face Space can't be used
     ├── QueueFull (queue.Full)
     ├── TooManyRequests (RuntimeError)
-    ├── ProtocolError (ValueError)                    a message that can't be
-    │   └── UnexpectedResponse                        an HTTP response that can't be
+    ├── ProtocolError (ValueError)                    an invalid message
+    │   └── UnexpectedResponse                        an invalid HTTP response
     └── NetworkError (ConnectionError)
         ├── ConnectionLost                            the connection broke
         ├── ConnectionFailed                          no connection was made: nothing was sent
-        │   └── NoReplicaAvailable                    none of a pool's apps took the call
+        │   └── NoReplicaAvailable                    no app of a pool took the call
         ├── ConnectionTimeout (TimeoutError)          a phase took longer than `Timeouts` allows
-        ├── ServerRestarted                           State is gone: nothing was sent
-        └── ServerStopped                             the server says that it is going away
+        ├── ServerRestarted                           State is lost: nothing was sent
+        └── ServerStopped                             the server reports that it is shutting down
 
-Each also derives from the built-in that a caller would catch.
-Messages say what happened, to which endpoint and what to do.
-They never hold a token, a password, a cookie or a session: `TriojobError` takes out what a server
-has shown of them.
-All of them can be pickled, so they cross process borders whole.
+Each also derives from the built-in exception that a caller would catch.
+Messages say what happened, to which endpoint, and what to do.
+They never hold a token, a password, a cookie or a session: `TriojobError` masks secrets in text
+that a server sent.
+All of them can be pickled, so they cross process boundaries unchanged.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ if sys.version_info < (3, 11):
 
 
 class ErrorResponse(NamedTuple):
-    """An HTTP response that refused a request, for those who know such exceptions by it."""
+    """An HTTP response that refused a request, for code that classifies errors by status."""
 
     status: int
     text: str
@@ -66,23 +66,23 @@ class ErrorResponse(NamedTuple):
 
 
 class TriojobError(Exception):
-    """The root of every exception that triojob defines."""
+    """The base class of every exception that triojob defines."""
 
     response: ErrorResponse | None = None
-    """The response that caused it, if one did."""
+    """The response that caused it, if any."""
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(scrub(arg, ours=True) if isinstance(arg, str) else arg for arg in args))
 
 
 class AppError(TriojobError, RuntimeError):
-    """The app's function raised.
+    """The app's function raised an exception.
 
     Attributes:
-        message: What the app said (`str`), or None if it hides its errors; cut after 100,000
-            characters, and with a mask for each secret of yours that it holds.
+        message: The error message of the app (`str`), or None if the app hides its errors; cut
+            after 100,000 characters, with your secrets masked.
         title: The title of the error as the app's page shows it, or None.
-        duration: For how many seconds the app's page shows it, or None.
+        duration: How long the app's page shows it, in seconds, or None.
         visible: Whether the app's page shows it at all.
         endpoint: The endpoint that was called, as ``"/name"`` or ``"fn_index 3"``.
 
@@ -105,7 +105,7 @@ class AppError(TriojobError, RuntimeError):
         self.visible = visible
         self.endpoint = endpoint
         self.details: Mapping[str, object] = {}
-        """What the server said of the error, field by field; what it left out is not there."""
+        """The fields of the error that the server sent; it omits fields that the server omitted."""
         super().__init__(message)
 
     def __str__(self) -> str:
@@ -121,7 +121,7 @@ class JobCancelled(TriojobError, concurrent.futures.CancelledError):
     """The job was cancelled: by `Job.cancel`, by its group, or by the server.
 
     Attributes:
-        reason: What the one who cancelled gave as the reason, or None.
+        reason: The reason that was given for the cancellation, or None.
     """
 
     def __init__(
@@ -138,42 +138,42 @@ class JobCancelled(TriojobError, concurrent.futures.CancelledError):
 if sys.version_info < (3, 11):
 
     class _Timeout(TimeoutError, concurrent.futures.TimeoutError):
-        """Both of what were two exceptions before Python 3.11."""
+        """Both exceptions, which were separate before Python 3.11."""
 
 else:
     _Timeout = TimeoutError
 
 
 class JobTimeout(TriojobError, trio.TooSlowError, _Timeout):
-    """`Job.result` waited as long as it was told to; the job goes on."""
+    """`Job.result` reached its timeout; the job keeps running."""
 
 
 class JobNotDone(TriojobError, concurrent.futures.InvalidStateError):
-    """Asked for what only a finished job has; ``await job.wait()`` first."""
+    """Only a finished job has this value; call ``await job.wait()`` first."""
 
 
 class ClientClosed(TriojobError, trio.ClosedResourceError):
-    """The client, pool or session takes no more calls: it was not entered, or has ended."""
+    """The client, pool or session accepts no more calls: it was not entered, or has ended."""
 
 
 class GroupClosed(TriojobError, trio.ClosedResourceError):
-    """The group takes no more jobs: it was not entered, or has ended."""
+    """The group accepts no more jobs: it was not entered, or has ended."""
 
 
 class MissingDependency(TriojobError, ImportError):
-    """A part of triojob needs a library that is not installed; the message says which."""
+    """A part of triojob needs a library that is not installed; the message names it."""
 
 
 class InputStreamClosed(TriojobError, trio.BrokenResourceError):
-    """The call takes no more inputs: it has ended, or its input was closed."""
+    """The call accepts no more inputs: it has ended, or its input was closed."""
 
 
 class EndpointNotFound(TriojobError, LookupError):
-    """The app has no such endpoint.
+    """The app does not have this endpoint.
 
     Attributes:
-        available: The names of the endpoints that there are (tuple of `str`).
-        nearest: The available name most like the one asked for, or None.
+        available: The names of the app's endpoints (tuple of `str`).
+        nearest: The available name that is most similar to the requested one, or None.
     """
 
     def __init__(
@@ -185,9 +185,9 @@ class EndpointNotFound(TriojobError, LookupError):
 
 
 class EndpointMismatch(TriojobError, RuntimeError):
-    """An endpoint takes or returns other things than it is said to.
+    """An endpoint has other parameters or return values than its description.
 
-    A typed module, another replica of a pool, or another of the app's own descriptions says so.
+    The description is a typed module, another replica of a pool, or another one by the app itself.
     """
 
 
@@ -210,19 +210,19 @@ class ValidationError(TriojobError, ValueError):
 
 
 class AuthenticationError(TriojobError, PermissionError):
-    """The app wants a login, or refused the one it was given."""
+    """The app requires a login, or refused the given one."""
 
 
 class FileTooLarge(TriojobError, ValueError):
-    """A file has more bytes than the app takes, or than `Client` was told to download."""
+    """A file has more bytes than the app accepts, or than the limit for downloads of `Client`."""
 
 
 class SpaceError(TriojobError, RuntimeError):
-    """A Hugging Face Space can't be used: it is missing, private, or in a stage of no return.
+    """A Hugging Face Space can't be used: it is missing, private, or in a permanent error stage.
 
     Attributes:
         space: The Space's name, ``"owner/name"``.
-        stage: The hub's word for what is wrong, such as ``"BUILD_ERROR"``; None if the hub
+        stage: The hub's name of the error stage, such as ``"BUILD_ERROR"``; None if the hub
             doesn't show the Space.
     """
 
@@ -233,14 +233,14 @@ class SpaceError(TriojobError, RuntimeError):
 
 
 class QueueFull(TriojobError, queue.Full):
-    """The app's queue is full; nothing was queued, so the call may be made again later."""
+    """The app's queue is full; nothing was queued, so you can retry the call later."""
 
 
 class TooManyRequests(TriojobError, RuntimeError):
-    """The server answered 429: it limits the rate of requests.
+    """The server responded with 429: it limits the rate of requests.
 
     Attributes:
-        retry_after: After how many seconds the server wants to be asked again, or None.
+        retry_after: The server's delay before the next request, in seconds, or None.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -249,15 +249,15 @@ class TooManyRequests(TriojobError, RuntimeError):
 
 
 class ProtocolError(TriojobError, ValueError):
-    """The server sent what no Gradio server sends; the message shows it, cut short."""
+    """The server sent an invalid message; the error shows the beginning of it."""
 
 
 class UnexpectedResponse(ProtocolError):
-    """The server's HTTP response makes no sense here.
+    """The server's HTTP response is invalid here.
 
     Attributes:
         status: The HTTP status code.
-        retry_after: After how many seconds the server wants to be asked again, or None.
+        retry_after: The server's delay before the next request, in seconds, or None.
     """
 
     def __init__(self, message: str, *, status: int = 0, retry_after: float | None = None) -> None:
@@ -267,22 +267,22 @@ class UnexpectedResponse(ProtocolError):
 
 
 class NetworkError(TriojobError, ConnectionError):
-    """The network failed, or the server went away; its subclasses say how."""
+    """The network failed, or the server went away; the subclasses say how."""
 
 
 class ConnectionLost(NetworkError):
-    """The connection broke; whether the server finished the work is not known."""
+    """The connection broke; whether the server finished the work is unknown."""
 
 
 class ConnectionFailed(NetworkError):
-    """No connection could be made; the server never saw the request."""
+    """No connection could be made; the server never received the request."""
 
 
 class NoReplicaAvailable(ConnectionFailed):
     """No replica of a pool took the call, or could be opened; none has started it.
 
     Attributes:
-        failures: What each of them failed with: a dict of the replica's source to the exception.
+        failures: The failure of each replica: a dict of the replica's source to the exception.
     """
 
     def __init__(self, message: str, *, failures: Mapping[str, TriojobError] | None = None) -> None:
@@ -297,28 +297,28 @@ class ConnectionTimeout(NetworkError, TimeoutError):
 class ServerRestarted(NetworkError):
     """The app was restarted since the call's session was last used; nothing was sent.
 
-    The session's ``gr.State`` is gone, or the endpoint has changed.
-    The next call goes on, from a new State.
+    The session's ``gr.State`` is lost, or the endpoint has changed.
+    The next call works again, with a new State.
     """
 
 
 class CallInterrupted(TriojobError, RuntimeError):
-    """A call was stopped together with another one of the same function in its session.
+    """A call was stopped together with another call of the same function in its session.
 
-    It happens in sessions that you open (`Client.session`) only: there a call of a generator may
-    start at the moment in which another call of it is cancelled.
+    This happens only in sessions that you open (`Client.session`): there, a call of a generator
+    can start at the moment when another call of it is cancelled.
     """
 
 
 class ServerStopped(NetworkError):
-    """The server says that its queue has stopped."""
+    """The server reports that its queue has stopped."""
 
 
 def raise_from(error: TriojobError, cause: BaseException | None) -> NoReturn:
-    """Raise an error in the place of a library's, which is chained to it unless it holds a secret.
+    """Raise an error in place of a library's, chained to that unless it holds a secret.
 
     Args:
-        cause: None for one that is never to be shown.
+        cause: The exception of the library; None for one that must never be shown.
     """
     if cause is not None and holds_secret(cause):
         cause = None
@@ -332,7 +332,7 @@ def raise_from(error: TriojobError, cause: BaseException | None) -> NoReturn:
 def split(
     error: BaseException, kind: type[BaseException]
 ) -> tuple[list[BaseException], list[BaseException]]:
-    """Return what of an exception or a group is of a kind, and what is not: one of each at most."""
+    """Split an exception or a group into a part of a kind and the rest, at most one of each."""
     if isinstance(error, kind):
         return [error], []
     if not isinstance(error, BaseExceptionGroup):
@@ -342,14 +342,14 @@ def split(
 
 
 def raise_first(errors: list[E]) -> None:
-    """Raise the first of the exceptions that were kept, if there is one, and empty the list.
+    """Raise the first exception of the list, if there is one, and empty the list.
 
     A traceback holds the frames that the exception passes, and these hold their variables and, from
-    Python 3.12 on, the frames that called them.  So the exception in a variable of such a frame, or
-    a job that has failed with it, makes a reference cycle: all of it lives on until the garbage
-    collector runs.  Therefore an exception that is to be raised later is kept in a list, out of
-    which this takes it.  Where a frame needs the job itself, only ``del`` helps; each refers to
-    here.
+    Python 3.12 on, the frames that called them.  If such a frame has a variable with the exception,
+    or with a job that failed with it, they form a reference cycle, which lives until the garbage
+    collector runs.  Therefore code that raises an exception later keeps it in a list, from which
+    this function takes it.  Where a frame needs the job itself, only ``del`` helps; comments at
+    these places refer to this docstring.
     """
     if errors:
         error = errors[0]
@@ -358,13 +358,13 @@ def raise_first(errors: list[E]) -> None:
         try:
             raise error
         finally:
-            # Python has just noted what is being handled here, which is of no interest.
+            # Python has just set this to the exception that is being handled, which is irrelevant.
             error.__context__ = context
             del error, context
 
 
 def add_note(error: BaseException, note: str) -> None:
-    """Have tracebacks of an exception show a note, once (PEP 678)."""
+    """Add a note that tracebacks of an exception show, once (PEP 678)."""
     notes: Sequence[str] = getattr(error, "__notes__", ())
     if note in notes:
         return
@@ -375,28 +375,28 @@ def add_note(error: BaseException, note: str) -> None:
 
 
 def direct_exceptions(error: BaseException) -> tuple[BaseException, ...]:
-    """Return the exceptions of an exception group; none for any other exception."""
+    """Return the direct exceptions of an exception group; none for any other exception."""
     if isinstance(error, BaseExceptionGroup):
         return cast("BaseExceptionGroup[BaseException]", error).exceptions
     return ()
 
 
 def flatten(error: BaseException) -> list[BaseException]:
-    """Return the exceptions in a tree of groups; ``error`` itself if it is no group."""
+    """Return the leaves of a tree of exception groups; only ``error`` if it is not a group."""
     inside = direct_exceptions(error)
     return [leaf for part in inside for leaf in flatten(part)] if inside else [error]
 
 
 def shorten(text: object, limit: int = 200) -> str:
-    """Return what an error shows of a foreign text or bytes.
+    """Return foreign text or bytes as an error message shows them.
 
-    That is at most ``limit`` characters, and no secret.
+    The result has at most ``limit`` characters, and no secret.
     """
     return scrub_start(text if isinstance(text, (bytes, bytearray)) else str(text), limit)
 
 
 class _Short(reprlib.Repr):
-    """A `repr` of what may be too deep, too large or too odd for `repr`."""
+    """A `repr` for values that are too deep, too large or too unusual for `repr`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -405,17 +405,17 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxlong = self.maxother = 400
 
     def repr_str(self, x: str, level: int) -> str:
-        # Its own way shows the beginning and the end, and may cut a secret in two.
+        # The base class shows the beginning and the end, and could cut a secret in two.
         return repr(scrub_start(x, self.maxstring))
 
     def repr_instance(self, x: object, level: int) -> str:
         try:
             return scrub_start(repr(x), self.maxother)
-        except Exception:  # noqa: BLE001 - as its own way does
+        except Exception:  # noqa: BLE001 - as the base class does
             return super().repr_instance(x, level)
 
     def repr_int(self, x: int, level: int) -> str:
-        # Python refuses to write down what has thousands of digits.
+        # Python refuses to format integers with thousands of digits.
         return super().repr_int(x, level) if x.bit_length() < 10_000 else "<a huge number>"
 
 
@@ -423,5 +423,5 @@ _short = _Short()
 
 
 def short_repr(value: object, limit: int = 200) -> str:
-    """Return ``repr(value)`` as an error shows it: at most ``limit`` characters, whatever it is."""
+    """Return ``repr(value)`` for an error message: at most ``limit`` characters, for any value."""
     return shorten(_short.repr(value), limit)

@@ -1,7 +1,7 @@
-"""Ctrl-C while the command line still imports, which takes longer than an impatient person.
+"""Handles Ctrl-C while the command line still imports, which takes a noticeable time.
 
-Until then Python raises `KeyboardInterrupt` in whatever module is being imported: a traceback of
-somebody else's code, if that code lets it through at all.
+Otherwise Python raises `KeyboardInterrupt` in whatever module is being imported: it prints a
+traceback of foreign code, or that code swallows the exception.
 Importing this module does nothing, unless the process is the command line.
 """
 
@@ -16,8 +16,8 @@ _NAMES = ("triojob", "triojob.exe", "triojob-script.py")
 
 
 def is_command(argv: list[str], orig_argv: list[str]) -> bool:
-    """Tell whether a process is the command line, by what Python has as its arguments."""
-    if argv[:1] == ["-m"]:  # as long as Python looks for the module that is to run
+    """Return whether a process is the command line, judging by its arguments."""
+    if argv[:1] == ["-m"]:  # while Python still looks for the module to run
         return not {"triojob", "-mtriojob"}.isdisjoint(orig_argv)
     return bool(argv) and os.path.basename(argv[0]) in _NAMES  # noqa: PTH119 - pathlib is slow to import
 
@@ -27,13 +27,13 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
 
 
 def exit_on_interrupt() -> None:
-    """Let Ctrl-C end the process at once and in silence, unless it is ignored."""
+    """Make Ctrl-C end the process immediately and silently, unless it is ignored."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _exit)
 
 
 def raise_on_interrupt() -> None:
-    """Let Ctrl-C raise `KeyboardInterrupt` again."""
+    """Make Ctrl-C raise `KeyboardInterrupt` again."""
     if signal.getsignal(signal.SIGINT) is _exit:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

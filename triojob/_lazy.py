@@ -8,11 +8,11 @@ from typing import Any, Generic, TypeVar, overload
 T = TypeVar("T")
 
 
-class lazy_property(Generic[T]):  # noqa: N801 - it is written where `property` is
-    """A property that is computed once; threads that ask at the same time may compute it twice.
+class lazy_property(Generic[T]):  # noqa: N801 - it is used like `property`
+    """A property that is computed once; threads that read it at the same time can compute it twice.
 
-    `functools.cached_property` holds a lock while it computes, until Python 3.12: one for all
-    objects of a class.  A process that is forked just then finds it held for ever.
+    `functools.cached_property` holds a lock while it computes, until Python 3.12: one lock for all
+    objects of a class.  A process that is forked at that moment inherits a lock that stays locked.
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -29,6 +29,6 @@ class lazy_property(Generic[T]):  # noqa: N801 - it is written where `property` 
     def __get__(self, instance: object | None, owner: type) -> lazy_property[T] | T:
         if instance is None:
             return self
-        # From here on Python finds it in the object, and does not come here any more.
+        # From now on Python finds the value in the instance, and does not call this method.
         value: T = instance.__dict__.setdefault(self._name, self._compute(instance))
         return value

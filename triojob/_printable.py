@@ -1,8 +1,8 @@
-r"""Foreign text made fit for a terminal or a log: what would control them is made visible.
+r"""Makes foreign text safe for a terminal or a log: escapes characters that control them.
 
-That is the control characters (C0, DEL and C1, which begin escape sequences), what turns the order
-of writing around (the bidirectional controls of Unicode, UAX #9), and halves of characters.
-The joiners of emoji and of Persian are left as they are.
+These are control characters (C0, DEL and C1, which begin escape sequences), characters that
+change the text direction (the bidirectional controls of Unicode, UAX #9), and lone surrogates.
+The joiners of emoji and of Persian stay unchanged.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ _IN_A_LINE = re.compile(rf"[{_CONTROLS}\t\n\u2028\u2029]")
 
 
 def printable(text: str) -> str:
-    r"""Return ``text``, which may have several lines, with escapes such as ``\x1b``."""
+    r"""Return ``text``, which can have several lines, with escapes such as ``\x1b``."""
     return _IN_LINES.sub(_escape, text.replace("\r\n", "\n"))
 
 
 def printable_line(text: str) -> str:
-    r"""Return ``text`` as one line: tabs and the ends of lines are escapes such as ``\n``, too."""
+    r"""Return ``text`` as one line: tabs and line ends become escapes such as ``\n``, too."""
     return _IN_A_LINE.sub(_escape, text)
 
 
 def printable_json(text: str) -> str:
-    r"""Return JSON with escapes such as ``\u009b``: it is JSON still, and says the same."""
+    r"""Return JSON with escapes such as ``\u009b``: it stays JSON with the same value."""
     return _IN_LINES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

@@ -1,12 +1,12 @@
 """Masks the secrets of clients in everything that is shown or logged.
 
-A server may show what it was sent: in an error page, in the words of an exception, in a file name.
-`scrub` masks that in a text that becomes a message or a log line.  It knows the secrets of all
-clients of the process, so that no function that may fail has to be handed a client.
+A server can return what it received: in an error page, an exception's message, or a file name.
+`scrub` masks secrets in a text that becomes a message or a log line.  It knows the secrets of all
+clients of the process, so functions that can fail need no reference to a client.
 
-A secret is found as it was sent, and as what servers commonly make of it: percent-encoded, with
-HTML entities, with the escapes of JSON or Python, several of these in any order, and in Base64,
-alone or as a part of what was encoded.
+It finds a secret in its original form and in the forms that servers commonly make of it:
+percent-encoded, with HTML entities, with JSON or Python escapes, several of these in any order,
+and in Base64, alone or as a part of the encoded text.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from ._lazy import lazy_property
 MASK = "***"
 
 _SHORT = 4
-"""What has fewer characters is in most texts by chance."""
+"""Texts with fewer characters occur in most messages by chance."""
 _LONGEST = 100_000
-"""How many characters of a text are looked at, and shown, at most."""
+"""Maximum number of characters of a text that are searched and shown."""
 _PASSING = 256
-"""How many secrets that come and go are known, such as cookies that a server sets."""
+"""Maximum number of temporary secrets that are known, such as cookies that a server sets."""
 
 _PUBLIC = frozenset(
     {
@@ -44,26 +44,26 @@ _PUBLIC = frozenset(
         *("transfer-encoding", "upgrade", "user-agent", "x-gradio-user", "x-request-id"),
     }
 )
-"""Headers that hold no secret; any other may."""
+"""Headers that hold no secret; any other header might."""
 
 
 class _Needle(NamedTuple):
-    """What a secret looks like in a text."""
+    """A form of a secret, to search for in a text."""
 
     text: str
     kind: str
-    """``"plain"``; ``"word"``, too short to be sought inside one; ``"base64"``; ``"session"``,
-    with hexadecimal digits to follow."""
+    """``"plain"``; ``"word"``, too short to search for inside a word; ``"base64"``; ``"session"``,
+    which is followed by hexadecimal digits."""
     is_common: bool
-    """Whether it may be a word or a number of our own sentences."""
+    """Whether it might be a word or a number of triojob's own messages."""
 
 
 @final
 class Secrets:
-    """The secrets of one client, known for as long as this object lives."""
+    """The secrets of one client, known as long as this object exists."""
 
     def __init__(self) -> None:
-        # All names of its sessions begin so: any number of them is known, and none is kept.
+        # The prefix of all its session names: it identifies them without a list of them.
         self._sessions = secrets.token_hex(8)
         self._values: set[str] = set()
         self._needles: tuple[_Needle, ...] = tuple(
@@ -74,21 +74,21 @@ class Secrets:
         _known[id(self)] = self
 
     def new_session(self) -> str:
-        """Return a name for a session; whoever knows it can cancel what runs there.
+        """Return a new session name; anybody who knows it can cancel the session's calls.
 
-        It has hexadecimal digits alone, which no URL has to quote.
+        It consists of hexadecimal digits, which no URL has to quote.
         """
         return self._sessions + uuid.uuid4().hex
 
     def add(self, *values: str) -> None:
-        """Take in secrets for good."""
+        """Add permanent secrets."""
         for value in values:
             if value not in self._values:
                 self._values.add(value)
                 self._needles += tuple(_needles_of(value))
 
     def add_passing(self, *values: str) -> None:
-        """Take in secrets, each of which is forgotten when many others have followed it."""
+        """Add temporary secrets; each is forgotten after a number of newer ones."""
         for value in values:
             if value not in self._values:
                 needles = self._passing.pop(value, None)
@@ -97,8 +97,8 @@ class Secrets:
             del self._passing[next(iter(self._passing))]
 
     def needles(self) -> Iterable[_Needle]:
-        """Return what to look for."""
-        # A list at once: other threads may be looking.
+        """Return the forms to search for."""
+        # A list immediately: other threads might iterate too.
         return chain(self._needles, *list(self._passing.values()))
 
     def __repr__(self) -> str:
@@ -112,15 +112,15 @@ _known: weakref.WeakValueDictionary[int, Secrets] = weakref.WeakValueDictionary(
 
 
 def secrets_in_headers(headers: Iterable[tuple[str, str]]) -> list[str]:
-    """Return what may be secret in headers: what they hold, and each cookie.
+    """Return the possible secrets in headers: their values, and each cookie.
 
-    What has fewer than four characters protects nothing, and is left out.
+    It omits values with fewer than four characters, which protect nothing.
     """
     found: list[str] = []
     for name, value in headers:
         lower = name.lower()
         if lower in ("cookie", "set-cookie"):
-            # Of one that is set the rest, such as its path, is no secret.
+            # Of a cookie that is set, the attributes, such as the path, are not secret.
             pairs = value.split(";")[: None if lower == "cookie" else 1]
             found += (pair.partition("=")[2].strip().strip('"') for pair in pairs)
         elif lower not in _PUBLIC:
@@ -134,30 +134,30 @@ def secrets_in_headers(headers: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def scrub(text: str, *, ours: bool = False) -> str:
-    """Return ``text`` with a mask for each secret of a client, and cut if it is very long.
+    """Return ``text`` with all secrets of clients masked, and cut if it is very long.
 
     Args:
-        ours: Whether it is a sentence of triojob's, with words of the server's in it.  A secret
-            that is an everyday word or number is left there: a mask in the place of a word that
-            everybody knows would tell it.
+        ours: Whether the text is a message of triojob that contains text of the server.  A secret
+            that is an everyday word or number stays unmasked there: a mask in place of a well-known
+            word would reveal it.
     """
     return scrub_start(text, _LONGEST, ours=ours)
 
 
 def scrub_start(text: str | bytes | bytearray, limit: int, *, ours: bool = False) -> str:
-    """Return the first ``limit`` characters of a text, as `scrub` has it, and how long it is.
+    """Return the first ``limit`` characters of a text, scrubbed; with its length, if it is cut.
 
-    No secret is cut in two: the first half of it would be left.
+    No secret is cut in two, because its first half would remain.
     """
     needles = [needle for needle in _all_needles() if not (ours and needle.is_common)]
-    # Each character of a secret may be an escape of several.
+    # Each character of a secret can be an escape of several characters.
     margin = min(8 * max((len(needle.text) for needle in needles), default=0), _LONGEST)
     most = limit + 2 * margin
     if isinstance(text, str):
         head, size = text[:most], f"{len(text)} characters"
         is_whole = len(head) == len(text)
     else:
-        # Of a message that is huge no more is decoded than is looked at: four bytes a character.
+        # Decode only the searched part of a huge message: at most four bytes a character.
         head, size = text[: 4 * most].decode("utf-8", "replace"), f"{len(text)} bytes"
         is_whole = len(text) <= 4 * most
     shown = _masked(head, needles)
@@ -169,41 +169,41 @@ def scrub_start(text: str | bytes | bytearray, limit: int, *, ours: bool = False
 
 
 def scrub_each(texts: Sequence[str]) -> tuple[str, ...]:
-    """Return names and other parts of sentences of ours, as `scrub` has each; uncut."""
+    """Return names and other parts of messages of triojob, each scrubbed but uncut."""
     needles = [needle for needle in _all_needles() if not needle.is_common]
     together = "\n".join(texts)
-    if _masked(together, needles) == together:  # as nearly always, and faster
+    if _masked(together, needles) == together:  # the common case, and faster
         return tuple(texts)
     return tuple(_masked(text, needles) for text in texts)
 
 
 def holds_secret(error: BaseException) -> bool:
-    """Tell whether an exception of a library, or one that led to it, holds a secret.
+    """Return whether an exception of a library, or one in its chain, holds a secret.
 
-    So does one that can't be looked at, as its own methods raise.
+    This includes exceptions that can't be examined because their own methods raise.
     """
     try:
         return _holds_secret(error)
-    except Exception:  # noqa: BLE001 - it is somebody else's
+    except Exception:  # noqa: BLE001 - raised by foreign code
         return True
 
 
 def _holds_secret(error: BaseException) -> bool:
     needles = _all_needles()
     chained: list[BaseException] = [error]
-    for each in chained:  # it grows meanwhile
+    for each in chained:  # the loop appends to it
         before = (each.__cause__, each.__context__, *getattr(each, "exceptions", ()))
         chained += (other for other in before if other is not None and other not in chained)
         held: list[object] = [str(each), *each.args, *vars(each).values()]
         for text in (value if isinstance(value, str) else repr(value) for value in held):
-            # What is longer is a document of the server's, whatever is in it.
+            # A longer text is a document of the server, which might hold anything.
             if len(text) > _LONGEST or _masked(text, needles) != text:
                 return True
     return False
 
 
 def _all_needles() -> list[_Needle]:
-    # References in a list at once: other threads make clients and drop them.
+    # References, in a list immediately: other threads create and drop clients.
     living = [each for reference in _known.valuerefs() if (each := reference()) is not None]
     return [needle for each in living for needle in each.needles()]
 
@@ -221,13 +221,13 @@ def _masked(text: str, needles: list[_Needle]) -> str:
     return "".join([*pieces, text[shown:]])
 
 
-# --- What a secret looks like ---
+# --- The forms of a secret ---
 
 
 def _needles_of(value: str) -> Iterator[_Needle]:
-    # A server may also decode what it was sent, as some do with cookies.
+    # A server might also decode the text that it receives, as some do with cookies.
     looks = {view.text.strip() for view in _views(value)}
-    # A backslash at the end would be read as an escape, with what follows.
+    # A backslash at the end would be parsed as an escape, together with the next character.
     for text in (looks | {look.rstrip("\\") for look in looks}) - {""}:
         is_short = len(text) < _SHORT
         is_common = is_short or text.isdecimal() or (text.isalpha() and text.islower())
@@ -238,24 +238,24 @@ def _needles_of(value: str) -> Iterator[_Needle]:
 
 
 def _base64_cores(data: bytes) -> Iterator[str]:
-    """Yield what ``data`` looks like in Base64, whatever stands before and after it there."""
+    """Yield the forms of ``data`` in Base64, whatever precedes and follows it there."""
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + data).decode()
-        # Without the characters that have bits of a neighbour too.
+        # Without the characters that contain bits of adjacent bytes.
         yield encoded[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
 
 
 def _plain(text: str) -> str:
-    """Return ``text`` with spaces for the plus signs that forms make of them."""
+    """Return ``text`` with its plus signs replaced by spaces, as forms encode spaces."""
     return text.replace("+", " ")
 
 
 def _standard(text: str) -> str:
-    """Return ``text`` with the usual alphabet of Base64 for the one of URLs."""
+    """Return ``text`` in the standard Base64 alphabet instead of the alphabet for URLs."""
     return text.replace("-", "+").replace("_", "/")
 
 
-# --- What a text says, below its escapes ---
+# --- Decoding of a text ---
 
 _ESCAPES = re.compile(
     r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)"
@@ -272,16 +272,16 @@ _ALPHABET = f"{string.ascii_letters}{string.digits}+/"
 
 
 class _Code(NamedTuple):
-    """A way in which a part of a text may be encoded."""
+    """An encoding of a part of a text."""
 
     pattern: re.Pattern[str]
     decode: Callable[[re.Match[str]], str]
     nested: int
-    """How often it is decoded at once: what was quoted may be quoted again."""
+    """How often to decode it in a row: quoted text can be quoted again."""
 
 
 class _Run(NamedTuple):
-    """A part of a text that was encoded: where it is decoded, and where it stood."""
+    """A part of a text that was encoded: its position when decoded, and its original position."""
 
     start: int
     end: int
@@ -290,16 +290,16 @@ class _Run(NamedTuple):
 
     @property
     def shift(self) -> int:
-        """How far what follows stood behind where it stands."""
+        """The offset from a position after this run to its original position."""
         return self.end_before - self.end
 
 
 class _View:
-    """A text, or what it decodes to.
+    """A text, or its decoded form.
 
     Args:
         before: The view that it was decoded from.
-        code: What was decoded.
+        code: The encoding that was decoded.
     """
 
     def __init__(self, text: str, before: _View | None = None, code: _Code | None = None) -> None:
@@ -308,13 +308,13 @@ class _View:
         self._code = code
 
     def decoded(self, code: _Code) -> _View | None:
-        """Return it with what is in a code decoded once; None if nothing is."""
+        """Return the view with ``code`` decoded once; None if it has no encoded parts."""
         text = code.pattern.sub(code.decode, self.text)
         return None if text == self.text else _View(text, self, code)
 
     @lazy_property
     def _runs(self) -> list[_Run]:
-        """Where it has what the view before has in a code; hardly any text needs that."""
+        """The positions of the decoded parts; computed on demand, as hardly any text needs them."""
         assert self._before is not None
         assert self._code is not None
         runs: list[_Run] = []
@@ -326,10 +326,10 @@ class _View:
         return runs
 
     def find(self, needles: Iterable[_Needle]) -> Iterator[tuple[int, int]]:
-        """Yield where in the first view there is something to be masked."""
+        """Yield the ranges to mask, as positions in the first view."""
         plain, standard = _plain(self.text), _standard(self.text)
         both = f"{plain}\n{standard}"
-        # First what is quick, as hardly any text holds a secret.
+        # A fast check first, as hardly any text holds a secret.
         for needle in [needle for needle in needles if needle[0] in both]:
             text = standard if needle.kind == "base64" else plain
             end = 0
@@ -341,7 +341,7 @@ class _View:
                 elif needle.kind == "session":
                     end = _end_of(_HEXADECIMAL, text, end)
                 elif needle.kind == "base64":
-                    # The neighbours have bits of the secret, and may be the rest of it.
+                    # The adjacent characters hold bits of the secret, and might be the rest of it.
                     start = before + len(text[before:start].rstrip(_ALPHABET))
                     end = _end_of(_BASE64, text, end)
                 yield self._original(start, end)
@@ -349,7 +349,7 @@ class _View:
     def _original(self, start: int, end: int) -> tuple[int, int]:
         if self._before is None:
             return start, end
-        # Of a run that has a part of it, all is masked.
+        # If a run holds a part of a secret, mask the whole run.
         first, last = self._run_at(start), self._run_at(end - 1)
         if first is not None:
             start = first.start_before if start < first.end else start + first.shift
@@ -358,22 +358,22 @@ class _View:
         return self._before._original(start, end)
 
     def _run_at(self, place: int) -> _Run | None:
-        """Return the last run that begins at a place or before it."""
+        """Return the last run that begins at or before a position."""
         index = bisect_right(self._runs, place, key=lambda run: run.start) - 1
         return self._runs[index] if index >= 0 else None
 
 
 def _end_of(pattern: re.Pattern[str], text: str, start: int) -> int:
     found = pattern.match(text, start)
-    assert found is not None  # each of them matches nothing, too
+    assert found is not None  # each pattern also matches the empty string
     return found.end()
 
 
 def _views(text: str) -> Iterator[_View]:
-    """Yield a text as it stands, and then with more and more of it decoded."""
+    """Yield a text as it is, and then with more and more of it decoded."""
     view = _View(text)
     yield view
-    # What was encoded may be text with escapes, and with more that was encoded, too.
+    # Decoded text can contain escapes, and further encoded text.
     for code in (_ESCAPED, _ENCODED, _ESCAPED, _ENCODED, _ESCAPED):
         before = view
         for _ in range(code.nested):
@@ -407,7 +407,7 @@ def _unescaped(run: re.Match[str]) -> str:
 
 
 def _text_of_base64(run: re.Match[str]) -> str:
-    """Return the text that Base64 stands for; what is none stays as it is."""
+    """Return the decoded Base64 text; a match that is not Base64 stays unchanged."""
     digits = _standard(run[1])
     with suppress(ValueError):
         text = base64.b64decode(digits + "=" * (-len(digits) % 4)).decode()

@@ -1,3 +1,3 @@
-"""The version, alone in its module, so that the build reads it without importing the package."""
+"""The version, in a module of its own, so that the build can read it without the package."""
 
 __version__ = "0.1.0"

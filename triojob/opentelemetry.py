@@ -1,7 +1,7 @@
-"""`OpenTelemetry`: a span for each job, and how long jobs wait and take.
+"""`OpenTelemetry`: a span for each job, and histograms of waiting times and durations.
 
-It needs ``pip install "triojob[otel]"``, and for the traces to go anywhere an SDK that the program
-sets up; without one it does nothing, at little cost.
+It needs ``pip install "triojob[otel]"``, and an SDK that the program configures to export the
+traces; without an SDK it does nothing, at little cost.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ except ImportError as _error:
 _Attributes = dict[str, str | int | bool]
 
 _MOST_EVENTS = 100
-"""How many outputs and log lines of one job become events.
+"""Maximum number of outputs and log messages of one job that become events.
 
-An SDK keeps 128 by default, and would drop those of the beginning.
+An SDK keeps 128 by default, and would drop the first ones.
 """
 _SECONDS = [0.01 * 2**power for power in range(16)]
-"""The borders of the histograms, those of the conventions for generative AI and some above."""
+"""The bucket boundaries: those of the conventions for generative AI, and some above."""
 
 
 class _Span:
-    """The span of a job, with what is needed to go on with it."""
+    """The span of a job, with the data to continue it."""
 
     __slots__ = ("attributes", "codes", "events", "since", "span")
 
     def __init__(self, span: trace.Span, attributes: _Attributes) -> None:
         self.span = span
         self.attributes = attributes
-        """Those that the metrics have too: few jobs differ in them."""
+        """The attributes that the metrics have too: few jobs differ in them."""
         self.since = trio.current_time()
         self.codes: set[Status] = {Status.STARTING}
         self.events = 0
 
     @property
     def context(self) -> context.Context:
-        """The current context, with this as its span."""
+        """Return the current context, with this span."""
         return trace.set_span_in_context(self.span)
 
     def add_event(self, name: str, attributes: _Attributes) -> None:
@@ -63,28 +63,28 @@ class _Span:
 class OpenTelemetry(Instrument):
     """Makes a span of each job: ``JobGroup(instruments=[OpenTelemetry()])``.
 
-    - It is named after the endpoint or function, and is a child of the span that is current where
-      the job is submitted.  It lasts from there to the job's end, and is the current one in the
-      job's own task, so that what a function of yours traces is below it.
+    - A span has the name of the endpoint or function, and is a child of the span that is current
+      where the job is submitted.  It lasts from there to the job's end.  In the job's own task, it
+      is the current span, so the spans of your function are its children.
     - Its attributes are ``rpc.system.name`` ("gradio"), ``rpc.method``, ``server.address`` and
-      ``server.port`` for calls of an app; ``triojob.job.id``, ``triojob.job.outputs`` (how
-      many), ``triojob.job.end`` ("succeeded", "failed" or "cancelled"), ``error.type``, and
+      ``server.port`` for calls of an app; ``triojob.job.id``, ``triojob.job.outputs`` (their
+      number), ``triojob.job.end`` ("succeeded", "failed" or "cancelled"), ``error.type``, and
       ``triojob.job.cancel_reason``, if there is one.
-    - Its events are ``started`` (its turn has come), ``status`` (the first time that the job has
-      it), ``output`` and ``log`` (the first hundred of both), ``exception``.
-    - Its status is an error where the job failed; a cancellation is none.
+    - Its events are ``started`` (the job acquired its limit), ``status`` (the first of each kind),
+      ``output`` and ``log`` (the first hundred of both), ``exception``.
+    - Its status is an error if the job failed; a cancellation is not an error.
 
     The metrics are two histograms, in seconds: ``triojob.job.duration``, from submission to end,
-    and ``triojob.job.wait``, until the job's turn has come.
+    and ``triojob.job.wait``, until the job acquired its limit.
 
-    No argument and no output is in a trace.  Failures are, with their words and tracebacks.
+    Traces contain no arguments and outputs.  They contain failures, with messages and tracebacks.
 
     Args:
-        tracer_provider, meter_provider: None for those that the program has set.
+        tracer_provider, meter_provider: None for the providers that the program has set.
         propagate: Whether to send the trace with each call, by the propagator that the program has
-            set: as headers such as ``traceparent``, which an app that is traced itself takes up.
-            Not by default, as an app may be a stranger's, and ``baggage`` may hold anything.
-        log_text: Whether the events of log lines hold what the app said.
+            set: as headers such as ``traceparent``, which an app with tracing continues.
+            Off by default: the app might be a stranger's, and ``baggage`` can hold anything.
+        log_text: Whether the events of log messages contain the text of the app.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class OpenTelemetry(Instrument):
         self._spans[job.id] = _Span(span, attributes)
 
     def job_started(self, job: Job[Any]) -> None:
-        """Make the span the current one of the job's task, which ends with the job."""
+        """Make the span current in the job's task, which ends with the job."""
         entry = self._spans[job.id]
         inside = entry.context
         context.attach(inside)
@@ -132,12 +132,12 @@ class OpenTelemetry(Instrument):
         self._wait.record(trio.current_time() - entry.since, entry.attributes, inside)
 
     def job_sending(self, job: Job[Any], headers: dict[str, str]) -> None:
-        """Send the trace with the call, if that is wanted."""
+        """Send the trace with the call, if ``propagate`` is set."""
         if self._propagate:
             propagate.inject(headers, self._spans[job.id].context)
 
     def job_update(self, job: Job[Any], notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
-        """Make an event of a log line, and of the first status of each kind."""
+        """Add an event for a log message, and for the first status of each kind."""
         entry = self._spans[job.id]
         if isinstance(notice, StatusUpdate):
             if notice.code not in entry.codes and notice.code < Status.FINISHED:
@@ -150,13 +150,13 @@ class OpenTelemetry(Instrument):
             entry.add_event("log", attributes)
 
     def job_output(self, job: Job[Any], index: int) -> None:
-        """Make an event of an output."""
+        """Add an event for an output."""
         self._spans[job.id].add_event("output", {"triojob.output.index": index})
 
     def job_ended(self, job: Job[Any]) -> None:
-        """End the span and say how the job ended, without having seen that."""
+        """End the span and set its outcome, without retrieving the failure."""
         entry = self._spans.pop(job.id)
-        # A copy, as an SDK may have kept the one that it was given for the metric of the waiting.
+        # A copy, because an SDK might have kept the dict that it got for the waiting metric.
         span, attributes = entry.span, dict(entry.attributes)
         error = self.failure_of(job)
         attributes["triojob.job.end"] = "succeeded"

@@ -1,4 +1,4 @@
-"""What the typed modules of ``triojob stubs`` build on: methods that are endpoints."""
+"""The base classes of the modules that ``triojob stubs`` writes: methods that are endpoints."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 DEFAULT: Any = ...
-"""Stands in a typed module for a default of the app's that is too long to be written there."""
+"""In a typed module, replaces a default value of the app that is too long to write there."""
 
 _ANEW = "make the module anew with `triojob stubs`, or pass check=False to go on all the same"
 
 
 class EndpointSource(Protocol):
-    """What endpoints are taken from: a client, a session or a pool."""
+    """A source of endpoints: a client, a session or a pool."""
 
     def endpoint(self, api_name: str | None = None) -> Endpoint:
-        """Return the endpoint of that name."""
+        """Return the endpoint with that name."""
         ...
 
 
 @final
 class TypedEndpoint(Generic[P, T_co]):
-    """A method of a typed module: of an instance, it is the app's own `Endpoint`."""
+    """A method of a typed module; on an instance, it is the app's own `Endpoint`."""
 
     def __init__(self, function: Callable[..., Any], api_name: str, fingerprint: str) -> None:
         self.function = function
@@ -65,12 +65,12 @@ class TypedEndpoint(Generic[P, T_co]):
             return self
         found = app._endpoints.get(self)
         if found is None:
-            # As it does now: another exception each time.
+            # In its current state; an exception must be a new one each time.
             found = app._source.endpoint(self.api_name)
         return cast("Endpoint[P, T_co]", found)
 
     def difference(self, info: EndpointInfo) -> str | None:
-        """Tell how the app's endpoint is another one than this; None if it is not."""
+        """Return how the app's endpoint differs from this one; None if it does not."""
         if fingerprint(info) == self.fingerprint:
             return None
         here = list(inspect.signature(self.function).parameters.values())[1:]
@@ -94,26 +94,25 @@ class TypedEndpoint(Generic[P, T_co]):
 
 
 def _normal(kind: str) -> str:
-    """Return a type as Python keeps it, where it keeps annotations as text."""
+    """Return a type in Python's own format for annotations that are kept as text."""
     return ast.unparse(ast.parse(kind, mode="eval"))
 
 
 class TypedApp:
-    """The endpoints of one app, with their types: what ``triojob stubs`` writes derives from it.
+    """The endpoints of one app, with their types: the base class of what ``triojob stubs`` writes.
 
     Args:
-        source: A `Client` that is open, or a `ClientSession` or `ClientPool`.
-        check: Whether the app is to be what it was when the module was written.
+        source: An open `Client`, or a `ClientSession` or `ClientPool`.
+        check: Whether to verify that the app is as it was when the module was written.
 
     Raises:
         EndpointMismatch: The app has changed; the message says where.
         ClientClosed: The client is not open.
-        ValueError: The client is one that downloads files, and the module is not, or the other
-            way round.
+        ValueError: The client downloads files but the module does not, or the other way around.
     """
 
     files: ClassVar[FilesAs] = "path"
-    """What files in outputs are: paths of copies, or `File` handles."""
+    """The type of files in outputs: paths of copies, or `File` handles."""
 
     def __init__(self, source: EndpointSource, *, check: bool = True) -> None:
         self._source = source
@@ -161,7 +160,7 @@ def endpoint(
     """Make a method of a typed module the app's endpoint; the method is only its signature.
 
     Args:
-        fingerprint: What `triojob stubs` made of the endpoint's types; another one means that
+        fingerprint: A hash by `triojob stubs` of the endpoint's types; a different one means that
             the app has changed.
     """
 

@@ -118,7 +118,7 @@ class JobIterator(Generic[T]):
         require_task("as_completed()")
         for record in arrivals.waiting:
             record.require_task()
-            break  # only the first one is checked: all would be refused alike
+            break  # one is enough: `listen` refuses jobs of another run, so all are of one
         arrivals.come_back()
         if arrivals.ended or not arrivals.waiting:
             await trio.lowlevel.checkpoint()
