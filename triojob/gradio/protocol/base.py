@@ -1,4 +1,4 @@
-"""The interface of drivers: what sessions ask of a protocol.
+"""The interface of drivers: the operations that sessions need from a protocol.
 
 There are two kinds.  A `StreamDriver` has one event stream for all calls of a session; a
 `CallDriver` has a connection for each call.
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CallRequest:
-    """What a call asks for."""
+    """The content of a call."""
 
     name: str
-    """What people call the endpoint."""
+    """The endpoint's name, as users know it."""
     fn_index: int
     api_name: str | None
     """The endpoint's name with its slash, or None if it has none."""
@@ -39,19 +39,20 @@ class CallRequest:
     canceller: int | None = None
     """The number of a function that cancels this one; servers before Gradio 4.31 need it."""
     oauth_token: str | None = field(default=None, repr=False)
-    """For the app's function to act with, or None."""
+    """The token that the app's function acts with, or None."""
     trigger: Trigger = field(default_factory=Trigger)
-    """What set the call off."""
+    """The event that triggered the call."""
     streams: bool = False
-    """Whether it is a generator."""
+    """Whether its function is a generator."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """Sent with the request that makes the call, beside those of the client."""
+    """Sent with the request that makes the call, in addition to the headers of the client."""
 
     def body(self, session_hash: str | None, *, data: str | None = None, **more: str) -> str:
         """Return the JSON body of a request that makes the call.
 
         Args:
-            data: Other data than the call's, as JSON: a further input of a stream of them.
+            session_hash: The hash of its session, or None.
+            data: Data to send in the place of the call's own, as JSON: a further input of a stream.
             more: Further fields; their values are JSON.
         """
         fields = {
@@ -73,21 +74,21 @@ class CallRequest:
 
 
 class Driver:
-    """What speaks a protocol.
+    """The implementation of a protocol.
 
     Args:
-        version: The server's version of Gradio, as it says.
+        version: The server's version of Gradio, as the server reports it.
     """
 
     def __init__(self, http: HTTP, traits: ProtocolTraits, version: str) -> None:
         self._http = http
         self.traits: ProtocolTraits = traits
         self.dequeues: bool = traits.dequeues(version)
-        """Whether the server can take a call out of its queue that waits there."""
+        """Whether the server can remove a waiting call from its queue."""
 
 
 class StreamDriver(Driver, ABC):
-    """Speaks a protocol with one event stream for each session."""
+    """Implements a protocol with one event stream for each session."""
 
     @abstractmethod
     async def join(self, session_hash: str, call: CallRequest, ready: Ready | None) -> str:
@@ -99,8 +100,8 @@ class StreamDriver(Driver, ABC):
         Raises:
             QueueFull, ValidationError, TooManyRequests, AuthenticationError, ServerStopped,
             UnexpectedResponse: The server refused; nothing was queued.
-            ConnectionFailed: The server never saw it.
-            NetworkError: The network failed; whether anything was queued is not known.
+            ConnectionFailed: The server never received the request.
+            NetworkError: The network failed; the call may have been queued.
         """
 
     @abstractmethod
@@ -109,15 +110,16 @@ class StreamDriver(Driver, ABC):
     ) -> AbstractAsyncContextManager[AsyncIterator[Json | InvalidMessage]]:
         """Open the session's event stream, closed at the end of the body.
 
-        Iteration yields each message, and each event that is not a valid one.  It ends when no
-        event of the session is pending.
+        Iteration yields each message, and an `InvalidMessage` for each invalid event.  It ends when
+        no event of the session is pending.
 
         Args:
-            refused: Called with the error if the stream could not be opened, which harms nothing:
-                it returns when to ask for it again, or raises.
+            refused: Called with the error if the stream could not be opened, which has no side
+                effect: it returns when to request the stream again, or raises.
 
         Raises:
-            NetworkError: The network failed, or the stream ended before the server said so.
+            NetworkError: The network failed, or the stream ended before the server announced its
+                end.
             ProtocolError: The stream is invalid.
         """
 
@@ -125,10 +127,10 @@ class StreamDriver(Driver, ABC):
     async def cancel(
         self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
     ) -> None:
-        """Cancel the event; the server may stop all running events of that function there too.
+        """Cancel the event; the server may also stop all other running events of its function.
 
         Args:
-            alone: Whether nothing else runs in the session, so that nothing else can be harmed.
+            alone: Whether nothing else runs in the session, so that no other call can be affected.
 
         Raises:
             NetworkError: The network failed.
@@ -137,10 +139,11 @@ class StreamDriver(Driver, ABC):
 
     @abstractmethod
     async def dequeue(self, session_hash: str, event_id: str) -> None:
-        """Take a call out of the server's queue, where `dequeues` says that this can be done.
+        """Remove a call from the server's queue, if `dequeues` is true.
 
-        The stream then says that the event has ended.  It says so too if the event has started
-        meanwhile; then a plain function runs on, and a generator goes on or starts anew.
+        The stream then reports that the event has ended.  It also reports this if the event has
+        started meanwhile; then a plain function keeps running, and a generator continues or starts
+        again.
 
         Raises:
             As `cancel`.
@@ -149,30 +152,31 @@ class StreamDriver(Driver, ABC):
 
 @dataclass
 class Conversation:
-    """One call on a connection of its own."""
+    """One call that has a connection of its own."""
 
     session_hash: str = field(repr=False)
     call: CallRequest
     ready: Ready | None
     """Awaited before the request that makes the call is sent."""
     deliver: Callable[[Json], None]
-    """Takes each message, in the words of Gradio's queue: ``{"msg": "process_completed", ...}``."""
+    """Receives each message in the format of Gradio's queue: ``{"msg": "process_completed", ...}``.
+    """
     ended: Callable[[], bool]
-    """Tells whether the last message has been delivered."""
+    """Returns whether the last message has been delivered."""
     hold: trio.CancelScope
-    """Shielded: for a request whose answer must be known, come what may."""
+    """Shielded: for a request whose response must be known in any case."""
     refused: Callable[[TriojobError], Awaitable[None]]
     """As for `StreamDriver.open`."""
     event_id: str | None = field(default=None, init=False, repr=False)
-    """The server's name for it, once it has given one."""
+    """The server's name for the event, once the server has assigned it."""
 
 
 class CallDriver(Driver, ABC):
-    """Speaks a protocol with a connection for each call."""
+    """Implements a protocol with a connection for each call."""
 
     @abstractmethod
     async def converse(self, conversation: Conversation) -> None:
-        """Make the call; return when the server has said the last word.
+        """Make the call; return when the server has sent the last message.
 
         Being cancelled closes the connection.
 
@@ -182,7 +186,7 @@ class CallDriver(Driver, ABC):
 
     @abstractmethod
     async def cancel(self, conversation: Conversation, *, alone: bool) -> None:
-        """Tell the server that a conversation was cut short, where closing is not enough.
+        """Send a cancel request for an interrupted conversation, if closing it is not enough.
 
         Args:
             alone: As for `StreamDriver.cancel`.
@@ -199,9 +203,9 @@ def has_session_stream(driver: StreamDriver | CallDriver) -> TypeIs[StreamDriver
 
 @dataclass(frozen=True)
 class Protocol:
-    """One protocol: its name in ``/config``, its traits, and the driver that speaks it."""
+    """One protocol: its name in ``/config``, its traits, and the driver that implements it."""
 
     name: str
     traits: ProtocolTraits
     driver: Callable[[HTTP, ProtocolTraits, str], StreamDriver | CallDriver] = field(repr=False)
-    """Takes the server's version of Gradio last."""
+    """Receives the server's version of Gradio as its last argument."""

@@ -1,7 +1,7 @@
 """The simple API of Gradio 4.20 and later: one POST, then one event stream for the call.
 
-It shows whole outputs, and neither place in the queue nor progress nor log lines.
-Without a session hash the event's id is its session, so that it can be cancelled alone.
+It shows whole outputs, but no rank in the queue, no progress and no log lines.  Without a session
+hash, the event's id is also its session, so the call can be cancelled alone.
 
 Wire sources: gradio 6.31, ``routes.py`` (``/call/{api_name}``), ``server_messages.py``.
 """
@@ -22,7 +22,7 @@ from .traits import ProtocolTraits
 
 
 class SimpleCall(CallDriver):
-    """Speaks ``/call``; see `CallDriver`."""
+    """Implements ``/call``; see `CallDriver`."""
 
     async def converse(self, conversation: Conversation) -> None:
         call = conversation.call
@@ -42,10 +42,10 @@ class SimpleCall(CallDriver):
                 raise ProtocolError(
                     f"the response to /call names no event: {shorten(response.body)}"
                 )
-            self._http.secrets.add_passing(event_id)  # it is the session too
+            self._http.secrets.add_passing(event_id)  # it is the session hash too
             conversation.event_id = event_id
         if conversation.event_id is None:
-            return  # the response was waited for as long as may be, and did not come
+            return  # the bounded wait for the response has ended without one
 
         path = f"{path}/{quoted(conversation.event_id)}"
         doing = f"listening to {call.name}"
@@ -69,22 +69,22 @@ class SimpleCall(CallDriver):
 
 
 def _message(name: str, kind: str, value: Any) -> Json | None:
-    """Say an event of this API as the queue would.
+    """Convert an event of this API to a message of the queue.
 
     Raises:
         ConnectionLost: The stream failed, and not the function.
-        ProtocolError: It is no event of this API.
+        ProtocolError: It is not an event of this API.
     """
     if kind == "generating" and is_list(value):
         return {"msg": "process_generating", "output": {"data": value}, "success": True}
     if kind == "complete" and (value is None or is_list(value)):
-        # The response to a cancellation has no data.
+        # The response to a cancel request has no data.
         output = {} if value is None else {"data": value}
         return {"msg": "process_completed", "output": output, "success": True}
     if kind == "error":
         if isinstance(value, str):
-            # What a function raised is an object, or null before Gradio 6; a text is of the stream:
-            # in most cases, this server knows no such event.
+            # An exception of the function is an object, or null before Gradio 6. A text is an error
+            # of the stream: in most cases, this server does not know the event.
             what, forgotten = f"this call of {name}", value.startswith("404")
             raise stream_failure(what, value, forgotten=forgotten)
         output = value if is_object(value) else {"error": value}

@@ -18,9 +18,9 @@ from .refusals import refusal
 
 _NO_FUNCTION = -1
 _RESETS = 12
-"""How often to ask for a generator to be stopped that the server does not know of yet."""
+"""How many times to request the stop of a generator that the server does not know yet."""
 _BETWEEN_RESETS = 0.3
-"""Seconds; together within what a cancel request may take."""
+"""Seconds; all attempts together fit into the time limit of a cancel request."""
 
 
 async def cancel(
@@ -29,7 +29,7 @@ async def cancel(
     """Cancel an event; return when its run has stopped, which the server waits for.
 
     Args:
-        alone: As for `stop`, which takes over where the server has no such route.
+        alone: As for `stop`, which replaces the request if the server has no such route.
     """
     response = await _post(http, session_hash, call.fn_index, event_id)
     if response.status == 404:
@@ -39,9 +39,10 @@ async def cancel(
 
 
 async def dequeue(http: HTTP, session_hash: str, event_id: str) -> None:
-    """Take an event out of the queue, and stop nothing: no function has the number that is named.
+    """Remove an event from the queue without stopping a call.
 
-    It needs Gradio 6.14.  A generator that runs is closed or started anew by it.
+    The request names no existing function.  It needs Gradio 6.14.  It closes or restarts a
+    running generator.
     """
     response = await _post(http, session_hash, _NO_FUNCTION, event_id)
     if response.status != 200:
@@ -61,10 +62,10 @@ async def stop(
     """Stop a run: by the app's function that cancels it, or a generator at its next output.
 
     Args:
-        alone: Whether nothing else runs in the session: the function may cancel others too.
+        alone: Whether nothing else runs in the session: the function may cancel other calls too.
     """
     stopped = await cancel_by_function(http, session_hash, call, alone=alone)
-    # These servers say of an async generator that it is none, so ask of whatever may be one.
+    # These servers report an async generator as a plain function, so reset any possible generator.
     if call.streams or not stopped:
         await _reset(http, event_id)
 
@@ -72,8 +73,8 @@ async def stop(
 async def _reset(http: HTTP, event_id: str) -> None:
     """Stop a generator at its next output; most servers don't notice that a stream was closed.
 
-    Until the first step has ended, the server knows of no generator, and says so; as it does when
-    all is over.
+    Until the first step has ended, the server knows of no generator and reports a failure, as it
+    does after the call has ended.
     """
     body = json.dumps({"event_id": event_id})
     for _ in range(_RESETS):
@@ -88,9 +89,9 @@ async def _reset(http: HTTP, event_id: str) -> None:
 async def cancel_by_function(
     http: HTTP, session_hash: str, call: CallRequest, *, alone: bool
 ) -> bool:
-    """Call the app's function that cancels this one, if it has one; tell whether it has.
+    """Call the app's function that cancels this call, if any; return whether it was called.
 
-    Only that stops a coroutine that runs.
+    Only this stops a running coroutine.
 
     Args:
         alone: As for `stop`.

@@ -1,8 +1,8 @@
-"""Applies edits to values: how protocols from sse_v2 on stream what changed; no I/O.
+"""Applies edits to values: protocols from sse_v2 on send changes to outputs; no I/O.
 
 An edit is ``[action, path, value]``; Gradio makes it in ``gradio/utils.py``, ``diff``.
-Applying edits leaves the old value as it was: only the containers along the path are copied,
-all else is shared between the old value and the new one.
+Applying edits does not change the old value: only the containers along the path are copied,
+everything else is shared between the old value and the new one.
 """
 
 from __future__ import annotations
@@ -14,34 +14,35 @@ from .messages import MOST_DEPTH, is_deeper, is_list, is_object
 
 
 class EditError(Exception):
-    """An edit doesn't fit the value: the stream is out of step with the server."""
+    """An edit does not fit the value: the stream is out of step with the server."""
 
 
 @final
 class GrowingText:
-    """Text to which more is appended at the cost of what is appended, however long it is.
+    """Text to which more can be appended, at a cost that depends only on the appended text.
 
-    One stays what it is, whatever grows from it; what grows from it shares its parts.
-    `str` gives the text.  One thread may look at it, or let it grow too, while another does.
+    An instance is immutable; a text that grows from it shares its parts.
+    `str` returns the text.  One thread can read it, or grow it, while another does the same.
     """
 
     __slots__ = ("_state",)
 
     def __init__(self, head: str) -> None:
         self._state: tuple[str, list[str], int] = (head, [], 0)
-        """How it begins, what follows, and how many of those parts are this one's.
+        """The beginning, the following parts, and how many of the parts belong to this text.
 
-        The others belong to what grew from it.  Read and replaced at once, for other threads.
+        The other parts belong to texts that grew from it.  It is read and replaced as one tuple,
+        for other threads.
         """
 
     def grown(self, more: str) -> GrowingText:
         """Return the text with ``more`` at its end."""
-        # Joining now and then keeps the parts few, at a cost that is linear all the same: each
-        # time the text is longer by a fixed share than the last time.
+        # Joining from time to time keeps the number of parts small, and the total cost stays
+        # linear: at each join, the text is longer by a fixed share than at the last one.
         head, parts, count = self._state
         if len(parts) == count and count <= 512 + len(head) // 64:
             parts.append(more)
-            if parts[count] is more:  # or another thread came first
+            if parts[count] is more:  # otherwise another thread came first
                 grown = object.__new__(GrowingText)
                 grown._state = (head, parts, count + 1)
                 return grown
@@ -76,24 +77,24 @@ def settled(value: Any) -> Any:
 
 
 MOST_MOVED = 2**26
-"""How many items of lists the edits of one message may move from one place to the next.
+"""How many list items the edits of one message can move from one position to the next.
 
-Gradio's own move none: they add at a list's end, and delete all from some item to the end.
+Gradio's own edits move none: they add at a list's end, and delete from some item to the end.
 """
 
 
 def apply_edits(value: Any, edits: Any, changed: list[Any] | None = None) -> Any:
-    """Return ``value`` with the list of ``edits`` applied in order; ``value`` stays as it was.
+    """Return ``value`` with the list of ``edits`` applied in order; ``value`` does not change.
 
-    The cost is linear in the edits and the containers along their paths, but for what items are
-    moved, which is bounded.
+    The cost is linear in the edits and the containers along their paths, except for moved items,
+    whose number is bounded.
 
     Args:
-        changed: Gets the containers that are new because something in them was changed.
+        changed: Receives the containers that are new because something in them was changed.
 
     Raises:
-        EditError: An edit is malformed, or doesn't fit, or nests the value too deep, or they move
-            more than `MOST_MOVED` items.
+        EditError: An edit is malformed, or does not fit, or nests the value too deep, or the edits
+            move more than `MOST_MOVED` items.
     """
     if not is_list(edits):
         raise EditError("the edits are not a list")
@@ -103,7 +104,8 @@ def apply_edits(value: Any, edits: Any, changed: list[Any] | None = None) -> Any
         action, path, new = _parts(edits[place])
         place += 1
         times = 1
-        # One by one would be quadratic: all but the first move up, to be deleted in their turn.
+        # One by one would be quadratic: each deletion would move up the items that are deleted
+        # next.
         while action == "delete" and place < len(edits) and _deletes(edits[place], path):
             place += 1
             times += 1
@@ -122,48 +124,50 @@ def _parts(edit: Any) -> list[Any]:
 
 
 def _deletes(edit: Any, path: list[Any]) -> bool:
-    """Tell whether ``edit`` deletes what is at ``path``."""
+    """Return whether ``edit`` deletes the item at ``path``."""
     action, other, _ = _parts(edit)
     return (
         action == "delete"
         and len(other) == len(path)
-        # Only what can be a key is compared: True is not 1 here, and other values may be deep.
+        # Only possible keys are compared: True must not equal 1, and other values may be deep.
         and all(
             type(a) is type(b) in (int, str) and a == b for a, b in zip(other, path, strict=True)
         )
     )
 
 
-# As in `is_list` and `is_object`, but without a call: this is the inmost of all loops.
+# As in `is_list` and `is_object`, but without a call: this is the innermost loop.
 _LIST: type[Any] = list
 _CONTAINERS: tuple[type[Any], ...] = (list, dict)
 
 
 @final
 class _Work:
-    """What one call of `apply_edits` has made by now."""
+    """The intermediate state of one call of `apply_edits`."""
 
     __slots__ = ("_growing", "_grown", "_moved", "_owned")
 
     def __init__(self) -> None:
         self._owned: dict[int, Any] = {}
-        """By identity, the copies: they are nobody else's yet, so one copy each is enough.
+        """The copies by identity: nothing else refers to them yet, so each container is copied
+        once.
 
-        All stay alive here, so that no identity is used twice.
+        All copies stay alive here, so that no identity is used twice.
         """
         self._grown: set[int] = set()
-        """The identities of texts that grew once; if one is used twice, only time is lost."""
+        """The identities of texts that grew once; if an identity is used twice, only time is lost.
+        """
         self._growing: dict[int, Any] = {}
-        """By identity, the containers in which there may be a `GrowingText`."""
+        """The containers that may contain a `GrowingText`, by identity."""
         self._moved = 0
 
     @property
     def copies(self) -> Iterable[Any]:
-        """The containers that were copied, as something in them was to be changed."""
+        """The containers that were copied because something in them was to be changed."""
         return self._owned.values()
 
     def apply(self, root: Any, action: Any, path: list[Any], value: Any, times: int) -> Any:
-        """Return the root after one edit; a deletion is made ``times`` times."""
+        """Return the root after one edit; a deletion is applied ``times`` times."""
         if not path:
             if action == "replace":
                 return value
@@ -185,7 +189,7 @@ class _Work:
         return whole[0]
 
     def finish(self, root: Any) -> Any:
-        """Return the root with nothing in it but what JSON has."""
+        """Return the root with each `GrowingText` replaced by its text."""
         for node in self._growing.values():
             items: Any = node.items() if is_object(node) else enumerate(node)
             for key, value in items:
@@ -195,7 +199,7 @@ class _Work:
 
     def _change(self, node: Any, action: Any, key: Any, value: Any, times: int) -> None:
         _check_key(node, key, beyond=action == "add")
-        if action == "append":  # first, as most do that
+        if action == "append":  # first, as most edits append
             node[key] = joined = self._joined(node[key], value)
             if isinstance(joined, GrowingText):
                 self._growing[id(node)] = node
@@ -237,9 +241,9 @@ class _Work:
 
 
 def _check_key(container: Any, key: Any, *, beyond: bool = False) -> None:
-    """Check that ``key`` is in ``container``; for an addition (``beyond``) that it may be."""
+    """Check that ``key`` is in ``container``, or with ``beyond`` that it can be added."""
     if isinstance(container, _LIST):
-        # A negative index would be valid Python; here it is a sign that the server miscounted.
+        # A negative index would be valid in Python; here it shows that the server miscounted.
         if type(key) is int and 0 <= key < len(container) + beyond:
             return
     elif isinstance(key, str) and (beyond or key in container):

@@ -1,6 +1,6 @@
-"""Event streams of calls that the server has accepted, and what ends such a stream for all of them.
+"""Event streams of accepted calls, and the errors that end such a stream for all of its calls.
 
-Nothing that goes wrong from then on may say that the server did nothing: the call may be running.
+Once a call is accepted, no error can claim that the server did nothing: the call may be running.
 
 Wire source: gradio 4.20 to 6.31, ``routes.py`` (``queue_data_helper``), ``server_messages.py``.
 """
@@ -31,13 +31,13 @@ def open_stream(
 ) -> EventStream:
     """Return the event stream of accepted calls, to be entered; see `HTTP.open_events`.
 
-    The server keeps the messages of calls until their stream is opened, so one that was refused may
-    be asked for again.
+    The server keeps the messages of calls until their stream is opened, so a refused stream can be
+    requested again.
 
     Args:
-        doing: What errors say was being done.
-        refused: Called with the error if the stream could not be opened: it returns when to ask
-            for it again, or raises.
+        doing: The operation that errors name.
+        refused: Called with the error if the stream could not be opened: it returns when to request
+            the stream again, or raises.
 
     Raises:
         NetworkError: While entering: the network failed.
@@ -59,19 +59,19 @@ def open_stream(
         try:
             await refused(error)
         except ConnectionFailed as exc:
-            # A server that never saw this request did see the calls.
+            # The server has not received this request, but it has received the calls.
             raise ConnectionLost(str(exc)) from exc
 
     return http.open_events(path, refuse, failed=failed)
 
 
 def stream_failure(what: str, words: object, *, forgotten: bool) -> NetworkError:
-    """Return the error for an event that says that a stream failed.
+    """Return the error for an event that reports a failed stream.
 
     Args:
-        what: Whose stream it is, for messages.
-        words: The server's own.
-        forgotten: Whether the server says that it knows nothing of what the stream is for.
+        what: The owner of the stream, for messages.
+        words: The server's message.
+        forgotten: Whether the server reports that it does not know the session or the event.
     """
     if forgotten:
         return ConnectionLost(f"the server no longer knows {what}")

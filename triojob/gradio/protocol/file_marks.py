@@ -1,8 +1,8 @@
 """How servers mark files in outputs; no I/O.
 
-- since ``sse_v2.1`` (Gradio 4.21) by ``meta._type``, and nothing else is a file;
-- before, by the keys of Gradio's ``FileData`` model, all of which are always there;
-- Gradio 3 by ``is_file``.
+- since ``sse_v2.1`` (Gradio 4.21): by ``meta._type``; an object without it is not a file;
+- before: by the keys of Gradio's ``FileData`` model, all of which are always present;
+- Gradio 3: by ``is_file``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from .messages import Json, is_object
 _KEYS = frozenset({"path", "url", "size", "orig_name", "mime_type", "is_stream", "meta"})
 _ALWAYS = frozenset({"path", "url", "size", "orig_name", "mime_type"})
 _OF_STREAMS = frozenset({"path", "is_stream", "orig_name"})
-"""What a stream's value has in ``sse`` to ``sse_v2`` (gradio 4.14, ``Audio.stream_output``)."""
+"""The keys of a stream's value in ``sse`` to ``sse_v2`` (gradio 4.14, ``Audio.stream_output``)."""
 
 
 @dataclass(frozen=True)
 class FileData:
-    """What a server says of a file; each field is its word only."""
+    """A server's description of a file; none of its fields is verified."""
 
     path: str
     url: str | None = None
@@ -32,12 +32,12 @@ class FileData:
 
     @property
     def key(self) -> tuple[str, bool]:
-        """What tells one file of a call from another."""
+        """Distinguishes the files of a call."""
         return self.path, self.is_stream
 
 
 ReadFile = Callable[[Json], "FileData | None"]
-"""Tells whether an object of an output is a file."""
+"""Returns the file that an object of an output represents, or None."""
 
 
 def marked_by_type(value: Json) -> FileData | None:
@@ -63,7 +63,7 @@ def marked_by_flag(value: Json) -> FileData | None:
 
 
 def file_data(value: Json, path: Any) -> FileData | None:
-    """Return what an object says of the file at ``path``, or None if that is not a path."""
+    """Return an object's description of the file at ``path``, or None if that is not a path."""
     if not isinstance(path, str) or not path:
         return None
     size = value.get("size")

@@ -1,4 +1,4 @@
-"""Decodes events to messages, which are much the same in all protocols; no I/O.
+"""Decodes events to messages, which are similar in all protocols; no I/O.
 
 The messages are defined in gradio 6.31, ``server_messages.py``.
 """
@@ -19,14 +19,15 @@ _CONTAINERS: tuple[type[Any], ...] = (list, dict)
 _decoder = json.JSONDecoder()
 
 MOST_DEPTH = 256
-"""How many containers of a server's value may stand one in another; Gradio's encoder writes 254.
+"""How deep containers can be nested in a server's value; Gradio's encoder writes up to 254 levels.
 
-Python's recursion has room for that many, in `repr`, in a comparison or in code of ours.
+Python's recursion limit leaves room for this depth in `repr`, in comparisons and in triojob's own
+code.
 """
 
 
 class Trigger(NamedTuple):
-    """What set off an event, as a browser tells it of a click or a selection."""
+    """What triggered an event, as a browser reports a click or a selection."""
 
     event_data: str = "null"
     """As JSON."""
@@ -35,27 +36,27 @@ class Trigger(NamedTuple):
 
 
 def is_object(value: Any) -> TypeGuard[Json]:
-    """Tell whether a decoded value is an object."""
+    """Return whether a decoded value is an object."""
     return isinstance(value, dict)
 
 
 def is_list(value: Any) -> TypeGuard[list[Any]]:
-    """Tell whether a decoded value is a list."""
+    """Return whether a decoded value is a list."""
     return isinstance(value, list)
 
 
 def is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
-    """Tell whether a value is a tuple: no decoded one is, but several outputs together are."""
+    """Return whether a value is a tuple: decoded values never are, several outputs together are."""
     return isinstance(value, tuple)
 
 
 def are_objects(value: Any) -> TypeGuard[list[Json]]:
-    """Tell whether a decoded value is a list of objects."""
+    """Return whether a decoded value is a list of objects."""
     return is_list(value) and all(map(is_object, value))
 
 
 def is_deeper(value: Any, most: int) -> bool:
-    """Tell whether more than ``most`` containers stand one in another, in linear time."""
+    """Return whether containers are nested more than ``most`` levels deep, in linear time."""
     level: list[Any] = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(most):
         if not level:
@@ -88,7 +89,7 @@ def decode_json(data: bytes, what: str) -> Any:
         ProtocolError: It is not JSON in UTF-8, or it is nested too deep.
     """
     value = _decode(data, what)
-    # Most values have fewer brackets than that, which is found out faster.
+    # Most values have fewer brackets than that, and counting them is faster.
     if data.count(b"[") + data.count(b"{") > MOST_DEPTH and is_deeper(value, MOST_DEPTH):
         raise _nested(data, what)
     return value
@@ -96,19 +97,19 @@ def decode_json(data: bytes, what: str) -> Any:
 
 def _decode(data: bytes, what: str) -> Any:
     try:
-        # By itself json would guess other encodings, and let surrogates through.
+        # By itself, json would guess other encodings, and accept surrogates.
         text = str(data, "utf-8")
         try:
             value, end = _decoder.raw_decode(text)
         except ValueError:
             value, end = None, -1
-        # White space around the value is rare, so that it isn't looked for each time.
+        # White space around the value is rare, so look for it only if necessary.
         return value if end == len(text) else _decoder.decode(text)
     except RecursionError:
         failure = _nested(data, what)
     except ValueError as exc:
         failure = ProtocolError(f"{what} is not JSON ({type(exc).__name__}): {shorten(data)}")
-    # Out here, as what json raises has all of the text.
+    # Raised outside of the handler, as json's exceptions hold the whole text.
     raise failure
 
 
@@ -131,16 +132,16 @@ def decode_message(data: bytes) -> Json:
 
 
 class InvalidMessage(NamedTuple):
-    """An event of a stream that is no message."""
+    """An event of a stream that is not a valid message."""
 
     error: Exception
-    """What is wrong with it."""
+    """Why it is invalid."""
     event_id: str | None = None
-    """The call that it is of, if it says that."""
+    """The event id of its call, if it names one."""
     completes: bool = False
-    """Whether it says that it is the last one of that call."""
+    """Whether it claims to be the last message of that call."""
     is_object: bool = True
-    """Whether it could be read, so that it is of no call if it names none."""
+    """Whether it could be parsed; if so and without an event id, it belongs to no call."""
 
 
 _HEAD = re.compile(rb'\s*\{\s*"msg"\s*:\s*"(\w+)"\s*,\s*"event_id"\s*:\s*"([^"\\]+)"')
@@ -148,9 +149,9 @@ _HEAD = re.compile(rb'\s*\{\s*"msg"\s*:\s*"(\w+)"\s*,\s*"event_id"\s*:\s*"([^"\\
 
 
 def read_message(data: bytes) -> Json | InvalidMessage:
-    """Decode one message of an event stream that calls share; raises nothing.
+    """Decode one message of an event stream that calls share; raise nothing.
 
-    What is invalid about a message is the failure of its own call.
+    An invalid message is a failure of its own call only.
     """
     try:
         return decode_message(data)
@@ -159,11 +160,11 @@ def read_message(data: bytes) -> Json | InvalidMessage:
 
 
 def invalid_message(data: bytes, error: Exception) -> InvalidMessage:
-    """Return what can be told of an event that is no message.
+    """Return the information that can be read from an invalid message.
 
     Args:
         data: The event, or its beginning.
-        error: What is wrong with it.
+        error: Why it is invalid.
     """
     head = _HEAD.match(data)
     if head is not None:
@@ -171,7 +172,7 @@ def invalid_message(data: bytes, error: Exception) -> InvalidMessage:
             error, head[2].decode(errors="replace"), head[1] == b"process_completed"
         )
     message: Any = None
-    with suppress(ProtocolError):  # with other keys first
+    with suppress(ProtocolError):  # with the keys in another order
         message = _decode(data, "a message")
     if not is_object(message):
         return InvalidMessage(error, is_object=False)
@@ -192,9 +193,9 @@ def number(message: Json, key: str) -> Any:
 
 
 def seconds(message: Json, key: str) -> float | None:
-    """Return the number in ``message[key]``, or None: for times that are the app's page's business.
+    """Return the number in ``message[key]``, or None: for durations that only the app's page uses.
 
-    ``gr.Error(duration=...)`` lets anything through.
+    ``gr.Error(duration=...)`` accepts any value.
     """
     with suppress(ProtocolError):
         return cast("float | None", number(message, key))
@@ -232,7 +233,7 @@ def output_of(message: Json) -> Json:
 
 
 def completes(message: Json | InvalidMessage) -> bool:
-    """Tell whether a message is the last one of its event."""
+    """Return whether a message is the last one of its event."""
     if isinstance(message, InvalidMessage):
         return message.completes
     kind: str = message["msg"]
@@ -240,7 +241,7 @@ def completes(message: Json | InvalidMessage) -> bool:
 
 
 def is_cancel_answer(message: Json | InvalidMessage) -> bool:
-    """Tell whether a message ends a call as the server's response to a cancel request."""
+    """Return whether a message ends a call as the server's response to a cancel request."""
     return (
         not isinstance(message, InvalidMessage)
         and completes(message)
@@ -271,7 +272,7 @@ def progress_units(message: Json) -> list[ProgressUnit]:
 
 
 def log_message(message: Json) -> LogMessage:
-    """Return what a ``log`` message says."""
+    """Return the content of a ``log`` message."""
     return LogMessage(
         text(message, "log", "") or "",
         text(message, "level", "info") or "info",
@@ -282,7 +283,7 @@ def log_message(message: Json) -> LogMessage:
 
 
 def app_error(message: Json, endpoint: str) -> AppError | None:
-    """Return what a ``process_completed`` says went wrong, or None if nothing did."""
+    """Return the error that a ``process_completed`` message reports, or None if it reports none."""
     output = output_of(message)
     if message.get("success") is not False and "error" not in output:
         return None
@@ -302,7 +303,7 @@ _ERROR_FIELDS = ("error", "title", "duration", "visible", "print_exception")
 
 
 def _bare(value: Any) -> Any:
-    """Return a field of an error without secrets; none of Gradio's has more than one value."""
+    """Return a field of an error without secrets; Gradio puts at most one value into each."""
     if isinstance(value, str):
         return scrub(value)
     return short_repr(value) if is_object(value) or is_list(value) else value

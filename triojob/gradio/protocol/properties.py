@@ -13,11 +13,11 @@ from .messages import is_object
 
 @final
 class PropertyUpdate(Mapping[str, Any]):
-    """An output that leaves a component's value as it was, and changes other properties of it.
+    """An output that keeps a component's value, and changes other properties of it.
 
-    It is a read-only mapping of the properties' names to their new values, such as
-    ``{"visible": False}``; an empty one is what ``gr.skip()`` makes.
-    An update that has a value is that value, as if the app had returned it by itself.
+    It is a read-only mapping of the properties' names to their new values, such as ``{"visible":
+    False}``; an empty one is the output of ``gr.skip()``.
+    An update with a value is shown as that value, as if the app had returned it directly.
     """
 
     __slots__ = ("_props",)

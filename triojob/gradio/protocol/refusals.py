@@ -29,23 +29,23 @@ from .messages import decode_object, is_list, is_object
 E = TypeVar("E", bound=TriojobError)
 
 _MOST_ERRORS = 1000
-"""More parameters are wrong in no call."""
+"""No call has more invalid parameters than this."""
 _MOST_TEXT = 2**16
-"""Characters of a body that an exception keeps."""
+"""The maximum number of characters of a body that an exception keeps."""
 
 
 def refusal(response: Response, doing: str, endpoint: str) -> TriojobError:
-    """Make an error of a response that is not 200.
+    """Return the error for a response whose status is not 200.
 
     Args:
-        endpoint: The endpoint that was called; empty for a request that is no call, of which
+        endpoint: The endpoint that was called; empty for a request that is not a call, for which
             nothing is queued or validated.
     """
     return caused_by(response, _error(response, doing, endpoint), of_call=bool(endpoint))
 
 
 def caused_by(response: Response, error: E, *, of_call: bool = False) -> E:
-    """Note the response that caused an error, and return the error."""
+    """Attach the response that caused an error, and return the error."""
     text = scrub_start(response.body, _MOST_TEXT)
     error.response = ErrorResponse(response.status, text, of_call)
     return error
@@ -66,7 +66,7 @@ def _error(response: Response, doing: str, endpoint: str) -> TriojobError:
             f"{doing}: the server limits the rate of requests (429): {words}",
             retry_after=_seconds(response.retry_after),
         )
-    # The status is the same for a queue that is full and one that has stopped.
+    # A full queue and a stopped queue have the same status.
     if status == 503 and endpoint and "full" in words.lower():
         return QueueFull(f"{doing}: {words}")
     if status == 503 and "stopped" in words.lower():
@@ -74,7 +74,7 @@ def _error(response: Response, doing: str, endpoint: str) -> TriojobError:
     if status == 422 and endpoint and is_list(detail):
         return _validation_error(detail, doing, endpoint)
     if status == 400 and endpoint and isinstance(detail, str):
-        # What a validator raised, as text.
+        # The exception of a validator, as text.
         return ValidationError(
             f"{doing}: the app refused the input: {shorten(detail, 1000)}", endpoint=endpoint
         )
@@ -93,7 +93,7 @@ def _error(response: Response, doing: str, endpoint: str) -> TriojobError:
 
 
 def _words(response: Response) -> str:
-    """Return what a response without JSON says: of a page, its title alone."""
+    """Return the text of a response without JSON: for a page, only its title."""
     if response.content_type.startswith("text/html"):
         title = re.search(rb"<title>([^<]*)", response.body[:10_000], re.IGNORECASE)
         if title is not None:
@@ -106,7 +106,7 @@ def _validation_error(detail: list[Any], doing: str, endpoint: str) -> Validatio
     for place, item in enumerate(detail[:_MOST_ERRORS]):
         if not is_object(item) or item.get("is_valid") is True:
             continue
-        # Of the app's validator, or of the server's own check of the request (pydantic).
+        # From the app's validator, or from the server's own check of the request (pydantic).
         loc = item.get("loc")
         where = item.get("parameter_name") or ".".join(map(str, loc if is_list(loc) else ()))
         errors[str(where or f"parameter_{place}")] = str(item.get("message", item.get("msg", "")))

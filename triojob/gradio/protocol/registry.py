@@ -1,4 +1,4 @@
-"""The protocols that triojob speaks, by the names that apps give them."""
+"""The supported protocols, by the names that apps report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _protocols: dict[str, Protocol] = {}
 
 
 def register(*protocols: Protocol) -> None:
-    """Have apps spoken to in these protocols when they name them."""
+    """Add protocols, for apps that report their names."""
     _protocols.update({protocol.name: protocol for protocol in protocols})
 
 
@@ -26,7 +26,7 @@ def find_protocol(name: str) -> Protocol:
     """Return the protocol of that name.
 
     Raises:
-        ProtocolError: There is none.
+        ProtocolError: It is not supported.
     """
     found = _protocols.get(name)
     if found is None:
@@ -39,7 +39,7 @@ def find_protocol(name: str) -> Protocol:
 
 @dataclass(frozen=True)
 class Drivers:
-    """The ways to one server."""
+    """The drivers for one server."""
 
     queue: StreamDriver | CallDriver
     run: StreamDriver | CallDriver
@@ -50,10 +50,10 @@ def make_drivers(protocol: str, version: str, http: HTTP) -> Drivers:
     """Return the drivers for the protocol that a server names in ``/config``.
 
     Args:
-        version: Of Gradio, as the server says.
+        version: The version of Gradio, as the server reports it.
 
     Raises:
-        ProtocolError: There is none for it.
+        ProtocolError: The protocol is not supported.
         MissingDependency: It needs a library that is not installed.
     """
     queue, run, call = (

@@ -1,7 +1,7 @@
-"""Calls without the queue: one POST, whose answer is the output.
+"""Calls without the queue: one POST, whose response is the output.
 
-It is how Gradio's own page calls functions with ``queue=False``.  There is no status, no progress
-and no stream of outputs, and nothing that cancels: the function runs to its end.
+Gradio's own page calls functions with ``queue=False`` this way.  There is no status, no progress,
+no stream of outputs and no cancellation: the function runs to its end.
 
 Wire sources: gradio 3.50 to 6.31, ``routes.py`` (``/run/{api_name}``).
 """
@@ -16,11 +16,11 @@ from .traits import ProtocolTraits
 
 
 class DirectCall(CallDriver):
-    """Speaks ``/run``; see `CallDriver`."""
+    """Implements ``/run``; see `CallDriver`."""
 
     async def converse(self, conversation: Conversation) -> None:
         call = conversation.call
-        # The number in the body decides; the name in the path must exist all the same.
+        # The number in the body selects the function; the name in the path must exist all the same.
         path = f"/run{call.api_name or '/predict'}"
         response = await self._http.request(
             "POST",
@@ -44,7 +44,7 @@ class DirectCall(CallDriver):
         )
 
     async def cancel(self, conversation: Conversation, *, alone: bool) -> None:
-        """Do nothing: the server has no way to stop it."""
+        """Do nothing: the server can't stop the call."""
 
 
 RUN = Protocol("run", ProtocolTraits(session_stream=False, announces_start=False), DirectCall)

@@ -1,7 +1,7 @@
-"""The protocol ``sse``, of Gradio 4.0 to 4.8: one event stream for each call, asked for by a GET.
+"""The protocol ``sse``, of Gradio 4.0 to 4.8: one event stream for each call, opened by a GET.
 
-The server sends ``send_data`` when it is the call's turn, and waits 5 seconds for the data.
-Closing the stream leaves a call in the queue until its turn.
+The server sends ``send_data`` when the call can start, and waits 5 seconds for the data.
+Closing the stream leaves a call in the queue until it would start.
 ``/reset`` stops a generator at its next output.
 
 Wire sources: gradio 4.0, ``routes.py`` (``/queue/join``, ``/queue/data``), ``queueing.py``.
@@ -26,7 +26,7 @@ from .traits import ProtocolTraits
 
 
 class CallStream(CallDriver):
-    """Speaks ``sse``; see `CallDriver`."""
+    """Implements ``sse``; see `CallDriver`."""
 
     async def converse(self, conversation: Conversation) -> None:
         call = conversation.call
@@ -38,7 +38,7 @@ class CallStream(CallDriver):
         failure: TriojobError | None = None
 
         def fail(error: TriojobError) -> None:
-            # Out of the nursery by hand: what leaves it does so in a group.
+            # Kept and raised outside the nursery, which would wrap it in a group.
             nonlocal failure
             failure = failure or error
             nursery.cancel_scope.cancel()
@@ -91,10 +91,10 @@ class CallStream(CallDriver):
 
 
 def _event_of(name: str, message: Json) -> str:
-    """Return the event that the server asks for the data of.
+    """Return the id of the event whose data the server requests.
 
     Raises:
-        ProtocolError: It names none.
+        ProtocolError: The message contains no event id.
     """
     event_id = message.get("event_id")
     if not isinstance(event_id, str):

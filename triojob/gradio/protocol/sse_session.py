@@ -1,8 +1,8 @@
 """The protocols ``sse_v1`` to ``sse_v3``: one POST a call, one event stream a session.
 
-They differ in their traits: whether outputs after the first come as edits (from ``sse_v2`` on), how
-files are marked (anew in ``sse_v2.1``), and whether ``close_stream`` comes before the end of a
-stream (``sse_v3``).
+They differ in their traits: whether outputs after the first are sent as edits (from ``sse_v2`` on),
+how files are marked (differently since ``sse_v2.1``), and whether ``close_stream`` precedes the end
+of a stream (``sse_v3``).
 
 Wire sources: gradio 4.14 to 6.31, ``routes.py`` (``/queue/join``, ``/queue/data``, ``/cancel``).
 """
@@ -27,7 +27,7 @@ from .traits import ProtocolTraits
 
 
 class SessionStream(StreamDriver):
-    """Speaks ``sse_v1`` to ``sse_v3``; see `StreamDriver`."""
+    """Implements ``sse_v1`` to ``sse_v3``; see `StreamDriver`."""
 
     async def join(self, session_hash: str, call: CallRequest, ready: Ready | None) -> str:
         response = await self._http.request(
@@ -63,7 +63,7 @@ class SessionStream(StreamDriver):
 
 
 class Messages:
-    """The messages of one stream of a session, to its end; enter it to open the stream."""
+    """Iterates over the messages of a session's stream, to its end; enter it to open the stream."""
 
     def __init__(self, events: EventStream, *, announces_end: bool) -> None:
         self._events = events

@@ -1,4 +1,4 @@
-"""What a protocol is like, apart from how it is spoken; the one place to ask that."""
+"""The properties of a protocol, apart from its implementation; the only place that knows them."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from .file_marks import ReadFile, marked_by_type
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolTraits:
-    """What sessions, files, the bridge and scripted apps need to know of a protocol."""
+    """The properties of a protocol that sessions, files, the bridge and scripted apps depend on."""
 
     session_stream: bool
-    """Whether a session has one event stream for all its calls, or each call a connection."""
+    """Whether all calls of a session share one event stream; if not, each call has a connection."""
     diffs: bool = False
-    """Whether outputs after the first come as edits of the one before."""
+    """Whether outputs after the first are sent as edits of the previous output."""
     announces_end: bool = False
-    """Whether a message says that a session's event stream is about to end."""
+    """Whether a message announces the end of a session's event stream."""
     read_file: ReadFile = marked_by_type
-    """Tells whether an object of an output is a file."""
+    """Returns the file that an object of an output represents, or None."""
     old_file_arguments: bool = False
-    """Whether files in arguments are written as Gradio 3 takes them."""
+    """Whether files in arguments are written in the format of Gradio 3."""
     dequeues_since: tuple[int, int] | None = None
-    """The version of Gradio from which a request takes a waiting call out of the queue."""
+    """The version of Gradio from which a request can remove a waiting call from the queue."""
     announces_start: bool = True
-    """Whether the server says when a call starts to run."""
+    """Whether the server reports that a call starts to run."""
     mixes_generators: bool = False
-    """Whether two calls of one generator in one session get in each other's way."""
+    """Whether two calls of one generator in one session interfere with each other."""
     queues_all: bool = True
     """Whether functions with ``queue=False`` can be called through the queue too."""
 
     def dequeues(self, version: str) -> bool:
-        """Return whether a release takes waiting calls out of its queue.
+        """Return whether a release can remove waiting calls from its queue.
 
         Args:
-            version: Of Gradio; what is not a version counts as a new one.
+            version: The version of Gradio; an invalid version counts as a new one.
         """
         if self.dequeues_since is None:
             return False

@@ -1,4 +1,4 @@
-"""One event's messages to what its job's memory channel carries; no I/O."""
+"""Converts one event's messages for its job's memory channel; no I/O."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .messages import InvalidMessage, Json
 _RUNNING = (Status.PROCESSING, Status.PROGRESS)
 
 Present = Callable[[list[Any]], Any]
-"""Makes of an output's data what the user sees."""
+"""Converts an output's data to the value that the user receives."""
 
 
 @dataclass(frozen=True, slots=True)
 class FullData:
-    """An output that came whole."""
+    """An output that was received whole."""
 
     data: list[Any]
     present: Present
@@ -48,23 +48,23 @@ class FullData:
 
 @dataclass(slots=True)
 class EditedData:
-    """An output that came as edits of the one before, a list of them for each component."""
+    """An output that was received as edits of the previous one, a list for each component."""
 
     edits: list[Any]
     present: Present
     time: datetime = field(default_factory=now)
     after: list[Any] | None = field(default=None, repr=False)
-    """The state after it, while it is one of the last two.
+    """The state after it, while it is one of the last two outputs.
 
-    Who keeps up need not apply the edits again, nor who keeps the last output only, and so needs
-    the state before that one.
+    It saves readers that keep up from applying the edits again; also readers that keep only the
+    last output, which need the state before it.
     """
     changed: Sequence[list[Any]] = field(default=(), repr=False)
-    """For each component the containers that the edits have changed, while it is handed on."""
+    """For each component, the containers that the edits have changed, while it is handed on."""
 
     @property
     def known_state(self) -> Any:
-        after = self.after  # another thread may be reading as it goes
+        after = self.after  # read once: another thread may be reading while it is cleared
         return UNKNOWN if after is None else after
 
     def advance(self, state: Any, /) -> list[Any]:
@@ -78,16 +78,16 @@ class EditedData:
 def apply_data_edits(
     data: list[Any], edits: list[Any], changed: list[list[Any]] | None = None
 ) -> list[Any]:
-    """Return ``data`` with the edits of each component applied; ``data`` stays as it was.
+    """Return ``data`` with the edits of each component applied; ``data`` does not change.
 
-    A component that was not there before starts from None.
-    One that is text which only grows is a `GrowingText` from then on, until somebody looks at it.
+    A new component starts from None.
+    A component whose text only grows becomes a `GrowingText`, until it is read.
 
     Args:
-        changed: Gets a list for each component, see `apply_edits`.
+        changed: Receives a list for each component, see `apply_edits`.
 
     Raises:
-        EditError: An edit doesn't fit, or a component has none.
+        EditError: An edit does not fit, or a component has none.
     """
     if len(edits) < len(data):
         raise EditError("a component has no list of edits")
@@ -104,17 +104,17 @@ def apply_data_edits(
 
 
 def share_parts(edits: list[Any], path: list[Any]) -> list[Any]:
-    """Have edits that have been applied share what they have in common; return their last path.
+    """Let applied edits share equal parts, to save memory; return their last path.
 
-    Outputs are kept as their edits, and those of a stream mostly differ in nothing but a text.
+    Outputs are kept as their edits, and the edits of a stream mostly differ only in a text.
 
     Args:
-        path: That of an edit before, which those of the same path take over.
+        path: The path of an earlier edit, which replaces equal paths.
     """
     for component in edits:
         for edit in component:
             edit[0] = intern(edit[0])
-            # What is equal is the same: of those that can be applied, no key is True or 1.0.
+            # Equal paths are identical: in edits that can be applied, no key is True or 1.0.
             if edit[1] == path:
                 edit[1] = path
             else:
@@ -126,14 +126,14 @@ class EventTranslator:
     """Follows one event from its first message to its last.
 
     Args:
-        name: The endpoint, for messages to people.
-        number: The job's, for the log.
+        name: The endpoint's name, for messages to people.
+        number: The job's id, for the log.
         streams: Whether the endpoint is a generator.
         edits: Whether the protocol sends later outputs as edits.
-        present: Makes of an output's data what the user sees.
-        sink: Where the job listens.
-        rendered: Called with what a ``gr.render`` of the app has made.
-        answered: Called after each output that answers one of several inputs.
+        present: Converts an output's data to the value that the user receives.
+        sink: Receives the job's messages.
+        rendered: Called with the configuration that a ``gr.render`` of the app has created.
+        answered: Called after each output that is the response to one of several inputs.
     """
 
     __slots__ = (
@@ -178,23 +178,23 @@ class EventTranslator:
         self._data: list[Any] | None = None
         """The data of the last output, rebuilt from its edits."""
         self._last: EditedData | None = None
-        """The last output, if it came as edits."""
+        """The last output, if it was received as edits."""
         self._last_but_one: EditedData | None = None
-        """The one before it, if both came as edits."""
+        """The output before the last, if both were received as edits."""
         self._in_step = True
         self._path: list[Any] = []
-        """That of the last edit."""
+        """The path of the last edit."""
         self.started: bool = False
-        """Whether any message has come."""
+        """Whether any message has been received."""
         self.running: bool = False
-        """Whether it has left the server's queue."""
+        """Whether the event has left the server's queue."""
         self.finished: bool = False
-        """Whether the outcome has been handed over."""
+        """Whether the sink has received the outcome."""
 
     def feed(self, message: Json | InvalidMessage) -> None:
-        """Take one message of this event; an invalid one ends the event with `ProtocolError`.
+        """Process one message of this event; an invalid one ends the event with `ProtocolError`.
 
-        Raises nothing: whatever `Exception` a message causes is this call's failure.
+        Raises nothing: any `Exception` that a message causes is a failure of this call.
         """
         self.started = True
         if self.finished:
@@ -207,7 +207,7 @@ class EventTranslator:
             self.fail(call_failure(exc, self._name))
 
     def status(self, status: StatusUpdate) -> None:
-        """Report a status of this side's own making, unless the event has ended."""
+        """Report a status that the client itself determines, unless the event has ended."""
         if not self.finished:
             self._sink.status(status)
 
@@ -219,7 +219,7 @@ class EventTranslator:
             self._finish(Error(error))
 
     def cancel(self, reason: str | None = None) -> None:
-        """End the event as cancelled, not by its job, unless it has ended."""
+        """End the event as cancelled by something other than its job, unless it has ended."""
         if not self.finished:
             where = "" if reason else " on the server"
             error = JobCancelled(f"{self._name} was cancelled{where}", reason=reason)
@@ -228,16 +228,16 @@ class EventTranslator:
     def _finish(
         self, result: Outcome[Any], *, output: Output | None = None, cancelled: bool = False
     ) -> None:
-        """Hand over the outcome; the event has not ended before the sink has it."""
+        """Pass on the outcome; the event has not ended until the sink has received it."""
         self._sink.finish(result, output=output, cancelled=cancelled)
         self.finished = True
 
     def _feed(self, message: Json) -> None:
         kind = message["msg"]
-        if kind in ("process_generating", "process_streaming"):  # first, as most are
+        if kind in ("process_generating", "process_streaming"):  # first, as most messages are
             data = messages.data_of(message)
             self._take_render(message)
-            # Without data it is the error of one step; the completion tells of it.
+            # Without data, it is the error of one step; the completion reports it.
             if data is not None and message.get("success") is not False:
                 self._output(data, whole=kind == "process_streaming" or not self._edits)
             if kind == "process_streaming" and self._answered is not None:
@@ -252,7 +252,7 @@ class EventTranslator:
         elif kind == "log":
             self._sink.put(messages.log_message(message))
         else:
-            # A newer server may say more than this client knows; it says so by adding messages.
+            # A newer server may send more messages than this client knows.
             self._log("ignoring a message of unknown kind %r", shorten(kind))
 
     def _log(self, text: str, about: object) -> None:
@@ -262,15 +262,15 @@ class EventTranslator:
         if whole or self._data is None:
             self._follow_on(None)
             self._data = data
-            self._present(data)  # what can't be shown ends the event here, not in a reader
+            self._present(data)  # data that can't be shown ends the event here, not in a reader
             self._sink.output(FullData(data, self._present))
         elif self._in_step:
             try:
                 changed: list[list[Any]] = []
                 self._data = apply_data_edits(self._data, data, changed)
             except EditError as exc:
-                # Gradio's own diff miscounts some deletions, so this is no reason to fail the job:
-                # its completion has the full data again.
+                # Gradio's own diff miscounts some deletions, so this does not fail the job: the
+                # completion contains the full data again.
                 self._in_step = False
                 self._log("out of step until the completion: %s", exc)
             else:
@@ -281,7 +281,7 @@ class EventTranslator:
                 output.changed = ()
 
     def _follow_on(self, output: EditedData | None) -> None:
-        """Let all but the last two outputs forget their states; None is one that came whole."""
+        """Drop the states of all but the last two outputs; None is a whole output."""
         if self._last_but_one is not None:
             self._last_but_one.after = None
         self._last_but_one, self._last = self._last, output
@@ -302,7 +302,7 @@ class EventTranslator:
         if data is None:
             if messages.output_of(message):
                 raise ProtocolError(f"{self._name} completed with no data: {short_repr(message)}")
-            # An empty output is the server's response to a cancellation, never a result.
+            # An empty output is the server's response to a cancel request, never a result.
             self.cancel()
             return
         self._take_render(message)
@@ -311,13 +311,13 @@ class EventTranslator:
         if self._data is None:
             output = None if self._streams else FullData(data, self._present)
         elif not self._in_step or data != list(map(settled, self._data)):
-            # The last yield is repeated in the completion, so this is news only if it differs.
+            # The completion repeats the last yield, so it is a new output only if it differs.
             output = FullData(data, self._present)
         self._finish(Value(value), output=output)
 
 
 def _status(message: Json) -> StatusUpdate | None:
-    """Return what a message says of how far the event is, or None if that is not its subject."""
+    """Return the status of the event that a message reports, or None if it reports none."""
     kind = message["msg"]
     if kind == "estimation":
         return StatusUpdate(

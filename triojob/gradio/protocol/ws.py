@@ -1,6 +1,6 @@
 """The protocol of Gradio 3: one WebSocket for each call.
 
-The server asks for the session (``send_hash``) and, when it is the call's turn, for the data
+The server requests the session (``send_hash``) and, when the call can start, the data
 (``send_data``).  Closing the socket stops a generator at its next output.
 
 Wire sources: gradio 3.50, ``routes.py`` (``/queue/join``), ``queueing.py``; RFC 6455.
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 
 _PATH = "/queue/join"
 _POLICY_VIOLATION = 1008
-"""How a server closes the socket of somebody who is not logged in."""
+"""The code with which a server closes the socket of a client that is not logged in."""
 _PROOF = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-"""What a server adds to the key, to show that it speaks WebSocket."""
+"""Appended to the key by the server, to prove that it implements WebSocket."""
 
 
 class CallSocket(CallDriver):
-    """Speaks WebSocket; see `CallDriver`.
+    """Implements the WebSocket protocol; see `CallDriver`.
 
     Raises:
         MissingDependency: The library for WebSockets is not installed.
@@ -77,7 +77,7 @@ class CallSocket(CallDriver):
             await stream.aclose()
 
     async def _open(self, call: CallRequest) -> UpgradedStream:
-        """Make a WebSocket; nothing of the call has been sent with it."""
+        """Open a WebSocket; nothing of the call has been sent over it."""
 
         def refuse(status: int) -> TriojobError:
             if status in (401, 403):
@@ -100,7 +100,7 @@ class CallSocket(CallDriver):
             with trio.move_on_after(_seconds(seconds)):
                 stream = await self._http.upgrade(_PATH, headers, refuse)
                 try:
-                    # No secret, but what says that a response is one to this request.
+                    # Not a secret: it proves that the response belongs to this request.
                     proof = base64.b64encode(hashlib.sha1(key + _PROOF).digest())  # noqa: S324
                     if (stream.header("sec-websocket-accept") or "").encode() == proof:
                         return stream
@@ -127,7 +127,7 @@ class CallSocket(CallDriver):
                     f"calling {call.name}: the server closed the WebSocket (code {exc.code}) with "
                     "work unfinished; what became of it there is not known"
                 ) from exc
-            # A question that comes twice is answered once.
+            # A repeated request receives only one response.
             kind = message["msg"]
             asks = kind not in answered
             answered.add(kind)
@@ -155,7 +155,7 @@ def _login(call: CallRequest) -> AuthenticationError:
 
 
 class _Closed(Exception):
-    """The server has closed the WebSocket, or broken its rules; nothing more will come."""
+    """The server has closed the WebSocket, or violated its protocol; no more messages follow."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -163,10 +163,10 @@ class _Closed(Exception):
 
 
 class _Socket:
-    """A WebSocket over a connection that was upgraded to one.
+    """A WebSocket over an upgraded connection.
 
     Args:
-        library: wsproto, which knows the frames.
+        library: wsproto, which handles the frames.
     """
 
     def __init__(self, library: ModuleType, http: HTTP, stream: UpgradedStream) -> None:
@@ -187,8 +187,8 @@ class _Socket:
         """Return the next message.
 
         Raises:
-            _Closed: There will be none.
-            ProtocolError: It is too large.
+            _Closed: No more messages follow.
+            ProtocolError: The message is too large.
             TransportError: The network failed.
         """
         kinds = self._events
@@ -200,7 +200,7 @@ class _Socket:
                 if isinstance(event, kinds.Message):
                     data: str | bytes = event.data
                     message += data.encode() if isinstance(data, str) else data
-                    size += len(data) + 1  # there may be any number of parts with nothing in them
+                    size += len(data) + 1  # there may be any number of empty parts
                     if size > self._http.max_message_size:
                         raise ProtocolError(
                             f"the server sent a message of more than {self._http.max_message_size} "
@@ -215,9 +215,9 @@ class _Socket:
             self._protocol.receive_data(await self._next() or None)
 
     async def _next(self) -> bytes:
-        """Wait for what comes next; ask for a sign of life where the server is silent for long.
+        """Wait for the next bytes; send a ping if the server is silent for long.
 
-        Gradio 3 sends none by itself, and a function may run for hours.
+        Gradio 3 sends no pings by itself, and a function may run for hours.
         """
         times = self._http.timeouts
         with trio.move_on_after(_seconds(times.stream_idle)):
@@ -228,8 +228,8 @@ class _Socket:
         raise TimedOut("read")
 
     async def close(self) -> None:
-        """Tell the server that nothing more will come, and wait for it to say so too."""
-        with suppress(_Closed, TransportError, ProtocolError):  # all that matters has been said
+        """Send a close frame, and wait for the server's."""
+        with suppress(_Closed, TransportError, ProtocolError):  # all messages have been exchanged
             await self._send(self._events.CloseConnection(code=1000))
             while True:
                 await self.receive()
