@@ -1,7 +1,7 @@
-"""triojob for threads and plain scripts, with gradio_client's surface.
+"""triojob for threads and plain scripts, with the interface of gradio_client.
 
-``from triojob.sync import Client`` takes the place of ``from gradio_client import Client``; and
-`submit` hands a call to a `triojob.JobGroup` from another thread.  docs/migration.md has both.
+``from triojob.sync import Client`` replaces ``from gradio_client import Client``; and
+`submit` submits a call to a `triojob.JobGroup` from another thread.  docs/migration.md has both.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .utils import (
     TooManyRequestsError as TooManyRequestsError,
 )
 
-# Objects show the module that users import them from.
+# Set the public module of each object.
 for _object in tuple(globals().values()):
     if getattr(_object, "__module__", "").startswith("triojob.sync._"):
         _object.__module__ = __name__

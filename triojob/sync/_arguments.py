@@ -1,4 +1,4 @@
-"""Which function is called, and with what: by gradio_client's rules, in its words."""
+"""Finds the called function and binds its arguments, with gradio_client's rules and messages."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _USAGE = "Please click on 'view API' in the footer of the Gradio app to see usag
 def find_function(
     app: AppInfo, api_name: str | None, fn_index: int | None
 ) -> tuple[str | None, int]:
-    """Return the number of the function that is meant, and the name, if it is meant by that.
+    """Return the number of the requested function, and its name, if it is requested by name.
 
-    A name goes before a number.
+    A name takes precedence over a number.
 
     Raises:
-        EndpointNotFound: There is none, or it is not clear which.
+        EndpointNotFound: There is no such function, or the request is ambiguous.
     """
     if api_name is not None:
         named = app.number_of(api_name)
@@ -78,7 +78,7 @@ def _visibility(dependency: Mapping[str, Any]) -> str:
 
 
 def parameters_of(app: AppInfo, fn_index: int) -> Sequence[Mapping[str, Any]] | None:
-    """Return the app's words on the parameters of a function; None if it has none."""
+    """Return the app's description of a function's parameters; None if there is none."""
     described = app.description_of(fn_index)
     return None if described is None else described["parameters"]
 
@@ -88,11 +88,11 @@ def bind_arguments(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
 ) -> list[Any]:
-    """Return the arguments in their order, with the app's defaults for those that are not given.
+    """Return the arguments in the order of the parameters, with the app's defaults.
 
     Raises:
-        TypeError: One is missing, given twice, or unknown.
-        ValueError: The function takes none by name.
+        TypeError: An argument is missing, given twice, or unknown.
+        ValueError: The function takes no arguments by name.
     """
     if parameters is None:
         if kwargs:
@@ -125,24 +125,24 @@ def bind_arguments(
 
 @final
 class FileMark(dict[str, Any]):
-    """A file to be sent, as gradio_client writes it; only `handle_file` makes one.
+    """A file to send, in gradio_client's format; only `handle_file` makes one.
 
-    It is by its type that it is known, not by what it holds: a dictionary that looks the same may
-    come from a server, and would have that server read files of this machine.
+    Its type identifies it, not its content: a dictionary with the same content can come from a
+    server, which could otherwise make the client send it files of this machine.
     """
 
 
 def handle_file(filepath_or_url: str | os.PathLike[str]) -> dict[str, Any]:
-    """Mark a file of yours as one that an app shall get; it is read when the call runs.
+    """Mark a file to be sent to an app; it is read when the call runs.
 
     Args:
         filepath_or_url: A path, or an http(s) URL, which the app itself fetches.
 
     Returns:
-        What stands for the file in the arguments of a call.
+        The value to pass as an argument of a call.
 
     Raises:
-        ValueError: There is no such file.
+        ValueError: The file does not exist.
     """
     source = str(filepath_or_url)
     mark = FileMark(path=source, meta=dict(META))
@@ -158,17 +158,17 @@ def handle_file(filepath_or_url: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def file(filepath_or_url: str | os.PathLike[str]) -> dict[str, Any]:
-    """Do what `handle_file` does; the old name for it."""
+    """Do the same as `handle_file`; this is its old name."""
     warnings.warn(
         "file() is deprecated and will be removed in a future version. Use handle_file() instead.",
-        UserWarning,  # as there, so that who ignores that one ignores this one
+        UserWarning,  # as in gradio_client, so that existing warning filters apply
         stacklevel=2,
     )
     return handle_file(filepath_or_url)
 
 
 def with_files(value: Any) -> Any:
-    """Return an argument with triojob's marks for files in the place of these."""
+    """Return an argument in which triojob's own marks replace the file marks."""
     if isinstance(value, FileMark):
         return _to_native(value)
     if is_object(value):

@@ -1,7 +1,7 @@
-"""What threads and signal handlers share without locks.
+"""Lock-free state for threads and signal handlers.
 
 A thread that is interrupted at the wrong instruction keeps its lock, and a signal handler deadlocks
-on one that its own thread holds.  So each step here is one operation of a built-in dict, which
+on a lock that its own thread holds.  So each step here is one operation of a built-in dict, which
 Python makes atomic: by the GIL, or in free-threaded builds by a lock inside the dict.
 """
 
@@ -17,7 +17,7 @@ S = TypeVar("S")
 
 
 class Once(Generic[T]):
-    """A value that is set once, by whichever thread comes first."""
+    """A value that is set once, by the first thread that sets it."""
 
     __slots__ = ("_value",)
 
@@ -25,7 +25,7 @@ class Once(Generic[T]):
         self._value: dict[None, T] = {}
 
     def set(self, value: T) -> bool:
-        """Set the value, if there is none; return whether it is this object now."""
+        """Set the value, if there is none; return whether ``value`` is now the value."""
         return self._value.setdefault(None, value) is value
 
     def get(self) -> T | None:
@@ -35,9 +35,9 @@ class Once(Generic[T]):
 
 @final
 class WeakBag(Generic[T]):
-    """Objects that stay here until they are removed, or until nobody else holds them.
+    """Objects that stay here until they are removed, or until there is no other reference to them.
 
-    So what an interrupt keeps from being removed goes away with the stack that was interrupted.
+    If an interrupt prevents a removal, the object disappears with the interrupted stack.
     """
 
     __slots__ = ("_references",)
@@ -46,7 +46,7 @@ class WeakBag(Generic[T]):
         self._references: dict[int, weakref.ref[T]] = {}
 
     def add(self, item: T) -> None:
-        # An identity is used again only after the callback; its second argument is a default.
+        # An id is reused only after the callback; the callback's second argument is a default.
         forget = partial(self._references.pop, id(item))
         self._references[id(item)] = weakref.ref(item, forget)
 
@@ -54,7 +54,7 @@ class WeakBag(Generic[T]):
         self._references.pop(id(item), None)
 
     def __iter__(self) -> Iterator[T]:
-        """Iterate over those that are here at this moment."""
+        """Iterate over a snapshot of the objects."""
         for reference in self._references.copy().values():
             item = reference()
             if item is not None:
@@ -65,7 +65,7 @@ class WeakBag(Generic[T]):
 
 
 class _Position(Once["_Position[S]"], Generic[S]):
-    """A position in a stream, and the next one once somebody has taken the item here."""
+    """A position in a stream, and the next position once a thread has taken the item here."""
 
     __slots__ = ("state",)
 
@@ -79,7 +79,7 @@ class SharedCursor(Generic[S]):
     """A position in a stream that several threads share: each item goes to one of them.
 
     Args:
-        state: What describes the first position; it is never changed.
+        state: The description of the first position; it is never changed.
     """
 
     __slots__ = ("_position",)
@@ -91,8 +91,8 @@ class SharedCursor(Generic[S]):
         """Return the next item in a tuple, or None if there is none yet.
 
         Args:
-            step: Returns the item at a position and the position after it.  It may be called in
-                vain, if another thread takes that item first.
+            step: Returns the item at a position and the position after it.  The result is discarded
+                if another thread takes that item first.
         """
         while True:
             position = self._position
@@ -104,5 +104,5 @@ class SharedCursor(Generic[S]):
                 if position.set(after := _Position(state)):
                     self._position = after
                     return (item,)
-            # The thread that took the item may have been interrupted before it moved this.
+            # The thread that took the item might have been interrupted before it moved this.
             self._position = position.get() or position

@@ -1,4 +1,4 @@
-"""What is to be called when a job has ended."""
+"""Callbacks for the end of a job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._threads import call_elsewhere
 
 @final
 class Callbacks:
-    """Functions that are called once each; whoever removes one calls it."""
+    """Functions that are called once each, by the thread that removes them."""
 
     __slots__ = ("_functions",)
 
@@ -19,21 +19,21 @@ class Callbacks:
         self._functions: dict[object, Callable[[], object]] = {}
 
     def add(self, fn: Callable[[], object]) -> object:
-        """Add a function that raises nothing; return what removes it."""
+        """Add a function that never raises; return the key to remove it."""
         key = object()
         self._functions[key] = fn
         return key
 
     def remove(self, key: object) -> bool:
-        """Remove a function; return whether nobody else has done so."""
+        """Remove a function; return whether this call removed it."""
         return self._functions.pop(key, None) is not None
 
     def call_all(self) -> None:
-        """Remove all functions and call them, one after the other, in a thread of their own."""
+        """Remove all functions and call them, one after the other, in a new thread."""
         if self._functions:
             removed = [self._functions.pop(key, None) for key in self._functions.copy()]
             functions = [fn for fn in removed if fn is not None]
-            # They may take their time, and wait for other jobs.
+            # They can take long, and wait for other jobs.
             call_elsewhere(partial(_call_each, functions))
 
 

@@ -1,4 +1,4 @@
-"""How a job ends for other threads."""
+"""The outcome of a job, for other threads."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, final
 @final
 @dataclass(frozen=True, eq=False, slots=True)
 class JobEnd:
-    """How a job ended: with a value, with an error, or cancelled."""
+    """The outcome of a job: a value, an error, or a cancellation."""
 
     value: Any = None
     error: BaseException | None = None
     traceback: TracebackType | None = None
-    """Of the error, without the frames of those who have raised it again."""
+    """The traceback of the error, without the frames of code that has raised it again."""
     cancelled: bool = False
     reason: str | None = None
-    """Why it was cancelled."""
+    """The reason of the cancellation."""
 
     @classmethod
     def failed(cls, error: BaseException) -> JobEnd:
-        """Return the end of a job that failed with ``error``."""
+        """Return the outcome of a job that failed with ``error``."""
         return cls(error=error, traceback=error.__traceback__)

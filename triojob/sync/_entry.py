@@ -1,4 +1,4 @@
-"""The way of other threads into a Trio run, and what has to end if that run ends first."""
+"""Access to a Trio run for other threads, and cleanup if that run ends first."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ CLOSED = "the portal has been closed"
 
 
 class Unfinished(Protocol):
-    """What has to end if the run that would have finished it ends first."""
+    """A job or call that must end if the run that would have finished it ends first."""
 
     def orphan(self, error: GroupClosed, *, forked: bool) -> None:
         """End with ``error``, unless it has ended.
 
         Args:
-            forked: This is a forked child, where the threads that waited for it don't exist.
+            forked: Whether this is a forked child, in which the waiting threads don't exist.
         """
 
 
 @final
 class RunEntry:
-    """A way into one Trio run, for any thread; nothing here waits for that run."""
+    """Access to one Trio run, for any thread; no method waits for that run."""
 
     __slots__ = ("__weakref__", "_closed_reason", "nursery", "token", "unfinished")
 
@@ -37,19 +37,19 @@ class RunEntry:
         self.token: trio.lowlevel.TrioToken | None = token
         """None until the run is open."""
         self.nursery: trio.Nursery | None = None
-        """For tasks that live as long as this; None until `serve` has opened it."""
+        """For tasks that live as long as this entry; None until `serve` has opened it."""
         self.unfinished: WeakBag[Unfinished] = WeakBag()
         self._closed_reason: str | None = None
-        """Why nothing can be done here any more."""
+        """Why the entry is closed; None while it is open."""
         _entries.add(self)
 
     @property
     def closed(self) -> bool:
-        """Whether the run on the other side has ended, or is another process's."""
+        """Whether the Trio run has ended, or belongs to another process."""
         return self._closed_reason is not None
 
     def post(self, fn: Callable[[], object]) -> None:
-        """Have ``fn()`` called in the Trio thread, soon, in the order of the posts.
+        """Call ``fn()`` in the Trio thread, soon, in the order of the posts.
 
         Raises:
             GroupClosed: The run has ended.
@@ -60,7 +60,7 @@ class RunEntry:
             except trio.RunFinishedError:
                 pass
             except BaseException:
-                # An interrupt may have come between the queue and the waking of Trio.
+                # An interrupt can come between the queueing and the waking of Trio.
                 with suppress(trio.RunFinishedError):
                     self.token.run_sync_soon(_do_nothing, idempotent=True)
                 raise
@@ -69,13 +69,13 @@ class RunEntry:
         raise GroupClosed(self._closed_reason or CLOSED)
 
     def hold(self, thing: Unfinished) -> None:
-        """See to it that ``thing`` ends if the run ends before `release`."""
+        """End ``thing`` if the run ends before `release`."""
         self.unfinished.add(thing)
         if self._closed_reason is not None:
-            self._orphan(thing, forked=False)  # it ended just before
+            self._orphan(thing, forked=False)  # the run has just ended
 
     def release(self, thing: Unfinished) -> None:
-        """Take back `hold`, as ``thing`` has ended."""
+        """Undo `hold`, because ``thing`` has ended."""
         self.unfinished.discard(thing)
 
     def _orphan(self, thing: Unfinished, *, forked: bool) -> None:
@@ -83,13 +83,13 @@ class RunEntry:
         thing.orphan(GroupClosed(self._closed_reason or CLOSED), forked=forked)
 
     def end(self, why: str = CLOSED, *, forked: bool = False) -> None:
-        """Note that the run is gone, and end what waits for it."""
+        """Mark the run as ended, and end everything that waits for it."""
         self._closed_reason = why
         for thing in self.unfinished:
             self._orphan(thing, forked=forked)
 
     async def serve(self, opened: Callable[[], object], closing: trio.Event) -> None:
-        """Be open until ``closing`` or a cancellation."""
+        """Stay open until ``closing`` or a cancellation."""
         try:
             async with trio.open_nursery() as nursery:
                 self.token = trio.lowlevel.current_trio_token()
@@ -98,7 +98,7 @@ class RunEntry:
                 await closing.wait()
                 nursery.cancel_scope.cancel(reason=CLOSED)
         finally:
-            # What was posted until now still finds the nursery closed, and says so.
+            # Functions posted before this find the nursery closed, and report it.
             self._closed_reason = CLOSED
 
 
@@ -111,20 +111,20 @@ _of_groups: weakref.WeakKeyDictionary[JobGroup, RunEntry] = weakref.WeakKeyDicti
 
 
 def entry_of_group(group: JobGroup) -> RunEntry:
-    """Return an entry into the run that ``group`` lives in; it is the group that ends its jobs.
+    """Return an entry into the run in which ``group`` lives; the group itself ends its jobs.
 
     Raises:
         GroupClosed: The group has not been entered.
     """
     entry = _of_groups.get(group)
     if entry is None:
-        # Of several threads that come to this, one is the first.
+        # If several threads come here at once, one of them wins.
         entry = _of_groups.setdefault(group, RunEntry(group.trio_token))
     return entry
 
 
 def end_entries_of_parent() -> None:
-    """In a forked child, end what waits for a run of the process that it was forked from."""
+    """In a forked child, end everything that waits for a run of the parent process."""
     for entry in _entries:
         entry.end(
             "this was started in the process that this one was forked from, where it goes on; "

@@ -1,4 +1,4 @@
-"""What `concurrent.futures` uses of a job, which is a future."""
+"""The parts of a future that `concurrent.futures` uses, for jobs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ._ending import JobEnd
 
 @final
 class FutureParts:
-    """What `concurrent.futures.wait` and `as_completed` use of a future: lock, state and waiters.
+    """The parts that `concurrent.futures.wait` and `as_completed` use: lock, state and waiters.
 
-    They acquire the locks of all futures, look at the states, and add a waiter to each future
-    before they release the locks.  There is no lock here, as an interrupted thread would keep it:
-    from `acquire` to `release` a thread sees the state as it was, and a waiter that it adds to a
-    job that has ended since is notified at once.
+    They acquire the locks of all futures, read the states, and add a waiter to each future
+    before they release the locks.  This class has no lock, because an interrupted thread would keep
+    it: from `acquire` to `release` a thread sees the same state, and a waiter that it adds to a
+    job that has ended meanwhile is notified immediately.
     """
 
     __slots__ = ("_end", "_future", "_states", "_waiters")
@@ -30,11 +30,11 @@ class FutureParts:
         self._future = future
         self._end = end
         self._states: dict[int, list[str]] = {}
-        """By thread, the state that it sees, once for each `acquire`."""
+        """For each thread, the states that it sees: one for each `acquire`."""
         self._waiters: dict[Any, None] = {}
 
     def without_waiters(self) -> FutureParts:
-        """Return the parts of the same future in a process where no thread has used them."""
+        """Return the parts of the same future for a process in which no thread has used them."""
         return FutureParts(self._future, self._end)
 
     @property
@@ -63,7 +63,7 @@ class FutureParts:
         self.release()
 
     def append(self, waiter: Any) -> None:
-        """Notify ``waiter`` of the end, unless this thread has seen that already."""
+        """Notify ``waiter`` of the end, unless this thread has already seen the end."""
         if self.state == _base.PENDING:
             self._waiters[waiter] = None
             if self._end.get() is not None:
@@ -76,12 +76,12 @@ class FutureParts:
         return len(self._waiters)
 
     def notify_all(self) -> None:
-        """Notify all waiters; this waits for their locks, which interrupted threads may keep."""
+        """Notify all waiters; this waits for their locks, which interrupted threads might hold."""
         for waiter in self._waiters.copy():
             self._notify(waiter)
 
     def _notify(self, waiter: Any) -> None:
-        # Whoever removes it notifies it: it counts.
+        # Only the thread that removes the waiter notifies it, because it counts notifications.
         future, end = self._future(), self._end.get()
         if self._waiters.pop(waiter, self) is self or future is None or end is None:
             return

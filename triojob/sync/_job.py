@@ -1,4 +1,4 @@
-"""The job as other threads hold it: a `concurrent.futures.Future`."""
+"""The job for other threads: a `concurrent.futures.Future`."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ _INSTEAD = "use triojob itself there, and await"
 
 @final
 class Job(Future[Any]):
-    """A call that runs in a Trio thread, for all others; `Client.submit` and `submit` make it.
+    """A call that runs in a Trio thread, for other threads; `Client.submit` and `submit` make it.
 
-    It is a future, so `concurrent.futures.wait`, `concurrent.futures.as_completed` and
-    `asyncio.wrap_future` take it.  Any number of threads may wait for it, and a signal handler may
-    use the job that its own thread waits for: nothing here holds a lock.
+    It is a future, so you can pass it to `concurrent.futures.wait`,
+    `concurrent.futures.as_completed` and `asyncio.wrap_future`.  Any number of threads can wait for
+    it, and a signal handler can use the job that its own thread waits for: a job holds no locks.
 
-    ``for output in job`` gives the outputs as they come, and ends with the job, however that ends:
-    `result` tells.  A job has one such iteration, which a second loop goes on with.
-    In asyncio, ``async for update in job`` gives every `StatusUpdate` and `OutputUpdate`.
+    ``for output in job`` yields the outputs as they come, and ends with the job, with or without
+    success; use `result` to get the outcome.  All loops over a job share one iteration: a second
+    loop continues where the first one stopped.
+    In asyncio, ``async for update in job`` yields every `StatusUpdate` and `OutputUpdate`.
 
-    Waiting in a thread that Trio started ends with `trio.Cancelled` when the task that started the
-    thread is cancelled.  The job goes on then.
+    In a thread that Trio started, waiting ends with `trio.Cancelled` when the task that started the
+    thread is cancelled.  The job keeps running then.
     """
 
     _shared: SharedState
@@ -45,13 +46,13 @@ class Job(Future[Any]):
         raise TypeError("a Job is made by submit(), never directly")
 
     def _wait(self, timeout: float | None) -> JobEnd:
-        """Wait until the job has ended by itself, and have its failure count as retrieved."""
+        """Wait until the job has ended by itself, and mark its failure as retrieved."""
         shared = self._shared
         end = shared.end.get()
         if end is None:
             refuse_in_trio("waiting for a job", _INSTEAD)
             shared.waiters.wait_for_end(self.done, timeout)
-            # It may have ended just now, and counts on this thread to retrieve its failure.
+            # It might have just ended, and relies on this thread to retrieve its failure.
             end = shared.end.get()
         if end is None:
             raise JobTimeout(
@@ -63,36 +64,36 @@ class Job(Future[Any]):
         shared.retrieve_failure()
         return end
 
-    # What a future has.
+    # The interface of a future.
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for the job to end; return its value, or raise what it raised.
+        """Wait for the job to end; return its value, or raise its exception.
 
         Args:
-            timeout: How many seconds to wait at most; None for as long as it takes.
+            timeout: The maximum number of seconds to wait; None for no timeout.
 
         Returns:
-            The job's value, a tuple where an endpoint has several outputs.
+            The job's value, a tuple if the endpoint has several outputs.
 
         Raises:
-            JobTimeout: The job had not ended after ``timeout`` seconds; it goes on.
+            JobTimeout: The job has not ended after ``timeout`` seconds; it keeps running.
                 This is a `concurrent.futures.TimeoutError`.
             JobCancelled: The job was cancelled.
                 This is a `concurrent.futures.CancelledError`.
-            Exception: What the job raised, such as `AppError`.
+            Exception: The exception of the job, such as `AppError`.
             RuntimeError: The job has not ended, and this is a thread that Trio runs in.
         """
         end = self._wait(timeout)
         try:
             if end.error is not None:
-                # Every raise adds frames to it: start from those of the job each time.
+                # Every raise adds frames to it: start from the job's own frames each time.
                 raise end.error.with_traceback(end.traceback)
             return end.value
         finally:
             del self, end  # see raise_first
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the job to end; return what it raised, or None.
+        """Wait for the job to end; return its exception, or None.
 
         Raises:
             JobTimeout, JobCancelled, RuntimeError: As for `result`.
@@ -100,12 +101,12 @@ class Job(Future[Any]):
         return self._wait(timeout).error
 
     def cancel(self, reason: str | None = None) -> bool:
-        """Cancel the job, here at once and on the server soon; return whether it is cancelled.
+        """Cancel the job, here immediately, on the server soon; return whether it is cancelled.
 
-        False means that it had ended by itself.
+        False means that the job had ended by itself.
 
         Args:
-            reason: Why, for ``JobCancelled.reason``.
+            reason: The text for ``JobCancelled.reason``.
         """
         self._run.cancel(reason)
         return self.cancelled()
@@ -115,25 +116,25 @@ class Job(Future[Any]):
         return self._shared.cancelled
 
     def running(self) -> bool:
-        """Return whether the job has begun, within the limit, and has not ended."""
+        """Return whether the job has acquired its limit and begun, and has not ended."""
         native = self._shared.native
         return native is not None and native.begun and not self.done()
 
     def done(self) -> bool:
-        """Return whether the job has ended, however it ended."""
+        """Return whether the job has ended, with or without success."""
         return self._shared.done
 
     def add_done_callback(self, fn: Callable[[Job], object]) -> None:
-        """Call ``fn(job)`` once when the job has ended, however it ended.
+        """Call ``fn(job)`` once when the job has ended, with or without success.
 
-        It may block: the callbacks of a job run one after the other in a thread of their own.
-        If the job has ended, ``fn`` is called here and now.
-        Whatever it raises is logged; but here and now, `KeyboardInterrupt` and `trio.Cancelled`,
-        which are meant for this thread, are raised.
+        The callback can block: callbacks of a job run one after the other in a thread of their own.
+        If the job has ended already, ``fn`` is called immediately in this thread.
+        Exceptions of callbacks are logged; but an immediate call raises `KeyboardInterrupt` and
+        `trio.Cancelled`, which are meant for this thread.
         """
         if not self.done():
             key = self._shared.waiters.callbacks.add(partial(self._call_back, fn))
-            # Whoever removes it calls it.
+            # The thread that removes it calls it.
             if not self.done() or not self._shared.waiters.callbacks.remove(key):
                 return
         self._call_back(fn, passing=(KeyboardInterrupt, trio.Cancelled))
@@ -145,10 +146,10 @@ class Job(Future[Any]):
             fn(self)
         except passing:
             raise
-        except BaseException as exc:  # noqa: BLE001 - it is nobody's but the callback's
+        except BaseException as exc:  # noqa: BLE001 - it concerns only the callback
             self._shared.log("one of its callbacks raised", exc)
 
-    # What else `concurrent.futures` uses of a future.
+    # Further parts of a future that `concurrent.futures` uses.
 
     @property
     def _condition(self) -> Any:  # type: ignore[override]
@@ -162,10 +163,10 @@ class Job(Future[Any]):
     def _state(self) -> str:  # type: ignore[override]
         return self._shared.waiters.future.state
 
-    # What gradio_client adds.
+    # The methods that gradio_client adds to a future.
 
     def status(self) -> StatusUpdate:
-        """Return how far the job is, without waiting."""
+        """Return the status of the job, without waiting."""
         end, reader = self._shared.end.get(), self._shared.reader
         if end is not None:
             code = Status.CANCELLED if end.cancelled else Status.FINISHED
@@ -176,16 +177,16 @@ class Job(Future[Any]):
         return status
 
     def outputs(self) -> list[Any]:
-        """Return the outputs so far, without waiting; the list is the caller's own.
+        """Return the outputs so far, without waiting; the list is a new one.
 
-        Each is a tuple where the endpoint has several outputs.  A job that doesn't stream has its
-        result as its one output.
+        Each is a tuple if the endpoint has several outputs.  A job that doesn't stream has its
+        result as its only output.
         """
         only, reader = self._only_output(), self._shared.reader
         return [] if reader is None else reader.outputs() or [*only]
 
     def _only_output(self) -> tuple[Any, ...]:
-        """Return the result of a call that has ended and had no output: it counts as one."""
+        """Return the result of a finished call without outputs: the result counts as one."""
         end, reader = self._shared.end.get(), self._shared.reader
         if self._shared.of_group or end is None or end.cancelled or end.error is not None:
             return ()
@@ -198,7 +199,7 @@ class Job(Future[Any]):
         """Wait for the next output and return it.
 
         Raises:
-            StopIteration: The job has ended, however it ended.
+            StopIteration: The job has ended, with or without success.
             RuntimeError: This would block a thread that Trio runs in.
         """
         shared = self._shared
@@ -220,10 +221,10 @@ class Job(Future[Any]):
         """Wait, in asyncio, for the next message and return it.
 
         Raises:
-            StopAsyncIteration: The job has ended, however it ended.
-            RuntimeError: This is no task of asyncio.
+            StopAsyncIteration: The job has ended, with or without success.
+            RuntimeError: This is not an asyncio task.
         """
-        # Not in its thread: asyncio runs there as well, if Trio is its guest.
+        # Check the task, not the thread: if Trio is asyncio's guest, both share a thread.
         if trio.lowlevel.in_trio_task():
             raise RuntimeError(f"this iteration is for asyncio; in Trio, {_INSTEAD}")
         shared = self._shared
@@ -249,11 +250,11 @@ def make_job(
     of_group: bool = False,
     notice: Callable[[StatusUpdate], None] | None = None,
 ) -> tuple[Job, JobRun]:
-    """Return a job that is about to begin, and what runs it.
+    """Return a job that is about to begin, and the `JobRun` that runs it.
 
     Args:
-        of_group: Whether the job's group raises a failure that nobody retrieves; else it is logged.
-        notice: Called with each status that somebody asks for.
+        of_group: Whether the job's group raises an unretrieved failure; otherwise it is logged.
+        notice: Called with each status that `Job.status` returns.
     """
     job = Job.__new__(Job)
     job._notice = notice
@@ -263,5 +264,5 @@ def make_job(
 
 
 def end_of(job: Job) -> JobEnd | None:
-    """Return how a job ended, or None; its failure stays unretrieved."""
+    """Return the outcome of a job, or None; its failure stays unretrieved."""
     return job._shared.end.get()

@@ -1,4 +1,4 @@
-"""A job as the bridge uses it in its Trio run: all that it takes of the core's record."""
+"""The job of the core, as the sync interface uses it: the only access to the core's record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .exceptions import translate
 
 @final
 class NativeJob:
-    """The job of a Trio run that does the work of a `triojob.sync.Job`."""
+    """The job in a Trio run that does the work of a `triojob.sync.Job`."""
 
     __slots__ = ("_job", "_record", "reader")
 
@@ -26,24 +26,24 @@ class NativeJob:
         self._record = record = record_of(job)
         self.reader: JobReader = JobReader(record.history, lambda: _outcome(record))
 
-    # In any thread.
+    # From any thread.
 
     @property
     def id(self) -> int:
-        """The job's number."""
+        """The job's id."""
         return self._job.id
 
     @property
     def begun(self) -> bool:
-        """Whether the call has begun, within the limit."""
+        """Whether the call has acquired its limit and begun."""
         return self._job.status().code is not Status.STARTING
 
     def retrieve(self) -> None:
-        """Have the job's failure count as retrieved, if it has ended."""
+        """Mark the job's failure as retrieved, if the job has ended."""
         if self._job.done:
             self._record.retrieve()
 
-    # In the Trio thread.
+    # In the Trio thread only.
 
     def on_change(self, fn: Callable[[], None]) -> None:
         """Call ``fn()`` after each batch of messages."""
@@ -58,7 +58,7 @@ class NativeJob:
         self._job.cancel(reason)
 
     def end(self) -> JobEnd:
-        """Return how the job ended, which it must have."""
+        """Return the outcome of the job, which must have ended."""
         record = self._record
         result = record.outcome
         assert result is not None

@@ -1,7 +1,7 @@
-"""What a synchronous client has in the Trio thread: one triojob client, one session, one group.
+"""The Trio side of a synchronous client: one triojob client, one session, one group.
 
-Calls ride in one session where that harms no other call, so that an app which tells its callers
-apart by their session sees one caller, as it does with gradio_client.
+Calls share one session if that does not affect other calls, so that an app that distinguishes
+its callers by session sees one caller, as with gradio_client.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ _Function: TypeAlias = "tuple[tuple[str | None, int], Sequence[Mapping[str, Any]
 
 
 class OpenClient:
-    """An open client; all methods but the coroutines are for any thread.
+    """An open client; all methods except the coroutines can be called from any thread.
 
     Args:
         native: The client, not entered.
-        http_client: To be closed at the end, or None.
+        http_client: The HTTP client to close at the end, or None.
         limit: How many calls run at once.
-        download_files: Whether outputs have paths of copies, and not the server's words on files.
+        download_files: Whether outputs have paths of copies, instead of the server's descriptions.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class OpenClient:
         self._group = JobGroup(limit=limit)
         self._sessions = Sessions()
         self._functions: tuple[AppInfo | None, dict[Any, _Function]] = (None, {})
-        """What was found of an app by name or number."""
+        """The functions of an app that were looked up, by name or number."""
         self._pid = os.getpid()
         self._close_requested = trio.Event()
         self._closing = False
@@ -84,12 +84,12 @@ class OpenClient:
 
     @property
     def forked(self) -> bool:
-        """Whether this was opened in the process that this one was forked from."""
+        """Whether this was opened in the parent process, before a fork."""
         return self._pid != os.getpid()
 
     @property
     def app(self) -> AppInfo:
-        """What the app says of itself."""
+        """The app's description."""
         return self._registry.watch.app
 
     @property
@@ -100,13 +100,13 @@ class OpenClient:
 
     @property
     def session_hash(self) -> str:
-        """The session's name with the server."""
+        """The session's name on the server."""
         return self._sessions.current.hash
 
-    # In the Trio thread.
+    # In the Trio thread only.
 
     async def open(self) -> None:
-        """Open the client and keep it open, in a task of the run, until it is closed."""
+        """Open the client and keep it open until it is closed, in a task of the run."""
         nursery = self._entry.nursery
         assert nursery is not None
         await nursery.start(self._serve, name=f"<client of {self._native.src}>")
@@ -129,7 +129,7 @@ class OpenClient:
         except Exception:
             if not opened:
                 raise
-            # Its calls have ended; those of other clients go on.
+            # Its own calls have ended; calls of other clients keep running.
             logger.exception("the client of %s broke", self._native.src)
         finally:
             self._ended = True
@@ -138,7 +138,7 @@ class OpenClient:
     def _stop(self, *, waiting: bool) -> None:
         self._close_requested.set()
         if not self._ended and not waiting:
-            with suppress(GroupClosed):  # it was never opened
+            with suppress(GroupClosed):  # the group was never opened
                 self._group.cancel_scope.cancel(reason="the client was closed")
 
     def _start(self, run: JobRun, call: Call, lease: SessionLease) -> None:
@@ -148,13 +148,13 @@ class OpenClient:
         else:
             native.on_end(partial(self._sessions.release, lease))
 
-    # In any thread.
+    # From any thread.
 
     def find(self, api_name: str | None, fn_index: int | None) -> _Function:
-        """Return the function that is meant, and the app's words on its parameters.
+        """Return the requested function, and the app's description of its parameters.
 
         Raises:
-            EndpointNotFound: There is none, or it is not clear which.
+            EndpointNotFound: There is no such function, or the request is ambiguous.
         """
         app = self.app
         of_app, functions = self._functions
@@ -179,12 +179,12 @@ class OpenClient:
         """Start a call of a function as a job.
 
         Args:
-            notice: Called with each status that somebody asks for.
+            notice: Called with each status that `Job.status` returns.
             prepare: Called with the job before the call starts.
 
         Raises:
             ClientClosed: The client has been closed.
-            AuthenticationError: The endpoint acts with a token that was not given.
+            AuthenticationError: The endpoint requires a token that was not given.
             OSError, TypeError, ValueError: An argument can't be sent.
         """
         if self._closing:
@@ -202,7 +202,7 @@ class OpenClient:
             raise translate(exc) from exc.__cause__
         job, run = make_job(endpoint.name, self._entry, notice=notice)
         prepare(job)
-        with suppress(GroupClosed):  # the job tells of it
+        with suppress(GroupClosed):  # the job reports it
             run.schedule(call, partial(self._start, run, call, lease))
         return job
 
@@ -214,22 +214,23 @@ class OpenClient:
 
         settings = settings_of(self._native)
         outputs = replace(settings.outputs, read=self._read_file)
-        # All by the queue, as it is there that a call has a status.  Gradio 3 says which.
+        # Use the queue for all calls, because only queued calls have a status.  A Gradio 3 app
+        # decides by itself.
         via: Via | None = "queue" if self._registry.drivers.queue.traits.queues_all else None
         settings = replace(settings, outputs=outputs, raw_updates=True, home=session)
         return Endpoint(self._registry, find, settings, via=via)
 
     def _read_file(self, value: Json) -> FileData | None:
         settings = settings_of(self._native)
-        # What is still being made has no end to wait for: the app's words on it, as they are.
+        # A file that is still being made might never end: return the app's description unchanged.
         if not self._download_files or value.get("is_stream") is True:
             return None
         file = settings.outputs.read(value)
-        # gradio_client names the copy after the server's own.
+        # gradio_client names the copy after the server's own file.
         return None if file is None else replace(file, orig_name=None)
 
     def reset_session(self) -> None:
-        """Have further calls ride in a new session; those under way go on in theirs."""
+        """Use a new session for further calls; calls in flight keep running in theirs."""
         self._sessions.add(Session(self._registry))
         with suppress(GroupClosed):
             self._entry.post(self._sessions.end_unused)
@@ -238,7 +239,7 @@ class OpenClient:
         """End the client, and return when it has ended.
 
         Args:
-            waiting: Let the jobs come to their ends first.
+            waiting: Whether to wait for the jobs to end first.
         """
         try:
             self.close_soon(waiting=waiting)
@@ -248,7 +249,7 @@ class OpenClient:
             raise
 
     def close_soon(self, *, waiting: bool) -> None:
-        """Have the client end soon."""
+        """Request that the client ends; do not wait for it."""
         self._closing = True
         with suppress(GroupClosed):
             self._entry.post(partial(self._stop, waiting=waiting))

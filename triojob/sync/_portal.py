@@ -1,7 +1,7 @@
-"""Portals: the way of other threads into a Trio run.
+"""Portals: access to a Trio run for other threads.
 
 `start_portal` starts a thread with a Trio run in it; `open_portal` opens one into the run that it
-is called in.  Clients that are given neither share one that is started on first use.
+is called in.  Clients without a portal share one, which is started on first use.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ T = TypeVar("T")
 
 @final
 class Portal:
-    """A way into a Trio run for threads outside of it; `start_portal` and `open_portal` make it."""
+    """Access to a Trio run for other threads; `start_portal` and `open_portal` make it."""
 
     def __init__(self) -> None:
         self._entry = RunEntry()
 
     @property
     def closed(self) -> bool:
-        """Whether the run on the other side has ended, or is another process's."""
+        """Whether the Trio run has ended, or belongs to another process."""
         return self._entry.closed
 
     def call(self, fn: Callable[..., Awaitable[T]], /, *args: Any) -> T:
-        """Run ``await fn(*args)`` as a task of the Trio run; return what it returns.
+        """Run ``await fn(*args)`` as a task of the Trio run; return its value.
 
-        If the wait for it is cut short, by Ctrl-C or by a cancellation, the task is cancelled.
+        Interrupting the wait, by Ctrl-C or by a cancellation, cancels the task.
 
         Raises:
             GroupClosed: The portal has been closed.
             RuntimeError: This is the thread that Trio runs in.
-            Exception: What ``fn`` raises.
+            Exception: The exception of ``fn``.
         """
         refuse_in_trio("Portal.call()", "await the function")
         value: T = self._outcome_of(_PortalCall(fn, args)).unwrap()
@@ -71,12 +71,12 @@ class Portal:
 
 
 def entry_of(portal: Portal) -> RunEntry:
-    """Return what a portal enters its Trio run by."""
+    """Return the entry by which a portal accesses its Trio run."""
     return portal._entry
 
 
 def nursery_of(portal: Portal) -> trio.Nursery:
-    """Return the nursery of a portal that is open, for tasks that live as long as it."""
+    """Return the nursery of an open portal, for tasks that live as long as the portal."""
     nursery = portal._entry.nursery
     assert nursery is not None
     return nursery
@@ -119,7 +119,7 @@ class _PortalCall:
     def orphan(self, error: GroupClosed, *, forked: bool) -> None:
         if self.outcome is None:
             self.outcome = Error(error)
-            if not forked:  # else the thread that waits is not there any more
+            if not forked:  # in a forked child, the waiting thread does not exist
                 self.ended.notify_all()
 
 
@@ -131,22 +131,22 @@ class _PortalThread:
         self.portal = Portal()
         self._entry = entry_of(self.portal)
         self._runner: Once[threading.Thread | _PortalThread] = Once()
-        """The thread; or this object, if it was closed before there was any."""
+        """The thread; or this object, if it was closed before a thread was started."""
         self._opened = False
         self._open_notifier = Notifier()
         self._closing = trio.Event()
         self._close_called = False
         self.successor: Once[_PortalThread] = Once()
-        """The one that takes the place of this one when its run has ended."""
+        """The thread that replaces this one when its run has ended."""
 
     def start(self) -> None:
-        """Start the thread, and return when its run is open; any thread may call this.
+        """Start the thread, and return when its run is open; safe to call from any thread.
 
-        Each that comes before the run is open starts a thread, the first of which runs: so none
-        depends on another one, which may be interrupted.
+        Each call before the run is open starts a thread, the first of which runs Trio: so no caller
+        depends on another one, which could be interrupted.
         """
         if not self._opened:
-            # A daemon, as it must never keep the interpreter alive: whoever starts it ends it.
+            # A daemon, so that it never keeps the interpreter alive: the starter must end it.
             threading.Thread(target=self._main, name="triojob", daemon=True).start()
             self._open_notifier.wait_until(lambda: self._opened)
 
@@ -171,13 +171,13 @@ class _PortalThread:
         self._open_notifier.notify_all()
 
     def close_soon(self) -> None:
-        """Have the run end soon."""
-        self._close_called = True  # for one that is about to open
+        """Request that the run ends; do not wait for it."""
+        self._close_called = True  # for a run that is about to open
         with suppress(GroupClosed):
             self._entry.post(self._closing.set)
 
     def close(self) -> None:
-        """End the run, and wait until it has told the servers what it cancelled."""
+        """End the run, and wait until it has sent its cancel requests to the servers."""
         self.close_soon()
         if self._runner.set(self):
             self._entry.end()
@@ -188,19 +188,19 @@ class _PortalThread:
 
 
 class _Block:
-    """What is there for as long as the ``with`` block of a portal."""
+    """An owner whose lifetime is the ``with`` block of a portal."""
 
 
 @contextmanager
 def start_portal() -> Generator[Portal, None, None]:
-    """Start a thread with a Trio run in it, for as long as the ``with`` block.
+    """Start a thread with a Trio run in it, for the duration of the ``with`` block.
 
-    Leaving the block cancels what still runs there, on the server too, and ends the thread.
+    Leaving the block cancels the calls that still run, on the server too, and ends the thread.
     """
     refuse_in_trio("start_portal()", "use open_portal()")
     thread = _PortalThread()
     owner = _Block()
-    # If an interrupt comes just before `close`.
+    # For an interrupt just before `close`.
     dropped = weakref.finalize(owner, thread.close_soon)
     dropped.atexit = False
     try:
@@ -213,11 +213,11 @@ def start_portal() -> Generator[Portal, None, None]:
 
 @asynccontextmanager
 async def open_portal() -> AsyncGenerator[Portal, None]:
-    """Open a portal into the Trio run that this is called in, for an ``async with`` block.
+    """Open a portal into the Trio run of the caller, for the duration of an ``async with`` block.
 
-    Threads that `trio.to_thread.run_sync` has started, or others, may use it inside the block.
-    Leaving it cancels what still runs for them, on the server too; what the body raises passes
-    through bare.
+    Threads of `trio.to_thread.run_sync` and other threads can use it inside the block.
+    Leaving the block cancels the calls that still run for them, on the server too; an exception of
+    the body propagates unwrapped.
     """
     require_task("open_portal()")
     portal = Portal()
@@ -238,12 +238,12 @@ async def open_portal() -> AsyncGenerator[Portal, None]:
         entry.end()
 
 
-# --- The one that clients share which are given none ---
+# --- The portal that clients without a portal share ---
 
 
 class _Shared:
     thread = _PortalThread()
-    """It has not started before the first client is made."""
+    """It is not started before the first client is made."""
 
 
 def shared_portal() -> Portal:
@@ -252,13 +252,13 @@ def shared_portal() -> Portal:
     while thread.portal.closed:
         new = _PortalThread()
         thread = new if thread.successor.set(new) else thread.successor.get() or new
-    _Shared.thread = thread  # an older one, if another thread was faster; that one has a successor
+    _Shared.thread = thread  # or an older one, if another thread was faster; it has a successor
     thread.start()
     return thread.portal
 
 
 def close_shared_portal() -> None:
-    """Close that portal, and wait until it has told the servers what it cancelled."""
+    """Close the shared portal, and wait until it has sent its cancel requests to the servers."""
     thread: _PortalThread | None = _Shared.thread
     while thread is not None:
         thread.close()
@@ -266,5 +266,5 @@ def close_shared_portal() -> None:
 
 
 def forget_shared_portal() -> None:
-    """Leave that portal to the process that this one was forked from."""
+    """Forget the shared portal, which belongs to the parent process."""
     _Shared.thread = _PortalThread()

@@ -1,4 +1,4 @@
-"""What becomes of jobs and portals when their process ends or forks."""
+"""Handles jobs and portals when their process ends or forks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def _close() -> None:
 
 
 def _forget_parent() -> None:
-    """In a forked child there is one thread, and nothing will ever come from the others."""
+    """In a forked child, forget the parent's threads, of which no further event can come."""
     end_entries_of_parent()
     forget_shared_portal()
     forget_threads()
 
 
-# The last to be registered is the first to run.  These run after the threads that keep the
-# interpreter alive have ended; they may be waiting for jobs.
+# The last function to be registered runs first.  Python calls these functions after the threads
+# that keep the interpreter alive have ended; until then, those threads might wait for jobs.
 atexit.register(_close)
 atexit.register(make_all_reports)
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""What a job has recorded, for threads other than Trio's."""
+"""Reads the record of a job in threads other than Trio's."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .utils import OutputUpdate, StatusUpdate, UpdateReader, latest
 
 @final
 class JobReader:
-    """Reads one job, in any number of threads and signal handlers; nothing here waits.
+    """Reads one job, in any number of threads and signal handlers; no method waits.
 
     Args:
-        outcome: Returns how the job ended, once it has; None if it was cancelled.
+        outcome: Returns the outcome of the job once it has ended; None if it was cancelled.
     """
 
     __slots__ = ("_history", "_listed", "_outputs", "_updates")
@@ -26,13 +26,13 @@ class JobReader:
         self._history = history
         cursor = OutputCursor(history)
         self._listed: tuple[OutputCursor, tuple[Any, ...]] = cursor, ()
-        """All outputs up to a cursor; replaced and never changed, as are all cursors here."""
+        """All outputs up to a cursor; replaced and never changed, like all cursors here."""
         self._outputs: SharedCursor[OutputCursor | None] = SharedCursor(cursor)
         self._updates = SharedCursor(UpdateReader(history, outcome))
 
     @property
     def recorded(self) -> int:
-        """How many messages there have been."""
+        """The number of messages so far."""
         outputs, notices = self._history.buffers
         return outputs.end + notices.end
 
@@ -42,11 +42,11 @@ class JobReader:
         return self._history.outputs.end > 0
 
     def status(self) -> StatusUpdate:
-        """Return the status by the last message that has one."""
+        """Return the status of the last message that has one."""
         return latest(self._history)
 
     def outputs(self) -> list[Any]:
-        """Return the outputs so far, those that it was called for before included."""
+        """Return the outputs so far, including outputs that an earlier call has returned."""
         cursor, values = self._listed
         cursor = cursor.copy()
         if cursor.pending:
@@ -58,7 +58,7 @@ class JobReader:
         """Return an output that no call has returned before, or None if there is none.
 
         Args:
-            last: An output, or none, that comes after all that are recorded.
+            last: At most one output, which comes after all recorded ones.
         """
 
         def step(cursor: OutputCursor | None) -> tuple[Any, OutputCursor | None] | None:

@@ -1,4 +1,4 @@
-"""The Trio side of a job: starts its call there, and ends the job for the threads."""
+"""The Trio side of a job: starts its call there, and ends the job for other threads."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ._threads import call_elsewhere
 
 @final
 class JobRun:
-    """Runs the call of one job in a Trio run, and writes what threads share of that job."""
+    """Runs the call of one job in a Trio run, and writes the job's `SharedState`."""
 
     def __init__(self, state: SharedState, entry: RunEntry) -> None:
         self._state = state
         self._entry = entry
 
-    # In any thread.
+    # From any thread.
 
     def schedule(self, call: Call, start: Callable[[], object]) -> None:
-        """Have ``start()`` called in the Trio thread, which is to `start` ``call`` there.
+        """Schedule ``start()`` in the Trio thread, which must `start` ``call`` there.
 
         Raises:
-            GroupClosed: That is too late; the job has ended with this error.
-            BaseException: An interrupt came, and the job is cancelled: nobody else could do that.
+            GroupClosed: The run has ended; the job has ended with this error.
+            BaseException: An interrupt came; the job is cancelled, as the caller never gets it.
         """
         try:
             self._entry.hold(self)
@@ -44,34 +44,34 @@ class JobRun:
         except BaseException:
             self.cancel("interrupted as it was submitted")
             with suppress(GroupClosed):
-                # It has begun by then if it was posted.
+                # If ``start`` was posted, it has run before this.
                 self._entry.post(partial(self._discard, call))
             raise
 
     def cancel(self, reason: str | None) -> None:
-        """Cancel the job, unless it has ended: for the threads at once, in the Trio run soon."""
+        """Cancel the job, unless it has ended: for threads immediately, in the Trio run soon."""
         if self._state.done:
             return
         end = JobEnd(cancelled=True, reason=reason)
-        # First, as an interrupt may come next: all else is then done by the Trio thread.
+        # First, because an interrupt can come next: the Trio thread then does everything else.
         try:
             self._entry.post(partial(self._cancel_native, end))
-        except GroupClosed:  # then there is nothing left to cancel
+        except GroupClosed:  # the run has ended, so there is nothing left to cancel
             call_elsewhere(partial(self._finish, end))
         self._state.end.set(end)
         self._state.waiters.wake()
 
     def orphan(self, error: GroupClosed, *, forked: bool) -> None:
-        """End, as the run that would have finished this is gone."""
+        """End the job, because its run has ended."""
         if forked:
             self._state.forget_waiters()
-        # No log: it may well be retrieved in the other process.
+        # Not logged: the other process might retrieve it.
         self._finish(JobEnd.failed(error))
 
-    # In the Trio thread.
+    # In the Trio thread only.
 
     def start(self, group: JobGroup, call: Call) -> NativeJob | None:
-        """Start ``call`` in ``group``; return its job there, or None if it is too late."""
+        """Start ``call`` in ``group``; return its native job, or None if it is too late."""
         state = self._state
         if state.done:
             call.discard()
@@ -90,14 +90,14 @@ class JobRun:
     def _native_ended(self, native: NativeJob) -> None:
         of_group = self._state.of_group
         if not of_group:
-            native.retrieve()  # from here on it is for this job to see that it isn't lost
+            native.retrieve()  # from now on this job must ensure that the failure is not lost
         self._finish(native.end(), logged=not of_group)
         if self._state.failure.due:
             native.retrieve()
 
     def _cancel_native(self, end: JobEnd) -> None:
         state = self._state
-        state.end.set(end)  # an interrupt may have kept the thread that cancels from doing so
+        state.end.set(end)  # an interrupt can prevent the cancelling thread from setting it
         if state.native is not None and state.cancelled:
             state.native.cancel(end.reason)
         self._announce()
@@ -106,17 +106,17 @@ class JobRun:
         if self._state.native is None:
             call.discard()
 
-    # In whatever thread.
+    # From any thread.
 
     def _finish(self, end: JobEnd, *, logged: bool = False) -> None:
-        """End the job so, unless it has ended, and have all who wait know of it.
+        """Record the outcome of the job, unless it has ended, and notify all waiters.
 
         Args:
-            logged: Whether a failure that nobody retrieves is logged.
+            logged: Whether to log an unretrieved failure.
         """
         state = self._state
         won = state.end.set(end)
-        # Who waits by now retrieves it, but maybe too late for the group, if that ends at once.
+        # Waiting threads retrieve it, but possibly too late for the group, if the group ends now.
         if won and end.error is not None and (logged or state.waiters.results):
             state.failure.require(end.error, job=state.name, number=state.number)
         self._announce()

@@ -1,6 +1,6 @@
-"""The sessions of a client of the bridge, each of which is ended after its last call.
+"""The sessions of a synchronous client, each of which ends after its last call.
 
-Any thread may get one for a call at any moment, and nothing here holds a lock: see `_atomic`.
+Any thread can get a session for a call at any time, without locks: see `_atomic`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class LeasedSession:
         self.endpoints: dict[tuple[str | None, int], Endpoint] = {}
         self.leases: WeakBag[SessionLease] = WeakBag()
         self.retired: bool = False
-        """No further call may use it: the Trio thread is ending it, or checks whether it can."""
+        """Whether it takes no further calls: the Trio thread ends it, or checks whether to."""
 
 
 @final
 class SessionLease:
-    """Keeps a session for one call, until it is released or nobody holds it."""
+    """Keeps a session for one call, until it is released or garbage-collected."""
 
     __slots__ = ("__weakref__", "leased")
 
@@ -44,17 +44,17 @@ class Sessions:
 
     def __init__(self) -> None:
         self._sessions: list[LeasedSession] = []
-        """The last one is for new calls; the others are there until their calls have ended."""
+        """The last session is for new calls; the others remain until their calls have ended."""
 
-    # In any thread.
+    # From any thread.
 
     @property
     def current(self) -> Session:
-        """The one for new calls."""
+        """The session for new calls."""
         return self._sessions[-1].session
 
     def add(self, session: Session) -> None:
-        """Have new calls use ``session``."""
+        """Use ``session`` for new calls."""
         self._sessions.append(LeasedSession(session))
 
     def acquire(self) -> SessionLease:
@@ -65,7 +65,7 @@ class Sessions:
             if not lease.leased.retired:
                 return lease
 
-    # In the Trio thread.
+    # In the Trio thread only.
 
     def release(self, lease: SessionLease) -> None:
         """End a call's use of its session."""
@@ -73,9 +73,9 @@ class Sessions:
         self.end_unused()
 
     def end_unused(self) -> None:
-        """End the sessions that no call uses, and none will."""
+        """End the sessions that no call uses or will use."""
         for each in self._sessions[:-1]:
-            each.retired = True  # before the check, as a call that comes now checks this last
+            each.retired = True  # before the check, because a new call reads this last
             if each.leases:
                 each.retired = False
             else:
@@ -83,6 +83,6 @@ class Sessions:
                 each.session.end()
 
     def end_all(self) -> None:
-        """End all sessions, as the client ends."""
+        """End all sessions, at the end of the client."""
         for each in tuple(self._sessions):
             each.session.end()

@@ -1,4 +1,4 @@
-"""What threads share of a job: its end, who waits for it, and its native job.
+"""The state of a job that threads share: its outcome, its waiters, and its native job.
 
 Nothing here has a lock, or waits for another thread: see `_atomic`.
 """
@@ -29,7 +29,7 @@ class _ResultWaiter:
 
 @final
 class JobWaiters:
-    """All that wait for a job."""
+    """The waiters of a job."""
 
     __slots__ = ("callbacks", "changed", "ended", "future", "results")
 
@@ -37,20 +37,20 @@ class JobWaiters:
         self.changed: Notifier = Notifier()
         """Notified with each batch of messages, and at the end."""
         self.ended: Notifier = Notifier()
-        """Notified at the end only, so that who waits for that is not woken in vain."""
+        """Notified at the end only, so that waiters for the end are not woken in vain."""
         self.results: WeakBag[_ResultWaiter] = WeakBag()
         """The threads that will retrieve a failure."""
         self.callbacks: Callbacks = Callbacks()
         self.future: FutureParts = future
 
     def wait_for_end(self, done: Callable[[], bool], timeout: float | None) -> None:
-        """Wait until ``done()``, for a thread that retrieves a failure then.
+        """Wait until ``done()`` holds, in a thread that then retrieves a failure.
 
         Args:
-            timeout: For how many seconds at most; None for as long as it takes.
+            timeout: The maximum number of seconds; None for no timeout.
 
         Raises:
-            trio.Cancelled: Trio started this thread, and the task that did so was cancelled.
+            trio.Cancelled: Trio started this thread for a task that was cancelled.
         """
         waiter = _ResultWaiter()
         try:
@@ -65,20 +65,20 @@ class JobWaiters:
         self.changed.notify_all()
 
     def announce_end(self) -> None:
-        """Have all know of the end, each once, however often this is called."""
+        """Notify all waiters of the end, each once; safe to call several times."""
         self.wake()
         if self.future:
-            # Their locks may be held by threads that were interrupted, and by this very one.
+            # Interrupted threads, or this very thread, might hold their locks.
             call_in_daemon(self.future.notify_all)
         self.callbacks.call_all()
 
 
 @final
 class SharedState:
-    """What threads share of one job; `JobRun` writes it, and `Job` reads it.
+    """The state of one job that threads share; `JobRun` writes it, and `Job` reads it.
 
     Args:
-        of_group: Whether the job's group raises a failure that nobody retrieves; else it is logged.
+        of_group: Whether the job's group raises an unretrieved failure; otherwise it is logged.
     """
 
     __slots__ = ("end", "failure", "name", "native", "of_group", "waiters")
@@ -87,54 +87,54 @@ class SharedState:
         self.name: str = name
         self.of_group: bool = of_group
         self.native: NativeJob | None = None
-        """None until it has begun, in the Trio thread."""
+        """None until the job has begun in the Trio thread."""
         self.end: Once[JobEnd] = Once()
         self.failure: FailureReport = FailureReport()
         self.waiters: JobWaiters = JobWaiters(FutureParts(weakref.ref(future), self.end))
 
     @property
     def done(self) -> bool:
-        """Whether the job has ended, however it ended."""
+        """Whether the job has ended, with or without success."""
         return self.end.get() is not None
 
     @property
     def cancelled(self) -> bool:
-        """Whether it ended by being cancelled."""
+        """Whether the job was cancelled."""
         end = self.end.get()
         return end is not None and end.cancelled
 
     @property
     def number(self) -> int | None:
-        """The job's number; None until it has begun in the Trio thread."""
+        """The job's id; None until the job has begun in the Trio thread."""
         return None if self.native is None else self.native.id
 
     @property
     def reader(self) -> JobReader | None:
-        """What reads the messages; None until the job has begun in the Trio thread."""
+        """The reader of the messages; None until the job has begun in the Trio thread."""
         return None if self.native is None else self.native.reader
 
     @property
     def recorded(self) -> int:
-        """How many messages have been recorded."""
+        """The number of recorded messages."""
         reader = self.reader
         return 0 if reader is None else reader.recorded
 
     def changed_since(self, recorded: int) -> bool:
-        """Return whether there is more to read than ``recorded`` messages."""
+        """Return whether there are more than ``recorded`` messages to read."""
         return self.done or self.recorded > recorded
 
     def retrieve_failure(self) -> None:
-        """Have the failure of this job count as retrieved, from now on."""
+        """Mark the failure of this job as retrieved, now and in the future."""
         self.failure.retrieved()
-        # If the job is done and has none, it never began.
+        # A job that has ended without a native job never began.
         if self.native is not None:
             self.native.retrieve()
 
     def forget_waiters(self) -> None:
-        """Forget all that wait, as their threads don't exist in a forked child."""
+        """Forget all waiters, whose threads don't exist in a forked child."""
         self.waiters = JobWaiters(self.waiters.future.without_waiters())
         self.failure.leave_to_parent()
 
     def log(self, text: str, error: BaseException) -> None:
-        """Log what ``error`` says of the job."""
+        """Log ``error`` with the name of the job."""
         log_job(logging.ERROR, self.number, self.name, text, error=error)

@@ -1,4 +1,4 @@
-"""Jobs in a group of a Trio application, submitted by its threads."""
+"""Submits jobs to a group of a Trio application from other threads."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def submit(
 ) -> Job:
     """Start ``fn(*args, **kwargs)`` as a job of a group that lives in another thread.
 
-    It does what `JobGroup.submit` does, for all but the tasks of the group's own Trio run: for
-    threads that `trio.to_thread.run_sync` has started, for any others, and for other Trio runs.
-    If the job fails and nobody has asked for its result by the end of the group, that raises it.
+    Use it like `JobGroup.submit` from outside the tasks of the group's own Trio run: in threads of
+    `trio.to_thread.run_sync`, in other threads, and in other Trio runs.
+    If the job's failure is unretrieved at the end of the group, the group raises it.
 
     Args:
         group: A group that has been entered.

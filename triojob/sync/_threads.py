@@ -1,4 +1,4 @@
-"""Threads for functions that may block: callbacks, and what takes the locks of others."""
+"""Threads for functions that can block: callbacks, and code that acquires foreign locks."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ from ._atomic import WeakBag
 
 class _Calls:
     threads: WeakBag[threading.Thread] = WeakBag()
-    """Those that were started for `call_elsewhere`."""
+    """The threads that `call_elsewhere` started."""
     deferred: list[Callable[[], object]] | None = None
-    """What `call_deferred` is to call; None before and after the end of the interpreter begins."""
+    """The functions for `call_deferred`; None before and after the interpreter begins to end."""
 
 
 def call_elsewhere(fn: Callable[[], object]) -> None:
-    """Have ``fn()`` called in a thread that the interpreter waits for: it may block, or be long."""
+    """Call ``fn()`` in a thread that the interpreter waits for: it can block, or take long."""
     deferred = _Calls.deferred
     if deferred is not None:
-        deferred.append(fn)  # nobody waits for threads any more
+        deferred.append(fn)  # the interpreter no longer waits for threads
         return
-    # No daemon, as the one that starts it is: what is under way at exit must come to its end.
+    # Not a daemon, although its starter is one: functions that run at exit must finish.
     thread = threading.Thread(target=fn, name="triojob callbacks", daemon=False)
     try:
         thread.start()
-    except RuntimeError:  # there can't be another thread
+    except RuntimeError:  # no further thread can be started
         fn()
     else:
         _Calls.threads.add(thread)
 
 
 def call_in_daemon(fn: Callable[[], object]) -> None:
-    """Have ``fn()`` called in a thread that the interpreter doesn't wait for, and not at exit."""
+    """Call ``fn()`` in a thread that the interpreter doesn't wait for; at exit, do nothing."""
     if _Calls.deferred is not None:
         return
     try:
         trio.lowlevel.start_thread_soon(fn, lambda result: result.unwrap())
-    except RuntimeError:  # there can't be another thread, or the interpreter is about to end
+    except RuntimeError:  # no further thread can be started, or the interpreter is ending
         if threading.main_thread().is_alive():
             fn()
 
 
 def defer_calls() -> None:
-    """Keep further functions for `call_deferred`, as the interpreter is ending."""
+    """Keep further functions for `call_deferred`, because the interpreter is ending."""
     _Calls.deferred = []
 
 
 def call_deferred() -> None:
-    """Wait for the threads of `call_elsewhere`, then call here what it has been given since."""
+    """Wait for the threads of `call_elsewhere`, then call the functions that came later here."""
     for thread in _Calls.threads:
-        thread.join()  # it was started as Python had just stopped to wait for threads
+        thread.join()  # it was started just after Python stopped waiting for threads
     deferred, _Calls.deferred = _Calls.deferred, None
     for fn in deferred or ():
         fn()
 
 
 def forget_threads() -> None:
-    """Forget the threads of the process that this one was forked from."""
+    """Forget the threads of the parent process."""
     _Calls.threads, _Calls.deferred = WeakBag(), None

@@ -1,4 +1,4 @@
-"""An app's description for people and for programs, as gradio_client writes it."""
+"""An app's description for people and for programs, in gradio_client's formats."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..gradio.schema.app import AppInfo
 
 
 def public_info(app: AppInfo) -> dict[str, Any]:
-    """Return what the app says of its public endpoints: those with a name, and the others."""
+    """Return the app's description of its public endpoints: the named and the unnamed ones."""
     info = app.public_info
     named, unnamed = info.get("named_endpoints"), info.get("unnamed_endpoints")
     return {
@@ -36,8 +36,8 @@ def describe(info: Mapping[str, Any], *, all_endpoints: bool | None) -> str:
     """Return ``info`` as text.
 
     Args:
-        all_endpoints: Whether to show endpoints without a name too; None for only if there are no
-            others.
+        all_endpoints: Whether to show unnamed endpoints too; None to show them only if there are
+            no others.
     """
     named, unnamed = info["named_endpoints"], info["unnamed_endpoints"]
     parts = [
@@ -115,7 +115,7 @@ def _plain(name: str) -> str:
 
 
 def _with_files(value: Any) -> Any:
-    """Return a default with what would be written for each file in it."""
+    """Return a default value with each file replaced by the code to write for it."""
     if is_object(value):
         meta = value.get("meta")
         if (

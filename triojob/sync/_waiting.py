@@ -1,6 +1,6 @@
-"""How one thread waits for what another one does: in plain threads, in Trio's, in asyncio.
+"""Waiting for an event of another thread: in plain threads, in Trio's threads, in asyncio.
 
-A thread that Trio started (`trio.to_thread.run_sync`) waits inside the task that started it, by
+A thread that Trio started (`trio.to_thread.run_sync`) waits inside the task that started it, with
 `trio.from_thread`; so a cancellation of that task ends the wait, as it should.
 """
 
@@ -21,7 +21,7 @@ from ._atomic import WeakBag
 
 
 def refuse_in_trio(what: str, instead: str) -> None:
-    """Refuse to block the thread that Trio runs in: nothing else would run there meanwhile.
+    """Refuse to block the thread that Trio runs in, which would block all tasks there.
 
     Raises:
         RuntimeError: This is such a thread.
@@ -34,10 +34,10 @@ def refuse_in_trio(what: str, instead: str) -> None:
 
 
 def in_thread_of_trio() -> bool:
-    """Tell whether Trio started this thread for one of its tasks.
+    """Return whether Trio started this thread for one of its tasks.
 
     Raises:
-        trio.Cancelled: It did, and that task has been cancelled.
+        trio.Cancelled: Trio did, and the task has been cancelled.
     """
     try:
         trio.from_thread.check_cancelled()
@@ -48,12 +48,12 @@ def in_thread_of_trio() -> bool:
 
 class _Exit:
     going = False
-    """The interpreter is ending, and no thread runs but its own one and daemons."""
+    """Whether the interpreter is ending, and only its own thread and daemons run."""
 
 
 @contextmanager
 def daemons_asleep() -> Generator[None, None, None]:
-    """Wake no daemon thread meanwhile: it would only say what interrupted it, as it gets killed."""
+    """Wake no daemon threads meanwhile: they would only print errors while they are killed."""
     _Exit.going = True
     try:
         yield
@@ -62,7 +62,7 @@ def daemons_asleep() -> Generator[None, None, None]:
 
 
 class _Waiter(ABC):
-    """One wait; `wake` may be called in any thread, any number of times."""
+    """One wait; `wake` can be called in any thread, any number of times."""
 
     @abstractmethod
     def wake(self) -> None: ...
@@ -70,20 +70,20 @@ class _Waiter(ABC):
 
 @final
 class _ThreadWaiter(_Waiter):
-    """Of a thread that may just block.
+    """The waiter of a thread that can simply block.
 
-    Only the thread that waits ever acquires its lock, so that nobody else can be kept waiting.
+    Only the waiting thread ever acquires its lock, so no other thread can be blocked by it.
     """
 
     def __init__(self) -> None:
-        # An event would be two locks and some lists, and would deadlock in signal handlers.
+        # A `threading.Event` would be slower, and would deadlock in signal handlers.
         self._asleep = threading.Lock()
         self._asleep.acquire()
         self._daemon = threading.current_thread().daemon
 
     def wake(self) -> None:
         if not (self._daemon and _Exit.going):
-            with suppress(RuntimeError):  # it was woken before
+            with suppress(RuntimeError):  # it is already awake
                 self._asleep.release()
 
     def wait(self, seconds: float | None) -> None:
@@ -92,14 +92,14 @@ class _ThreadWaiter(_Waiter):
 
 @final
 class _TrioWaiter(_Waiter):
-    """Of a Trio task."""
+    """The waiter of a Trio task."""
 
     def __init__(self) -> None:
         self._event = trio.Event()
         self._token = trio.lowlevel.current_trio_token()
 
     def wake(self) -> None:
-        with suppress(trio.RunFinishedError):  # then nobody waits any more
+        with suppress(trio.RunFinishedError):  # the task has ended
             self._token.run_sync_soon(self._event.set, idempotent=True)
 
     async def wait(self) -> None:
@@ -108,14 +108,14 @@ class _TrioWaiter(_Waiter):
 
 @final
 class _AsyncioWaiter(_Waiter):
-    """Of an asyncio task."""
+    """The waiter of an asyncio task."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
 
     def wake(self) -> None:
-        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop has been closed, so the task has ended
             self._loop.call_soon_threadsafe(self._event.set)
 
     async def wait(self) -> None:
@@ -123,9 +123,9 @@ class _AsyncioWaiter(_Waiter):
 
 
 class Notifier:
-    """Wakes threads and tasks that wait for a change; that is cheap while nobody waits.
+    """Wakes threads and tasks that wait for a change; it is cheap without waiters.
 
-    It has no lock: any thread, and any signal handler, may wait and notify at any moment.
+    It has no lock: any thread and any signal handler can wait and notify at any time.
     """
 
     __slots__ = ("_waiters",)
@@ -134,22 +134,22 @@ class Notifier:
         self._waiters: WeakBag[_Waiter] = WeakBag()
 
     def notify_all(self) -> None:
-        """Wake all that wait."""
+        """Wake all waiters."""
         if self._waiters:
             for waiter in self._waiters:
                 waiter.wake()
 
     def wait_until(self, ready: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Block until ``ready()`` holds, which is looked at after each notification.
+        """Block until ``ready()`` holds, which is checked after each notification.
 
         Args:
-            timeout: For how many seconds at most; None for as long as it takes.
+            timeout: The maximum number of seconds; None for no timeout.
 
         Returns:
             Whether it holds.
 
         Raises:
-            trio.Cancelled: Trio started this thread, and the task that did so was cancelled.
+            trio.Cancelled: Trio started this thread for a task that was cancelled.
         """
         if ready():
             return True
@@ -160,7 +160,7 @@ class Notifier:
             waiter = _ThreadWaiter()
             try:
                 self._waiters.add(waiter)
-                # What became ready before the waiter was there woke nobody.
+                # A change before the waiter was added has not woken it.
                 if ready():
                     return True
                 left = None if deadline is None else deadline - time.monotonic()
@@ -176,7 +176,7 @@ class Notifier:
         return ready()
 
     async def wait_in_asyncio(self, ready: Callable[[], bool]) -> None:
-        """Wait until ``ready()`` holds, in a task of asyncio."""
+        """Wait until ``ready()`` holds, in an asyncio task."""
         await self._wait(_AsyncioWaiter, ready)
 
     async def _wait(

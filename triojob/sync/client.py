@@ -1,4 +1,4 @@
-"""The client for threads and plain scripts, with gradio_client's surface."""
+"""The client for threads and plain scripts, with the interface of gradio_client."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from .utils import Status, StatusUpdate
 __all__ = ["Client", "Job"]
 
 _LONG_WAIT = 30
-"""Seconds; from which on a verbose client says how long a call will take."""
+"""Minimum estimate, in seconds, that a verbose client prints."""
 
 _LIMITS = Limits(message_size=2**30)
-"""Those of a client that is given none: gradio_client has no bound for what it receives."""
+"""The default limits: gradio_client does not bound the messages that it receives."""
 
 _TEMP_DIR = os.environ.get("GRADIO_TEMP_DIR") or True
-"""Where files go by default; read when this module is imported, as gradio_client reads it."""
+"""The default folder for files; read when this module is imported, as in gradio_client."""
 
 _NOT_FOR_HTTPX = {
     "verify": "use ssl_verify=",
@@ -58,42 +58,42 @@ class Client:
     """A Gradio app, for code that doesn't run in Trio: ``client = Client(url)``.
 
     It is open from the start, until `close`, the end of a ``with`` block, or the end of the
-    process.  Any number of threads may use it at once.
-    Calls with ``gr.State`` ride in one session and share that; so do others while no call of the
-    same function is in flight there, else they have a session of their own.
+    process.  Any number of threads can use it at once.
+    Calls with ``gr.State`` run in one shared session; so do other calls while no call of the
+    same function is in flight there, otherwise they run in a session of their own.
 
     Args:
         src: The app's URL, or the name of a Hugging Face Space, ``"owner/name"``.
-        token: A Hugging Face token that may use the Space.  None for the one saved on this
-            machine, if there is one; it is sent to Spaces and to nothing else.
+        token: A Hugging Face token with access to the Space.  None for the one saved on this
+            machine, if there is one; it is sent to Spaces only.
         max_workers: How many calls run at once; the others wait.
         verbose: Whether to print what the client is doing.
-        auth: User name and password for an app that asks for them.
+        auth: User name and password for an app with a login.
         httpx_kwargs: Options for httpx: ``timeout``, ``cookies``, ``proxy``, ``auth``,
-            ``params``, ``trust_env`` and what else `httpx.AsyncClient` takes.  Those that can't be
-            obeyed are refused, such as ``follow_redirects=True``.
+            ``params``, ``trust_env`` and other arguments of `httpx.AsyncClient`.  Options that
+            can't be honored are refused, such as ``follow_redirects=True``.
         headers: Sent with each request to this app.
-        download_files: Where to put files of outputs: a folder; or True for the folder that
-            the variable GRADIO_TEMP_DIR names, else one that only this user may look into.  False:
-            outputs have what the server says of the files.
+        download_files: Where to put files of outputs: a folder; or True for the folder in the
+            environment variable GRADIO_TEMP_DIR, else one that only this user can read.  False:
+            outputs contain the server's descriptions of the files.
             GRADIO_TEMP_DIR is read when this module is imported.
         ssl_verify: Whether to verify the server's TLS certificate.
-        analytics_enabled: Means nothing here: there is no telemetry.
-        oauth_token: A Hugging Face token for the app's code to act with on your behalf; it is sent
-            with calls of endpoints that say that they take one.
-        limits: How much is done at once and taken from the server, see `triojob.Limits`.  None for
+        analytics_enabled: Has no effect: there is no telemetry.
+        oauth_token: A Hugging Face token with which the app's code acts on your behalf; it is sent
+            with calls of endpoints that declare that they take one.
+        limits: Bounds on concurrency and on data from the server, see `triojob.Limits`.  None for
             its defaults, but messages of up to 1 GiB.
-        portal: Whose Trio run does the work, see `start_portal` and `open_portal`.  None for one
-            in a thread of the background, which all clients share.
+        portal: The portal into the Trio run that does the work, see `start_portal` and
+            `open_portal`.  None for a background thread, which all clients share.
 
     Raises:
-        ValueError: An argument makes no sense.
-        TypeError: ``httpx_kwargs`` has an option that is given otherwise.
-        AuthenticationError: The app wants a login, or refused this one.
+        ValueError: An argument is invalid.
+        TypeError: ``httpx_kwargs`` has an option that has its own argument here.
+        AuthenticationError: The app requires a login, or refused this one.
         SpaceError: The Space can't be used.
         TooManyRequestsError: The server limits the rate of requests.
         NetworkError: The network failed.
-        ProtocolError, UnexpectedResponse: This is no Gradio app.
+        ProtocolError, UnexpectedResponse: This is not a Gradio app.
         RuntimeError: This would block a thread that Trio runs in.
     """
 
@@ -137,15 +137,15 @@ class Client:
         )
         self._open_client = self._open()
         self._reopened: dict[int, OpenClient] = {}
-        """Those that took its place, by the process that was forked."""
+        """The clients that replace it in forked processes, by process."""
         if verbose:
             print(f"Loaded as API: {self.src}")
 
     def _open(self) -> OpenClient:
         portal = self._own_portal or shared_portal()
         open_client = self._make(entry_of(portal))
-        # Before it is open, as an interrupt may come next; not at the interpreter's end: the portal
-        # sees to that.
+        # Before it is open, because an interrupt can come next.  Not at the interpreter's end: the
+        # portal does that.
         weakref.finalize(self, open_client.close_soon, waiting=True).atexit = False
         try:
             portal.call(open_client.open)
@@ -156,21 +156,21 @@ class Client:
         except _exceptions.TriojobError as exc:
             raise translate(exc, opening=True) from exc.__cause__
         except BaseException:
-            # Cut short, maybe just as it was open.
+            # Interrupted, possibly just after it was opened.
             open_client.close_soon(waiting=False)
             raise
         return open_client
 
     def _of_this_process(self) -> OpenClient:
         if self._open_client.forked:
-            # The connections stay with the process that made them; this one makes its own.
+            # The connections belong to the process that made them; this process makes its own.
             mine = self._open()
             self._open_client = self._reopened.setdefault(os.getpid(), mine)
             if self._open_client is not mine:  # another thread was faster
                 mine.close_soon(waiting=False)
         return self._open_client
 
-    # What the app says of itself.
+    # The app's description.
 
     @property
     def src(self) -> str:
@@ -179,7 +179,7 @@ class Client:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The app's ``/config``: treat it as read-only."""
+        """The app's ``/config``; treat it as read-only."""
         return self._open_client.app.config
 
     @property
@@ -194,7 +194,7 @@ class Client:
 
     @property
     def session_hash(self) -> str:
-        """The session's name with the server; who knows it can cancel its calls."""
+        """The session's name on the server; anybody who knows it can cancel the session's calls."""
         return self._open_client.session_hash
 
     def view_api(
@@ -203,14 +203,14 @@ class Client:
         print_info: bool = True,
         return_format: Literal["dict", "str"] | None = None,
     ) -> dict[str, Any] | str | None:
-        """Print what the app offers, or return it.
+        """Print the description of the app's endpoints, or return it.
 
         Args:
-            all_endpoints: Whether to print endpoints without a name too; None for only if there
-                are no others.
+            all_endpoints: Whether to print unnamed endpoints too; None to print them only if there
+                are only unnamed ones.
             print_info: Whether to print.
-            return_format: ``"str"`` to return what would be printed; ``"dict"`` to return the
-                app's own words on all its endpoints; None to return nothing.
+            return_format: ``"str"`` to return the printed text; ``"dict"`` to return the
+                app's own description of all its endpoints; None to return nothing.
         """
         info = public_info(self._open_client.app)
         text = describe(info, all_endpoints=all_endpoints)
@@ -232,10 +232,10 @@ class Client:
     ) -> Any:
         """Call an endpoint and wait for its result; see `submit`.
 
-        If the wait is cut short, by Ctrl-C or by a cancellation, the call is cancelled.
+        Interrupting the wait, by Ctrl-C or by a cancellation, cancels the call.
 
         Returns:
-            The result, a tuple where the endpoint has several outputs.
+            The result, a tuple if the endpoint has several outputs.
 
         Raises:
             AppError, ValidationError, QueueError, ConnectionLost, ProtocolError: The call failed.
@@ -249,10 +249,10 @@ class Client:
             ).result()
         except BaseException:
             if made:
-                made[0].cancel()  # nobody else can: they don't know of it
+                made[0].cancel()  # the caller never gets the job, so it can't cancel it
             raise
         finally:
-            made.clear()  # the traceback of what is raised holds this frame
+            made.clear()  # the traceback of the exception holds this frame
 
     def submit(
         self,
@@ -263,22 +263,22 @@ class Client:
         result_callbacks: Callable[..., object] | Sequence[Callable[..., object]] | None = None,
         **kwargs: Any,
     ) -> Job:
-        """Start a call of an endpoint; return its job at once.
+        """Start a call of an endpoint; return its job immediately.
 
         Args:
-            api_name: The endpoint's name, with its slash; it goes before ``fn_index``.  None for
-                the only public one there is.
-            fn_index: Its number instead.
-            headers: Sent with this call only, but for those that the client has of its own.
-            result_callbacks: Called with the result when there is one, one after the other; a
-                tuple's values are separate arguments.
+            api_name: The endpoint's name, with its slash; it takes precedence over ``fn_index``.
+                None for the only public endpoint of the app.
+            fn_index: The endpoint's number, instead of its name.
+            headers: Sent with this call only; the client's own headers take precedence.
+            result_callbacks: Called with the result, one after the other; the values of a tuple are
+                separate arguments.
             args, kwargs: The endpoint's arguments, files by `handle_file`.
 
         Raises:
-            EndpointNotFound: There is no such endpoint, or it is not clear which.
-            AuthenticationError: The endpoint acts with an ``oauth_token`` that was not given.
+            EndpointNotFound: There is no such endpoint, or the request is ambiguous.
+            AuthenticationError: The endpoint requires an ``oauth_token`` that was not given.
             TypeError, ValueError: An argument is wrong or missing.
-            OSError: A file that `handle_file` marked can't be read any more.
+            OSError: A file that `handle_file` marked is no longer readable.
             ClientClosed: The client has been closed.
         """
         callbacks = [result_callbacks] if callable(result_callbacks) else result_callbacks or ()
@@ -299,7 +299,7 @@ class Client:
         *,
         prepare: Callable[[Job], object],
     ) -> Job:
-        """Start a call; ``prepare(job)`` comes first, as an interrupt may come right after it."""
+        """Start a call; ``prepare(job)`` runs first, because an interrupt can come right after."""
         open_client = self._of_this_process()
         function, parameters = open_client.find(api_name, fn_index)
         values = bind_arguments(parameters, args, kwargs)
@@ -320,13 +320,13 @@ class Client:
             )
 
     def reset_session(self) -> None:
-        """Begin a new session, with new ``gr.State``; calls under way go on in the old one."""
+        """Start a new session, with new ``gr.State``; calls in flight stay in the old one."""
         self._of_this_process().reset_session()
 
-    # The end.
+    # Closing.
 
     def close(self) -> None:
-        """Cancel the calls under way, on the server too, and close all connections."""
+        """Cancel the calls in flight, on the server too, and close all connections."""
         refuse_in_trio("closing this client", "call it in a thread")
         self._open_client.close(waiting=False)
 
@@ -359,25 +359,24 @@ class Client:
         max_workers: int = 40,
         verbose: bool = False,
     ) -> Client:
-        """Copy a Space into your account, if it is not there yet; return a client of the copy.
+        """Copy a Space into your account, unless it is there already; return a client of the copy.
 
         Args:
             from_id: The Space, ``"owner/name"``.
-            to_id: The copy's name; None for the same.
-            token: A token that may write there; None for the one saved on this machine.
-            private: Whether only you may use the copy.
-            hardware: What it runs on, such as ``"t4-small"``; None for the hub's free kind.
-            secrets: Hidden environment variables of the copy, set when it is made; there is a
-                warning if it is there already.
-            sleep_timeout: After how many minutes without a request it falls asleep, where its
-                hardware costs money.
+            to_id: The copy's name; None for the same name.
+            token: A token with write access; None for the one saved on this machine.
+            private: Whether only you can use the copy.
+            hardware: The hardware for the copy, such as ``"t4-small"``; None for the free hardware.
+            secrets: Hidden environment variables of the copy, set when it is made; if the copy
+                exists already, there is a warning.
+            sleep_timeout: Minutes without a request after which the copy sleeps, on paid hardware.
             max_workers, verbose: As for `Client`.
 
         Raises:
             SpaceError: The hub refuses.
             MissingDependency: huggingface_hub is not installed: ``pip install "triojob[spaces]"``.
 
-        And what `triojob.duplicate` and `Client` raise.
+        It also raises the exceptions of `triojob.duplicate` and `Client`.
         """
         refuse_in_trio("Client.duplicate()", "use `await triojob.duplicate(...)`")
         make = partial(
@@ -409,7 +408,7 @@ class Client:
 async def _duplicate_or_reuse(
     make: Callable[..., Awaitable[str]], has_secrets: bool
 ) -> tuple[str, bool]:
-    """Return the name of the copy of a Space, and whether secrets came too late for it."""
+    """Return the name of the copy of a Space, and whether secrets could not be set."""
     if has_secrets:
         try:
             return await make(), False
@@ -420,7 +419,7 @@ async def _duplicate_or_reuse(
 
 
 def _make(entry: RunEntry, **options: Any) -> OpenClient:
-    """Return the client that a synchronous client's arguments ask for; it is not open."""
+    """Return the client for a synchronous client's arguments; it is not open."""
     src, token, verbose = options["src"], options["token"], options["verbose"]
     given: dict[str, Any] = dict(options["httpx_kwargs"])
     for name in given:
@@ -435,8 +434,8 @@ def _make(entry: RunEntry, **options: Any) -> OpenClient:
     cookies = given.pop("cookies", None)
     http_client = None
     if given:
-        # Unbounded: what may be under way at once is counted before its pool.  A connection is not
-        # used again, as httpx can't tell how long the server keeps it.
+        # Unbounded: calls in flight are limited before the pool.  Connections are not reused,
+        # because httpx can't know how long the server keeps them.
         pool = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         http_client = httpx.AsyncClient(verify=options["ssl_verify"], limits=pool, **given)
     folder = options["download_files"]
@@ -482,7 +481,7 @@ def _timeouts(timeout: Any) -> Timeouts:
         connect=times.connect,
         write=times.write,
         read=times.read,
-        # A server is silent for 15 s at a time while all is well, so no bound may be below that.
+        # Servers are silent for up to 15 s in normal operation, so no bound can be below that.
         stream_idle=None if times.read is None else max(times.read, usual.stream_idle or 0),
     )
 
@@ -522,9 +521,9 @@ def _with_result(callback: Callable[..., object], job: Job) -> None:
 
 
 def _visitor_headers() -> dict[str, str]:
-    """Return the header that counts a call for the visitor of the Gradio app that makes it.
+    """Return the header that attributes a call to the visitor of the Gradio app that makes it.
 
-    Spaces with shared hardware give each visitor a share of it (gradio_client 2.7,
+    Spaces with shared hardware give each visitor a quota of it (gradio_client 2.7,
     ``add_zero_gpu_headers``).
     """
     context = sys.modules.get("gradio.context")

@@ -1,9 +1,9 @@
-"""The exceptions that synchronous code gets: triojob's, under gradio_client's names and bases.
+"""The exceptions for synchronous code: triojob's, with gradio_client's names and bases.
 
-Each derives from the one of triojob that it stands for, and from what a program that was written
-for gradio_client catches: `ValueError`, or the exception of httpx that it lets through.
-A failure of a job that an HTTP response caused is of one of these classes and is an
-`httpx.HTTPStatusError` too, with ``response``.
+Each derives from its counterpart in triojob, and from the exception that a program for
+gradio_client catches: `ValueError`, or the httpx exception that gradio_client lets through.
+If an HTTP response caused the failure of a job, the exception is of one of these classes and also
+an `httpx.HTTPStatusError`, with ``response``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ..gradio.http.sockets import Broken, NotConnected, Phase, TimedOut
 
 
 class AppError(_exceptions.AppError, ValueError):
-    """The app's function raised.
+    """The app's function raised an exception.
 
     Attributes:
         message, title, duration, visible: As for `triojob.AppError`.
-        print_exception: Whether the app prints the traceback on its side.
+        print_exception: Whether the app prints the traceback on the server.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class AppError(_exceptions.AppError, ValueError):
 
 
 class AuthenticationError(_exceptions.AuthenticationError, ValueError):
-    """The app wants a login, or refused the one it was given."""
+    """The app requires a login, or refused the given one."""
 
 
 class ValidationError(_exceptions.ValidationError):
@@ -46,7 +46,7 @@ class ValidationError(_exceptions.ValidationError):
 
 
 class EndpointNotFound(_exceptions.EndpointNotFound, ValueError):
-    """The app has no such endpoint, or it is not clear which one is meant."""
+    """The app does not have this endpoint, or the request is ambiguous."""
 
 
 class SpaceError(_exceptions.SpaceError, ValueError):
@@ -62,37 +62,38 @@ class TooManyRequestsError(_exceptions.TooManyRequests):
 
 
 class _OfHTTPX:
-    # httpx's exceptions tell of the request, whose URL holds the session's hash.
+    # httpx's exceptions refer to the request, whose URL contains the session hash.
     _request: httpx.Request | None = None
 
 
 class ConnectionLost(_exceptions.ConnectionLost, _OfHTTPX, httpx.TransportError):
-    """The connection broke; whether the server finished the work is not known.
+    """The connection broke; whether the server finished the work is unknown.
 
-    It is an `httpx.ReadError`, an `httpx.RemoteProtocolError` or another one as well, by the cause.
+    Depending on the cause, it is also an `httpx.ReadError`, an `httpx.RemoteProtocolError` or
+    another httpx exception.
     """
 
 
 class ConnectionFailed(_exceptions.ConnectionFailed, _OfHTTPX, httpx.TransportError):
-    """No connection could be made; the server never saw the request.
+    """No connection could be made; the server never received the request.
 
-    It is an `httpx.ConnectError` as well, or an `httpx.ConnectTimeout`.
+    It is also an `httpx.ConnectError` or an `httpx.ConnectTimeout`.
     """
 
 
 class ConnectionTimeout(_exceptions.ConnectionTimeout, _OfHTTPX, httpx.TimeoutException):
-    """The network took longer than it may.
+    """The network took longer than allowed.
 
-    It is an `httpx.ReadTimeout` as well, or an `httpx.WriteTimeout`.
+    It is also an `httpx.ReadTimeout` or an `httpx.WriteTimeout`.
     """
 
 
 class ServerStopped(_exceptions.ServerStopped, ValueError):
-    """The server says that its queue has stopped."""
+    """The server reports that its queue has stopped."""
 
 
 class _StatusError(_OfHTTPX, httpx.HTTPStatusError):
-    """A response that is none of success; it has the status and the beginning of the body."""
+    """An unsuccessful response, with its status and the beginning of its body."""
 
     response: httpx.Response
 
@@ -102,7 +103,7 @@ _combinations: dict[tuple[_Kind, _Kind], _Kind] = {}
 
 
 def _combine(kind: _Kind, other: _Kind) -> _Kind:
-    """Return the subclass of two classes of exceptions, under the name of the first."""
+    """Return a subclass of two exception classes, under the name of the first."""
     found = _combinations.get((kind, other))
     if found is not None:
         return found
@@ -111,7 +112,7 @@ def _combine(kind: _Kind, other: _Kind) -> _Kind:
         return _rebuild, (kind, other, error.args, error.__dict__)
 
     names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__reduce__": reduce}
-    # Of several threads, one makes the class of all.
+    # If several threads come here at once, all use the class of the first one.
     return _combinations.setdefault((kind, other), type(kind.__name__, (kind, other), names))
 
 
@@ -129,10 +130,10 @@ _PHASES: dict[Phase, _Kind] = {
 
 
 def _in_gradio_client(error: _exceptions.TriojobError, *, opening: bool) -> _Kind | None:
-    """Return what gradio_client raises for what caused an error, if it has no name of its own."""
+    """Return gradio_client's exception class for the cause of an error that has no name there."""
     refusal = error.response
     if refusal is not None:
-        if opening or (refusal.of_call and refusal.status == 422):  # a validator's
+        if opening or (refusal.of_call and refusal.status == 422):  # of a validator
             return None
         return QueueError if refusal.of_call and refusal.status == 503 else _StatusError
     cause: BaseException | None = error
@@ -173,13 +174,13 @@ _KINDS: tuple[tuple[_Kind, _Kind], ...] = (
     (_exceptions.ServerRestarted, _exceptions.ServerRestarted),
     (_exceptions.ConnectionLost, ConnectionLost),
 )
-"""The first that fits is taken."""
+"""The first match applies."""
 
 
 def translate(error: Exception, *, opening: bool = False) -> Exception:
-    """Return what synchronous code gets for an exception of triojob; others are left as they are.
+    """Return the exception for synchronous code; other exceptions than triojob's stay unchanged.
 
-    The words are gradio_client's where it has some of its own.
+    It has gradio_client's message, if gradio_client has one.
 
     Args:
         opening: Whether a client was being opened, where gradio_client has names for all responses.
@@ -198,7 +199,7 @@ def translate(error: Exception, *, opening: bool = False) -> Exception:
         words = _WORDS.get(ours) or _words(error)
         response = _response(kind, error.response)
         if response is not None:
-            # What programs look for in the words of an exception of httpx.
+            # The text that programs search for in the message of an httpx exception.
             words = f"{words} ({response.status_code} {response.reason_phrase})"
         new = kind(words)
         new.__dict__.update(error.__dict__)
@@ -229,7 +230,7 @@ def _app_error(error: _exceptions.AppError) -> AppError:
     if error.message is None:
         new = AppError(_HIDDEN)
     else:
-        # What the server leaves out is as for an AppError that one makes; what is null stays so.
+        # Fields that the server omits get the defaults of AppError; null fields stay None.
         told: dict[str, Any] = {
             name: value for name, value in error.details.items() if name in _DETAILS
         }

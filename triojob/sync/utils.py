@@ -1,4 +1,4 @@
-"""What a synchronous job tells of itself: gradio_client's messages, in gradio_client's order."""
+"""The messages of a synchronous job, in gradio_client's format and order."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ __all__ = [
 
 @dataclass
 class StatusUpdate:
-    """A snapshot of how far a job is; see `triojob.StatusUpdate`.
+    """A snapshot of a job's status; see `triojob.StatusUpdate`.
 
-    Unlike there, each holds what one message of the server says, and nothing of those before it.
+    Unlike that class, each has the fields of only one message of the server.
     """
 
     code: Status
     rank: int | None
-    """Place in the server's queue, 0 is next; 0 too when the job has ended."""
+    """Position in the queue of the server, 0 is next; also 0 when the job has ended."""
     queue_size: int | None
     eta: float | None
-    """Seconds."""
+    """The estimated seconds until the job ends."""
     success: bool | None
     time: datetime | None
     """When this was received, in local time, without a time zone."""
     progress_data: list[ProgressUnit] | None
     log: tuple[str, str] | None = None
-    """Text and level of a line that the app logged; ``code`` is ``Status.LOG`` then."""
+    """Text and level of a log message of the app; ``code`` is ``Status.LOG`` then."""
     type: Literal["status", "output"] = "status"
 
 
@@ -53,7 +53,7 @@ class OutputUpdate:
     """An output of a job.
 
     The last one is ``final``; its ``outputs`` is a dictionary with ``data``, the list of all
-    outputs, or with ``error`` and what else the app told of it.
+    outputs, or with ``error`` and further fields that the app sent about it.
     """
 
     outputs: Any
@@ -63,7 +63,7 @@ class OutputUpdate:
 
 
 def local(time: datetime) -> datetime:
-    """Return a time as gradio_client tells it."""
+    """Return a time in gradio_client's format."""
     return time.astimezone().replace(tzinfo=None)
 
 
@@ -78,7 +78,7 @@ def ended(code: Status, *, success: bool) -> StatusUpdate:
 
 
 _LOCAL = (Status.STARTING, Status.JOINING_QUEUE, Status.QUEUE_FULL, Status.CANCELLED)
-"""What happens on this side is no message of the server's: gradio_client keeps silent about it."""
+"""Statuses without a message of the server, which gradio_client does not report."""
 
 
 def _status(update: messages.StatusUpdate) -> StatusUpdate:
@@ -87,11 +87,11 @@ def _status(update: messages.StatusUpdate) -> StatusUpdate:
         code=code,
         rank=update.rank,
         queue_size=update.queue_size,
-        # That of PROCESSING is of the run, not of the queue.
+        # The estimate of PROCESSING is for the run, not for the queue.
         eta=update.eta if code is Status.IN_QUEUE else None,
         success=update.success if code is Status.FINISHED else None,
         time=local(update.time),
-        # triojob keeps the last progress in later statuses.
+        # triojob repeats the last progress in later statuses.
         progress_data=update.progress_data if code is Status.PROGRESS else None,
     )
 
@@ -106,7 +106,7 @@ def _iterating(time: datetime) -> StatusUpdate:
 
 
 def latest(history: History) -> StatusUpdate:
-    """Return the status by the last message that has one."""
+    """Return the status of the last message that has one."""
     outputs, notices = history.buffers
     last, came_after = None, -1
     if outputs.end > outputs.start:
@@ -115,7 +115,7 @@ def latest(history: History) -> StatusUpdate:
     for position in reversed(range(notices.start, notices.end)):
         notice = notices[position]
         if isinstance(notice, LogMessage):
-            # Of each output there is a message; triojob tells of the first of a row only.
+            # gradio_client has one message per output; triojob reports only the first of a row.
             if shown is None and came_after <= position:
                 shown = _log(notice)
         elif isinstance(notice, messages.StatusUpdate):
@@ -131,7 +131,7 @@ class UpdateReader:
     """A reader's position among the messages of a job.
 
     Args:
-        outcome: Returns how the job ended, once it has; None if it was cancelled.
+        outcome: Returns the outcome of the job once it has ended; None if it was cancelled.
     """
 
     def __init__(self, history: History, outcome: Callable[[], Outcome[Any] | None]) -> None:
@@ -164,7 +164,7 @@ class UpdateReader:
         if isinstance(update, LogMessage):
             yield _log(update)
         elif isinstance(update, _Output):
-            # The one output of a job that doesn't stream is told of at the end.
+            # The only output of a job that doesn't stream is reported at the end.
             if self._streaming:
                 yield OutputUpdate(update.output, success=True)
                 yield _iterating(update.time)
@@ -185,5 +185,5 @@ class UpdateReader:
                 yield _status(update)
                 yield OutputUpdate(dict(error.details), success=False, final=True)
             case _:
-                # It has not ended on the server: gradio_client keeps silent about that.
+                # It has not ended on the server, so gradio_client does not report it.
                 return
