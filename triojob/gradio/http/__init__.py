@@ -1,19 +1,19 @@
-"""HTTP over Trio: requests, responses, event streams and files; it knows nothing of Gradio's API.
+"""HTTP over Trio: requests, responses, event streams and files; independent of Gradio's API.
 
 - `settings`: `Timeouts` and `Limits`
 - `urls`: URLs and headers: checked, compared, and shown without secrets
 - `request`: a request, as both backends take it
 - `response`: a response: open, with its body still to be read, or whole
 - `sockets`: byte streams over TCP and TLS
-- `reader`: HTTP/1.1 responses from bytes, read by httptools; no I/O
+- `reader`: parses HTTP/1.1 responses with httptools; no I/O
 - `connection`: one HTTP/1.1 connection
-- `pool`: the connections to one server, and those that are idle
-- `headers`: which requests go over these connections, and their heads as bytes
-- `direct_backend`: requests over these connections
+- `pool`: the connections to one server, and which of them are idle
+- `headers`: which requests use triojob's own connections, and their headers as bytes
+- `direct_backend`: requests over triojob's own connections
 - `httpx_backend`: requests over httpx: for proxies and the caller's own clients
-- `errors`: the network's exceptions as triojob's
-- `sse`: bytes to server-sent events; no I/O
-- `stream_watch`: event streams that fall silent: is the app gone, or does a proxy buffer?
+- `errors`: maps network errors to triojob's exceptions
+- `sse`: decodes server-sent events; no I/O
+- `stream_watch`: checks silent event streams: is the app gone, or does a proxy buffer?
 - `client`: `HTTP` chooses the backend and limits requests; `EventStream` yields events
-- `files`: bodies that are sent and read piece by piece
+- `files`: file transfers, sent and read in parts
 """

@@ -1,15 +1,16 @@
 """An HTTP client for one app: requests, event streams, and the limiters in front of the pools.
 
-Requests go over triojob's own connections (`DirectBackend`), which cost a third of httpx's.
-httpx (`HttpxBackend`) sends those that go through a proxy or over a client or a transport of the
-caller's, and those for files.  Nothing above this module knows which it is.
+Requests use triojob's own connections (`DirectBackend`), which cost a third of httpx's.  httpx
+(`HttpxBackend`) sends requests through a proxy or over the caller's own client or transport, and
+requests for files.  The modules above this one do not depend on the backend.
 
-httpcore 1.0.9 loses a slot of its pool for good when a request is cancelled while it waits for one
-(httpcore issue 1093).  So nothing may ever wait inside the pool: each request first takes a token
-of a limiter here, and all tokens together are no more than the pool has connections.
+httpcore 1.0.9 permanently loses a slot of its pool when a request is cancelled while it waits for
+one (httpcore issue 1093).  So no request can be allowed to wait inside the pool: each request first
+acquires a token of a limiter here, and the pool has at least as many connections as all limiters
+have tokens.
 
-httpx itself is imported when the first client is made: for a command line of its own it imports
-click and rich wherever they are installed, and ``import triojob`` should not.
+httpx itself is imported when the first client is made: for its own command line it imports click
+and rich wherever they are installed, and ``import triojob`` should not.
 """
 
 from __future__ import annotations
@@ -51,15 +52,15 @@ logger: logging.Logger = logging.getLogger("triojob.http")
 logger.addFilter(CLEAN_LINES)
 
 HTTPClient: TypeAlias = "httpx.AsyncClient"
-"""What ``Client(http_client=)`` takes."""
+"""The type of ``Client(http_client=)``."""
 HTTPTransport: TypeAlias = "httpx.AsyncBaseTransport"
-"""What ``Client(transport=)`` takes."""
+"""The type of ``Client(transport=)``."""
 
 CANCEL_REQUESTS = 16
-"""How many cancel requests are sent at once; no other request holds them up."""
+"""How many cancel requests are sent at once; no other request delays them."""
 _EVENT_STREAM = {"accept": "text/event-stream"}
 _LINGER = 1.0
-"""Seconds that a stream may stay open after its last event, for the server to end it."""
+"""Seconds for which a stream can stay open after its last event, for the server to end it."""
 
 
 class HTTP:
@@ -68,9 +69,10 @@ class HTTP:
     Args:
         base: The app's URL with a slash at its end.
         limits: As for `Client`, with a number for each None.
-        heartbeats: How many heartbeats of sessions may be open; None for as many as streams.
+        heartbeats: How many heartbeats of sessions can be open; None for as many as streams.
         client: The caller's own client, which the caller closes; or None to make one.
-        secrets: The client's, to which what is sent and set here is added; or None.
+        secrets: The client's secrets, to which secrets that are sent or set here are added; or
+            None.
     """
 
     def __init__(
@@ -91,12 +93,12 @@ class HTTP:
 
         keep_secrets_out_of_the_log()
         self.token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
-        """That of the Trio run where its connections can be used."""
+        """The token of the Trio run in which its connections can be used."""
         self.secrets: Secrets = secrets or Secrets()
         self.base: str = base
         """The app's URL, with a slash at its end."""
         self.prefix: str = ""
-        """Of the paths of the app's API."""
+        """The path prefix of the app's API."""
         self.timeouts: Timeouts = timeouts
         self.streams_watch: StreamWatch = StreamWatch(base, timeouts)
         assert limits.streams is not None
@@ -128,8 +130,8 @@ class HTTP:
                     + limits.transfers
                     + limits.requests
                     + CANCEL_REQUESTS,
-                    # httpx can't know how long a server keeps a connection, and sees no unasked
-                    # bytes behind a response: so each request has a connection of its own.
+                    # httpx can't know how long a server keeps a connection, and does not detect
+                    # unasked bytes behind a response: so each request has a connection of its own.
                     max_keepalive_connections=0,
                 ),
                 transport=transport,
@@ -145,32 +147,32 @@ class HTTP:
         )
         self.secrets.add(*secrets_in_headers(_passwords_of_proxies()))
         self._direct: DirectBackend | None = None
-        """None where httpx has to send everything."""
+        """None if httpx has to send every request."""
         if is_direct:
             self.go_direct()
 
     def go_direct(self) -> None:
-        """Send requests over connections of triojob's own from now on."""
+        """Send requests over triojob's own connections from now on."""
         self._direct = DirectBackend(self.base, self.tls(), self.timeouts, self._httpx)
 
     async def aclose(self) -> None:
-        """Close all connections, unless they are those of the caller's own client."""
+        """Close all connections, except the connections of the caller's own client."""
         if self._direct is not None:
             self._direct.pool.close()
         await self._httpx.aclose()
 
     @property
     def httpx_client(self) -> httpx.AsyncClient:
-        """The client that httpx's requests go over."""
+        """The client that sends httpx's requests."""
         return self._httpx.client
 
     @property
     def opened(self) -> int:
-        """How many connections of triojob's own have been opened."""
+        """How many of triojob's own connections have been opened."""
         return 0 if self._direct is None else self._direct.pool.opened
 
     def forget_server(self) -> None:
-        """Forget what is known of the server: another one has taken its place."""
+        """Forget the learned properties of the server: another server has replaced it."""
         if self._direct is not None:
             self._direct.pool.forget()
 
@@ -180,7 +182,7 @@ class HTTP:
             self._direct.pool.close_idle()
 
     def tls(self) -> ssl.SSLContext | None:
-        """Return the TLS settings for this app; None if its URL is a plain one."""
+        """Return the TLS settings for this app; None if its URL does not use TLS."""
         if not self.base.startswith("https:"):
             return None
         if isinstance(self._verify, ssl.SSLContext):
@@ -194,7 +196,7 @@ class HTTP:
         return self.base + (path if root else self.prefix + path).lstrip("/")
 
     def mapped_errors(self, what: str, timed_out: str) -> MappedErrors:
-        """Raise triojob's errors in the place of those of the network, while in the context."""
+        """Return a context that raises triojob's errors in the place of network errors."""
         return MappedErrors(self.base, self.timeouts, what, timed_out)
 
     async def request(
@@ -217,12 +219,13 @@ class HTTP:
         Args:
             path: Below the API prefix, or below the app's own URL if ``root``.
             json: The body, encoded.
-            headers: Sent with this request, in the place of the client's of the same names.
-            endless: Whether the response may take for ever, because it comes when the work is done.
+            headers: Sent with this request; they override the client's headers of the same names.
+            endless: Whether the response can take any length of time, because it follows the app's
+                work.
             limiter: Where to acquire a token first; None if the caller holds one.
             ready: Awaited before the request is sent.
             fresh: Whether to open a connection for it.
-            what: What errors call the request; by default its path without the query.
+            what: The name of the request in errors; by default its path without the query.
 
         Raises:
             NetworkError: The network failed.
@@ -245,7 +248,7 @@ class HTTP:
         what = what or f"{method} {path.partition('?')[0]}"
         own: dict[str, str] = {}
         if headers:
-            # In lower case, so that none stands twice.
+            # In lower case, so that each name occurs only once.
             own = {name.lower(): value for name, value in headers.items()}
             self.secrets.add_passing(*secrets_in_headers(own.items()))
         body: bytes | None = None
@@ -272,13 +275,13 @@ class HTTP:
         """Read a response to its end and close it.
 
         Args:
-            broken_from: From which status on its connection can't be used again.
+            broken_from: The lowest status at which its connection can't be reused.
         """
         try:
             body = await _body(response, self.max_message_size)
             if response.status >= broken_from:
-                # After a 500 uvicorn resets the connection without having announced it; the next
-                # request on it would fail without having been received.
+                # After a 500, uvicorn resets the connection without announcing it; the next request
+                # on it would fail without having been received.
                 response.discard()
         finally:
             await response.aclose()
@@ -303,11 +306,12 @@ class HTTP:
 
         Args:
             refuse: Makes an error of a response that is not an event stream.
-            endless: Whether it may be silent for ever, as long as the app answers other requests.
+            endless: Whether it can be silent for any time, as long as the app responds to other
+                requests.
             ready: Awaited before the request is sent.
-            failed: Called with the error if the stream could not be opened: it returns when to
-                try again, or raises.  None to raise the error.
-            what: What errors call the request; by default its path without the query.
+            failed: Called with the error if the stream could not be opened: it returns when to try
+                again, or raises.  None to raise the error.
+            what: The name of the request in errors; by default its path without the query.
         """
         what = what or f"GET {path.partition('?')[0]}"
         request = Request("GET", self.url(path), _EVENT_STREAM, ready=ready)
@@ -319,13 +323,13 @@ class HTTP:
         headers: Mapping[str, str],
         refuse: Callable[[int], TriojobError],
     ) -> UpgradedStream:
-        """Ask the server to speak another protocol; return the connection on which it does.
+        """Request an upgrade to another protocol; return the upgraded connection.
 
-        httpx opens it, so that it goes through the proxy that the environment names, or over the
-        caller's client.
+        httpx opens it, so that it uses the proxy that the environment names, or the caller's
+        client.
 
         Args:
-            headers: Those that ask for it.
+            headers: The headers that request the upgrade.
             refuse: Makes an error of any other status; the body is not read.
 
         Raises:
@@ -362,23 +366,23 @@ class HTTP:
         return await self._httpx.send(Request(method, url, headers, body, self.timeouts.read))
 
     async def whole(self, what: str, response: OpenResponse) -> Response:
-        """Read the response to a file that was sent, and close it.
+        """Read the response to a file upload, and close it.
 
         Raises:
             TransportError, httpx.HTTPError: The network failed.
             ProtocolError: The response is too large.
         """
-        # A server that refuses may have responded before it read all of the body.
+        # A server that refuses may have responded before it read the whole body.
         return await self._whole(what, response, broken_from=400)
 
 
 class EventStream:
-    """The events of a stream, one after the other, as the server sends them.
+    """The events of a stream, in the order in which the server sends them.
 
-    Enter it to open it; at the end of the context it is closed, without waiting for the server.
-    A class and no generator, as each call opens one.
+    Entering opens it; at the end of the context it is closed, without waiting for the server.
+    It is a class rather than a generator, because each call opens one.
     Iteration yields the data of each event, or an `OversizedEvent`.
-    `HTTP.open_events` makes it, and has the arguments.
+    `HTTP.open_events` makes it, and documents the arguments.
 
     Raises:
         NetworkError: While entering and iterating: the network failed.
@@ -471,10 +475,10 @@ class EventStream:
             self._events = self._decoder.feed(chunk)
 
     async def finish(self) -> None:
-        """Read on for a moment after the last event, so that the connection can be used again."""
+        """Read on briefly after the last event, so that the connection can be reused."""
         assert self._response is not None
         if self._response.has_ended:
-            return  # as nearly always: its end came with the last event
+            return  # the usual case: its end arrived with the last event
         with suppress(TriojobError), self._mapped, trio.move_on_after(_LINGER):
             async for _ in self._response:
                 pass
@@ -527,10 +531,10 @@ def _passwords_of_proxies() -> Iterator[tuple[str, str]]:
     from urllib.request import getproxies
 
     for proxy in getproxies().values():
-        with suppress(ValueError):  # not a URL; httpx says so
+        with suppress(ValueError):  # not a URL; httpx reports it
             yield "proxy", urlsplit(proxy).password or ""
 
 
 def is_json(response: Response) -> bool:
-    """Return whether a response says that it is JSON."""
+    """Return whether a response declares JSON as its type."""
     return response.content_type.partition(";")[0].strip() == "application/json"

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection of triojob's own: a byte stream, and the reader of its responses."""
+"""One of triojob's own HTTP/1.1 connections: a byte stream, and the reader of its responses."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ class Connection:
     def __init__(self, stream: ByteStream, number: int) -> None:
         self.stream: ByteStream = stream
         self.number: int = number
-        """How many connections had been opened by then, this one included."""
+        """How many connections had been opened by then, including this one."""
         self.reader: ResponseReader = ResponseReader()
         self.is_alive: bool = False
         """Whether any byte of the response has arrived."""
         self.idle_since: float | None = None
         """When its last response ended; None for a new connection."""
         self.kept: float = math.inf
-        """For how many seconds the server says that it keeps the connection while idle."""
+        """How many seconds the server promises to keep the idle connection."""
 
     async def send(self, data: bytes, seconds: float | None) -> None:
-        """Send a request; the response tells whether the server took it.
+        """Send a request; only the response shows whether the server accepted it.
 
         Raises:
-            TimedOut: The server took no more bytes for so many seconds.
+            TimedOut: The server accepted no more bytes for ``seconds``.
         """
         # A server that breaks the connection may have responded before.
         with suppress(trio.BrokenResourceError):
@@ -48,7 +48,7 @@ class Connection:
                 raise TimedOut("write")
 
     async def receive_head(self) -> None:
-        """Wait until the head of the response has been read.
+        """Wait until the status line and the headers of the response have been read.
 
         Raises:
             Broken: The connection broke, or the response is invalid.
@@ -63,7 +63,7 @@ class Connection:
             await self.receive()
 
     async def receive(self) -> None:
-        """Wait for bytes, or the end, and read them.
+        """Wait for bytes or for the end of the connection, and read them.
 
         Raises:
             Broken: The connection broke.
@@ -88,7 +88,7 @@ class DirectResponse(OpenResponse):
     """A response on a `Connection`.
 
     Args:
-        silence: How many seconds the server may be silent between two pieces of the body.
+        silence: How many seconds the server can be silent between two pieces of the body.
         release: Takes the connection back, with the value of its header ``Keep-Alive``.
     """
 

@@ -1,4 +1,4 @@
-"""Requests over triojob's own connections: a third of what they cost over httpx."""
+"""Requests over triojob's own connections, at a third of the cost of httpx."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .settings import Timeouts
 from .sockets import ByteStream, connect
 
 _KEPT = 1.0
-"""Seconds that servers keep an idle connection, at least: nginx 75 by default, uvicorn 5, and some
-are configured for 1."""
+"""Minimum seconds that servers keep an idle connection: nginx keeps it for 75 by default, uvicorn
+for 5, and some are configured for 1."""
 
 
 class DirectBackend:
@@ -22,7 +22,7 @@ class DirectBackend:
 
     Args:
         base: The app's URL with a slash at its end.
-        tls: The settings for it, or None for a plain URL.
+        tls: The TLS settings, or None for a URL without TLS.
         headers: Builds the headers of requests, and keeps the cookies.
     """
 
@@ -51,7 +51,7 @@ class DirectBackend:
         self.pool: ConnectionPool = ConnectionPool(open_stream, _KEPT)
 
     def can_send(self, request: Request) -> bool:
-        """Return whether a request can go this way; else only httpx can send it."""
+        """Return whether this backend can send a request; if not, only httpx can."""
         body = request.body
         return (
             (body is None or isinstance(body, bytes))
@@ -60,7 +60,7 @@ class DirectBackend:
         )
 
     async def send(self, request: Request) -> DirectResponse:
-        """Send a request, once, following no redirect; return when its head has arrived.
+        """Send a request, once, following no redirect; return when its headers have arrived.
 
         Args:
             request: One that `can_send` allows.
@@ -73,7 +73,7 @@ class DirectBackend:
         async def when_ready(connection: int) -> bytes:
             assert ready is not None
             await ready(connection)
-            return self._serialize(request)  # after that, as cookies may have changed
+            return self._serialize(request)  # afterwards, as cookies may have changed
 
         response = await self.pool.send(
             self._serialize(request) if ready is None else when_ready,

@@ -24,14 +24,14 @@ if sys.version_info < (3, 11):
 
 
 class MappedErrors:
-    """A context that raises an error of ours for one of the network.
+    """A context that raises triojob's error in the place of a network error.
 
-    A class and no generator, as there are so many of these.
+    It is a class rather than a generator, because each request uses one.
 
     Args:
         base: The URL of the app.
-        what: What errors call the request.
-        timed_out: What they say if no response came in time.
+        what: The name of the request in errors.
+        timed_out: The message if no response arrived in time.
     """
 
     __slots__ = ("_base", "_timed_out", "_timeouts", "_what")
@@ -51,7 +51,8 @@ class MappedErrors:
             if error is not None:
                 import httpx
 
-                # That one has the response, and with it the request and all that was sent.
+                # The exception holds the response, and with it the request and all data that was
+                # sent.
                 is_hidden = isinstance(exc, httpx.HTTPStatusError)
                 try:
                     raise_from(error, None if is_hidden else exc)
@@ -59,11 +60,11 @@ class MappedErrors:
                     del self, exc, error  # see raise_first
 
     def _ours(self, exc: BaseException) -> TriojobError | None:
-        """Return the error of ours to raise from ``exc``; None if that is not of the network."""
+        """Return the error to raise from ``exc``; None if ``exc`` is not a network error."""
         import httpx
 
         if isinstance(exc, httpx.RequestError):
-            cast("Any", exc).request = None  # it has all that was sent
+            cast("Any", exc).request = None  # it holds all data that was sent
         where = f"{self._base} ({self._what})"
         if isinstance(exc, TransportError):
             return self._of_transport(exc, where)
@@ -76,11 +77,12 @@ class MappedErrors:
         if isinstance(exc, httpx.WriteTimeout):
             return self._of_transport(TimedOut("write"), where)
         if isinstance(exc, httpx.HTTPStatusError):
-            # A hook of the caller's own client raises it; its words hold the URL with its query.
+            # A hook of the caller's own client raises it; its message contains the URL with its
+            # query.
             status = exc.response.status_code
             return UnexpectedResponse(f"{where}: the server answered {status}", status=status)
         if isinstance(exc, (httpx.InvalidURL, UnicodeError)):
-            # httpx looks at where a redirect leads, though it is not to follow it.
+            # httpx parses the target of a redirect, although it must not follow it.
             words = f"the server redirects to no address: {shorten(exc)}"
             return ProtocolError(f"{where}: {words}")
         if isinstance(exc, httpx.HTTPError):
@@ -101,12 +103,13 @@ class MappedErrors:
 
 
 def _words(exc: BaseException) -> str:
-    # Of a failed TLS handshake only the innermost cause has any.
+    # In a failed TLS handshake, only the innermost cause has a message.
     words = ""
     cause: BaseException | None = exc
     while cause is not None:
         if isinstance(cause, BaseExceptionGroup):
-            # An error for each address of the host: what is around it says only that all failed.
+            # One error for each address of the host; the group's own message only reports that all
+            # failed.
             errors = cast("BaseExceptionGroup[BaseException]", cause).exceptions
             words = ", ".join(dict.fromkeys(map(_reason, errors)))
             break

@@ -15,19 +15,19 @@ from .response import Response
 async def send_file(
     http: HTTP, path: str, parts: AsyncIterator[bytes], *, content_type: str, length: int | None
 ) -> Response:
-    """Post a body in parts, as they come; return the response, whatever its status.
+    """Post a body in parts, as they become available; return the response, whatever its status.
 
-    The caller holds a place in ``http.transfers``.  Being cancelled ends it at once; what
-    ``parts`` reads from is the caller's to close.
+    The caller holds a token of ``http.transfers``.  Being cancelled ends it at once; the caller
+    must close the source of ``parts``.
 
     Args:
         parts: Not an async generator, see `Request.body`.
-        length: How many bytes there will be in all, or None if that is not known.
+        length: The total number of bytes, or None if it is not known.
 
     Raises:
         NetworkError: The network failed.
         ProtocolError: The response is too large.
-        Exception: What ``parts`` raises.
+        Exception: The exceptions of ``parts``.
     """
     framing = (
         {"transfer-encoding": "chunked"} if length is None else {"content-length": str(length)}
@@ -40,9 +40,9 @@ async def send_file(
 
 
 async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Download:
-    """Ask for a file; return the response, whatever its status, to be read and closed.
+    """Request a file; return the response, whatever its status, to be read and closed.
 
-    Waits for a place in ``http.transfers``, which the response holds until it is closed.
+    Waits for a token of ``http.transfers``, which the response holds until it is closed.
     No redirect is followed.
 
     Args:
@@ -51,7 +51,7 @@ async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Downloa
     Raises:
         NetworkError: The network failed.
     """
-    holder = object()  # not the task: it may read one file and ask for another
+    holder = object()  # not the task: it may read one file and request another
     await http.transfers.acquire_on_behalf_of(holder)
 
     def release() -> None:
@@ -60,7 +60,7 @@ async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Downloa
     try:
         what = f"GET {scrub(url.removeprefix(http.base).partition('?')[0])}"
         with http.mapped_errors(what, f"no response within {http.timeouts.read} s"):
-            # Ranges and sizes are of what is sent: let that be the file itself.
+            # Ranges and sizes refer to the transferred bytes: these must be the file itself.
             wanted = {"accept-encoding": "identity", **headers}
             response = await http.transfer("GET", url, wanted)
         return Download(http, what, response, release)
@@ -74,16 +74,16 @@ def file_url(http: HTTP, route: str, path: str) -> str:
 
     Args:
         route: Such as ``"/file="``.
-        path: The server's path of it, whatever it looks like.
+        path: The server's path of the file, in any format.
     """
     parts = quote(path, safe="/").split("/")
-    # A component of dots would be taken out of the URL, and with it the one before.
+    # A component of dots would be removed from the URL, together with the one before it.
     safe = ("%2E" * len(part) if part in (".", "..") else part for part in parts)
     return http.url(route + "/".join(safe))
 
 
 class Download:
-    """The response to a request for a file, to be read piece by piece and then closed."""
+    """The response to a request for a file, to be read in pieces and then closed."""
 
     def __init__(
         self, http: HTTP, what: str, response: HttpxResponse, release: Callable[[], None]
@@ -94,10 +94,10 @@ class Download:
         self._release: Callable[[], None] | None = release
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
-        """Their names are looked up in any case."""
+        """Its names are case-insensitive."""
 
     async def receive(self) -> bytes:
-        """Return some bytes; none at the end.
+        """Return some bytes; empty at the end.
 
         Raises:
             NetworkError: The network failed, or the response broke off.
@@ -116,7 +116,7 @@ class Download:
         return self._response.with_body(bytes(body))
 
     async def aclose(self) -> None:
-        """Close it, read to its end or not; never waits for the server."""
+        """Close it, whether read to its end or not; never waits for the server."""
         release, self._release = self._release, None
         if release is None:
             return

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 Headers = tuple[tuple[str, str], ...]
 HeaderKey = tuple[str, str, Headers]
-"""What a block of headers depends on: the method, the path, and the request's own headers."""
+"""Identifies a block of headers: the method, the path, and the request's own headers."""
 
 Cookie = tuple[str, str, str, str | None, int | None]
-"""Domain, path, name, value and the time when it expires."""
+"""Domain, path, name, value and the time at which it expires."""
 
 _MAX_BLOCKS = 64
 _FRAMING = frozenset(
@@ -26,7 +26,7 @@ _UNCHANGED = re.compile(rf"{_PLAIN}(?:%[0-9A-Fa-f]{{2}}{_PLAIN})*")
 
 
 def is_framed_by_caller(names: Iterable[str]) -> bool:
-    """Return whether headers frame the request or its connection, which is triojob's to do.
+    """Return whether headers frame the request or its connection, which triojob does itself.
 
     Args:
         names: In lower case.
@@ -35,7 +35,7 @@ def is_framed_by_caller(names: Iterable[str]) -> bool:
 
 
 def needs_no_quoting(target: str) -> bool:
-    """Return whether a path below the app's URL, with its query, is sent as it is."""
+    """Return whether a path below the app's URL, with its query, is sent unchanged."""
     # httpx would remove a component of dots.
     return _UNCHANGED.fullmatch(target) is not None and "/." not in f"/{target}"
 
@@ -43,8 +43,8 @@ def needs_no_quoting(target: str) -> bool:
 def bypasses_proxies(host: str) -> bool:
     """Return whether the environment certainly has no proxy for ``host``.
 
-    Of what ``NO_PROXY`` may hold only names and addresses count, as httpx reads them; everything
-    else is left to httpx.
+    Only names and addresses in ``NO_PROXY`` are considered, as httpx reads them; everything else is
+    left to httpx.
     """
     from urllib.request import getproxies
 
@@ -54,7 +54,7 @@ def bypasses_proxies(host: str) -> bool:
     host = host.lower()
     for entry in proxies.get("no", "").lower().split(","):
         name = entry.strip()
-        # By "localhost" httpx means that name alone.
+        # For httpx, "localhost" means only that name.
         below = name not in ("", "localhost") and host.endswith("." + name.lstrip("."))
         if below or name in ("*", host):
             return True
@@ -62,7 +62,7 @@ def bypasses_proxies(host: str) -> bool:
 
 
 class HeaderCache:
-    """The headers of requests as bytes, built once for all requests that have the same.
+    """The headers of requests as bytes, built once for all requests with the same headers.
 
     Args:
         build: Returns the headers of a request to a path, as they are sent, with its cookies.

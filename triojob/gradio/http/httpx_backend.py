@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import httpx
 
 _RECEIVE_SIZE = 16 * 1024
-"""Bytes to take from an upgraded connection at once, at most: other tasks run in between."""
+"""Maximum bytes to take from an upgraded connection at once: other tasks run in between."""
 
 
 class HttpxBackend:
@@ -36,7 +36,7 @@ class HttpxBackend:
         client: The client.
         owned: Whether to close it.
         headers, cookies: Sent with each request.
-        secrets: Where the caller's secrets are noted, and those that the server sets.
+        secrets: Receives the caller's secrets, and the secrets that the server sets.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class HttpxBackend:
         self.client = client
         self._owned = owned
         self._headers = httpx.Headers(headers)
-        # A compressed body could become any number of bytes before they can be counted.
+        # A compressed body could expand to any size before its bytes are counted.
         self._headers["accept-encoding"] = "identity"
-        # With each request, and not in the client: one of the caller's own knows other hosts too.
+        # With each request, and not in the client: the caller's own client also knows other hosts.
         self._cookies = dict(cookies or {})
         self._timeouts = timeouts
         self._secrets = secrets
@@ -80,7 +80,7 @@ class HttpxBackend:
                 await trio.lowlevel.checkpoint()  # there may have been none to close
 
     def _sent(self) -> Iterator[tuple[str, str]]:
-        """Yield what the caller has sent with each request, as headers."""
+        """Yield the secrets that the caller sends with each request, as headers."""
         yield from self._headers.multi_items()
         yield from self.client.headers.multi_items()
         for name, value in self._cookies.items():
@@ -91,10 +91,10 @@ class HttpxBackend:
             yield f"parameter {name}", value
 
     def build(self, request: Request) -> httpx.Request:
-        """Return a request as httpx has it, with all headers and cookies."""
+        """Return a request in the form of httpx, with all headers and cookies."""
         import httpx
 
-        # Whatever the case of the caller's headers: none may stand twice.
+        # Case-insensitive, so that each of the caller's headers occurs only once.
         headers = httpx.Headers(self._headers)
         headers.update(request.headers)
         url, _, query = request.url.partition("?")
@@ -103,18 +103,18 @@ class HttpxBackend:
         built = self.client.build_request(
             request.method,
             url,
-            # Apart from the URL: in it, it would be lost beside parameters of the client's own.
+            # Apart from the URL, where the client's own parameters would replace it.
             params=query or None,
             headers=headers,
             cookies=self._cookies,
             content=request.body if is_whole else None,
-            # No bound on the wait for the pool: nothing waits there.
+            # The wait for the pool has no limit: nothing waits there.
             timeout=httpx.Timeout(
                 connect=times.connect, write=times.write, read=request.read, pool=None
             ),
         )
         if is_whole:
-            # httpx sends a body by an async generator, which it leaves lying about when cancelled.
+            # httpx sends a body by an async generator, which it leaves unclosed when cancelled.
             body = built.read()
             built.stream = _byte_stream()(lambda: _WholeBody(body))
         else:
@@ -122,12 +122,12 @@ class HttpxBackend:
         return built
 
     async def send(self, request: Request) -> HttpxResponse:
-        """Send a request, once, following no redirect; return when its head has arrived.
+        """Send a request, once, following no redirect; return when its headers have arrived.
 
         Raises:
             TransportError, httpx.HTTPError: The network failed, or the response is invalid.
         """
-        built = self.build(request)  # first, as what can't be sent need not be ready
+        built = self.build(request)  # first, to reject an invalid request early
         if request.ready is not None:
             await request.ready(None)
             built = self.build(request)  # cookies may have changed
@@ -148,8 +148,8 @@ class HttpxBackend:
         self._note_secrets(response)
 
     def _note_secrets(self, response: httpx.Response) -> None:
-        """Note what the caller's client has put into a request, and the cookies that came back."""
-        # Set by an `auth=` or a hook of that client, for example, where nobody else can look.
+        """Note the secrets that the caller's client has added, and the received cookies."""
+        # Set by an `auth=` or a hook of that client, for example, which only the request shows.
         sent, received = response.request.headers, response.headers
         self._secrets.add_passing(*secrets_in_headers(sent.multi_items()))
         set_here = [("set-cookie", value) for value in received.get_list("set-cookie")]
@@ -157,14 +157,15 @@ class HttpxBackend:
 
 
 async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    """Send a request, following no redirect; return the response when its head has arrived.
+    """Send a request, following no redirect; return the response when its headers have arrived.
 
-    The head has to arrive within the request's time to read.  By itself httpx bounds each wait for
-    bytes, and skips interim responses: with those, a server could keep a request for ever.
+    The headers must arrive within the request's read timeout.  By itself, httpx bounds each wait
+    for bytes, and skips interim responses: by sending those, a server could keep a request open
+    forever.
 
     Raises:
-        TimedOut: The head did not arrive in time.
-        httpx.HTTPError: See there.
+        TimedOut: The headers did not arrive in time.
+        httpx.HTTPError: The network failed.
     """
     read: float | None = request.extensions["timeout"]["read"]
     seconds = math.inf if read is None else read
@@ -190,13 +191,13 @@ class HttpxResponse(OpenResponse):
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
-        # A hook or a transport of the caller's may have read it all already.
+        # A hook or a transport of the caller's may have read it already.
         is_read = response.is_stream_consumed
         self._chunks = response.aiter_bytes() if is_read else response.aiter_raw()
         self._is_begun = False
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
-        """Their names are looked up in any case."""
+        """Its names are case-insensitive."""
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name)
@@ -208,8 +209,8 @@ class HttpxResponse(OpenResponse):
         return chunk
 
     def discard(self) -> None:
-        # httpcore finds a socket that was shut down readable, and so drops it; a closed one it
-        # could not even ask.
+        # httpcore sees that a socket which was shut down is readable, and so drops it; it can't
+        # check a closed one.
         stream = self._response.extensions.get("network_stream")
         sock = None if stream is None else stream.get_extra_info("socket")
         if sock is not None:
@@ -221,8 +222,8 @@ class HttpxResponse(OpenResponse):
 
         try:
             if self._is_begun:
-                # Under a cancellation each of httpx's nested generators ends at its next wait; left
-                # where they are, the garbage collector would find them.
+                # Under a cancellation, each of httpx's nested generators ends at its next wait;
+                # otherwise the garbage collector would find them.
                 with (
                     trio.CancelScope() as scope,
                     suppress(StopAsyncIteration, TransportError, httpx.HTTPError),
@@ -238,7 +239,7 @@ class HttpxResponse(OpenResponse):
         """Return the bytes of the connection after its upgrade to another protocol.
 
         Raises:
-            Broken: The transport of the caller's can't upgrade connections.
+            Broken: The caller's transport can't upgrade connections.
         """
         stream: Any = self._response.extensions.get("network_stream")
         if stream is None:
@@ -250,7 +251,7 @@ class UpgradedStream:
     """The bytes of a connection after its upgrade to another protocol.
 
     Args:
-        stream: httpcore's.
+        stream: The stream of httpcore.
     """
 
     def __init__(self, response: HttpxResponse, stream: Any) -> None:
@@ -273,7 +274,7 @@ class UpgradedStream:
             return data
 
     async def aclose(self) -> None:
-        """Close it immediately, without telling the server."""
+        """Close it immediately, without notifying the server."""
         try:
             self._response.discard()
         finally:
@@ -295,7 +296,7 @@ def _mapped() -> Generator[None, None, None]:
 
 @cache
 def _byte_stream() -> type[Any]:
-    """Return the class of bodies; each is made of a function that starts it again."""
+    """Return the class of bodies; each is made from a function that restarts it."""
     import httpx
 
     class ByteStream(httpx.AsyncByteStream):
@@ -327,7 +328,7 @@ class _WholeBody:
 class _CleanHeaders(logging.Filter):
     """Cleans the lines of httpcore, which have no arguments.
 
-    The cookies that a server sets are in them before anybody knows them.
+    They contain the cookies that a server sets, before these are known as secrets.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -340,7 +341,7 @@ _CLEAN_HEADERS = _CleanHeaders()
 
 
 def keep_secrets_out_of_the_log() -> None:
-    """Have the logs of the libraries that talk to servers show no secret."""
+    """Keep secrets out of the logs of the HTTP libraries."""
     # Adding a filter twice does nothing.
     logging.getLogger("httpx").addFilter(CLEAN_LINES)
     for name in ("connection", "http11", "http2", "proxy", "socks"):

@@ -1,8 +1,8 @@
 """A pool of HTTP/1.1 connections to one server.
 
-Nothing waits in the pool: it opens a connection whenever none is idle, and the limiters in front of
-it bound how many there are.  A request is sent once, whatever becomes of it, so none may go out on
-a connection that the server is about to close, see `ConnectionPool`.
+No request waits in the pool: it opens a connection whenever none is idle, and the limiters in front
+of it bound their number.  A request is sent only once, whatever the outcome, so it must not go out
+on a connection that the server is about to close, see `ConnectionPool`.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from .connection import Connection, DirectResponse
 from .sockets import Broken, ByteStream, TimedOut
 
 _KEEP_ALIVE_TIMEOUT = re.compile(r"timeout *= *([0-9]{1,9})", re.IGNORECASE)
-"""In a header ``Keep-Alive``: for how many seconds the server keeps an idle connection."""
+"""In a header ``Keep-Alive``: how many seconds the server keeps an idle connection."""
 
 _SETTLING = 0.001
-"""Seconds after a response in which other tasks run before its connection is used again."""
+"""Seconds after a response in which other tasks run before its connection is reused."""
 
 
 class ConnectionPool:
     """The connections to one server.
 
-    A server may close an idle connection while a request is on its way.  The request is lost then:
-    the client can't know whether the server has seen it.  So a connection is used again only while
+    A server may close an idle connection while a request is in flight.  Then the request is lost:
+    the client can't know whether the server has received it.  So a connection is reused only while
     that can't happen, for half of the time that remains of ``kept`` after one round trip.  If a
-    connection is found closed earlier than that, ``kept`` becomes less.
+    connection is found closed earlier than that, ``kept`` is reduced.
 
     Args:
         connect: Opens a connection.
-        kept: For how many seconds servers keep an idle connection, at least.
+        kept: The minimum number of seconds that servers keep an idle connection.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[ByteStream]], kept: float) -> None:
@@ -43,11 +43,11 @@ class ConnectionPool:
         self._connect = connect
         self._usual = kept
         self._kept = kept
-        """What is known of this server: less, if it has closed one sooner."""
+        """The value for this server: lower if it has closed a connection sooner."""
         self._round_trip = math.inf
-        """The fewest seconds so far from a request to the head of its response."""
+        """The shortest time so far, in seconds, from a request to the headers of its response."""
         self._idle: deque[Connection] = deque()
-        """Those used last are at the end."""
+        """The most recently used connections are at the end."""
         self._closed = False
 
     async def send(
@@ -58,14 +58,14 @@ class ConnectionPool:
         read: float | None,
         fresh: bool = False,
     ) -> DirectResponse:
-        """Send a request, once; return the response when its head has arrived.
+        """Send a request, once; return the response when its headers have arrived.
 
         Args:
-            request: All of it: request line, headers and body; or what returns that, awaited with
-                the number of the connection before anything is sent on it.
+            request: The whole request: request line, headers and body; or a function that returns
+                it, awaited with the number of the connection before anything is sent on it.
             fresh: Whether to open a connection for it.
-            write: How many seconds the server may take no bytes.
-            read: How many seconds it may take until the head of the response, and between two
+            write: How many seconds the server can accept no bytes.
+            read: How many seconds the server can take until the response's headers, and between two
                 pieces of the body.
 
         Raises:
@@ -109,7 +109,7 @@ class ConnectionPool:
     async def _get(self, *, fresh: bool) -> Connection:
         now = trio.current_time()
         if self._idle and now - _idle_since(self._idle[-1]) < _SETTLING:
-            # What a server has sent unasked behind its response may be about to arrive.
+            # Unasked bytes of the server behind its response may be about to arrive.
             await trio.lowlevel.cancel_shielded_checkpoint()
             now = trio.current_time()
         usable = None if fresh else self._usable(now)
@@ -120,7 +120,7 @@ class ConnectionPool:
         return Connection(stream, self.opened)
 
     def _usable(self, now: float) -> Connection | None:
-        """Return an idle connection that can be used again, if there is one."""
+        """Return an idle connection that can be reused, or None."""
         self._close_expired(now)
         idle = self._idle
         while idle:
@@ -142,11 +142,11 @@ class ConnectionPool:
         return now >= connection.idle_since + seconds
 
     def _note_closed(self, seconds: float) -> None:
-        """Note that the server has closed a connection that was idle for so many seconds."""
+        """Note that the server has closed a connection after it was idle for ``seconds``."""
         self._kept = min(self._kept, seconds)
 
     def forget(self) -> None:
-        """Forget what is known of the server: another one has taken its place."""
+        """Forget the learned properties of the server: another server has replaced it."""
         self._kept = self._usual
 
     def _release(self, connection: Connection, keep_alive: str | None) -> None:
@@ -160,7 +160,7 @@ class ConnectionPool:
         self._idle.append(connection)
 
     def close(self) -> None:
-        """Close all idle connections, and every other one when its response is closed."""
+        """Close all idle connections, and each other connection when its response is closed."""
         self._closed = True
         self.close_idle()
 

@@ -1,9 +1,9 @@
-"""HTTP/1.1 responses from bytes, read by httptools; no I/O.
+"""Parses HTTP/1.1 responses with httptools; no I/O.
 
-httptools is llhttp, the parser of Node and uvicorn.  It refuses whatever could be read in two ways:
-conflicting or repeated lengths, a length beside chunks, bare line feeds, folded headers, spaces
-before colons.  The rules here are those that it leaves to its users: how large the parts of a
-response may be, which transfer codings there are, and whether the connection can be used again.
+httptools is llhttp, the parser of Node and uvicorn.  It rejects ambiguous input: conflicting or
+repeated lengths, a length beside chunks, bare line feeds, folded headers, spaces before colons.
+This module adds the rules that llhttp leaves to its users: how large the parts of a response can
+be, which transfer codings are supported, and whether the connection can be reused.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import httptools
 
 _MAX_HEAD = 100 * 1024
-"""Bytes in the head of a response and the interim responses before it; httpcore's bound."""
+"""Bytes of status line, headers and interim responses before the body; httpcore's limit."""
 _MAX_INTERIM = 100
 """Interim responses (status 1xx) before a response."""
 _MAX_FRAMING = 16 * 1024
@@ -23,9 +23,9 @@ _BODYLESS = (204, 304)
 
 
 class ResponseReader:
-    """Reads the responses on one connection, one at a time.
+    """Parses the responses on one connection, one at a time.
 
-    Feed it until `complete` or `error` is set.  A new one is ready for the first response; call
+    Feed it until `complete` or `error` is set.  A new reader is ready for the first response; call
     `begin` for each further one.
     """
 
@@ -40,21 +40,21 @@ class ResponseReader:
     def begin(self) -> None:
         """Get ready for the next response."""
         self.status: int = 0
-        """0 until the head of the response is complete."""
+        """0 until the headers of the response are complete."""
         self.headers: list[tuple[bytes, bytes]] = []
-        """Their names are in lower case."""
+        """Names are in lower case."""
         self.fields: dict[bytes, bytes] = {}
-        """The same by name; the values of several with one name stand in one, with commas."""
+        """The headers by name; the values of repeated headers are joined with commas."""
         self.body: list[bytes] = []
-        """The pieces of the body that were read and not yet taken."""
+        """Pieces of the body that were read and not yet taken."""
         self.complete: bool = False
         """Whether the response has ended."""
         self.is_reusable: bool = False
         """Whether the connection is ready for the next request once the response is complete."""
         self.error: str | None = None
-        """Why the response is invalid behind what was read so far."""
+        """Why the rest of the response is invalid."""
         self._begun = b""
-        """The first bytes, as long as they are few."""
+        """The first bytes, until they suffice to identify the protocol."""
         self._ends_with_connection = False
         self._interim = 0
         self._fed = 0
@@ -98,7 +98,7 @@ class ResponseReader:
             self._fail("the server closed the connection in the middle of its response")
 
     def take_body(self) -> bytes:
-        """Return the body that was read and not yet taken."""
+        """Return the part of the body that was read and not yet taken."""
         body = self.body
         piece = body[0] if len(body) == 1 else b"".join(body)
         body.clear()
@@ -111,7 +111,7 @@ class ResponseReader:
             self.error = error
 
     def _check_start(self, data: bytes) -> None:
-        # llhttp reads RTSP and other protocols too.  Empty lines before a response are harmless.
+        # llhttp also parses RTSP and other protocols. Empty lines before a response are harmless.
         self._begun = (self._begun + data[:_MAX_FRAMING]).lstrip(b"\r\n")[: len(_START)]
         if not _START.startswith(self._begun):
             self._fail(f"the server does not speak HTTP/1.1; its response begins {self._begun!r}")
@@ -122,11 +122,11 @@ class ResponseReader:
         if self._framing > _MAX_FRAMING + _CHUNK_FRAMING * len(pieces):
             self._fail(f"more than {_MAX_FRAMING} bytes between two pieces of the body")
 
-    # What the parser calls.
+    # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
         if self.complete:
-            self.is_reusable = False  # unasked bytes, which the next request must not get
+            self.is_reusable = False  # unasked bytes, which must not be taken for the next response
         else:
             self.headers.clear()  # of an interim response
 
@@ -148,7 +148,7 @@ class ResponseReader:
             return
         assert self._parser is not None
         status = self._parser.get_status_code()
-        if status < 200 or self._fed > _MAX_HEAD:  # else all of it is not too large
+        if status < 200 or self._fed > _MAX_HEAD:  # otherwise the headers are small enough
             self._head_size += sum(_size_of(name, value) for name, value in self.headers)
         if self._head_size > _MAX_HEAD:
             self._fail(f"the head of the response has more than {_MAX_HEAD} bytes")
@@ -163,7 +163,7 @@ class ResponseReader:
             self.status = status
 
     def _read_framing(self, status: int) -> None:
-        """Find out how the body ends."""
+        """Determine how the body ends."""
         assert self._parser is not None
         headers = self.headers
         self.fields = fields = dict(headers)
@@ -178,7 +178,7 @@ class ResponseReader:
                 self._fail("the body is chunked, which HTTP/1.0 does not know")
         is_framed = coding is not None or b"content-length" in fields or status in _BODYLESS
         self._ends_with_connection = not is_framed
-        # The parser answers this question now only.
+        # The parser can tell this only now.
         self.is_reusable = is_framed and self._parser.should_keep_alive()
 
     def on_body(self, piece: bytes) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Ready: TypeAlias = Callable[[int | None], Awaitable[None]]
-"""Awaited before a request is sent; an exception that it raises keeps the request here.
+"""Awaited before a request is sent; an exception that it raises keeps the request from being sent.
 
-It gets the number of the connection, or None where httpx is about to open one: a pool of the
-caller's may have no room for two.
+It receives the number of the connection, or None if httpx is about to open one: the caller's pool
+may have no room for two.
 """
 
 
@@ -22,12 +22,12 @@ class Request:
     url: str
     """The whole URL, on the app's own origin."""
     headers: Mapping[str, str]
-    """Those of this request alone; their names are in lower case."""
+    """The headers of this request alone; names are in lower case."""
     body: bytes | AsyncIterator[bytes] | None = None
-    """An iterator has ``__anext__`` and is not an async generator: httpx leaves off in the middle
-    of it when it fails or is cancelled.  The headers state its length."""
+    """An iterator has ``__anext__`` and is not an async generator: httpx does not close it when it
+    fails or is cancelled.  The headers state its length."""
     read: float | None = None
-    """How many seconds the server may be silent, or None."""
+    """How many seconds the server can be silent, or None."""
     ready: Ready | None = None
     fresh: bool = False
     """Whether to open a connection for it, as httpx always does."""

@@ -18,24 +18,24 @@ class Response:
 
     @property
     def content_type(self) -> str:
-        """The media type with its parameters; empty for none."""
+        """The media type with its parameters; empty if there is none."""
         return self.header("content-type") or ""
 
     @property
     def retry_after(self) -> str | None:
-        """When to ask again, in seconds or as a date."""
+        """When to retry, in seconds or as a date."""
         return self.header("retry-after")
 
     @property
     def location(self) -> str | None:
-        """Where the server redirects to."""
+        """The target of a redirect."""
         return self.header("location")
 
 
 class OpenResponse(ABC):
-    """A response whose head has arrived; iterate over it for its body, and close it.
+    """A response whose headers have arrived; iterate over it for its body, and close it.
 
-    Iteration yields pieces of the body that are not empty.
+    Iteration yields nonempty pieces of the body.
 
     Raises:
         TransportError: While iterating: the connection broke, or the server was silent for too
@@ -50,7 +50,7 @@ class OpenResponse(ABC):
         """Return the value of a header, or None; ``name`` is in lower case."""
 
     def with_body(self, body: bytes) -> Response:
-        """Return the response with its body, or the beginning of that."""
+        """Return the response with its body, or with the beginning of its body."""
         return Response(self.status, body, self.header)
 
     @property
@@ -66,11 +66,11 @@ class OpenResponse(ABC):
 
     @abstractmethod
     def discard(self) -> None:
-        """Never use the connection again."""
+        """Prevent the reuse of the connection."""
 
     @abstractmethod
     async def aclose(self) -> None:
         """Close the response; never waits for the server.
 
-        The connection is used again if the response was read to its end.
+        The connection is reused if the response was read to its end.
         """

@@ -1,4 +1,4 @@
-"""Settings that are values of their own: `Timeouts` and `Limits`."""
+"""Settings that are values: `Timeouts` and `Limits`."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import cast
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long each phase of talking to a server may take, in seconds; None for no bound.
+    """How long each phase of communication with a server can take, in seconds; None for no limit.
 
-    They bound the network, not the work: a job runs for as long as it takes.
-    For that, use `trio.move_on_after` or `Job.result` with a timeout.
+    They bound the network, not the work: a job runs as long as it takes.
+    To bound a job, use `trio.move_on_after` or `Job.result` with a timeout.
 
     Raises:
-        ValueError: One is negative or not a number.
+        ValueError: A timeout is negative or not a number.
     """
 
     connect: float | None = 10
-    """Making a connection, TLS included; and asking over it whether the app was restarted, for
-    which there is twice that time in all."""
+    """Opening a connection, including TLS; also the check over it whether the app has restarted,
+    which can take twice this time in total."""
     write: float | None = 30
     """Sending a part of a request."""
     read: float | None = 120
-    """Until a response begins, and between its parts.  Apps run validators within it."""
+    """Until a response begins, and between its parts.  Apps run validators within this time."""
     stream_idle: float | None = 60
-    """Between two signs of life on an open event stream; Gradio gives one every 15 s.
-    After that, the app is asked by another request, as a proxy may hold the signs back."""
+    """Between two messages on an open event stream; Gradio sends a heartbeat every 15 s.
+    After this time, another request checks the app, as a proxy may hold back heartbeats."""
     max_stream_idle: float | None = 3600
-    """As ``stream_idle``, where the app answers that other request."""
+    """As ``stream_idle``, if the app responds to that other request."""
     cancel: float = 5
-    """Telling the server of a cancellation, in the background; the job has ended by then."""
+    """Sending a cancel request, in the background; the job has ended by then."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -47,35 +47,35 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a client does at once, and how much it takes from a server.
+    """How much a client does at once, and how much it accepts from a server.
 
     Raises:
-        ValueError: One is not a number, or under 1.
+        ValueError: A limit is not a number, or under 1.
     """
 
     streams: int | None = None
     """Event streams that are open at once.
-    None for 256, or fewer where the process may open fewer files; 32 over your own
-    ``http_client``."""
+    None for 256, or fewer if the process can open fewer files; 32 over your own ``http_client``."""
     in_flight: int | None = None
-    """Calls of one endpoint that are in flight at once; the others wait on this side.
-    None lets the server's own messages drive it, from 16 on: it grows while all that
-    is in flight runs, and shrinks where calls only wait, or are refused."""
+    """Calls of one endpoint that are in flight at once; the others wait in your program.
+    None lets the server's own messages control it, starting at 16: it grows while all calls in
+    flight run, and shrinks if calls only wait or are refused."""
     requests: int = 48
-    """Short requests that are in flight at once, those that make calls above all.
+    """Short requests that are in flight at once, mostly the requests that make calls.
     Each has a connection."""
     transfers: int | None = None
-    """Files that are in flight at once, up and down together.
+    """Files that are in flight at once, uploads and downloads together.
     None for 8, or 4 over your own ``http_client``."""
     message_size: int = 64 * 2**20
-    """Bytes of one message or response of the server."""
+    """Maximum bytes of one message or response of the server."""
     download_size: int | None = 4 * 2**30
-    """Bytes of files that one call downloads by itself, and of one file that a `File` downloads.
-    None for no bound: then a server can fill the disk."""
+    """Maximum bytes of files that one call downloads automatically, and of one file that a `File`
+    downloads.  None for no limit: then a server can fill the disk."""
     refused_for: float = 60
-    """Seconds for which a call is sent again that the server, or a proxy before it, refuses (status
-    429 or 503, or no connection while others are open): then it fails.  0 to fail at once.
-    A full queue of the app's own is `QueueFull` at once."""
+    """Seconds for which a call is retried while the server, or a proxy in front of it, refuses it
+    (status 429 or 503, or a failed connection while others are open): then the call fails.  0 to
+    fail at once.
+    A full queue of the app itself raises `QueueFull` at once."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

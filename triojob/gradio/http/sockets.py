@@ -1,4 +1,4 @@
-"""Byte streams over TCP and TLS, and what can go wrong with them."""
+"""Byte streams over TCP and TLS, and their errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 Phase = Literal["connect", "write", "read"]
 
 _RECEIVE_SIZE = 64 * 1024
-"""Bytes to take from a socket at once, at most."""
+"""The maximum number of bytes to take from a socket at once."""
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPALIVE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """Probe after 30 s of silence, then every 10 s; break the connection after three probes."""
 
@@ -31,7 +31,7 @@ class NotConnected(TransportError):
 
 
 class TimedOut(TransportError):
-    """The server took longer than it may in one phase of a request."""
+    """The server exceeded the timeout of one phase of a request."""
 
     def __init__(self, phase: Phase) -> None:
         super().__init__(phase)
@@ -67,14 +67,14 @@ class ByteStream(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Close it immediately, without telling the server."""
+        """Close it immediately, without notifying the server."""
 
 
 class TCPStream(ByteStream):
     """A socket without TLS.
 
     `trio.SocketStream` passes a checkpoint in each call.  Here, a request that fits into the
-    system's buffer goes out at once, and only what has to wait does.
+    system's buffer is sent at once, and only larger requests wait.
     """
 
     def __init__(self, transport: trio.SocketStream) -> None:
@@ -97,7 +97,7 @@ class TCPStream(ByteStream):
             left = left[self.send_now(left) :]
 
     async def receive_some(self) -> bytes:
-        # A server that never pauses must not starve other tasks.  While they run, more bytes
+        # A server that sends continuously must not starve other tasks.  While they run, more bytes
         # arrive, and taking them at once is cheaper than waiting for them.
         await trio.lowlevel.checkpoint()
         while True:
@@ -118,11 +118,11 @@ class TCPStream(ByteStream):
 class TLSStream(ByteStream):
     """TLS over a `TCPStream`.
 
-    `trio.SSLStream` hides what it has received and not yet returned: unasked bytes, which would be
-    taken for the response to the next request.
+    `trio.SSLStream` hides bytes that it has received and not yet returned: unasked bytes, which
+    would be taken for the response to the next request.
 
     Args:
-        tls: The settings.
+        tls: The TLS settings.
         host: The name that the server's certificate must have.
     """
 
@@ -133,7 +133,7 @@ class TLSStream(ByteStream):
         self._tls = tls.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
 
     async def handshake(self) -> None:
-        """Agree on keys; raise `OSError` or `trio.BrokenResourceError` if that fails."""
+        """Perform the handshake; raise `OSError` or `trio.BrokenResourceError` if it fails."""
         await self._run(self._tls.do_handshake)
 
     async def send_all(self, data: bytes) -> None:
@@ -154,7 +154,7 @@ class TLSStream(ByteStream):
             raise trio.BrokenResourceError(str(exc)) from exc
 
     async def _run(self, step: Callable[[], T]) -> T:
-        """Take a step of the protocol; send and receive what it needs."""
+        """Take a step of the protocol; send and receive the bytes that it needs."""
         while True:
             try:
                 result = step()
@@ -185,10 +185,10 @@ class TLSStream(ByteStream):
 def keep_alive(sock: socket.socket | trio.socket.SocketType) -> None:
     """Turn on TCP keep-alive, so that a vanished peer breaks the connection.
 
-    Otherwise a connection whose other end is gone counts as a silent one, which may be waited for
-    for up to an hour (`Timeouts.max_stream_idle`).
+    Otherwise a connection whose peer is gone counts as silent, and the wait for it can take an hour
+    (`Timeouts.max_stream_idle`).
     """
-    with suppress(OSError):  # it has just broken; the next use raises
+    with suppress(OSError):  # the connection has just broken; its next use raises
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEP_ALIVE.items():
             option: int | None = getattr(socket, name, None)  # each system has some of them
@@ -212,8 +212,8 @@ async def connect(
     """Connect to a server.
 
     Args:
-        tls: Its settings, or None for a plain connection.
-        seconds: How long connecting may take, and then the TLS handshake.
+        tls: The TLS settings, or None for a connection without TLS.
+        seconds: The timeout for connecting, and then for the TLS handshake.
 
     Raises:
         NotConnected: The server can't be reached, or its certificate is not trusted.

@@ -1,4 +1,4 @@
-"""Bytes to server-sent events; no I/O.
+"""Decodes server-sent events; no I/O.
 
 The rules are those of the WHATWG HTML standard, 9.2.6.
 Lines are split in bytes: text would also split at U+2028 and U+0085, which Gradio sends raw.
@@ -14,39 +14,39 @@ from ..._exceptions import ProtocolError, shorten
 _HEAD = 1000
 """Bytes to show of an event that is too large."""
 _LONGEST_SKIP = 16
-"""How many times as large as it may be an event can be that is skipped: it must end some time."""
+"""A skipped event can be at most this many times as large as allowed: it must end at some point."""
 _MARK = b"\xef\xbb\xbf"
-"""The byte order mark, which may stand at the beginning of a stream and is no part of it."""
+"""The byte order mark, which may precede a stream and is not part of it."""
 
 
 @dataclass(frozen=True)
 class OversizedEvent:
-    """The beginning of an event that is larger than it may be; the rest of it is skipped."""
+    """The beginning of an event that exceeds the size limit; the rest of it is skipped."""
 
     data: bytes
     error: ProtocolError
 
 
 class EventDecoder:
-    """Decodes one event stream, whatever the chunks that it comes in.
+    """Decodes one event stream, received in chunks of any size.
 
     Args:
-        max_size: How many bytes one event may have, the names of its fields included.
+        max_size: The maximum bytes of one event, including the names of its fields.
     """
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
         self._skipping = False
-        """Whether what comes is of an event that is too large."""
+        """Whether the next bytes belong to an event that is too large."""
         self._buffer = bytearray()
         self._searched = 0
-        """Up to here ``_buffer`` is known to hold no line end."""
+        """Up to this position ``_buffer`` is known to contain no line end."""
         self._data: list[bytes] = []
         self._kind = b""
         self.kind: str = ""
-        """The type of the event that was yielded last; Gradio's main protocols give none."""
+        """The type of the event that was yielded last; Gradio's main protocols send none."""
         self._size = 0
-        """The bytes of the event's lines so far, the names of fields and line ends included."""
+        """The bytes of the event's lines so far, including the names of fields and line ends."""
         self._after_cr = False
         self._first = True
 
@@ -54,13 +54,13 @@ class EventDecoder:
         """Take a chunk; yield the data of each event that it completes.
 
         Raises:
-            ProtocolError: An event is many times larger than it may be.
+            ProtocolError: An event exceeds the size limit many times over.
         """
         chunk = self._with_simple_ends(chunk)
         if not chunk:
             return
         buffer = self._buffer
-        # Most chunks end with an event, so that nothing has to be kept, or copied.
+        # Most chunks end with an event, so nothing has to be kept or copied.
         lines: bytes | bytearray = chunk
         if buffer or self._first:
             buffer += chunk
@@ -74,7 +74,7 @@ class EventDecoder:
                 and lines.startswith(b"data: ", start)
                 and lines.startswith(b"\n", end + 1)
             ):
-                # This line is all of an event, as Gradio's are.
+                # This line is a whole event, as Gradio's events are.
                 line, start = bytes(lines[start:end]), end + 2
                 searched = start
                 self.kind = ""
@@ -102,7 +102,7 @@ class EventDecoder:
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in chunk else chunk
 
     def _passed_mark(self, buffer: bytearray) -> bool:
-        """Take the byte order mark off the beginning; return whether that is known by now."""
+        """Remove the byte order mark at the beginning; return whether enough bytes have arrived."""
         if len(buffer) < len(_MARK) and _MARK.startswith(buffer):
             return False
         self._first = False
@@ -120,7 +120,7 @@ class EventDecoder:
         if self._buffer and self._size + len(self._buffer) > self._max_size:
             oversized = self._skip(bytes(self._buffer))
             self._size += len(self._buffer) - 1
-            self._buffer[:] = b":"  # what comes of the line is as good as a comment
+            self._buffer[:] = b":"  # treat the rest of the line as a comment
         self._searched = len(self._buffer)
         return oversized
 
@@ -130,7 +130,7 @@ class EventDecoder:
         if self._size > self._max_size:
             return self._skip(line)
         field, _, value = line.partition(b":")
-        # The other fields (id, retry) and comments say nothing to us.
+        # The other fields (id, retry) and comments are not needed.
         if field == b"data":
             self._data.append(value.removeprefix(b" "))
         elif field == b"event":
@@ -138,7 +138,7 @@ class EventDecoder:
         return None
 
     def _whole(self) -> bytes | None:
-        """Return the data of the event whose last line has come, if there is any."""
+        """Return the data of the event whose last line has arrived, if it has any."""
         self._size = 0
         self._skipping = False
         kind, self._kind = self._kind, b""
@@ -150,7 +150,7 @@ class EventDecoder:
         return event
 
     def _skip(self, line: bytes) -> OversizedEvent | None:
-        """Skip the rest of an event that is too large; return it if it has just become so."""
+        """Skip the rest of an event that is too large; return it when it becomes too large."""
         if not self._skipping:
             self._skipping = True
             oversized = self._oversized(self._data[0] if self._data else line)

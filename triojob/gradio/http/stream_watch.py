@@ -1,7 +1,7 @@
 """Watches event streams that fall silent: is the app gone, or does a proxy buffer?
 
 Gradio sends a heartbeat every 15 s.  A proxy that buffers responses, as nginx does by default,
-keeps those back, and so silence alone proves nothing: the app is asked by another request.
+holds heartbeats back, so silence alone proves nothing: another request checks the app.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .settings import Timeouts
 logger: logging.Logger = logging.getLogger("triojob")
 
 _TWO_HEARTBEATS = 30.0
-"""Seconds; a shorter silence of a stream is none that there is anything to say of."""
+"""Seconds; a shorter silence of a stream is not worth mentioning."""
 
 Ask: TypeAlias = Callable[[], Awaitable[str | None]]
 
 
 class WatchedStream:
-    """One event stream, and when it last gave a sign of life; enter it to have it watched."""
+    """One event stream, and the time of its last message; enter it to have it watched."""
 
     __slots__ = ("_watch", "_what", "asked", "last", "most", "reason", "scope")
 
@@ -36,17 +36,17 @@ class WatchedStream:
         self._watch = watch
         self._what = what
         self.most: float = most
-        """For how many seconds it may be silent while the app answers."""
+        """How many seconds it can be silent while the app responds."""
         self.last: float = trio.current_time()
-        """When something last came."""
+        """When the last message arrived."""
         self.asked: float = self.last
-        """When the app last answered while nothing came."""
+        """When the app last responded while the stream was silent."""
         self.reason: str | None = None
         """Why it was given up, if it was."""
         self.scope: trio.CancelScope = trio.CancelScope()
 
     def heard(self) -> None:
-        """Note that something has come."""
+        """Note that a message has arrived."""
         self.last = trio.current_time()
 
     def __enter__(self) -> WatchedStream:  # noqa: PYI034 - `Self` is not in the typing of 3.10
@@ -69,7 +69,7 @@ class WatchedStream:
 
 @final
 class StreamWatch:
-    """Watches over all event streams of a client, in one task.
+    """Watches all event streams of a client, in one task.
 
     Args:
         base: The app's URL.
@@ -81,7 +81,7 @@ class StreamWatch:
         most = timeouts.max_stream_idle
         self._most = math.inf if most is None else most
         self._patience = min(self._idle, math.inf if timeouts.read is None else timeouts.read)
-        """Seconds in which the app has to answer."""
+        """Seconds within which the app must respond."""
         self._streams: dict[WatchedStream, None] = {}
         self._opened = trio.lowlevel.ParkingLot()
         self._warned = False
@@ -90,31 +90,31 @@ class StreamWatch:
         """Return a context in which a stream is watched, from its request on.
 
         Args:
-            what: What errors call the request.
-            endless: Whether it may be silent for ever while the app answers.
+            what: The name of the request in errors.
+            endless: Whether it can be silent for any time while the app responds.
 
         Raises:
             ConnectionTimeout: At the context's end: the stream was silent, and the app did not
-                answer either.
+                respond either.
         """
         return WatchedStream(self, what, math.inf if endless else self._most)
 
     def add(self, stream: WatchedStream) -> None:
-        """Begin to watch a stream."""
+        """Start to watch a stream."""
         if not self._streams:
             self._opened.unpark_all()
         self._streams[stream] = None
 
     def remove(self, stream: WatchedStream) -> None:
-        """Watch a stream no more."""
+        """Stop watching a stream."""
         self._streams.pop(stream, None)
 
     @asynccontextmanager
     async def running(self, ask: Ask) -> AsyncGenerator[None, None]:
-        """Watch for as long as the body runs.
+        """Watch while the body runs.
 
         Args:
-            ask: Asks the app for a sign of life; returns what is wrong with it, or None.
+            ask: Checks that the app responds; returns a description of the problem, or None.
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._run, ask, name="<stream watch>")
@@ -140,7 +140,7 @@ class StreamWatch:
                 await self._ask(ask, silent)
 
     def _due(self, stream: WatchedStream) -> float:
-        """Return when there is something to do about a stream, unless something comes before."""
+        """Return when a stream must be checked, unless a message arrives before."""
         return min(max(stream.last, stream.asked) + self._idle, stream.last + stream.most)
 
     async def _ask(self, ask: Ask, silent: list[WatchedStream]) -> None:

@@ -41,18 +41,18 @@ def parse_url(url: str) -> str:
 
 
 def same_origin(url: str, other: str) -> bool:
-    """Tell whether two URLs have scheme, host and port in common, and no user name in them."""
+    """Return whether two URLs have the same scheme, host and port, and contain no user name."""
     origin = _origin(url)
     return origin is not None and origin == _origin(other)
 
 
 def _origin(url: str) -> tuple[str, str, int | None] | None:
-    """Return scheme, host and port of a URL; None if it has a user name, or is no URL."""
+    """Return scheme, host and port of a URL; None if it has a user name, or is invalid."""
     import httpx
 
     try:
         given = httpx.URL(url)
-        # By idna, which reads the host, not all that httpx takes is a name.
+        # By idna, which parses the host: not every string that httpx accepts is a name.
         host = given.host
     except (httpx.InvalidURL, ValueError):
         return None
@@ -62,20 +62,20 @@ def _origin(url: str) -> tuple[str, str, int | None] | None:
 
 
 def public_part(url: str) -> str:
-    """Return a URL without what may be a secret: user, password, query and fragment."""
+    """Return a URL without its possible secrets: user, password, query and fragment."""
     before, separator, rest = url.rpartition("//") if "//" not in url else url.partition("//")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     user, _, host = authority.rpartition("@")
     if user or not re.search(r":(?!\d*$)", host.rpartition("]")[2]):
         rest = rest[len(authority) - len(host) :]
     else:
-        # This is no port, so it is a password, with characters that would have to be quoted.
+        # Not a port, so it is a password, with characters that would have to be quoted.
         rest = rest.rpartition("@")[2] if "@" in rest else host.partition(":")[0]
     return before + separator + re.split(r"[?#]", rest, maxsplit=1)[0]
 
 
 def quoted(text: str) -> str:
-    """Return ``text`` as it stands in a query."""
+    """Return ``text`` as it is written in a query."""
     return quote(text, safe="")
 
 
@@ -86,7 +86,7 @@ def check_headers(option: str, headers: Mapping[str, str] | None) -> None:
     """Refuse headers or cookies that no request can carry; the message shows no value.
 
     Raises:
-        TypeError: A name or value is no text.
+        TypeError: A name or value is not text.
         ValueError: A name or value has characters that a header can't have.
     """
     for name, value in (headers or {}).items():
