@@ -1,13 +1,13 @@
-"""Files on their way to an app, and from it.
+"""Files: uploads to an app, and downloads from it.
 
 - `names`: makes a server's file names safe
 - `inputs`: `handle_file`, and the placeholders that files leave in encoded arguments
 - `multipart`: the framing of an upload; no I/O
-- `upload`: files to an app: checked at submit, sent with the call
+- `upload`: uploads files to an app: checked at submit, sent with the call
 - `data`: finds and replaces the files in an output; no I/O
 - `hls`: playlists of media streams; no I/O
-- `download`: files to disk, resumed where a connection breaks
+- `download`: downloads files to disk, and resumes where a connection breaks
 - `file`: `File`: a file that stays with the app until you fetch it
 - `outputs`: the stage between translator and job that downloads an output's files
-- `transfer`: several files at once
+- `transfer`: transfers several files at once
 """

@@ -11,11 +11,11 @@ from ..protocol.messages import is_list, is_object, is_tuple
 from ..protocol.properties import PropertyUpdate
 
 Place = tuple[list[Any], FileData]
-"""A file in a value, and the keys and indexes that lead to it."""
+"""The keys and indexes that lead to a file in a value, and the file."""
 
 
 def find_files(value: Any, read: ReadFile) -> list[Place]:
-    """Return the files in an output, however deep, and where they stand."""
+    """Return the files in an output, at any depth, and their paths in it."""
     places: list[Place] = []
     # Not by recursion: a stream's edits may nest a value deeper than Python's stack.
     waiting: list[tuple[Any, _Step | None]] = [(value, None)]
@@ -47,9 +47,10 @@ def _path_to(step: _Step | None) -> list[Any]:
 
 
 def replace_files(value: Any, places: list[Place], show: Callable[[FileData], Any]) -> Any:
-    """Return ``value`` with ``show(file)`` at each place.
+    """Return ``value`` with ``show(file)`` at the path of each file.
 
-    Only the containers on the way to a file are copied; all else is shared with ``value``.
+    Only the containers along the path to a file are copied; everything else is shared with
+    ``value``.
     """
     edits = [["replace", path, show(file)] for path, file in places]
     if not is_tuple(value):
@@ -58,7 +59,7 @@ def replace_files(value: Any, places: list[Place], show: Callable[[FileData], An
 
 
 def _replaced(values: list[Any], edits: list[list[Any]]) -> list[Any]:
-    # Only a whole output of a component is a property update.
+    # Only a component's whole output can be a property update.
     plain = [dict(value) if isinstance(value, PropertyUpdate) else value for value in values]
     return [
         PropertyUpdate(new) if isinstance(old, PropertyUpdate) else new
@@ -67,14 +68,15 @@ def _replaced(values: list[Any], edits: list[list[Any]]) -> list[Any]:
 
 
 def files_by_edits(edits: list[Any], changed: list[Any], read: ReadFile) -> list[FileData]:
-    """Return the files that the edits of a component have brought or changed.
+    """Return the files that the edits of a component have added or changed.
 
-    It takes time that is linear in the edits, however large the component is.
+    The time is linear in the edits, even if the component is large.
 
     Args:
+        edits: The edits.
         changed: The containers that the edits have changed.
     """
-    brought = [new for _, _, new in edits if not isinstance(new, str)]  # as most of it is
+    brought = [new for _, _, new in edits if not isinstance(new, str)]  # most edits are text
     found = [file for _, file in find_files(brought, read)] if brought else []
     return found + [
         file

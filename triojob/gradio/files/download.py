@@ -28,19 +28,19 @@ from ..protocol.refusals import refusal
 from .names import safe_name
 
 _PIECE = 1024 * 1024
-"""Bytes that are written to the disk at once."""
+"""The number of bytes that are written to the disk at once."""
 
 RESUMES = 3
-"""How many times a download that breaks is taken up again."""
+"""How many times an interrupted download is resumed."""
 PAUSE = 0.5
-"""Seconds before that, times the number of the try."""
+"""Seconds before a resumption, times the number of the attempt."""
 
 
 class Budget:
-    """How many bytes may still be downloaded.
+    """How many bytes can still be downloaded.
 
     Args:
-        size: As a number of bytes, `math.inf` for no bound.
+        size: The number of bytes, `math.inf` for no limit.
     """
 
     def __init__(self, size: float) -> None:
@@ -48,10 +48,10 @@ class Budget:
         self._left = size
 
     def check(self, count: int, what: str) -> None:
-        """Refuse ``count`` more bytes if they would be too many.
+        """Refuse ``count`` more bytes if they exceed the budget.
 
         Raises:
-            FileTooLarge: They would.
+            FileTooLarge: They exceed it.
         """
         if count > self._left:
             raise FileTooLarge(
@@ -59,12 +59,12 @@ class Budget:
             )
 
     def take(self, count: int, what: str) -> None:
-        """Count bytes that have come; raises as `check`."""
+        """Count received bytes; raises as `check`."""
         self.check(count, what)
         self._left -= count
 
     def give_back(self, count: int) -> None:
-        """Forget bytes that were thrown away."""
+        """Return discarded bytes to the budget."""
         self._left += count
 
 
@@ -74,7 +74,9 @@ class FileWriter:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._buffer = bytearray()
-        """What is still to be written: the way to a worker thread costs more than most pieces."""
+        """Bytes still to be written: a switch to a worker thread costs more than writing most
+        pieces.
+        """
         self.size: int = 0
 
     async def write(self, data: bytes) -> None:
@@ -87,12 +89,12 @@ class FileWriter:
             await trio.lowlevel.checkpoint()
 
     async def flush(self) -> None:
-        """Write what has been appended; if that is cancelled, the file is of no more use."""
+        """Write the buffered bytes; if that is cancelled, the file is unusable."""
         data, self._buffer = self._buffer, bytearray()
         await trio.to_thread.run_sync(_write_all, self._descriptor, data)
 
     async def restart(self) -> None:
-        """Throw away what was written."""
+        """Discard all that was written."""
         self._buffer.clear()
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         await trio.to_thread.run_sync(os.ftruncate, self._descriptor, 0)
@@ -107,10 +109,10 @@ def _write_all(descriptor: int, data: bytearray) -> None:
 
 @asynccontextmanager
 async def new_file(path: Path) -> AsyncGenerator[FileWriter, None]:
-    """Make a file that was not there; if the body fails or is cancelled, it is gone again.
+    """Make a new file; if the body fails or is cancelled, remove it.
 
     Raises:
-        OSError: There is something at ``path`` already, or the system refuses.
+        OSError: A file exists at ``path`` already, or the system refuses.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
     for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW"):
@@ -129,13 +131,13 @@ async def new_file(path: Path) -> AsyncGenerator[FileWriter, None]:
 
 
 def discard(path: Path) -> None:
-    """Remove a file, if it is there."""
+    """Remove a file, if it exists."""
     with suppress(FileNotFoundError):
         path.unlink()
 
 
 class Folder:
-    """Where a client puts the files of outputs: a folder of its own, made when there is a file.
+    """The folder for the files of a client's outputs: its own one, made for the first file.
 
     Args:
         parent: The folder to make it in; None for the system's folder for temporary files.
@@ -147,7 +149,7 @@ class Folder:
         self._making = trio.Lock()
 
     async def place(self, *names: str | None) -> Path:
-        """Return the path for a new file, in a new folder that only this user may look into."""
+        """Return the path for a new file, in a new folder that only this user can read."""
         async with self._making:
             if self._made is None:
                 self._made = await trio.to_thread.run_sync(_make_folder, self._parent)
@@ -155,7 +157,7 @@ class Folder:
         return Path(made) / safe_name(*names)
 
     def remove_if_empty(self) -> None:
-        """Leave nothing behind if no file came."""
+        """Remove the folder if it contains no file."""
         if self._made is not None:
             with suppress(OSError):
                 self._made.rmdir()
@@ -180,17 +182,17 @@ async def download(
 ) -> None:
     """Write a file of the app into ``writer``.
 
-    A download that breaks is taken up again up to three times, after half a second and more: from
-    where it broke if the server marks the version of the file (``ETag``), else from its start.
+    An interrupted download is resumed up to three times, after half a second and more: from the
+    break if the server marks the version of the file (``ETag``), otherwise from its start.
 
     Args:
-        urls: Where it may be, the likeliest first; all on the app's own origin.
-        what: What is being done, for messages.
+        urls: Its possible URLs, the most likely one first; all on the app's own origin.
+        what: The operation, for messages.
 
     Raises:
-        NetworkError: The network failed, that often.
+        NetworkError: The network failed in each attempt.
         FileTooLarge: It has more bytes than ``budget`` has left.
-        UnexpectedResponse: The server does not hand it out.
+        UnexpectedResponse: The server refuses to send it.
     """
     transfer = _Transfer(http, writer, budget, what)
     broken = 0
@@ -212,10 +214,10 @@ class _Transfer:
         self._budget = budget
         self._what = what
         self._version: str | None = None
-        """The ETag of what the writer has the beginning of."""
+        """The ETag of the file whose beginning has been written."""
 
     async def attempt(self, urls: list[str]) -> None:
-        """Try each place until there is one that has the file."""
+        """Try each URL until one has the file."""
         for last, url in enumerate(urls, 1 - len(urls)):
             wanted: dict[str, str] = {}
             if self._writer.size and self._version is not None:
@@ -230,7 +232,7 @@ class _Transfer:
         what = self._what
         if resumes and response.status in (206, 416):
             if response.status == 416 or not self._continues(response):
-                # Not what was asked for, such as another version: from the start, then.
+                # Another range or version than requested: start again.
                 self._version = None
                 raise ConnectionLost(f"{what}: the file changed while it was being downloaded")
         elif response.status == 200:
@@ -238,7 +240,7 @@ class _Transfer:
                 self._budget.give_back(self._writer.size)
                 await self._writer.restart()
             version = response.headers.get("etag")
-            # A weak one promises a file that is as good, not one of the same bytes.
+            # A weak ETag promises an equivalent file, not one with the same bytes.
             self._version = version if version and not version.startswith("W/") else None
         else:
             raise refusal(await response.refusal(), what, "")
@@ -250,7 +252,7 @@ class _Transfer:
             )
         length = response.headers.get("content-length", "")
         if length.isdecimal() and len(length) < 20:
-            # Only to refuse early what would be too much: what comes is counted all the same.
+            # Only an early check: the received bytes are counted all the same.
             self._budget.check(int(length), what)
         while chunk := await response.receive():
             self._budget.take(len(chunk), what)

@@ -25,14 +25,14 @@ from .hls import Playlist, parse_playlist
 from .names import safe_name
 
 _POLL = 0.5
-"""Seconds between two looks at the playlist of a stream: Gradio has no way to tell of news."""
+"""Seconds between two requests for a stream's playlist: Gradio does not announce changes."""
 
 
 class FileSource:
-    """What the files of one client share.
+    """The settings that the files of one client share.
 
     Args:
-        max_size: How many bytes one file may have, `math.inf` for no bound.
+        max_size: The maximum bytes of one file, `math.inf` for no limit.
         guard: Cancels a scope when the client ends.
     """
 
@@ -51,8 +51,8 @@ class FileSource:
         """Cancel the body when the client ends.
 
         Raises:
-            ClientClosed: It has ended.
-            RuntimeError: It lives in another Trio run.
+            ClientClosed: The client has ended.
+            RuntimeError: The client belongs to another Trio run.
         """
         require_task(what, self.http.token)
         with trio.CancelScope() as scope, self._guard(scope):
@@ -61,11 +61,11 @@ class FileSource:
             raise ClientClosed(f"{what}: the client has been closed")
 
     def elsewhere(self, file: FileData) -> bool:
-        """Tell whether a file lies with another server: it is never asked for there."""
+        """Return whether a file is on another server, which never receives a request."""
         return _is_url(file.path) and not same_origin(file.path, self.http.base)
 
     def urls(self, file: FileData) -> list[str]:
-        """Return where a file may be, on the app's own origin, the likeliest first."""
+        """Return the possible URLs of a file on the app's origin, the most likely one first."""
         if _is_url(file.path):
             return [file.path]
         if file.is_stream:
@@ -74,7 +74,7 @@ class FileSource:
             path = str(folder / "playlist-file") if merged else file.path
             return [file_url(self.http, "/stream/", path)]
         urls = [file_url(self.http, "/file=", file.path)]
-        # Of an app that shows another one (gr.load) only the server knows the address.
+        # If an app shows another app (gr.load), only the server knows the address.
         if file.url is not None and _is_url(file.url) and same_origin(file.url, self.http.base):
             urls += [file.url] if file.url not in urls else []
         return urls
@@ -92,9 +92,9 @@ def _is_playlist(file: FileData) -> bool:
 class File:
     """A file of an app's output that is still with the app.
 
-    With ``Client(download_files=False)`` outputs hold these in the place of files; streams of
-    sound and video (`is_stream`) are such always.  What it says of itself is the server's word.
-    It can be read for as long as the client is open.
+    With ``Client(download_files=False)``, outputs contain `File` objects in the place of files;
+    streams of audio and video (`is_stream`) always do.  Its attributes are the server's unverified
+    data.  It can be read while the client is open.
     """
 
     def __init__(self, source: FileSource, data: FileData) -> None:
@@ -103,50 +103,50 @@ class File:
 
     @property
     def name(self) -> str:
-        """A safe form of its name, which is one component of a path on every system."""
+        """A safe form of its name: one component of a path on every system."""
         return safe_name(self._data.orig_name, self._data.path)
 
     @property
     def size(self) -> int | None:
-        """How many bytes it has, if the server says so."""
+        """Its size in bytes, if the server reports it."""
         return self._data.size
 
     @property
     def mime_type(self) -> str | None:
-        """Its MIME type, if the server says so."""
+        """Its MIME type, if the server reports it."""
         return self._data.mime_type
 
     @property
     def path(self) -> str:
-        """Where the server keeps it."""
+        """Its path on the server."""
         return self._data.path
 
     @property
     def url(self) -> str:
-        """Its URL; of an app that asks for a login, only this client may fetch it."""
+        """Its URL; if the app requires a login, only this client can fetch it."""
         return self._source.urls(self._data)[0]
 
     @property
     def is_stream(self) -> bool:
-        """Whether it is a stream, which may still grow; see `follow`."""
+        """Whether it is a stream, which may still grow; see `segments`."""
         return self._data.is_stream
 
     async def save(self, target: str | os.PathLike[str]) -> Path:
         """Download it; return the path of the whole file.
 
-        Of a stream this is the file that the app makes of its parts.
-        A download that breaks is taken up again up to three times.
-        Being cancelled ends it, and nothing is left of it.
+        For a stream, this is the file that the app makes of its segments.
+        An interrupted download is resumed up to three times.
+        Being cancelled ends it, and removes the partial file.
 
         Args:
-            target: A folder, in which it gets its `name` and nothing is overwritten; or the path
-                for the file, where the whole file takes the place of what was there.
+            target: A folder, in which the file gets its `name` and nothing is overwritten; or the
+                path for the file, where the whole file replaces an existing one.
 
         Raises:
             FileExistsError: The folder has a file of that name.
             OSError: It can't be written.
             FileTooLarge: It has more bytes than `Limits.download_size`.
-            UnexpectedResponse: The server does not hand it out.
+            UnexpectedResponse: The server refuses to send it.
             NetworkError: The network failed.
             ClientClosed: The client has been closed.
         """
@@ -155,7 +155,7 @@ class File:
         into_folder = await trio.to_thread.run_sync(path.is_dir)
         if into_folder:
             path /= self.name
-        # A file of this name is whole: until then it has another one.
+        # The final name is for the whole file only: until then it has another one.
         partial = path if into_folder else path.with_name(f".{uuid.uuid4().hex}.part")
         what = f"downloading {self._shown}"
         source = self._checked(what)
@@ -174,25 +174,25 @@ class File:
     def open(self) -> AbstractAsyncContextManager[trio.abc.ReceiveStream]:
         """Read it without saving it: ``async with file.open() as stream``.
 
-        The stream gives the bytes as they come, by ``async for chunk in stream`` or
-        ``await stream.receive_some()``.  If the connection breaks it raises `NetworkError`.
-        An open stream takes one of `Limits.transfers` places.
+        The stream yields the bytes as they arrive, by ``async for chunk in stream`` or ``await
+        stream.receive_some()``.  If the connection breaks, it raises `NetworkError`.
+        An open stream counts toward `Limits.transfers`.
 
         Raises:
-            UnexpectedResponse: The server does not hand it out.
+            UnexpectedResponse: The server refuses to send it.
             NetworkError: The network failed.
         """
         what = f"reading {self._shown}"
         return _Opening(self._checked(what), self._data, what)
 
     def segments(self) -> SegmentIterator:
-        """Iterate over the parts of a stream (`bytes`), from the first, as the app makes them.
+        """Iterate over the segments of a stream (`bytes`), from the first, as the app makes them.
 
-        The loop ends with the stream.  Streams of apps before Gradio 5 have no parts: `open`
-        gives their bytes as they come.
+        The loop ends with the stream.  Streams of apps before Gradio 5 have no segments: `open`
+        yields their bytes as they arrive.
 
         Raises:
-            TypeError: This is no stream of parts.
+            TypeError: This is not a stream with segments.
         """
         if not (self._data.is_stream and _is_playlist(self._data)):
             raise TypeError(f"{self._shown} is no stream of parts; use save() or open()")
@@ -201,7 +201,7 @@ class File:
 
     @property
     def _shown(self) -> str:
-        """Its name, as messages have it."""
+        """Its name, as messages show it."""
         return repr(scrub(self.name))
 
     def _checked(self, what: str) -> FileSource:
@@ -257,7 +257,7 @@ async def _open(source: FileSource, data: FileData, what: str) -> FileStream:
 
 
 class FileStream(trio.abc.ReceiveStream):
-    """The bytes of a file as they come."""
+    """The bytes of a file as they arrive."""
 
     def __init__(self, source: FileSource, response: Download, what: str) -> None:
         self._source = source
@@ -265,12 +265,12 @@ class FileStream(trio.abc.ReceiveStream):
         self._what = what
         self._budget = Budget(source.max_size)
         self._rest = memoryview(b"")
-        """What has come and is still to be returned; a view, as a piece of it costs no copy of
-        what remains."""
+        """Bytes that were received and not returned yet; a view, whose slices don't copy the rest.
+        """
         self._closed = False
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Return some bytes, at most ``max_bytes``; none at the end."""
+        """Return some bytes, at most ``max_bytes``; empty at the end."""
         if max_bytes is not None and max_bytes < 1:
             raise ValueError("max_bytes must be 1 or more")
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -298,7 +298,7 @@ class FileStream(trio.abc.ReceiveStream):
 
 @final
 class SegmentIterator:
-    """The parts of a stream; a class, so that leaving the loop early leaves nothing behind."""
+    """The segments of a stream; it is a class, so that leaving the loop early needs no cleanup."""
 
     def __init__(self, source: FileSource, data: FileData, what: str) -> None:
         self._source = source
@@ -312,11 +312,11 @@ class SegmentIterator:
         return self
 
     async def __anext__(self) -> bytes:
-        """Wait for the next part.
+        """Wait for the next segment.
 
         Raises:
-            UnexpectedResponse: The server knows no such stream, or not any more.
-            ProtocolError: The list of parts is none.
+            UnexpectedResponse: The server does not know the stream, or has removed it.
+            ProtocolError: The playlist is invalid.
             NetworkError: The network failed.
             ClientClosed: The client has been closed.
         """

@@ -12,19 +12,19 @@ from ..._exceptions import ProtocolError, shorten
 
 
 class Playlist(NamedTuple):
-    """What a playlist says."""
+    """The content of a playlist."""
 
     segments: tuple[str, ...]
-    """The names of the segments, which lie beside the playlist."""
+    """The names of the segments, which are in the same folder as the playlist."""
     ended: bool
-    """Whether no more will come."""
+    """Whether the playlist is complete."""
 
 
 def parse_playlist(body: bytes) -> Playlist:
-    """Read a playlist.
+    """Parse a playlist.
 
     Raises:
-        ProtocolError: It is none, or a segment lies anywhere but beside it.
+        ProtocolError: It is invalid, or a segment is outside of the playlist's folder.
     """
     lines = [line.strip() for line in body.decode("utf-8", "replace").split("\n")]
     if lines[0] != "#EXTM3U":

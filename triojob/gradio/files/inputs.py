@@ -1,7 +1,7 @@
 """`handle_file`, and the placeholders for files in encoded arguments; no I/O.
 
-Only what `handle_file` returned is ever read from this machine: never a dictionary, and never a
-default of the server's, whatever it looks like.
+Only files that `handle_file` returned are ever read from this machine: never a dictionary, and
+never a default of the server, whatever its content.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from ..._exceptions import short_repr
 
 FileSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO"
-"""What `handle_file` takes."""
+"""The types that `handle_file` takes."""
 
 META = {"_type": "gradio.FileData"}
 
@@ -28,19 +28,19 @@ META = {"_type": "gradio.FileData"}
 @final
 @dataclass(frozen=True, eq=False)
 class FileInput:
-    """A file that an app shall get; `handle_file` makes it.
+    """A file to upload to an app; `handle_file` makes it.
 
-    The same object may stand in many places: within one call it is uploaded once.
+    The same object can occur several times: within one call it is uploaded once.
     """
 
     source: str | bytes | BinaryIO = field(repr=False)
     """A path, an http(s) URL, the bytes themselves, or an open file."""
     name: str
-    """The name under which the app sees the file."""
+    """The name under which the app receives the file."""
     mime_type: str | None
     """Its MIME type, or None if unknown."""
     start: int | None = None
-    """Where an open file stood when it was marked; None if it can't seek."""
+    """The initial position of an open file; None if it can't seek."""
 
     @property
     def url(self) -> str | None:
@@ -68,21 +68,21 @@ class FileInput:
 def handle_file(
     source: FileSource, name: str | None = None, mime_type: str | None = None
 ) -> FileInput:
-    """Mark a file of yours as one that an app shall get; nothing is read yet.
+    """Mark a file for upload to an app; nothing is read yet.
 
-    The result may stand anywhere in the arguments of a call, in lists and dictionaries too.
-    Submitting the call checks that the file is there; it is read when the call runs.
+    The result can be anywhere in the arguments of a call, in lists and dictionaries too.
+    Submitting the call checks that the file exists; it is read when the call runs.
 
     Args:
         source: A path (`str` or `os.PathLike`); an http or https URL, which the app's server
-            fetches; `bytes`; or a file that is open for reading bytes, from where it stands.
+            fetches; `bytes`; or a binary file that is open for reading, from its current position.
             An open file that can't seek can be used in one call only.
-        name: The name under which the app sees the file; its suffix tells the app the format.
+        name: The name under which the app receives the file; its suffix tells the app the format.
             None for the source's own name, and ``"file"`` for bytes.
         mime_type: Its MIME type; None to guess it from the name.
 
     Raises:
-        TypeError: The source is none of these.
+        TypeError: The source has another type.
         ValueError: An open file has no name of its own and none is given, or a name is a path.
     """
     kept: Any
@@ -103,7 +103,7 @@ def handle_file(
     ):
         kept = source
         start = source.tell() if source.seekable() else None
-        given = getattr(source, "name", None)  # of a file opened by descriptor it is a number
+        given = getattr(source, "name", None)  # for a file opened by descriptor, it is a number
         own = given if isinstance(given, str) else None
         if name is None and own is None:
             raise ValueError("an open file without a name of its own needs handle_file(name=)")
@@ -125,30 +125,30 @@ def _is_url(text: str) -> bool:
 
 
 class FilePlaceholders:
-    """The places of files in one call's arguments, from their encoding to the upload.
+    """The placeholders of files in one call's arguments, from encoding to upload.
 
-    Where a file stands, the encoded JSON has a token that nothing else can contain; once the
-    server has told where it put the files, `fill` puts their JSON there.
+    In the place of a file, the encoded JSON has a token that nothing else can contain; once the
+    server has reported the paths of the uploaded files, `fill` inserts their JSON.
     """
 
     def __init__(self) -> None:
         self._token = ""
         self._files: list[FileInput] = []
         self.parameters: dict[FileInput, str] = {}
-        """Each file once, in order, with the parameter that it was first found in."""
+        """Each file once, in order, with the first parameter that contains it."""
         self.sizes: dict[FileInput, int] = {}
-        """How many bytes they had when the call was submitted, where that is known."""
+        """The sizes in bytes at the time of the submission, if known."""
 
     def mark(self, file: FileInput, parameter: str) -> str:
-        """Take a place for ``file``; return the token that stands for it as a JSON string."""
+        """Add a placeholder for ``file``; return its token as a JSON string."""
         self._token = self._token or uuid.uuid4().hex
         self.parameters.setdefault(file, parameter)
         self._files.append(file)
         return f"{self._token}-{len(self._files) - 1}"
 
     def fill(self, data: str, values: Mapping[FileInput, str]) -> str:
-        """Return the encoded arguments with the JSON of each file in its places."""
-        # Not by a regular expression: each call would leave one of its own in the cache of `re`.
+        """Return the encoded arguments with the JSON of each file in the place of its tokens."""
+        # Not by a regular expression: each call would leave its own one in the cache of `re`.
         whole, *parts = data.split(f'"{self._token}-')
         for part in parts:
             number, _, rest = part.partition('"')
@@ -157,12 +157,12 @@ class FilePlaceholders:
 
 
 def file_json(file: FileInput, path: str, size: int | None, *, old_form: bool) -> str:
-    """Return the JSON by which an app gets a file.
+    """Return the JSON that passes a file to an app.
 
     Args:
-        path: Where the server put it, or its URL.
-        size: How many bytes it has, or None if that is not known.
-        old_form: As Gradio 3 takes it.
+        path: Its path on the server, or its URL.
+        size: Its size in bytes, or None if it is not known.
+        old_form: Whether to use the format of Gradio 3.
     """
     value: dict[str, Any]
     if old_form:

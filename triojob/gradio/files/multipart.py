@@ -7,18 +7,18 @@ import uuid
 
 
 class Multipart:
-    """One file as a form's field, such as browsers send it (RFC 7578, and HTML on names).
+    """One file as a form's field, in the format of browsers (RFC 7578, and HTML on names).
 
     Args:
         field: The name of the form's field.
         name: The name of the file.
-        mime_type: Its MIME type, or None for bytes of no kind.
+        mime_type: Its MIME type, or None if unknown.
     """
 
     def __init__(self, field: str, name: str, mime_type: str | None) -> None:
         boundary = uuid.uuid4().hex
         kind = mime_type or "application/octet-stream"
-        if not re.fullmatch(r"[!-~ ]+", kind):  # a header has one line, of plain characters
+        if not re.fullmatch(r"[!-~ ]+", kind):  # a header has one line, of ASCII characters
             kind = "application/octet-stream"
         self.content_type: str = f"multipart/form-data; boundary={boundary}"
         self.head: bytes = (
@@ -29,7 +29,7 @@ class Multipart:
         self.tail: bytes = f"\r\n--{boundary}--\r\n".encode()
 
     def length(self, size: int) -> int:
-        """Return how many bytes the form has with a file of ``size`` bytes."""
+        """Return the length of the form in bytes, with a file of ``size`` bytes."""
         return len(self.head) + size + len(self.tail)
 
 

@@ -1,7 +1,7 @@
 """Makes file names from a server safe; no I/O.
 
-A name from a server is text of somebody else's: it may be a path, a device, or a lie.
-What `safe_name` returns is one component of a path, on every system, and nothing else.
+A name from a server is untrusted text: it may be a path, a device, or misleading.
+The result of `safe_name` is always exactly one component of a path, on every system.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 import unicodedata
 
 MAX_NAME = 200
-"""Bytes of UTF-8; file systems allow 255, and some of that is left for a temporary ending."""
+"""Bytes of UTF-8; file systems allow 255, and the rest is left for a temporary suffix."""
 _MAX_SUFFIX = 32
 _FALLBACK = "file"
 
-# What Windows allows in no name; a colon would name a drive or an alternate data stream.
+# Characters that Windows forbids in names; a colon would name a drive or an alternate data stream.
 _FORBIDDEN = frozenset('<>:"|?*')
-# What Windows takes for a device in any folder, whatever the ending.
+# Names that Windows treats as devices in any folder, with any suffix.
 _DEVICES = frozenset(
     {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"}
     | {f"{port}{digit}" for port in ("COM", "LPT") for digit in "0123456789¹²³"}
@@ -24,10 +24,10 @@ _DEVICES = frozenset(
 
 
 def safe_name(*candidates: object) -> str:
-    """Return the first candidate that holds a name, made safe; ``"file"`` if none does.
+    """Return the first candidate that contains a name, made safe; ``"file"`` if none does.
 
-    It is never empty, ``.`` or ``..``, never hidden by a leading dot, and at most 200 bytes long
-    with its suffix kept.
+    The result is never empty, ``.`` or ``..``, never hidden by a leading dot, and at most 200 bytes
+    long with its suffix kept.
     """
     for candidate in candidates:
         if isinstance(candidate, str):
@@ -41,7 +41,7 @@ def _cleaned(text: str) -> str:
     last = re.split(r"[/\\]", text)[-1]
     # Trailing dots and spaces are not part of a name on Windows.
     name = "".join(map(_safe_character, last)).strip(" ").rstrip(". ")
-    # A hidden file could be one that a program reads by itself, such as .bashrc.
+    # A hidden file could be one that a program reads automatically, such as .bashrc.
     bare = name.lstrip(".")
     if bare != name:
         name = f"_{bare}" if bare else ""
@@ -51,7 +51,7 @@ def _cleaned(text: str) -> str:
 
 
 def _safe_character(character: str) -> str:
-    # Controls, marks that turn the direction of text, halves of characters.
+    # Control characters, characters that change the direction of text, surrogates.
     odd = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
     return "_" if odd or character in _FORBIDDEN else character
 
@@ -63,6 +63,6 @@ def _shortened(name: str) -> str:
     suffix = (dot + ending).encode()
     if not stem or len(suffix) > _MAX_SUFFIX:
         stem, suffix = name, b""
-    # What is left of a character that was cut in two is dropped.
+    # The remainder of a character that was cut in two is dropped.
     kept = stem.encode()[: MAX_NAME - len(suffix)].decode("utf-8", "ignore")
     return kept.rstrip(". ") + suffix.decode()

@@ -1,4 +1,4 @@
-"""A sink before a job's own one: it passes an output on once its files are downloaded."""
+"""A sink in front of a job's own one: it passes an output on once its files are downloaded."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from .file import File, FileSource
 from .transfer import for_each
 
 _Shown = Mapping[tuple[str, bool], Any]
-"""What stands for each file of a call: the path of its copy here, or a `File`."""
+"""The replacement of each file of a call: the path of its local copy, or a `File`."""
 
 
 @dataclass(frozen=True)
 class OutputFiles:
-    """How one client treats files in outputs.
+    """How one client handles files in outputs.
 
     Args:
-        read: Tells what is a file.
-        folder: Where to put them; None to leave them with the app.
+        read: Returns the file that an object represents, or None.
+        folder: Where to save them; None to leave them with the app.
     """
 
     source: FileSource
@@ -52,7 +52,7 @@ class OutputFiles:
 
 @dataclass(frozen=True)
 class _OutputWithFiles:
-    """An output that may hold files, as its job shows it."""
+    """An output that may contain files, as its job shows it."""
 
     output: Output
     files: OutputFiles
@@ -70,12 +70,13 @@ class _OutputWithFiles:
         return self.output.advance(state)
 
     def show(self, state: Any, /) -> Any:
-        # Looked for again each time: places kept for each output of a stream would be too many.
+        # Searched each time: keeping the paths for each output of a stream would take too much
+        # memory.
         return _show(self.output.show(state), self.files, self.shown)
 
 
 class _Step(NamedTuple):
-    """A message on its way, and the files that it waits for."""
+    """A message to pass on, and the files that it waits for."""
 
     message: Message
     has_files: bool = False
@@ -84,23 +85,23 @@ class _Step(NamedTuple):
 
 def _show(value: Any, files: OutputFiles, shown: _Shown) -> Any:
     def show(file: FileData) -> Any:
-        # One that was in another file, which is none any more, was not looked for.
+        # A file inside of another file has not been downloaded.
         return shown.get(file.key) or File(files.source, file)
 
     return replace_files(value, find_files(value, files.read), show)
 
 
 class DownloadingSink(MessageSink):
-    """Wraps a job's sink: outputs pass once their files are here.
+    """Wraps a job's sink: outputs pass once their files are downloaded.
 
-    What has no files passes at once.  An output with files waits for them, and what comes after
-    it waits with it: messages keep their order.  A download that fails ends the job.
+    Messages without files pass at once.  An output with files waits for them, and later messages
+    wait with it, so messages keep their order.  A failed download ends the job.
 
     Args:
-        sink: The job's own.
-        name: The endpoint, for messages to people.
-        components: The places of the components that users see, in the data of an output.
-        on_status: Called with each status; None for nobody.
+        sink: The job's own sink.
+        name: The endpoint's name, for messages to people.
+        components: The indexes of the components that users see, in the data of an output.
+        on_status: Called with each status; None for no callback.
     """
 
     __slots__ = ("_changed", "_components", "_files", "_has_files", "_name", "_on_status", "_out",
@@ -120,7 +121,7 @@ class DownloadingSink(MessageSink):
         self._files = files
         self._name = name
         self._state: Any = None
-        """The state after the last output that was looked at."""
+        """The state after the last output that was searched for files."""
         self._has_files = False
         self._shown: dict[tuple[str, bool], Any] = {}
         self._waiting: deque[_Step] = deque()
@@ -170,7 +171,7 @@ class DownloadingSink(MessageSink):
         return _Step(message, self._has_files, self._missing(files) if files else ())
 
     def _pass(self, step: _Step) -> bool:
-        """Hand a message on; its files are there."""
+        """Pass a message on; its files have been downloaded."""
         message = step.message
         if not step.has_files:
             return self._out.put(message)
@@ -187,7 +188,7 @@ class DownloadingSink(MessageSink):
             if file.key in self._shown:
                 continue
             if self._files.folder is None or file.is_stream:
-                # A stream may have only begun; the server would keep what it has by now as all.
+                # A stream may have only begun; the server would save its current part as the whole.
                 self._shown[file.key] = File(source, file)
             elif source.elsewhere(file):
                 self._shown[file.key] = file.path
@@ -196,7 +197,7 @@ class DownloadingSink(MessageSink):
         return list(missing.values())
 
     async def run(self) -> None:
-        """Download what outputs wait for, and pass them on; runs until it is cancelled."""
+        """Download the files that outputs wait for, and pass the outputs on, until cancelled."""
         self._changed = trio.lowlevel.ParkingLot()
         with contained(self._fail, self._name):
             budget = Budget(self._files.source.max_size)
@@ -206,7 +207,7 @@ class DownloadingSink(MessageSink):
                         await self._changed.park()
                     await self._hand_on(self._waiting[0], budget)
                     self._waiting.popleft()
-            except OSError as exc:  # this machine's, as a rule: its disk is full, say
+            except OSError as exc:  # usually a local error: the disk is full, for example
                 self._fail(exc)
 
     async def _hand_on(self, step: _Step, budget: Budget) -> None:
@@ -226,7 +227,7 @@ class DownloadingSink(MessageSink):
         self._over = True
 
     async def _fetch(self, files: Sequence[FileData], budget: Budget, fresh: list[Path]) -> None:
-        # One of these may have come with an output before.
+        # Some of these may have been downloaded with an earlier output.
         missing = [file for file in files if file.key not in self._shown]
         if missing:
             source = self._files.source

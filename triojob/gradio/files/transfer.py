@@ -16,10 +16,10 @@ T = TypeVar("T")
 async def for_each(
     items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: float
 ) -> None:
-    """Call ``work`` with each item, some at once; the first failure cancels the others.
+    """Call ``work`` with each item, several at once; the first failure cancels the others.
 
     Raises:
-        Exception: That first failure, bare.
+        Exception: The first failure, not in a group.
     """
     waiting = deque(items)
     failures: list[Exception] = []

@@ -30,26 +30,26 @@ from .multipart import Multipart
 from .transfer import for_each
 
 CHUNK = 2**18
-"""Bytes that are read from disk at a time: an upload holds few of these in memory."""
+"""Bytes that are read from disk at a time: an upload holds a few such chunks in memory."""
 _UNKNOWN_STEP = 2**20
 
 _read_once: weakref.WeakSet[FileInput] = weakref.WeakSet()
-"""Open files that can't seek and have been given to a call."""
+"""Open files that can't seek and have been passed to a call."""
 
 _turns: weakref.WeakKeyDictionary[Any, trio.Lock] = weakref.WeakKeyDictionary()
-"""An open file has one place to read from: it is read for one call at a time."""
+"""An open file has one position: it is read for one call at a time."""
 
 Read = Callable[[int], Awaitable[bytes]]
 
 
 def check_files(placeholders: FilePlaceholders, endpoint: str, max_file_size: int | None) -> None:
-    """Check that the files of a call are there and not too large for the app.
+    """Check that the files of a call exist and are not too large for the app.
 
     Raises:
-        FileNotFoundError, IsADirectoryError: There is no file at a path; other `OSError` if it
-            can't be looked at.
-        ValueError: It is no regular file, or an open file has been used up.
-        FileTooLarge: It is larger than the app takes.
+        FileNotFoundError, IsADirectoryError: A path has no file; other `OSError` if it can't be
+        checked.
+        ValueError: It is not a regular file, or an open file has been used up.
+        FileTooLarge: It is larger than the app accepts.
     """
     for file, parameter in placeholders.parameters.items():
         where = scrub(f"parameter {parameter!r} of {endpoint}", ours=True)
@@ -80,7 +80,7 @@ def _size_at(path: str, where: str) -> int:
     try:
         info = Path(path).stat()
     except OSError as exc:
-        # OSError makes the subclass that the number stands for.
+        # OSError makes the subclass that corresponds to the number.
         raise OSError(exc.errno, f"{where}: {exc.strerror}", path) from None
     except ValueError as exc:  # a NUL
         raise ValueError(f"{where}: {exc}: {path!r}") from None
@@ -104,16 +104,16 @@ def _size_of_open(file: FileInput) -> int | None:
 async def upload_files(
     http: HTTP, placeholders: FilePlaceholders, endpoint: str, sink: MessageSink, *, old_form: bool
 ) -> dict[FileInput, str]:
-    """Upload the files of a call, several at once; return the JSON that stands for each.
+    """Upload the files of a call, several at once; return the JSON for each file.
 
-    Progress is told by the job's status.  Being cancelled ends it and leaves nothing open.
+    The job's status reports the progress.  Being cancelled ends it and closes all files.
 
     Raises:
-        FileTooLarge: The server takes no file of that size.
+        FileTooLarge: The server accepts no file of that size.
         OSError: A file can't be read any more.
         ValueError: A file changed its size while it was read.
         ConnectionLost, AuthenticationError, TooManyRequests, UnexpectedResponse, ProtocolError: As
-            for a call.
+        for a call.
     """
     values = {
         file: file_json(file, file.url, None, old_form=old_form)
@@ -148,7 +148,7 @@ async def upload_files(
     if files:
         progress.tell()
         await for_each(range(len(files)), upload, at_once=http.transfers.total_tokens)
-        # What the app itself tells of comes next.
+        # Progress from the app itself follows.
         sink.status(StatusUpdate(Status.STARTING, progress_data=[]))
     return values
 
@@ -161,7 +161,7 @@ def _path_in(body: bytes, doing: str) -> str:
 
 
 class _Progress:
-    """Tells of each per cent, or where sizes are unknown of each twentieth more."""
+    """Reports progress at each percent, or at each further twentieth if sizes are unknown."""
 
     def __init__(
         self, files: list[FileInput], sizes: dict[FileInput, int], sink: MessageSink
@@ -207,7 +207,7 @@ class _Parts:
         self._report = report
         self._next = "head"
         self.sent = 0
-        """How many bytes of the file have been handed over."""
+        """How many bytes of the file have been passed on."""
 
     def __aiter__(self) -> _Parts:
         return self
@@ -217,7 +217,7 @@ class _Parts:
             self._next = "file"
             return self._form.head
         if self._next == "file":
-            # Asking for more means that what came before has been written.
+            # A request for more means that the previous piece has been written.
             self._report(self.sent)
             left = CHUNK if self._size is None else min(CHUNK, self._size - self.sent)
             chunk = await self._read(left) if left else b""
@@ -233,7 +233,7 @@ class _Parts:
 
 @asynccontextmanager
 async def _opened(file: FileInput) -> AsyncGenerator[tuple[Read, int | None], None]:
-    """Open the source of a file; give how to read it, and how many bytes there are."""
+    """Open the source of a file; yield a function that reads it, and its size in bytes."""
     source = file.source
     if isinstance(source, bytes):
         yield _reader_of_bytes(source), len(source)
@@ -255,7 +255,7 @@ async def _opened(file: FileInput) -> AsyncGenerator[tuple[Read, int | None], No
                 await trio.to_thread.run_sync(source.seek, file.start)
 
             async def read_open(count: int) -> bytes:
-                # A pipe may have nothing to read for ever: a cancellation doesn't wait for it.
+                # A pipe may stay silent forever: a cancellation does not wait for it.
                 chunk: Any = await trio.to_thread.run_sync(
                     source.read, count, abandon_on_cancel=file.start is None
                 )

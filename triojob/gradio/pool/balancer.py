@@ -20,23 +20,23 @@ from ..._exceptions import (
 )
 
 _HALF_LIFE = 10.0
-"""After so many seconds half is left of what a server said of its queue: news grows old."""
+"""Seconds after which the weight of a server's reported queue size is halved."""
 
 REST = Retry(
     attempts=None, timeout=None, wait_initial=0.5, wait_max=30, wait_jitter=0.5, wait_exp_base=2
 )
-"""How long a replica is left alone after its first failure in a row, its second, and so on."""
+"""The cooldown of a replica after its first failure in a row, its second, and so on."""
 
 
 def is_trouble(error: BaseException) -> bool:
-    """Tell whether a failure says something of the server, and not only of the call."""
+    """Return whether a failure indicates a problem of the server, and not only of the call."""
     if isinstance(error, UnexpectedResponse):
         return error.status >= 500
     return isinstance(error, (NetworkError, QueueFull, TooManyRequests))
 
 
 def without_frames(error: TriojobError) -> TriojobError:
-    """Return a copy to be kept: the frames of an exception's traceback hold the job it ended."""
+    """Return a copy without traceback, to be kept: the frames hold the job that it ended."""
     kept = copy.copy(error)
     kept.__cause__ = error.__cause__
     return kept
@@ -44,25 +44,25 @@ def without_frames(error: TriojobError) -> TriojobError:
 
 @dataclass
 class Health:
-    """Whether a replica answers, and how long its queue is.
+    """Whether a replica responds, and how long its queue is.
 
-    A replica that fails is left alone for a while.  Then it gets one call, and others only when
-    the server has answered that one.
+    A replica that fails has a cooldown.  After it, the replica receives one call, and others only
+    when the server has responded to that call.
     """
 
     failures: int = 0
-    """How many in a row."""
+    """The number of failures in a row."""
     rest_until: float = -math.inf
     epoch: int = 0
-    """How often it has been sent to rest: what was sent before tells nothing new."""
+    """How many cooldowns there have been: calls sent before the last one carry no information."""
     on_trial: bool = False
-    """A call is under way that shows whether it answers again."""
+    """A call is in flight that shows whether the replica responds again."""
     last_failure: TriojobError | None = None
     _queued: float = 0
     _queued_at: float = -math.inf
 
     def is_ready(self, now: float) -> bool:
-        """Tell whether it may get a call."""
+        """Return whether it can receive a call."""
         return not self.failures or (now >= self.rest_until and not self.on_trial)
 
     def send(self) -> int:
@@ -71,17 +71,17 @@ class Health:
         return self.epoch
 
     def answered(self, epoch: int) -> None:
-        """Note that the server has answered a call of that epoch."""
+        """Note that the server has responded to a call of that epoch."""
         if epoch == self.epoch:
             self.failures, self.on_trial, self.last_failure = 0, False, None
 
     def gave_up(self, epoch: int) -> None:
-        """Note that a call of that epoch has ended without a response, as it was cancelled."""
+        """Note that a call of that epoch was cancelled before a response."""
         if epoch == self.epoch:
             self.on_trial = False
 
     def failed(self, epoch: int, error: TriojobError, now: float, chance: float) -> None:
-        """Send it to rest, unless it is known already what this failure tells.
+        """Start a cooldown, unless the failure's epoch is over.
 
         Args:
             chance: A random number from 0 to 1.
@@ -93,44 +93,44 @@ class Health:
         self.on_trial, self.last_failure = False, without_frames(error)
         self._queued = 0
         seconds = REST.pause(error, self.failures, 0, chance)
-        assert seconds is not None  # it has no bound
+        assert seconds is not None  # the retry has no limit
         self.rest_until = now + seconds
 
     def told(self, queue_size: float, own: int, now: float) -> None:
-        """Note how many calls wait on the server, of which so many may be ours."""
+        """Note how many calls wait on the server, including up to ``own`` calls of this pool."""
         self._queued, self._queued_at = max(0.0, queue_size - own), now
 
     def queued(self, now: float) -> float:
-        """Return about how many calls of others wait there."""
+        """Return the estimated number of calls of other clients that wait there."""
         if not self._queued:
             return 0.0
         left: float = self._queued * 0.5 ** ((now - self._queued_at) / _HALF_LIFE)
-        # Less than half a call is none, so that its replica takes turns again.
+        # Less than half a call counts as none, so that replicas are used in rotation again.
         return left if left >= 0.5 else 0.0
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A replica that could get a call."""
+    """A replica that could receive a call."""
 
     health: Health
     in_flight: int
-    """How many calls of ours are under way there."""
+    """How many calls of this pool are in flight there."""
 
     def load(self, now: float) -> float:
-        """Return how much there is to do before, or beside, another call."""
+        """Return the load that another call would wait for or share."""
         return self.in_flight + self.health.queued(now)
 
 
 def choose(candidates: Sequence[Candidate | None], first: int, now: float) -> int | None:
-    """Return the place of the one to get a call; None if there is none.
+    """Return the index of the candidate to receive a call; None if there is none.
 
-    The one with the least load of those that are ready; if none is, the one whose rest ends first:
-    a call that may well fail there is better than one that is sure to.
+    The candidate with the least load of those that are ready; if none is ready, the one whose
+    cooldown ends first: a call that may fail there is better than one that certainly fails.
 
     Args:
-        candidates: None for each that can't be asked.
-        first: Where to begin, so that those with the same load take turns.
+        candidates: None for each replica that can't be used.
+        first: The index to begin at, so that candidates with the same load are used in rotation.
     """
     count = len(candidates)
     best: tuple[bool, float] | None = None

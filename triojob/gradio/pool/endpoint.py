@@ -47,11 +47,11 @@ from .replica import Replica, ReplicaSet
 logger: logging.Logger = logging.getLogger("triojob")
 
 _FAILOVER = Retry()
-"""What may go to another replica: the calls that may be made again, and by default no others."""
+"""Calls that can go to another replica: those that can be retried; by default no others."""
 
 
 def shape_of(info: EndpointInfo) -> object:
-    """Return what replicas must agree on for a call to be the same on each of them."""
+    """Return the properties on which replicas must agree to run the same calls."""
     return (
         fingerprint(info),
         [parameter.place for parameter in info.parameters],
@@ -64,10 +64,10 @@ def shape_of(info: EndpointInfo) -> object:
 
 
 class PoolEndpoint(Endpoint[P, T_co]):
-    """An endpoint of a pool: each call goes to the replica that has the least to do.
+    """An endpoint of a pool: each call goes to the replica with the least load.
 
     Args:
-        ask: Takes the endpoint from one client.
+        ask: Returns the endpoint of one client.
     """
 
     def __init__(
@@ -81,11 +81,13 @@ class PoolEndpoint(Endpoint[P, T_co]):
         self._ask = ask
         self._on: WeakKeyDictionary[Client, Endpoint] = WeakKeyDictionary()
         self._others: WeakKeyDictionary[Client, int] = WeakKeyDictionary()
-        """Those that have another endpoint, since how many starts of the app."""
+        """Clients with a different endpoint, each with the app's restart count at the time of the
+        check.
+        """
         self._shape: object = None
         self._name = ""
         found = self._find_everywhere()
-        # Arguments are checked and encoded by this one, whichever replica the call goes to.
+        # This endpoint checks and encodes the arguments, whichever replica receives the call.
         self._first = found
         self._settings, self._info, self._via = found._settings, found._info, found._via
         self.__name__: str = found.__name__
@@ -93,7 +95,7 @@ class PoolEndpoint(Endpoint[P, T_co]):
         self.__signature__: inspect.Signature = found.__signature__
 
     def _find_everywhere(self) -> Endpoint:
-        """Take the endpoint from each replica that is open; return the first."""
+        """Look up the endpoint on each replica that is open; return the first one."""
         first: Endpoint | None = None
         missing: dict[str, EndpointNotFound] = {}
         clients = self._replicas.open_clients()
@@ -124,8 +126,8 @@ class PoolEndpoint(Endpoint[P, T_co]):
         """Return the endpoint of one replica.
 
         Raises:
-            EndpointNotFound: It has none of that name.
-            EndpointMismatch: It is another one there.
+            EndpointNotFound: The replica has no endpoint of that name.
+            EndpointMismatch: The replica's endpoint is a different one.
         """
         registry = registry_of(client)
         assert registry is not None
@@ -159,7 +161,7 @@ class PoolEndpoint(Endpoint[P, T_co]):
     def bind(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, batch: Batch | None = None
     ) -> Call:
-        """Check and encode the arguments of a call; nothing is sent."""
+        """Check and encode the arguments of a call; send nothing."""
         if self._replicas.closed:
             raise ClientClosed(f"the pool of {self.name} has been closed")
         prepared = prepare(self._first, args, kwargs)
@@ -169,7 +171,7 @@ class PoolEndpoint(Endpoint[P, T_co]):
     async def stream_inputs(
         self, /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncGenerator[InputStream, None]:
-        """Call an endpoint that takes inputs while outputs come back; it stays with one replica."""
+        """Call an endpoint that takes inputs while outputs come back, on one replica throughout."""
         replica = self._replicas.choose_one()
         async with self._of(replica.client_now).stream_inputs(*args, **kwargs) as stream:
             yield stream
@@ -179,14 +181,14 @@ class PoolEndpoint(Endpoint[P, T_co]):
 
 
 def _never_started(error: TriojobError) -> bool:
-    """Tell whether a replica that failed like this has started nothing."""
-    # An app that was restarted refuses what was meant for it before: nothing was sent.
+    """Return whether a replica that failed with the error has started nothing."""
+    # An app that has restarted refuses calls that were meant for the old process: nothing was sent.
     never = isinstance(error, ServerRestarted) or _is_no_call(error)
     return never or _FAILOVER.may_repeat(error, stateful=False)
 
 
 def _is_no_call(error: TriojobError) -> bool:
-    """Tell whether a replica was never called, as it has another endpoint, or none."""
+    """Return whether a replica was never called, as it has a different endpoint, or none."""
     return isinstance(error, (EndpointMismatch, EndpointNotFound))
 
 
@@ -230,7 +232,7 @@ class _PoolCall(Call):
         """Try one replica after the other, while nothing has been started.
 
         Returns:
-            How it ended, and whether it may be tried again.
+            The outcome, and whether the call can be retried.
         """
         failures: dict[str, TriojobError] = {}
         tried: set[Replica] = set()
@@ -244,7 +246,7 @@ class _PoolCall(Call):
             if not all(map(_is_no_call, failures.values())):
                 self._replicas.failovers += 1
                 runner.sink.status(StatusUpdate(Status.STARTING))
-            # Where there are others, one that refuses is not waited for.
+            # If other replicas are left, do not wait for one that refuses.
             patient = tried.issuperset(self._replicas.open_replicas())
             result, yielded = await self._send(runner, replica, endpoint, patient=patient)
             error = result.error if isinstance(result, Error) else None
@@ -269,7 +271,7 @@ class _PoolCall(Call):
     def _none_left(self, failures: dict[str, TriojobError]) -> tuple[Outcome[Any], bool]:
         begun = [error for error in failures.values() if not _never_started(error)]
         if begun:
-            # By an idempotent retry: it can't be said of this call that nothing was started.
+            # After an idempotent retry: a replica may have started the call.
             return Error(begun[-1]), True
         mismatches = list(filter(_is_no_call, failures.values()))
         if mismatches and len(mismatches) == len(failures):
@@ -281,7 +283,7 @@ class _PoolCall(Call):
     async def _send(
         self, runner: JobRunner, replica: Replica, endpoint: Endpoint, *, patient: bool
     ) -> tuple[Outcome[Any], bool]:
-        """Make the call on one replica; return how it ended, and whether it had outputs by then."""
+        """Make the call on one replica; return its outcome, and whether it had yielded outputs."""
         health = replica.health
         epoch = health.send()
         replica.sent += 1

@@ -23,63 +23,66 @@ from .replica import Replica, ReplicaSet
 
 @dataclass(frozen=True)
 class ReplicaStatistics:
-    """How one replica of a pool is, at one moment."""
+    """The state of one replica of a pool, at one moment."""
 
     source: str
-    """What it was given to the pool as."""
+    """The source under which it was added to the pool."""
     open: bool
-    """Whether the pool has a client of it; if not, it tries again from time to time."""
+    """Whether the pool has a client of it; if not, the pool retries from time to time."""
     sent: int
-    """How many calls have gone to it so far, those that it refused included."""
+    """How many calls have been sent to it so far, including those that it refused."""
     in_flight: int
     """How many calls of this pool are in flight there."""
     queued: float
-    """About how many calls of others wait there, by what it said last; less as that grows old."""
+    """The estimated number of waiting calls of other clients, by its last report; decays over time.
+    """
     cooldown: float
-    """For how many more seconds it gets no calls, after a failure; 0 if it may get some."""
+    """For how many more seconds it receives no calls, after a failure; 0 if it can receive calls.
+    """
     failure: TriojobError | None
-    """Why that is, or why it is not open; None while all is well."""
+    """Why it has a cooldown or is not open; None if it works."""
 
 
 @dataclass(frozen=True)
 class PoolStatistics:
-    """What a pool has under way, at one moment."""
+    """What a pool has in flight, at one moment."""
 
     replicas: tuple[ReplicaStatistics, ...]
-    """In the order in which they were given."""
+    """The replicas in the order in which they were added."""
     failovers: int
-    """How often a call went to another replica after one had not taken it."""
+    """How many times a call went to another replica after one had not accepted it."""
     jobs: GroupStatistics
-    """Those of `ClientPool.submit`."""
+    """The jobs of `ClientPool.submit`."""
 
 
 @final
 class ClientPool(Surface, SingleUse):
     """Several replicas of one app, used as one: ``async with ClientPool([url, url]) as pool``.
 
-    A call goes to the replica that has the least to do: the fewest calls of this pool under way,
-    and the shortest queue of others by what its server said last.  If that one does not take the
-    call (it can't be reached, its queue is full, it limits the rate), the call goes to another.
-    What a replica may have begun goes to no other, unless the endpoint's or the group's `Retry`
-    is ``idempotent``.
-    Files are uploaded to the replica that the call goes to.
+    A call goes to the replica with the least load: the fewest calls of this pool in flight, and the
+    shortest queue of other calls by its server's last report.  If that replica does not accept the
+    call (it can't be reached, its queue is full, it limits the rate), the call goes to another.  A
+    call that a replica may have started goes to no other replica, unless the endpoint's or the
+    group's `Retry` is ``idempotent``.
+    Files are uploaded to the replica that receives the call.
 
-    A replica that fails is left alone for a while, and longer the more often it fails in a row.
+    A replica that fails has a cooldown, which is longer after more failures in a row.
 
     Args:
-        sources: Where the replicas are, as for `Client`.
-        client: Makes the client of one of them.  For options, such as a login:
-            ``ClientPool(urls, lambda url: Client(url, auth=auth))``.
+        sources: The replicas' sources, as for `Client`.
+        client: Makes the client of one source.  For options, such as a login: ``ClientPool(urls,
+            lambda url: Client(url, auth=auth))``.
         require_all: Whether entering fails if one replica can't be opened.
         limit, history: As for `JobGroup`, for the pool's own group.
 
     Raises:
-        ValueError: There is no source, or one twice; or what ``client`` raises.
+        ValueError: There is no source, or a duplicate one; or an exception of ``client``.
 
-    Entering waits until each replica is open or has failed to, and raises `NoReplicaAvailable` if
-    none is open.  Those that are not are tried again from time to time.
-    Leaving it waits for the jobs of its `submit`; an exception of the body cancels them and passes
-    through bare.  All calls end with the pool, those of jobs in other groups too.
+    Entering waits until each replica is open or has failed to open, and raises `NoReplicaAvailable`
+    if none is open.  The pool retries failed replicas from time to time.
+    Leaving it waits for the jobs of its `submit`; an exception of the body cancels them and is
+    raised as it is, not in a group.  All calls end with the pool, including calls of jobs in other
+    groups.
     """
 
     def __init__(
@@ -102,7 +105,7 @@ class ClientPool(Surface, SingleUse):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Where the replicas are, in the order in which they were given."""
+        """The replicas' sources, in the order in which they were added."""
         return tuple(replica.source for replica in self._replicas.members)
 
     @property
@@ -132,13 +135,13 @@ class ClientPool(Surface, SingleUse):
     async def session(
         self, *, limit: float | None = None, history: int | None = None
     ) -> AsyncGenerator[ClientSession, None]:
-        """Open a session with the replica that has the least to do; see `Client.session`.
+        """Open a session with the replica that has the least load; see `Client.session`.
 
         All its calls go there, so that they share ``gr.State``.  If the replica fails, they fail:
-        no other one has the State.
+        no other replica has the State.
 
         Raises:
-            NoReplicaAvailable: None of them is open.
+            NoReplicaAvailable: No replica is open.
             ClientClosed: The pool is not open.
         """
         self._entered()
@@ -148,9 +151,9 @@ class ClientPool(Surface, SingleUse):
             yield session
 
     async def add(self, source: str) -> None:
-        """Take one more replica; return when it is open.
+        """Add a replica; return when it is open.
 
-        Being cancelled leaves it out.
+        If it is cancelled, the replica is not added.
 
         Raises:
             ValueError: The pool has it already.
@@ -173,12 +176,12 @@ class ClientPool(Surface, SingleUse):
         self._replicas.members.append(replica)
 
     async def remove(self, source: str) -> None:
-        """Send no more calls to a replica, and close it when those under way have ended.
+        """Send no more calls to a replica, and close it when its calls in flight have ended.
 
-        Sessions there end at once.  Being cancelled ends the calls under way.
+        Its sessions end at once.  Being cancelled ends the calls in flight.
 
         Raises:
-            ValueError: The pool hasn't got it, or has no other.
+            ValueError: The pool does not have it, or has no other replica.
         """
         self._entered()
         require_task("ClientPool.remove()", self._group.trio_token)
@@ -194,7 +197,7 @@ class ClientPool(Surface, SingleUse):
         await replica.gone.wait()
 
     def statistics(self) -> PoolStatistics:
-        """Return what the pool has under way, and how its replicas are."""
+        """Return what the pool has in flight, and the state of its replicas."""
         now = trio.current_time()
         return PoolStatistics(
             replicas=tuple(self._statistics_of(replica, now) for replica in self._replicas.members),
@@ -215,7 +218,7 @@ class ClientPool(Surface, SingleUse):
             failure=replica.failure or health.last_failure,
         )
 
-    # Its life.
+    # Lifetime.
 
     @asynccontextmanager
     async def _live(self) -> AsyncGenerator[None, None]:

@@ -21,7 +21,7 @@ _CLOSED = "the pool was closed"
 
 
 class Replica:
-    """One replica: its client while it is open, and how it is.
+    """One replica: its client while it is open, and its health.
 
     Args:
         make: Makes a client of it, which can be opened once.
@@ -31,18 +31,18 @@ class Replica:
         self.source: str = source
         self.health: Health = Health()
         self.client: Client | None = None
-        """None while it is not open, or is not to be used any more."""
+        """None while it is not open, or after it was removed."""
         self.sent: int = 0
-        """How many calls have gone to it."""
+        """How many calls have been sent to it."""
         self.failure: TriojobError | None = None
         """Why it could not be opened."""
         self.settled: trio.Event = trio.Event()
-        """Set when it has been opened, or could not be."""
+        """Set when it has been opened, or has failed to open."""
         self.gone: trio.Event = trio.Event()
         self._leaving = trio.Event()
         self._scope = trio.CancelScope()
         self._make = make
-        self._next: Client | None = make(source)  # here, where what makes no sense can be raised
+        self._next: Client | None = make(source)  # here, where an invalid source raises
 
     @property
     def client_now(self) -> Client:
@@ -52,12 +52,12 @@ class Replica:
 
     @property
     def in_flight(self) -> int:
-        """How many calls are under way there, of sessions too."""
+        """How many calls are in flight there, including calls of sessions."""
         registry = None if self.client is None else registry_of(self.client)
         return 0 if registry is None else len(registry.calls)
 
     async def wait_idle(self) -> None:
-        """Wait until no call is under way there."""
+        """Wait until no call is in flight there."""
         registry = None if self.client is None else registry_of(self.client)
         if registry is not None:
             await registry.calls.wait_idle()
@@ -71,7 +71,7 @@ class Replica:
 
     @trio.lowlevel.enable_ki_protection
     async def serve(self) -> None:
-        """Keep it open until it is to leave; try again if it can't be opened."""
+        """Keep it open until it is removed; retry if it can't be opened."""
         try:
             with self._scope:
                 while not self._leaving.is_set():
@@ -93,7 +93,7 @@ class Replica:
         except Exception as exc:
             if opened:
                 raise
-            # Whatever one of them says of itself, the others go on.
+            # The failure of one replica does not affect the others.
             self.failure = without_frames(call_failure(exc, self.source))
         if not opened:
             await self._rest(epoch)
@@ -121,7 +121,7 @@ class ReplicaSet:
     def __init__(self, sources: Iterable[str], make: Callable[[str], Client]) -> None:
         self.members: list[Replica] = [Replica(source, make) for source in sources]
         self.failovers: int = 0
-        """How often a call went on to another replica."""
+        """How many times a call failed over to another replica."""
         self.closed: bool = False
         self._turn = 0
         self._pausing: dict[trio.CancelScope, JobRecord] = {}
@@ -135,7 +135,7 @@ class ReplicaSet:
         return [replica for replica in self.members if replica.client is not None]
 
     def choose(self, tried: set[Replica]) -> Replica | None:
-        """Return the replica to get a call, of those that were not tried; None if there is none."""
+        """Return the best replica that was not tried yet; None if there is none."""
         candidates = [
             None
             if replica.client is None or replica in tried
@@ -162,7 +162,7 @@ class ReplicaSet:
     def no_replica(
         self, what: str, failures: Mapping[str, TriojobError] | None = None
     ) -> NoReplicaAvailable:
-        """Return the error that tells of what each replica failed with."""
+        """Return the error that lists the failure of each replica."""
         all_failures = {
             replica.source: replica.failure
             for replica in self.members
@@ -177,7 +177,7 @@ class ReplicaSet:
         )
 
     async def pause(self, seconds: float, runner: JobRunner) -> None:
-        """Wait before a call is tried again; the end of the pool cancels the call meanwhile."""
+        """Wait before a call is retried; the end of the pool cancels the call meanwhile."""
         scope = runner.record.scope
         self._pausing[scope] = runner.record
         if self.closed:
@@ -189,12 +189,13 @@ class ReplicaSet:
             del self._pausing[scope]
 
     def _cancel(self, scope: trio.CancelScope) -> None:
-        # Without a name for the record, as no frame that cancels may hold a job; see there.
+        # Without a variable for the record, as no frame that cancels can hold a job; see
+        # `JobRecord.to_cancel`.
         self._pausing[scope].to_cancel(_CLOSED)
         scope.cancel(reason=_CLOSED)
 
     def close(self) -> None:
-        """End all of it: the clients end the calls that are under way."""
+        """Close the pool: the clients end the calls in flight."""
         self.closed = True
         for scope in self._pausing:
             self._cancel(scope)
