@@ -34,7 +34,7 @@ class Call(ABC):
     """A call whose arguments have been checked and which has not started."""
 
     name: str
-    """The name of the endpoint or function, for people."""
+    """The name of the endpoint or function, for messages."""
     url: str | None = None
     """The URL of the app that is called; None for a function of your own."""
     retry: Retry | None = None

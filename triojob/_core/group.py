@@ -89,7 +89,7 @@ class JobGroup:
         self._token: trio.lowlevel.TrioToken | None = None
         self._ending = self._closed = False
         self._accepts_failures = True
-        """Whether other groups may move failures here; False once the body has ended normally."""
+        """Whether other groups can move failures here; False once the body has ended normally."""
         self._jobs: dict[JobRecord, Job[Any]] = {}
         """The jobs that have not ended, and those with an unretrieved failure.
 

@@ -1,6 +1,6 @@
-"""What a job keeps: its messages and outputs in order, bounded by ``history``.
+"""The history of a job: its messages and outputs in order, bounded by ``history``.
 
-Positions count from the job's first message, however many have been dropped since.
+Positions count from the job's first message, including dropped ones.
 Trio's thread writes; any thread can read at any time, because the buffers never change.
 """
 

@@ -147,7 +147,7 @@ class InstrumentDispatcher:
         try:
             getattr(instrument, method)(job, *args)
         except BaseException as exc:
-            self.remove(instrument)  # its own code may have removed it already
+            self.remove(instrument)  # it might have removed itself already
             if not isinstance(exc, Exception):
                 raise
             broken = "%r raised in %s and is not called again"

@@ -121,7 +121,7 @@ class Job(Generic[T_co]):
     async def wait(self) -> None:
         """Wait until the job has ended, with or without success; its failure stays unretrieved.
 
-        Cancelling this ends the waiting, not the job.
+        Cancelling the wait does not cancel the job.
 
         Raises:
             RuntimeError: This is not a task of the job's Trio run.
@@ -133,7 +133,7 @@ class Job(Generic[T_co]):
     async def result(self, timeout: float | None = None) -> T_co:
         """Wait for the job to end; return its value or raise its exception.
 
-        Cancelling this ends the waiting, not the job.
+        Cancelling the wait does not cancel the job.
 
         Args:
             timeout: The maximum number of seconds to wait; None for no timeout.
@@ -251,7 +251,7 @@ def record_of(job: Job[Any]) -> JobRecord:
 
 
 def _plain(listener: Any) -> Listener:
-    call = getattr(listener, "__call__", None)  # noqa: B004 - of an object it may be async
+    call = getattr(listener, "__call__", None)  # noqa: B004 - that of an object can be async
     if not callable(listener) or any(
         inspect.iscoroutinefunction(fn)
         or inspect.isasyncgenfunction(fn)

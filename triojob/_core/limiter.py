@@ -66,7 +66,7 @@ class OrderedLimiter:
     async def acquire(self, number: int) -> None:
         """Wait to acquire it, after waiters with lower numbers that arrive in the same step.
 
-        Cancelling this removes the waiter.
+        Cancelling the wait removes the waiter.
         """
         if self._at_once == math.inf:
             return
@@ -91,7 +91,7 @@ class OrderedLimiter:
     async def acquire_queued(self, number: int) -> None:
         """Wait until ``number``, which is enqueued, holds it.
 
-        Cancelling this removes the waiter.
+        Cancelling the wait removes the waiter.
         """
         self._admit()
         if number in self._waiting:

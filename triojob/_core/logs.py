@@ -1,4 +1,4 @@
-"""What the logger ``triojob`` says about jobs; each record has the job's id.
+"""Records of the logger ``triojob`` about jobs; each has the job's id.
 
 Log lines hold no arguments, outputs or messages of an app's errors: they can be private.
 `CleanLines` removes secrets and escapes control characters that a server sent.

@@ -1,4 +1,4 @@
-"""What a job's memory channel carries: frozen messages, in the order they were sent.
+"""The frozen messages that a job's memory channel carries, in the order they were sent.
 
 `StatusUpdate`, `OutputUpdate`, `LogMessage` and `RenderUpdate` are public.
 `Output`, `Finished` and `Interrupt` are for the job's own task: an output, the end, and a request

@@ -113,7 +113,7 @@ class Observers:
         listeners = self._listeners[kind]
         for listener in tuple(listeners):
             if not self._call(listener, value):
-                listeners.remove(listener)  # it is registered once for each call of `listen`
+                listeners.remove(listener)  # only once, even if it is registered several times
 
     def _call(self, callback: Callable[..., object], *args: object) -> bool:
         """Call a foreign callback; return whether it returned without an exception."""

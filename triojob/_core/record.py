@@ -1,4 +1,4 @@
-"""The state of one job: its status, its history, its outcome, and who retrieves the outcome.
+"""The state of one job: status, history, outcome, and whether the outcome is retrieved.
 
 A `JobRunner` writes it, in the job's own task; `Job` only reads it.
 """
@@ -45,7 +45,7 @@ class JobRecord:
     """The state of one job, written by the job's own task alone.
 
     Args:
-            name: The name of the endpoint or function, for people.
+            name: The name of the endpoint or function, for messages.
             history: How many outputs, and how many other messages, to keep; None for all.
             owner: The job's group; None for a call without a `Job`, of which only the end is
                 recorded.
@@ -212,7 +212,7 @@ class JobRecord:
 
     @property
     def ends_group(self) -> bool:
-        """Whether the job's group only waits for its jobs any more."""
+        """Whether the body of the job's group is over: the group only waits for its jobs."""
         return self.owner is not None and self.owner._ending
 
     def claim(self, adopter: Owner | None) -> None:

@@ -146,7 +146,8 @@ async def gather(
         TypeError: One of the calls is neither a job nor an async function; nothing was started.
         ValueError: ``limit`` is not a positive number.
 
-    Cancelling this cancels the functions, on the server too, but not the jobs that you pass.
+    Cancelling `gather` cancels the functions, on the server too, but not the jobs that
+    you pass.
     """
     group = JobGroup(limit=limit)
     # The caller gets the jobs, and could cancel one of them by itself.
@@ -207,7 +208,8 @@ async def first_completed(*calls: Startable[T]) -> Job[T]:
         TypeError: One of the calls is neither a job nor an async function; nothing was started.
         ValueError: There are no calls.
 
-    Cancelling this cancels the functions, on the server too, but not the jobs that you pass.
+    Cancelling `first_completed` cancels the functions, on the server too, but not the jobs that
+    you pass.
     """
     bound = _bind_all("first_completed", _some("first_completed", calls))
     first: Job[T] | None = None
@@ -242,7 +244,8 @@ async def first_success(*calls: Startable[T]) -> T:
         TypeError: One of the calls is neither a job nor an async function; nothing was started.
         ValueError: There are no calls.
 
-    Cancelling this cancels the functions, on the server too, but not the jobs that you pass.
+    Cancelling `first_success` cancels the functions, on the server too, but not the jobs that
+    you pass.
     """
     bound = _bind_all("first_success", _some("first_success", calls))
     started: list[Job[Any]] = []

@@ -86,7 +86,7 @@ class ResultIterator(Generic[T]):
                 raise StopAsyncIteration
             if queue.first is not None:
                 if queue.first.cancelled:
-                    # Did the cause of the failure also cancel this task: a failed group, or Ctrl-C?
+                    # Its cause, a failed group or Ctrl-C, might have cancelled this task too.
                     await trio.lowlevel.checkpoint_if_cancelled()
                 if self._fail_fast or self._return_jobs or not self._pass_by_failure():
                     return self._result_of(queue.take())

@@ -86,7 +86,7 @@ def duration(seconds: float) -> str:
 
 
 def per_second(rate: float) -> str:
-    """Format a rate for people: ``120/s``, ``3.1/s``, ``4.2/min``, ``1.5/h``."""
+    """Format a rate: ``120/s``, ``3.1/s``, ``4.2/min``, ``1.5/h``."""
     unit = "s"
     for longer in ("min", "h"):
         if rate < 0.1:

@@ -31,7 +31,7 @@ class Row:
 
     Attributes:
         job: The job, or None once it has ended.
-        title: Its title for people; set when it has ended, see `Watch.title`.
+        title: Its displayed title; set when it has ended, see `Watch.title`.
         status: Its last status.
         said_at: When that status arrived.
         began: When the call was sent, or None.
@@ -111,7 +111,7 @@ class Watch(Instrument):
     Args:
         changed: Called at each change; it must return quickly.
         total: The total number of jobs, or None.
-        title: Returns the title of a job for people, or None for the name of the function.
+        title: Returns the displayed title of a job, or None for the name of the function.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Watch(Instrument):
         return len(self.waiting) + len(self.queued) + len(self.running)
 
     async def jobs_ended(self) -> None:
-        """Wait until all jobs have ended; cancelling this ends only the waiting."""
+        """Wait until all jobs have ended; cancelling the wait does not cancel them."""
         while self.alive:
             await self._idle.park()
 

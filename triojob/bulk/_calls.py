@@ -162,7 +162,7 @@ class OpenApp:
             Exception: The exception of the first call that failed, if failures are to be raised;
                 the other calls are cancelled.
 
-        Cancelling this cancels the calls, on the server too.
+        Cancelling `answer` cancels the calls, on the server too.
         """
         answers = await self._answers(endpoint, rows)
         if self._settings.on_error == "raise":
