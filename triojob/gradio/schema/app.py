@@ -19,33 +19,33 @@ from .labels import labelled, text_of
 from .parameters import Parameter, encode_arguments, is_name
 
 FilesAs = Literal["path", "handle"]
-"""What files in outputs are: paths of copies, or a `File` each."""
+"""The type of files in outputs: paths of copies, or `File` objects."""
 
 _OAUTH = ("required", "optional")
 _UNKNOWN: Json = {}
-"""A component that is not there, such as one of a ``gr.render``."""
+"""A component that is missing, such as a component of a ``gr.render``."""
 _LONGEST_GUESS = 20_000
-"""Characters of JSON that a component's schema may have where ``/info`` describes no parameter."""
+"""Maximum characters of JSON in a component's schema, if ``/info`` describes no parameter."""
 
 
 @dataclass(frozen=True)
 class EndpointInfo:
-    """What an app says of one of its functions."""
+    """An app's description of one of its functions."""
 
     fn_index: int
     """The server's number for it: the dependency's id."""
     api_name: str | None
-    """With its slash, or None if it has none."""
+    """Its name with the slash, or None if it has none."""
     visibility: str
     """``"public"``, ``"undocumented"`` or ``"private"``."""
     description: str
     parameters: tuple[Parameter, ...]
     returns: tuple[Json, ...]
-    """The app's own words on each visible output: label, type, python_type, component."""
+    """The app's description of each visible output: label, type, python_type, component."""
     input_count: int
-    """How many slots ``data`` has, hidden components included."""
+    """The number of slots in ``data``, including hidden components."""
     shown_outputs: tuple[int, ...]
-    """The places in an output's data that are not hidden components."""
+    """The indexes in an output's data that are not hidden components."""
     streams: bool
     """Whether it is a generator."""
     takes_stream: bool
@@ -55,13 +55,13 @@ class EndpointInfo:
     oauth_token: str | None = None
     """``"required"`` or ``"optional"`` if its function takes a ``gr.OAuthToken``, else None."""
     queued: bool = True
-    """Whether the app has it called through its queue."""
+    """Whether the app calls it through its queue."""
     canceller: int | None = None
     """The number of a function of the app that cancels this one, or None."""
 
     @lazy_property
     def name(self) -> str:
-        """What messages call it: ``"/name"`` or ``"fn_index 3"``, and no secret."""
+        """Its name in messages: ``"/name"`` or ``"fn_index 3"``, without secrets."""
         return scrub(self.api_name or f"fn_index {self.fn_index}", ours=True)
 
     @property
@@ -84,7 +84,7 @@ class EndpointInfo:
     ) -> str:
         """Return the ``data`` of a call as JSON, hidden components filled with null.
 
-        Files leave placeholders in it, which are noted in ``placeholders``.
+        Files leave placeholders in it, which are added to ``placeholders``.
 
         Raises:
             TypeError, ValueError: An argument is wrong or missing; the message names it.
@@ -100,17 +100,17 @@ class EndpointInfo:
                 placeholders=placeholders,
             )
         except (TypeError, ValueError) as exc:
-            # They name parameters and choices of the server's.
+            # The messages contain parameters and choices of the server.
             exc.args = (scrub(str(exc), ours=True),)
             raise
 
     def present(self, data: list[Any], *, raw_updates: bool = False) -> Any:
-        """Return an output as users see it: hidden components dropped, one value bare.
+        """Return an output as users see it: without hidden components; a single value as it is.
 
-        A property update is its value, or a `PropertyUpdate` where it has none.
+        A property update is shown as its value, or as a `PropertyUpdate` if it has none.
 
         Args:
-            raw_updates: Leave property updates as the server sends them.
+            raw_updates: Whether to leave property updates as the server sends them.
 
         Raises:
             ProtocolError: The data has too few values.
@@ -128,19 +128,19 @@ class EndpointInfo:
 
 
 class Render(NamedTuple):
-    """What one ``gr.render`` has made: functions and components of one session."""
+    """The functions and components that one ``gr.render`` has created in one session."""
 
     render_id: int | str | None
-    """Which render it is: what it makes later takes the place of what it made before."""
+    """The render's id: a later result of the same render replaces an earlier one."""
     components: list[Json]
     dependencies: list[Json]
 
     @classmethod
     def from_config(cls, config: Json) -> Render:
-        """Read a ``render_config``, decoded.
+        """Read a decoded ``render_config``.
 
         Raises:
-            ProtocolError: It is not what Gradio sends.
+            ProtocolError: It is invalid.
         """
         render_id = config.get("render_id")
         components, dependencies = config.get("components"), config.get("dependencies")
@@ -155,28 +155,28 @@ class Render(NamedTuple):
 
 
 class AppInfo:
-    """What an app says of itself.
+    """An app's description of itself.
 
-    ``/info`` describes functions by their names, which are not unique: of several functions it
-    describes the last.  So a description is given to the function that it is of, and the others
-    are described by their components in ``/config``.
+    ``/info`` describes functions by their names, which are not unique: if several functions share a
+    name, it describes the last one.  So each description is assigned to its function, and the other
+    functions are described by their components in ``/config``.
 
     Args:
         config: ``/config``, decoded.
         info: ``/info?all_endpoints=True``, decoded.
-        public: ``/info``, decoded, if `hides_public` says that the other is not enough.
+        public: ``/info``, decoded, if `hides_public` shows that it is needed.
 
     Raises:
-        ProtocolError: They are not what Gradio sends.
+        ProtocolError: They are invalid.
     """
 
     def __init__(self, config: Json, info: Json, public: Json | None = None) -> None:
         self.config: Json = config
-        """``/config``, as it came."""
+        """``/config``, unchanged."""
         self.info: Json = info
-        """``/info?all_endpoints=True``, as it came."""
+        """``/info?all_endpoints=True``, unchanged."""
         self.public_info: Json = info if public is None else public
-        """What ``/info`` says of the public endpoints, and maybe of others, as it came."""
+        """The description of the public endpoints in ``/info``, possibly with others, unchanged."""
         self.version: str = str(config.get("version", ""))
         self.protocol: str = str(config.get("protocol", "ws"))
         self.api_prefix: str = str(config.get("api_prefix") or "")
@@ -184,9 +184,9 @@ class AppInfo:
         self.title: str = text_of(config.get("title"), self._translations)
         most = config.get("max_file_size")
         self.max_file_size: int | None = most if type(most) is int else None
-        """How many bytes a file may have that the app takes, or None for any."""
+        """The size limit in bytes of uploads, or None for no limit."""
         self.app_id: Any | None = config.get("app_id")
-        """Another one after each start of the app; None if it has none."""
+        """The id of the app's process, which changes at each start; None if it has none."""
         self.wants_heartbeat: bool = config.get("connect_heartbeat") is not False
         named = info.get("named_endpoints")
         dependencies = config.get("dependencies")
@@ -202,12 +202,12 @@ class AppInfo:
         self._cancellers: dict[int, int] = {}
         self._by_name: dict[str, int] = {}
         self._guesses: dict[int, Json] = {}
-        """What a component says of itself, by its identity."""
+        """The description of a component by itself, by the component's identity."""
         self._endpoints: dict[int, EndpointInfo] = {}
-        """Those that somebody has asked for."""
+        """The endpoints that have been looked up."""
         self._add(components, dependencies)
         self._descriptions: dict[int, Any] = {}
-        """What ``/info`` says of each function."""
+        """The description of each function in ``/info``."""
         self.hides_public: bool = False
         """Whether ``info`` describes another function in the place of a public one."""
         unnamed = info.get("unnamed_endpoints")
@@ -224,17 +224,18 @@ class AppInfo:
                     self._cancellers |= {i: fn_index for i in cancels if isinstance(i, int)}
                 name = _name(dependency)
                 if name is not None and _visibility(dependency) != "private":
-                    # Gradio takes the first of that name, too, but not always a public one.
+                    # Gradio also takes the first function of that name, but it is not always
+                    # public.
                     first = self._dependencies[self._by_name.setdefault(name, fn_index)]
                     if _visibility(dependency) == "public" and _visibility(first) != "public":
                         self._by_name[name] = fn_index
 
     def _join(self, named: Json, unnamed: Json, public: Json | None) -> None:
-        """Give each description of ``/info`` to the function that it is of."""
+        """Assign each description of ``/info`` to its function."""
         shown = None if public is None else public.get("named_endpoints")
         for name, found in self._last_of_names().items():
             said = named.get(name)
-            # Where there are several it says of which it is, since Gradio 6.
+            # If several functions share the name, it names the right one, since Gradio 6.
             visibility = said.get("api_visibility") if is_object(said) else None
             if len(found) == 1:
                 visibility = next(iter(found))
@@ -255,7 +256,7 @@ class AppInfo:
             name, visibility = _name(dependency), _visibility(dependency)
             if name is not None and visibility != "private":
                 found = last.setdefault(name, {})
-                # What has components that are not in /config is left out there.
+                # ``/info`` omits functions with components that are not in ``/config``.
                 if visibility not in found or self._is_whole(dependency):
                     found[visibility] = fn_index
         return last
@@ -267,14 +268,14 @@ class AppInfo:
         )
 
     def with_renders(self, renders: Iterable[Render]) -> AppInfo:
-        """Return the app with what ``gr.render`` has made of it in one session."""
+        """Return the app with the functions that ``gr.render`` has created in one session."""
         app = copy.copy(self)
         app._components, app._dependencies = {**self._components}, {**self._dependencies}
         app._cancellers, app._by_name = {**self._cancellers}, {**self._by_name}
         app._guesses, app._endpoints = {}, {}
         for render in renders:
             app._add(render.components, render.dependencies)
-        # None is of a function that a render has made.
+        # A render's function has no description there.
         app._descriptions = {
             fn_index: said
             for fn_index, said in self._descriptions.items()
@@ -295,13 +296,13 @@ class AppInfo:
         return self._by_name.get(name)
 
     def find(self, api_name: str | None, fn_index: int | None) -> EndpointInfo:
-        """Return the endpoint of that name or number, or the one that stands out if neither.
+        """Return the endpoint of that name or number; without either, the app's main endpoint.
 
         Raises:
             EndpointNotFound: There is none, or more than one.
             TypeError: Both a name and a number are given.
             EndpointMismatch: The app's descriptions of it disagree.
-            ProtocolError: The app's description of it makes no sense.
+            ProtocolError: The app's description of it is invalid.
         """
         if api_name is not None and fn_index is not None:
             raise TypeError("give api_name or fn_index, not both")
@@ -341,7 +342,7 @@ class AppInfo:
     def endpoints(
         self, *, all_endpoints: bool = False
     ) -> dict[str, EndpointInfo | EndpointMismatch | ProtocolError]:
-        """Return the public endpoints, or all that have a name; or why one can't be used."""
+        """Return the public endpoints, or all named ones; for an unusable one, the error."""
         found: dict[str, EndpointInfo | EndpointMismatch | ProtocolError] = {}
         for name in self.names(all_endpoints=all_endpoints):
             try:
@@ -351,7 +352,7 @@ class AppInfo:
         return found
 
     def description_of(self, fn_index: int) -> Json | None:
-        """Return the app's own words on a function; None if it has none."""
+        """Return the app's own description of a function; None if it has none."""
         said = self._descriptions.get(fn_index)
         return said if is_object(said) else None
 
@@ -371,7 +372,8 @@ class AppInfo:
         outputs = self._slots(dependency, "outputs", fn_index)
         places = [place for place, component in enumerate(inputs) if not _hidden(component)]
         if described is None:
-            # Private and unnamed ones are in no /info; their components still say what they take.
+            # Private and unnamed functions are not in /info; their components describe their
+            # parameters.
             described = {
                 "parameters": self._guess([inputs[place] for place in places]),
                 "returns": [],
@@ -405,7 +407,7 @@ class AppInfo:
             takes_stream=dependency.get("connection") == "stream",
             stateful=any(component.get("type") == "state" for component in (*inputs, *outputs)),
             oauth_token=oauth if (oauth := described.get("oauth_token")) in _OAUTH else None,
-            # Gradio 3 says null for «as the app does».
+            # In Gradio 3, null means the app's own setting.
             queued=self._queued if dependency.get("queue") is None else bool(dependency["queue"]),
             canceller=self._cancellers.get(fn_index),
         )
@@ -417,7 +419,7 @@ class AppInfo:
         ]
 
     def _guess(self, components: list[Json]) -> list[Json]:
-        """Describe inputs by their components; the schema of each is there once."""
+        """Describe inputs by their components, with one shared schema for each component."""
         guesses: list[Json] = []
         before: set[int] = set()
         for component in components:
@@ -436,7 +438,7 @@ class AppInfo:
 
 
 def _id_of(item: Any) -> Any:
-    # Some releases send [id, "value"] where a single property of a component is meant.
+    # Some releases send [id, "value"] for a single property of a component.
     while is_list(item) and item:
         item = item[0]
     return item if isinstance(item, (int, str)) else None
@@ -479,7 +481,7 @@ def _parameters(
     given = {name for item in described if isinstance(name := item.get("parameter_name"), str)}
     for index, (item, place) in enumerate(zip(described, places, strict=True)):
         name = item.get("parameter_name")
-        # No code could give it by a name that is none.
+        # A name that is not an identifier can't be written in code.
         if not isinstance(name, str) or not is_name(name) or name in taken:
             name = f"param_{index}"
             while name in taken or name in given:

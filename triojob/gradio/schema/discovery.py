@@ -13,15 +13,15 @@ from .app import AppInfo
 async def discover(
     http: HTTP, auth: tuple[str, str] | None, sending: Ready | None = None
 ) -> AppInfo:
-    """Log in, if need be, and read what the app says of itself.
+    """Log in, if necessary, and read the app's description.
 
     Args:
-        sending: Awaited before the app is asked for its description.
+        sending: Awaited before the app's description is requested.
 
     Raises:
-        AuthenticationError: The app wants a login, or refused this one.
+        AuthenticationError: The app requires a login, or refused this one.
         NetworkError: The network failed.
-        ProtocolError: This is no Gradio app.
+        ProtocolError: The server is not a Gradio app.
     """
     if auth is not None:
         await _log_in(http, auth)
@@ -33,7 +33,8 @@ async def discover(
     except UnexpectedResponse as exc:
         if exc.status != 404:
             raise
-        # Before 3.36 there was none; /config says enough to call functions by place.
+        # Before 3.36 there was no /info; /config is enough to call functions with positional
+        # arguments.
         info = Json(named_endpoints={})
     app = AppInfo(config, info)
     if app.hides_public:
@@ -42,7 +43,7 @@ async def discover(
 
 
 async def _get_json(http: HTTP, path: str, *, root: bool, sending: Ready | None = None) -> Json:
-    # Without a limiter: after a restart, calls that have a place in one wait for this.
+    # Without a limiter: after a restart, calls that hold one wait for this response.
     response = await http.request("GET", path, root=root, ready=sending)
     doing = f"reading /{path.strip('/').partition('?')[0]}"
     if not is_json(response):
@@ -71,16 +72,16 @@ async def _log_in(http: HTTP, auth: tuple[str, str]) -> None:
         root=True,
     )
     if response.status < 400:
-        # An app that asks for no login redirects to itself.
+        # An app without a login redirects to itself.
         return
-    # By 422 it says that an empty password is none at all.
+    # With 422, it reports that an empty password is missing.
     if response.status == 400 or (response.status == 422 and not (username and password)):
         raise AuthenticationError(f"the app refused the login of user {username!r}")
     raise refusal(response, "logging in", "")
 
 
 def is_login(auth: object) -> bool:
-    """Tell whether ``auth`` is a user name and a password."""
+    """Return whether ``auth`` is a user name and a password."""
     match auth:
         case [str(), str()]:
             return True

@@ -1,4 +1,4 @@
-"""What an app calls its components, as text; no I/O.
+"""The labels of an app's components, as text; no I/O.
 
 Wire source: gradio 6.31, ``i18n.py`` (a translation is an object in ``/info``, and in ``/config`` a
 text that begins with ``__i18n__``) and ``blocks.py`` (``get_api_info`` names components without
@@ -16,15 +16,16 @@ from ..protocol.messages import is_object
 
 _TRANSLATED = "__i18n__"
 _BY_ID = re.compile(r"(?:parameter|value)_\d+")
-"""How Gradio labels what has no label, by an id that changes with every edit of the app."""
+"""Gradio's label for an unlabelled component, with an id that changes with every edit of the app.
+"""
 
 
 def text_of(label: Any, translations: Any) -> str:
     """Return a label as text; empty if it has none.
 
     Args:
-        translations: By language and key, as ``/config`` has them.  English comes first, then the
-            others as the app lists them.
+        translations: By language and key, as in ``/config``.  English comes first, then the others
+            in the app's order.
     """
     if isinstance(label, str) and label.startswith(_TRANSLATED):
         with suppress(ValueError, RecursionError):

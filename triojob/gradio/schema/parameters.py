@@ -1,7 +1,7 @@
 """The parameters of an endpoint: checks arguments and encodes them; no I/O.
 
-Only what Gradio itself would refuse, or could make no sense of, is refused here: it takes a number
-for a text box and None for an empty component, and so do we.
+Only arguments that Gradio itself would refuse or could not interpret are refused here: Gradio
+accepts a number for a text box and None for an empty component, and so does triojob.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..protocol.messages import Json, is_list, is_object, is_tuple
 
 
 class _Required:
-    """Stands for the default of a required parameter that comes after one with a default."""
+    """The default of a required parameter that follows a parameter with a default."""
 
     def __repr__(self) -> str:
         return "<required>"
@@ -48,33 +48,33 @@ class Parameter:
 
     name: str
     place: int
-    """Its slot in the call's ``data``."""
+    """The index of its slot in the call's ``data``."""
     label: str
     component: str
     python_type: str
-    """The app's own words on its type."""
+    """The app's own description of its type."""
     required: bool
     default: Any = field(compare=False)
-    """What the app says is sent if nothing is given; None for a required one.
+    """The value that the app declares to use without an argument; None for a required parameter.
 
-    It is no part of what the parameter is: an app may make it up at each start.
+    It is excluded from comparisons: an app may generate it at each start.
     """
     kind: str | None
     """Its JSON schema type, if that is simple."""
     choices: tuple[Any, ...] | None
-    """All that is allowed for it, or for each item of an array; None for no such list."""
+    """All values that are allowed for it, or for each item of an array; None for no such list."""
     minimum: float | None
     maximum: float | None
     takes_files: bool = False
     """Whether it, or each of its items, is a file."""
     takes_others: bool = False
-    """Whether it takes other values than those that its schema lists as choices."""
+    """Whether it accepts values that its schema does not list as choices."""
     schema: Json = field(default_factory=dict, repr=False)
-    """Its JSON schema, as it came."""
+    """Its JSON schema, unchanged."""
 
     @classmethod
     def from_info(cls, name: str, place: int, item: Json, props: Any) -> Parameter:
-        """Make a parameter of its item in ``/info`` and its component's props in ``/config``."""
+        """Make a parameter from its item in ``/info`` and its component's props in ``/config``."""
         settings: Json = props if is_object(props) else {}
         described = item.get("type")
         schema: Json = described if is_object(described) else {}
@@ -94,7 +94,7 @@ class Parameter:
             required=item.get("parameter_has_default") is not True,
             default=item.get("parameter_default"),
             kind=kind,
-            # /info lists the choices of a dropdown that takes others just the same.
+            # /info also lists the choices of a dropdown that accepts other values.
             choices=tuple(choices) if _are_choices(choices) and not takes_others else None,
             takes_others=takes_others,
             minimum=_number(settings.get("minimum")),
@@ -106,12 +106,12 @@ class Parameter:
     @property
     def shown_choices(self) -> str:
         """The first of the choices, for people."""
-        # Of so many not all are shown: whatever comes after them costs nothing.
+        # A long list is cut off: the choices after the limit cost nothing.
         return short_repr(list((self.choices or ())[:100]), 300)
 
     @lazy_property
     def choices_by_text(self) -> dict[str, Any]:
-        """The choices, each by the text that it is written as."""
+        """The choices, by the text of each one."""
         return {str(choice): choice for choice in reversed(self.choices or ())}
 
     def as_python(self, *, after_optional: bool) -> inspect.Parameter:
@@ -120,16 +120,16 @@ class Parameter:
         return inspect.Parameter(
             self.name,
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            # Gradio lets required parameters follow optional ones, Python does not.
+            # In Gradio, required parameters can follow optional ones; in Python they can't.
             default=missing if self.required else self.default,
             annotation=self.python_type,
         )
 
     def check(self, endpoint: str, value: Any) -> None:
-        """Refuse what the app would refuse.
+        """Refuse a value that the app would refuse.
 
         Raises:
-            TypeError: The value is of the wrong type.
+            TypeError: The value has the wrong type.
             ValueError: It is not one of the choices, or out of bounds.
         """
         where = f"parameter {self.name!r} of {endpoint}"
@@ -177,12 +177,12 @@ class Parameter:
 
     @property
     def contradictory(self) -> bool:
-        """Whether the app suggests what its own schema doesn't allow."""
+        """Whether the app suggests a value that its own schema does not allow."""
         return self.kind is None and self.schema.get("type") in tuple(_KINDS)
 
     @property
     def bounds(self) -> str:
-        """What its numbers are between, for people; empty for no bounds."""
+        """The bounds of its numbers, for people; empty for no bounds."""
         low = [] if self.minimum is None else [f"from {short_repr(self.minimum, 80)}"]
         high = [] if self.maximum is None else [f"up to {short_repr(self.maximum, 80)}"]
         return " ".join(low + high)
@@ -196,13 +196,13 @@ def _kind(schema: Json, *suggested: Any) -> str | None:
     kind = schema.get("type")
     if not isinstance(kind, str) or kind not in _KINDS:
         return None
-    # Where the app suggests what its schema does not allow, it is the schema that is wrong.
+    # If the app suggests a value that its schema does not allow, the schema is wrong.
     allowed = (*_KINDS[kind][0], NoneType)
     return kind if all(isinstance(value, allowed) for value in suggested) else None
 
 
 def is_name(text: str) -> bool:
-    """Tell whether code can have a text as a name, and means this one by it."""
+    """Return whether code can use a text as a name, unchanged."""
     return (
         text.isidentifier()
         and not is_reserved(text)
@@ -211,18 +211,18 @@ def is_name(text: str) -> bool:
 
 
 def is_reserved(text: str) -> bool:
-    """Tell whether Python refuses a text as a name that code assigns to."""
+    """Return whether Python refuses an assignment to the name."""
     return keyword.iskeyword(text) or text == "__debug__"
 
 
 @final
 class SchemaParts:
-    """The parts of one JSON schema: what they refer to, and which of them are files.
+    """The parts of one JSON schema: their references, and which of them are files.
 
-    Each part is looked at once, however many refer to it, and however they refer to one another.
+    Each part is visited once, even if several parts refer to it, or parts refer to one another.
 
     Args:
-        root: All of the schema, which has the definitions.
+        root: The whole schema, which contains the definitions.
     """
 
     def __init__(self, root: Any) -> None:
@@ -232,17 +232,17 @@ class SchemaParts:
         """Whether a part is a file, by its identity."""
 
     def target(self, reference: str) -> Any:
-        """Return the definition that a ``$ref`` means; None if there is none."""
+        """Return the definition that a ``$ref`` refers to; None if there is none."""
         return self.definitions.get(reference.removeprefix("#/$defs/"))
 
     def is_file(self, part: Any) -> bool:
-        """Tell whether a part is Gradio's ``FileData``, or one of its kind.
+        """Return whether a part is Gradio's ``FileData``, or similar to it.
 
-        Gradio 3 allows for what its own client makes of a path, and for what that becomes: one of
-        several alternatives is enough.
+        Gradio 3 allows the form that its own client makes of a path, and the form that this
+        becomes: one of several alternatives is enough.
         """
         users: dict[int, list[int]] = {}
-        """By the identity of a part, those of the parts that are files if it is one."""
+        """By the identity of a part, the identities of the parts that are files if it is one."""
         found: list[int] = []
         waiting = [part]
         while waiting:
@@ -279,13 +279,13 @@ def _has_file_keys(schema: Json) -> bool:
 
 
 def _are_choices(value: Any) -> TypeGuard[list[Any]]:
-    # Gradio lets no others be chosen.
+    # In Gradio, values of other types can't be choices.
     return is_list(value) and not any(is_list(item) or is_object(item) for item in value)
 
 
 def _number(value: Any) -> float | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    # An int may be too large to be asked whether it is finite.
+    # An int may be too large for `math.isfinite`.
     return value if is_number and (isinstance(value, int) or math.isfinite(value)) else None
 
 
@@ -301,8 +301,8 @@ def encode_arguments(
 ) -> str:
     """Bind arguments to parameters and return the call's ``data`` as JSON.
 
-    It is encoded here and now, so that what the caller changes later changes nothing.
-    Files leave placeholders in it, which are noted in ``placeholders``.
+    It is encoded at once, so that later changes by the caller have no effect.
+    Files leave placeholders in it, which are added to ``placeholders``.
 
     Raises:
         TypeError, ValueError: An argument is wrong or missing; the message names it.
@@ -350,7 +350,7 @@ def encode_value(
     """Return ``value`` as JSON; ``what`` names it in the error.
 
     Args:
-        mark: Returns what stands for a file; None where none may stand.
+        mark: Returns the placeholder of a file; None if files are not allowed.
 
     Raises:
         TypeError, ValueError: It can't be sent as JSON.
@@ -365,12 +365,12 @@ def encode_value(
 
     try:
         if isinstance(value, (str, int, float)):
-            encoded = _SCALARS.encode(value)  # as most are: `dumps` makes an encoder each time
+            encoded = _SCALARS.encode(value)  # usual case: `dumps` makes an encoder each time
         else:
             encoded = json.dumps(
                 value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=other
             )
-        encoded.encode()  # a lone surrogate shows only here
+        encoded.encode()  # raises for a lone surrogate
     except TypeError as exc:
         raise TypeError(f"{what} can't be sent as JSON: {exc}") from None
     except (ValueError, RecursionError) as exc:

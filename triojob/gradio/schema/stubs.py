@@ -1,7 +1,7 @@
 """Writes a typed module for one app, and compares it with a live one; no I/O.
 
-All that comes from the app goes into the text as a string literal, in a docstring whose every line
-is escaped, or as a name that `identifier` made; a number or a bool is written by `repr`.
+All data from the app is written as a string literal, in a docstring whose every line is escaped, or
+as a name that `identifier` made; a number or a bool is written by `repr`.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ _MAY_BE_EMPTY = frozenset(
         *("textbox", "uploadbutton", "video"),
     }
 )
-"""Components whose ``preprocess`` takes None: what a function gets if the component is empty.
+"""Components whose ``preprocess`` accepts None: the function's argument for an empty component.
 
 Wire source: gradio 6.31, ``components``: all others (slider, checkboxgroup, dataframe, dialogue)
 raise.
 """
 _STREAMED = ("Audio", "Video")
-"""What may be handed out while it is being made, when there is no copy of it yet."""
+"""Components whose files can be passed on while they are being made, before a copy exists."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What an endpoint takes and returns, as text."""
+    """The parameters and the result of an endpoint, as text."""
 
     parameters: tuple[tuple[Parameter, str], ...]
-    """Each with its type."""
+    """Each parameter with its type."""
     result: str
 
 
@@ -75,7 +75,7 @@ def _inputs(info: EndpointInfo, writer: TypeWriter) -> tuple[tuple[Parameter, st
 def _result(info: EndpointInfo, writer: TypeWriter) -> str:
     outputs = [_output(item, writer, streams=info.streams) for item in info.returns]
     if len(outputs) != len(info.shown_outputs):
-        # Of those that no documentation shows, an app doesn't say it.
+        # An app does not report it for functions that its documentation hides.
         outputs = ["Any"] * len(info.shown_outputs)
     return outputs[0] if len(outputs) == 1 else f"tuple[{', '.join(outputs) or '()'}]"
 
@@ -88,7 +88,7 @@ def _output(item: dict[str, Any], writer: TypeWriter, *, streams: bool) -> str:
 
 
 def _input(parameter: Parameter, writer: TypeWriter) -> str:
-    # Of a file, some releases suggest the URL of one.
+    # For a file, some releases suggest the URL of a file.
     if parameter.contradictory and not parameter.takes_files:
         return "Any"
     kind = writer.write(parameter.schema, "in", choices=not parameter.takes_others)
@@ -98,7 +98,7 @@ def _input(parameter: Parameter, writer: TypeWriter) -> str:
 
 
 def fingerprint(info: EndpointInfo) -> str:
-    """Return what is the same for endpoints of the same types, whatever else they have."""
+    """Return a fingerprint that depends only on the types of an endpoint."""
     writer = TypeWriter()
     signature = signature_of(info, writer)
     described = [
@@ -115,10 +115,10 @@ def write_module(
 ) -> str:
     """Return the text of a Python module with a typed method for each named endpoint.
 
-    Those that the app describes in a way that can't be are left out, and named.
+    Endpoints with an invalid description are omitted, and listed.
 
     Raises:
-        ValueError: The class can't have this name, or ``files`` is something else.
+        ValueError: ``class_name`` is not a valid name, or ``files`` is invalid.
     """
     if not is_name(class_name) or class_name in BUILT_IN or class_name in _IMPORTS:
         raise ValueError(f"a class can't be called {class_name!r} here; give another class_name")
@@ -131,7 +131,7 @@ def write_module(
     taken = Names(reserved)
     methods = [taken.take(_method_name(info, reserved)) for info in infos]
     writer = TypeWriter(taken, "File" if files == "handle" else "str")
-    results = [_result(info, writer) for info in infos]  # so that inputs may be what was an output
+    results = [_result(info, writer) for info in infos]  # inputs can use the types of outputs
     signatures = [
         Signature(_inputs(info, writer), result)
         for info, result in zip(infos, results, strict=True)
@@ -163,7 +163,8 @@ def write_module(
     doc = "\n".join(_docstring([_CLASS_DOC], "    "))
     parts = [
         "\n".join(_docstring(about, "")),
-        # Stricter modes warn of parameters that no body uses, and of what an app calls Any.
+        # Stricter modes warn about parameters that no body uses, and about types that an app calls
+        # Any.
         "# pyright: basic",
         "from __future__ import annotations",
         "\n".join(_imports(names)),
@@ -171,23 +172,23 @@ def write_module(
         "\n" + "\n\n".join(["\n".join([head, doc, *own]), *body]),
     ]
     text = "\n\n".join(parts) + "\n"
-    compile(text, "<stub>", "exec", dont_inherit=True)  # never hand out what is no Python
+    compile(text, "<stub>", "exec", dont_inherit=True)  # never return invalid Python
     return text
 
 
 def _method_name(info: EndpointInfo, reserved: set[str]) -> str:
     name = identifier((info.api_name or "").lstrip("/"), "endpoint")
-    # Names that begin so are not for others, and would be changed in a class.
+    # Names with a leading underscore are private, and Python would mangle some of them.
     name = f"call{name}" if name.startswith("_") else name
     return name + "_" if name in reserved or name in _OWN else name
 
 
 _OWN = frozenset({"files"})
-"""What `TypedApp` has itself."""
+"""The attributes of `TypedApp` itself."""
 
 
 def _names_in(signatures: Iterable[Signature], writer: TypeWriter) -> set[str]:
-    """Return what is to be imported for these types."""
+    """Return the names to import for these types."""
     texts = {kind for signature in signatures for _, kind in signature.parameters}
     texts |= {signature.result for signature in signatures}
     texts |= {kind for found in writer.dictionaries.values() for kind in found.fields.values()}
@@ -212,7 +213,7 @@ def _imports(names: set[str]) -> Iterator[str]:
 
 
 def _link(base: str) -> str:
-    """Return the URL without what may be secret in it."""
+    """Return the URL without parts that may be secret."""
     parts = urlsplit(base)
     host = parts.netloc.rpartition("@")[2]
     return re.sub(r"[^\x21-\x7e]", "", f"{parts.scheme}://{host}{parts.path}")
@@ -249,20 +250,20 @@ def _parameters(signature: Signature, class_name: str) -> Iterator[str]:
             yield f"{name}: {kind} = {_default(parameter, kind)}"
             continue
         if optional and not only_by_name:
-            # Python has no other way for one that is required after one that is not.
+            # Python has no other way for a required parameter after an optional one.
             only_by_name = True
             yield "*"
         yield f"{name}: {kind}"
 
 
 def _in_class(name: str, class_name: str) -> str:
-    """Return what Python makes of a name in the body of a class."""
+    """Return the name as Python stores it in the body of a class."""
     private = name.startswith("__") and not name.endswith("__")
     return f"_{class_name.lstrip('_')}{name}" if private else name
 
 
 def _default(parameter: Parameter, kind: str) -> str:
-    """Return the default as code, or what stands for one that is not to be written down."""
+    """Return the default as code, or a substitute for a default that must not be written down."""
     value = parameter.default
     if value is None:
         return "None"
@@ -282,7 +283,7 @@ def _default(parameter: Parameter, kind: str) -> str:
 
 
 def _code(value: Any) -> str | None:
-    """Return a text or a number as code; None for all else."""
+    """Return a text or a number as code; None for any other value."""
     if isinstance(value, str):
         return quote(value)
     is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
@@ -290,7 +291,7 @@ def _code(value: Any) -> str | None:
 
 
 def _fits(parameter: Parameter, value: Any, kind: str) -> bool:
-    """Tell whether a type allows a text or a number."""
+    """Return whether a type allows a text or a number."""
     if kind.startswith("Literal["):
         return any(type(one) is type(value) and one == value for one in parameter.choices or ())
     members = {
@@ -301,7 +302,7 @@ def _fits(parameter: Parameter, value: Any, kind: str) -> bool:
 
 
 def _about(info: EndpointInfo) -> Iterator[str]:
-    """Return what an app says of an endpoint, as the lines of a docstring."""
+    """Return an app's description of an endpoint, as the lines of a docstring."""
     described = [line.rstrip() for line in info.description.strip().splitlines()]
     yield from described or [f"Call {info.name}."]
     if info.parameters:
@@ -321,7 +322,7 @@ def _line(text: object) -> str:
 
 
 def _docstring(lines: Iterable[str], indent: str = "        ") -> list[str]:
-    """Return the lines of a docstring that says just this, whatever it is."""
+    """Return the lines of a docstring with exactly this text."""
     shown = [_escape(line) for line in lines]
     if len(shown) == 1:
         return [f'{indent}"""{shown[0]}"""']
@@ -337,5 +338,5 @@ def _escape(line: str) -> str:
     text = "".join(
         char if char.isprintable() and char != "\\" else repr(char)[1:-1] for char in line
     )
-    # No three quotes in a row, and none at the end.
+    # No three quotes in a row, and no quote at the end.
     return re.sub(r'"(?="|$)', r"\"", text)

@@ -1,7 +1,7 @@
 """Translates JSON schemas to Python types, as text; no I/O.
 
-The schemas are a server's: nothing of them comes into the text but through `quote` and
-`identifier`, and neither their depth nor their size is trusted.
+The schemas come from a server: their text is inserted only through `quote` and `identifier`, and
+neither their depth nor their size is trusted.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ Way = Literal["in", "out"]
 """Whether a value goes to the app or comes from it."""
 
 _MOST_DEPTH = 20
-"""What is deeper has the type Any."""
+"""Deeper parts have the type Any."""
 _MOST_BARS = 100
-"""A union of more than that, with those inside its members, is Any: Python nests each in the next.
+"""A union with more members than that, including nested ones, is Any: Python nests each in the
+next.
 """
 _MOST_CHOICES = 1_000
 _REPETITION = 20
-"""How often, on average, the text of definitions may be repeated where they are referred to."""
+"""How often, on average, the text of definitions can be repeated at their references."""
 
 _SIMPLE = {
     "string": "str",
@@ -37,21 +38,21 @@ _SIMPLE = {
 }
 
 BUILT_IN = frozenset({"str", "float", "int", "bool", "list", "dict", "tuple"})
-"""What types are written with, besides names that are imported."""
+"""Names that types can use without an import."""
 
 
 def quote(text: str) -> str:
-    """Return a string literal: what can't be printed is escaped, and so no line ends in it."""
+    """Return a string literal: unprintable characters are escaped, so that no line ends in it."""
     literal = repr(text)
-    # Where there are no double quotes in it, nothing needs other escapes between those.
+    # Without double quotes in the text, no other characters need escapes between double quotes.
     return literal if '"' in text else f'"{literal[1:-1]}"'
 
 
 def identifier(text: str, otherwise: str) -> str:
-    """Return a name that is like a text.
+    """Return a name that is similar to a text.
 
     Args:
-        otherwise: The name where nothing of the text can stand in one.
+        otherwise: The name if no character of the text is valid in a name.
     """
     whole = unicodedata.normalize("NFKC", text)
     name = "".join(char if ("_" + char).isidentifier() else "_" for char in whole).rstrip("_")
@@ -59,26 +60,26 @@ def identifier(text: str, otherwise: str) -> str:
         name = otherwise
     if not name.isidentifier():
         name = "_" + name
-    # Once more: putting characters together may have made others of them.
+    # Once more: joining characters may have composed others.
     name = unicodedata.normalize("NFKC", name)
     return name + "_" if is_reserved(name) else name
 
 
 @final
 class Names:
-    """The names that are taken in a module.
+    """The names that are in use in a module.
 
     Args:
-        taken: Those that are from the beginning.
+        taken: The names that are in use from the beginning.
     """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
         self._last: dict[str, int] = {}
-        """The last number that each name was given with: the next search goes on from there."""
+        """The last number that was appended to each name: the next search starts there."""
 
     def take(self, name: str) -> str:
-        """Return the name, or with a number if it is taken; from now on it is."""
+        """Reserve and return the name, with a number if it is already in use."""
         chosen, number = name, self._last.get(name, 1)
         while chosen in self._taken:
             number += 1
@@ -94,7 +95,7 @@ class Names:
 
 
 def union(types: Iterable[str]) -> str:
-    """Return the type that is any of these."""
+    """Return the union of these types."""
     members: dict[str, int] = {}
     for text in dict.fromkeys(types):
         members |= _members(text)
@@ -107,7 +108,7 @@ def union(types: Iterable[str]) -> str:
 
 
 def _members(text: str) -> dict[str, int]:
-    """Return what a union at the top of a type is of, and how many ``|`` are in each of those."""
+    """Return the members of a union at the top of a type, and how many ``|`` are in each."""
     members: dict[str, int] = {}
     depth = start = bars = 0
     for token in _TOKENS.finditer(text):
@@ -123,11 +124,11 @@ def _members(text: str) -> dict[str, int]:
 
 
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[\[\]|]')
-"""Of a type: the texts in it, which may hold anything, and what takes it apart."""
+"""The tokens of a type: its string literals, which may contain anything, and its separators."""
 
 
 def literal(values: Sequence[Any]) -> str:
-    """Return the type of which these are all values; without choices, if it can't name them."""
+    """Return the type of these values; without choices, if it can't list them."""
     if not values or len(values) > _MOST_CHOICES:
         return kinds(values)
     shown: list[str] = []
@@ -142,7 +143,7 @@ def literal(values: Sequence[Any]) -> str:
 
 
 def kinds(values: Sequence[Any]) -> str:
-    """Return the type that these values have, and others of their kinds; `str` of none."""
+    """Return the union of the types of these values; `str` if there are none."""
     names: dict[type, str] = {
         bool: "bool",
         int: "int",
@@ -159,15 +160,15 @@ def kinds(values: Sequence[Any]) -> str:
 
 @dataclass(frozen=True)
 class Dictionary:
-    """A typed dictionary: what is in it, and which of that is always there."""
+    """A typed dictionary: its fields, and which of them are always present."""
 
     fields: dict[str, str]
-    """The type of each, as text."""
+    """The type of each field, as text."""
     needed: frozenset[str]
 
     def write(self, name: str) -> str:
         """Return the definition, as lines of code."""
-        # In the body of a class a name of these would hide the type that another field has.
+        # In the body of a class, a field with one of these names would hide another field's type.
         plain = all(
             is_name(key) and not key.startswith("_") and key not in BUILT_IN and key[0].islower()
             for key in self.fields
@@ -197,7 +198,7 @@ def _class(
 
 
 def _call(name: str, fields: dict[str, str], *, total: bool = True) -> str:
-    # The types in quotes, as some may be defined further down.
+    # The types are in quotes, as some may be defined further down.
     lines = [f"        {quote(key)}: {quote(kind)}," for key, kind in fields.items()]
     end = [] if total else ["    total=False,"]
     return "\n".join(
@@ -207,32 +208,33 @@ def _call(name: str, fields: dict[str, str], *, total: bool = True) -> str:
 
 @dataclass
 class TypeWriter:
-    """Writes types, and notes the typed dictionaries that they need.
+    """Writes types, and collects the typed dictionaries that they need.
 
     Args:
-        names: Where those get names.
+        names: Assigns the names of the dictionaries.
         file: The type of a file that comes from the app.
     """
 
     names: Names = field(default_factory=Names)
     file: str = "str"
     dictionaries: dict[str, Dictionary] = field(default_factory=dict)
-    """By their names, in the order in which they were met; of those in others, these first."""
+    """Dictionaries by their names, in the order of their discovery; nested ones first."""
     _written: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _parts: SchemaParts = field(default_factory=lambda: SchemaParts(None))
     _definitions: str = ""
-    """Those of the schema that is being written, as JSON."""
+    """The definitions of the schema that is being written, as JSON."""
     _types: dict[tuple[str, bool], str] = field(default_factory=dict)
-    """What has been written of those, by the reference and whether choices are held to."""
+    """The types of the definitions written so far, by reference and by whether choices are
+    enforced.
+    """
     _room: int = 0
-    """How many characters may yet be repeated of that."""
+    """How many more characters of definitions can be repeated."""
 
     def write(self, schema: Any, way: Way, *, choices: bool) -> str:
         """Return the type of a value; takes linear time.
 
         Args:
-            choices: Whether an ``enum`` at the top is held to, as it is not by the outputs of
-                a dropdown.
+            choices: Whether to enforce an ``enum`` at the top; the outputs of a dropdown ignore it.
         """
         self._parts = SchemaParts(schema)
         self._definitions = json.dumps(self._parts.definitions, sort_keys=True)
@@ -291,7 +293,7 @@ class TypeWriter:
             return self._written[key]
         title = _class_name(schema.get("title")) + "Input" * (way == "in")
         name = self.names.take(title)
-        self._written[key] = name  # it may hold itself
+        self._written[key] = name  # it may contain itself
         fields = {item: inner(part, choices=True) for item, part in properties.items()}
         found = Dictionary(fields, _needed(schema, properties, way))
         given = self._written.get(other) if way == "in" else None
@@ -300,7 +302,7 @@ class TypeWriter:
             name = given
         else:
             self.dictionaries[name] = found
-        # What the app gave may be given back to it.
+        # A value from the app can be passed back to it.
         self._written[key] = name if given in (None, name) else f"{name} | {given}"
         return self._written[key]
 
@@ -322,6 +324,6 @@ def _needed(schema: Json, properties: Json, way: Way) -> frozenset[str]:
     required = schema.get("required")
     needed = {key for key in required if isinstance(key, str)} if is_list(required) else set[str]()
     if way == "out":
-        # An app sends what has a default, too.
+        # An app also sends fields that have a default.
         needed |= {key for key, part in properties.items() if is_object(part) and "default" in part}
     return frozenset(needed & properties.keys())

@@ -1,4 +1,4 @@
-"""Shows an app's description to people; no I/O."""
+"""Formats an app's description for people; no I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OAUTH = {
 
 
 def describe_app(base: str, app: AppInfo, *, all_endpoints: bool) -> str:
-    """Return what the app offers, as text of several lines."""
+    """Return the app's endpoints, as text of several lines."""
     title = f"{app.title} at {base}" if app.title else base
     endpoints = app.endpoints(all_endpoints=all_endpoints)
     lines = [f"{title} (Gradio {app.version}, {app.protocol})", f"Endpoints: {len(endpoints)}"]

@@ -1,4 +1,4 @@
-"""Copies Spaces, through huggingface_hub, which is an extra."""
+"""Copies Spaces with huggingface_hub, which is an optional dependency."""
 
 from __future__ import annotations
 
@@ -43,34 +43,34 @@ async def duplicate(
 ) -> str:
     """Copy a Space into an account; return the copy's name, which `Client` takes.
 
-    The hub starts to build the copy, and `Client` waits for that.  Hardware that costs money costs
-    it until the copy is paused, asleep or deleted.
+    The hub starts to build the copy, and `Client` waits for the end of the build.  Paid hardware is
+    charged until the copy is paused, asleep or deleted.
 
     Args:
         space: The Space to copy: its name, or the URL of its page.
         to: The copy's name, ``"owner/name"`` or ``"name"``; None for the same name in the account
             of the token.
-        token: A token that may write there, or True for the one saved on this machine.
-        private: Whether only its owner may use the copy.
-        hardware: What it runs on, such as ``"t4-small"``; None for the hub's free kind.
-        sleep_timeout: After how many seconds without a request it falls asleep; None for what the
-            hub does with that hardware.
-        secrets, variables: Environment variables of the copy, hidden and open.
-        exist_ok: Whether a copy that is there already will do: it is then taken as it is, and none
-            of the other settings applies.
+        token: A token with write access there, or True for the token saved on this machine.
+        private: Whether only its owner can use the copy.
+        hardware: Its hardware, such as ``"t4-small"``; None for the hub's free hardware.
+        sleep_timeout: The seconds without a request after which it falls asleep; None for the hub's
+            default for that hardware.
+        secrets, variables: Environment variables of the copy, hidden and visible.
+        exist_ok: Whether an existing copy is accepted: it is then used as it is, and all other
+            settings are ignored.
         hf_endpoint: As for `Client`.
 
     Raises:
         MissingDependency: huggingface_hub is not installed: ``pip install "triojob[spaces]"``.
-        ValueError: A name, the hub or the token can't be one, or no token is saved.
-        SpaceError: The hub refuses: a Space is missing, the token may not do it, or the copy is
-            there already.
+        ValueError: A name, the hub or the token is invalid, or no token is saved.
+        SpaceError: The hub refuses: a Space is missing, the token has no permission, or the copy
+            exists already.
         TooManyRequests, UnexpectedResponse: The hub refuses for another reason.
-        NetworkError: The network failed; whether there is a copy now is not known.
+        NetworkError: The network failed; the copy may have been made.
 
     huggingface_hub blocks, so it runs in a worker thread.  Being cancelled ends the waiting at
-    once, but the thread can't be stopped, and the hub may make the copy all the same: the logger
-    ``triojob`` then warns of that.
+    once, but the thread can't be stopped, and the hub may still make the copy: the logger
+    ``triojob`` then warns about it.
     """
     require_task("duplicate()")
     base = parse_url(hub_url(hf_endpoint))
@@ -142,9 +142,9 @@ def _copy(
         words = shorten(exc.server_message or "no reason given")
         error = _refusal(exc.response.status_code, words, space)
         error.response = ErrorResponse(exc.response.status_code, words, of_call=False)
-        # Not chained: that one has the request, with the token.
+        # Not chained: the exception holds the request, with the token.
         raise_from(error, None)
-    # The latter is the base of what its HTTP library raises.
+    # `HTTPError` is the base of its HTTP library's exceptions.
     except (OfflineModeIsEnabled, HTTPError) as exc:
         lost = f"lost the connection to {endpoint}, or never had one: {shorten(exc)}"
         raise_from(ConnectionLost(f"copying the Space {space}: {lost}"), None)

@@ -1,6 +1,6 @@
-"""Parses what a client is to open: a URL, or a Space by its name or page; no I/O.
+"""Parses a client's source: a URL, or a Space by its name or page; no I/O.
 
-Every client asks this, so it is apart from what only a Space needs.
+Every client needs this, so it is separate from the modules that only a Space needs.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ _SPACE_HOST = re.compile(r"https://(?:[a-z0-9-]+\.)+hf\.space(?::443)?/")
 
 
 class Source(NamedTuple):
-    """What a client is to open."""
+    """The source of a client."""
 
     hub: str
     """The hub's URL, with a slash at its end."""
     space: str | None
     """The name of a Space whose host the hub knows, or None."""
     url: str
-    """The URL of the app with a slash at its end; of a Space by name that of its page."""
+    """The URL of the app with a slash at its end; for a Space by name, the URL of its page."""
 
 
 def read_source(src: str, hub: str | None, *, with_token: bool) -> Source:
-    """Return what is to be opened.
+    """Return the source of a client.
 
     Args:
         src: An app's URL, a Space's name, or the URL of its page on the hub.
         hub: The URL of the hub, or None.
-        with_token: Whether a token goes along.
+        with_token: Whether a token will be sent to it.
 
     Raises:
-        ValueError: It is none of these, or nothing that a token goes to.
+        ValueError: It is invalid, or the token must not be sent to it.
     """
     base = parse_url(hub_url(hub))
     if is_space_id(src):
@@ -55,17 +55,17 @@ def read_source(src: str, hub: str | None, *, with_token: bool) -> Source:
 
 
 def is_space_id(src: object) -> bool:
-    """Tell whether this is the name of a Space, ``"owner/name"``."""
+    """Return whether ``src`` is the name of a Space, ``"owner/name"``."""
     return isinstance(src, str) and _SPACE_ID.fullmatch(src) is not None
 
 
 def is_space_url(url: str) -> bool:
-    """Tell whether a URL, as `_http.parse_url` returns it, is that of a Space's own origin."""
+    """Return whether a URL, as `parse_url` returns it, belongs to a Space's own origin."""
     return _SPACE_HOST.match(url) is not None
 
 
 def space_of_page(url: str, hub: str) -> str | None:
-    """Return the name of the Space whose page on the hub this is; None if it is no hub's.
+    """Return the name of the Space with this page on the hub; None for a URL outside of the hub.
 
     Raises:
         ValueError: It is another page of the hub.
@@ -89,7 +89,7 @@ def hub_url(hub: str | None) -> str:
 
 
 def token_refused(url: str) -> ValueError:
-    """Return the error for a token with a URL that is none of a Space."""
+    """Return the error for a token with a URL that does not belong to a Space."""
     return ValueError(
         f"token= is for Hugging Face and goes only to a Space, which {url} is not: a Space is "
         'named "owner/name", and its own URL starts with https:// and ends in .hf.space; '

@@ -1,6 +1,6 @@
-"""Finds the host of a Space by the hub's API, and waits until its app runs.
+"""Finds the host of a Space with the hub's API, and waits until its app runs.
 
-There is no deadline here: the scope around the caller ends the wait, and a cancellation leaves
+There is no timeout here: the scope around the caller ends the wait, and a cancellation leaves
 nothing behind.
 """
 
@@ -43,12 +43,12 @@ from .tokens import Token, space_headers
 logger: logging.Logger = logging.getLogger("triojob")
 
 _MOST_FAILURES = 5
-"""How many looks in a row may fail while a client waits."""
+"""How many checks in a row can fail while a client waits."""
 
 
 @dataclass(frozen=True)
 class Connecting:
-    """How requests to the hub are made: as those to the app, less its headers and cookies."""
+    """The settings of requests to the hub: those of the app, without its headers and cookies."""
 
     timeouts: Timeouts
     limits: Limits
@@ -57,7 +57,7 @@ class Connecting:
     client: HTTPClient | None
 
     def http(self, base: str, headers: dict[str, str]) -> HTTP:
-        """Return what makes requests to ``base``."""
+        """Return the HTTP client for requests to ``base``."""
         return HTTP(
             base,
             limits=replace(self.limits, streams=1),
@@ -76,20 +76,20 @@ async def find_app(
     connecting: Connecting,
     on_wait: Callable[[SpaceStatus], object] | None,
 ) -> str:
-    """Return the URL of a Space's app once the Space runs, however long that takes.
+    """Return the URL of a Space's app once the Space runs, without a time limit.
 
     Args:
         hub: The hub's URL, with a slash at its end.
-        token: Sent to the hub, and with what wakes the Space to the Space.
-        on_wait: Told of each look that finds the Space not ready, and of the end of the wait.
-            What it raises ends the wait.
+        token: Sent to the hub, and to the Space with the request that wakes it.
+        on_wait: Called after each check that finds the Space not ready, and at the end of the wait.
+            An exception that it raises ends the wait.
 
     Raises:
-        SpaceError: There is no such Space for this token, or it is in a stage that no waiting ends.
-        TooManyRequests: The hub limits the rate of requests; raised by the first look only.
-        NetworkError: The hub can't be reached; while
-            waiting, not in several looks in a row.
-        ProtocolError, UnexpectedResponse: The hub's response makes no sense.
+        SpaceError: There is no such Space for this token, or waiting can't end its stage.
+        TooManyRequests: The hub limits the rate of requests; raised by the first check only.
+        NetworkError: The hub can't be reached; while waiting, only after several failed checks in a
+            row.
+        ProtocolError, UnexpectedResponse: The hub's response is invalid.
     """
     http = connecting.http(hub, {} if token is None else {"authorization": token.bearer})
     found = False
@@ -100,7 +100,7 @@ async def find_app(
         found = True
         return app
     finally:
-        # A transport of the user's own goes on to the app, and is closed after that.
+        # The user's own transport is used for the app afterwards, and closed after that.
         if connecting.transport is None or not found:
             await http.aclose()
 
@@ -135,7 +135,7 @@ class _Search:
         while (step := step_for(runtime.stage)) is not Step.OPEN:
             if step is Step.GIVE_UP:
                 raise stage_error(self._space, self._hub, runtime)
-            # No secret: it only keeps clients out of step.
+            # Not a secret: it only desynchronizes clients.
             pause = max(at_least, pause_before(look, random.random()))  # noqa: S311
             self._tell(runtime, pause)
             waited = True
@@ -201,13 +201,13 @@ class _Search:
             await trio.sleep_forever()
 
     async def _wake(self, app: str) -> None:
-        # By the same connection pool, but with nothing that is meant for the hub.
+        # With the same connection pool, but without the credentials for the hub.
         pooled = replace(self._connecting, client=self._http.httpx_client)
         http = pooled.http(app, space_headers(self._token))
         try:
             await http.request("GET", "", root=True, limiter=http.requests)
         except TriojobError as exc:
-            # Only its arrival matters, and the stage will tell of it.
+            # Only the request's arrival matters, and the stage will show it.
             logger.debug("waking the Space %s: %s", self._space, exc)
 
     def _tell(self, runtime: Runtime, next_look: float | None) -> None:

@@ -1,4 +1,4 @@
-"""What the hub says of a Space, and what to do in each stage; no I/O.
+"""The hub's status of a Space, and the action for each stage; no I/O.
 
 Wire sources: ``GET /api/spaces/{id}`` and ``GET /api/spaces/{id}/runtime`` of the hub, as
 huggingface_hub 2.4 (``hf_api.py``, ``_space_api.py``) and @gradio/client 2 read them.
@@ -27,38 +27,38 @@ _FIRST_PAUSE = 1.0
 _GROWTH = 1.5
 _LONGEST_PAUSE = 15.0
 _JITTER = 0.2
-"""By which share a pause is shorter or longer, so that many clients don't ask in step."""
+"""The relative jitter of an interval, so that clients don't send requests in step."""
 
 
 @dataclass(frozen=True)
 class SpaceStatus:
-    """How a Space is that a client waits for, as ``Client(on_wait=)`` is told."""
+    """The status of a Space that a client waits for, passed to ``Client(on_wait=)``."""
 
     space: str
     """The Space's name, ``"owner/name"``."""
     stage: str
-    """The hub's word for what it is doing, such as ``"BUILDING"`` or ``"SLEEPING"``."""
+    """The hub's name for its stage, such as ``"BUILDING"`` or ``"SLEEPING"``."""
     ready: bool
     """Whether the wait is over."""
     waited: float
     """For how many seconds the client has waited."""
     next_look: float | None
-    """In how many seconds the client looks again, or None if the Space is ready."""
+    """The seconds until the client's next check, or None if the Space is ready."""
 
 
 class Step(enum.Enum):
-    """What a client does about a stage."""
+    """A client's action for a stage."""
 
     OPEN = enum.auto()
     WAIT = enum.auto()
     WAKE = enum.auto()
-    """Wait, and send the Space a request, which is what wakes it."""
+    """Wait, and send the Space a request to wake it."""
     GIVE_UP = enum.auto()
 
 
 _STEPS = {
     "RUNNING": Step.OPEN,
-    # The version before goes on serving.
+    # The previous version keeps serving.
     "RUNNING_BUILDING": Step.OPEN,
     "RUNNING_APP_STARTING": Step.OPEN,
     "BUILDING": Step.WAIT,
@@ -79,36 +79,36 @@ _ADVICE = {
 
 
 def step_for(stage: str) -> Step:
-    """Return what to do about a stage; an unknown one is none that waiting is known to end."""
+    """Return the action for a stage; for an unknown stage, waiting is not known to help."""
     return _STEPS.get(stage, Step.GIVE_UP)
 
 
 def pause_before(look: int, chance: float) -> float:
-    """Return how many seconds to wait before a look at the stage: ever more, up to a bound.
+    """Return the seconds to wait before a check of the stage: increasing, up to a limit.
 
     Args:
-        look: How many looks found the same stage before.
+        look: How many checks found the same stage before.
         chance: A random number from 0 to 1.
     """
-    # The exponent is bounded: a wait may be long, and a float is not.
+    # The exponent is limited: a wait may be long, but a float may overflow.
     pause = min(_FIRST_PAUSE * _GROWTH ** min(look, 20), _LONGEST_PAUSE)
     return pause * (1 - _JITTER + 2 * _JITTER * chance)
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """How a Space is."""
+    """The state of a Space."""
 
     stage: str
     problem: str
-    """What the hub says went wrong, or nothing."""
+    """The hub's description of the problem, or an empty text."""
 
 
 def read_runtime(answer: object, space: str) -> Runtime:
-    """Read the runtime of a Space out of the hub's response.
+    """Read the runtime of a Space from the hub's response.
 
     Raises:
-        ProtocolError: There is none in it.
+        ProtocolError: The response contains none.
     """
     stage = answer.get("stage") if is_object(answer) else None
     if not is_object(answer) or not isinstance(stage, str) or not stage:
@@ -121,10 +121,10 @@ def read_runtime(answer: object, space: str) -> Runtime:
 
 
 def read_host(answer: Json, space: str) -> str:
-    """Return the URL that the hub gives for a Space's app.
+    """Return the hub's URL for a Space's app.
 
     Raises:
-        ProtocolError: It gives none.
+        ProtocolError: The response contains none.
     """
     host = answer.get("host")
     if not isinstance(host, str) or not host:
@@ -133,7 +133,7 @@ def read_host(answer: Json, space: str) -> str:
 
 
 def check_host(host: str, space: str, hub: str) -> None:
-    """Refuse a host that is less safe than the hub that names it.
+    """Refuse a host that is less secure than the hub that names it.
 
     Raises:
         ProtocolError: The hub's URL is https, and the host's is not.
@@ -143,7 +143,7 @@ def check_host(host: str, space: str, hub: str) -> None:
 
 
 def stage_error(space: str, hub: str, runtime: Runtime) -> SpaceError:
-    """Return the error for a stage that no waiting ends."""
+    """Return the error for a stage that waiting does not end."""
     page = f"{hub}spaces/{space}"
     advice = _ADVICE.get(
         runtime.stage,
@@ -160,7 +160,7 @@ def stage_error(space: str, hub: str, runtime: Runtime) -> SpaceError:
 def hub_refusal(
     space: str, status: int, *, location: str | None, retry_after: str | None, has_token: bool
 ) -> TriojobError:
-    """Make an error of a response of the hub that is not 200."""
+    """Return the error for a response of the hub whose status is not 200."""
     if status in (401, 403, 404):
         hint = (
             "the token given by token= may not read it"
@@ -179,7 +179,7 @@ def hub_refusal(
             retry_after=seconds,
         )
     if 300 <= status < 400:
-        # A Space that was renamed, say.
+        # A renamed Space, for example.
         target = urlsplit(location or "").path.removeprefix("/api/spaces/").removesuffix("/runtime")
         if is_space_id(target):
             return SpaceError(
@@ -193,9 +193,9 @@ def hub_refusal(
 
 
 def refusal_of_page(url: str, status: int, doing: str) -> TriojobError | None:
-    """Return the error for a page in the place of an app's response; None if it is unknown."""
+    """Return the error for a page in the place of an app's response; None for an unknown page."""
     if status == 401:
-        # Gradio's own says so in JSON.
+        # Gradio itself would report this as JSON.
         return AuthenticationError(
             f"{doing}: {url} refuses (401), and not as a Gradio app does; "
             "pass auth=(user, password), or for a private Space a token that may read it by token="

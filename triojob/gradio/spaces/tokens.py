@@ -1,8 +1,9 @@
-"""Hugging Face tokens: where they come from, and which call one goes with; no network.
+"""Hugging Face tokens: finds them, and decides which call a token goes with; no network.
 
-There are two, and they are never mixed.  ``Client(token=)`` lets the caller in: it goes to the hub
-and to the Space's own origin, in a header.  ``Client(oauth_token=)`` is for the app's code to act
-with, and goes in the body of a call of an endpoint that says that it takes one.
+There are two tokens, and they are never mixed.  ``Client(token=)`` authorizes the caller: it is
+sent to the hub and to the Space's own origin, in a header.  ``Client(oauth_token=)`` is for the
+app's code to act with, and is sent in the body of a call of an endpoint that declares that it takes
+one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _SPACE_HEADER = "x-hf-authorization"
 
 
 class Token:
-    """A token that shows itself to nobody who doesn't ask for it."""
+    """A token that is shown only on explicit request."""
 
     __slots__ = ("_value",)
 
@@ -44,30 +45,30 @@ def make_token(value: str, name: str) -> Token:
     """Return ``value`` as a token.
 
     Args:
-        name: What users call the argument.
+        name: The name of the argument, as users know it.
 
     Raises:
-        ValueError: No token looks like that; the message doesn't show it.
+        ValueError: It can't be a token; the message doesn't show it.
     """
     if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users' own words
         raise TypeError(f"{name}= is a token as text, not {type(value).__name__}")
-    # The line's end comes along when a token is read from a file.
+    # A token that is read from a file includes the line end.
     value = value.strip()
-    # What is none of these would end the header that the token stands in.
+    # Any other character would end the header that contains the token.
     if not value or not all("!" <= character <= "~" for character in value):
         raise ValueError(f"{name}= is empty, or has characters that no token has")
     return Token(value)
 
 
 def find_token(token: str | bool | None) -> Token | None:  # noqa: FBT001 - `token=True` is the field's way to say it
-    """Return the token that ``Client(token=)`` means: none unless it was asked for.
+    """Return the token that ``Client(token=)`` selects; None unless one was requested.
 
-    True is for the one that the command ``hf auth login`` saved on this machine: the variable
+    True selects the token that the command ``hf auth login`` saved on this machine: the variable
     HF_TOKEN (or HUGGING_FACE_HUB_TOKEN), else the file that HF_TOKEN_PATH names, else ``token`` in
     the folder HF_HOME (documented in huggingface_hub, "Environment variables").
 
     Raises:
-        ValueError: No token looks like that, or none is saved.
+        ValueError: It can't be a token, or none is saved.
     """
     if token is None or token is False:
         return None
@@ -83,9 +84,9 @@ def find_token(token: str | bool | None) -> Token | None:  # noqa: FBT001 - `tok
 
 
 def may_use_saved_token() -> bool:
-    """Return whether a token is saved, and used without having been asked for.
+    """Return whether a token is saved, and can be used without an explicit request.
 
-    HF_HUB_DISABLE_IMPLICIT_TOKEN is for those who don't want that (huggingface_hub).
+    HF_HUB_DISABLE_IMPLICIT_TOKEN turns this off (huggingface_hub).
     """
     unwanted = os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").upper() in _TRUE
     return not unwanted and saved_token() is not None
@@ -101,7 +102,7 @@ def saved_token() -> str | None:
 
 
 _TRUE = ("1", "ON", "YES", "TRUE")
-"""What huggingface_hub takes for yes in a variable."""
+"""The values that huggingface_hub takes for true in a variable."""
 
 
 def _token_path() -> Path:
@@ -114,7 +115,7 @@ def _token_path() -> Path:
 
 def _read(path: Path) -> str | None:
     try:
-        # What is no UTF-8 is no token either, and an error about it would hold it.
+        # Text that is not UTF-8 can't be a token, and an error about it would contain it.
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
         return None
@@ -126,11 +127,11 @@ def oauth_token_for(
     """Return the OAuth token to send with a call, or None.
 
     Args:
-        wanted: What ``/info`` says of the endpoint: ``"required"``, ``"optional"`` or nothing
+        wanted: The endpoint's declaration in ``/info``: ``"required"``, ``"optional"`` or None
             (gradio 6.31, ``utils.py``, ``oauth_token_requirement``).
-        given: What the user gave for this app.
-        may_be_logged_in: Whether cookies of the user's may tell the app who they are, as a
-            browser's do.
+        given: The user's token for this app.
+        may_be_logged_in: Whether cookies of the user may identify them to the app, as a browser's
+            do.
 
     Raises:
         AuthenticationError: The app would refuse the call without one.
@@ -148,13 +149,13 @@ def oauth_token_for(
 
 
 def space_headers(token: Token | None, headers: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return ``headers`` and the one that carries a token to a Space.
+    """Return ``headers`` and the header that carries a token to a Space.
 
-    The proxy in front of it takes this one out, so that the app's code never sees it; it is sent
-    with each request, streams included (gradio_client 2.7, ``client.py``).
+    The proxy in front of the Space removes this header, so that the app's code never receives it;
+    it is sent with each request, including streams (gradio_client 2.7, ``client.py``).
 
     Raises:
-        ValueError: The caller's own headers have one of that name.
+        ValueError: The caller's own headers contain that name.
     """
     own = dict(headers or {})
     if token is None:
