@@ -1,6 +1,6 @@
-"""Tests of code that uses triojob: a Gradio app in memory, and a real one for pytest.
+"""Tools for testing code that uses triojob: a Gradio app in memory, and a real one for pytest.
 
-`docs/testing.md` shows how; the fixtures are in `triojob.testing.pytest`.
+`docs/testing.md` explains their use; the fixtures are in `triojob.testing.pytest`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,6 @@ from ._process import (
     run_gradio as run_gradio,
 )
 
-# Objects show the module that users import them from.
+# Objects show the module from which users import them.
 for _object in (ScriptedApp, Call, GradioProcess, StartGradio, run_gradio):
     _object.__module__ = __name__

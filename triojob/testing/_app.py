@@ -27,31 +27,30 @@ from .components import Component
 T = TypeVar("T", bound=Callable[..., Any])
 
 Validator = Callable[..., Sequence[tuple[bool, str] | None]]
-"""Takes the inputs of a call; gives for each whether it is right, and what to say if not."""
+"""Receives the inputs of a call; returns for each whether it is valid, and the message if not."""
 
 
 class ScriptedApp(Recorder):
-    """A Gradio app that lives in this process and speaks Gradio's own protocol.
+    """A Gradio app that runs in this process and uses Gradio's own protocol.
 
     Endpoints are functions; a real `Client` calls them, over connections in memory.
-    Nothing in it waits for real time, so it goes with `trio.testing.MockClock`.
+    Nothing in it waits for real time, so it works with `trio.testing.MockClock`.
 
-    ``async with app`` runs it; so does `client` by itself.
-    Each run begins anew: sessions, State, files and what was recorded are of that run.
-    Leaving ends it as a killed process ends, and what was recorded can be looked at until the
-    next run.
-    If the body raises, its exception passes through bare.
+    ``async with app`` runs it; `client` also runs it if necessary.
+    Each run starts with no sessions, State, files and recorded calls.
+    Leaving ends it like a killed process; the recorded calls stay available until the next run.
+    If the body raises, its exception is raised as it is, not in a group.
 
     Args:
         title: The app's title.
-        auth: User name and password to ask for.
-        concurrency_limit: How many calls of one endpoint may run at once, unless that says
-            otherwise; None for no limit.  1 as in Gradio.
-        max_queue_size: How many calls may wait, over all endpoints; more are refused with
+        auth: User name and password of the required login.
+        concurrency_limit: How many calls of one endpoint can run at once, unless the endpoint has
+            its own limit; None for no limit.  1 as in Gradio.
+        max_queue_size: How many calls can wait, over all endpoints; further calls are refused with
             `QueueFull`.  None for any number.
-        show_error: Whether callers are told what a function raised that is no `AppError`.
-        max_file_size: How many bytes one upload may have, or None.
-        heartbeat_interval: Seconds between the signs of life on an open event stream.
+        show_error: Whether callers receive the message of an exception other than `AppError`.
+        max_file_size: The maximum bytes of one upload, or None.
+        heartbeat_interval: Seconds between the heartbeats on an open event stream.
     """
 
     def __init__(
@@ -92,27 +91,29 @@ class ScriptedApp(Recorder):
     ) -> Callable[[T], T]:
         """Make a function an endpoint: ``@app.endpoint("/translate")``.
 
-        It may be async or not (then it must not block), a function or a generator function.
-        Its annotations say what the app tells of its inputs and outputs: `str`, `int`, `float`,
-        `bool`, ``Literal["a", "b"]``, a list of those, `pathlib.Path` for a file and
-        ``list[Path]`` for several; anything else is JSON.  A tuple is several outputs.
-        In it, `triojob.report` tells of progress and logs; raising `AppError` is what raising
-        ``gr.Error`` is in an app, and giving a `PropertyUpdate` what giving ``gr.update`` is.
+        It can be async or not (then it must not block), a function or a generator function.
+        Its annotations determine the app's description of its inputs and outputs: `str`, `int`,
+        `float`, `bool`, ``Literal["a", "b"]``, a list of these, `pathlib.Path` for a file and
+        ``list[Path]`` for several; any other type is JSON.  A tuple is several outputs.
+        In the function, `triojob.report` sends progress and logs; raising `AppError` corresponds to
+        raising ``gr.Error`` in an app, and returning a `PropertyUpdate` to returning ``gr.update``.
 
         Args:
-            api_name: Its name, with or without the slash; None for the function's.
-            parameters: Components of parameters, by name, over the annotations: `gr.State` by
-                ``{"count": components.state(0)}``.
-            returns: The components of its outputs, over the annotation.
-            concurrency_limit: How many of its calls may run at once; None for no limit.
-            validator: Refuses inputs before the call is queued, as one of ``gr.validate``.
-            visibility: Who is told of it.
+            api_name: Its name, with or without the slash; None for the function's name.
+            parameters: Components of parameters, by name; they override the annotations: `gr.State`
+                by ``{"count": components.state(0)}``.
+            returns: The components of its outputs; they override the annotation.
+            concurrency_limit: How many of its calls can run at once; None for no limit.
+            validator: Refuses inputs before the call is queued, as a validator of ``gr.validate``
+                does.
+            visibility: Whether the app lists it, as in Gradio.
 
         Returns:
-            A decorator, which returns the function as it was.
+            A decorator, which returns the function unchanged.
 
         Raises:
-            TypeError: The function has parameters that no Gradio function has, or no name.
+            TypeError: The function has parameters that a Gradio function can't have, or has no
+                name.
             ValueError: There is an endpoint of that name.
         """
 
@@ -156,24 +157,24 @@ class ScriptedApp(Recorder):
         """The address of the app, in memory or on this machine.
 
         Raises:
-            RuntimeError: It does not run.
+            RuntimeError: The app does not run.
         """
         return self._running().url
 
     def transport(self) -> httpx.AsyncHTTPTransport:
-        """Return what reaches it in memory: ``Client(app.url, transport=app.transport())``.
+        """Return a transport to it in memory: ``Client(app.url, transport=app.transport())``.
 
         Raises:
-            RuntimeError: It does not run.
+            RuntimeError: The app does not run.
         """
-        # As many connections as are wanted: waiting inside a pool is nothing to be tested here.
+        # The number of connections is not limited: waiting inside a pool is not tested here.
         return self._running().transport(limits=httpx.Limits(max_keepalive_connections=20))
 
     @asynccontextmanager
     async def client(self, **options: Any) -> AsyncGenerator[Client, None]:
         """Open a client of it: ``async with app.client() as client``.
 
-        If the app doesn't run, it does so for as long as the client is open.
+        If the app is not running, it runs while the client is open.
 
         Args:
             options: As for `Client`.
@@ -181,7 +182,7 @@ class ScriptedApp(Recorder):
         async with AsyncExitStack() as stack:
             if self._server is None:
                 await stack.enter_async_context(self)
-            # Both unwrap their nurseries, so that an exception of the body stays what it is.
+            # Both unwrap their nurseries, so that an exception of the body is raised as it is.
             client = Client(self.url, transport=self.transport(), **options)
             yield await stack.enter_async_context(client)
 
@@ -189,8 +190,8 @@ class ScriptedApp(Recorder):
     async def serve(self) -> AsyncGenerator[str, None]:
         """Serve it on a socket of this machine: ``async with app.serve() as url``.
 
-        For code that takes nothing but a URL, for threads and for other clients.
-        There is a real network then, so not with a `trio.testing.MockClock`.
+        Use it for code that only takes a URL, for threads and for other clients.
+        It uses a real network, so it does not work with a `trio.testing.MockClock`.
         """
         async with self._live(memory=False) as url:
             yield url
@@ -257,7 +258,7 @@ class ScriptedApp(Recorder):
         where = "(does not run)" if self._server is None else self._server.url
         return f"<ScriptedApp {where} {len(self._names)} endpoints, {len(self.calls)} calls>"
 
-    # --- What happens to it ---
+    # --- Events in its life ---
 
     def refuse(
         self, status: int = 429, *, times: int = 1, retry_after: float | None = None
@@ -266,43 +267,43 @@ class ScriptedApp(Recorder):
 
         Args:
             times: How many calls.
-            retry_after: Seconds that the header ``Retry-After`` is to say.
+            retry_after: Seconds to send in the header ``Retry-After``.
         """
         headers = [] if retry_after is None else [("retry-after", f"{retry_after:g}")]
         refusal = ServerResponse(status, {"detail": "refused by the test"}, headers)
         self._running().refusals += [refusal] * times
 
     def drop_connections(self) -> None:
-        """Break every open connection at once; the app goes on."""
+        """Break every open connection at once; the app keeps running."""
         self._running().listener.kill_connections()
 
     def kill(self) -> None:
-        """End it as a killed process ends: connections break, and no new ones are made."""
+        """End it like a killed process: connections break, and new ones are refused."""
         self._running().die()
 
     def stop(self) -> None:
-        """Shut it down as Gradio does: whoever listens is told so, and new calls are refused.
+        """Shut it down as Gradio does: notify open streams, and refuse new calls.
 
-        It tells within 10 seconds, which is how often it looks.
+        The notification takes up to 10 seconds, which is the interval of its checks.
         """
         self._running().queue.stopped = True
 
     def restart(self) -> None:
-        """Start it anew, whatever became of it: it knows nothing of sessions, State and calls.
+        """Restart it, in whatever state it is: it loses its sessions, State and calls.
 
-        What was recorded stays.
+        The recorded calls stay.
         """
         server = self._running()
         server.queue.stopped = False
         server.restart()
 
-    # --- What the queue calls ---
+    # --- Callbacks of the queue ---
 
     def _joined(self, event: Event) -> None:
         endpoint = event.endpoint
         arguments = {
             name: value
-            # A caller other than triojob's may send fewer values than there are inputs.
+            # A caller other than triojob may send fewer values than there are inputs.
             for name, component, value in zip(
                 endpoint.parameter_names, endpoint.inputs, event.data, strict=False
             )

@@ -1,4 +1,4 @@
-"""What a scripted app was asked to do, and assertions on that."""
+"""The calls and cancel requests that a scripted app received, and assertions about them."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ _UNDER_WAY = ("waiting", "running")
 
 @dataclass(eq=False)
 class Call:
-    """One call that a `ScriptedApp` took into its queue."""
+    """One call that a `ScriptedApp` put into its queue."""
 
     endpoint: str
-    """Which endpoint, as ``"/name"``."""
+    """The endpoint's name, such as ``"/name"``."""
     arguments: dict[str, Any]
-    """By the names of the parameters, those that the caller left out too; a file is its path."""
+    """The arguments by parameter name, including omitted ones; a file is its path."""
     session: int
-    """Which session it came in, from 1."""
+    """The number of its session, from 1."""
     time: float
-    """When it came, as `trio.current_time` has it."""
+    """The time of its arrival, by `trio.current_time`."""
     _event: Event = field(repr=False)
     outputs: list[Any] = field(default_factory=list)
-    """What the function has yielded, or the one value that it returned."""
+    """The values that the function has yielded, or the one value that it returned."""
     exception: BaseException | None = None
-    """What the function raised, or None."""
+    """The exception that the function raised, or None."""
     left: bool = False
-    """Whether it was under way when the app ended."""
+    """Whether it was waiting or running when the app ended."""
 
     @property
     def state(self) -> State:
-        """How far it is.
+        """The state of the call.
 
-        ``"cancelled"``: the app was told to stop it, or to take it out of the queue.
+        ``"cancelled"``: the app received a cancel request, which stopped or dequeued it.
         ``"abandoned"``: its client was gone when it yielded.
         """
         state = self._event.state
@@ -54,27 +54,27 @@ def _short(value: object) -> str:
 
 
 class Recorder:
-    """What an app was asked to do, and assertions on that.
+    """Records the calls and cancel requests that an app receives, and asserts facts about them.
 
-    Each assertion that fails raises `AssertionError`, with a list of the calls that there were.
+    Each assertion that fails raises `AssertionError`, with a list of all recorded calls.
     """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        """Every call of this run, in the order in which they came."""
+        """Every call of this run, in the order of arrival."""
         self.cancellations: list[Call] = []
-        """The calls that the app was told to cancel, in the order in which it was told."""
+        """The calls that the app was asked to cancel, in the order of the requests."""
         self.sessions: int = 0
-        """How many sessions there were calls in."""
+        """The number of sessions with calls."""
         self._started = trio.Event()
 
     def _came_in(self, sessions: int, call: Call) -> None:
-        """Remember a call, and how many sessions there are with its own."""
+        """Record a call, and the number of sessions including its own."""
         self.calls.append(call)
         self.sessions = sessions
 
     def _forget(self) -> None:
-        """Begin anew; who kept the lists of before keeps what was in them."""
+        """Start with new lists; earlier references to the old lists stay valid."""
         self.calls, self.cancellations, self.sessions = [], [], 0
 
     def calls_of(self, endpoint: str) -> list[Call]:
@@ -82,7 +82,7 @@ class Recorder:
         return [call for call in self.calls if call.endpoint == _named(endpoint)]
 
     def assert_called(self, endpoint: str, times: int | None = None) -> None:
-        """Assert that an endpoint was called, or how often."""
+        """Assert that an endpoint was called, or that it was called a number of times."""
         found = len(self.calls_of(endpoint))
         if found == times or (times is None and found):
             return
@@ -90,7 +90,7 @@ class Recorder:
         raise self._error(f"{_named(endpoint)} was called {_times(found)}, not {wanted}")
 
     def assert_called_with(self, endpoint: str, /, **arguments: Any) -> Call:
-        """Assert that an endpoint was called with these arguments, whatever the others were.
+        """Assert that an endpoint was called with these arguments; other arguments are ignored.
 
         Returns:
             The last such call.
@@ -105,7 +105,7 @@ class Recorder:
         raise self._error(f"{_named(endpoint)} was never called with {shown}")
 
     def assert_cancelled(self, endpoint: str, times: int = 1) -> None:
-        """Assert that so many calls of an endpoint were cancelled: stopped, or never begun."""
+        """Assert how many calls of an endpoint were cancelled: stopped, or never started."""
         found = sum(call.state == "cancelled" for call in self.calls_of(endpoint))
         if found != times:
             raise self._error(f"{_calls(found)} of {_named(endpoint)} ended cancelled, not {times}")
@@ -117,7 +117,7 @@ class Recorder:
             raise self._error(f"{_calls(left)} left behind")
 
     async def wait_running(self, endpoint: str, count: int = 1, *, seconds: float = 10) -> None:
-        """Wait until so many calls of an endpoint run at once.
+        """Wait until ``count`` calls of an endpoint run at once.
 
         Raises:
             AssertionError: They did not within ``seconds`` of Trio's clock.
@@ -132,10 +132,10 @@ class Recorder:
         )
 
     async def wait_all_cancelled(self, *, seconds: float = 10) -> None:
-        """Wait until no call is under way, and assert that those which were end cancelled.
+        """Wait until no call waits or runs, and assert that the calls in flight were all cancelled.
 
         Raises:
-            AssertionError: One ended otherwise, or not within ``seconds`` of Trio's clock.
+            AssertionError: A call ended otherwise, or not within ``seconds`` of Trio's clock.
         """
         under_way = [call for call in self.calls if call.state in _UNDER_WAY]
         with trio.move_on_after(seconds):
@@ -147,7 +147,7 @@ class Recorder:
             raise self._error(f"{_calls(others)} not cancelled within {seconds:g} s")
 
     def _begun(self) -> None:
-        """Tell those who wait that a call began to run."""
+        """Wake the tasks that wait for a call to start."""
         self._started.set()
         self._started = trio.Event()
 

@@ -1,4 +1,4 @@
-"""Files of a scripted app: what was uploaded as files on disk, and files on disk to be fetched."""
+"""Files of a scripted app: uploads as files on disk, and files on disk as downloads."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..gradio.protocol.messages import is_list, is_object
 
 
 class AppFiles:
-    """The files of one run of an app; closing it removes those that were made for its functions.
+    """The files of one run of an app; closing it removes the files made for its functions.
 
     Args:
-        files: What the app serves, by path.
-        url: Of the app's API.
+        files: The files that the app serves, by path.
+        url: The URL of the app's API.
     """
 
     def __init__(self, files: dict[str, bytes], url: str) -> None:
@@ -28,14 +28,14 @@ class AppFiles:
         self._folder: Path | None = None
 
     def close(self) -> None:
-        """Remove what was written."""
+        """Remove the written files."""
         self._stack.close()
 
     def taken(self, value: Any, kind: Callable[[str], Any]) -> Any:
-        """Return what a function gets for the value of a file component: its path, made a ``kind``.
+        """Return a function's argument for the value of a file component: its path, as a ``kind``.
 
         Raises:
-            ValueError: The app knows of no such file.
+            ValueError: The app has no such file.
         """
         if is_list(value):
             return [self.taken(item, kind) for item in value]
@@ -48,14 +48,14 @@ class AppFiles:
         if self._folder is None:
             folder = tempfile.TemporaryDirectory(prefix="triojob-testing-")
             self._folder = Path(self._stack.enter_context(folder))
-        # Named by its content, as by Gradio.
+        # Named by its content, as in Gradio.
         copy = self._folder / path.split("/")[-2] / path.rsplit("/", maxsplit=1)[-1]
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(self._files[path])
         return str(copy)
 
     def given(self, value: Any) -> Any:
-        """Return what is sent for the file, or the list of files, that a function gave."""
+        """Return the data to send for the file, or the list of files, that a function returned."""
         if isinstance(value, (list, tuple)):
             return [self.given(item) for item in cast("list[Any]", value)]
         return self._described(Path(value)) if isinstance(value, (str, Path)) else value

@@ -1,4 +1,4 @@
-"""A function to the script of an endpoint: it runs as a job, and what the job tells is sent."""
+"""Turns a function into an endpoint's script: runs it as a job, and sends its messages."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ logger = logging.getLogger("triojob.testing")
 class FunctionRun:
     """One run of an endpoint's function.
 
-    The function is a job of a `JobGroup`, so that `triojob.report` works in it and that it is
-    cancelled as any other; nothing of it outlives the run.
+    The function is a job of a `JobGroup`, so that `triojob.report` works in it and that it can be
+    cancelled like any other job; nothing of it outlives the run.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class FunctionRun:
         Raises:
             GradioError: It failed.
             Abandoned: It yielded for a client that is gone.
-            TypeError: It gave more or fewer values than it has outputs.
+            TypeError: It returned more or fewer values than it has outputs.
         """
         try:
             arguments = self._arguments()
@@ -114,12 +114,12 @@ class FunctionRun:
     async def _tell_progress(self, update: StatusUpdate) -> None:
         units = update.progress_data
         if units is None or units is self._progress:
-            return  # a status keeps what was reported last
+            return  # a status keeps the last reported progress
         self._progress = units
         await self._event.progress([asdict(unit) for unit in units])
 
     def _values(self, returned: Any) -> list[Any]:
-        """Return one value for each output; what the call gave its caller is kept in its record."""
+        """Return one value for each output; record the call's values."""
         outputs = self._signature.outputs
         values: Sequence[Any] = (returned,)
         if len(outputs) != 1 and isinstance(returned, (tuple, list)):
@@ -148,7 +148,7 @@ class FunctionRun:
     def _failure(self, error: BaseException, *, show_error: bool) -> GradioError:
         self._call.exception = error
         if isinstance(error, AppError):
-            # What `gr.Error` has where nothing is said.
+            # The title of a `gr.Error` without one.
             return GradioError(
                 error.message,
                 title=error.title or "Error",
@@ -162,7 +162,7 @@ class FunctionRun:
 
 
 def _as_async(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make an async function of a plain one; it runs in Trio's thread, so it must not block."""
+    """Make an async function of a sync one; it runs in Trio's thread, so it must not block."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return function
 

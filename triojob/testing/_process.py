@@ -1,4 +1,4 @@
-"""A real Gradio app in a process of its own, which ends with whoever started it."""
+"""A real Gradio app in a separate process, which ends with the process that started it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ BOOT_SECONDS = 180.0
 _SERVE = Path(__file__).with_name("_serve.py")
 _END_SECONDS = 10
 _HAS_PROCESS_GROUPS = hasattr(os, "killpg")
-# A process of its own group can be ended with all its children, where there are process groups.
+# A process with its own group can be ended with all its children, where process groups exist.
 
 
 class GradioProcess:
     """A real Gradio app that serves until it is ended; `run_gradio` starts it.
 
     Args:
-        command: What to run. It prints ``READY`` and words when it serves, and ends when its
+        command: The command to run. It prints ``READY`` and words when it serves, and ends when its
             stdin is closed.
-        env: Environment variables over those of this process.
-        seconds: How long it may take until it serves.
+        env: Additional environment variables, which override those of this process.
+        seconds: The time limit until it serves.
 
     Raises:
-        RuntimeError: It did not; the error shows what it printed.
+        RuntimeError: It did not serve in time; the error shows its output.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class GradioProcess:
         )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._output: list[str] = []
-        # Read all the time: a server whose output nobody reads stops when the pipe is full.
+        # Read continuously: a server whose output is not read blocks when the pipe is full.
         self._reader = threading.Thread(target=self._read, name="gradio output", daemon=True)
         self._reader.start()
         try:
@@ -63,12 +63,12 @@ class GradioProcess:
 
     @property
     def url(self) -> str:
-        """Where the app is."""
+        """The app's URL."""
         return self.ready[0]
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """Its output so far."""
         return "".join(self._output)
 
     def _read(self) -> None:
@@ -81,7 +81,7 @@ class GradioProcess:
         self._lines.put(None)
 
     def _wait_until_ready(self, seconds: float) -> list[str]:
-        """Return what it says when it is ready."""
+        """Return the words that it prints when it is ready."""
         deadline = time.monotonic() + seconds
         problem = f"did not serve within {seconds:g} s"
         with suppress(queue.Empty):
@@ -95,11 +95,11 @@ class GradioProcess:
         raise RuntimeError(f"the Gradio app {problem}; it printed:\n{self.output}")
 
     def kill(self) -> None:
-        """End it and its children at once, without a word."""
+        """End it and its children at once, without a shutdown."""
         self._end(getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def terminate(self) -> None:
-        """Ask it and its children to end, and insist after a while."""
+        """Ask it and its children to end, and kill them after a while."""
         self._end(signal.SIGTERM)
 
     def _end(self, number: int) -> None:
@@ -123,7 +123,7 @@ class GradioProcess:
 
 
 class StartGradio(Protocol):
-    """What the fixtures `gradio_app` and `fresh_gradio_app` are: it starts a real Gradio app."""
+    """The type of the fixtures `gradio_app` and `fresh_gradio_app`: it starts a real Gradio app."""
 
     def __call__(
         self, target: str | os.PathLike[str], *, env: Mapping[str, str] | None = None
@@ -140,19 +140,19 @@ def run_gradio(
     seconds: float = BOOT_SECONDS,
     python: str = sys.executable,
 ) -> Generator[GradioProcess, None, None]:
-    """Serve a real Gradio app in a process of its own, on this machine, while the body runs.
+    """Serve a real Gradio app in a separate process, on this machine, while the body runs.
 
-    It blocks until the app answers, so call it outside of `trio.run`, as a pytest fixture does.
+    It blocks until the app responds, so call it outside of `trio.run`, as a pytest fixture does.
 
     Args:
         target: A script, ``"my_app.py"``, which is run up to its ``launch()``, or an app in a
             module, ``"my_package.app:demo"``.
-        env: Environment variables for it, over those of this process.
-        seconds: How long it may take until it answers.
-        python: The Python to run it with, which has Gradio.
+        env: Additional environment variables for it, which override those of this process.
+        seconds: The time limit until it responds.
+        python: The Python to run it with, which must have Gradio.
 
     Raises:
-        RuntimeError: It did not start, or not in time; the error shows what it printed.
+        RuntimeError: It did not start, or not in time; the error shows its output.
     """
     app = GradioProcess([python, "-u", str(_SERVE), os.fspath(target)], env, seconds=seconds)
     try:

@@ -1,9 +1,9 @@
-"""Serves a Gradio app that is somebody's file or module; run as a script, in a process of its own.
+"""Serves a user's Gradio app from a file or module; run as a script, in a separate process.
 
-``python _serve.py my_app.py`` or ``python _serve.py my_package.app:demo``: it prints
-``READY <url>`` and ends when its stdin is closed.
-A script is run up to its ``launch()``, whose arguments count, but for where to listen.
-Nothing here imports triojob.
+``python _serve.py my_app.py`` or ``python _serve.py my_package.app:demo``: it prints ``READY
+<url>`` and ends when its stdin is closed.
+A script is run up to its ``launch()``, whose arguments are used, except for the address.
+This file does not import triojob.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def find(target: str, blocks: type[Any]) -> tuple[Any, dict[str, Any]]:
             sys.path[0] = str(Path(target).resolve().parent)
             app = runpy.run_path(target, run_name="__main__").get("demo")
         else:
-            # Not this file's own folder, whose modules have names of others'.
+            # Not this file's own folder, whose modules may have the same names as others.
             sys.path[0] = str(Path.cwd())
             module, _, name = target.partition(":")
             app = getattr(importlib.import_module(module), name or "demo")
@@ -58,14 +58,14 @@ def find(target: str, blocks: type[Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that is not in use."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def exit_with_stdin() -> None:
-    """End this process, whatever it is doing, when stdin closes: whoever started it is gone."""
+    """End this process at once when stdin closes: the process that started it is gone."""
     while os.read(0, 1024):
         pass
     os._exit(0)
@@ -77,7 +77,7 @@ def main() -> None:
     # Gradio reads these when it is imported: no telemetry, and no Node server in front.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("GRADIO_SSR_MODE", "False")
-    # This file's own folder is no place to import from.
+    # Remove this file's own folder from the import path.
     sys.path[0] = str(Path.cwd())
     try:
         blocks = importlib.import_module("gradio").Blocks
@@ -94,7 +94,7 @@ def main() -> None:
             )
             break
         except OSError:
-            # Between our looking and Gradio's binding, somebody else took the port.
+            # Between our check and Gradio's binding, another process took the port.
             if not attempts_left:
                 raise
     sys.stdout.write(f"READY {app.local_url.rstrip('/')}\n")

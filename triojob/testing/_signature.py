@@ -1,4 +1,4 @@
-"""A function's signature to the inputs and outputs that an app made of it would have."""
+"""Derives an app's inputs and outputs from the signature of a function."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STREAMS = (
 
 @dataclass(frozen=True)
 class FunctionSignature:
-    """What a function takes and gives."""
+    """The inputs and outputs of a function."""
 
     names: tuple[str, ...]
     inputs: tuple[Component, ...]
@@ -43,11 +43,11 @@ class FunctionSignature:
     optional: frozenset[str]
     """Parameters whose default is None."""
     paths: frozenset[str]
-    """Parameters for files that are to be a `Path` and not a `str`."""
+    """Parameters for files that are passed as a `Path` and not as a `str`."""
     streams: bool
-    """Whether it yields its outputs, and doesn't return them."""
+    """Whether it yields its outputs rather than returning them."""
     description: str
-    """What its docstring says, but for arguments and returns."""
+    """Its docstring without arguments and returns."""
 
 
 def read_signature(
@@ -55,14 +55,14 @@ def read_signature(
     parameters: Mapping[str, Component],
     returns: Sequence[Component] | None,
 ) -> FunctionSignature:
-    """Return what a function takes and gives, by its annotations.
+    """Return the inputs and outputs of a function, by its annotations.
 
     Args:
-        parameters: Components for parameters of these names, over the annotations.
-        returns: The outputs, over the annotation; None for what that says.
+        parameters: Components for parameters of these names; they override the annotations.
+        returns: The outputs; they override the annotation; None to use the annotation.
 
     Raises:
-        TypeError: It has parameters that no Gradio function has, or ``parameters`` names one
+        TypeError: It has parameters that a Gradio function can't have, or ``parameters`` names one
             that it does not have.
     """
     found = inspect.signature(function).parameters
@@ -110,7 +110,7 @@ def _description(function: Callable[..., Any]) -> str:
 
 
 def _hint(function: Callable[..., Any], name: str, annotation: Any) -> Any:
-    """Evaluate an annotation, less the None of an optional one; Any where that can't be."""
+    """Evaluate an annotation, without the None of an optional one; Any if that is impossible."""
     if annotation is inspect.Parameter.empty:
         return Any
     holder = types.SimpleNamespace(__annotations__={name: annotation})
@@ -127,7 +127,7 @@ def _hint(function: Callable[..., Any], name: str, annotation: Any) -> Any:
 
 
 def _component(label: str, hint: Any, value: Any = None) -> Component:
-    """Return the component that stands for a type."""
+    """Return the component for a type."""
     simple: dict[Any, Callable[[], Component]] = {
         str: lambda: textbox(label, value),
         int: lambda: number(label, value),
@@ -161,5 +161,5 @@ def _outputs(function: Callable[..., Any], *, streams: bool) -> list[Component]:
     kinds = typing.get_args(hint)
     if typing.get_origin(hint) is not tuple or Ellipsis in kinds:
         return [_component("output", hint)]
-    # As `gr.Interface` labels them.
+    # Labelled as in `gr.Interface`.
     return [_component(f"output {place}", kind) for place, kind in enumerate(kinds)]

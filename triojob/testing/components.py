@@ -1,7 +1,7 @@
-"""The components that a scripted app can say that it has, each as Gradio 6.31 describes it.
+"""The components that a scripted app can declare, each as Gradio 6.31 describes it.
 
-An endpoint of a `ScriptedApp` has them by the annotations of its function; these are for what an
-annotation can't say.
+An endpoint of a `ScriptedApp` derives its components from the annotations of its function; use
+these for components that an annotation can't express.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Component:
     kind: str
     label: str | None = None
     value: Any = None
-    """Its initial value: a State's, or a parameter's default as clients see it."""
+    """Its initial value: a State's, or a parameter's default as clients receive it."""
     schema: dict[str, Any] = field(default_factory=dict)
     python_type: str = "Any"
     example: Any = None
@@ -71,7 +71,7 @@ class Component:
         return self.kind == "state"
 
     def config(self, component_id: int) -> dict[str, Any]:
-        """Return what /config says of it."""
+        """Return its description in /config."""
         entry: dict[str, Any] = {
             "id": component_id,
             "type": self.kind,
@@ -95,7 +95,7 @@ class Component:
         return entry
 
     def info(self) -> dict[str, Any]:
-        """Return what /info says of it."""
+        """Return its description in /info."""
         return {
             "label": self.label,
             "type": self.schema,
@@ -150,7 +150,7 @@ def dropdown(
 def checkboxgroup(
     label: str, choices: Sequence[str], value: Sequence[str] | None = None
 ) -> Component:
-    """Return a choice of any out of several texts."""
+    """Return a choice of any number out of several texts."""
     names = list(choices)
     items = {"enum": names, "type": "string"}
     schema: dict[str, Any] = {"items": items, "title": "Checkbox Group", "type": "array"}
@@ -161,7 +161,7 @@ def checkboxgroup(
 
 
 def json_value(label: str, value: Any = None) -> Component:
-    """Return a component for any value that JSON has."""
+    """Return a component for any JSON value."""
     schema: dict[str, Any] = {"type": {}, "description": "any valid json"}
     return Component(
         "json", label, value, schema, "str | float | bool | list | dict", {"foo": "bar"}
@@ -206,5 +206,5 @@ def state(initial: Any = None) -> Component:
 
 
 def button(label: str) -> Component:
-    """Return a component that is no State and that callers don't see either."""
+    """Return a component that is not a State and is also hidden from callers."""
     return Component("button", label, label, skip_api=True)

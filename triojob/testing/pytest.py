@@ -1,7 +1,7 @@
 """Fixtures for pytest: ``pytest_plugins = ["triojob.testing.pytest"]`` in the top ``conftest.py``.
 
-They are not there by themselves (by an entry point), so that a test run of somebody who merely has
-triojob installed neither imports it nor gets fixtures whose names it did not choose.
+They are not registered automatically (by an entry point), so that a test run with triojob installed
+neither imports this module nor gets unwanted fixture names.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from ._process import GradioProcess, StartGradio, run_gradio
 
 @pytest.fixture(scope="session")
 def gradio_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGradio]:
-    """Give the function that starts real Gradio apps; they end with the session.
+    """Yield a function that starts real Gradio apps; they end with the session.
 
-    An app that was started already, with the same ``env``, is the same process.
+    An app that was started before with the same ``env`` is the same process.
     """
     yield from _starter(tmp_path_factory, shared=True)
 
 
 @pytest.fixture(scope="module")
 def fresh_gradio_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartGradio]:
-    """Give the function that starts real Gradio apps, each time anew; they end with the module."""
+    """Yield a function that starts a new Gradio process each time; they end with the module."""
     yield from _starter(tmp_path_factory, shared=False)
 
 
 def _starter(factory: pytest.TempPathFactory, *, shared: bool) -> Iterator[StartGradio]:
-    # Keeps uploads and the like out of the machine's own folders.
+    # Keeps uploads and other temporary files out of the machine's own folders.
     own = {"GRADIO_TEMP_DIR": str(factory.mktemp("gradio"))}
     running: dict[object, GradioProcess] = {}
     with ExitStack() as stack:

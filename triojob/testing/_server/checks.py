@@ -1,4 +1,4 @@
-"""What a scripted app refuses before a call is in its queue, in the words that Gradio has."""
+"""The checks of a scripted app before a call is in its queue, with Gradio's error messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .http import ServerRequest, ServerResponse
 
 
 def parsed(request: ServerRequest) -> Any:
-    """Parse a JSON body, leaving what is none as text."""
+    """Parse a JSON body; return it as text if it is not JSON."""
     try:
         return request.json
     except ValueError:
@@ -21,7 +21,7 @@ def parsed(request: ServerRequest) -> Any:
 def invalid_fields(
     body: Any, required: Mapping[str, type], optional: Mapping[str, type] | None = None
 ) -> list[dict[str, Any]]:
-    """List what is wrong with a body, as pydantic does."""
+    """List the problems of a body, as pydantic does."""
     if not is_object(body):
         text = "Input should be a valid dictionary or object to extract fields from"
         return [{"type": "model_attributes_type", "loc": ["body"], "msg": text, "input": body}]
@@ -40,7 +40,7 @@ def invalid_fields(
 
 
 def validate(endpoint: AppEndpoint, data: list[Any]) -> ServerResponse | None:
-    """Ask an endpoint's validator; give the refusal, if it is one."""
+    """Call an endpoint's validator; return the refusal, if there is one."""
     assert endpoint.validator is not None
     try:
         verdicts = endpoint.validator(*data)

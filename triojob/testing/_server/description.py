@@ -1,6 +1,7 @@
-"""How an app describes itself: `/config` and `/info` as of Gradio 6.31, from a few words.
+"""An app's description of itself: `/config` and `/info` as of Gradio 6.31, from a few arguments.
 
-Only what a client may look at is true to Gradio; of a component's looks there is a sample.
+Only the parts that a client may read are true to Gradio; the visual properties of components are
+samples.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class AppEndpoint:
     """Takes an `Event`."""
     generator: bool = False
     parameter_names: tuple[str, ...] = ()
-    """Of the function's parameters, one for each input."""
+    """The names of the function's parameters, one for each input."""
     optional: frozenset[str] = frozenset()
     """Parameters whose default is None in the function's signature."""
     visibility: Visibility = "public"
@@ -42,10 +43,10 @@ class AppEndpoint:
     backend: bool = True
     concurrency_limit: int | None = None
     concurrency_id: str = ""
-    """Endpoints with the same one share limit and queue, as listeners of one function do."""
+    """Endpoints with the same id share limit and queue, as listeners of one function do."""
     validator: Callable[..., Sequence[tuple[bool, str] | None]] | None = None
     cached: bool = False
-    """Runs inside the POST, and then tells neither a place in the queue nor a start."""
+    """Runs inside the POST, and then sends neither a rank in the queue nor a start."""
     manual: bool = False
     """Sends neither estimation nor process_starts by itself: the script does."""
     description: str = ""
@@ -53,7 +54,7 @@ class AppEndpoint:
     """Whether its function takes a `gr.OAuthToken`."""
     cancels: tuple[int, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
-    """Merged over the dependency in /config, for shapes that Gradio 6.31 never sends."""
+    """Merged over the dependency in /config, for forms that Gradio 6.31 never sends."""
 
     def parameter_name(self, index: int) -> str:
         name = self.parameter_names[index]
@@ -120,13 +121,13 @@ class AppEndpoint:
             "api_visibility": self.visibility,
             "description": self.description,
             "code_snippets": {"python": "", "javascript": "", "bash": "", "cli": ""},
-            # Only there if there is something to say.
+            # Present only if it has content.
             **({} if self.oauth_token is None else {"oauth_token": self.oauth_token}),
         }
 
 
 class App:
-    """What a scripted server serves. Endpoints may be added while it serves."""
+    """The app that a scripted server serves. Endpoints can be added while it serves."""
 
     def __init__(
         self,
@@ -147,18 +148,19 @@ class App:
         """Describe an app without endpoints.
 
         Args:
-            title: As /config tells it.
+            title: The title in /config.
             protocol: Decides on diffs (from `sse_v2`) and on `close_stream` (`sse_v3`).
-            version: As /config tells it.
-            api_prefix: Where all but /config, /login and /logout live.
-            mount: A path in front of everything, as of an app that is mounted in another.
-            auth: User name and password to ask for.
-            max_queue_size: How many events may wait, over all endpoints.
-            concurrency_limit: How many events of one endpoint may run, unless it says otherwise.
+            version: The version in /config.
+            api_prefix: The prefix of all routes but /config, /login and /logout.
+            mount: A path in front of all routes, as for an app that is mounted in another one.
+            auth: User name and password of the required login.
+            max_queue_size: How many events can wait, over all endpoints.
+            concurrency_limit: How many events of one endpoint can run, unless it has its own limit.
                 Gradio's own default is 1; here it is unlimited.
-            show_error: Whether /config says that errors are shown. Scripts decide what they send.
+            show_error: Whether /config reports that errors are shown. Scripts decide what they
+                send.
             heartbeat_interval: Seconds between heartbeats.
-            max_file_size: Bytes that one upload may have.
+            max_file_size: The maximum bytes of one upload.
             config: Merged over /config; a None value removes the key.
         """
         self.title = title
@@ -215,7 +217,7 @@ class App:
     ) -> AppEndpoint:
         """Add an endpoint; a string among `inputs` or `outputs` is a textbox with that label.
 
-        Without a script it gives its inputs back; a generator yields them one by one first.
+        Without a script, it returns its inputs; a generator first yields them one by one.
         """
         input_components = _components(inputs)
         names = parameter_names or [component.label or "state" for component in input_components]
@@ -265,7 +267,7 @@ class App:
         return ids
 
     def config(self, url: str, *, username: str | None = None) -> dict[str, Any]:
-        """Build what GET /config says."""
+        """Build the response to GET /config."""
         ids = self._components()
         buttons = {endpoint: len(ids) + 1 + n for n, endpoint in enumerate(self.endpoints)}
         triggers = [
@@ -306,7 +308,7 @@ class App:
         return {key for key, value in self.config_overrides.items() if value is None}
 
     def info(self, *, all_endpoints: bool = False) -> dict[str, Any]:
-        """Build what GET /info says."""
+        """Build the response to GET /info."""
         shown = {"public", "undocumented"} if all_endpoints else {"public"}
         named = {
             f"/{endpoint.name}": endpoint.info()
@@ -321,7 +323,7 @@ def _fit(values: list[Any], count: int) -> list[Any]:
 
 
 async def return_inputs(event: Any) -> None:
-    """Give the inputs back, State aside, cut or filled up to the number of outputs."""
+    """Return the inputs without State, cut or filled up to the number of outputs."""
     values = [
         value
         for value, component in zip(event.data, event.endpoint.inputs, strict=False)

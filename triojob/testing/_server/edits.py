@@ -1,6 +1,6 @@
-"""Gradio's diff of two successive stream values, from its description, quirk included.
+"""Gradio's diff of two successive stream values, from its description, including its errors.
 
-The scripted server sends what this makes; a `real` test compares it with what Gradio itself makes.
+The scripted server sends the result; a `real` test compares it with Gradio's own.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ Path = list[Any]
 def edits_between(old: Any, new: Any) -> list[Edit]:
     """List the edits, ``[action, path, value]``, that turn `old` into `new`, in order.
 
-    As Gradio's, and for the same inputs, these edits can be wrong: see `_renumber_deletes`.
+    Like Gradio's, and for the same inputs, these edits can be wrong: see `_renumber_deletes`.
     """
     return _edits_at([], old, new)
 
 
 def _edits_at(path: Path, old: Any, new: Any) -> list[Edit]:
-    # Python's equality: 1, 1.0 and True are the same, so no edit tells them apart.
+    # Python's equality: 1, 1.0 and True are equal, so no edit distinguishes them.
     if old == new:
         return []
     if type(old) is not type(new):
@@ -49,9 +49,9 @@ def _list_edits(path: Path, old: list[Any], new: list[Any]) -> list[Edit]:
 def _renumber_deletes(edits: list[Edit]) -> None:
     """Lower the index of each delete by the number of deletes before it.
 
-    That is right for this list's own items. Gradio counts those inside the items too, so that a
-    list whose items shrink along with it comes out wrong, with negative indexes now and then.
-    Clients have to live with that.
+    That is correct for this list's own items. Gradio also counts deletes inside the items, so a
+    list whose items shrink along with it comes out wrong, sometimes with negative indexes. Clients
+    must handle that.
     """
     seen = 0
     for action, path, _ in edits:

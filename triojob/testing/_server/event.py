@@ -1,4 +1,4 @@
-"""One call of an endpoint: what its script learns of it, and the messages it sends."""
+"""One call of an endpoint: the data for its script, and the messages that the script sends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ State = Literal["waiting", "running", "finished", "failed", "cancelled", "remove
 
 
 class GradioError(Exception):
-    """What a script raises to fail as by `gr.Error`."""
+    """Raised by a script to fail as with `gr.Error`."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class GradioError(Exception):
 
 
 class Abandoned(Exception):
-    """Stops a generator whose client went away, at its next yield."""
+    """Stops a generator whose client has disconnected, at its next yield."""
 
 
 def progress_unit(unit: float | tuple[int, int | None] | Mapping[str, Any]) -> dict[str, Any]:
-    """Complete a unit, given by its fields or as to `gr.Progress`: a fraction, index and length."""
+    """Complete a unit, given by its fields or by fraction or (index, length) as in Gradio."""
     empty = {"index": None, "length": None, "unit": "steps", "progress": None, "desc": None}
     if isinstance(unit, Mapping):
         return {**empty, **unit}
@@ -53,7 +53,7 @@ def progress_unit(unit: float | tuple[int, int | None] | Mapping[str, Any]) -> d
 
 
 class Event:
-    """One call of an endpoint: what its script learns of it, and the messages it sends."""
+    """One call of an endpoint: the data for its script, and the messages that the script sends."""
 
     def __init__(
         self, endpoint: AppEndpoint, session: AppSession, inputs: EventInputs, outputs: EventOutputs
@@ -65,11 +65,11 @@ class Event:
         self.outputs = outputs
         self.state: State = "waiting"
         self.alive = True
-        """Whether its messages still go anywhere; not after its client's stream broke."""
+        """Whether its messages can still be delivered; False after its client's stream broke."""
         self.ended = False
         """Whether a process_completed was sent."""
         self.finished = trio.Event()
-        """Set when the run is over, however it went."""
+        """Set when the run has ended, however it ended."""
         self.cancel_scope = trio.CancelScope()
         self._silent = False
 
@@ -82,19 +82,19 @@ class Event:
 
     @property
     def data(self) -> list[Any]:
-        """One value for each input; of a State the session's value."""
+        """One value for each input; for a State, the session's value."""
         return self.inputs.data
 
-    # --- What it sends ---
+    # --- Its messages ---
 
     def send_nowait(self, message: Message) -> None:
-        """Send any message at all, with this event's id."""
+        """Send any message, with this event's id."""
         msg, rest = message["msg"], {k: v for k, v in message.items() if k != "msg"}
         if self.alive:
             self.session.post({"msg": msg, "event_id": self.event_id, **rest})
 
     async def send(self, message: Message) -> None:
-        """Send a message as `send_nowait` does, and let other tasks run."""
+        """Send a message like `send_nowait`, and let other tasks run."""
         self.send_nowait(message)
         await trio.lowlevel.checkpoint()
 
@@ -134,7 +134,7 @@ class Event:
         )
 
     async def generating(self, data: list[Any], *, success: bool = True) -> None:
-        """Yield outputs, one for each component: whole the first time, as edits from then on."""
+        """Yield outputs, one for each component: whole the first time, then as edits."""
         await self._send_step("process_generating", self.outputs.step(data), success=success)
 
     async def streaming(self, data: list[Any]) -> None:
@@ -149,11 +149,11 @@ class Event:
             raise Abandoned
 
     async def next_input(self, time_limit: float = 30) -> bool:
-        """Wait for the next input, which is in `data` then; return whether there is one."""
+        """Wait for the next input, which is then in `data`; return whether there is one."""
         return await self.inputs.next(time_limit)
 
     async def generating_raw(self, data: list[Any]) -> None:
-        """Send outputs as they are: edits of the test's own making, say."""
+        """Send outputs as they are, such as edits that a test made."""
         output = self.outputs.raw(copy.deepcopy(data), is_generating=True)
         await self.send(
             {"msg": "process_generating", "output": output, "success": True, "time_limit": None}
@@ -179,7 +179,7 @@ class Event:
         """Send no completion when the script returns."""
         self._silent = True
 
-    # --- How it runs; for the queue ---
+    # --- Its run, for the queue ---
 
     def _complete(self, output: dict[str, Any]) -> None:
         self._end(
@@ -198,7 +198,7 @@ class Event:
             dict(output),
             success=False,
             title=None if midway else output.get("title", "Error"),
-            # Gradio reads this from whatever it sends; in an error that is how long to show it.
+            # Gradio reads this from any output; in an error, it is the duration of its display.
             cache_duration=output.get("duration") if midway else None,
         )
 
@@ -231,7 +231,7 @@ class Event:
         """Run the script to its end, or until it is cancelled.
 
         Args:
-            eta: How many seconds it will take, as far as Gradio can tell.
+            eta: The estimated duration in seconds, as Gradio computes it.
         """
         self.state = "running"
         self.outputs.start()

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over any Trio stream, with h11: the half of the server that knows nothing of Gradio."""
+"""HTTP/1.1 over any Trio stream, with h11: the part of the server that is independent of Gradio."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class BrokenOff(Exception):
     """Raised by an event stream's frames: the app itself fails in the middle of a response."""
 
 
-# What the client's going away looks like from this end.
+# The exceptions that show that the client has disconnected.
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 def compact_json(value: Any) -> bytes:
-    """Serialise as Gradio does: no spaces, nothing escaped without need, no NaN."""
+    """Serialize as Gradio does: no spaces, no unnecessary escapes, no NaN."""
     return json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -58,10 +58,10 @@ class ServerRequest:
     path: str
     """Without the app's mount and API prefix, and without the query."""
     target: str
-    """With all of them."""
+    """Including all of these."""
     query: dict[str, str]
     headers: dict[str, str]
-    """Names in lower case; of several with one name, the last."""
+    """Names in lower case; the last value of repeated headers."""
     body: bytes
     time: float
 
@@ -72,14 +72,14 @@ class ServerRequest:
 
 @dataclass
 class ServerResponse:
-    """A response whose body is known."""
+    """A response with a known body."""
 
     status: int
     body: Any = b""
-    """Bytes or text as they are, everything else as JSON."""
+    """Bytes or text as they are, any other value as JSON."""
     headers: list[tuple[str, str]] = field(default_factory=list)
     close: bool = False
-    """Drop the connection after it, unannounced."""
+    """Drop the connection after it, without announcing it."""
 
     def encoded(self) -> tuple[bytes, list[tuple[str, str]]]:
         """Return body and headers."""
@@ -108,21 +108,21 @@ class StreamedResponse(Protocol):
         ...
 
     async def heartbeats(self) -> None:
-        """Do what goes on beside the frames."""
+        """Run in parallel to the frames."""
 
     def disconnected(self) -> None:
-        """Learn that the client closed the connection."""
+        """Handle that the client has closed the connection."""
 
 
 class Handler(Protocol):
-    """What responds to the requests of a connection."""
+    """Responds to the requests of a connection."""
 
     def split_target(self, target: str) -> tuple[str, str]:
-        """Return the path, without what all paths begin with, and the query."""
+        """Return the path, without its common prefix, and the query."""
         ...
 
     def note(self, request: ServerRequest) -> None:
-        """Remember a request."""
+        """Record a request."""
 
     async def handle(self, request: ServerRequest) -> ServerResponse | StreamedResponse:
         """Respond to a request."""
@@ -172,7 +172,7 @@ class ServerConnection:
             if isinstance(transport, trio.SSLStream):
                 transport = cast("Any", transport).transport_stream
             assert isinstance(transport, trio.SocketStream)
-            # Closing with no time to linger sends a reset.
+            # Closing with a linger time of 0 sends a reset.
             linger = struct.pack("ii", 1, 0)
             with contextlib.suppress(OSError):
                 transport.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -244,7 +244,7 @@ class StreamSender:
         self._stream = stream
 
     async def send(self) -> None:
-        """Send it to its end, or until the client goes away."""
+        """Send it to its end, or until the client disconnects."""
         known_to_app = False
         problem: Exception | None = Disconnect()
         try:

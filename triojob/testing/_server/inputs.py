@@ -1,4 +1,4 @@
-"""The inputs of one event: those of its request, and those that follow in an input stream."""
+"""The inputs of one event: the inputs of its request, and later ones of an input stream."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .session import AppSession
 
 
 class EventInputs:
-    """What an event was called with."""
+    """The inputs of an event."""
 
     def __init__(self, endpoint: AppEndpoint, session: AppSession, body: dict[str, Any]) -> None:
         self.body = body
-        """Of the request, with the data of the latest input."""
+        """The body of the request, with the data of the latest input."""
         self._endpoint = endpoint
         self._session = session
         self._closed = False
@@ -23,7 +23,7 @@ class EventInputs:
 
     @property
     def data(self) -> list[Any]:
-        """One value for each input; of a State the session's value."""
+        """One value for each input; for a State, the session's value."""
         values = list(self.body["data"])
         for index, component in enumerate(self._endpoint.inputs[: len(values)]):
             if component.is_state:
@@ -31,7 +31,7 @@ class EventInputs:
         return values
 
     async def next(self, time_limit: float) -> bool:
-        """Wait for the next input, which is in `data` then; return whether there is one."""
+        """Wait for the next input, which is then in `data`; return whether there is one."""
         with trio.move_on_after(time_limit) as scope:
             await self._came.wait()
         self._came = trio.Event()
@@ -42,6 +42,6 @@ class EventInputs:
         if body is None:
             self._closed = True
         else:
-            # As in Gradio, an input that comes too early takes the place of the one before.
+            # As in Gradio, an input that arrives too early replaces the previous one.
             self.body = {**self.body, "data": body["data"]}
         self._came.set()

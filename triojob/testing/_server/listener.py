@@ -13,10 +13,10 @@ from .network import MemoryPeer
 
 
 class Listener:
-    """Accepts connections and serves each in a task of its own.
+    """Accepts connections and serves each in a new task.
 
     Args:
-        connect: Makes what serves one connection.
+        connect: Makes the object that serves one connection.
         nursery: Where the tasks run.
     """
 
@@ -27,12 +27,12 @@ class Listener:
     ) -> None:
         self.nursery = nursery
         self.connections: dict[ServerConnection, None] = {}
-        """Those that are open."""
+        """The open connections."""
         self.connections_made = 0
         self.refusing = False
         """Whether new connections are refused."""
         self.connect_gate: trio.Event | None = None
-        """What a connection attempt waits for (in memory only)."""
+        """The event that a connection attempt waits for (in memory only)."""
         self._connect = connect
         self._sockets: list[trio.SocketListener] = []
 
@@ -71,7 +71,7 @@ class Listener:
             del self.connections[connection]
 
     def kill_connections(self, *, reset: bool = False) -> None:
-        """Break every open connection, and go on."""
+        """Break every open connection, and keep running."""
         for connection in list(self.connections):
             connection.kill(reset=reset)
 

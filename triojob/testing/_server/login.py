@@ -1,4 +1,4 @@
-"""The app's login: a form, and the cookies by which it knows a user."""
+"""The app's login: a form, and the cookies that identify a user."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .http import ServerRequest, ServerResponse
 
 
 class Logins:
-    """Who has logged in."""
+    """The users who have logged in."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -48,5 +48,5 @@ class Logins:
         return ServerResponse(200, {"success": True}, headers=headers)
 
     def forget(self) -> None:
-        """Log everybody out."""
+        """Log all users out."""
         self._users.clear()

@@ -1,4 +1,4 @@
-"""The messages of a session's event stream, and those that wait to be sent."""
+"""The messages of a session's event stream, and the queue of unsent ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MessageQueue:
         self._sender.send_nowait(message)
 
     async def get(self, timeout: float) -> Message | bytes | None:
-        """Take the next message; return None if none comes within ``timeout`` seconds."""
+        """Take the next message; return None if none arrives within ``timeout`` seconds."""
         with trio.move_on_after(timeout):
             return await self._receiver.receive()
         return None

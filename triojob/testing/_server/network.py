@@ -16,7 +16,7 @@ import trio.testing
 
 
 class Host(Protocol):
-    """What can be connected to."""
+    """A target of connections."""
 
     @property
     def refusing(self) -> bool: ...
@@ -28,7 +28,7 @@ class Host(Protocol):
 
 
 class MemoryPeer:
-    """What the server's end of a connection has to tell the client's end, beside bytes."""
+    """Information from the server's end of a connection for the client's end, besides bytes."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -36,7 +36,7 @@ class MemoryPeer:
 
 
 class MemoryNetwork(httpcore.AsyncNetworkBackend):
-    """Connects host names to scripted servers; all other names don't exist."""
+    """Connects host names to scripted servers; other names don't exist."""
 
     def __init__(self) -> None:
         self._hosts: dict[str, Host] = {}
@@ -75,10 +75,10 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
         await trio.sleep(seconds)
 
     def transport(self, *, limits: httpx.Limits | None = None) -> httpx.AsyncHTTPTransport:
-        """Make a transport that connects by this network. It has a pool of its own."""
+        """Make a transport that connects through this network, with its own pool."""
         limits = limits or httpx.Limits(max_connections=100, max_keepalive_connections=20)
         transport = httpx.AsyncHTTPTransport(verify=False, trust_env=False)
-        # httpx can't be told the backend of its pool: put a pool with one in its place.
+        # httpx offers no way to set the backend of its pool: replace the pool.
         transport._pool = httpcore.AsyncConnectionPool(
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
@@ -112,7 +112,7 @@ class _MemoryConnection(httpcore.AsyncNetworkStream):
         await self._stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        # An idle connection that has something to read was closed by the server: the pool drops it.
+        # An idle connection with unread data was closed by the server: the pool drops it.
         return self._peer.closed if info == "is_readable" else None
 
 

@@ -1,4 +1,4 @@
-"""The outputs of one event as Gradio sends them: whole the first time, as edits from then on."""
+"""The outputs of one event as Gradio sends them: whole the first time, then as edits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .session import AppSession
 
 
 class EventOutputs:
-    """Turns the values that a script gives into the ``output`` of messages."""
+    """Turns the values of a script into the ``output`` of messages."""
 
     def __init__(
         self, endpoint: AppEndpoint, session: AppSession, durations: MeanDurations, *, edits: bool
@@ -22,9 +22,9 @@ class EventOutputs:
         self.count = 0
         """How many outputs the script yielded."""
         self.last: list[Any] | None = None
-        """What it yielded last, without the values of State components."""
+        """The values that it yielded last, without the values of State components."""
         self.render_config: dict[str, Any] | None = None
-        """What the next outputs say that the script has rendered."""
+        """The configuration rendered by the script, sent with the next outputs."""
         self._endpoint = endpoint
         self._session = session
         self._durations = durations
@@ -46,11 +46,11 @@ class EventOutputs:
         return self.raw(values, is_generating=True)
 
     def whole(self, data: list[Any], *, is_generating: bool = False) -> dict[str, Any]:
-        """Return an output that is no edit of the one before."""
+        """Return a whole output, not an edit of the previous one."""
         return self.raw(self._without_state(data), is_generating=is_generating)
 
     def raw(self, data: list[Any], *, is_generating: bool) -> dict[str, Any]:
-        """Return an output of values as they are."""
+        """Return an output with the values as they are."""
         now = trio.current_time()
         duration = now - self._step_started
         self._step_started = now
@@ -65,7 +65,7 @@ class EventOutputs:
         }
 
     def _without_state(self, data: list[Any]) -> list[Any]:
-        """Keep the values of State components, and return what is sent in their place."""
+        """Keep the values of State components, and return the values to send in their place."""
         values = copy.deepcopy(list(data))
         for index, component in enumerate(self._endpoint.outputs[: len(values)]):
             if component.is_state:

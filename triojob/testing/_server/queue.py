@@ -1,4 +1,4 @@
-"""The app's queue: events that wait and run, by function, and what cancels them."""
+"""The app's queue: events that wait and run, by function, and their cancellation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EventQueue:
     def __init__(self, limit: int | None, run_durations: MeanDurations) -> None:
         self.waiting: list[Event] = []
         self.running: dict[Event, float] = {}
-        """The events that run, with the time when each was started."""
+        """The running events, with their start times."""
         self._limit = limit
         self._durations = run_durations
 
@@ -33,13 +33,13 @@ class EventQueue:
         return self._limit is None or len(self.running) < self._limit
 
     def remove(self, event: Event) -> None:
-        """Take an event out that waits."""
+        """Remove a waiting event."""
         self.waiting.remove(event)
         event.state = "removed"
         event.finished.set()
 
     def broadcast(self, after: int = 0) -> None:
-        """Tell the waiting events, from one rank on, their ranks and estimates."""
+        """Send the waiting events, from one rank on, their ranks and estimates."""
         free_in = self._free_in()
         ahead: float | None = 0.0
         for rank, event in enumerate(self.waiting):
@@ -85,11 +85,12 @@ class Queue:
         self.stopped = False
         """Whether the queue was stopped, as when the app shuts down."""
         self.deaf_to_cancel = False
-        """Do nothing at a cancel request."""
+        """Ignore cancel requests."""
         self.eager = True
-        """Start the next event at once, even while the cancel request that made room goes on.
+        """Start the next event at once, even while the cancel request that made room still runs.
 
-        Gradio does so now and then: then cancelling a queued event starts it."""
+        Gradio does so sometimes: then cancelling a queued event starts it.
+        """
         self.on_join = ignore_event
         self.on_cancel = ignore_event
         self._app = app
@@ -109,7 +110,7 @@ class Queue:
     # --- Joining and running ---
 
     async def join(self, endpoint: AppEndpoint, body: dict[str, Any]) -> Event:
-        """Take a call; one that is cached has ended on return."""
+        """Add a call; one that is cached has ended on return."""
         event = self._make(endpoint, body)
         event.session.open()
         event.session.pending.add(event.event_id)
@@ -138,7 +139,7 @@ class Queue:
         return Event(endpoint, session, EventInputs(endpoint, session, body), outputs)
 
     def _start_runs(self, queue: EventQueue) -> None:
-        """Start waiting events for as long as there is room."""
+        """Start waiting events while there is room."""
         while queue.waiting and queue.has_room and not self.stopped:
             event = queue.waiting.pop(0)
             queue.running[event] = trio.current_time()
@@ -152,7 +153,7 @@ class Queue:
             del queue.running[event]
             event.finished.set()
         if not self.eager:
-            # As Gradio's worker: it looks again after a millisecond.
+            # Like Gradio's worker, which checks again after a millisecond.
             await trio.sleep(0.001)
         self._start_runs(queue)
 
@@ -164,7 +165,7 @@ class Queue:
     # --- Ending ---
 
     async def cancel(self, session_hash: str, fn_index: int, event_id: str) -> None:
-        """Do what a cancel request makes Gradio do."""
+        """Do what Gradio does after a cancel request."""
         if self.deaf_to_cancel:
             return
         if event_id in self.events:
@@ -184,7 +185,7 @@ class Queue:
                 if event.event_id == event_id:
                     queue.remove(event)
                     break
-        # Only the one that is named is told; the others stay pending forever.
+        # Only the named one receives a message; the others stay pending forever.
         session = self.sessions.get(session_hash)
         if session is not None and event_id in session.pending:
             session.post(
@@ -201,7 +202,7 @@ class Queue:
             )
 
     def clean_session(self, session_hash: str) -> None:
-        """Drop what a session has in the queue, as when its stream breaks."""
+        """Drop a session's events in the queue, as when its stream breaks."""
         session = self.sessions.get(session_hash)
         if session is None:
             return
@@ -209,15 +210,15 @@ class Queue:
         for queue in self._queues.values():
             for event in queue.running:
                 if event.session is session:
-                    # A plain function runs on without sending; a generator stops at its next
-                    # yield.  Its id stays pending forever.
+                    # A plain function keeps running without sending; a generator stops at its next
+                    # yield. Its id stays pending forever.
                     event.alive = False
             for event in [event for event in queue.waiting if event.session is session]:
                 queue.remove(event)
                 session.pending.discard(event.event_id)
 
     def drop_events(self) -> None:
-        """Cancel what runs and remove what waits, as when the process ends."""
+        """Cancel the running events and remove the waiting ones, as when the process ends."""
         for queue in self._queues.values():
             for event in [*queue.waiting]:
                 queue.remove(event)

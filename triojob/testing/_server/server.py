@@ -1,13 +1,13 @@
-"""A Gradio server on Trio, as far as a client can tell: its routes, and the parts behind them.
+"""A Gradio server on Trio, as far as clients can observe: its routes, and the parts behind them.
 
-It speaks Gradio 6.31's protocol, and keeps to Gradio's semantics also where they hurt: one queue
-of messages per session, popped by whichever stream is open; a cancel request that stops the
-siblings without a message; a session that is wiped when its stream breaks.
+It implements Gradio 6.31's protocol, including its inconvenient semantics: one queue of messages
+per session, popped by any open stream; a cancel request that stops sibling events without a
+message; a session that is wiped when its stream breaks.
 
-What an endpoint does is said by a *script*, an async function that gets an `Event`.
+A *script* defines an endpoint's behavior: an async function that receives an `Event`.
 The server itself sends the rank in the queue and the start (unless `manual=True`).
-A script that returns without having completed is completed with what it yielded last, as a Gradio
-generator that ends.
+A script that returns without completing is completed with its last yield, like a Gradio generator
+that ends.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .streams import HeartbeatStream, MessageStream, StreamCount
 
 
 class AppServer:
-    """Serves an `App` on loopback sockets or in memory, and remembers everything."""
+    """Serves an `App` on loopback sockets or in memory, and records everything."""
 
     def __init__(self, app: App, nursery: trio.Nursery) -> None:
         self.app = app
@@ -46,7 +46,7 @@ class AppServer:
         self.listener = Listener(self.connection, nursery)
         self.network = MemoryNetwork()
         self.refusals: list[ServerResponse] = []
-        """The responses to the next requests to join the queue, in its place."""
+        """The responses to the next requests to join the queue, in the place of its own."""
 
     # --- Serving ---
 
@@ -60,11 +60,11 @@ class AppServer:
         self.url = f"http://{host}{self.app.mount}"
 
     def transport(self, *, limits: httpx.Limits | None = None) -> httpx.AsyncHTTPTransport:
-        """Make a transport that reaches this server by its `network`."""
+        """Make a transport that reaches this server through its `network`."""
         return self.network.transport(limits=limits)
 
     def die(self) -> None:
-        """Break every connection and refuse new ones, as a process that was killed."""
+        """Break every connection and refuse new ones, like a process that was killed."""
         self.queue.drop_events()
         self.listener.close()
 
@@ -79,14 +79,14 @@ class AppServer:
         self.listener.refusing = False
         self.app.app_id += 1
 
-    # --- What a connection needs ---
+    # --- Interface for connections ---
 
     def connection(self, stream: trio.abc.Stream, peer: MemoryPeer | None) -> ServerConnection:
-        """Make what serves one connection."""
+        """Make the object that serves one connection."""
         return ServerConnection(self, stream, peer)
 
     def split_target(self, target: str) -> tuple[str, str]:
-        """Take the mount and the API prefix off the path, and the query apart."""
+        """Remove the mount and the API prefix from the path, and split off the query."""
         path, _, query = target.partition("?")
         path = path.removeprefix(self.app.mount)
         if path.startswith(self.app.api_prefix + "/"):
@@ -94,11 +94,11 @@ class AppServer:
         return path, query
 
     def note(self, request: ServerRequest) -> None:
-        """Remember a request."""
+        """Record a request."""
         self.log.requests.append(request)
 
     def encode(self, message: Message) -> bytes:
-        """Return what a message is in an event stream."""
+        """Return the bytes of a message in an event stream."""
         return frame(message)
 
     # --- Routes ---

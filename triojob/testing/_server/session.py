@@ -1,4 +1,4 @@
-"""What the app keeps of one session: messages to be sent, events without an end, its State."""
+"""The app's data of one session: unsent messages, unfinished events, its State."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AppSession:
         self.messages: MessageQueue | None = None
         """None before its first event, and after its stream broke."""
         self.pending: set[str] = set()
-        """The ids of the events whose completion no stream has carried."""
+        """The ids of the events whose completion has not been sent on a stream."""
         self._state: dict[Component, Any] = {}
 
     def open(self) -> None:
@@ -38,7 +38,7 @@ class AppSession:
         return not self.pending
 
     def state_of(self, component: Component) -> Any:
-        """Return what it keeps in a State."""
+        """Return the session's value of a State."""
         return copy.deepcopy(self._state.get(component, component.value))
 
     def set_state(self, component: Component, value: Any) -> None:

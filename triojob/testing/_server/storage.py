@@ -1,4 +1,4 @@
-"""The app's files: what was uploaded, what it serves, and the segments of its streams."""
+"""The app's files: uploads, served files, and the segments of its streams."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class FileStorage:
 
     def __init__(self, app: App) -> None:
         self.files: dict[str, bytes] = {}
-        """What /file= serves: uploads, and what the test puts there."""
+        """The files that /file= serves: uploads, and files that the test adds."""
         self.headers: dict[str, dict[str, str]] = {}
-        """Headers that /file= adds for a path, over its own."""
+        """Headers that /file= adds for a path; they override its own."""
         self.ranges = True
         """Whether /file= serves ranges of a file, and marks its version."""
         self.media: dict[str, bytes] = {}
-        """What /stream/ serves: playlists and their segments."""
+        """The files that /stream/ serves: playlists and their segments."""
         self._app = app
 
     def upload(self, request: ServerRequest) -> ServerResponse:
@@ -47,7 +47,7 @@ class FileStorage:
         return ServerResponse(200, paths)
 
     def download(self, path: str, request: ServerRequest) -> ServerResponse:
-        """Serve a file as Starlette's FileResponse does: with ETag, and from a byte on."""
+        """Serve a file as Starlette's FileResponse does: with ETag and ranges."""
         if path not in self.files:
             return ServerResponse(403, {"detail": f"File not allowed: {path}."})
         content = self.files[path]

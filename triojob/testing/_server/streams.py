@@ -1,4 +1,4 @@
-"""The responses that go on: a session's messages, and its heartbeat."""
+"""Long responses: a session's messages, and its heartbeat."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .messages import Message, frame
 from .queue import Queue
 
 POLL_SECONDS = 10.0
-"""How long Gradio's stream waits for a message before it looks around."""
+"""Seconds for which Gradio's stream waits for a message before its periodic checks."""
 
 
 class StreamCount:
@@ -99,7 +99,7 @@ def _error(text: str, *, not_found: bool) -> Message:
 
 
 class HeartbeatStream:
-    """GET /heartbeat/{session_hash}: the sign that a client keeps a session."""
+    """GET /heartbeat/{session_hash}: shows the app that a client keeps a session."""
 
     def __init__(self, session_hash: str, app: App, count: StreamCount, log: RequestLog) -> None:
         self.session_hash = session_hash
