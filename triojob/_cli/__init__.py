@@ -1,18 +1,18 @@
-"""The command line: a surface, which calls apps by the public names of triojob.
+"""The command line, which calls apps through the public API of triojob.
 
 ``app.py`` has the commands and their options.
 Each command has a file: ``info.py``, ``call.py``, ``map.py``, ``stubs.py``, ``completion.py`` and
 ``demo.py``.
 
-What they share: ``connecting.py`` makes the client, ``ending.py`` turns what happens into one of
-``exit_codes.py``, ``terminal.py`` writes data and ``screen.py`` words, ``arguments.py`` reads what
-was typed, ``outputs.py`` what came back.
+Shared modules: ``connecting.py`` makes the client, ``ending.py`` turns a result or an error into
+one of ``exit_codes.py``, ``terminal.py`` writes data to standard output and ``screen.py`` messages
+to standard error, ``arguments.py`` reads typed arguments, ``outputs.py`` converts outputs.
 
-``map.py`` stands on ``rows.py`` (the input), ``plan.py`` (from a row to arguments), ``source.py``
-(which row is next), ``ledger.py`` (the output file, and what a kill leaves of it), ``streams.py``
-(outputs that are no regular files), ``outage.py`` (an app that goes away) and ``progress.py``.
+``map.py`` uses ``rows.py`` (the input), ``plan.py`` (from a row to arguments), ``source.py`` (the
+next row), ``ledger.py`` (the output file, and its recovery after a kill), ``streams.py`` (outputs
+that are not regular files), ``outage.py`` (an unreachable app) and ``progress.py``.
 
-``demo.py`` starts ``demo_app.py``, a Gradio app, in a process of its own, and then plays
-``demo_acts.py``, which is the file to read for how triojob is used.
-``demo_stage.py`` is what the acts show themselves on.
+``demo.py`` starts ``demo_app.py``, a Gradio app, in a separate process, and then plays
+``demo_acts.py``, which shows how to use triojob.
+``demo_stage.py`` displays the acts.
 """

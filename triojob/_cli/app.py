@@ -45,7 +45,7 @@ def _exit(code: int) -> NoReturn:
 
 
 class _Commands(click.Group):
-    """The commands, each of which ends with at most one line for what went wrong."""
+    """The commands; a command that fails prints at most one line of error."""
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run the command that the arguments name, and exit with its code."""
@@ -56,7 +56,7 @@ class _Commands(click.Group):
             exc.show()
             code = exc.exit_code
         except click.UsageError as exc:
-            # Click lists choices on lines of their own.
+            # Click lists choices on separate lines.
             message = " ".join(exc.format_message().split())
             show_error(message if exc.ctx is None else f"{message} ({exc.ctx.command_path} --help)")
             code = exc.exit_code
@@ -392,7 +392,7 @@ def demo(context: click.Context, jobs: int, limit: int, port: int, *, plain: boo
     except DemoError as exc:
         raise click.ClickException(str(exc)) from None
     except KeyboardInterrupt:
-        # Before Trio ran, or a second time.
+        # Before Trio ran, or for the second time.
         code = INTERRUPTED
     context.exit(code)
 

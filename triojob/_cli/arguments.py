@@ -1,6 +1,7 @@
 """Arguments as they are typed: ``name=text``, ``name:=json``, ``name=@file``.
 
-A text becomes what the app's description says that the parameter takes; so do the cells of a CSV.
+A text is converted to the type that the app's description gives the parameter; so are the cells of
+a CSV.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Argument:
 
     @classmethod
     def parse(cls, typed: str) -> Argument:
-        """Take ``name=text`` or ``name:=json`` apart.
+        """Parse ``name=text`` or ``name:=json``.
 
         Raises:
             CommandError: It is neither.
@@ -49,12 +50,12 @@ class Argument:
 
 
 async def read_stdin(typed: Sequence[str]) -> bytes | None:
-    """Return all of standard input, if one of the arguments takes it.
+    """Return all of standard input, if one of the arguments uses it.
 
-    Being cancelled ends the waiting.
+    Being cancelled ends the wait.
 
     Raises:
-        CommandError: Several arguments take it.
+        CommandError: Several arguments use it.
     """
     takers = [word for word in typed if word.partition("=")[2] == "@-" and ":=" not in word]
     if not takers:
@@ -65,19 +66,19 @@ async def read_stdin(typed: Sequence[str]) -> bytes | None:
 
 
 def _read_all() -> bytes:
-    # By a file object of our own: Python locks its own one when it ends, which a thread that
-    # still waits would keep it from.
+    # With a separate file object: Python locks its own one at exit, which a thread that still waits
+    # would block.
     return open(0, "rb", closefd=False).read()
 
 
 def read_arguments(info: EndpointInfo, typed: Sequence[str], stdin: bytes | None) -> dict[str, Any]:
-    """Return the values of a call by parameter; a list takes several arguments of one name.
+    """Return the values of a call by parameter; a list combines several arguments of one name.
 
     Args:
-        stdin: What `read_stdin` returned.
+        stdin: The result of `read_stdin`.
 
     Raises:
-        CommandError: An argument makes no sense, or a file can't be read.
+        CommandError: An argument is invalid, or a file can't be read.
     """
     parameters = {parameter.name: parameter for parameter in info.parameters}
     values: dict[str, Any] = {}
@@ -96,7 +97,7 @@ def read_arguments(info: EndpointInfo, typed: Sequence[str], stdin: bytes | None
 
 
 def unknown_parameter(info: EndpointInfo, name: str) -> str:
-    """Say that an endpoint has no such parameter, and which it has."""
+    """Return the message that an endpoint has no such parameter, and which it has."""
     names = [parameter.name for parameter in info.parameters]
     near = difflib.get_close_matches(name, names, 1, 0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -145,10 +146,10 @@ def _from_file(parameter: Parameter, path: str, where: str, stdin: bytes | None)
 
 
 def from_text(parameter: Parameter, text: str) -> Any:
-    """Return what a text means for a parameter.
+    """Return the value of a text for a parameter.
 
     Raises:
-        ValueError: It means nothing there; the message says what would.
+        ValueError: It is invalid; the message describes valid texts.
     """
     choices = parameter.choices_by_text
     if text in choices:
@@ -165,7 +166,7 @@ def _number(text: str) -> float:
         value = float(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a number") from None
-    # What JSON has no number for is none here either.
+    # JSON has no such number.
     json.dumps(value, allow_nan=False)
     return value
 
@@ -185,7 +186,7 @@ def _array(text: str) -> list[Any]:
 
 
 def _any(text: str) -> Any:
-    """Return the JSON that a text is, or the text."""
+    """Return the value of a JSON text, or the text if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""``triojob call``: one call, whose outputs are written as they come."""
+"""``triojob call``: one call, whose outputs are written as they arrive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .terminal import Stdout
 
 @dataclass(frozen=True)
 class CallOptions:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     endpoint: str | None
     arguments: Sequence[str]
@@ -40,7 +40,7 @@ async def call(connection: Connection, options: CallOptions) -> int:
     """Make the call; return the exit code.
 
     Raises:
-        CommandError: An argument makes no sense.
+        CommandError: An argument is invalid.
         TriojobError: The call failed.
         OSError: A file can't be written.
     """
@@ -105,7 +105,7 @@ class _Lines:
 
 
 class _Text:
-    """Outputs for people, each on lines of its own; of a text that grows only what is new."""
+    """Outputs for people, each on its own lines; for a growing text, only its new part."""
 
     def __init__(self, stdout: Stdout) -> None:
         self._stdout = stdout
@@ -132,14 +132,14 @@ def _line_end(text: str) -> str:
 
 
 class StatusLine:
-    """A line on the terminal that says where a job is, until there is something better to see."""
+    """A line on the terminal that shows a job's status, until there is output to show."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._closed = quiet
 
     async def follow(self, job: Job[Any]) -> None:
-        """Show where a job is, and what the app logs, until it ends."""
+        """Show a job's status, and the app's logs, until it ends."""
         async for update in job.updates():
             if isinstance(update, LogMessage):
                 self._tell(update)
@@ -154,12 +154,12 @@ class StatusLine:
             screen().say(f"{log.level}: {title}{log.text}")
 
     def stop_for(self, stdout: Stdout) -> None:
-        """Leave a terminal to the outputs, if that is where they go."""
+        """Stop, if the outputs are shown on the same terminal."""
         if stdout.is_terminal:
             self.close()
 
     def close(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if not self._closed:
             self._closed = True
             screen().clear()

@@ -1,10 +1,10 @@
 """Completion at a shell's TAB: commands and options by click, endpoints and parameters by the app.
 
-The app is asked for its description, for which there are two seconds; what goes wrong completes to
-nothing, as a shell has no place to say it.
+The app's description is requested, within two seconds; an error completes to nothing, as a shell
+can't display it.
 
-A candidate is text of the app's.  It gets onto the command line as one word, quoted for the shell,
-and nothing in it is run when the line is.
+A candidate is text from the app.  It is inserted into the command line as one word, quoted for the
+shell, so that running the line never executes any of it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def script_for(cli: click.Command, shell: str) -> str:
     return kind(cli, {}, "triojob", _VARIABLE).source()
 
 
-# --- What is completed ---
+# --- Candidates ---
 
 
 def complete_arguments(
@@ -83,7 +83,7 @@ def _can_be_typed(name: str) -> bool:
 
 
 def _item(value: str, words: str) -> CompletionItem:
-    """Return a candidate with what the app says of it, as a shell may show it."""
+    """Return a candidate with the app's description of it, as a shell may show it."""
     first_line = words.partition("\n")[0]
     return CompletionItem(value, help=scrub(printable_line(first_line), ours=True))
 
@@ -139,10 +139,10 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
 
 class _Bash(BashComplete):
-    """Completes for bash, which puts a candidate onto the line as it is.
+    """Completes for bash, which inserts a candidate unchanged.
 
-    In its place is what readline takes for the word, which begins at any of ``COMP_WORDBREAKS``,
-    with colons and equals signs among them.
+    It replaces the word as readline delimits it, at any of ``COMP_WORDBREAKS``, which include
+    colons and equals signs.
     """
 
     source_template: ClassVar[str] = _BASH
@@ -150,7 +150,7 @@ class _Bash(BashComplete):
     def get_completion_args(self) -> tuple[list[str], str]:
         line = os.environ.get("COMP_LINE")
         if not line:
-            # Another function has called the one of the script, and knows the words only.
+            # Another function has called the script's one, and knows only the words.
             count = int(os.environ["COMP_CWORD"]) + 1
             known = [*os.environ["COMP_WORDS"].split(), ""][:count]
             line = " ".join(known).replace(" : ", ":")
@@ -183,22 +183,23 @@ def _typed(line: str) -> tuple[str, str]:
 
 
 def _quoted(value: str, quote: str) -> str:
-    """Return ``value`` as it is typed, where a quote may be open already."""
+    """Return ``value`` as it is typed, possibly inside of an open quote."""
     if quote == "'":
         return value.replace("'", r"'\''")
     if quote == '"':
-        # In there, nothing but an end of the quotes keeps an exclamation mark from the history.
+        # Inside double quotes, only ending them protects an exclamation mark from history
+        # expansion.
         return re.sub(r'[\\"$`]', r"\\\g<0>", value).replace("!", "\"'!'\"")
     return re.sub(r"[^\w@%+=:,./-]", r"\\\g<0>", value)
 
 
 class _WholeWords(ShellComplete):
-    """Completes for a shell that puts a candidate in the place of the whole word, and quotes it."""
+    """Completes for a shell that replaces the whole word with a candidate, and quotes it."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         args, incomplete = super().get_completion_args()
         option, equals, _ = incomplete.partition("=")
-        # Of an option with its value, click completes the value only.
+        # For an option with its value, click completes the value only.
         self._option = f"{option}{equals}" if equals and option.startswith("-") else ""
         return args, incomplete
 
@@ -211,14 +212,15 @@ class _WholeWords(ShellComplete):
 class _Zsh(_WholeWords, ZshComplete):
     def format_completion(self, item: CompletionItem) -> str:
         if item.help:
-            # Such a candidate goes to zsh's `_describe`, to which a backslash is an escape.
+            # Such a candidate is passed to zsh's `_describe`, which treats a backslash as an
+            # escape.
             value = str(item.value).replace("\\", r"\\")
             item = CompletionItem(value, item.type, help=item.help)
         return super().format_completion(item)
 
 
 class _Fish(_WholeWords, FishComplete):
-    # A candidate, and what is said of it, may have commas too.
+    # A candidate, or its description, may contain commas.
     source_template: ClassVar[str] = FishComplete.source_template.replace(
         'string split ","', 'string split --max 1 ","'
     )

@@ -1,4 +1,4 @@
-"""The options by which every command reaches an app, and the client that they make."""
+"""The options with which every command reaches an app, and the client that they make."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class Connection:
-    """Where an app is, and how to get in."""
+    """An app's URL, and the credentials for it."""
 
     url: str
     login: tuple[str, str] | None = field(default=None, repr=False)
@@ -77,10 +77,10 @@ class Connection:
         """Open the client.
 
         Args:
-            options: More of `Client`'s.
+            options: More options of `Client`.
 
         Raises:
-            CommandError: The options make no sense.
+            CommandError: The options are invalid.
             TriojobError: The app can't be reached; see `Client`.
         """
         try:
@@ -123,7 +123,7 @@ class Connection:
 
 
 def without_secrets(arguments: Sequence[str]) -> list[str]:
-    """Return a command line without the secrets that its options have, for showing it."""
+    """Return a command line without the secrets in its options, for display."""
     shown: list[str] = []
     before = ""
     for argument in arguments:
@@ -150,7 +150,7 @@ def _hidden(option: str, value: str) -> str:
 
 
 def connects(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options; it gets a `Connection` in the place of URL and options."""
+    """Add the options to a command; it receives a `Connection` in the place of URL and options."""
 
     @functools.wraps(command)
     def wrapper(
@@ -165,7 +165,7 @@ def connects(command: Callable[..., Any]) -> Callable[..., Any]:
         verbose: bool,
         **rest: Any,
     ) -> Any:
-        # Asked for before Trio runs, which would keep Ctrl-C from the prompt.
+        # Prompt before Trio runs, which would keep Ctrl-C from the prompt.
         try:
             login = read_login(auth, ask=True)
         except click.Abort:
@@ -189,11 +189,11 @@ def read_login(given: str | None, *, ask: bool) -> tuple[str, str] | None:
     """Return user name and password, or None if there are none.
 
     Args:
-        given: What ``--auth`` has.
-        ask: Whether to ask for a password that is missing; else there is no login.
+        given: The value of ``--auth``.
+        ask: Whether to prompt for a missing password; otherwise there is no login.
 
     Raises:
-        CommandError: It makes no sense.
+        CommandError: It is invalid.
         Abort: Ctrl-C at the prompt.
     """
     if not given:
@@ -209,7 +209,7 @@ def read_login(given: str | None, *, ask: bool) -> tuple[str, str] | None:
 
 
 def _secret(option: str, given: str | None) -> Any:
-    """Return a secret that was given as it is, or as the file that holds it."""
+    """Return a secret that was given directly, or as the file that contains it."""
     if not given or not given.startswith("@"):
         return given or None
     try:
@@ -231,7 +231,7 @@ def _tell_of_space(status: SpaceStatus) -> None:
 
 
 class _Handler(logging.Handler):
-    """Writes what triojob logs above a line that changes, instead of into it."""
+    """Writes triojob's logs above the changing line, instead of into it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -242,7 +242,7 @@ class _Handler(logging.Handler):
 
 @contextmanager
 def log_to_stderr(*, verbose: bool) -> Generator[None, None, None]:
-    """Write warnings to standard error, or if ``verbose`` all that triojob logs."""
+    """Write warnings to standard error, or if ``verbose`` all of triojob's logs."""
     handler = _Handler()
     logger = logging.getLogger("triojob")
     before = logger.level

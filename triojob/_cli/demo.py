@@ -1,4 +1,4 @@
-"""``triojob demo``: starts the app, plays the acts, and leaves nothing behind."""
+"""``triojob demo``: starts the app, plays the acts, and cleans up."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _READY = re.compile(rb"^READY (\S+)\s", re.MULTILINE)
 
 
 class DemoError(Exception):
-    """The app did not start, or did not stay."""
+    """The app did not start, or ended too early."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     jobs: int
     limit: int
@@ -61,8 +61,9 @@ def run(options: Options) -> int:
     try:
         return trio.run(_main, options)
     except BaseExceptionGroup as group:
-        # If the app dies, the jobs lose their connections too: show the cause, not what followed.
-        # A SystemExit is rich's answer to a reader that has gone away, as in `triojob demo | head`.
+        # If the app dies, the jobs lose their connections too: show the cause, not its
+        # consequences. rich raises SystemExit if the reader has exited, as in `triojob demo |
+        # head`.
         error: BaseException | None = group.subgroup((DemoError, KeyboardInterrupt, SystemExit))
         if error is None:
             raise
@@ -73,10 +74,10 @@ def run(options: Options) -> int:
 
 async def _main(options: Options) -> int:
     stage = Stage(Console(highlight=False, force_terminal=False if options.plain else None))
-    # Where the environment names a proxy, it is not for an app on this machine.
+    # A proxy that the environment names is not for an app on this machine.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
     signals: list[int] = []
-    # The nursery holds what must outlive the show: the app's process.
+    # The nursery holds the app's process, which must outlive the show.
     async with trio.open_nursery() as nursery:
         with trio.CancelScope() as show:
             await nursery.start(cancel_on_signal, show, signals)
@@ -85,11 +86,11 @@ async def _main(options: Options) -> int:
             stage.say(f"The app's process is {app.pid}.")
             async with Client(app.url) as client:
                 await demo_acts.play(client, stage, jobs=options.jobs, limit=options.limit)
-        # Only now: cancelled jobs have taken their leave of the server while it was still there.
+        # Only now: the cancel requests of jobs needed the server.
         nursery.cancel_scope.cancel(reason="the demo is over")
     if signals:
         stage.say("\nStopped. No job and no process is left.")
-        # What a shell reports of a process that such a signal ended.
+        # The status that a shell reports for a process ended by such a signal.
         return 128 + signals[0]
     return 0
 
@@ -97,36 +98,37 @@ async def _main(options: Options) -> int:
 async def serve_app(
     port: int, *, task_status: trio.TaskStatus[Served] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Keep the app running in a process of its own until this task is cancelled.
+    """Keep the app running in a separate process until this task is cancelled.
 
     Args:
         port: Where it listens on the loopback interface; 0 for a free port.
-        task_status: Gets the `Served` once the app answers.
+        task_status: Receives the `Served` once the app responds.
 
     Raises:
         DemoError: In a group: the app did not start in time, or ended.
     """
     said = b""
     async with trio.open_nursery() as nursery:
-        # Cancelling `run_process` ends the process: SIGTERM first, and SIGKILL if it won't hear.
+        # Cancelling `run_process` ends the process: SIGTERM first, and SIGKILL if that has no
+        # effect.
         process: trio.Process = await nursery.start(
             partial(
                 trio.run_process,
                 [sys.executable, "-u", str(APP), "--port", str(port)],
-                # Never written to.  It closes when this process ends, even by SIGKILL, and the app
-                # watches that.
+                # Never written to. It closes when this process ends, even by SIGKILL, and the app
+                # watches it.
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 check=False,
-                # Ctrl-C is for the whole foreground process group: keep the app out of it, as the
-                # jobs still have to take their leave of it.
+                # Ctrl-C goes to the whole foreground process group: keep the app out of it, as the
+                # jobs still have to send their cancel requests.
                 start_new_session=True,
             )
         )
         assert process.stdout is not None
         with trio.move_on_after(BOOT_SECONDS) as boot:
-            # Read all the time: a process whose output nobody reads stops when the pipe is full.
+            # Read continuously: a process whose output is not read blocks when the pipe is full.
             async for chunk in process.stdout:
                 said = (said + chunk)[-8192:]
                 if boot.deadline < math.inf and (ready := _READY.search(said)):

@@ -1,6 +1,6 @@
-"""The acts of ``triojob demo``: what a job can do, each in a few lines of the public API.
+"""The acts of ``triojob demo``: features of a job, each in a few lines of the public API.
 
-`Stage` only shows things; all the rest here is what a program of yours would write.
+`Stage` only shows output; the rest of this file is code as your program would contain it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ VIEWS = ["Seahorse valley", "Elephant valley", "Lightning", "Spiral", "Mini set"
 
 
 async def play(client: Client, stage: Stage, *, jobs: int, limit: int) -> None:
-    """Play all acts, one after the other."""
+    """Play all acts in order."""
     stage.block(client.view_api(), "client.view_api()")
     await call(client, stage)
     await fan_out(client, stage, jobs, limit)
@@ -31,14 +31,14 @@ async def play(client: Client, stage: Stage, *, jobs: int, limit: int) -> None:
 
 
 async def call(client: Client, stage: Stage) -> None:
-    """Call an endpoint as the async function that it is."""
+    """Call an endpoint as an async function."""
     stage.act("A plain call", 'await translate("hello world", target="Pig Latin")')
     translate = client.endpoint("/translate")
     text: str = await translate("hello world", target="Pig Latin")
     try:
         await translate("hello world", target="Klingon")
     except ValueError as error:
-        # The app's own description says what it takes, so this was never sent.
+        # Checked against the app's own description, so it was never sent.
         stage.say(f"Checked before it is sent: {error}")
     stage.end_act(f"The app answered: {text}")
 
@@ -49,14 +49,14 @@ async def fan_out(client: Client, stage: Stage, jobs: int, limit: int) -> None:
     stage.say(f"{jobs} jobs; the group sends {limit} at a time, the app runs 3 at a time")
     render = client.endpoint("/render")
     titles: dict[Job[str], str] = {}
-    # Leaving the group waits for its jobs.  Had one failed, this would raise it.
+    # Leaving the group waits for its jobs. A failed job would raise here.
     async with (
         JobGroup(limit=limit) as group,
         triojob.live(group, total=jobs, title=titles.get, console=stage.console),
     ):
         for number, view in zip(range(1, jobs + 1), itertools.cycle(VIEWS)):
             titles[group.submit(render, view)] = f"{number} {view}"
-    # They have all ended, so no result is waited for.
+    # They have all ended, so no result has to be awaited.
     pictures = [await job.result() for job in titles]
     stage.block(pictures[0], f"render({VIEWS[0]!r})")
     stage.end_act(f"{len(pictures)} pictures; no job was lost, none was left behind")
@@ -69,7 +69,7 @@ async def stream(client: Client, stage: Stage) -> None:
     with stage.words(job.name) as show:
         async for text in job:
             show(text)
-    # Outputs stay: whoever comes later sees them all, too.
+    # Outputs are kept: late readers receive all of them, too.
     stage.end_act(f"{len(job.outputs())} outputs of one job")
 
 
@@ -83,7 +83,7 @@ async def cancel(client: Client, stage: Stage) -> None:
     stage.say(f"The app has drawn {rows_done(job.status()):g} of 300 rows.")
     job.cancel("seen enough")
     try:
-        # Ends at once, however long the app takes to notice.
+        # Ends at once, even if the app takes long to notice.
         await job.result()
     except JobCancelled as error:
         stage.say(f"{type(error).__name__}: {error}")
@@ -92,12 +92,12 @@ async def cancel(client: Client, stage: Stage) -> None:
 
 
 async def time_out(client: Client, stage: Stage) -> None:
-    """Stop waiting for a job; and stop a call."""
+    """Stop waiting for a job; then stop a call."""
     stage.act(
         "Two timeouts",
         "await job.result(timeout=0.5)\nwith trio.move_on_after(0.5): await render()",
     )
-    # As with a Future, this is about the waiting; the job goes on.
+    # As with a Future, the timeout applies to the waiting; the job keeps running.
     job = client.submit("Lightning", rows=24, api_name="/render")
     try:
         await job.result(timeout=0.5)
@@ -117,7 +117,7 @@ async def time_out(client: Client, stage: Stage) -> None:
 
 
 async def fail(client: Client, stage: Stage) -> None:
-    """Catch what the app raises."""
+    """Catch the app's exception."""
     stage.act("A failure", "except AppError as error")
     oracle = client.endpoint("/oracle")
     async with JobGroup() as group:
@@ -125,17 +125,17 @@ async def fail(client: Client, stage: Stage) -> None:
         try:
             await job.result()
         except AppError as error:
-            # Caught, so it is dealt with.  Otherwise the group would raise it at its end.
+            # Caught, so it is handled. Otherwise the group would raise it at its end.
             stage.end_act(f"{type(error).__name__}: {error.title}: {error.message}")
 
 
 def rows_done(status: StatusUpdate) -> float:
-    """Return how far the app says it is."""
+    """Return the progress that the app reports."""
     return (status.progress_data[0].index or 0) if status.progress_data else 0
 
 
 async def last_run(client: Client) -> dict[str, Any]:
-    """Ask the app about its last run of /render, and again until that has ended."""
+    """Ask the app about its last run of /render, repeatedly until that has ended."""
     runs = client.endpoint("/runs")
     with trio.fail_after(5):
         while True:

@@ -1,6 +1,6 @@
-"""The Gradio app of ``triojob demo``: small, and slow on purpose.
+"""The Gradio app of ``triojob demo``: small, and deliberately slow.
 
-It knows nothing of triojob: ``python demo_app.py`` serves it for a browser too.
+It does not import triojob: ``python demo_app.py`` serves it for a browser too.
 It ends when its stdin closes.
 """
 
@@ -117,9 +117,9 @@ def build() -> gr.Blocks:
             rows = gr.Slider(1, 500, value=16, step=1, label="rows")
             picture = gr.Textbox(label="picture", lines=16)
             table = gr.JSON(label="runs")
-            # Three run at once, the others queue: that is what the demo shows.
+            # Three run at once, the others wait in the queue: the demo shows this.
             gr.Button("Render").click(render, [view, rows], picture, concurrency_limit=3)
-            # Answers at any time.
+            # Responds at any time.
             gr.Button("Runs").click(runs, None, table, concurrency_limit=None)
         with gr.Tab("Words"):
             hero = gr.Textbox("Ada", label="hero")
@@ -137,7 +137,7 @@ def build() -> gr.Blocks:
 
 
 def exit_with_stdin() -> None:
-    """End this process, whatever it is doing, when stdin closes: whoever started it is gone."""
+    """End this process at once when stdin closes: the process that started it is gone."""
     while os.read(0, 1024):
         pass
     os._exit(0)
@@ -153,7 +153,7 @@ def main() -> None:
     try:
         _, url, _ = app.launch(
             server_name="127.0.0.1",
-            # With None, Gradio takes the first port from 7860 up that it can listen on.
+            # With None, Gradio uses the first free port from 7860 up.
             server_port=port or None,
             prevent_thread_lock=True,
             quiet=True,

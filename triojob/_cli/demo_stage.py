@@ -1,4 +1,4 @@
-"""What the acts of the demo show themselves on: a terminal, or plain lines."""
+"""Displays the acts of the demo, on a terminal or as plain lines."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FRAME_SECONDS = 0.05
 
 
 class Stage:
-    """Shows what happens, and keeps what goes into the table at the end.
+    """Shows events, and keeps the rows of the final table.
 
-    Nothing here has a thread or a timer of its own: the jobs' messages move the picture.
+    It has no thread and no timer of its own: the jobs' messages update the picture.
     """
 
     def __init__(self, console: Console) -> None:
@@ -31,7 +31,7 @@ class Stage:
         self._began = 0.0
 
     def say(self, text: str, style: str = "") -> None:
-        """Print a line; `Text`, because brackets in an app's words are no markup of ours."""
+        """Print a line; as `Text`, because brackets in an app's text are not markup."""
         self.console.print(Text(text, style=style), soft_wrap=self.plain)
 
     def block(self, text: str, title: str) -> None:
@@ -42,7 +42,7 @@ class Stage:
             self.console.print(Panel(Text(text), title=Text(title), expand=False))
 
     def act(self, title: str, how: str) -> None:
-        """Begin the next act; ``how`` says it in code."""
+        """Begin the next act; ``how`` shows it as code."""
         self._act, self._began = f"{len(self._results) + 1}. {title}", time.monotonic()
         if self.plain:
             self.say(f"\n== {self._act}")
@@ -52,12 +52,12 @@ class Stage:
         self.say(how, style="cyan")
 
     def end_act(self, result: str) -> None:
-        """Tell how the act came out, and keep it for the table."""
+        """Show the result of the act, and keep it for the table."""
         self._results.append((self._act, result, f"{time.monotonic() - self._began:.1f} s"))
         self.say(result, style="green")
 
     def show_results(self) -> None:
-        """Show the table of what happened."""
+        """Show the table of results."""
         table = Table(box=None if self.plain else box.ROUNDED, title_justify="left")
         table.add_column("act", no_wrap=True)
         table.add_column("what happened")
@@ -79,7 +79,7 @@ class Stage:
 
     @contextmanager
     def words(self, title: str) -> Generator[Callable[[str], None], None, None]:
-        """Give a function that shows a text which grows from call to call."""
+        """Yield a function that shows a text which grows from call to call."""
         if self.plain:
             shown = 0
 
@@ -99,7 +99,7 @@ class Stage:
 
 @final
 class Picture:
-    """A part of the terminal that is drawn again and again, but not too often."""
+    """A part of the terminal that is redrawn repeatedly, at a limited rate."""
 
     def __init__(self, console: Console) -> None:
         # `auto_refresh` would be a thread.
@@ -111,11 +111,11 @@ class Picture:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        # Draws the last state, and gives the terminal its cursor back.
+        # Draws the last state, and restores the terminal's cursor.
         self._live.stop()
 
     def show(self, picture: RenderableType) -> None:
-        """Show ``picture`` in place of the one before."""
+        """Show ``picture`` in the place of the previous one."""
         is_due = time.monotonic() - self._drawn >= FRAME_SECONDS
         self._live.update(picture, refresh=is_due)
         if is_due:

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, its last words, and what Ctrl-C does."""
+"""How a command ends: its exit code, its final message, and the effect of Ctrl-C."""
 
 from __future__ import annotations
 
@@ -74,34 +74,34 @@ _OPTIONS = {
     "token=": "--token",
     'Client("owner/name")': "owner/name",
 }
-"""What messages call a setting, and what the command line calls it."""
+"""The names of settings in messages, and on the command line."""
 _SETTING = re.compile(
     rf"(?<![\w?&-])(?:{'|'.join(map(re.escape, _OPTIONS))})"
     r"|\ ?\((?:Timeouts|Limits)\.\w+(?:\ sets\ the\ bound)?\)"
 )
-"""Those of `Timeouts` and `Limits` have no option."""
+"""Fields of `Timeouts` and `Limits` without an option."""
 
 
 class CommandError(click.ClickException):
     """Ends a command with a message for people and a code for scripts."""
 
     def __init__(self, message: str, exit_code: int = USAGE) -> None:
-        super().__init__(scrub(message, ours=True))  # there may be names of the app's in it
-        # Click declares it as that of the class, and reads it from the exception.
+        super().__init__(scrub(message, ours=True))  # it may contain names from the app
+        # Click declares it as a class attribute, and reads it from the exception.
         self.__dict__["exit_code"] = exit_code
 
 
 def code_of(error: BaseException) -> int | None:
-    """Return the exit code for a failure, or None for one that is a bug."""
+    """Return the exit code for a failure, or None for a bug."""
     if isinstance(error, CommandError):
         return error.exit_code
     return next((code for kind, code in _CODES if isinstance(error, kind)), None)
 
 
 def words_for(error: BaseException) -> str:
-    """Say what went wrong, in one sentence, with options in place of Python's parameters."""
+    """Describe a failure in one sentence, with options in place of Python's parameters."""
     if isinstance(error, (AppError, ValidationError)):
-        return str(error)  # the app's own words
+        return str(error)  # the app's own message
     if isinstance(error, OSError) and error.strerror is not None:
         name = "" if error.filename is None else f": {error.filename!r}"
         return f"{error.strerror}{name}"
@@ -109,7 +109,7 @@ def words_for(error: BaseException) -> str:
 
 
 def in_options(words: str) -> str:
-    """Name the options of the command line where a message names parameters of `Client`."""
+    """Replace parameters of `Client` in a message with options of the command line."""
     return _SETTING.sub(lambda match: _OPTIONS.get(match[0], ""), words)
 
 
@@ -119,22 +119,22 @@ def run(
     as_json: bool = False,
     stopped: Callable[[], str] = lambda: "Cancelled.",
 ) -> int:
-    """Run a command to its end, whatever that is; return the exit code.
+    """Run a command to its end, however it ends; return the exit code.
 
     Ctrl-C and SIGTERM cancel it, so that everything ends in order: calls are cancelled on the
-    server too.  A second one ends it at once.
+    server too.  A second signal ends it at once.
 
     Args:
         main: Returns the exit code of a command that has not failed.
-        as_json: Whether a failure is also told as the last line of standard output.
-        stopped: What to say after Ctrl-C.
+        as_json: Whether to also report a failure as the last line of standard output.
+        stopped: The message after Ctrl-C.
     """
     try:
         code, number = trio.run(_until_signal, main)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BaseException as raised:
-        # Of several failures at once the first is the cause of the rest.
+        # The first of several simultaneous failures causes the others.
         errors = _leaves(raised)
         error = next((item for item in errors if code_of(item) is not None), errors[0])
         if any(isinstance(item, KeyboardInterrupt) for item in errors):
@@ -173,14 +173,14 @@ def show_error(message: str) -> None:
 
 
 def _be_quiet() -> int:
-    """End as a program does that is killed by SIGPIPE."""
-    # Python would try once more to write what is left, and complain.
+    """End like a program that is killed by SIGPIPE."""
+    # Python would try again to write the rest, and print an error.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return PIPE_CLOSED
 
 
 async def _until_signal(main: Callable[[], Awaitable[int]]) -> tuple[int, int]:
-    """Return the exit code and the signal that came, of which one is 0."""
+    """Return the exit code and the received signal, of which one is 0."""
     signals: list[int] = []
     code = 0
     async with trio.open_nursery() as nursery:
@@ -188,7 +188,7 @@ async def _until_signal(main: Callable[[], Awaitable[int]]) -> tuple[int, int]:
             await nursery.start(cancel_on_signal, scope, signals)
             code = await main()
         nursery.cancel_scope.cancel(reason="the command has ended")
-    # A command that had ended all the same has ended.
+    # A command that ended in spite of the cancellation has succeeded.
     return (0, signals[0]) if scope.cancelled_caught else (code, 0)
 
 
@@ -200,7 +200,7 @@ async def cancel_on_signal(
 ) -> None:
     """Turn Ctrl-C and SIGTERM into a cancellation, so that everything ends in order.
 
-    Once: after that the signals do again what they always do, should the end take too long.
+    Only once: afterwards the signals have their usual effect, in case the end takes too long.
     """
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
         task_status.started()

@@ -1,4 +1,4 @@
-"""The exit codes of the command line; imports nothing, as it is needed where click is missing."""
+"""The exit codes of the command line; imports nothing, as it is also needed without click."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ LOCAL = 7
 MISSING = 8
 """An optional library is not installed."""
 BUG = 70
-"""An exception that nobody expects; BSD's ``EX_SOFTWARE``."""
+"""An unexpected exception; BSD's ``EX_SOFTWARE``."""
 INTERRUPTED = 128 + 2
 """Ctrl-C."""
 PIPE_CLOSED = 128 + 13
-"""What a shell reports of a program that wrote into a pipe which nobody reads."""
+"""The status that a shell reports for a program that wrote into a pipe without a reader."""

@@ -1,4 +1,4 @@
-"""``triojob info``: what an app offers, for people and for machines."""
+"""``triojob info``: an app's endpoints, for people and for machines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def info(
     as_json: bool,
     timeout: float | None,
 ) -> int:
-    """Tell what the app offers; return the exit code.
+    """Show the app's endpoints; return the exit code.
 
     Args:
         name: One endpoint, or None for all.
@@ -52,7 +52,7 @@ async def info(
 
 
 def describe(client: Client, url: str, name: str | None, *, all_endpoints: bool) -> dict[str, Any]:
-    """Return what the app says of itself and of its endpoints.
+    """Return the app's description of itself and of its endpoints.
 
     Args:
         url: The app, as it was typed.
@@ -160,7 +160,7 @@ def _draw_endpoint(
             for item in endpoint["returns"]
         ]
         console.print(_table(("returns", "type", "component"), shown, terminal=terminal))
-    # Never wrapped: they are there to be pasted.
+    # Never wrapped, so that they can be pasted.
     console.print(_text(endpoint["examples"]["shell"], "green"), soft_wrap=True)
     python = endpoint["examples"]["python" if script else "python_call"]
     console.print(_text(f"\n{python}" if script else python, "green"), soft_wrap=True)

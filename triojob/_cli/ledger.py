@@ -1,12 +1,12 @@
-"""The output of ``triojob map``: a line for each finished row, and what it takes to resume.
+"""The output of ``triojob map``: a line for each finished row, and the data to resume.
 
-The file is only ever appended to, a whole line by one write, so a process that is killed leaves at
-most one torn line at its end, and no line that was written gets lost.  Every second, and at the
-end, the file is also synced to the disk: when the whole machine stops, rows of its last second may
-be lost, and what half of a line is left is dropped.
+The file is only appended to, each line by one write, so a killed process leaves at most one torn
+line at its end, and loses no line that was written.  Every second, and at the end, the file is also
+synced to the disk: if the whole machine stops, rows of its last second may be lost, and a torn line
+is dropped.
 
-A second file beside it, ``<output>.triojob``, says what the rows were made by.  It is locked while
-a process writes, and the lock goes with the process, however that ends.
+A second file beside it, ``<output>.triojob``, records the inputs of the rows.  It is locked while a
+process writes, and the lock ends with the process, however that ends.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from .terminal import encode_line, to_json, write_all
 
 SYNC_SECONDS = 1.0
 BLOCK = 256
-"""Rows whose digests are added up, so that a resumed run knows its input without keeping each."""
+"""Rows per sum of digests, so that a resumed run can verify its input without each digest."""
 _MODULUS = 2**64
 
 
 def digest_of(arguments: Mapping[str, Any]) -> str:
-    """Return what stands for a row's arguments: 16 hexadecimal digits."""
+    """Return a digest of a row's arguments: 16 hexadecimal digits."""
     text = json.dumps(arguments, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
 class Intervals:
-    """A set of numbers that are mostly consecutive, kept as where runs of them begin and end."""
+    """A set of mostly consecutive numbers, stored as the beginnings and ends of its ranges."""
 
     def __init__(self) -> None:
         self._edges: list[int] = []
-        """Begins and ends in turn: [0, 5, 7, 8] is 0 to 4, and 7."""
+        """Alternating beginnings and ends: [0, 5, 7, 8] is 0 to 4, and 7."""
         self.count = 0
 
     @property
@@ -60,13 +60,13 @@ class Intervals:
         return bisect_right(self._edges, number) % 2 == 1
 
     def add(self, number: int) -> None:
-        """Add a number, if it is not in yet."""
+        """Add a number, if it is not in the set yet."""
         edges = self._edges
         place = bisect_right(edges, number)
         if place % 2 == 1:
             return
         self.count += 1
-        # Touching what is before, what is after, both or none.
+        # Adjacent to the range before, the range after, both or none.
         before = place > 0 and edges[place - 1] == number
         after = place < len(edges) and edges[place] == number + 1
         low = place - 1 if before else place
@@ -76,19 +76,19 @@ class Intervals:
 
 @dataclass
 class Finished:
-    """Which rows an output has."""
+    """The rows that an output contains."""
 
     rows: Intervals = field(default_factory=Intervals)
     failed: int = 0
     """How many of them have failed."""
     sums: dict[int, int] = field(default_factory=dict[int, int])
-    """The digests of the finished rows of each block, added up."""
+    """The sum of the digests of the finished rows of each block."""
 
     def add(self, row: int, digest: str, *, ok: bool) -> None:
         """Note a row.
 
         Raises:
-            ValueError: It is there already, or the digest is none.
+            ValueError: It is there already, or the digest is invalid.
         """
         if row in self.rows:
             raise ValueError(f"row {row} appears twice")
@@ -98,28 +98,28 @@ class Finished:
         self.sums[block] = (self.sums.get(block, 0) + int(digest, 16)) % _MODULUS
 
     def has_digests(self, block: int, digests: list[str]) -> bool:
-        """Tell whether the finished rows of a block have these digests."""
+        """Return whether the finished rows of a block have these digests."""
         return sum(int(digest, 16) for digest in digests) % _MODULUS == self.sums.get(block, 0)
 
 
 class Ledger:
-    """The output file and the one beside it, opened for writing and locked.
+    """The output file and its companion file, opened for writing and locked.
 
     Args:
         path: The output.
-        made_by: What the rows are made by: strings by their names, as an error shows them.
-        may_differ: The names of those that may have changed since.
-        resume: Whether to go on with an output that is there.
-        retry_failed: Whether to take the rows that have failed out of it first.
+        made_by: The inputs of the rows: strings by their names, as an error shows them.
+        may_differ: The names of the inputs that can differ from the earlier run.
+        resume: Whether to continue an existing output.
+        retry_failed: Whether to remove the failed rows from it first.
 
     Raises:
-        CommandError: It is there and must not be touched: another process writes it, it is not
-            ours, or it was made by something else.
+        CommandError: The output exists and must not be changed: another process writes it, it is
+            not triojob's, or it has other inputs.
         OSError: It can't be read or written.
     """
 
     is_screen = False
-    """Whether it is a terminal that people look at."""
+    """Whether it is a terminal."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class Ledger:
         self._failure: OSError | None = None
         self._output = -1
         if self._has_rows() and not self._notes.exists():
-            # Leave no file of ours beside one that is none.
+            # Leave no companion file beside a foreign output.
             raise self._refusal("is missing") if resume else self._is_there()
         self._lock = _open(self._notes, os.O_RDWR)
         try:
@@ -151,7 +151,7 @@ class Ledger:
                 self._check()
                 self._read(retry_failed=retry_failed)
             else:
-                # Whole before there is a row that it speaks of.
+                # Complete before the first row that depends on it.
                 _rewrite(self._lock, encode_line(to_json(self._made_by)))
             self._output = _open(self.path, os.O_WRONLY | os.O_APPEND)
             _sync_folder(self.path)
@@ -172,9 +172,9 @@ class Ledger:
         )
 
     def _check_is_ours(self) -> None:
-        """Refuse to write over a file that somebody else has put beside the output."""
+        """Refuse to overwrite a foreign file beside the output."""
         begin = self._notes.read_bytes()[: len(_BEGIN)]
-        # A process that was killed may have left the beginning.
+        # A killed process may have left only the beginning.
         if not _BEGIN.startswith(begin):
             raise CommandError(
                 f"{self._notes} was not made by `triojob map`: move it away, or name another "
@@ -183,7 +183,7 @@ class Ledger:
             )
 
     def _check(self) -> None:
-        """Refuse an output whose rows were made by something else."""
+        """Refuse an output whose rows have other inputs."""
         try:
             notes = json.loads(self._notes.read_bytes())
         except ValueError:
@@ -198,7 +198,7 @@ class Ledger:
                 )
 
     def _read(self, *, retry_failed: bool) -> None:
-        """Read which rows there are; drop what is torn, and what is to be called again."""
+        """Read the rows of the output; drop a torn line, and the rows to retry."""
         kept: BinaryIO | None = None
         scratch = self.path
         try:
@@ -226,7 +226,7 @@ class Ledger:
         with self.path.open("r+b") as file:
             file.truncate(end)
             if not ends_line:
-                # All of a line but its end: an editor may have taken that away.
+                # A complete line without its end: an editor may have removed it.
                 file.seek(end)
                 file.write(b"\n")
 
@@ -252,11 +252,11 @@ class Ledger:
             }
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Append the line of a finished row, which the system has when this returns.
+        """Append the line of a finished row; on return, the operating system has it.
 
         Raises:
-            OSError: It can't be written, nor can anything after that: what was written of it has
-                to stay the last, for a resume to drop it.
+            OSError: It can't be written, and nothing can be written after it: its partial line must
+                stay the last one, for a resumed run to drop it.
         """
         if self._failure is None:
             try:
@@ -268,7 +268,7 @@ class Ledger:
         self._unsynced = True
 
     async def flush(self) -> None:
-        """Return at once: what was written is out of this process."""
+        """Return at once: all lines have been passed to the operating system."""
 
     async def keep_synced(self) -> None:
         """Sync to the disk every second, until cancelled."""
@@ -277,13 +277,13 @@ class Ledger:
             await trio.to_thread.run_sync(self.sync)
 
     def sync(self) -> None:
-        """Have on the disk what was written."""
+        """Sync the written lines to the disk."""
         if self._unsynced:
             self._unsynced = False
             os.fsync(self._output)
 
     def close(self) -> None:
-        """Sync, close, and let others write."""
+        """Sync, close, and release the lock."""
         try:
             if self._output >= 0:
                 self.sync()
@@ -296,12 +296,12 @@ class Ledger:
 def _records(
     file: BinaryIO, path: Path
 ) -> Generator[tuple[int, int, bytes, dict[str, Any]], None, None]:
-    """Yield the records of an output: the line's number, where it ends, the line, what it says.
+    """Yield the records of an output: the line's number, its end, the line, the record.
 
-    What is torn or garbage at the end is left out.
+    A torn or invalid line at the end is left out.
 
     Raises:
-        CommandError: There is garbage before the end.
+        CommandError: There is an invalid line before the end.
     """
     broken: int | None = None
     position = 0
@@ -331,12 +331,12 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 
 _BEGIN = b'{"version": '
-"""How our own notes begin."""
+"""The beginning of a companion file."""
 _FLAGS = os.O_CREAT | sum(getattr(os, f"O_{name}", 0) for name in ("BINARY", "CLOEXEC", "NOFOLLOW"))
 
 
 def _open(path: Path, flags: int) -> int:
-    """Open a file of ours, or make it.
+    """Open one of triojob's files, or create it.
 
     Raises:
         CommandError: It is a symbolic link.
@@ -350,7 +350,7 @@ def _open(path: Path, flags: int) -> int:
 
 
 def _file_beside(path: Path) -> tuple[BinaryIO, Path]:
-    """Make a file that takes the place of another one; no file is there by its name."""
+    """Create a file that replaces another one; its name is not in use."""
     descriptor, name = tempfile.mkstemp(".new", f".{path.name}.", path.parent)
     if os.name == "posix":
         os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
@@ -365,7 +365,7 @@ def _rewrite(descriptor: int, data: bytes) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Have the file's name on the disk, where a folder can be synced."""
+    """Sync the file's name to the disk, where a folder can be synced."""
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -382,7 +382,7 @@ if sys.platform == "win32":
     import msvcrt
 
     _FAR = 2**30
-    """Past the end: what is locked on Windows can't be read by others."""
+    """Past the end: on Windows, other processes can't read a locked range."""
 
     def _lock(descriptor: int, path: Path) -> None:
         os.lseek(descriptor, _FAR, os.SEEK_SET)

@@ -1,4 +1,4 @@
-"""``triojob map``: a call for each row of a file, so many at once, in a run that can be resumed."""
+"""``triojob map``: a call for each row of a file, several at once, in a run that can be resumed."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _KINDS = {
     LOCAL: "local",
     MISSING: "local",
 }
-"""How a row failed, by the exit code that a single call would have ended with."""
+"""The outcomes of failed rows, by the exit code that a single call would have."""
 
 
 @dataclass(frozen=True)
 class MapOptions:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     endpoint: str | None
     plan: PlanOptions
@@ -58,14 +58,14 @@ class MapOptions:
     files: str | None
     limit: int
     rate: float | None
-    """Calls begun in a second, at most."""
+    """The maximum number of calls started per second."""
     retry: Retry
     timeout: float | None
     """Seconds for each row."""
     max_failures: int
-    """After how many failed rows in a row to stop; 0 for never."""
+    """The number of consecutive failed rows after which to stop; 0 for no limit."""
     max_outage: float
-    """After how many seconds without the app to stop."""
+    """The seconds without the app after which to stop."""
     resume: bool
     retry_failed: bool
     allow_url_change: bool
@@ -76,10 +76,10 @@ class MapOptions:
 async def map_rows(connection: Connection, options: MapOptions) -> int:
     """Call the endpoint for each row; return the exit code.
 
-    Being cancelled cancels the calls under way, on the server too; what is finished is kept.
+    Being cancelled cancels the calls in flight, on the server too; finished rows are kept.
 
     Raises:
-        CommandError: The options make no sense, or the input or output can't be used.
+        CommandError: The options are invalid, or the input or output can't be used.
         TriojobError: The app can't be reached.
         OSError: A file can't be written.
     """
@@ -87,7 +87,7 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
         raise CommandError("--resume needs an --output that is a regular file")
     stdin = await read_stdin(options.plan.constants)
     with closing(await open_rows(options.source, options.reading)) as rows:
-        # More calls than that wait inside the client.
+        # Further calls wait inside the client.
         streams = options.limit if options.limit > _USUAL_STREAMS else None
         async with connection.open(limits=Limits(streams=streams)) as client:
             endpoint = client.endpoint(options.endpoint)
@@ -98,7 +98,7 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
                 _tell(f"{endpoint.name} keeps State: one row is called after the other", options)
             made_by = {"url": client.src, "endpoint": endpoint.name}
             with closing(await _open_sink(options, made_by)) as sink:
-                # Rows that can time out are stopped one by one; see Endpoint.in_shared_session.
+                # Rows with a timeout are stopped one by one; see Endpoint.in_shared_session.
                 alone = options.timeout is not None
                 with nullcontext(endpoint) if alone else endpoint.in_shared_session() as called:
                     ask = partial(_ask, connection)
@@ -124,30 +124,30 @@ async def _open_sink(options: MapOptions, made_by: Mapping[str, str]) -> Ledger 
         resume=options.resume,
         retry_failed=options.retry_failed,
     )
-    # In a thread: it reads an output that is there.
+    # In a thread: it reads an existing output.
     return await trio.to_thread.run_sync(make)
 
 
 @dataclass
 class _Attempts:
-    """How often one row was called."""
+    """The number of attempts for one row."""
 
     made: int = 1
     pause: float | None = 0.0
-    """Seconds before the next one, if the app is reachable; None if there is to be none then."""
+    """Seconds before the next attempt, if the app is reachable; None for no further attempt."""
 
 
 @dataclass(frozen=True)
 class _RowRetry(Retry):
-    """A policy for one row: leaves it to the run what to do when the app may be unreachable."""
+    """A policy for one row: the run itself handles errors of a possibly unreachable app."""
 
     attempts_made: _Attempts = field(default_factory=_Attempts)
 
     def pause(
         self, error: BaseException, attempt: int, elapsed: float, chance: float
     ) -> float | None:
-        """Return for how long to wait; count the attempt after that."""
-        del attempt  # it counts from where the app was last reachable
+        """Return the backoff in seconds; count the attempt after that."""
+        del attempt  # it counts from the time when the app was last reachable
         row = self.attempts_made
         seconds = super().pause(error, row.made, elapsed, chance)
         if is_outage(error):
@@ -159,22 +159,22 @@ class _RowRetry(Retry):
 
 
 class _Outcome:
-    """What becomes of one row."""
+    """The outcome of one row."""
 
     def __init__(self, row: Row) -> None:
         self.row = row
         self.kind: str | None = None
-        """``"ok"`` or how it failed; None while that is not known."""
+        """``"ok"`` or the kind of failure; None while it is not known."""
         self.result: Any = None
         self.error: dict[str, str] | None = None
         self.seconds = 0.0
         self.outage: BaseException | None = None
-        """What the last attempt failed by, if that may be because the app is unreachable."""
+        """The error of the last attempt, if the app may be unreachable."""
         self._began = trio.current_time()
 
     @property
     def known(self) -> bool:
-        """Whether that is known."""
+        """Whether the outcome is known."""
         return self.kind is not None
 
     def forget_outage(self) -> None:
@@ -182,19 +182,19 @@ class _Outcome:
         self.outage = None
 
     def succeed(self, result: Any) -> None:
-        """It went well."""
+        """Note a success."""
         self.kind, self.result = "ok", result
         self.seconds = trio.current_time() - self._began
 
     def fail(self, kind: str, error: BaseException, words: str | None = None) -> None:
-        """It went wrong."""
+        """Note a failure."""
         self.kind = kind
         self.error = {"class": type(error).__name__, "message": words or words_for(error)}
         self.seconds = trio.current_time() - self._began
 
 
 class _Run:
-    """One run: the calls of its rows, what they share, and how it ends."""
+    """One run: the calls of its rows, their shared state, and its end."""
 
     def __init__(
         self,
@@ -253,7 +253,7 @@ class _Run:
                         failure = exc
                 background.cancel_scope.cancel(reason="all rows are done")
         finally:
-            # Also when it is stopped: how far it has come.
+            # Also after an interruption: show the progress so far.
             if failure is None or self._progress.done:
                 self._summarize()
         if failure is not None:
@@ -316,14 +316,14 @@ class _Run:
                     words = f"{self._endpoint.name} took longer than {timeout:g} s"
                     outcome.fail("timeout", trio.TooSlowError(), words)
             finally:
-                # Also when all is being cancelled: what was finished by then is finished.
+                # Also during a cancellation: rows that are finished stay finished.
                 if outcome.known:
                     self._write(outcome, attempts.made)
             error = outcome.outage
             if error is None:
                 break
             if await self._app.confirm(error):
-                # What the outage took is neither the row's time nor an attempt of its own.
+                # The outage counts neither toward the row's time nor as an attempt.
                 seconds, attempts.pause, had_outage = timeout, 0.0, True
             elif not outcome.known and attempts.pause is None:
                 self._fail(outcome, error)
@@ -333,19 +333,19 @@ class _Run:
                 attempts.made += 1
             if outcome.known:
                 break
-        # Only now: what an outage took says nothing about the rows.
+        # Only now: attempts during an outage do not count as evidence about the rows.
         is_good = outcome.kind == "ok" or had_outage
         self._failed_in_a_row = 0 if is_good else self._failed_in_a_row + 1
         await self._sink.flush()
 
     async def _attempt(self, outcome: _Outcome, retry: _RowRetry) -> None:
-        """Make the call and note how it ended; a cancelled one has not ended."""
+        """Make the call and note its outcome; a cancelled one has none."""
         try:
             arguments = self._plan.arguments(outcome.row)
         except ValueError as exc:
             outcome.fail("invalid_input", exc)
             return
-        # A group for each row: cancelling the row is cancelling the group, and so the call.
+        # A group for each row: cancelling the row cancels the group, and so the call.
         async with JobGroup(history=0, retry=retry) as group:
             try:
                 job = group.submit(self._endpoint, **arguments)
@@ -359,7 +359,7 @@ class _Run:
                 await self._settle_later(outcome, job)
 
     def _settle(self, outcome: _Outcome, job: Job[Any], retry: Retry) -> None:
-        """Note at once how a call ended, unless that takes more: files, or who cancelled it."""
+        """Note the outcome at once, unless files or a cancellation's cause must be awaited."""
         error = job.exception()
         if error is None:
             result = job.outcome.unwrap() if job.outcome is not None else None
@@ -384,7 +384,7 @@ class _Run:
     async def _settle_later(self, outcome: _Outcome, job: Job[Any]) -> None:
         error = job.exception()
         if error is not None:
-            # Not by us: else this task would have been cancelled too.
+            # Not cancelled by this run: otherwise this task would have been cancelled too.
             outcome.fail("cancelled", error)
             return
         assert self._options.files is not None
@@ -428,7 +428,7 @@ def _tell(words: str, options: MapOptions) -> None:
 
 
 def _check_columns(plan: Plan, columns: Iterable[str], options: MapOptions) -> None:
-    """Refuse an input that lacks a column, and say which ones go nowhere."""
+    """Refuse an input that lacks a column, and report unused columns."""
     plan.check_columns(columns)
     unused = plan.unused(columns)
     if unused:
@@ -436,7 +436,7 @@ def _check_columns(plan: Plan, columns: Iterable[str], options: MapOptions) -> N
 
 
 def resume_command(*more: str) -> str:
-    """Return the command that resumes what this process has begun."""
+    """Return the command that resumes this run."""
     kept = [word for word in without_secrets(sys.argv[1:]) if word not in _ONCE]
     return shlex.join(["triojob", *kept, "--resume", *more])
 
@@ -445,7 +445,7 @@ _ONCE = ("--resume", "--retry-failed")
 
 
 def stopped(options: MapOptions) -> str:
-    """Return what to say after Ctrl-C."""
+    """Return the message after Ctrl-C."""
     if is_stream(options.output):
         return "Stopped."
     if options.source == "-":
@@ -454,5 +454,5 @@ def stopped(options: MapOptions) -> str:
 
 
 def make_retry(attempts: int, *, idempotent: bool) -> Retry:
-    """Return how rows are called again."""
+    """Return the retry policy of rows."""
     return replace(Retry(), attempts=attempts, timeout=None, wait_max=30.0, idempotent=idempotent)

@@ -1,4 +1,4 @@
-"""What ``triojob map`` does while its app is unreachable: pauses the run and asks again."""
+"""Handles an unreachable app in ``triojob map``: suspends the run until the app responds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .exit_codes import CONNECTION, TIMEOUT
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 10.0
 ASK_SECONDS = 10.0
-"""How long the app may take to describe itself."""
+"""The time limit for the app to describe itself."""
 
 
 class Reachability:
@@ -24,8 +24,8 @@ class Reachability:
 
     Args:
         ask: Raises if the app does not describe itself.
-        max_outage: After how many seconds without the app to stop.
-        say: Takes a line for people.
+        max_outage: The seconds without the app after which to stop.
+        say: Receives a line for people.
         advice: Returns how to resume the run.
     """
 
@@ -38,7 +38,7 @@ class Reachability:
         advice: Callable[[], str],
     ) -> None:
         self.since: str | None = None
-        """The time of day at which an outage began that goes on; None if there is none."""
+        """The time of day at which the current outage began; None if there is none."""
         self._ask = ask
         self._max_outage = max_outage
         self._say = say
@@ -48,15 +48,15 @@ class Reachability:
         self._error: BaseException = TriojobError("")
 
     async def ready(self) -> None:
-        """Wait while the app is being asked, or unreachable."""
+        """Wait while the app is being checked, or unreachable."""
         if self._asking.locked():
             async with self._asking:
                 pass
 
     async def confirm(self, error: BaseException) -> bool:
-        """Find out whether the app is unreachable, after a call failed like this.
+        """Check whether the app is unreachable, after a call failed with the error.
 
-        If so, wait until it is back.  Several rows share the question and the waiting.
+        If so, wait until it is back.  Concurrent rows share the check and the wait.
 
         Returns:
             Whether there was an outage.
@@ -99,7 +99,7 @@ class Reachability:
             try:
                 await self._ask()
             except TriojobError as exc:
-                # Who wants a login, or limits the rate, is there.
+                # An app that requires a login, or limits the rate, is reachable.
                 if is_outage(exc):
                     self._error = exc
                     return False
@@ -107,5 +107,5 @@ class Reachability:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell whether a call fails like this when its app is unreachable."""
+    """Return whether the error of a call may mean that its app is unreachable."""
     return isinstance(error, TriojobError) and code_of(error) in (CONNECTION, TIMEOUT)

@@ -1,4 +1,4 @@
-"""Outputs of an app as JSON has them, and their files on this machine."""
+"""Converts an app's outputs to JSON, and saves their files on this machine."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def files_in(value: Any) -> list[File]:
 
 
 def as_data(value: Any, saved: Mapping[str, Path] | None = None) -> Any:
-    """Return an output as JSON has it: several values as a list, a file as its path or its URL.
+    """Return an output as JSON data: several values as a list, a file as its path or its URL.
 
     Args:
-        saved: Where files were saved, by their path on the server.
+        saved: The local paths of saved files, by their path on the server.
     """
     if isinstance(value, File):
         path = None if saved is None else saved.get(value.path)
@@ -52,16 +52,16 @@ class Saver:
     """Saves the files of one call's outputs in a folder, each of them once.
 
     Args:
-        folder: Made when there is something to save.  Where it has a file of the same name, the
-            new one gets a number.
+        folder: Created for the first file.  If it contains a file of the same name, the new one
+            gets a number.
     """
 
     def __init__(self, folder: Path) -> None:
         self.saved: dict[str, Path] = {}
-        """Where the files are, by their path on the server."""
+        """The local paths of the files, by their path on the server."""
         self._taken: set[Path] = set()
         self._last: dict[str, int] = {}
-        """The number that each name was last given with."""
+        """The last number that was appended to each name."""
         self._folder = folder
 
     async def save(self, value: Any, *, final: bool) -> None:
@@ -71,8 +71,8 @@ class Saver:
             final: Whether it is the last output; until then, streams may still grow.
 
         Raises:
-            OSError: One can't be written.
-            TriojobError: One can't be had; see `File.save`.
+            OSError: A file can't be written.
+            TriojobError: A file can't be downloaded; see `File.save`.
         """
         for file in files_in(value):
             if file.path not in self.saved and (final or not file.is_stream):
@@ -85,7 +85,7 @@ class Saver:
     def _place_for(self, name: str) -> Path:
         stem, suffix = PurePath(name).stem, PurePath(name).suffix
         path, number = self._folder / name, self._last.get(name, 1)
-        # A link that leads nowhere is there, too.
+        # A dangling link counts as existing, too.
         while path in self._taken or os.path.lexists(path):
             number += 1
             path = self._folder / f"{stem}-{number}{suffix}"
@@ -95,7 +95,7 @@ class Saver:
 
 
 def as_text(value: Any, *, pretty: bool) -> str:
-    """Return an output for people: a text as it is, all else as JSON."""
+    """Return an output for people: a text as it is, any other value as JSON."""
     if isinstance(value, str):
         return value
     return to_json(value, indent=2 if pretty else None)

@@ -1,4 +1,4 @@
-"""How a row of input becomes the arguments of a call; no I/O."""
+"""Converts a row of input to the arguments of a call; no I/O."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from .rows import Row
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What the command line says of columns."""
+    """The options of the command line about columns."""
 
     constants: Sequence[str]
     """Arguments that are the same for each row, as typed."""
     columns: Sequence[str]
-    """Renamed ones: ``parameter=column``."""
+    """Renamed columns: ``parameter=column``."""
     file_columns: Sequence[str]
-    """Those that hold paths or URLs of files."""
+    """Columns that contain paths or URLs of files."""
     key: str | None
-    """The one that goes into the output with each row."""
+    """The column that is copied to the output of each row."""
 
 
 class Plan:
-    """Which column goes to which parameter of an endpoint.
+    """The column for each parameter of an endpoint.
 
     Args:
-        stdin: What `read_stdin` returned for the constants.
+        stdin: The result of `read_stdin` for the constants.
 
     Raises:
-        CommandError: The options name what isn't there, or contradict each other.
+        CommandError: The options name a missing parameter, or contradict each other.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class Plan:
             raise CommandError(f"--file-column: no parameter takes the column {column!r}")
 
     def check_columns(self, columns: Iterable[str]) -> None:
-        """Refuse an input that lacks what a call needs.
+        """Refuse an input without a column that a call needs.
 
         Raises:
-            CommandError: It does.
+            CommandError: A column is missing.
         """
         there = list(columns)
         for parameter, column in self._columns:
@@ -94,12 +94,12 @@ class Plan:
                 raise CommandError(_not_marked(parameter, column))
 
     def unused(self, columns: Iterable[str]) -> list[str]:
-        """Return the columns that go nowhere."""
+        """Return the unused columns."""
         used = {column for _, column in self._columns} | {self._options.key}
         return [column for column in columns if column not in used]
 
     def digest(self, row: Row) -> str:
-        """Return what stands for all that a row's call is made of."""
+        """Return a digest of all data of a row's call."""
         values = {
             parameter.name: row.values[column]
             for parameter, column in self._columns
@@ -109,7 +109,7 @@ class Plan:
         return digest_of({"values": values, "constants": constants, "error": row.error})
 
     def key(self, row: Row) -> Any:
-        """Return what names the row in the output, or None."""
+        """Return the value that identifies the row in the output, or None."""
         return None if self._options.key is None else row.values.get(self._options.key)
 
     @property
@@ -126,7 +126,7 @@ class Plan:
         """Return the arguments of a row's call.
 
         Raises:
-            ValueError: The row is broken, or a value makes no sense; the message says which.
+            ValueError: The row is broken, or a value is invalid; the message names it.
         """
         if row.error is not None:
             raise ValueError(row.error)

@@ -1,4 +1,4 @@
-"""How far ``triojob map`` is: a bar on a terminal, now and then a line elsewhere."""
+"""The progress of ``triojob map``: a bar on a terminal, otherwise occasional lines."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LINE_SECONDS = 10.0
 
 
 class Progress:
-    """Counts rows and tells of them on standard error.
+    """Counts rows and shows the progress on standard error.
 
     Args:
         app: Whether the app is reachable.
-        before: How many rows were there already.
-        estimate: Returns how many rows there are in all, or None if nobody knows.
-        is_exact: Whether that is no guess.
-        quiet: Tell nothing.
+        before: How many rows were finished by earlier runs.
+        estimate: Returns the total number of rows, or None if unknown.
+        is_exact: Whether that number is exact.
+        quiet: Whether to show nothing.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Progress:
         self.ok = 0
         self.failed = 0
         self.failures: dict[str, dict[str, Any]] = {}
-        """By kind: how many rows failed like that, and the first of them."""
+        """By kind: how many rows failed that way, and the first of them."""
         self._app = app
         self._pace = Pace(trio.current_time())
         self._pace.credit(before)
@@ -57,7 +57,7 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """For how long it has been going on."""
+        """The duration of the run so far."""
         return trio.current_time() - self._pace.began
 
     def add(self, kind: str, row: int, error: Mapping[str, str] | None) -> None:
@@ -65,7 +65,7 @@ class Progress:
 
         Args:
             kind: Its outcome.
-            error: What it failed by; None if it went well.
+            error: The error of a failed row; None for a success.
         """
         self._pace.count(trio.current_time())
         if error is None:
@@ -76,10 +76,10 @@ class Progress:
             self.failures.setdefault(kind, {"rows": 0, "first": first})["rows"] += 1
 
     def summary(self, before: int, failed_before: int) -> str:
-        """Return how it went.
+        """Return a summary.
 
         Args:
-            before: How many rows were there already.
+            before: How many rows were finished by earlier runs.
             failed_before: How many of those had failed.
         """
         words = [f"{_rows(self.done)}: {self.ok:,} ok, {self.failed:,} failed"]
@@ -101,7 +101,7 @@ class Progress:
         ]
 
     async def show(self) -> None:
-        """Tell of it until cancelled."""
+        """Show the progress until cancelled."""
         if self._quiet:
             await trio.sleep_forever()
         if not screen().is_terminal:

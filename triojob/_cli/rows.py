@@ -36,7 +36,7 @@ _UTF_8 = "utf-8-sig"
 """UTF-8 that may begin with a byte order mark."""
 _BATCH = 256
 _BATCH_SECONDS = 0.01
-"""Rows are handed over in batches: a thread for each row would cost more than the reading."""
+"""Rows are passed on in batches: a thread for each row would cost more than reading it."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Row:
     index: int
     """Its number, from 0; empty lines don't count."""
     values: dict[str, Any]
-    """By column; empty if the row is broken."""
+    """The values by column; empty if the row is broken."""
     is_text: bool
-    """Whether the values are texts, as those of a CSV are."""
+    """Whether the values are texts, as in a CSV."""
     error: str | None = None
-    """What is wrong with it, or None."""
+    """Why it is invalid, or None."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ class Reading:
     """How to read an input."""
 
     form: Format | None = None
-    """The format; None to go by the file's suffix."""
+    """The format; None to use the file's suffix."""
     delimiter: str | None = None
-    """What separates the columns of a CSV; None to go by the format."""
+    """The separator of the columns of a CSV; None for the format's default."""
     encoding: str = "utf-8"
 
 
 async def open_rows(path: str, reading: Reading) -> Rows:
     """Return the rows of a file, or of standard input; see `Rows`.
 
-    Being cancelled ends the waiting for the first line of standard input.
+    Being cancelled ends the wait for the first line of standard input.
     """
     return await trio.to_thread.run_sync(Rows, path, reading, abandon_on_cancel=path == "-")
 
@@ -80,16 +80,16 @@ class Rows:
         reading: How to read it.
 
     Raises:
-        CommandError: It can't be read, or not like that.
-        MissingDependency: It takes a library that is not installed.
+        CommandError: It can't be read, or not with these settings.
+        MissingDependency: It needs a library that is not installed.
     """
 
     def __init__(self, path: str, reading: Reading) -> None:
         self.path = path
         self.columns: list[str] | None = None
-        """The names of the columns, where the file says them before its rows."""
+        """The names of the columns, if the file lists them before its rows."""
         self.total: int | None = None
-        """How many rows there are, where the file says so."""
+        """The number of rows, if the file contains it."""
         self._is_stdin = path == "-"
         self._read = 0
         self._size: int | None = None
@@ -113,8 +113,8 @@ class Rows:
     def _open(self, form: Format, delimiter: str) -> Iterator[Row]:
         if form == "parquet":
             return self._open_parquet()
-        # Standard input by a file object of our own: Python locks its own one when it ends, which
-        # a thread that waits for a line would keep it from.
+        # Standard input with a separate file object: Python locks its own one at exit, which a
+        # thread that waits for a line would block.
         file = open(0 if self._is_stdin else self.path, "rb", closefd=not self._is_stdin)  # noqa: SIM115 - see `close`
         if not self._is_stdin:
             self._file = file
@@ -122,7 +122,7 @@ class Rows:
         if form == "jsonl":
             return self._read_jsonl(file)
         rows = self._read_csv(file, delimiter)
-        # The head is read now, so that what it lacks is said before anything is called.
+        # The header is read now, so that a missing column is reported before the first call.
         try:
             next(rows, None)
         except CommandError:
@@ -141,18 +141,18 @@ class Rows:
         return None if not self._size else min(1.0, self._read / self._size)
 
     async def next_batch(self) -> list[Row]:
-        """Return the next rows; none at the end.
+        """Return the next rows; empty at the end.
 
         Raises:
-            CommandError: From here on it can't be read.
+            CommandError: The rest of the input can't be read.
 
-        Being cancelled while it waits for standard input loses nothing that was returned.
+        Being cancelled while it waits for standard input loses no rows.
         """
         return await trio.to_thread.run_sync(self._next_batch, abandon_on_cancel=self._is_stdin)
 
     def _next_batch(self) -> list[Row]:
         batch: list[Row] = []
-        # What waits at a pipe for its next line holds nothing back.
+        # Waiting for a pipe's next line must not delay the lines before it.
         most = 1 if self._is_stdin else _BATCH
         until = time.monotonic() + _BATCH_SECONDS
         try:
@@ -166,16 +166,16 @@ class Rows:
             self._failure = CommandError(words, LOCAL)
         except CommandError as exc:
             self._failure = exc
-        # What came before the failure is good.
+        # The rows before the failure are valid.
         if self._failure is not None and not batch:
             raise self._failure
         return batch
 
     def _lines(self, file: BinaryIO) -> Generator[str | UnicodeDecodeError, None, None]:
-        """Yield the lines as text, or why one is none."""
+        """Yield the lines as text, or the error of a line that can't be decoded."""
         decoder = codecs.getincrementaldecoder(self._encoding)()
         begun = ""
-        # Where a character has several bytes, these may end in the midst of one.
+        # In a multi-byte encoding, a line of bytes may end inside a character.
         for data in itertools.chain(file, [b""]):
             self._read += len(data)
             try:
@@ -214,7 +214,7 @@ class Rows:
         return Row(index, values, is_text=False)
 
     def _read_csv(self, file: BinaryIO, delimiter: str) -> Generator[Any, None, None]:
-        """Yield the rows, after a None once the head has been read."""
+        """Yield the rows, after a None once the header has been read."""
         csv.field_size_limit(2**31 - 1)
         reader = csv.reader(self._decoded(file), delimiter=delimiter, strict=True)
         try:
@@ -235,7 +235,7 @@ class Rows:
                     yield Row(index, {}, is_text=True, error=wrong)
                 index += 1
         except csv.Error as exc:
-            # Where the quotes are wrong, nobody knows where the next row begins.
+            # With invalid quotes, the beginning of the next row is unknown.
             raise CommandError(
                 f"--input {self.path}: line {reader.line_num} is not valid CSV: {exc}"
             ) from None
@@ -253,7 +253,7 @@ class Rows:
         if self._is_stdin:
             raise CommandError("--input -: Parquet is read from a file only, not from a pipe")
         try:
-            # Not by an import statement: it has no types.
+            # Not with an import statement: the library has no types.
             failure: type[Exception] = importlib.import_module("pyarrow").ArrowException
             parquet: Any = importlib.import_module("pyarrow.parquet")
         except ImportError:
@@ -282,7 +282,7 @@ class Rows:
             raise CommandError(f"--input {self.path}: after row {index}: {exc}") from None
 
     def estimate(self, read: int) -> int | None:
-        """Return how many rows there may be, after ``read`` of them, or None if unknown."""
+        """Return the estimated number of rows after ``read`` of them, or None if unknown."""
         if self.total is not None:
             return self.total
         share = self.share
@@ -290,7 +290,7 @@ class Rows:
 
 
 def _codec(encoding: str) -> str:
-    """Return what decodes an encoding.
+    """Return the codec of an encoding.
 
     Raises:
         CommandError: There is no such encoding.
@@ -303,7 +303,7 @@ def _codec(encoding: str) -> str:
 
 
 def _delimiter(given: str | None, form: Format) -> str:
-    """Return what separates columns.
+    """Return the separator of columns.
 
     Raises:
         CommandError: The format has none, or it is not one character.

@@ -1,4 +1,4 @@
-"""Standard error as people see it: lines that stay, and below them one line that changes."""
+"""Standard error for people: permanent lines, and below them one line that changes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
 class Screen:
     """Writes lines to standard error, and on a terminal a last line that changes.
 
-    The cursor rests at the beginning of that last line.  When the terminal gets narrower, it may
-    or may not wrap the line: in both cases all of it comes after the cursor, and is erased from
+    The cursor stays at the beginning of the last line.  When the terminal becomes narrower, it may
+    or may not wrap the line: in both cases the whole line is after the cursor, and is erased from
     there.
     """
 
@@ -34,7 +34,7 @@ class Screen:
         return console.is_terminal and not (console.is_dumb_terminal or console.legacy_windows)
 
     def say(self, words: str) -> None:
-        """Write lines that stay."""
+        """Write permanent lines."""
         self._write(_ERASE if self._line else "", f"{printable(words)}\n", self._line)
 
     def show(self, line: RenderableType) -> None:
@@ -50,16 +50,16 @@ class Screen:
         self._write(begins, self._line)
 
     def clear(self) -> None:
-        """Take the last line away."""
+        """Remove the last line."""
         if self._line:
             self._line = ""
             self._write(_ERASE, _SHOW)
 
     def _width(self) -> int:
-        """Return how many columns a line may have; one less than there are, lest it wraps."""
+        """Return the maximum width of a line: one column less than the terminal's, lest it wrap."""
         columns = self._console.width
         with suppress(OSError, ValueError):
-            # As it is now, or 0: rich goes by what the environment says.
+            # The current width, or 0: rich uses the environment's value.
             now = os.get_terminal_size(self._console.file.fileno()).columns
             columns = min(columns, now or columns)
         return max(1, columns - 1)
@@ -70,5 +70,5 @@ class Screen:
 
 @cache
 def screen() -> Screen:
-    """Return the one of this process."""
+    """Return the screen of this process."""
     return Screen(Console(stderr=True, highlight=False))

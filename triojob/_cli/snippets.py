@@ -42,10 +42,10 @@ _STREAM = """\
 def examples(url: str, info: EndpointInfo, described: Json) -> dict[str, str]:
     """Return a call of an endpoint: ``"shell"``, ``"python"``, a script, and ``"python_call"``.
 
-    Required parameters are given, with what the app has as an example or with a placeholder.
+    It passes the required parameters, with the app's example value or with a placeholder.
 
     Args:
-        described: What the app says of it in ``/info``.
+        described: The endpoint's description in ``/info``.
     """
     suggested = {
         item["parameter_name"]: item.get("example_input")
@@ -65,7 +65,7 @@ def examples(url: str, info: EndpointInfo, described: Json) -> dict[str, str]:
 
 
 def _example(parameter: Parameter, suggested: Any) -> Any:
-    """Return a value for a parameter; None where it takes a file of yours."""
+    """Return a value for a parameter; None if it takes a file of the user."""
     if parameter.takes_files:
         return None
     for value in (suggested, *(parameter.choices or ()), _PLACEHOLDERS.get(parameter.kind)):
@@ -84,7 +84,7 @@ def _is_allowed(parameter: Parameter, value: Any) -> bool:
 
 
 def _typed(parameter: Parameter, value: Any) -> str:
-    """Return an argument as it is typed at a shell."""
+    """Return an argument as it is typed in a shell."""
     name = parameter.name
     if value is None:
         return f"{name}=@{_FILE}"
@@ -103,7 +103,7 @@ def _in_python(parameter: Parameter, value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    # JSON's texts are Python's too.
+    # JSON strings are also valid in Python.
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""The rows that ``triojob map`` has yet to call, handed out one by one."""
+"""The rows that ``triojob map`` has yet to call, returned one by one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .rows import Row, Rows
 class Source:
     """Iterates over the rows that are not finished yet.
 
-    Of a resumed run the finished rows are compared with the input, block by block, before any row
-    of a block is handed out.
+    In a resumed run, the finished rows are compared with the input, block by block, before any row
+    of a block is returned.
 
     Args:
         finished: The rows to leave out.
-        output: Where those are, for people.
+        output: The output with these rows, for messages.
         digests_of: Reads the digests of a block's finished rows.
-        on_columns: Called once with the names of the columns, if only the rows tell them.
+        on_columns: Called once with the names of the columns, if only the rows contain them.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Source:
         self.read = 0
         """How many rows have been read."""
         self.stopped = False
-        """Whether to hand out no more."""
+        """Whether to return no more rows."""
         self._rows = rows
         self._plan = plan
         self._finished = finished
@@ -59,8 +59,8 @@ class Source:
         """Return the next row.
 
         Raises:
-            StopAsyncIteration: That was the last one, or it was stopped.
-            CommandError: The input is broken from here on, or another one.
+            StopAsyncIteration: There are no more rows, or it was stopped.
+            CommandError: The rest of the input is invalid, or it differs from the earlier run's.
         """
         while not (self._ready or self._ended or self.stopped):
             await self._fill()
@@ -93,7 +93,7 @@ class Source:
                 )
 
     async def _pass_on(self) -> None:
-        """Compare the finished rows of a block with what its output was made of."""
+        """Compare the finished rows of a block with the input of the earlier run."""
         block, self._block = self._block, []
         if not block:
             return

@@ -1,4 +1,4 @@
-"""Outputs of ``triojob map`` that are no regular files: standard output, FIFOs and devices."""
+"""Outputs of ``triojob map`` that are not regular files: standard output, FIFOs and devices."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def is_stdout(path: str) -> bool:
-    """Tell whether a path means standard output."""
+    """Return whether a path means standard output."""
     return path in _STDOUT
 
 
 def is_stream(path: str) -> bool:
-    """Tell whether an output can only be written to, not resumed.
+    """Return whether an output can only be written to, not resumed.
 
     Raises:
         CommandError: It can't be an output at all.
@@ -59,7 +59,7 @@ def _refusal(path: str, reason: str) -> CommandError:
 async def open_stream(path: str) -> Stream:
     """Open an output for which `is_stream` is true.
 
-    Waits until a FIFO has a reader; being cancelled ends that.
+    Waits until a FIFO has a reader; being cancelled ends the wait.
 
     Raises:
         OSError: It can't be opened.
@@ -71,9 +71,9 @@ async def open_stream(path: str) -> Stream:
 
 
 class Stream:
-    """Takes the lines of finished rows in place of a file; there is nothing to resume.
+    """Receives the lines of finished rows in the place of a file; it can't be resumed.
 
-    It is written in a thread, so that a reader that takes its time delays nothing else.
+    It is written in a thread, so that a slow reader delays nothing else.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -84,14 +84,14 @@ class Stream:
         self._turn = trio.Lock()
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Take the line of a finished row."""
+        """Queue the line of a finished row."""
         self._pending += encode_line(to_json(record))
 
     async def flush(self) -> None:
-        """Wait until the reader has what was taken.
+        """Wait until the queued lines have been written.
 
         Raises:
-            BrokenPipeError: Nobody reads it.
+            BrokenPipeError: There is no reader.
         """
         async with self._turn:
             data, self._pending = self._pending, b""

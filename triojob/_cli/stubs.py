@@ -25,12 +25,12 @@ async def stubs(
     """Write the module; return the exit code.
 
     Args:
-        output: The file to write, once all of it is there; None for standard output.
-        check: A file to compare with what would be written, in the place of writing it.
+        output: The file to write, once the module is complete; None for standard output.
+        check: A file to compare with the module, instead of writing it.
 
     Raises:
         TriojobError: The app can't be reached.
-        CommandError: The name makes no class, or the file is not what would be written.
+        CommandError: The class name is invalid, or the file differs from the module.
     """
     with time_limit(timeout, "reading the app's description"):
         async with connection.open() as client:
@@ -38,7 +38,7 @@ async def stubs(
                 text = client.stubs(class_name, all_endpoints=all_endpoints, files=files)
             except ValueError as exc:
                 raise CommandError(str(exc)) from None
-    data = text.encode()  # a module is UTF-8 whatever the terminal is
+    data = text.encode()  # a module is UTF-8, regardless of the terminal
     if check is not None:
         if await trio.Path(check).read_bytes() != data:
             raise CommandError(

@@ -1,4 +1,4 @@
-"""What a command writes: data to standard output, as bytes, and words to standard error."""
+"""Output of commands: data to standard output, as bytes, and messages to standard error."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from .._printable import printable, printable_json
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """Return ``value`` as JSON, of one line unless there is an indent.
+    """Return ``value`` as JSON, in one line unless there is an indent.
 
-    JSON has no numbers that are none or infinite: these become null.
-    What would control a terminal is escaped, wherever the JSON goes: it says the same.
+    JSON has neither NaN nor infinity: these become null.
+    Control characters for terminals are escaped, wherever the JSON is written: its meaning is the
+    same.
     """
     options: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False, "indent": indent}
     try:
@@ -47,7 +48,7 @@ def write_all(descriptor: int, data: bytes | bytearray) -> None:
     """Write all of ``data``.
 
     Raises:
-        OSError: It can't be written; `BrokenPipeError` if nobody reads any more.
+        OSError: It can't be written; `BrokenPipeError` if there is no reader.
     """
     view = memoryview(data)
     while view:
@@ -62,8 +63,8 @@ def write_json(value: Any) -> None:
 class Stdout:
     """Standard output, for data.
 
-    It is written in a thread: a reader that takes its time delays nothing else.
-    Past Python's own buffer, which a thread that hangs would keep locked.
+    It is written in a thread: a slow reader delays nothing else.
+    It bypasses Python's own buffer, which a hanging thread would keep locked.
     """
 
     def __init__(self) -> None:
@@ -75,20 +76,20 @@ class Stdout:
         """Write bytes as they are.
 
         Raises:
-            BrokenPipeError: Nobody reads them.
+            BrokenPipeError: There is no reader.
 
-        Being cancelled while the reader takes its time leaves a part of them written.
+        Being cancelled while the reader is slow leaves a part of them written.
         """
         if data:
             await trio.to_thread.run_sync(write_all, self._descriptor, data, abandon_on_cancel=True)
 
     async def write(self, text: str) -> None:
-        """Write a text; on a terminal without what would control it."""
+        """Write a text; on a terminal, without control characters."""
         shown = printable(text) if self.is_terminal else text
         await self.write_bytes(shown.encode("utf-8", "replace"))
 
     async def write_file(self, stream: trio.abc.ReceiveStream) -> None:
-        """Write the bytes of a file as they come; on a terminal, what they say as text."""
+        """Write the bytes of a file as they arrive; on a terminal, as decoded text."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         async for chunk in stream:
             if self.is_terminal:
