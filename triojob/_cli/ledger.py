@@ -53,7 +53,7 @@ class Intervals:
 
     @property
     def last(self) -> int:
-        """The greatest number; -1 if there is none."""
+        """The largest number; -1 if the set is empty."""
         return self._edges[-1] - 1 if self._edges else -1
 
     def __contains__(self, number: int) -> bool:

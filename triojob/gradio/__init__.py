@@ -10,7 +10,7 @@ The order of this list is from bottom to top; each folder imports only from thos
 - `session`: which calls share a session, how many are in flight, and how one is cancelled
 - `call`: one call of an endpoint: its attempts, its files and its session
 - `endpoint`: `Endpoint`, which makes calls
-- `surface`: what clients, sessions and pools have in common
+- `surface`: the interface that clients, sessions and pools share
 - `statistics`: `ClientStatistics`
 - `client`: `Client` and `ClientSession`
 - `pool`: replicas of an app behind one client

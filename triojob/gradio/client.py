@@ -466,7 +466,7 @@ def _affordable_streams() -> int:
     """Return how many streams the process has file descriptors for, at least 1."""
     try:
         import resource
-    except ImportError:  # Windows, whose limit is far above ours
+    except ImportError:  # Windows, whose limit is far higher
         return _DEFAULT_STREAMS
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:

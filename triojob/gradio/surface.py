@@ -1,4 +1,4 @@
-"""What clients, sessions and pools have in common."""
+"""The interface that clients, sessions and pools share."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class GradioProcess:
     ) -> None:
         self.process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - the caller's own
             list(command),
-            # Closed when this process ends, however it ends: then the app ends too.
+            # Closed when this process ends in any way: then the app ends too.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -21,7 +21,7 @@ from typing import Any
 HOST = "127.0.0.1"
 
 
-class _Launched(BaseException):  # no `except Exception` of the script may stop it
+class _Launched(BaseException):  # an `except Exception` of the script must not catch it
     """Ends a script at its ``launch()``."""
 
     def __init__(self, app: Any, options: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Files in an app's outputs: finding and replacing them; no I/O."""
+"""Finds and replaces the files in an app's outputs; no I/O."""
 
 from __future__ import annotations
 

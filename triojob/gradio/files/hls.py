@@ -1,4 +1,4 @@
-"""Playlists of media streams (HLS, RFC 8216), as far as Gradio writes them; no I/O.
+"""Parses playlists of media streams (HLS, RFC 8216) in Gradio's format; no I/O.
 
 Wire source: ``/stream/{session}/{run}/{component}/playlist.m3u8`` (gradio 6.31, ``routes.py``).
 """

@@ -190,7 +190,7 @@ class _Progress:
 
 
 class _Parts:
-    """The body of an upload; a class and not an async generator, see `send_file`."""
+    """The body of an upload; it is a class rather than an async generator, see `send_file`."""
 
     def __init__(
         self,

@@ -492,7 +492,7 @@ class EventStream:
 
 
 async def _body(response: OpenResponse, enough: int) -> bytes:
-    """Return the body, or somewhat more than ``enough`` bytes of it."""
+    """Return the body, or its beginning with a little more than ``enough`` bytes."""
     _refuse_compressed(response)
     pieces: list[bytes] = []
     size = 0

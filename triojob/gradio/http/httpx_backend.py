@@ -263,7 +263,7 @@ class UpgradedStream:
         return self._response.header(name)
 
     async def send(self, data: bytes, seconds: float | None) -> None:
-        """Send; raise `TimedOut` if the server takes nothing for so long, `Broken` if it broke."""
+        """Send; raise `TimedOut` if the server accepts nothing in time, `Broken` if it broke."""
         with _mapped():
             await self._stream.write(data, seconds)
 

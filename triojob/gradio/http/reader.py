@@ -191,5 +191,5 @@ class ResponseReader:
 
 
 def _size_of(name: bytes, value: bytes) -> int:
-    """Return how many bytes a header has, with its colon, a space and the line end."""
+    """Return the size of a header in bytes, including its colon, a space and the line end."""
     return len(name) + len(value) + 4

@@ -9,7 +9,7 @@ from urllib.parse import quote
 _WITHOUT_SCHEME = re.compile(
     r"(?:(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d+|localhost|(?:\d+\.){3}\d+)(?:/|$)"
 )
-"""A host with a port, this machine, or an address: most likely an app's URL without its scheme."""
+"""A host with a port, localhost, or an IP address: probably an app's URL without its scheme."""
 
 
 def parse_url(url: str) -> str:

@@ -57,7 +57,7 @@ class GrowingText:
 
 
 def grow_text(text: Any, edits: Any) -> GrowingText | None:
-    """Return ``text`` with the edits applied if it is text and they only append, else None."""
+    """Return ``text`` with the edits applied if it is text and they only append; else None."""
     if not (isinstance(text, (str, GrowingText)) and is_list(edits) and edits):
         return None
     for edit in edits:

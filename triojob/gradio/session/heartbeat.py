@@ -41,8 +41,8 @@ class Heartbeats:
     """The heartbeats of one client; `open_heartbeats` makes it.
 
     Args:
-        wanted: Whether the app has any use for them.
-        lost: Called when the connection of one breaks.
+        wanted: Whether the app uses heartbeats.
+        lost: Called when the connection of a heartbeat breaks.
     """
 
     def __init__(

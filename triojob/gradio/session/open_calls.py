@@ -1,4 +1,4 @@
-"""The unfinished calls of one client, in whatever state: closing the client cancels them."""
+"""The unfinished calls of one client in any state: closing the client cancels them."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class SessionRegistry:
         """The calls whose joins have not received a response yet."""
         self.calls: OpenCalls = OpenCalls()
         self.listening: set[Session] = set()
-        """Sessions whose open stream has brought a message."""
+        """Sessions that have received a message on their open stream."""
         self.cancel_requests: trio.CapacityLimiter = trio.CapacityLimiter(CANCEL_REQUESTS)
         self.unresponsive_since: float = -math.inf
         """When a cancel request last timed out; ``-inf`` if a later one received a response."""

@@ -42,9 +42,9 @@ class AppWatch:
     """An app's description, read again after the app has restarted.
 
     Args:
-        app: The description as it is now.
-        discover: Reads the description, logging in first if need be; awaits what it is given
-            before it asks for that.
+        app: The current description.
+        discover: Reads the description, logging in first if necessary; awaits its argument
+            before it requests the description.
     """
 
     def __init__(

@@ -93,7 +93,7 @@ class Session:
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for the one of the same function that is in flight here."""
+        """How many calls wait for the call of the same function that is in flight here."""
         return sum(function.limiter.waiting for function in self.functions.values())
 
     @property
@@ -233,7 +233,7 @@ class Session:
 
     @property
     def runs_nothing_but_abandoned(self) -> bool:
-        """Whether nobody waits for any of the calls that are in flight here."""
+        """Whether all calls that are in flight here are abandoned."""
         return all(
             call.abandoned for function in self.functions.values() for call in function.calls
         )

@@ -14,7 +14,7 @@ class StreamBudget:
     """A limiter for event streams, which serves waiters in the order of their job ids.
 
     Args:
-        limiter: Trio's limiter, which counts them and says who has one.
+        limiter: Trio's limiter, which counts the streams and their owners.
     """
 
     def __init__(self, limiter: trio.CapacityLimiter) -> None:

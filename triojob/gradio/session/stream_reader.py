@@ -28,7 +28,7 @@ _CLOSE_WITHIN = 1.0
 
 @final
 class StreamReader:
-    """The event stream of one session, for as long as the session needs it."""
+    """The event stream of one session, while the session needs it."""
 
     def __init__(self, session: Session, registry: SessionRegistry) -> None:
         self._session = session
@@ -234,7 +234,7 @@ class StreamReader:
         lost = "the connection was reset as the event stream was opened, and with it went"
         for call in [call for call in self._ids.calls.values() if call in self._unsure]:
             self._unsure.discard(call)
-            self._has_leftover_event = True  # without it, the server won't close
+            self._has_leftover_event = True  # the server may keep the stream open
             call.translator.fail(ConnectionLost(f"{lost} what the server told of {call.name}"))
             self._session.finish(call, end_received=True)
 
