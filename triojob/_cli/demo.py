@@ -115,7 +115,7 @@ async def serve_app(
             partial(
                 trio.run_process,
                 [sys.executable, "-u", str(APP), "--port", str(port)],
-                # Never written to. It closes when this process ends, even by SIGKILL, and the app
+                # Never written to.  It closes when this process ends, even by SIGKILL, and the app
                 # watches it.
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -49,7 +49,7 @@ async def fan_out(client: Client, stage: Stage, jobs: int, limit: int) -> None:
     stage.say(f"{jobs} jobs; the group sends {limit} at a time, the app runs 3 at a time")
     render = client.endpoint("/render")
     titles: dict[Job[str], str] = {}
-    # Leaving the group waits for its jobs. A failed job would raise here.
+    # Leaving the group waits for its jobs.  A failed job would raise here.
     async with (
         JobGroup(limit=limit) as group,
         triojob.live(group, total=jobs, title=titles.get, console=stage.console),
@@ -125,7 +125,7 @@ async def fail(client: Client, stage: Stage) -> None:
         try:
             await job.result()
         except AppError as error:
-            # Caught, so it is handled. Otherwise the group would raise it at its end.
+            # Caught, so it is handled.  Otherwise the group would raise it at its end.
             stage.end_act(f"{type(error).__name__}: {error.title}: {error.message}")
 
 

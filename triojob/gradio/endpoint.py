@@ -38,7 +38,7 @@ from .session.session import Session
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec as _ParamSpec, TypeVar as _TypeVar
 
-    # A call that only a server describes can take and return anything. For type checkers only: at
+    # A call that only a server describes can take and return anything.  For type checkers only: at
     # run time Python has such defaults from 3.13 on.
     P = _ParamSpec("P", default=...)
     T_co = _TypeVar("T_co", covariant=True, default=Any)

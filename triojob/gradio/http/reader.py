@@ -111,7 +111,7 @@ class ResponseReader:
             self.error = error
 
     def _check_start(self, data: bytes) -> None:
-        # llhttp also parses RTSP and other protocols. Empty lines before a response are harmless.
+        # llhttp also parses RTSP and other protocols.  Empty lines before a response are harmless.
         self._begun = (self._begun + data[:_MAX_FRAMING]).lstrip(b"\r\n")[: len(_START)]
         if not _START.startswith(self._begun):
             self._fail(f"the server does not speak HTTP/1.1; its response begins {self._begun!r}")

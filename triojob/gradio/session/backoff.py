@@ -31,7 +31,7 @@ def is_refusal(error: TriojobError, *, alive: bool) -> bool:
             that the server has too many connections; if not, that there is no server.
     """
     if isinstance(error, UnexpectedResponse):
-        # The app reports a full or a stopped queue with errors of other classes. Envoy also
+        # The app reports a full or a stopped queue with errors of other classes.  Envoy also
         # responds with 503 if a connection breaks after it has forwarded the request.
         return error.status in (429, 503) and "reset before headers" not in str(error)
     return isinstance(error, TooManyRequests) or (alive and isinstance(error, ConnectionFailed))

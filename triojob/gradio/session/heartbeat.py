@@ -96,7 +96,7 @@ class Heartbeats:
         while True:
             at_least = 0.0
             try:
-                # The path contains a secret, so errors use another name for the request. A proxy
+                # The path contains a secret, so errors use another name for the request.  A proxy
                 # may buffer every beat, so silence proves nothing; a second request would make the
                 # app unload the session.
                 async with self._http.open_events(

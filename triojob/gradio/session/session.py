@@ -61,7 +61,7 @@ class Session:
         self.reusable = reusable
         # The borrower of a reusable session limits its calls.
         self._at_once = 1 if one_at_a_time and not reusable else math.inf
-        # A bearer secret: anyone who has it can cancel the session's events. Never logged.
+        # A bearer secret: anyone who has it can cancel the session's events.  Never logged.
         self._hash = registry.http.secrets.new_session()
         self.functions: dict[int, FunctionCalls] = {}
         """The functions that have calls here: each time `gr.render` creates a function, it gets a
