@@ -271,7 +271,7 @@ async def test_the_app_dies_in_the_middle() -> None:
         await demo.until("running")
         os.kill(demo.app_pid, signal.SIGKILL)
         assert await demo.end() == 1
-    assert "Error: the app ended by itself with exit code -9; it said:" in demo.output
+    assert "Error: the app ended by itself with exit code -9; the last it said:" in demo.output
     assert "Traceback" not in demo.output
 
 

@@ -56,7 +56,7 @@ async def test_a_compressed_answer_is_refused_unread(
     async with Client(memory_app.url, transport=memory_app.transport()) as client:
         tracemalloc.start()
         try:
-            with pytest.raises(ProtocolError, match="compressed its answer") as caught:
+            with pytest.raises(ProtocolError, match="compressed its response") as caught:
                 await client.predict("a", api_name="/echo")
             _, peak = tracemalloc.get_traced_memory()
         finally:
@@ -72,7 +72,7 @@ async def test_a_compressed_description_is_refused(
 ) -> None:
     headers = {"content-encoding": "gzip", "content-type": "application/json"}
     memory_app.fault("GET", path, Answer(200, gzip.compress(b"{}"), headers))
-    with pytest.raises(ProtocolError, match="compressed its answer"):
+    with pytest.raises(ProtocolError, match="compressed its response"):
         async with Client(memory_app.url, transport=memory_app.transport()):
             pass
 

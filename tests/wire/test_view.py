@@ -112,4 +112,4 @@ def test_without_labels_and_types() -> None:
     described_run["parameters"] = [{}]
     described_run["returns"] = [{}]
     text = described(made)
-    assert "/run(param_0) -> 0" in text
+    assert "/run(param_0) -> output 1" in text
