@@ -41,9 +41,9 @@ class OutputIterator(Generic[T]):
         Raises:
             StopAsyncIteration: The job succeeded, and this iterator has returned all outputs.
             JobCancelled: The job was cancelled.
-                Exception: The exception of the job.
+            Exception: The exception of the job.
 
-            Cancelling the wait loses nothing: the next call returns the output.
+        Cancelling the wait loses nothing: the next call returns the output.
         """
         record = self._record
         if record is None:
@@ -96,9 +96,9 @@ class UpdateIterator:
         """Return the next message.
 
         Raises:
-                StopAsyncIteration: The job has ended, with or without success.
+            StopAsyncIteration: The job has ended, with or without success.
 
-            Cancelling the wait loses nothing: the next call returns the message.
+        Cancelling the wait loses nothing: the next call returns the message.
         """
         self._record.require_task()
         if self._cursor.pending or self._record.outcome is not None:

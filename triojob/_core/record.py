@@ -45,10 +45,10 @@ class JobRecord:
     """The state of one job, written by the job's own task alone.
 
     Args:
-            name: The name of the endpoint or function, for messages.
-            history: How many outputs, and how many other messages, to keep; None for all.
-            owner: The job's group; None for a call without a `Job`, of which only the end is
-                recorded.
+        name: The name of the endpoint or function, for messages.
+        history: How many outputs, and how many other messages, to keep; None for all.
+        owner: The job's group; None for a call without a `Job`, of which only the end is
+            recorded.
     """
 
     __slots__ = (

@@ -103,7 +103,7 @@ class File:
 
     @property
     def name(self) -> str:
-        """A safe form of its name: one component of a path on every system."""
+        """The file's name in a safe form, which is one component of a path on every system."""
         return safe_name(self._data.orig_name, self._data.path)
 
     @property
