@@ -100,7 +100,7 @@ async def test_a_call_leaves_nothing_for_the_collector(
         try:
             assert await client.endpoint("/sleep")(1) == 1
             await wait_all_tasks_blocked()
-            assert pending_calls() == before
+            assert pending_calls() <= before
         finally:
             gc.enable()
 
