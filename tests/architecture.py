@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import triojob
@@ -110,32 +111,14 @@ def own_imports_of(module: str) -> set[str]:
 
 
 def circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
-    """Return the groups of modules that import each other, directly or by others."""
-    # Tarjan's algorithm.
-    found: list[list[str]] = []
-    stack: list[str] = []
-    number: dict[str, int] = {}
-    low: dict[str, int] = {}
-
-    def visit(module: str) -> None:
-        number[module] = low[module] = len(number)
-        stack.append(module)
-        for other in imports[module]:
-            if other not in number:
-                visit(other)
-            if other in stack:
-                low[module] = min(low[module], low[other])
-        if low[module] == number[module]:
-            place = stack.index(module)
-            group = stack[place:]
-            del stack[place:]
-            if len(group) > 1:
-                found.append(group)
-
-    for module in imports:
-        if module not in number:
-            visit(module)
-    return found
+    """Return a circle of modules, each of which imports the one before it; nothing if none is."""
+    # A module and a library may have the same name.
+    others = {module: found - {module} for module, found in imports.items()}
+    try:
+        TopologicalSorter(others).prepare()
+    except CycleError as exc:
+        return [exc.args[1]]
+    return []
 
 
 def description_of(package: str) -> tuple[str, dict[str, str]]:
