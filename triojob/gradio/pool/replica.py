@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 import trio
 
 from ..._core.containment import call_failure
-from ..._core.record import JobRecord
 from ..._core.runner import JobRunner
 from ..._exceptions import NoReplicaAvailable, TriojobError
 from ..client import Client, registry_of
+from ..session.open_calls import OpenCalls
 from .balancer import Candidate, Health, choose, without_frames
 
 logger: logging.Logger = logging.getLogger("triojob")
-
-_CLOSED = "the pool was closed"
 
 
 class Replica:
@@ -122,9 +120,13 @@ class ReplicaSet:
         self.members: list[Replica] = [Replica(source, make) for source in sources]
         self.failovers: int = 0
         """How many times a call failed over to another replica."""
-        self.closed: bool = False
         self._turn = 0
-        self._pausing: dict[trio.CancelScope, JobRecord] = {}
+        self._pausing = OpenCalls("the pool was closed")
+
+    @property
+    def closed(self) -> bool:
+        """Whether the pool has been closed."""
+        return self._pausing.closed
 
     def open_clients(self) -> list[Client]:
         """Return the clients that can be used."""
@@ -178,26 +180,12 @@ class ReplicaSet:
 
     async def pause(self, seconds: float, runner: JobRunner) -> None:
         """Wait before a call is retried; the end of the pool cancels the call meanwhile."""
-        scope = runner.record.scope
-        self._pausing[scope] = runner.record
-        if self.closed:
-            self._cancel(scope)
-        try:
-            with trio.move_on_after(seconds):
-                await runner.receive()
-        finally:
-            del self._pausing[scope]
-
-    def _cancel(self, scope: trio.CancelScope) -> None:
-        # Without a variable for the record, as no frame that cancels can hold a job; see
-        # `JobRecord.to_cancel`.
-        self._pausing[scope].to_cancel(_CLOSED)
-        scope.cancel(reason=_CLOSED)
+        record = runner.record
+        with self._pausing.open(record.scope, record), trio.move_on_after(seconds):
+            await runner.receive()
 
     def close(self) -> None:
         """Close the pool: the clients end the calls in flight."""
-        self.closed = True
-        for scope in self._pausing:
-            self._cancel(scope)
+        self._pausing.close()
         for replica in self.members:
             replica.leave()

@@ -1,4 +1,4 @@
-"""The unfinished calls of one client in any state: closing the client cancels them."""
+"""The unfinished calls of a client or a pool, in any state: closing it cancels them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import trio
 
 from ..._core.record import JobRecord
 
-_CLOSED = "the client was closed"
-
 
 @final
 class OpenCalls:
-    """The unfinished calls of one client."""
+    """The unfinished calls of one client or pool.
 
-    def __init__(self) -> None:
+    Args:
+        reason: Why closing cancels them, for ``JobCancelled.reason``.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
         self._scopes: dict[trio.CancelScope, JobRecord | None] = {}
-        """The scopes that closing the client cancels, each with its job's record if it belongs to a
-        job.
-        """
+        """The scopes that closing cancels, each with its job's record if it belongs to a job."""
         self._idle = trio.lowlevel.ParkingLot()
         self.closed: bool = False
-        """Whether the client has been closed: a scope that is added later is cancelled at once."""
+        """Whether they have been closed: a scope that is added later is cancelled at once."""
 
     def __len__(self) -> int:
         return len(self._scopes)
@@ -33,7 +34,7 @@ class OpenCalls:
     def open(
         self, scope: trio.CancelScope, record: JobRecord | None = None
     ) -> Generator[None, None, None]:
-        """Let the client's end cancel ``scope`` while the block runs; see `add`."""
+        """Let closing cancel ``scope`` while the block runs; see `add`."""
         self.add(scope, record)
         try:
             yield
@@ -41,7 +42,7 @@ class OpenCalls:
             self.remove(scope)
 
     def add(self, scope: trio.CancelScope, record: JobRecord | None = None) -> None:
-        """Let the client's end cancel ``scope``, which belongs to a job or to another operation."""
+        """Let closing cancel ``scope``, which belongs to a job or to another operation."""
         self._scopes[scope] = record
         if self.closed:
             self._cancel(scope)
@@ -54,27 +55,31 @@ class OpenCalls:
 
     def _cancel(self, scope: trio.CancelScope) -> None:
         self._note_reason(scope)
-        scope.cancel(reason=_CLOSED)
+        scope.cancel(reason=self._reason)
 
     def _note_reason(self, scope: trio.CancelScope) -> None:
         # In a separate frame, as no frame that cancels can hold a job; see `JobRecord.to_cancel`.
         record = self._scopes[scope]
         if record is not None:
-            record.to_cancel(_CLOSED)
+            record.to_cancel(self._reason)
 
     async def wait_idle(self) -> None:
         """Wait until all calls have ended."""
         while self._scopes:
             await self._idle.park()
 
+    def close(self) -> None:
+        """Cancel all calls, also in groups that outlive the client."""
+        self.closed = True
+        for scope in self._scopes:
+            self._cancel(scope)
+
     async def aclose(self) -> None:
-        """Cancel all calls, also in groups that outlive the client; return when they have ended.
+        """Cancel all calls as `close` does; return when they have ended.
 
         Takes only as long as each call's task needs to run once; a cancellation does not shorten
         it.
         """
-        self.closed = True
-        for scope in self._scopes:
-            self._cancel(scope)
+        self.close()
         with trio.CancelScope(shield=True):
             await self.wait_idle()

@@ -74,7 +74,7 @@ class SessionRegistry:
         """The sessions of batches, each for one function."""
         self.joins: set[PendingCall] = set()
         """The calls whose joins have not received a response yet."""
-        self.calls: OpenCalls = OpenCalls()
+        self.calls: OpenCalls = OpenCalls("the client was closed")
         self.listening: set[Session] = set()
         """Sessions that have received a message on their open stream."""
         self.cancel_requests: trio.CapacityLimiter = trio.CapacityLimiter(CANCEL_REQUESTS)
