@@ -98,7 +98,7 @@ class EndpointCall(Call):
         self._settings = settings
         self._driver = driver
         self._request = request
-        self._gaps = placeholders
+        self._placeholders = placeholders
         self.yielded: bool = False
         """Whether the last attempt has yielded an output."""
 
@@ -149,9 +149,9 @@ class EndpointCall(Call):
         request, session = self._request, self._session
         self._registry.calls.add(runner.record.scope, runner.record)
         try:
-            if self._gaps is not None:
+            if self._placeholders is not None:
                 # Before the call: on some servers, the call could lose its rank in the queue.
-                request = replace(request, data=await self._upload(runner, self._gaps))
+                request = replace(request, data=await self._upload(runner, self._placeholders))
             slot: Slot | None = None
             if session is None:
                 # Thousands may wait here, so the objects that a call needs are created afterwards.

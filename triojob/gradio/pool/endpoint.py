@@ -211,7 +211,7 @@ class _PoolCall(Call):
         self._replicas = replicas
         self._endpoint = endpoint
         self._data = data
-        self._gaps = placeholders
+        self._placeholders = placeholders
 
     async def run(self, runner: JobRunner) -> Outcome[Any]:
         start, attempt = trio.current_time(), 0
@@ -296,7 +296,12 @@ class _PoolCall(Call):
 
         runner.record.url = replica.client_now.src
         call = make_call(
-            endpoint, self._data, self._gaps, on_status=told, batch=self._batch, patient=patient
+            endpoint,
+            self._data,
+            self._placeholders,
+            on_status=told,
+            batch=self._batch,
+            patient=patient,
         )
         try:
             result = await call.run(runner)

@@ -236,10 +236,12 @@ class Canceller:
                     await request
                     answered = True
                 if scope.cancelled_caught:
-                    silence = "the server did not answer a cancellation within %g s"
-                    if unresponsive:
-                        silence = "not waiting for the server to answer a cancellation: %g s were"
-                        silence += " not enough for another one"
+                    silence = (
+                        "not waiting for the server to answer a cancellation: %g s were not "
+                        "enough for another one"
+                        if unresponsive
+                        else "the server did not answer a cancellation within %g s"
+                    )
                     call.log(logging.WARNING, silence, seconds)
                     registry.unresponsive_since = trio.current_time()
                 else:
