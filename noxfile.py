@@ -21,6 +21,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 ROOT = Path(__file__).resolve().parent
 PYPROJECT = ROOT / "pyproject.toml"
 PROJECT = nox.project.load_toml(PYPROJECT)
+TEST_FOLDERS = ("qa/", "tests/")
 
 SUPPORTED = nox.project.python_versions(PROJECT)
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -139,12 +140,8 @@ def protocol(session: nox.Session) -> None:
     # What compares with gradio_client, or runs scripts, meets a client that doesn't know it.
     known = ("differential", "forks", "scripts", "interrupts")
     left_out = [f"--ignore-glob=**/test_{name}*" for name in known]
-    paths = [str(ROOT / folder) for folder in folders]
-    session.run(
-        *("python", "-m", "pytest", "--new-protocol", *left_out),
-        *pytest_arguments(session, paths[0]),
-        *paths[1:],
-    )
+    arguments = pytest_arguments(session, *folders)
+    session.run("python", "-m", "pytest", "--new-protocol", *left_out, *arguments)
 
 
 @nox.session
@@ -253,14 +250,14 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def eras(session: nox.Session) -> None:
-    """Run tests/eras on each release in ERAS, and write what was found to docs/eras.md."""
+    """Run qa/eras on each release in ERAS, and write what was found to docs/eras.md."""
     results = scratch(session, "results")
     for old in results.glob("*"):
         old.unlink()
     install_for_eras(session)
     for gradio in ERAS:
         run_era(session, gradio, results)
-    script, page = ROOT / "tests" / "eras" / "write_table.py", ROOT / "docs" / "eras.md"
+    script, page = ROOT / "qa" / "eras" / "write_table.py", ROOT / "docs" / "eras.md"
     session.run("python", str(script), str(results), str(page))
 
 
@@ -271,7 +268,7 @@ def make_era_session(gradio: str) -> None:
         install_for_eras(session)
         run_era(session, gradio)
 
-    era.__doc__ = f"Run tests/eras on a server with Gradio {gradio}."
+    era.__doc__ = f"Run qa/eras on a server with Gradio {gradio}."
     nox.session(era, name=f"era-{gradio}")
 
 
@@ -309,7 +306,7 @@ def run_era(session: nox.Session, gradio: str, results: Path | None = None) -> N
     if results is not None:
         env["TRIOJOB_ERA_RESULTS"] = str(results / f"{gradio}.json")
     session.run(
-        *("python", "-m", "pytest", *pytest_arguments(session, "tests/eras")),
+        *("python", "-m", "pytest", *pytest_arguments(session, "qa/eras")),
         env=env,
         success_codes=[0] if results is None else [0, 1],
     )
@@ -330,11 +327,11 @@ def faults(session: nox.Session) -> None:
             "TRIOJOB_FAULTS_RESULTS": str(results / f"{gradio}.json"),
         }
         session.run(
-            *("python", "-m", "pytest", *pytest_arguments(session, "tests/reliability")),
+            *("python", "-m", "pytest", *pytest_arguments(session, "qa/reliability")),
             env=env,
             success_codes=[0, 1],
         )
-    script = ROOT / "tests" / "reliability" / "write_tables.py"
+    script = ROOT / "qa" / "reliability" / "write_tables.py"
     page = ROOT / "docs" / "reliability" / "matrix.md"
     session.run("python", str(script), str(results), str(page))
 
@@ -346,7 +343,7 @@ def soak(session: nox.Session) -> None:
     After ``--``: ``--jobs N``, ``--percent P``, or ``--help``.
     """
     session.install(".", *requirements("bench"))
-    session.run("python", "-m", "benchmarks.soak", "--write", *session.posargs)
+    session.run("python", "-m", "qa.soak", "--write", *session.posargs)
 
 
 @nox.session
@@ -363,7 +360,7 @@ def benchmarks(session: nox.Session) -> None:
 def notebook(session: nox.Session) -> None:
     """Run the notebooks of the documentation, and the live view in one, in real kernels."""
     install_wheel(session, "ipykernel>=6.29", "nbclient>=0.10")
-    arguments = pytest_arguments(session, "tests/notebook")
+    arguments = pytest_arguments(session, "qa/notebook")
     session.run("python", "-m", "pytest", *arguments)
 
 
@@ -374,7 +371,7 @@ def engines(session: nox.Session) -> None:
     install_wheel(session, *tools, extras=f"{EXTRAS},ray")
     # They start clusters of processes, and take their time for that.
     options = ("-s", "-o", "faulthandler_timeout=1800")
-    arguments = pytest_arguments(session, "tests/engines")
+    arguments = pytest_arguments(session, "qa/engines")
     session.run("python", "-m", "pytest", *options, *arguments)
 
 
@@ -385,7 +382,7 @@ def model(session: nox.Session) -> None:
     session.env["TRIOJOB_MODEL_STEPS"] = "100000"
     # A long run has no other bound than its steps.
     options = ("-o", "faulthandler_timeout=0", "-p", "no:logging")
-    session.run("python", "-m", "pytest", *options, *pytest_arguments(session, "tests/model"))
+    session.run("python", "-m", "pytest", *options, *pytest_arguments(session, "qa/model"))
 
 
 @nox.session
@@ -394,10 +391,10 @@ def fuzz(session: nox.Session) -> None:
     install_wheel(session)
     session.env["TRIOJOB_FUZZ_EXAMPLES"] = "20000"
     options = ("-o", "faulthandler_timeout=0")
-    session.run("python", "-m", "pytest", *options, *pytest_arguments(session, "tests/fuzz"))
+    session.run("python", "-m", "pytest", *options, *pytest_arguments(session, "qa/fuzz"))
     # There are wheels of it for Linux and some Pythons only.
     session.install("--only-binary", "atheris", "atheris")
-    script = ROOT / "tests" / "fuzz" / "atheris_fuzz.py"
+    script = ROOT / "qa" / "fuzz" / "atheris_fuzz.py"
     for folder in sorted((script.parent / "corpus").iterdir()):
         session.run("python", str(script), folder.name, "-max_total_time=60")
 
@@ -409,7 +406,7 @@ def mutation(session: nox.Session) -> None:
     After ``--``: names of files such as ``group.py``, or ``--help``.
     """
     install_wheel(session, groups=("test", "mutation"))
-    script = ROOT / "tests" / "mutation" / "run.py"
+    script = ROOT / "qa" / "mutation" / "run.py"
     page = ROOT / "docs" / "reliability" / "mutation-figures.md"
     # A run of all modules writes the figures.
     options = session.posargs or ("--write", str(page))
@@ -461,18 +458,19 @@ def executable(environment: Path) -> Path:
     return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def pytest_arguments(session: nox.Session, default: str = "tests") -> list[str]:
+def pytest_arguments(session: nox.Session, *defaults: str) -> list[str]:
     """Leave the checkout, see that the wheel gets imported, and say how to run pytest there."""
     # An empty folder: neither pytest nor a subprocess of a test can import the checkout from it.
     session.chdir(scratch(session, "elsewhere"))
     session.run("python", "-c", CHECK_ORIGIN)
     # Paths were typed in the checkout (`-- tests/test_job.py::test_result`).
     chosen = [
-        str(ROOT / argument) if argument.startswith("tests") else argument
+        str(ROOT / argument) if argument.startswith(TEST_FOLDERS) else argument
         for argument in session.posargs
     ]
-    if not any(argument.startswith("tests") for argument in session.posargs):
-        chosen.append(str(ROOT / default))
+    if not any(argument.startswith(TEST_FOLDERS) for argument in session.posargs):
+        defaults = defaults or tuple(PROJECT["tool"]["pytest"]["ini_options"]["testpaths"])
+        chosen += [str(ROOT / path) for path in defaults]
     return [f"--config-file={PYPROJECT}", f"--rootdir={ROOT}", *chosen]
 
 

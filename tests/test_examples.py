@@ -26,8 +26,8 @@ README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 TESTED_ELSEWHERE = {
     "service.py": "tests/real/test_service.py",
-    "notebook_sync.ipy": "tests/notebook/test_pages.py",
-    "notebook_trio.ipy": "tests/notebook/test_pages.py",
+    "notebook_sync.ipy": "qa/notebook/test_pages.py",
+    "notebook_trio.ipy": "qa/notebook/test_pages.py",
     "nginx.conf": "tests/proxies/test_nginx.py",
     "nginx_websocket.conf": "tests/proxies/test_nginx.py",
 }
@@ -196,7 +196,7 @@ def test_each_example_is_on_a_page():
             re.MULTILINE,
         )
     }
-    # tests/engines/test_examples.py runs those of `engines`.
+    # qa/engines/test_examples.py runs those of `engines`.
     folders = [*FOLDERS, SUITE, DOCS / "examples" / "engines"]
     files = [path for folder in folders for path in folder.iterdir() if path.is_file()]
     inside = {f"{path.parent.name}/{path.name}" for path in files}

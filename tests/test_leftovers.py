@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.leftovers import Leftovers
+from tests.support.leftovers import Leftovers
 from triojob import _secrets
 
 ROOT = Path(__file__).parent.parent
@@ -42,7 +42,7 @@ async def test_next():
     await trio.sleep(0)
 """
 CONFTEST = """
-from tests.hanging import Watchdog
+from tests.support.hanging import Watchdog
 
 def pytest_configure(config):
     config.pluginmanager.register(Watchdog(0.5, again=0.5))

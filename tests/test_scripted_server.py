@@ -21,7 +21,6 @@ import trio
 import trio.testing
 import trustme
 
-from tests.conftest import StartGradio
 from tests.servers import recorded
 from tests.servers.faults import (
     Answer,
@@ -37,6 +36,7 @@ from tests.servers.faults import (
 )
 from tests.servers.recorded import RECORDINGS, Message, call, normalised
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
+from tests.support.gradio import StartGradio
 from triojob.testing._server.description import App
 from triojob.testing._server.edits import edits_between
 from triojob.testing.components import file, json_value, number, state

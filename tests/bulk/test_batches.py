@@ -1,4 +1,4 @@
-"""The kinds of batches: what is read of each, and what comes back.  Arrow is in tests/engines."""
+"""The kinds of batches: what is read of each, and what comes back.  Arrow is in qa/engines."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.files.support import META, file_data
-from tests.steps import steps
+from tests.support.steps import steps
 from triojob import PropertyUpdate
 from triojob.gradio.files.data import (
     files_by_edits,

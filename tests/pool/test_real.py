@@ -7,8 +7,8 @@ from typing import Any
 
 import trio
 
-from tests.conftest import GradioProcess, StartGradio
 from tests.real.support import SECONDS, new_key
+from tests.support.gradio import GradioProcess, StartGradio
 from triojob import (
     Client,
     ClientPool,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import trio
 
-from tests.conftest import StartGradio
 from tests.real.support import (
     assert_stopped,
     new_key,
@@ -13,6 +12,7 @@ from tests.real.support import (
     probe_until,
     promptly,
 )
+from tests.support.gradio import StartGradio
 from triojob import AuthenticationError, Client, JobCancelled, JobGroup
 
 # As in `gradio_app.py`.

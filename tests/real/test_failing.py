@@ -7,9 +7,9 @@ import pickle
 
 import pytest
 
-from tests.conftest import GradioProcess, StartGradio
 from tests.core.support import BaseExceptionGroup
 from tests.real.support import new_key, opened, probe, reach
+from tests.support.gradio import GradioProcess, StartGradio
 from triojob import AppError, JobGroup, QueueFull, Status, TriojobError, ValidationError
 
 

@@ -11,8 +11,8 @@ import pytest
 import trio
 from PIL import Image
 
-from tests.conftest import StartGradio
 from tests.real.support import opened
+from tests.support.gradio import StartGradio
 from triojob import AppError, File, FileTooLarge, Job, Limits, PropertyUpdate, handle_file
 
 MIB = 2**20

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from tests.conftest import StartGradio
 from tests.real.support import SECONDS, call_many
+from tests.support.gradio import StartGradio
 from triojob import Client
 
 

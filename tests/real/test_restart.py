@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from tests.conftest import StartGradio
 from tests.real.support import new_key, opened, probe_until
+from tests.support.gradio import StartGradio
 from triojob import ConnectionLost, ServerRestarted
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import GRADIO_APP, GradioProcess
 from tests.real.support import opened
 from tests.stubs.support import loaded
+from tests.support.gradio import GRADIO_APP, GradioProcess
 from triojob import JobGroup, handle_file
 
 TYPED = Path(__file__).parent.parent / "typed"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import triojob.sync
-from tests.conftest import GradioProcess, StartGradio
+from tests.support.gradio import GradioProcess, StartGradio
 from tests.sync.support import (
     SECONDS,
     AnyClient,

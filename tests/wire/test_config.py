@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings, strategies as st
 
-from tests.steps import assert_linear
+from tests.support.steps import assert_linear
 from tests.wire.apps import (
     NUMBER,
     STATE,

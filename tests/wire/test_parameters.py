@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tests.steps import assert_linear
+from tests.support.steps import assert_linear
 from tests.wire import gradio_components
 from tests.wire.apps import NUMBER, STATE, endpoint, optional, parameter
 from tests.wire.strategies import checked, json_values

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tests.steps import assert_linear
+from tests.support.steps import assert_linear
 from tests.wire.strategies import checked, json_values
 from triojob import ProtocolError
 from triojob.gradio.protocol import messages

@@ -1,0 +1,16 @@
+"""Qualification programs: what takes too long, or needs too much, for each run of the tests.
+
+CONTRIBUTING.md says which session of nox runs which, and when.
+
+- `engines`: bulk jobs on real clusters of Ray, Dask and Spark, with workers killed
+- `eras`: what works on old releases of Gradio; writes ``docs/eras.md``
+- `fuzz`: what reads a server's bytes, with inputs from Hypothesis and atheris
+- `measuring`: the benchmarks' arithmetic, and that their replay server equals a real one
+- `model`: programs of groups, jobs and faults in any order, from a state machine
+- `mutation`: whether the tests detect small mistakes; writes ``reliability/mutation-figures.md``
+- `notebook`: the documentation's notebooks, in real kernels
+- `reliability`: each fault at each moment of a call; writes ``reliability/matrix.md``
+- `soak`: very many jobs through a proxy that injects faults; writes ``reliability/soak.*``
+
+Short versions of some of them are part of the default test run (`testpaths` in pyproject.toml).
+"""
