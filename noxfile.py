@@ -415,6 +415,16 @@ def mutation(session: nox.Session) -> None:
     session.run("python", str(script), *options)
 
 
+@nox.session(python=False)
+def qualify(session: nox.Session) -> None:
+    """Run mutation, model, fuzz, faults, soak, eras and benchmarks, and write their pages.
+
+    It resumes: what has passed for this commit is not run again.
+    After ``--``: ``--list``, or names of steps.
+    """
+    session.run(sys.executable, str(ROOT / "qa" / "qualify.py"), *session.posargs)
+
+
 @nox.session
 def changelog(session: nox.Session) -> None:
     """Show the next release's entries; a misnamed fragment is an error."""

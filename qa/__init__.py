@@ -1,6 +1,6 @@
 """Qualification programs: what takes too long, or needs too much, for each run of the tests.
 
-CONTRIBUTING.md says which session of nox runs which, and when.
+`qualify` runs those that write pages or take long; CONTRIBUTING.md says when.
 
 - `engines`: bulk jobs on real clusters of Ray, Dask and Spark, with workers killed
 - `eras`: what works on old releases of Gradio; writes ``docs/eras.md``
