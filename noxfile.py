@@ -96,9 +96,9 @@ def prereleases(session: nox.Session) -> None:
 
 @nox.session
 def fire(session: nox.Session) -> None:
-    """Run tests/sync/test_fire.py with 64 threads and 100 calls each, and show the counts."""
+    """Run qa/stress/test_fire.py with 64 threads and 100 calls each, and show the counts."""
     install_wheel(session)
-    arguments = pytest_arguments(session, "tests/sync/test_fire.py")
+    arguments = pytest_arguments(session, "qa/stress/test_fire.py")
     session.run(
         *("python", "-m", "pytest", "-s", "-o", "faulthandler_timeout=2000", *arguments),
         env={"TRIOJOB_FIRE": "1"},
@@ -107,29 +107,29 @@ def fire(session: nox.Session) -> None:
 
 @nox.session
 def kills(session: nox.Session) -> None:
-    """Run tests/cli/test_map_killed.py with 200 kills."""
+    """Run qa/stress/test_kills.py with 200 kills."""
     install_wheel(session)
-    arguments = pytest_arguments(session, "tests/cli/test_map_killed.py")
+    arguments = pytest_arguments(session, "qa/stress/test_kills.py")
     options = ("-o", "faulthandler_timeout=2000")
     session.run("python", "-m", "pytest", *options, *arguments, env={"TRIOJOB_KILLS": "200"})
 
 
 @nox.session
 def interrupts(session: nox.Session) -> None:
-    """Run tests/sync/test_interrupts.py with an interrupt at every instruction."""
+    """Run qa/stress/test_interrupts.py with an interrupt at every instruction."""
     install_wheel(session)
-    arguments = pytest_arguments(session, "tests/sync/test_interrupts.py")
+    arguments = pytest_arguments(session, "qa/stress/test_interrupts.py")
     options = ("-o", "faulthandler_timeout=2000")
     session.run("python", "-m", "pytest", *options, *arguments, env={"TRIOJOB_INTERRUPTS": "1"})
 
 
 @nox.session
 def nginx(session: nox.Session) -> None:
-    """Run tests/proxies, a real app behind a real nginx; it is installed by the system."""
+    """Run qa/nginx, a real app behind a real nginx; it is installed by the system."""
     if shutil.which("nginx") is None:
         session.error("there is no nginx: apt-get install nginx, or brew install nginx")
     install_wheel(session)
-    session.run("python", "-m", "pytest", *pytest_arguments(session, "tests/proxies"))
+    session.run("python", "-m", "pytest", *pytest_arguments(session, "qa/nginx"))
 
 
 @nox.session
@@ -138,7 +138,7 @@ def protocol(session: nox.Session) -> None:
     install_wheel(session)
     folders = ("tests/drivers", "tests/session", "tests/files", "tests/sync")
     # What compares with gradio_client, or runs scripts, meets a client that doesn't know it.
-    known = ("differential", "forks", "scripts", "interrupts")
+    known = ("forks", "scripts")
     left_out = [f"--ignore-glob=**/test_{name}*" for name in known]
     arguments = pytest_arguments(session, *folders)
     session.run("python", "-m", "pytest", "--new-protocol", *left_out, *arguments)

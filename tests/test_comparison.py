@@ -1,6 +1,6 @@
 """What docs/comparison.md says of anyio's TaskHandle and of aioresult, each beside a JobGroup.
 
-Of gradio_client, the tests of tests/sync/differences.py show it.
+Of gradio_client, the tests of qa/differential/differences.py show it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 import trio
 from aioresult import ResultCapture, wait_any
 
-from tests.sync.differences import DIFFERENCES
+from qa.differential.differences import DIFFERENCES
 from triojob import JobGroup
 
 ROOT = Path(__file__).resolve().parent.parent

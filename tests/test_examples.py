@@ -18,7 +18,7 @@ import pytest
 import triojob
 import triojob.sync
 import triojob.testing
-from tests.sync.differences import DIFFERENCES
+from qa.differential.differences import DIFFERENCES
 from triojob.testing import run_gradio
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,8 +28,8 @@ TESTED_ELSEWHERE = {
     "service.py": "tests/real/test_service.py",
     "notebook_sync.ipy": "qa/notebook/test_pages.py",
     "notebook_trio.ipy": "qa/notebook/test_pages.py",
-    "nginx.conf": "tests/proxies/test_nginx.py",
-    "nginx_websocket.conf": "tests/proxies/test_nginx.py",
+    "nginx.conf": "qa/nginx/test_nginx.py",
+    "nginx_websocket.conf": "qa/nginx/test_nginx.py",
 }
 """Examples that are no scripts which end, and what runs them."""
 GUIDES_APP = DOCS / "examples" / "app.py"

@@ -23,7 +23,7 @@ from triojob.gradio.protocol.registry import register
 pytest_plugins = ["triojob.testing.pytest"]
 
 REAL_FIXTURES = frozenset({"gradio_url", "start_gradio", "era", "rig"})
-WITH_PROCESSES = frozenset({"cli", "sync"})
+WITH_PROCESSES = frozenset({"cli", "stress", "sync"})
 """Folders of tests that wait for processes and threads; so do those of the real server."""
 
 

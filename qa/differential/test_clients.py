@@ -14,9 +14,9 @@ import pytest
 import trio
 
 import triojob.sync
+from qa.differential.support import AnyClient, Pair, opened, their_client
 from tests.servers.scripted import Event, open_server
 from tests.servers.tls import Authority
-from tests.sync.support import AnyClient, Pair, opened, their_client
 
 
 def header(client: AnyClient, name: str, **options: Any) -> str:

@@ -24,16 +24,15 @@ from typing import Any
 import httpx
 import pytest
 
-from triojob import ClientClosed, GroupClosed, JobCancelled, JobTimeout
-from triojob.sync import AppError, Client, Job, start_portal
-
-from .threads_support import (
+from tests.sync.threads_support import (
     ServerThread,
     Watched,
     frequent_switches,
     threads,
     wait_for,
 )
+from triojob import ClientClosed, GroupClosed, JobCancelled, JobTimeout
+from triojob.sync import AppError, Client, Job, start_portal
 
 FULL = bool(os.environ.get("TRIOJOB_FIRE"))
 THREADS, CALLS = (64, 100) if FULL else (16, 12)

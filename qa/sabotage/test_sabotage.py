@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.client.sabotage_support import (
+from qa.sabotage.support import (
     EXCEPTIONS,
     Scene,
     call_route,

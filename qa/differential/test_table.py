@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.sync.differences import DIFFERENCES
+from qa.differential.differences import DIFFERENCES
 
 SHOWN = re.compile(r'^@shows\("([a-z0-9-]+)"\)$', re.MULTILINE)
 
@@ -23,7 +23,7 @@ def test_ids_and_titles_are_unique_and_plain() -> None:
 def test_each_difference_is_shown_by_a_test() -> None:
     shown = {
         name
-        for path in Path(__file__).parent.glob("test_differential_*.py")
+        for path in Path(__file__).parent.glob("test_*.py")
         for name in SHOWN.findall(path.read_text(encoding="utf-8"))
     }
     assert shown == {difference.id for difference in DIFFERENCES}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.sync.support import (
+from qa.differential.support import (
     SECONDS,
     AnyClient,
     Pair,

@@ -17,11 +17,8 @@ import trio
 
 import triojob
 import triojob.sync
-from tests.servers.faults import Answer
-from tests.servers.scripted import Event, ScriptedServer
-from tests.streams.support import add_counter, heartbeats
-from tests.sync.differences import shows
-from tests.sync.support import (
+from qa.differential.differences import shows
+from qa.differential.support import (
     SECONDS,
     AnyClient,
     Pair,
@@ -34,6 +31,9 @@ from tests.sync.support import (
     until,
     updates_of,
 )
+from tests.servers.faults import Answer
+from tests.servers.scripted import Event, ScriptedServer
+from tests.streams.support import add_counter, heartbeats
 from triojob.testing.components import json_value
 
 

@@ -18,7 +18,7 @@ import triojob.sync
 import triojob.sync.client
 import triojob.sync.exceptions
 import triojob.sync.utils
-from tests.sync.support import Pair
+from qa.differential.support import Pair
 
 Theirs, Ours = gradio_client.Client, triojob.sync.Client
 

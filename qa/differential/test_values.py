@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.sync.support import AnyClient, Pair, opened, sides
+from qa.differential.support import AnyClient, Pair, opened, sides
 
 KINDS: tuple[Any, ...] = (
     "text \u2028 \U0001f600",

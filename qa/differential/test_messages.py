@@ -9,10 +9,8 @@ import pytest
 import trio
 
 import triojob.sync
-from tests.servers.faults import Answer
-from tests.servers.scripted import Event, GradioError, ScriptedServer
-from tests.sync.differences import shows
-from tests.sync.support import (
+from qa.differential.differences import shows
+from qa.differential.support import (
     SECONDS,
     AnyClient,
     assert_same_failure,
@@ -23,6 +21,8 @@ from tests.sync.support import (
     their_client,
     updates_of,
 )
+from tests.servers.faults import Answer
+from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob.testing._server.http import ServerRequest
 
 Call = Callable[[AnyClient], Any]

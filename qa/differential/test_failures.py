@@ -12,8 +12,7 @@ import httpx
 import pytest
 
 import triojob.sync
-from tests.support.gradio import GradioProcess, StartGradio
-from tests.sync.support import (
+from qa.differential.support import (
     SECONDS,
     AnyClient,
     Pair,
@@ -28,6 +27,7 @@ from tests.sync.support import (
     their_client,
     updates_of,
 )
+from tests.support.gradio import GradioProcess, StartGradio
 
 LOGIN = ("trio", "s3cret")
 """Of `gradio_app.py`, which takes long to import."""

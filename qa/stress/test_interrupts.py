@@ -23,10 +23,7 @@ import trio
 
 import triojob
 from tests.core.support import Boom, InstructionTracer, at_instruction, fail, succeed
-from triojob import JobCancelled, JobGroup, JobTimeout, Status
-from triojob.sync import Client, Job, Portal, start_portal, submit
-
-from .threads_support import (
+from tests.sync.threads_support import (
     SECONDS,
     Script,
     ServerThread,
@@ -36,6 +33,8 @@ from .threads_support import (
     wait_for,
     wait_until_blocked,
 )
+from triojob import JobCancelled, JobGroup, JobTimeout, Status
+from triojob.sync import Client, Job, Portal, start_portal, submit
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs timers that send signals")
 

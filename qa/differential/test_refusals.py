@@ -15,11 +15,8 @@ from gradio_client.utils import QueueError
 
 import triojob
 import triojob.sync
-from tests.files.support import file_data, say_ok, serve_files
-from tests.servers.faults import Answer, Cut, Fault, Lose, Silence
-from tests.servers.scripted import Event, ScriptedServer
-from tests.sync.differences import shows
-from tests.sync.support import (
+from qa.differential.differences import shows
+from qa.differential.support import (
     COUNTERPARTS,
     SECONDS,
     AnyClient,
@@ -28,7 +25,10 @@ from tests.sync.support import (
     sides,
     their_client,
 )
-from tests.sync.test_differential_messages import both
+from qa.differential.test_messages import both
+from tests.files.support import file_data, say_ok, serve_files
+from tests.servers.faults import Answer, Cut, Fault, Lose, Silence
+from tests.servers.scripted import Event, ScriptedServer
 from triojob.gradio.files import download as downloads
 from triojob.gradio.http.errors import MappedErrors
 from triojob.gradio.http.sockets import TimedOut

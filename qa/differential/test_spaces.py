@@ -24,12 +24,12 @@ import pytest
 import trio
 
 import triojob.sync
+from qa.differential.differences import shows
+from qa.differential.support import SECONDS, failure_of, their_client
 from tests.files.support import sent, serve_echo
 from tests.servers.hub import TOKEN, Origins, open_origins
 from tests.servers.scripted import Event
 from tests.spaces.support import SPACE, bearers
-from tests.sync.differences import shows
-from tests.sync.support import SECONDS, failure_of, their_client
 from triojob.testing._server.http import ServerRequest, ServerResponse
 
 ORIGINAL = "bob/tale"

@@ -23,12 +23,8 @@ import trio
 
 import triojob
 import triojob.sync
-from tests.drivers.peer import SocketPeer
-from tests.files.support import file_data, sent, serve_echo, serve_files
-from tests.servers.faults import Answer
-from tests.servers.scripted import ScriptedServer
-from tests.sync.differences import shows
-from tests.sync.support import (
+from qa.differential.differences import shows
+from qa.differential.support import (
     SECONDS,
     AnyClient,
     Pair,
@@ -38,7 +34,11 @@ from tests.sync.support import (
     sides,
     their_client,
 )
-from tests.sync.test_differential_messages import both
+from qa.differential.test_messages import both
+from tests.drivers.peer import SocketPeer
+from tests.files.support import file_data, sent, serve_echo, serve_files
+from tests.servers.faults import Answer
+from tests.servers.scripted import ScriptedServer
 
 TOKEN = "hf_of_this_test"
 
