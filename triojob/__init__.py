@@ -24,6 +24,7 @@ from ._core.group import JobGroup as JobGroup
 from ._core.instruments import GroupStatistics as GroupStatistics, Instrument as Instrument
 from ._core.iterators import OutputIterator as OutputIterator, UpdateIterator as UpdateIterator
 from ._core.job import Job as Job
+from ._core.latency import LatencyStatistics as LatencyStatistics
 from ._core.messages import (
     LogMessage as LogMessage,
     OutputUpdate as OutputUpdate,

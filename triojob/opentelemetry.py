@@ -1,4 +1,4 @@
-"""`OpenTelemetry`: a span for each job, and histograms of waiting times and durations.
+"""`OpenTelemetry`: a span for each job, histograms of durations, and measures of clients.
 
 It needs ``pip install "triojob[otel]"``, and an SDK that the program configures to export the
 traces; without an SDK it does nothing, at little cost.
@@ -6,6 +6,10 @@ traces; without an SDK it does nothing, at little cost.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from functools import partial
+from operator import attrgetter
 from typing import Any, final
 from urllib.parse import urlsplit
 
@@ -16,6 +20,9 @@ from ._core.job import Job
 from ._core.messages import LogMessage, RenderUpdate, Status, StatusUpdate
 from ._exceptions import MissingDependency
 from ._version import __version__
+from .gradio.client import Client, statistics_of
+from .gradio.session.window import WindowStatistics
+from .gradio.statistics import ClientStatistics
 
 try:
     from opentelemetry import context, metrics, propagate, trace
@@ -38,13 +45,15 @@ _SECONDS = [0.01 * 2**power for power in range(16)]
 class _Span:
     """The span of a job, with the data to continue it."""
 
-    __slots__ = ("attributes", "codes", "events", "since", "span")
+    __slots__ = ("attributes", "codes", "events", "sent_at", "since", "span")
 
     def __init__(self, span: trace.Span, attributes: _Attributes) -> None:
         self.span = span
         self.attributes = attributes
         """The attributes that the metrics have too: few jobs differ in them."""
         self.since = trio.current_time()
+        self.sent_at: float | None = None
+        """When the last attempt of the call was about to be sent; None if there was none."""
         self.codes: set[Status] = {Status.STARTING}
         self.events = 0
 
@@ -74,8 +83,12 @@ class OpenTelemetry(Instrument):
       ``output`` and ``log`` (the first hundred of both), ``exception``.
     - Its status is an error if the job failed; a cancellation is not an error.
 
-    The metrics are two histograms, in seconds: ``triojob.job.duration``, from submission to end,
-    and ``triojob.job.wait``, until the job acquired its limit.
+    The metrics of jobs are histograms, in seconds: ``triojob.job.duration``, from submission to
+    end; ``triojob.job.wait``, until the job acquired its limit; and for calls of an app
+    ``triojob.job.latency``, from the moment when the call was about to be sent (for the last time,
+    if it was retried) to the end of the job.
+
+    `observe` adds metrics of clients.
 
     Traces contain no arguments and outputs.  They contain failures, with messages and tracebacks.
 
@@ -111,7 +124,95 @@ class OpenTelemetry(Instrument):
             description="How long jobs wait for their turn in their group.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
+        self._latency = meter.create_histogram(
+            "triojob.job.latency",
+            unit="s",
+            description="How long calls of an app take, from being sent to the job's end.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
         self._spans: dict[int, _Span] = {}
+        self._clients: dict[object, Client] = {}
+        self._create_measures(meter)
+
+    @contextmanager
+    def observe(self, client: Client) -> Generator[None, None, None]:
+        """Export measures of a client while the block runs: ``with telemetry.observe(client):``.
+
+        They are read whenever the SDK exports, in its thread; calls cost nothing more.
+        All have the attributes ``server.address`` and ``server.port``:
+
+        - ``triojob.client.window``, ``triojob.client.in_flight``, ``triojob.client.running``,
+          ``triojob.client.queued`` and ``triojob.client.waiting``, the ``window``, ``in_flight``,
+          ``running``, ``waiting_there`` and ``waiting_here`` of `WindowStatistics`, for each
+          endpoint, named by the attribute ``rpc.method``;
+        - the counters ``triojob.client.calls`` (calls that ended without having been cancelled, for
+          each endpoint), ``triojob.client.refusals`` and ``triojob.client.retries``;
+        - the counter ``triojob.client.io``, in bytes, with the attribute ``network.io.direction``
+          ("transmit" or "receive"): see ``bytes_sent`` of `ClientStatistics`.
+
+        Args:
+            client: A client that has been entered.
+
+        Raises:
+            ClientClosed: The client has not been entered.
+        """
+        statistics_of(client, None)
+        key = object()
+        self._clients[key] = client
+        try:
+            yield
+        finally:
+            del self._clients[key]
+
+    def _create_measures(self, meter: metrics.Meter) -> None:
+        def read(
+            measure: Callable[[ClientStatistics], Iterable[tuple[float, _Attributes]]],
+        ) -> list[Callable[[metrics.CallbackOptions], Iterable[metrics.Observation]]]:
+            def observe(_options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+                for client in list(self._clients.values()):
+                    server = _server_attributes(client.src)
+                    for value, attributes in measure(statistics_of(client, None)):
+                        yield metrics.Observation(value, {**server, **attributes})
+
+            return [observe]
+
+        for name, field, description in (
+            ("window", "size", "How many calls can be in flight at once."),
+            ("in_flight", "in_flight", "Calls that were sent and have not ended."),
+            ("running", "running", "Calls in flight that the app runs."),
+            ("queued", "waiting_there", "Calls in flight that wait in the app's queue."),
+            ("waiting", "waiting_here", "Calls that wait in this program."),
+        ):
+            meter.create_observable_up_down_counter(
+                f"triojob.client.{name}",
+                read(partial(_by_endpoint, attrgetter(field))),
+                unit="{call}",
+                description=description,
+            )
+        meter.create_observable_counter(
+            "triojob.client.calls",
+            read(partial(_by_endpoint, attrgetter("latency.count"))),
+            unit="{call}",
+            description="Calls that ended without having been cancelled.",
+        )
+        meter.create_observable_counter(
+            "triojob.client.refusals",
+            read(lambda counts: [(counts.refusals, {})]),
+            unit="{request}",
+            description="Requests that an app, or a proxy in front of it, refused for load.",
+        )
+        meter.create_observable_counter(
+            "triojob.client.retries",
+            read(lambda counts: [(counts.retries, {})]),
+            unit="{call}",
+            description="Attempts after the first.",
+        )
+        meter.create_observable_counter(
+            "triojob.client.io",
+            read(_by_direction),
+            unit="By",
+            description="Bytes in the bodies of requests and responses.",
+        )
 
     def job_submitted(self, job: Job[Any]) -> None:
         """Start a span, as a child of the current one."""
@@ -133,8 +234,10 @@ class OpenTelemetry(Instrument):
 
     def job_sending(self, job: Job[Any], headers: dict[str, str]) -> None:
         """Send the trace with the call, if ``propagate`` is set."""
+        entry = self._spans[job.id]
+        entry.sent_at = trio.current_time()
         if self._propagate:
-            propagate.inject(headers, self._spans[job.id].context)
+            propagate.inject(headers, entry.context)
 
     def job_update(self, job: Job[Any], notice: StatusUpdate | LogMessage | RenderUpdate) -> None:
         """Add an event for a log message, and for the first status of each kind."""
@@ -173,19 +276,36 @@ class OpenTelemetry(Instrument):
         span.set_attributes(attributes)
         span.set_attribute("triojob.job.outputs", job.output_count)
         span.end()
-        self._duration.record(trio.current_time() - entry.since, attributes, entry.context)
+        now = trio.current_time()
+        self._duration.record(now - entry.since, attributes, entry.context)
+        if entry.sent_at is not None:
+            self._latency.record(now - entry.sent_at, attributes, entry.context)
 
 
 def _attributes(job: Job[Any]) -> _Attributes:
     if job.url is None:
         return {"code.function.name": job.name}
-    url = urlsplit(job.url)
+    return {"rpc.system.name": "gradio", "rpc.method": job.name, **_server_attributes(job.url)}
+
+
+def _server_attributes(base: str) -> _Attributes:
+    url = urlsplit(base)
     return {
-        "rpc.system.name": "gradio",
-        "rpc.method": job.name,
         "server.address": url.hostname or "",
         "server.port": url.port or (443 if url.scheme == "https" else 80),
     }
+
+
+def _by_endpoint(
+    measure: Callable[[WindowStatistics], float], counts: ClientStatistics
+) -> Iterable[tuple[float, _Attributes]]:
+    for name, window in counts.windows.items():
+        yield measure(window), {"rpc.method": name}
+
+
+def _by_direction(counts: ClientStatistics) -> Iterable[tuple[float, _Attributes]]:
+    yield counts.bytes_sent, {"network.io.direction": "transmit"}
+    yield counts.bytes_received, {"network.io.direction": "receive"}
 
 
 def _name_of(kind: type[BaseException]) -> str:

@@ -36,7 +36,7 @@ JOBS = (
     "tests/wire/test_growing_text.py",
 )
 WATCHED = (
-    "tests/live/test_picture.py",
+    "tests/live/test_rendering.py",
     "tests/live/test_view.py",
 )
 """Groups that somebody follows who was not there from the start."""

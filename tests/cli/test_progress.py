@@ -20,7 +20,7 @@ async def test_how_many_how_fast_and_for_how_long(autojump_clock: trio.testing.M
         await trio.sleep(1)
         for _ in range(5):
             progress.add("ok", 0, None)
-    assert progress._words() == "1,300 of about 2,000 rows, 5.0/s, ETA 2 min 20 s"
+    assert progress._words() == "1,300 of about 2,000 rows, 5.1/s, ETA 2 min 17 s"
     for number in range(120):
         await trio.sleep(1)
         progress.add("timeout", number, {"class": "TooSlowError", "message": "a\nb"})

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.client.sessions_support import opened
-from tests.servers.faults import Hold
+from tests.client.sessions_support import add_sleeper, opened
+from tests.servers.faults import Answer, Hold
 from tests.servers.scripted import Event, ScriptedServer
-from triojob import Client, JobGroup, Limits, WindowStatistics, handle_file
+from triojob import (
+    Client,
+    JobGroup,
+    LatencyStatistics,
+    Limits,
+    Retry,
+    WindowStatistics,
+    gather,
+    handle_file,
+)
 from triojob.testing.components import json_value, state
 
 
@@ -135,3 +147,74 @@ async def test_each_window_is_counted(
         assert (counts.window, counts.in_flight, counts.running) == (144, 116, 110)
         assert (counts.waiting_there, counts.waiting_here) == (6, 84)
         group.cancel_scope.cancel()
+
+
+async def test_latencies_and_rate_are_those_of_ended_calls(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    add_sleeper(memory_app, "take")
+    async with opened(memory_app) as client:
+        assert client.statistics().latency == LatencyStatistics()
+        assert client.statistics().rate is None
+        await gather(*(partial(client.endpoint("/take"), seconds) for seconds in [1] * 19 + [10]))
+        async with client.session() as session:
+            session.submit(1, api_name="/take")
+        stopped = client.submit(1000, api_name="/take")
+        await trio.sleep(1)
+        stopped.cancel()
+        await stopped.wait()
+        counts = client.statistics()
+        latency = counts.latency
+        assert latency.count == 21, "a cancelled call has no latency"
+        seconds = (latency.p50, latency.p90, latency.p99, latency.longest)
+        assert seconds == pytest.approx((1, 1, 10, 10), rel=0.09)
+        assert counts.windows["/take"].latency == latency
+        assert counts.rate == pytest.approx(21 / 12, rel=0.01)
+
+
+async def test_refusals_and_retries_are_counted(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    memory_app.app.add("echo", inputs=[json_value("a")])
+    full = Answer(503, b'{"detail": "Queue is full."}', {"content-type": "application/json"})
+    async with opened(memory_app) as client, JobGroup(retry=Retry()) as group:
+        memory_app.fault("POST", "/queue/join", Answer(429, b""), times=2)
+        await group.submit(client.endpoint("/echo"), "x").result()
+        counts = client.statistics()
+        assert (counts.refusals, counts.retries) == (2, 0)
+        memory_app.fault("POST", "/queue/join", full, times=3)
+        await group.submit(client.endpoint("/echo"), "x").result()
+        memory_app.fault("GET", "/queue/data", Answer(503, b""), times=1)
+        await group.submit(client.endpoint("/echo"), "x").result()
+        counts = client.statistics()
+        assert (counts.refusals, counts.retries, counts.latency.count) == (3, 3, 3)
+
+
+async def test_bytes_of_bodies_are_counted(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    memory_app.app.add("echo", inputs=[json_value("a")])
+    async with opened(memory_app, download_files=False) as client:
+        before = client.statistics()
+        assert (before.bytes_sent, before.bytes_received > 0) == (0, True)
+        await client.predict("x" * 10_000, api_name="/echo")
+        texts = client.statistics()
+        await client.predict(handle_file(b"y" * 50_000, name="y.txt"), api_name="/echo")
+        files = client.statistics()
+    sent, received = texts.bytes_sent, texts.bytes_received - before.bytes_received
+    assert 10_000 <= sent < 11_000
+    assert 10_000 <= received < 13_000
+    assert 50_000 <= files.bytes_sent - sent < 52_000
+
+
+async def test_dropped_functions_keep_their_latencies(
+    autojump_clock: MockClock, memory_app: ScriptedServer
+) -> None:
+    for number in range(300):
+        memory_app.app.add(f"echo{number}", inputs=[json_value("a")])
+    async with opened(memory_app) as client:
+        for number in range(300):
+            await client.predict("x", api_name=f"/echo{number}")
+        counts = client.statistics()
+    assert len(counts.windows) < 300
+    assert counts.latency.count == 300

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.core.support import BaseExceptionGroup, Boom, count, fail, sleep
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError, ScriptedServer
-from triojob import AppError, Client, Job, JobGroup, Retry, report
+from triojob import AppError, Client, ClientClosed, Job, JobGroup, Retry, report
 from triojob.opentelemetry import OpenTelemetry
 
 
@@ -47,12 +48,11 @@ class Telemetry:
         return span
 
     def measured(self, name: str) -> list[tuple[float, dict[str, Any]]]:
-        """Return the sum and the attributes of each series of a histogram."""
+        """Return the value, or the sum of a histogram, and the attributes of each series."""
         data = self._reader.get_metrics_data()
-        assert data is not None
         return [
-            (point.sum, dict(point.attributes))
-            for resource in data.resource_metrics
+            (getattr(point, "sum", None) or point.value, dict(point.attributes))
+            for resource in ([] if data is None else data.resource_metrics)
             for scope in resource.scope_metrics
             for metric in scope.metrics
             if metric.name == name
@@ -322,6 +322,69 @@ async def test_each_attempt_of_a_call_carries_the_trace(
     assert len(sent(memory_app)) == 3
     assert len(set(sent(memory_app))) == 1
     assert sent(memory_app)[0] is not None
+
+
+async def test_measures_of_a_client_are_exported(
+    autojump_clock: MockClock, memory_app: ScriptedServer, telemetry: Telemetry
+) -> None:
+    @memory_app.app.endpoint(inputs=["number"], concurrency_limit=10)
+    async def take(event: Event) -> None:
+        await trio.sleep(event.data[0])
+        await event.completed(["x"])
+
+    instrument = telemetry.instrument()
+    server = {"server.address": "scripted.test", "server.port": 80}
+    take_of = {"rpc.method": "/take", **server}
+    client = Client(memory_app.url, transport=memory_app.transport())
+    with pytest.raises(ClientClosed), instrument.observe(client):
+        pass
+    async with client, JobGroup() as group:
+        with instrument.observe(client):
+            await client.predict(1, api_name="/take")
+            memory_app.fault("POST", "/queue/join", Answer(429, b""), times=2)
+            for _ in range(20):
+                group.submit(client.endpoint("/take"), 100)
+            await trio.sleep(50)
+            # In another thread, as an exporter does it; the clock stands still meanwhile.
+            exporter = ThreadPoolExecutor(1)
+            for name, value in (
+                ("window", 16),
+                ("in_flight", 16),
+                ("running", 10),
+                ("queued", 6),
+                ("waiting", 4),
+                ("calls", 1),
+            ):
+                measured = exporter.submit(telemetry.measured, f"triojob.client.{name}").result()
+                assert measured == [(value, take_of)]
+            exporter.shutdown()
+            assert telemetry.measured("triojob.client.refusals") == [(2, server)]
+            counts = client.statistics()
+            assert telemetry.measured("triojob.client.io") == [
+                (counts.bytes_sent, {"network.io.direction": "transmit", **server}),
+                (counts.bytes_received, {"network.io.direction": "receive", **server}),
+            ]
+        assert telemetry.measured("triojob.client.window") == []
+        group.cancel_scope.cancel()
+
+
+async def test_latency_begins_when_a_call_is_sent(
+    autojump_clock: MockClock, memory_app: ScriptedServer, telemetry: Telemetry
+) -> None:
+    @memory_app.app.endpoint(inputs=["number"])
+    async def take(event: Event) -> None:
+        await trio.sleep(event.data[0])
+        await event.completed(["x"])
+
+    async with (
+        Client(memory_app.url, transport=memory_app.transport()) as client,
+        JobGroup(instruments=[telemetry.instrument()], limit=1) as group,
+    ):
+        for _ in range(2):
+            group.submit(client.endpoint("/take"), 10)
+    ((latency, _),) = telemetry.measured("triojob.job.latency")
+    ((duration, _),) = telemetry.measured("triojob.job.duration")
+    assert (latency, duration) == (pytest.approx(20, rel=0.01), pytest.approx(30, rel=0.01))
 
 
 def test_without_an_sdk_it_does_nothing_and_nothing_is_warned_of() -> None:

@@ -9,7 +9,7 @@ import trio
 from rich.console import Console
 
 from triojob import JobGroup, ProgressUnit, report
-from triojob._live._picture import picture
+from triojob._live._rendering import render
 from triojob._live._screens import plain
 from triojob._live._watch import Watch
 
@@ -50,7 +50,7 @@ class Seen:
 
     def lines(self, width: int = 100, height: int = 20) -> list[str]:
         now = trio.current_time()
-        return [plain(line) for line in picture(self.watch, now, width=width, height=height)]
+        return [plain(line) for line in render(self.watch, now, width=width, height=height)]
 
 
 async def draws(rows: int = 4, of: int = 8, seconds: float = 10) -> str:

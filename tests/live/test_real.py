@@ -12,7 +12,7 @@ import triojob
 from tests.core.support import BaseExceptionGroup
 from tests.live.support import Seen, output, recorder
 from triojob import Client, Job, JobGroup, Status, StatusUpdate
-from triojob._live._picture import log_text
+from triojob._live._rendering import log_text
 
 SECONDS = 60
 

@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies as st
 
-from triojob._live._picture import shorten
+from triojob._live._rendering import shorten
 from triojob._live._text import LONGEST, error_text, number, one_line, text_of
 
 

@@ -9,7 +9,7 @@ import trio
 
 from triojob import TriojobError
 
-from .._live._pace import duration
+from .._live._units import duration
 from .ending import CommandError, code_of, words_for
 from .exit_codes import CONNECTION, TIMEOUT
 

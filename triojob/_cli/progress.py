@@ -10,8 +10,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from .._live._pace import Pace, duration, per_second
+from .._live._meter import ProgressMeter
 from .._live._text import one_line
+from .._live._units import duration, per_second
 from .outage import Reachability
 from .screen import screen
 
@@ -44,8 +45,8 @@ class Progress:
         self.failures: dict[str, dict[str, Any]] = {}
         """By kind: how many rows failed that way, and the first of them."""
         self._app = app
-        self._pace = Pace(trio.current_time())
-        self._pace.credit(before)
+        self._meter = ProgressMeter(trio.current_time())
+        self._meter.credit(before)
         self._estimate = estimate
         self._of = "of" if is_exact else "of about"
         self._quiet = quiet
@@ -58,7 +59,7 @@ class Progress:
     @property
     def seconds(self) -> float:
         """The duration of the run so far."""
-        return trio.current_time() - self._pace.began
+        return trio.current_time() - self._meter.began
 
     def add(self, kind: str, row: int, error: Mapping[str, str] | None) -> None:
         """Count a row.
@@ -67,7 +68,7 @@ class Progress:
             kind: Its outcome.
             error: The error of a failed row; None for a success.
         """
-        self._pace.count(trio.current_time())
+        self._meter.count(trio.current_time())
         if error is None:
             self.ok += 1
         else:
@@ -120,14 +121,14 @@ class Progress:
         table = Table.grid(padding=(0, 1))
         table.add_column()
         table.add_column(no_wrap=True, overflow="ellipsis")
-        bar = ProgressBar(total=total, completed=self._pace.done, width=24, pulse=total is None)
+        bar = ProgressBar(total=total, completed=self._meter.done, width=24, pulse=total is None)
         table.add_row(bar, Text(self._words()))
         return table
 
     def _words(self) -> str:
-        now, done = trio.current_time(), self._pace.done
-        self._pace.total = total = self._estimate()
-        rate, eta = self._pace.rate(now), self._pace.eta(now)
+        now, done = trio.current_time(), self._meter.done
+        self._meter.total = total = self._estimate()
+        rate, eta = self._meter.rate(now), self._meter.eta(now)
         if self._app.since is not None:
             outage = f"app unreachable since {self._app.since}, trying again"
             rate = eta = None

@@ -4,6 +4,8 @@
 - `sink`: the sending end of a job's memory channel
 - `report`: `report`, with which your own functions report their progress
 - `history`: the messages that a job keeps, bounded by `history=`, and the cursors over them
+- `latency`: percentiles of durations, in bounded memory
+- `rate`: how many things complete per second
 - `limiter`: a limiter that serves jobs in the order of their ids, for groups and sessions
 - `retry`: `Retry`: decides when to retry a call; only numbers, no waiting
 - `observers`: notifies the listeners of a job and the tasks that wait for it

@@ -20,7 +20,7 @@ from rich.style import Style
 from rich.text import Text
 
 from ._logs import LogStreams
-from ._picture import Line, counts, log_text, picture, speed
+from ._rendering import Line, counts, details_of, log_text, render, speed
 from ._watch import Watch
 
 STYLES = {
@@ -130,7 +130,7 @@ class Terminal(Screen):
                 self._console.control(Control((ControlType.ERASE_IN_LINE, 2), *up * more))
         watch.news.clear()  # failures have lines of their own
         # A line of full width would leave the position of the cursor undefined.
-        self._drawn = Lines(picture(watch, now, width=width - 1, height=height - 1))
+        self._drawn = Lines(render(watch, now, width=width - 1, height=height - 1))
         self._live.update(self._drawn, refresh=True)
 
 
@@ -189,7 +189,8 @@ class Plain(Screen):
 
     def _print_counts(self, watch: Watch, now: float) -> None:
         self._printed, self._printed_at = plain(counts(watch)), now
-        self._print(f"{self._printed}; {', '.join(speed(watch.pace, now))}")
+        line = f"{self._printed}; {', '.join(speed(watch.meter, now))}"
+        self._print("; ".join([line, *details_of(watch)]))
 
     def _print(self, line: str) -> None:
         encoding = self._console.encoding
@@ -217,7 +218,7 @@ class Notebook(Screen):
     def draw(self, watch: Watch, now: float) -> None:
         """Put the lines into the output of the cell, as HTML and as text."""
         watch.news.clear()
-        lines = picture(watch, now, width=self.width, height=self.height)
+        lines = render(watch, now, width=self.width, height=self.height)
         bundle = {
             "text/plain": "\n".join(map(plain, lines)),
             "text/html": as_html(lines, self.width),

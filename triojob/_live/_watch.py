@@ -13,9 +13,10 @@ from outcome import Error
 from .._core.group import JobGroup, follow, unfollow
 from .._core.instruments import Instrument
 from .._core.job import Job, record_of
+from .._core.latency import LatencyHistogram
 from .._core.messages import LogMessage, RenderUpdate, Status, StatusUpdate
 from ..gradio.statistics import ClientStatistics
-from ._pace import Pace
+from ._meter import ProgressMeter
 from ._text import error_text, one_line, text_of
 
 logger = logging.getLogger("triojob")
@@ -134,7 +135,9 @@ class Watch(Instrument):
         self.news_count = 0
         """Number of news so far; the oldest might be dropped."""
         self.succeeded = self.failed = self.cancelled = 0
-        self.pace = Pace(trio.current_time(), total=total)
+        self.meter = ProgressMeter(trio.current_time(), total=total)
+        self.latency = LatencyHistogram()
+        """How long the jobs that were not cancelled took, from being sent to their end."""
         self.clients: list[Callable[[], ClientStatistics]] = []
         """Functions that return the statistics of the clients among the targets."""
         self._groups: list[JobGroup] = []
@@ -173,7 +176,7 @@ class Watch(Instrument):
         self.succeeded += counts.succeeded
         self.failed += counts.failed
         self.cancelled += counts.cancelled
-        self.pace.credit(counts.succeeded + counts.failed + counts.cancelled)
+        self.meter.credit(counts.succeeded + counts.failed + counts.cancelled)
         for job in group.jobs:
             row = Row(job, trio.current_time())
             if job.done:
@@ -240,8 +243,10 @@ class Watch(Instrument):
                 self.succeeded += 1
             row.title = self.title(row)
             self.others.append(row)
+        if row.began is not None and not job.cancelled:
+            self.latency.add(now - row.began)
         row.end(now)
-        self.pace.count(now)
+        self.meter.count(now)
         self._changed()
         if not self.alive:
             self._idle.unpark_all()

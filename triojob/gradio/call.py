@@ -134,6 +134,7 @@ class EndpointCall(Call):
             return None
         seconds = retry.pause(error, attempt, elapsed, random.random())  # noqa: S311 - no secret
         if seconds is not None:
+            self._registry.retries += 1
             log_job(
                 logging.INFO,
                 runner.record.id,

@@ -298,12 +298,14 @@ class Client(Surface, SingleUse):
             session.end()
 
     def statistics(self) -> ClientStatistics:
-        """Return counts of what the client has in flight."""
-        from .statistics import count
+        """Return what the client has in flight, and has done so far.
 
-        registry = self._entered()
-        assert self._session is not None
-        return count(registry, self._session, self._group)
+        Call it in the client's Trio run.
+
+        Raises:
+            ClientClosed: The client has not been entered.
+        """
+        return statistics_of(self, trio.current_time())
 
     def view_api(self, *, all_endpoints: bool = False) -> str:
         """Return a human-readable description of the app's endpoints.
@@ -438,6 +440,22 @@ def settings_of(client: Client) -> CallSettings:
     """Return the settings that the calls of an open client share."""
     assert client._settings is not None
     return client._settings
+
+
+def statistics_of(client: Client, now: float | None) -> ClientStatistics:
+    """Return the statistics of a client; safe to call from any thread.
+
+    Args:
+        now: The time by Trio's clock; None for no rate.
+
+    Raises:
+        ClientClosed: The client has not been entered.
+    """
+    from .statistics import count
+
+    registry = client._entered()
+    assert client._session is not None
+    return count(registry, client._session, client._group, now)
 
 
 def watch_sessions(client: Client, watcher: Callable[[JobGroup], object]) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""`ClientStatistics`: counts what a client has in flight."""
+"""`ClientStatistics`: counts what a client has in flight, and what it has done so far."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .._core.group import JobGroup
 from .._core.instruments import GroupStatistics
+from .._core.latency import LatencyStatistics
 from .session.registry import SessionRegistry
 from .session.session import Session
 from .session.window import WindowStatistics
@@ -14,7 +15,10 @@ from .session.window import WindowStatistics
 
 @dataclass(frozen=True)
 class ClientStatistics:
-    """What a client has in flight, at one moment; `Client.limits` holds the limits."""
+    """What a client has in flight at one moment, and has done so far.
+
+    `Client.limits` holds the limits.
+    """
 
     calls: int
     """Unfinished calls, jobs or not, in any group."""
@@ -46,6 +50,20 @@ class ClientStatistics:
     """Cancel requests that wait to be sent, because the app is slow to respond to others."""
     jobs: GroupStatistics
     """The jobs of `Client.submit`."""
+    latency: LatencyStatistics
+    """How long the calls so far were in flight, without those that were cancelled; ``windows``
+    has the latency of each endpoint.
+    """
+    rate: float | None
+    """How many of these calls ended per second recently; None if that is not known yet."""
+    refusals: int
+    """How often the app, or a proxy in front of it, has refused a request for load."""
+    retries: int
+    """How many further attempts `Retry` has made."""
+    bytes_sent: int
+    """Bytes in the bodies of requests, files included; headers do not count."""
+    bytes_received: int
+    """Bytes in the bodies of responses, files included; headers do not count."""
 
     @property
     def window(self) -> int:
@@ -73,9 +91,17 @@ class ClientStatistics:
         return sum(window.waiting_here for window in self.windows.values())
 
 
-def count(registry: SessionRegistry, session: Session, group: JobGroup) -> ClientStatistics:
-    """Count what a client has in flight, given its registry, its own session and its group."""
+def count(
+    registry: SessionRegistry, session: Session, group: JobGroup, now: float | None
+) -> ClientStatistics:
+    """Count what a client has in flight; safe to call from any thread.
+
+    Args:
+        session, group: The client's own session and group.
+        now: The time by Trio's clock; None for no rate.
+    """
     http = registry.http
+    traffic = http.traffic
     return ClientStatistics(
         calls=len(registry.calls),
         windows=registry.windows(),
@@ -91,4 +117,10 @@ def count(registry: SessionRegistry, session: Session, group: JobGroup) -> Clien
         cancel_requests=int(http.cancel_requests.borrowed_tokens),
         waiting_for_cancel_request=registry.cancel_requests.statistics().tasks_waiting,
         jobs=group.statistics(),
+        latency=registry.latency().statistics(),
+        rate=None if now is None else registry.completions.rate(now),
+        refusals=registry.refusals,
+        retries=registry.retries,
+        bytes_sent=traffic.sent,
+        bytes_received=traffic.received,
     )

@@ -4,6 +4,7 @@
 - `urls`: URLs and headers: checked, compared, and shown without secrets
 - `request`: a request, as both backends take it
 - `response`: a response: open, with its body still to be read, or whole
+- `traffic`: counts the bytes of bodies
 - `sockets`: byte streams over TCP and TLS
 - `reader`: parses HTTP/1.1 responses with httptools; no I/O
 - `connection`: one HTTP/1.1 connection

@@ -43,6 +43,7 @@ from .response import OpenResponse, Response
 from .settings import Limits, Timeouts
 from .sse import EventDecoder, OversizedEvent
 from .stream_watch import StreamWatch, WatchedStream
+from .traffic import Traffic
 from .urls import public_part
 
 if TYPE_CHECKING:
@@ -170,6 +171,13 @@ class HTTP:
     def opened(self) -> int:
         """How many of triojob's own connections have been opened."""
         return 0 if self._direct is None else self._direct.pool.opened
+
+    @property
+    def traffic(self) -> Traffic:
+        """The bytes of the bodies sent and received so far, over both backends."""
+        direct = Traffic() if self._direct is None else self._direct.pool.traffic
+        own = self._httpx.traffic
+        return Traffic(own.sent + direct.sent, own.received + direct.received)
 
     def forget_server(self) -> None:
         """Forget the learned properties of the server: another server has replaced it."""

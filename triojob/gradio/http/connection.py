@@ -11,6 +11,7 @@ import trio
 from .reader import ResponseReader
 from .response import OpenResponse
 from .sockets import Broken, ByteStream, TimedOut
+from .traffic import Traffic
 
 
 class Connection:
@@ -90,20 +91,23 @@ class DirectResponse(OpenResponse):
     Args:
         silence: How many seconds the server can be silent between two pieces of the body.
         release: Takes the connection back, with the value of its header ``Keep-Alive``.
+        traffic: Counts the bytes of the body.
     """
 
-    __slots__ = ("_connection", "_fields", "_is_discarded", "_release", "_silence", "headers",
-                 "status")  # fmt: skip
+    __slots__ = ("_connection", "_fields", "_is_discarded", "_release", "_silence", "_traffic",
+                 "headers", "status")  # fmt: skip
 
     def __init__(
         self,
         connection: Connection,
         silence: float,
         release: Callable[[Connection, str | None], None],
+        traffic: Traffic,
     ) -> None:
         self._connection: Connection | None = connection
         self._silence = silence
         self._release = release
+        self._traffic = traffic
         self._is_discarded = False
         self.status: int = connection.reader.status
         self.headers: list[tuple[bytes, bytes]] = connection.reader.headers
@@ -130,7 +134,9 @@ class DirectResponse(OpenResponse):
                 await connection.receive()
             if scope.cancelled_caught:
                 raise TimedOut("read")
-        return reader.take_body()
+        body = reader.take_body()
+        self._traffic.received += len(body)
+        return body
 
     @property
     def has_ended(self) -> bool:

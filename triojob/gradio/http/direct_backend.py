@@ -81,6 +81,9 @@ class DirectBackend:
             read=request.read,
             fresh=request.fresh,
         )
+        if request.body is not None:
+            assert isinstance(request.body, bytes)
+            self.pool.traffic.sent += len(request.body)
         try:
             self._keep_cookies(request, response)
         except BaseException:

@@ -19,6 +19,7 @@ from .request import Request
 from .response import OpenResponse
 from .settings import Timeouts
 from .sockets import Broken, TimedOut, TransportError, keep_alive
+from .traffic import CountedBody, Traffic
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
@@ -60,6 +61,7 @@ class HttpxBackend:
         self._cookies = dict(cookies or {})
         self._timeouts = timeouts
         self._secrets = secrets
+        self.traffic: Traffic = Traffic()
         secrets.add(*secrets_in_headers(self._sent()))
 
     @property
@@ -116,9 +118,10 @@ class HttpxBackend:
         if is_whole:
             # httpx sends a body by an async generator, which it leaves unclosed when cancelled.
             body = built.read()
-            built.stream = _byte_stream()(lambda: _WholeBody(body))
+            built.stream = _byte_stream()(lambda: CountedBody(_WholeBody(body), self.traffic))
         else:
-            built.stream = _byte_stream()(lambda: request.body)
+            pieces: Any = request.body
+            built.stream = _byte_stream()(lambda: CountedBody(pieces, self.traffic))
         return built
 
     async def send(self, request: Request) -> HttpxResponse:
@@ -133,7 +136,7 @@ class HttpxBackend:
             built = self.build(request)  # cookies may have changed
         response = await _send(self.client, built)
         self._note_secrets(response)
-        return HttpxResponse(response)
+        return HttpxResponse(response, self.traffic)
 
     def keep_cookies(
         self, request: Request, status: int, headers: list[tuple[bytes, bytes]]
@@ -187,10 +190,15 @@ async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Resp
 
 
 class HttpxResponse(OpenResponse):
-    """A response of httpx's."""
+    """A response of httpx's.
 
-    def __init__(self, response: httpx.Response) -> None:
+    Args:
+        traffic: Counts the bytes of the body.
+    """
+
+    def __init__(self, response: httpx.Response, traffic: Traffic) -> None:
         self._response = response
+        self._traffic = traffic
         # A hook or a transport of the caller's may have read it already.
         is_read = response.is_stream_consumed
         self._chunks = response.aiter_bytes() if is_read else response.aiter_raw()
@@ -206,6 +214,7 @@ class HttpxResponse(OpenResponse):
         self._is_begun = True
         while not (chunk := await self._chunks.__anext__()):
             pass
+        self._traffic.received += len(chunk)
         return chunk
 
     def discard(self) -> None:
@@ -244,7 +253,7 @@ class HttpxResponse(OpenResponse):
         stream: Any = self._response.extensions.get("network_stream")
         if stream is None:
             raise Broken("the transport= of this client can't change protocols")
-        return UpgradedStream(self, stream)
+        return UpgradedStream(self, stream, self._traffic)
 
 
 class UpgradedStream:
@@ -252,11 +261,13 @@ class UpgradedStream:
 
     Args:
         stream: The stream of httpcore.
+        traffic: Counts the bytes.
     """
 
-    def __init__(self, response: HttpxResponse, stream: Any) -> None:
+    def __init__(self, response: HttpxResponse, stream: Any, traffic: Traffic) -> None:
         self._response = response
         self._stream = stream
+        self._traffic = traffic
 
     def header(self, name: str) -> str | None:
         """Return the value of a header of the response, or None."""
@@ -266,11 +277,13 @@ class UpgradedStream:
         """Send; raise `TimedOut` if the server accepts nothing in time, `Broken` if it broke."""
         with _mapped():
             await self._stream.write(data, seconds)
+            self._traffic.sent += len(data)
 
     async def receive(self) -> bytes:
         """Return the next bytes, empty at the end; raise `Broken` if the connection broke."""
         with _mapped():
             data: bytes = await self._stream.read(_RECEIVE_SIZE)
+            self._traffic.received += len(data)
             return data
 
     async def aclose(self) -> None:

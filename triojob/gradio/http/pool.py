@@ -16,6 +16,7 @@ import trio
 
 from .connection import Connection, DirectResponse
 from .sockets import Broken, ByteStream, TimedOut
+from .traffic import Traffic
 
 _KEEP_ALIVE_TIMEOUT = re.compile(r"timeout *= *([0-9]{1,9})", re.IGNORECASE)
 """In a header ``Keep-Alive``: how many seconds the server keeps an idle connection."""
@@ -40,6 +41,7 @@ class ConnectionPool:
     def __init__(self, connect: Callable[[], Awaitable[ByteStream]], kept: float) -> None:
         self.opened: int = 0
         """How many connections have been opened."""
+        self.traffic: Traffic = Traffic()
         self._connect = connect
         self._usual = kept
         self._kept = kept
@@ -96,7 +98,7 @@ class ConnectionPool:
                     raise TimedOut("read")
             self._round_trip = min(self._round_trip, trio.current_time() - start)
             silence = math.inf if read is None else read
-            response = DirectResponse(connection, silence, self._release)
+            response = DirectResponse(connection, silence, self._release, self.traffic)
             return response
         except Broken:
             if not connection.is_alive and connection.idle_since is not None:

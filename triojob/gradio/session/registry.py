@@ -10,6 +10,8 @@ from typing import final
 import trio
 
 from ..._core.call import Batch
+from ..._core.latency import LatencyHistogram, merged
+from ..._core.rate import RateMeter
 from ..http.client import CANCEL_REQUESTS, HTTP
 from ..http.settings import Limits, Timeouts
 from ..protocol.registry import Drivers
@@ -68,6 +70,14 @@ class SessionRegistry:
         self.streams: StreamBudget = StreamBudget(http.streams)
         self._limiters: dict[int, CallLimiter] = {}
         """The limiter of each function, by the function's number."""
+        self._dropped = LatencyHistogram()
+        """The latencies of the functions whose limiters were dropped."""
+        self.completions: RateMeter = RateMeter(trio.current_time())
+        """The calls that ended without having been cancelled."""
+        self.refusals: int = 0
+        """How many requests the server, or a proxy in front of it, refused for load."""
+        self.retries: int = 0
+        """How many calls were attempted again, because of `Retry`."""
         self._idle: list[Session] = []
         """Idle sessions for reuse: a server keeps some memory for each session."""
         self._shared: dict[tuple[Batch, int], _SharedSession] = {}
@@ -99,16 +109,24 @@ class SessionRegistry:
         limiter = self._limiters.get(info.fn_index)
         if limiter is None:
             if len(self._limiters) >= _MOST_IDLE_LIMITERS:
+                for each in (one for one in self._limiters.values() if one.idle):
+                    self._dropped.merge(each.latency)
                 self._limiters = {f: one for f, one in self._limiters.items() if not one.idle}
             fixed = self.limits.in_flight
             # Calls that need a stream each also wait for the budget of streams.
-            limiter = CallLimiter(info.name, fixed)
+            limiter = CallLimiter(info.name, fixed, self.completions)
             self._limiters[info.fn_index] = limiter
         return Slot(limiter, number)
 
     def windows(self) -> Mapping[str, WindowStatistics]:
         """Return the numbers of calls in flight, running and waiting, by endpoint name."""
-        return {limiter.name: limiter.statistics() for limiter in self._limiters.values()}
+        # A list, which is made at once: other threads may ask, too.
+        return {limiter.name: limiter.statistics() for limiter in list(self._limiters.values())}
+
+    def latency(self) -> LatencyHistogram:
+        """Return how long the calls of all functions were in flight."""
+        limiters = list(self._limiters.values())
+        return merged([self._dropped, *(limiter.latency for limiter in limiters)])
 
     @property
     def is_alive(self) -> bool:

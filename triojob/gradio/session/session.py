@@ -94,7 +94,8 @@ class Session:
     @property
     def waiting(self) -> int:
         """How many calls wait for the call of the same function that is in flight here."""
-        return sum(function.limiter.waiting for function in self.functions.values())
+        # A list, which is made at once: other threads may ask, too.
+        return sum(function.limiter.waiting for function in list(self.functions.values()))
 
     @property
     def ended(self) -> bool:
@@ -252,6 +253,7 @@ class Session:
                 call.slot.note_refusal()  # connection reset: the server may have the call
             return None
         call.slot.note_refusal()
+        self._registry.refusals += 1
         self._registry.http.close_idle()
         seconds = refusals.pause(error)
         if seconds is None or call.abandoned or self._ended or self._registry.calls.closed:
@@ -318,7 +320,7 @@ class Session:
             self.stream.forget(call)
             call.dequeuing = False
             if call.slot is not None:
-                call.slot.release()
+                call.slot.release(is_complete=call.translator.started)
             function.limiter.release(call.job_id)
             function.changed.unpark_all()
             self.canceller.start_next_step(call.fn_index)

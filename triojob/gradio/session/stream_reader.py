@@ -169,6 +169,7 @@ class StreamReader:
         self._registry.http.close_idle()
         seconds = None
         if again or is_refusal(error, alive=self._registry.is_alive):
+            self._registry.refusals += 1
             seconds = refusals.pause(error)
         if seconds is None:
             raise error

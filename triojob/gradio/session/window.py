@@ -25,8 +25,10 @@ flight, 4.5 s with 32, and 10 s with 256.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
+
+from ..._core.latency import LatencyStatistics
 
 INITIAL = 16
 """How many calls are in flight before the server's first message."""
@@ -56,6 +58,8 @@ class WindowStatistics:
     """Calls in flight that the server has reported as waiting in its queue."""
     waiting_here: int
     """Calls that wait in your program until there is room in the window."""
+    latency: LatencyStatistics = field(default_factory=LatencyStatistics)
+    """How long the calls so far were in flight, without those that were cancelled."""
 
 
 @final
@@ -156,7 +160,7 @@ class Window:
         return max(0, self.size - len(self._in_flight))
 
     def statistics(self, waiting_here: int) -> WindowStatistics:
-        """Return the current numbers."""
+        """Return the current numbers, without a latency."""
         return WindowStatistics(
             self.size, len(self._in_flight), len(self._running), len(self._waiting), waiting_here
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import final
 
 import trio
 
+from ..._core.latency import LatencyHistogram
 from ..._core.limiter import OrderedLimiter
+from ..._core.rate import RateMeter
 from .window import Window, WindowStatistics
 
 
@@ -18,10 +21,14 @@ class CallLimiter:
     Args:
         name: The endpoint's name, as users know it.
         fixed: A constant limit of calls in flight; None for a limit that follows the server.
+        completions: Counts the calls that end without having been cancelled.
     """
 
-    def __init__(self, name: str, fixed: int | None) -> None:
+    def __init__(self, name: str, fixed: int | None, completions: RateMeter) -> None:
         self.name: str = name
+        self.latency: LatencyHistogram = LatencyHistogram()
+        """How long the calls that were not cancelled were in flight."""
+        self._completions = completions
         self._window = Window(fixed)
         self._line = OrderedLimiter(self._window.size)
 
@@ -37,7 +44,8 @@ class CallLimiter:
 
     def statistics(self) -> WindowStatistics:
         """Return the current numbers."""
-        return self._window.statistics(self._line.waiting)
+        counts = self._window.statistics(self._line.waiting)
+        return replace(counts, latency=self.latency.statistics())
 
     def _change(self, change: Callable[[int], None]) -> None:
         """Apply a change to the window, and admit the calls that it then has room for."""
@@ -53,12 +61,14 @@ class Slot:
         call: The call's number.
     """
 
-    __slots__ = ("_call", "_held", "_limiter")
+    __slots__ = ("_call", "_held", "_limiter", "_since")
 
     def __init__(self, limiter: CallLimiter, call: int) -> None:
         self._limiter = limiter
         self._call = call
         self._held = False
+        self._since = 0.0
+        """When the call acquired it."""
 
     @property
     def held(self) -> bool:
@@ -75,7 +85,7 @@ class Slot:
         self._limiter._change(lambda waiting: window.demanded(waiting + 1))
         await line.acquire(self._call)
         window.sent(self._call)
-        self._held = True
+        self._held, self._since = True, trio.current_time()
 
     def queued(self) -> None:
         """Note that the server has sent the call its rank."""
@@ -96,9 +106,16 @@ class Slot:
         window = self._limiter._window
         self._give_back(lambda _waiting: window.withdrawn(self._call))
 
-    def release(self) -> None:
-        """Release the slot at the end of the call; do nothing if the call does not hold it."""
-        window, now = self._limiter._window, trio.current_time()
+    def release(self, *, is_complete: bool = False) -> None:
+        """Release the slot at the end of the call; do nothing if the call does not hold it.
+
+        Args:
+            is_complete: Whether the app took the call; False if it refused it or never got it.
+        """
+        limiter, window, now = self._limiter, self._limiter._window, trio.current_time()
+        if is_complete and self._held:
+            limiter.latency.add(now - self._since)
+            limiter._completions.count(now)
         self._give_back(lambda waiting: window.ended(self._call, waiting, now))
 
     def _give_back(self, change: Callable[[int], None]) -> None:

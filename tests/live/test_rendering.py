@@ -12,9 +12,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.core.support import BaseExceptionGroup
 from tests.live.support import Seen, draws, fails
+from tests.servers.faults import Answer
 from tests.servers.scripted import Event, ScriptedServer
 from triojob import Client, Job, JobGroup, LogMessage, ProgressUnit, Status, StatusUpdate, report
-from triojob._live._picture import describe, progress
+from triojob._live._rendering import describe, progress
 from triojob._live._watch import STEPS
 
 
@@ -114,16 +115,17 @@ async def test_of_a_thousand_jobs_those_that_run_and_the_last_failures_are_shown
                 group.submit(one, number)
             await trio.sleep(2.5)
             lines = seen.lines(height=16)
-            assert len(lines) == 15
-            assert [line.split()[2] for line in lines[:-2]] == ["failed"] * 3 + ["running"] * 10
-            assert lines[-2] == "10 running, 970 waiting, 17 done, 3 failed"
+            assert len(lines) == 16
+            assert [line.split()[2] for line in lines[:-3]] == ["failed"] * 3 + ["running"] * 10
+            assert lines[-3] == "10 running, 970 waiting, 17 done, 3 failed"
+            assert lines[-2] == "latency: p50 1.0 s, p90 1.0 s, p99 1.0 s, longest 1.0 s"
             assert lines[-1].endswith("2%  20 of 1000 ended  8.0/s  eta 2 min 02 s  2.5 s")
             # With less room, the failures leave at least half of it to those that run.
             lines = seen.lines(height=8)
             assert [line.split()[2] for line in lines[:-2]] == ["failed"] * 3 + ["running"] * 3
             *first, last = (line.rpartition(" ")[2] for line in lines[:3])
             assert (sorted(first), last) == (["3", "5"], "11")  # 3 and 5 failed at one moment
-            assert seen.lines(height=2) == seen.lines()[-2:]
+            assert seen.lines(height=2) == [lines[-2], lines[-1]]
             assert len(seen.lines(height=1)) == 1
 
 
@@ -300,6 +302,12 @@ async def test_a_client_shows_what_is_in_flight(
         for _ in range(100):
             client.submit("x", api_name="/nap")
         await trio.sleep(5)
-        here = "window 16: 16 in flight, 10 running, 6 queued there, 84 waiting here"
-        assert here in seen.lines()
+        window, traffic = seen.lines()[-3:-1]
+        assert window == "window 16: 16 in flight, 10 running, 6 queued there, 84 waiting here"
+        assert re.fullmatch(r"[\d.]+ kB sent, [\d.]+ kB received", traffic)
+        memory_app.fault("POST", "/queue/join", Answer(429, b""), times=2)
+        await trio.sleep(10)
+        latencies, *_ = [line for line in seen.lines() if line.startswith("latency")]
+        assert latencies.startswith("latency: p50 10 s, p90 10 s")
+        assert any(line.endswith("received, 2 refusals, 0 retries") for line in seen.lines())
         client.cancel_scope.cancel()

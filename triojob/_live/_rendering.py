@@ -7,8 +7,10 @@ from itertools import chain, islice
 from rich.cells import cell_len, set_cell_size
 
 from .._core.messages import LogMessage, ProgressUnit, Status, StatusUpdate
-from ._pace import Pace, duration, per_second
+from ._load import Load
+from ._meter import ProgressMeter
 from ._text import number, one_line
+from ._units import duration, latency, per_second, size
 from ._watch import Row, Watch
 
 Piece = tuple[str, str]
@@ -18,16 +20,21 @@ Line = list[Piece]
 BAR, TITLE = 16, 30
 """Width of a bar, and maximum width of a title, in columns."""
 GAP = "  "
+ROOMY = 10
+"""Minimum number of lines for details below the jobs."""
+ENOUGH = 10
+"""Minimum number of ended jobs for percentiles."""
 
 
-def picture(watch: Watch, now: float, *, width: int, height: int) -> list[Line]:
+def render(watch: Watch, now: float, *, width: int, height: int) -> list[Line]:
     """Return the lines that show the current state of the jobs.
 
     Args:
         now: The time, by the clock of Trio.
         width, height: Maximum number of columns and lines.
     """
-    totals = total_lines(watch, now, width)[: max(1, height)]
+    details = details_of(watch) if height >= ROOMY else []
+    totals = total_lines(watch, now, width, details)[: max(1, height)]
     rows = choose(watch, height - len(totals))
     columns = [row_pieces(watch, row, now) for row in rows]
     # A column is as wide as its longest text; the words at the end get the rest.
@@ -147,29 +154,49 @@ def log_text(message: LogMessage) -> str:
     return one_line(f"{message.level}: {title}{message.text}")
 
 
-def total_lines(watch: Watch, now: float, width: int) -> list[Line]:
+def total_lines(watch: Watch, now: float, width: int, details: list[str]) -> list[Line]:
     """Return the number of jobs and calls in each state, and the rate at which they end."""
-    pace = watch.pace
+    meter = watch.meter
     line: Line = []
-    share = pace.share()
+    share = meter.share()
     if share is not None:
         line += [(bar(share, BAR), "green"), (f"{GAP}{share:.0%}", "bold")]
-    for text in speed(pace, now):
+    for text in speed(meter, now):
         line.append((f"{GAP if line else ''}{text}", "dim" if line else ""))
-    lines = [counts(watch), *windows(watch), line]
+    lines = [counts(watch), *([(text, "dim")] for text in details), line]
     return [crop(each, width) for each in lines]
 
 
-def windows(watch: Watch) -> list[Line]:
-    """Return a line with the number of calls of clients in flight, if there are any."""
-    told = [statistics() for statistics in watch.clients]
-    here, flying = (sum(getattr(t, n) for t in told) for n in ("waiting_here", "in_flight"))
-    if not (here or flying):
-        return []
-    running, there = (sum(getattr(t, n) for t in told) for n in ("running", "waiting_there"))
-    size = sum(each.window for each in told)
-    words = f"window {size}: {flying} in flight, {running} running, {there} queued there"
-    return [[(f"{words}, {here} waiting here" if here else words, "dim")]]
+def details_of(watch: Watch) -> list[str]:
+    """Return how long jobs took, and the load of clients, as far as these are known."""
+    return [text for text in (*clients(watch), latencies(watch)) if text]
+
+
+def latencies(watch: Watch) -> str:
+    """Return how long the jobs took, if enough have ended for percentiles."""
+    told = watch.latency.statistics()
+    if told.count < ENOUGH:
+        return ""
+    p50, p90, p99, longest = map(latency, (told.p50, told.p90, told.p99, told.longest))
+    return f"latency: p50 {p50}, p90 {p90}, p99 {p99}, longest {longest}"
+
+
+def clients(watch: Watch) -> list[str]:
+    """Return what the clients have in flight, and what they have sent and received."""
+    load = Load.of(watch.clients)
+    lines: list[str] = []
+    if load.in_flight or load.waiting_here:
+        words = (
+            f"window {load.window}: {load.in_flight} in flight, {load.running} running, "
+            f"{load.waiting_there} queued there"
+        )
+        lines.append(f"{words}, {load.waiting_here} waiting here" if load.waiting_here else words)
+    if load.bytes_sent:
+        words = f"{size(load.bytes_sent)} sent, {size(load.bytes_received)} received"
+        if load.refusals or load.retries:
+            words += f", {load.refusals} refusals, {load.retries} retries"
+        lines.append(words)
+    return lines
 
 
 def counts(watch: Watch) -> Line:
@@ -188,16 +215,16 @@ def counts(watch: Watch) -> Line:
     return line
 
 
-def speed(pace: Pace, now: float) -> list[str]:
+def speed(meter: ProgressMeter, now: float) -> list[str]:
     """Return how many jobs have ended, their rate, the remaining time, and the elapsed time."""
-    of = "" if pace.total is None else f" of {number(pace.total)}"
-    said = [f"{pace.done}{of} ended"]
-    rate, eta = pace.rate(now), pace.eta(now)
+    of = "" if meter.total is None else f" of {number(meter.total)}"
+    said = [f"{meter.done}{of} ended"]
+    rate, eta = meter.rate(now), meter.eta(now)
     if rate is not None:
         said.append(per_second(rate))
     if eta:
         said.append(f"eta {duration(eta)}")
-    said.append(duration(now - pace.began))
+    said.append(duration(now - meter.began))
     return said
 
 
