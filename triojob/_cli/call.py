@@ -13,7 +13,7 @@ from rich.text import Text
 
 from triojob import Job, JobGroup, LogMessage, StatusUpdate
 
-from .._live._picture import describe, progress
+from .._live._rendering import describe, progress
 from .._live._text import one_line
 from .arguments import read_arguments, read_stdin
 from .connecting import Connection, time_limit
