@@ -165,6 +165,7 @@ class Session:
             raise
         if self._ended:
             function.limiter.release(call.job_id)
+            self.forget_if_idle(call.fn_index)
             self.unused(call.slot)
             call.translator.cancel(_ENDED)
             return False
@@ -335,12 +336,15 @@ class Session:
 
     def release_if_idle(self) -> None:
         """Release the stream, its place in the budget and the session if no call needs them."""
-        if any(function.needs_stream for function in self.functions.values()):
+        # Each call that ends comes here, so thousands of calls must not each be looked at.
+        if self.event_ids.may_be_pending:
+            return
+        if self.stream.held and any(function.needs_stream for function in self.functions.values()):
             return
         if not self.stream.release_if_idle():
             return
-        if any(function.calls for function in self.functions.values()):
-            return  # some calls have not been sent yet
+        if self.functions:
+            return  # some calls have not been sent yet, or a cancel request is in flight
         if self._lent and not self._leased and not self._ended:
             self._lent = False
             self._registry.give_back(self)

@@ -251,6 +251,11 @@ class StreamReader:
 
     # Closing.
 
+    @property
+    def held(self) -> bool:
+        """Whether the session holds a stream or a place in the budget of streams."""
+        return self._scope is not None or self._stream_of is not None
+
     def release_if_idle(self) -> bool:
         """Release the stream and its place if idle; return whether the session holds neither."""
         session = self._session
