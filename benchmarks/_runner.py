@@ -51,6 +51,20 @@ class Row:
     """Why there are no figures: it took too long, or it broke."""
 
 
+def client_environment() -> dict[str, str]:
+    """Return the environment of a client's process.
+
+    Bytecode may be written there: else a package that was installed without it, as uv does, would
+    be compiled at each import, and its rivals not.
+    """
+    own = {"PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
+    return {
+        name: value
+        for name, value in {**os.environ, **own}.items()
+        if name != "PYTHONDONTWRITEBYTECODE"
+    }
+
+
 class Bench:
     """Runs cases; prints as it goes."""
 
@@ -260,7 +274,7 @@ def run_client(
             text=True,
             timeout=timeout,
             check=False,
-            env={**os.environ, "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"},
+            env=client_environment(),
         )
     except subprocess.TimeoutExpired:
         raise TimeoutError from None
