@@ -449,9 +449,13 @@ def install_wheel(
     else:
         session.install("build")
         wheel, _ = build(session, scratch(session, "dist"))
-    session.install(*options, f"triojob[{extras}] @ {wheel.as_uri()}", *requirements(*groups))
+    # pip compiles what it installs, uv only if asked to: Gradio takes seconds to compile, and the
+    # tests start it often.
+    compiled = {"UV_COMPILE_BYTECODE": "1"}
+    asked = f"triojob[{extras}] @ {wheel.as_uri()}"
+    session.install(*options, asked, *requirements(*groups), env=compiled)
     # In a reused environment the same version of yesterday would count as installed.
-    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install("--force-reinstall", "--no-deps", str(wheel), env=compiled)
 
 
 def build(session: nox.Session, dist: Path) -> tuple[Path, Path]:
