@@ -28,6 +28,8 @@ from qa.mutation.targets import LEFT_OUT, TARGETS
 from qa.mutation.trying import Trier
 
 PACKAGE = Path(triojob.__file__).resolve().parent
+SHARED = (ROOT / "conftest.py", ROOT / "tests" / "support", ROOT / "tests" / "servers")
+"""What all tests use."""
 
 
 def main() -> int:
@@ -85,7 +87,7 @@ def judge_file(trier: Trier, file: str, options: argparse.Namespace) -> Summary:
     """Try those mutants of a module of which nothing is known yet."""
     mutants = mutants_of(file, PACKAGE.parent / file)
     tests = trier.tests_in(paths_of(file))
-    used = [*paths_of(file), ROOT / "tests" / "conftest.py", ROOT / "tests" / "servers"]
+    used = [*paths_of(file), *SHARED]
     knowledge = Knowledge(ROOT / ".mutation", file, PACKAGE, used, options.most)
     left = [mutant for mutant in mutants if knowledge.verdict(mutant) is None]
     print(f"\n{file}: {len(left)} of {len(mutants)} mutants are to be tried", flush=True)
