@@ -121,9 +121,9 @@ class ScriptedApp(Recorder):
             signature = read_signature(function, parameters or {}, returns)
             name = str(api_name or getattr(function, "__name__", "")).removeprefix("/")
             if not name:
-                raise TypeError(f"{function!r} has no name: say one, endpoint('/name')")
+                raise TypeError(f"{function!r} has no name; pass one: endpoint('/name')")
             if f"/{name}" in self._names.values():
-                raise ValueError(f"the app has an endpoint /{name} already")
+                raise ValueError(f"the app already has an endpoint /{name}")
 
             async def script(event: Event) -> None:
                 assert self._files is not None
@@ -215,7 +215,7 @@ class ScriptedApp(Recorder):
     @asynccontextmanager
     async def _live(self, *, memory: bool) -> AsyncGenerator[str, None]:
         if self._server is not None:
-            raise RuntimeError("the app runs already; leave that run first")
+            raise RuntimeError("the app is already running; exit its block first")
         require_task("a ScriptedApp")
         with NurseryUnwrapper(nurseries=1) as body:
             async with trio.open_nursery() as nursery:
