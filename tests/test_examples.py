@@ -125,21 +125,41 @@ def test_program_runs_in_an_empty_folder(program, app_url, tmp_path):
     check(program, tmp_path, app_url(program.parent))
 
 
-@pytest.mark.real
-def test_suite_passes_in_an_empty_folder(tmp_path):
-    for path in SUITE.iterdir():
-        if path.is_file():
-            shutil.copy(path, tmp_path)
+NOT_SOURCE = shutil.ignore_patterns("__pycache__")
+
+
+def run_suite(folder: Path, *words: str) -> str:
+    """Run the tests of a folder; return how many passed or failed."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=tmp_path,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words],
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=100,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
-    assert "5 passed" in done.stdout
+    return done.stdout.splitlines()[-1].partition(" in ")[0]
+
+
+@pytest.mark.real
+def test_suite_passes_in_an_empty_folder(tmp_path):
+    shutil.copytree(SUITE, tmp_path, dirs_exist_ok=True, ignore=NOT_SOURCE)
+    assert run_suite(tmp_path) == "6 passed"
+
+
+@pytest.mark.real
+def test_suite_records_plays_and_runs_live(tmp_path):
+    shutil.copytree(SUITE, tmp_path, dirs_exist_ok=True, ignore=NOT_SOURCE)
+    shutil.rmtree(tmp_path / "recordings")
+    module = tmp_path / "test_recorded.py"
+    assert run_suite(tmp_path, module.name) == "1 failed"
+    with run_gradio(tmp_path / "greeter.py") as app:
+        module.write_text(ADDRESSES.sub(app.url, module.read_text("utf-8")), "utf-8")
+        assert run_suite(tmp_path, module.name, "--recordings=live") == "1 passed"
+        assert not (tmp_path / "recordings").exists()
+        assert run_suite(tmp_path, module.name, "--recordings=record") == "1 passed"
+    assert run_suite(tmp_path, module.name) == "1 passed"
+    assert run_suite(tmp_path, module.name, "-o", "recordings=live") == "1 failed"
 
 
 def test_readme_shows_the_first_programs():
@@ -256,7 +276,9 @@ def test_the_reference_has_every_public_name_for_tests():
         if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
     }
     entries = re.findall(
-        r"^\.\. auto(?:class|function):: triojob\.testing\.([\w.]+)", reference, re.MULTILINE
+        r"^\.\. auto(?:class|function|exception):: triojob\.testing\.([\w.]+)",
+        reference,
+        re.MULTILINE,
     )
     members = re.search(r"testing\.components\n   :members: (.+)", reference)
     assert members is not None

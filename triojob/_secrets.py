@@ -105,7 +105,7 @@ class Secrets:
         return "<Secrets>"
 
     def __reduce__(self) -> str:
-        raise TypeError("secrets can't be pickled")
+        raise TypeError("secrets are not pickled")
 
 
 _known: weakref.WeakValueDictionary[int, Secrets] = weakref.WeakValueDictionary()
@@ -175,6 +175,11 @@ def scrub_each(texts: Sequence[str]) -> tuple[str, ...]:
     if _masked(together, needles) == together:  # the common case, and faster
         return tuple(texts)
     return tuple(_masked(text, needles) for text in texts)
+
+
+def scrub_whole(text: str) -> str:
+    """Return a text of any length, uncut, with all secrets of clients masked."""
+    return _masked(text, _all_needles())
 
 
 def holds_secret(error: BaseException) -> bool:

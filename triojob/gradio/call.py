@@ -24,7 +24,8 @@ from .files.outputs import DownloadingSink, OutputFiles
 from .files.upload import upload_files
 from .http.urls import check_headers
 from .protocol.base import CallDriver, CallRequest, StreamDriver, has_session_stream
-from .protocol.translator import EventTranslator
+from .protocol.messages import Json
+from .protocol.translator import EventTranslator, ObservedTranslator
 from .schema.app import EndpointInfo
 from .session.input_stream import InputFeed
 from .session.pending_call import PendingCall
@@ -62,6 +63,7 @@ class EndpointCall(Call):
         on_status: Called with each status that the server reports.
         batch: The batch of the call, if it can share a session with other calls of the batch.
         patient: Whether to retry while the server refuses the call, see `Limits.refused_for`.
+        on_message: Called with each message of the server, in the format of Gradio's queue.
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class EndpointCall(Call):
         on_status: Callable[[StatusUpdate], object] | None,
         batch: Batch | None,
         patient: bool,
+        on_message: Callable[[Json], object] | None = None,
     ) -> None:
         self._on_status = on_status
+        self._on_message = on_message
         self._batch = batch
         self._patient = patient
         self.name: str = info.name
@@ -139,7 +143,7 @@ class EndpointCall(Call):
                 logging.INFO,
                 runner.record.id,
                 self.name,
-                "attempt %d failed (%s); retrying in %.2f s",
+                "attempt %d failed (%s); the next one is in %.2f s",
                 attempt,
                 type(error).__name__,
                 seconds,
@@ -185,7 +189,10 @@ class EndpointCall(Call):
         sink = DownloadingSink(
             runner.sink, self._settings.outputs, info.name, info.shown_outputs, self._on_status
         )
-        translator = EventTranslator(
+        translator_class: Callable[..., EventTranslator] = EventTranslator
+        if self._on_message is not None:
+            translator_class = partial(ObservedTranslator, observer=self._on_message)
+        translator = translator_class(
             info.name,
             number=runner.record.id,
             streams=info.streams,

@@ -159,7 +159,7 @@ class Client(Surface, SingleUse):
         check_headers("headers", headers)
         check_headers("cookies", cookies)
         if http_client is not None and (transport is not None or verify is not True):
-            raise ValueError("set transport= and verify= in your own http_client")
+            raise ValueError("transport= and verify= are settings of your own http_client")
         self._limits = _resolved(limits or Limits(), own_client=http_client is not None)
         self._folder: Folder | None = None
         if download_files is not False:
@@ -281,7 +281,7 @@ class Client(Surface, SingleUse):
         """
         registry = self._entered()
         if registry.calls.closed:
-            raise ClientClosed("the client has been closed; create a new one")
+            raise ClientClosed("the client has been closed; make another one")
         require_task("a session of this client", registry.http.token)
         group = JobGroup(limit=limit, history=history, instruments=self._instruments)
         session = Session(registry, one_at_a_time=False)
@@ -456,6 +456,20 @@ def statistics_of(client: Client, now: float | None) -> ClientStatistics:
     registry = client._entered()
     assert client._session is not None
     return count(registry, client._session, client._group, now)
+
+
+def open_session(client: Client) -> Session:
+    """Return a new session of an open client, for any number of calls; end it with the client."""
+    return Session(client._entered(), one_at_a_time=False)
+
+
+def pinned_endpoint(client: Client, fn_index: int, session: Session) -> Endpoint:
+    """Return an endpoint whose calls use one session.
+
+    Raises:
+        EndpointNotFound: The app has no such function, not even in this session.
+    """
+    return client._find(None, fn_index, None, session)
 
 
 def watch_sessions(client: Client, watcher: Callable[[JobGroup], object]) -> Callable[[], None]:

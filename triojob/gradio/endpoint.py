@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 import trio
+from outcome import Outcome
 
 from .._core.call import Batch, Call, Submittable, run_call
 from .._core.group import JobGroup
@@ -27,7 +28,7 @@ from .files.inputs import FilePlaceholders
 from .files.upload import check_files
 from .http.urls import check_headers
 from .protocol.base import CallDriver, CallRequest, StreamDriver
-from .protocol.messages import Trigger
+from .protocol.messages import Json, Trigger
 from .protocol.registry import Drivers
 from .schema.app import EndpointInfo
 from .schema.parameters import encode_value
@@ -75,7 +76,7 @@ def _route(
     }
     driver = ways.get(chosen)
     if driver is None:
-        raise ValueError(f'via must be "queue", "run" or "call", not {short_repr(via)}')
+        raise ValueError(f'via is "queue", "run" or "call", not {short_repr(via)}')
     if chosen == "call" and info.api_name is None:
         raise ValueError(f'{info.name} has no name, so it can\'t be called via="call"')
     return chosen, driver
@@ -163,9 +164,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
         if self._restarts != self._registry.watch.restarts:
             self._look_up()
         if self._session is not None and self._session.ended:
-            raise ClientClosed(
-                f"the session of {self.name} has ended; open a new one for more calls"
-            )
+            raise ClientClosed(f"the session that {self.name} is pinned to has ended")
         return self._call(*self._prepare(args, kwargs), feed=feed, batch=batch)
 
     def _prepare(
@@ -186,6 +185,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
         on_status: Callable[[StatusUpdate], object] | None = None,
         batch: Batch | None = None,
         patient: bool = True,
+        on_message: Callable[[Json], object] | None = None,
     ) -> EndpointCall:
         """Return a call with encoded arguments; see `EndpointCall`."""
         info = self._info
@@ -213,6 +213,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
             on_status=on_status,
             batch=batch or self._options.batch,
             patient=patient,
+            on_message=on_message,
         )
 
     def _encode(
@@ -242,9 +243,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
             ValueError: An argument has a value that the endpoint does not allow.
         """
         if not self._info.takes_stream:
-            raise TypeError(
-                f"{self.name} takes one input, not a stream of inputs; call or submit it"
-            )
+            raise TypeError(f"{self.name} takes one input, not a stream of them: call or submit it")
         feed = InputFeed(self.name, self._registry.http, self._registry.background, once=False)
         with NurseryUnwrapper(nurseries=1) as body:
             async with JobGroup(instruments=self._settings.instruments) as group:
@@ -389,6 +388,25 @@ def make_call(
 ) -> EndpointCall:
     """Return a call with arguments that `prepare` has encoded; see `EndpointCall`."""
     return endpoint._call(data, placeholders, on_status=on_status, batch=batch, patient=patient)
+
+
+async def observe_call(
+    endpoint: Endpoint, args: tuple[Any, ...], on_message: Callable[[Json], object]
+) -> Outcome[Any]:
+    """Make a call, and show each message of the server as it arrives; return the outcome.
+
+    A refusal of the server is not retried.  Being cancelled ends the call as `Endpoint` does.
+
+    Args:
+        on_message: Called with each message, in the format of Gradio's queue.
+
+    Raises:
+        TypeError, ValueError: An argument is wrong or missing; nothing was sent.
+    """
+    call = endpoint._call(*endpoint._prepare(args, {}), patient=False, on_message=on_message)
+    record = JobRecord(call.name, 0)
+    await run_call(call, JobRunner(record))
+    return record.retrieve()
 
 
 def with_settings_of(endpoint: Endpoint, other: Endpoint) -> Endpoint:

@@ -1,4 +1,4 @@
-"""Tools for testing code that uses triojob: a Gradio app in memory, and a real one for pytest.
+"""Tools for testing code that uses triojob: a Gradio app in memory, recordings, and a real app.
 
 `docs/testing.md` explains their use; the fixtures are in `triojob.testing.pytest`.
 """
@@ -13,7 +13,26 @@ from ._process import (
     StartGradio as StartGradio,
     run_gradio as run_gradio,
 )
+from ._recordings.errors import (
+    CallNotRecorded as CallNotRecorded,
+    RecordingError as RecordingError,
+)
+from ._recordings.player import RecordedApp as RecordedApp
+from ._recordings.relay import record as record
+from ._served import OpenApp as OpenApp, ServedApp as ServedApp
 
 # Objects show the module from which users import them.
-for _object in (ScriptedApp, Call, GradioProcess, StartGradio, run_gradio):
+for _object in (
+    ScriptedApp,
+    Call,
+    GradioProcess,
+    StartGradio,
+    run_gradio,
+    CallNotRecorded,
+    RecordingError,
+    RecordedApp,
+    record,
+    ServedApp,
+    OpenApp,
+):
     _object.__module__ = __name__

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from types import TracebackType
+from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
-import httpx
-import trio
-
-from triojob import Client
-
-from .._core.lifetime import NurseryUnwrapper
-from .._core.runs import require_task
-from ._calls import Call, Recorder
 from ._files import AppFiles
 from ._function import FunctionRun
+from ._served import ServedApp
 from ._server.description import App, Visibility
 from ._server.event import Event
-from ._server.http import ServerResponse
 from ._server.server import AppServer
 from ._signature import read_signature
 from .components import Component
@@ -30,7 +21,7 @@ Validator = Callable[..., Sequence[tuple[bool, str] | None]]
 """Receives the inputs of a call; returns for each whether it is valid, and the message if not."""
 
 
-class ScriptedApp(Recorder):
+class ScriptedApp(ServedApp):
     """A Gradio app that runs in this process and uses Gradio's own protocol.
 
     Endpoints are functions; a real `Client` calls them, over connections in memory.
@@ -74,10 +65,7 @@ class ScriptedApp(Recorder):
             max_file_size=max_file_size,
             heartbeat_interval=heartbeat_interval,
         )
-        self._names: dict[int, str] = {}
-        self._server: AppServer | None = None
         self._files: AppFiles | None = None
-        self._lifetime: AbstractAsyncContextManager[str] | None = None
 
     def endpoint(
         self,
@@ -121,9 +109,9 @@ class ScriptedApp(Recorder):
             signature = read_signature(function, parameters or {}, returns)
             name = str(api_name or getattr(function, "__name__", "")).removeprefix("/")
             if not name:
-                raise TypeError(f"{function!r} has no name; pass one: endpoint('/name')")
-            if f"/{name}" in self._names.values():
-                raise ValueError(f"the app already has an endpoint /{name}")
+                raise TypeError(f"{function!r} has no name: say one, endpoint('/name')")
+            if any(endpoint.name == name for endpoint in self._app.endpoints):
+                raise ValueError(f"the app has an endpoint /{name} already")
 
             async def script(event: Event) -> None:
                 assert self._files is not None
@@ -132,7 +120,7 @@ class ScriptedApp(Recorder):
                 run = FunctionRun(call, function, signature, self._files)
                 await run.run(show_error=self._app.show_error)
 
-            endpoint = self._app.add(
+            self._app.add(
                 name,
                 script,
                 inputs=signature.inputs,
@@ -145,163 +133,29 @@ class ScriptedApp(Recorder):
                 visibility=visibility,
                 description=signature.description,
             )
-            self._names[endpoint.fn_index] = f"/{name}"
             return function
 
         return decorate
 
-    # --- Running ---
-
-    @property
-    def url(self) -> str:
-        """The address of the app, in memory or on this machine.
-
-        Raises:
-            RuntimeError: The app does not run.
-        """
-        return self._running().url
-
-    def transport(self) -> httpx.AsyncHTTPTransport:
-        """Return a transport to it in memory: ``Client(app.url, transport=app.transport())``.
-
-        Raises:
-            RuntimeError: The app does not run.
-        """
-        # The number of connections is not limited: waiting inside a pool is not tested here.
-        return self._running().transport(limits=httpx.Limits(max_keepalive_connections=20))
+    # --- Its run ---
 
     @asynccontextmanager
-    async def client(self, **options: Any) -> AsyncGenerator[Client, None]:
-        """Open a client of it: ``async with app.client() as client``.
-
-        If the app is not running, it runs while the client is open.
-
-        Args:
-            options: As for `Client`.
-        """
-        async with AsyncExitStack() as stack:
-            if self._server is None:
-                await stack.enter_async_context(self)
-            # Both unwrap their nurseries, so that an exception of the body is raised as it is.
-            client = Client(self.url, transport=self.transport(), **options)
-            yield await stack.enter_async_context(client)
-
-    @asynccontextmanager
-    async def serve(self) -> AsyncGenerator[str, None]:
-        """Serve it on a socket of this machine: ``async with app.serve() as url``.
-
-        Use it for code that only takes a URL, for threads and for other clients.
-        It uses a real network, so it does not work with a `trio.testing.MockClock`.
-        """
-        async with self._live(memory=False) as url:
-            yield url
-
-    async def __aenter__(self) -> ScriptedApp:  # noqa: PYI034 - `Self` is not in the typing of 3.10
-        lifetime = self._live(memory=True)
-        await lifetime.__aenter__()
-        self._lifetime = lifetime
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        assert self._lifetime is not None
-        lifetime, self._lifetime = self._lifetime, None
-        return await lifetime.__aexit__(exc_type, exc, traceback)
-
-    @asynccontextmanager
-    async def _live(self, *, memory: bool) -> AsyncGenerator[str, None]:
-        if self._server is not None:
-            raise RuntimeError("the app is already running; exit its block first")
-        require_task("a ScriptedApp")
-        with NurseryUnwrapper(nurseries=1) as body:
-            async with trio.open_nursery() as nursery:
-                server = AppServer(self._app, nursery)
-                server.queue.on_join = self._joined
-                server.queue.on_cancel = self._cancel_requested
-                if memory:
-                    server.serve_in_memory()
-                else:
-                    await server.listen()
-                self._begin(server)
-                try:
-                    with body.watched():
-                        yield server.url
-                finally:
-                    self._end(server)
-                    nursery.cancel_scope.cancel()
+    async def _opened(self) -> AsyncGenerator[App, None]:
+        yield self._app
 
     def _begin(self, server: AppServer) -> None:
-        self._forget()
-        self._calls_by_event: dict[Event, Call] = {}
-        self._session_numbers: dict[str, int] = {}
-        self._server = server
+        super()._begin(server)
         self._files = AppFiles(server.storage.files, server.url + server.app.api_prefix)
 
     def _end(self, server: AppServer) -> None:
-        for call in self.calls:
-            call.left = call.state in ("waiting", "running")
-        server.die()
+        super()._end(server)
         assert self._files is not None
         self._files.close()
-        self._server = self._files = None
+        self._files = None
 
-    def _running(self) -> AppServer:
-        if self._server is None:
-            raise RuntimeError("run the app first: async with app")
-        return self._server
-
-    def __repr__(self) -> str:
-        where = "(does not run)" if self._server is None else self._server.url
-        return f"<ScriptedApp {where} {len(self._names)} endpoints, {len(self.calls)} calls>"
-
-    # --- Events in its life ---
-
-    def refuse(
-        self, status: int = 429, *, times: int = 1, retry_after: float | None = None
-    ) -> None:
-        """Refuse the next calls with an HTTP status, such as 429, 502 or 503.
-
-        Args:
-            times: How many calls.
-            retry_after: Seconds to send in the header ``Retry-After``.
-        """
-        headers = [] if retry_after is None else [("retry-after", f"{retry_after:g}")]
-        refusal = ServerResponse(status, {"detail": "refused by the test"}, headers)
-        self._running().refusals += [refusal] * times
-
-    def drop_connections(self) -> None:
-        """Break every open connection at once; the app keeps running."""
-        self._running().listener.kill_connections()
-
-    def kill(self) -> None:
-        """End it like a killed process: connections break, and new ones are refused."""
-        self._running().die()
-
-    def stop(self) -> None:
-        """Shut it down as Gradio does: notify open streams, and refuse new calls.
-
-        The notification takes up to 10 seconds, which is the interval of its checks.
-        """
-        self._running().queue.stopped = True
-
-    def restart(self) -> None:
-        """Restart it, in whatever state it is: it loses its sessions, State and calls.
-
-        The recorded calls stay.
-        """
-        server = self._running()
-        server.queue.stopped = False
-        server.restart()
-
-    # --- Callbacks of the queue ---
-
-    def _joined(self, event: Event) -> None:
+    def _arguments_of(self, event: Event) -> dict[str, Any]:
         endpoint = event.endpoint
-        arguments = {
+        return {
             name: value
             # A caller other than triojob may send fewer values than there are inputs.
             for name, component, value in zip(
@@ -309,18 +163,3 @@ class ScriptedApp(Recorder):
             )
             if not component.is_state
         }
-        session = self._session_numbers.setdefault(
-            event.session_hash, len(self._session_numbers) + 1
-        )
-        call = Call(
-            self._names[event.endpoint.fn_index],
-            arguments,
-            session,
-            trio.current_time(),
-            event,
-        )
-        self._came_in(len(self._session_numbers), call)
-        self._calls_by_event[event] = call
-
-    def _cancel_requested(self, event: Event) -> None:
-        self.cancellations.append(self._calls_by_event[event])

@@ -16,7 +16,7 @@ _UNDER_WAY = ("waiting", "running")
 
 @dataclass(eq=False)
 class Call:
-    """One call that a `ScriptedApp` put into its queue."""
+    """One call that a `ServedApp` put into its queue."""
 
     endpoint: str
     """The endpoint's name, such as ``"/name"``."""
@@ -53,8 +53,8 @@ def _short(value: object) -> str:
     return reprlib.repr(value)
 
 
-class Recorder:
-    """Records the calls and cancel requests that an app receives, and asserts facts about them.
+class CallLog:
+    """Logs the calls and cancel requests that an app receives, and asserts facts about them.
 
     Each assertion that fails raises `AssertionError`, with a list of all recorded calls.
     """
@@ -108,15 +108,13 @@ class Recorder:
         """Assert how many calls of an endpoint were cancelled: stopped, or never started."""
         found = sum(call.state == "cancelled" for call in self.calls_of(endpoint))
         if found != times:
-            raise self._error(
-                f"{_calls(found)} of {_named(endpoint)} ended as cancelled, not {times}"
-            )
+            raise self._error(f"{_calls(found)} of {_named(endpoint)} ended cancelled, not {times}")
 
     def assert_no_jobs_left(self) -> None:
         """Assert that no call waits or runs, and that none did when the app ended."""
         left = sum(call.left or call.state in _UNDER_WAY for call in self.calls)
         if left:
-            raise self._error(f"{_calls(left)} had not ended")
+            raise self._error(f"{_calls(left)} left behind")
 
     async def wait_running(self, endpoint: str, count: int = 1, *, seconds: float = 10) -> None:
         """Wait until ``count`` calls of an endpoint run at once.

@@ -252,9 +252,7 @@ class HttpxResponse(OpenResponse):
         """
         stream: Any = self._response.extensions.get("network_stream")
         if stream is None:
-            raise Broken(
-                "the transport= of this client can't upgrade a connection to another protocol"
-            )
+            raise Broken("the transport= of this client can't change protocols")
         return UpgradedStream(self, stream, self._traffic)
 
 

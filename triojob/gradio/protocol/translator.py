@@ -272,7 +272,7 @@ class EventTranslator:
                 # Gradio's own diff miscounts some deletions, so this does not fail the job: the
                 # completion contains the full data again.
                 self._in_step = False
-                self._log("can't apply a diff; outputs until the completion are skipped: %s", exc)
+                self._log("out of step until the completion: %s", exc)
             else:
                 self._path = share_parts(data, self._path)
                 output = EditedData(data, self._present, after=self._data, changed=changed)
@@ -301,7 +301,7 @@ class EventTranslator:
         data = messages.data_of(message)
         if data is None:
             if messages.output_of(message):
-                raise ProtocolError(f"{self._name} completed without data: {short_repr(message)}")
+                raise ProtocolError(f"{self._name} completed with no data: {short_repr(message)}")
             # An empty output is the server's response to a cancel request, never a result.
             self.cancel()
             return
@@ -314,6 +314,21 @@ class EventTranslator:
             # The completion repeats the last yield, so it is a new output only if it differs.
             output = FullData(data, self._present)
         self._finish(Value(value), output=output)
+
+
+class ObservedTranslator(EventTranslator):
+    """Shows each valid message of its event to an observer, before it translates the message."""
+
+    __slots__ = ("_observer",)
+
+    def __init__(self, name: str, *, observer: Callable[[Json], object], **options: Any) -> None:
+        super().__init__(name, **options)
+        self._observer = observer
+
+    def feed(self, message: Json | InvalidMessage) -> None:
+        if not self.finished and not isinstance(message, InvalidMessage):
+            self._observer(message)
+        super().feed(message)
 
 
 def _status(message: Json) -> StatusUpdate | None:

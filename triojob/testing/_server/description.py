@@ -49,12 +49,21 @@ class AppEndpoint:
     """Runs inside the POST, and then sends neither a rank in the queue nor a start."""
     manual: bool = False
     """Sends neither estimation nor process_starts by itself: the script does."""
+    relayed: bool = False
+    """Its script relays the messages of another app, by `Event.relay`.
+
+    These also decide when a call is admitted, and when it starts."""
     description: str = ""
     oauth_token: Literal["required", "optional"] | None = None
     """Whether its function takes a `gr.OAuthToken`."""
     cancels: tuple[int, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
     """Merged over the dependency in /config, for forms that Gradio 6.31 never sends."""
+
+    @property
+    def shown_name(self) -> str:
+        """The name that users know: ``"/name"`` or ``"fn_index 3"``."""
+        return f"fn_index {self.fn_index}" if self.name is None else f"/{self.name}"
 
     def parameter_name(self, index: int) -> str:
         name = self.parameter_names[index]
@@ -257,6 +266,10 @@ class App:
             return self.add(name or getattr(script, "__name__", None), script, **options)
 
         return decorate
+
+    def find(self, fn_index: int) -> AppEndpoint | None:
+        """Return the endpoint with a number; None if there is none."""
+        return next((e for e in self.endpoints if e.fn_index == fn_index), None)
 
     def _components(self) -> dict[Component, int]:
         """Number the components, in order of appearance."""

@@ -10,10 +10,13 @@ from typing import Any, Literal
 import trio
 
 from .description import AppEndpoint
+from .http import ServerResponse
 from .inputs import EventInputs
 from .messages import Message
 from .outputs import EventOutputs
 from .session import AppSession
+
+ADMISSION_SECONDS = 5.0
 
 State = Literal["waiting", "running", "finished", "failed", "cancelled", "removed", "abandoned"]
 
@@ -71,6 +74,9 @@ class Event:
         self.finished = trio.Event()
         """Set when the run has ended, however it ended."""
         self.cancel_scope = trio.CancelScope()
+        self._admitted = trio.Event()
+        self.refusal: ServerResponse | None = None
+        """The response to that request if the call was refused."""
         self._silent = False
 
     def __repr__(self) -> str:
@@ -175,6 +181,53 @@ class Event:
             self.session.post(data)
         await trio.lowlevel.checkpoint()
 
+    # --- Messages of another app ---
+
+    @property
+    def waits_elsewhere(self) -> bool:
+        """Whether it waits in the queue of the app whose messages it relays."""
+        return self.endpoint.relayed and self.state == "waiting"
+
+    async def wait_admitted(self) -> None:
+        """Wait until the other app has admitted or refused it, but not for long.
+
+        An app sends no message before the end of a function that it runs outside of its queue.
+        """
+        with trio.move_on_after(ADMISSION_SECONDS):
+            await self._admitted.wait()
+        self._admitted.set()
+
+    async def relay(self, message: Message) -> None:
+        """Send a message of another app, which tells how far the call is.
+
+        Raises:
+            Abandoned: The client has disconnected.
+        """
+        kind = message["msg"]
+        if kind in ("process_completed", "queue_full"):
+            self.ended = True
+            self.state = "failed" if message.get("success") is False else "finished"
+        elif kind == "progress" or kind.startswith("process_"):
+            self.state = "running"
+        self.send_nowait(message)
+        self._admitted.set()
+        await trio.lowlevel.checkpoint()
+        if not self.alive:
+            raise Abandoned
+
+    def refuse(self, response: ServerResponse) -> None:
+        """Respond to the request that made it with a refusal: the call was never queued.
+
+        If it has received its response already, the call fails.
+        """
+        if self._admitted.is_set():
+            self._fail({"error": f"the app refused the call with status {response.status}"})
+            return
+        self.refusal = response
+        self.ended = True
+        self.state = "failed"
+        self.session.pending.discard(self.event_id)
+
     def never_complete(self) -> None:
         """Send no completion when the script returns."""
         self._silent = True
@@ -233,10 +286,11 @@ class Event:
         Args:
             eta: The estimated duration in seconds, as Gradio computes it.
         """
-        self.state = "running"
+        is_relayed = self.endpoint.relayed
+        self.state = "waiting" if is_relayed else "running"
         self.outputs.start()
         with self.cancel_scope:
-            if not self.endpoint.manual and not self.endpoint.cached:
+            if not (self.endpoint.manual or self.endpoint.cached or is_relayed):
                 self.send_nowait({"msg": "process_starts", "eta": eta})
             try:
                 await self.endpoint.script(self)
@@ -252,3 +306,4 @@ class Event:
             self.state = "cancelled"
         elif self.state == "running":
             self.state = "finished"
+        self._admitted.set()

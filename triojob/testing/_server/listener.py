@@ -41,13 +41,13 @@ class Listener:
         """Whether it can be reached from outside of this process."""
         return bool(self._sockets)
 
-    async def listen(self, tls: ssl.SSLContext | None = None) -> str:
+    async def listen(self, tls: ssl.SSLContext | None = None, port: int = 0) -> str:
         """Accept connections on a loopback socket; return its origin, as in a URL."""
-        self._sockets = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        self._sockets = await trio.open_tcp_listeners(port, host="127.0.0.1")
         for listener in self._sockets:
             self.nursery.start_soon(self._accept_from, listener, tls)
-        port = self._sockets[0].socket.getsockname()[1]
-        return f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        bound = self._sockets[0].socket.getsockname()[1]
+        return f"{'https' if tls else 'http'}://127.0.0.1:{bound}"
 
     async def _accept_from(self, listener: trio.SocketListener, tls: ssl.SSLContext | None) -> None:
         # `close` closes the listener.

@@ -47,7 +47,7 @@ class EventQueue:
             eta = None
             if mean is not None and ahead is not None and free_in is not None:
                 eta = mean + ahead + free_in
-            if rank >= after and not event.endpoint.manual:
+            if rank >= after and not (event.endpoint.manual or event.endpoint.relayed):
                 event.send_nowait(
                     {
                         "msg": "estimation",
@@ -110,7 +110,7 @@ class Queue:
     # --- Joining and running ---
 
     async def join(self, endpoint: AppEndpoint, body: dict[str, Any]) -> Event:
-        """Add a call; one that is cached has ended on return."""
+        """Add a call; on return, a cached one has ended, and a relayed one is admitted."""
         event = self._make(endpoint, body)
         event.session.open()
         event.session.pending.add(event.event_id)
@@ -127,6 +127,8 @@ class Queue:
         queue.waiting.append(event)
         queue.broadcast(after=len(queue.waiting) - 1)
         self._start_runs(queue)
+        if endpoint.relayed:
+            await event.wait_admitted()
         return event
 
     def _make(self, endpoint: AppEndpoint, body: dict[str, Any]) -> Event:
@@ -174,7 +176,11 @@ class Queue:
         killed = [
             event
             for event in self.running
-            if (event.session_hash, event.endpoint.fn_index) == (session_hash, fn_index)
+            if (
+                event.event_id == event_id
+                if event.waits_elsewhere
+                else (event.session_hash, event.endpoint.fn_index) == (session_hash, fn_index)
+            )
         ]
         for event in killed:
             event.cancel_scope.cancel()
@@ -213,6 +219,8 @@ class Queue:
                     # A plain function keeps running without sending; a generator stops at its next
                     # yield. Its id stays pending forever.
                     event.alive = False
+                    if event.waits_elsewhere:
+                        event.cancel_scope.cancel()
             for event in [event for event in queue.waiting if event.session is session]:
                 queue.remove(event)
                 session.pending.discard(event.event_id)

@@ -50,9 +50,9 @@ class AppServer:
 
     # --- Serving ---
 
-    async def listen(self, tls: ssl.SSLContext | None = None) -> None:
-        """Serve on a loopback socket."""
-        self.url = await self.listener.listen(tls) + self.app.mount
+    async def listen(self, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+        """Serve on a loopback socket; port 0 is any free port."""
+        self.url = await self.listener.listen(tls, port) + self.app.mount
 
     def serve_in_memory(self, host: str = "scripted.test") -> None:
         """Serve on this server's `network`, as `host`."""
@@ -176,7 +176,7 @@ class AppServer:
         if limit is not None and size >= limit:
             detail = f"Queue is full. Max size is {limit} and size is {size}."
             return ServerResponse(503, {"detail": detail})
-        endpoint = next((e for e in self.app.endpoints if e.fn_index == body["fn_index"]), None)
+        endpoint = self.app.find(body["fn_index"])
         if endpoint is None or not endpoint.backend:
             # An exception in the server: it responds, and then drops the connection.
             return ServerResponse(500, b"Internal Server Error", close=True)
@@ -185,7 +185,7 @@ class AppServer:
             if refusal is not None:
                 return refusal
         event = await self.queue.join(endpoint, body)
-        return ServerResponse(200, {"event_id": event.event_id})
+        return event.refusal or ServerResponse(200, {"event_id": event.event_id})
 
     def _input(self, request: ServerRequest) -> ServerResponse:
         event_id, _, close = request.path.removeprefix("/stream/").partition("/")
