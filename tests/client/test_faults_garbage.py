@@ -114,7 +114,7 @@ async def test_what_names_no_call_fails_none(
     async with riding(memory_app, ride) as calls:
         jobs = calls.start(api_name="/trap")
         assert [await job.result() for job in jobs] == ["completed"] * calls.count
-        assert "for an unknown call" in caplog.text
+        assert "names no call" in caplog.text
 
 
 @pytest.mark.parametrize("name", GARBAGE)

@@ -259,7 +259,7 @@ async def test_what_is_logged_of_a_run_is_of_its_job(
     lines = [record for record in caplog.records if record.getMessage().startswith(start)]
     assert {vars(record)["job"] for record in lines} == {job.id}
     texts = [record.getMessage().removeprefix(start) for record in lines]
-    assert "sent on its own connection" in texts
+    assert "sent on a connection of its own" in texts
 
 
 # --- /call ---

@@ -338,7 +338,7 @@ async def test_a_playlist_names_only_what_lies_beside_it(
     radio.storage.media[f"{FOLDER}/playlist.m3u8"] = playlist("a.aac", segment, ended=True)
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
-        with pytest.raises(ValueError, match="segment outside its folder"):
+        with pytest.raises(ValueError, match="segment elsewhere"):
             await anext(file.segments())
     assert {host for host, _ in radio.network.connects} == {"scripted.test"}
 
@@ -349,7 +349,7 @@ async def test_what_is_no_playlist_is_refused(
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
         radio.storage.media[f"{FOLDER}/playlist.m3u8"] = b"<html>"
-        with pytest.raises(ValueError, match="not the playlist"):
+        with pytest.raises(ValueError, match="no playlist"):
             await anext(file.segments())
         radio.storage.media.clear()
         with pytest.raises(UnexpectedResponse, match="404"):
@@ -361,7 +361,7 @@ async def test_only_streams_of_parts_are_followed(
 ) -> None:
     async with opened(app, download_files=False) as client:
         file = await client.predict(api_name="/give")
-        with pytest.raises(TypeError, match="not a stream"):
+        with pytest.raises(TypeError, match="no stream"):
             file.segments()
 
 

@@ -79,7 +79,7 @@ def test_a_failure_is_logged_once_when_the_job_is_dropped(
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("triojob", logging.ERROR)
     assert record.endpoint == "/fail"
-    text = f"#{record.job} /fail: it failed, and its failure was never retrieved"
+    text = f"#{record.job} /fail: it failed, and nobody asked for its result"
     assert record.getMessage() == text
     assert isinstance(record.exc_info[1], AppError)
 
@@ -91,7 +91,7 @@ def test_a_failure_of_a_job_dropped_before_is_logged(
     client.submit("kaput", api_name="/fail")
     gc.collect()
     wait_for(lambda: caplog.records)
-    assert "it failed, and its failure was never retrieved" in caplog.text
+    assert "it failed, and nobody asked for its result" in caplog.text
 
 
 def test_callbacks_of_a_job_dropped_before_are_called(

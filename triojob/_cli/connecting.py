@@ -22,38 +22,37 @@ from ..gradio.http.urls import public_part
 from .ending import CommandError, in_options
 from .screen import screen
 
-_SECRET = "@FILE reads it from a file, so that it is not shown in the list of processes."  # noqa: S105 - no secret
+_SECRET = "@FILE reads it from a file, which no list of processes shows."  # noqa: S105 - no secret
 
-SECRET_OPTIONS = ("--auth", "--token", "--oauth-token", "--header")
+SECRET_OPTIONS = ("--auth", "--token", "--oauth-token", "--header", "--secret")
 
 _OPTIONS = (
     click.option(
         "--auth",
         envvar="TRIOJOB_AUTH",
         metavar="USER[:PASSWORD]",
-        help="Log in.  Without a password, triojob prompts for it.  "
-        f"{_SECRET}  [env: TRIOJOB_AUTH]",
+        help=f"Log in.  Without a password you are asked for it; {_SECRET}  [env: TRIOJOB_AUTH]",
     ),
     click.option(
         "--token",
         envvar="TRIOJOB_TOKEN",
         metavar="TOKEN",
-        help="A Hugging Face token with access to the Space; `saved` uses the token that is saved "
+        help="A Hugging Face token that may use the Space; `saved` is for the one that is saved "
         f"on this machine.  {_SECRET}  [env: TRIOJOB_TOKEN]",
     ),
     click.option(
         "--oauth-token",
         envvar="TRIOJOB_OAUTH_TOKEN",
         metavar="TOKEN",
-        help="A Hugging Face token with which the app's code acts on your behalf; takes the same "
-        "values as --token.  [env: TRIOJOB_OAUTH_TOKEN]",
+        help="A Hugging Face token for the app's code to act with on your behalf, as --token.  "
+        "[env: TRIOJOB_OAUTH_TOKEN]",
     ),
     click.option(
         "--header",
         "headers",
         multiple=True,
         metavar="NAME:VALUE",
-        help=f"A header to send with each request; repeatable.  {_SECRET}",
+        help=f"A header to send with each request; may be repeated.  {_SECRET}",
     ),
     click.option("--ca", metavar="FILE", help="Trust the certificates in this file (PEM)."),
     click.option("--insecure", is_flag=True, help="Don't verify the server's certificate."),
@@ -85,44 +84,49 @@ class Connection:
             TriojobError: The app can't be reached; see `Client`.
         """
         try:
-            client = Client(
-                self.url,
-                auth=self.login,
-                token=_token(self.token),
-                oauth_token=_secret("--oauth-token", self.oauth_token),
-                headers=dict(self._headers()),
-                verify=self._tls(),
-                download_files=False,
-                on_wait=_tell_of_space,
-                **options,
-            )
+            client = Client(self.url, **self.client_options(), download_files=False, **options)
         except ValueError as exc:
             raise CommandError(str(exc)) from None
         async with client:
             yield client
 
+    def client_options(self) -> dict[str, Any]:
+        """Return the options of `Client` that these are.
+
+        Raises:
+            CommandError: They are invalid.
+        """
+        return {
+            "auth": self.login,
+            "token": _token(self.token),
+            "oauth_token": read_secret("--oauth-token", self.oauth_token),
+            "headers": dict(self._headers()),
+            "verify": self._tls(),
+            "on_wait": _tell_of_space,
+        }
+
     def _headers(self) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
         for given in self.headers:
-            lines = _secret("--header", given).splitlines() if given.startswith("@") else [given]
+            lines = (
+                read_secret("--header", given).splitlines() if given.startswith("@") else [given]
+            )
             for line in filter(str.strip, lines):
                 name, colon, value = line.partition(":")
                 if not colon:
-                    raise CommandError(
-                        "write --header as NAME:VALUE or @FILE; a header needs a colon"
-                    )
+                    raise CommandError("--header is NAME:VALUE or @FILE, and has a colon")
                 found.append((name.strip(), value.strip()))
         return found
 
     def _tls(self) -> bool | ssl.SSLContext:
         if self.insecure and self.ca is not None:
-            raise CommandError("use --ca or --insecure, not both")
+            raise CommandError("give --ca or --insecure, not both")
         if self.ca is None:
             return not self.insecure
         try:
             return ssl.create_default_context(cafile=self.ca)
         except OSError as exc:  # an ssl.SSLError is one too
-            raise CommandError(f"--ca: can't read certificates from {self.ca}: {exc}") from None
+            raise CommandError(f"--ca: {self.ca} holds no certificates: {exc}") from None
 
 
 def without_secrets(arguments: Sequence[str]) -> list[str]:
@@ -174,8 +178,8 @@ def connects(command: Callable[..., Any]) -> Callable[..., Any]:
         except click.Abort:
             if not sys.stdin.isatty():
                 raise CommandError(
-                    "--auth USER can't prompt for a password, because standard input is not a "
-                    "terminal; use TRIOJOB_AUTH or --auth @FILE"
+                    "--auth USER asks for a password, and standard input is not a terminal: "
+                    "use TRIOJOB_AUTH or --auth @FILE"
                 ) from None
             click.get_current_context().exit(128 + signal.SIGINT)
         connection = Connection(url, login, token, oauth_token, headers, ca, insecure=insecure)
@@ -201,17 +205,17 @@ def read_login(given: str | None, *, ask: bool) -> tuple[str, str] | None:
     """
     if not given:
         return None
-    user, colon, password = _secret("--auth", given).partition(":")
+    user, colon, password = read_secret("--auth", given).partition(":")
     if not user:
-        raise CommandError("write --auth as USER, USER:PASSWORD or @FILE")
+        raise CommandError("--auth is USER, USER:PASSWORD or @FILE")
     if not colon:
         if not ask:
             return None
-        password = click.prompt(f"Password for {user}", hide_input=True, err=True)
+        password = click.prompt(f"Password of {user}", hide_input=True, err=True)
     return user, password
 
 
-def _secret(option: str, given: str | None) -> Any:
+def read_secret(option: str, given: str | None) -> Any:
     """Return a secret that was given directly, or as the file that contains it."""
     if not given or not given.startswith("@"):
         return given or None
@@ -224,13 +228,13 @@ def _secret(option: str, given: str | None) -> Any:
 
 
 def _token(given: str | None) -> str | bool | None:
-    token: str | None = _secret("--token", given)
+    token: str | None = read_secret("--token", given)
     return True if token == "saved" else token  # noqa: S105 - no secret
 
 
 def _tell_of_space(status: SpaceStatus) -> None:
     if not status.ready:
-        screen().say(f"{status.space} is {status.stage}; waiting for {status.waited:.0f} s so far")
+        screen().say(f"{status.space} is {status.stage}; waited {status.waited:.0f} s")
 
 
 class _Handler(logging.Handler):

@@ -67,6 +67,8 @@ _OPTIONS = {
     "pass auth=(user, password) to Client": "pass --auth USER",
     "auth=(user, password)": "--auth USER",
     "headers=": "--header",
+    "max_size=": "--max-size",
+    "repeats=True": "--repeats",
     "check hf_endpoint= and HF_ENDPOINT": "check HF_ENDPOINT",
     "hf_endpoint=": "HF_ENDPOINT",
     "Client(oauth_token=...)": "--oauth-token TOKEN",
@@ -77,7 +79,7 @@ _OPTIONS = {
 """The names of settings in messages, and on the command line."""
 _SETTING = re.compile(
     rf"(?<![\w?&-])(?:{'|'.join(map(re.escape, _OPTIONS))})"
-    r"|\ ?\((?:Timeouts|Limits)\.\w+(?:\ sets\ the\ limit)?\)"
+    r"|\ ?\((?:Timeouts|Limits)\.\w+(?:\ sets\ the\ bound)?\)"
 )
 """Fields of `Timeouts` and `Limits` without an option."""
 
@@ -157,7 +159,7 @@ def _report(error: BaseException, *, as_json: bool) -> int:
     message = error.message if isinstance(error, CommandError) else words_for(error)
     if code is None:
         code = BUG
-        message = f"unexpected {kind}: {message}; run with --verbose for the traceback"
+        message = f"unexpected {kind}: {message}; --verbose shows where it was raised"
     if as_json:
         try:
             write_json({"error": {"class": kind, "message": message, "exit_code": code}})

@@ -168,9 +168,9 @@ def _draw_endpoint(
 
 def _notes(endpoint: dict[str, Any]) -> list[str]:
     notes = {
-        "streams": "streams: yields several outputs",
+        "streams": "yields outputs as they come",
         "takes_stream": "takes a stream of inputs",
-        "stateful": "keeps State for each session",
+        "stateful": "keeps State by session",
     }
     found = [words for key, words in notes.items() if endpoint[key]]
     if endpoint["oauth_token"] is not None:
