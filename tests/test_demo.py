@@ -216,9 +216,7 @@ def kill_group(pid: int, number: int) -> None:
     "send, number",
     [(os.kill, signal.SIGINT), (kill_group, signal.SIGINT), (os.kill, signal.SIGTERM)],
 )
-async def test_a_signal_ends_it_in_order(
-    send: Callable[[int, int], None], number: signal.Signals
-) -> None:
+async def test_a_signal_ends_it_in_order(send, number):
     async with start_demo("--plain") as demo:
         await demo.until("running")
         send(demo.process.pid, number)

@@ -12,7 +12,7 @@ import random
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -327,9 +327,7 @@ async def test_unknown_session_is_refused_as_by_the_real_server(gradio_url: str)
                 await anext(stream)
 
 
-async def test_cancel_kills_siblings_without_a_word_as_the_real_server_does(
-    gradio_url: str,
-) -> None:
+async def test_cancel_kills_siblings_without_a_word_as_the_real_server_does(gradio_url):
     base = gradio_url + "/gradio_api"
     app = App()
     app.add("parallel_count", count_forever, inputs=[number("n"), number("delay")], generator=True)
@@ -450,9 +448,7 @@ async def test_default_script_gives_the_inputs_back(memory_app: ScriptedServer) 
         assert messages[-2]["output"]["data"] == ["2"]
 
 
-async def test_heartbeats_until_the_client_leaves(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_heartbeats_until_the_client_leaves(memory_app, autojump_clock):
     @memory_app.app.endpoint(generator=True)
     async def stuck(event: Event) -> None:
         await event.generating(["a"])
@@ -471,9 +467,7 @@ async def test_heartbeats_until_the_client_leaves(
     assert trio.current_time() >= 100
 
 
-async def test_a_client_that_leaves_takes_what_is_queued_with_it(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_client_that_leaves_takes_what_is_queued_with_it(memory_app, autojump_clock):
     @memory_app.app.endpoint(concurrency_limit=1)
     async def plain(event: Event) -> None:
         await trio.sleep(10)
@@ -493,9 +487,7 @@ async def test_a_client_that_leaves_takes_what_is_queued_with_it(
         assert scope.cancelled_caught
 
 
-async def test_ranks_and_estimates(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_ranks_and_estimates(memory_app, autojump_clock):
     @memory_app.app.endpoint(concurrency_limit=1)
     async def plain(event: Event) -> None:
         await trio.sleep(10)
@@ -513,9 +505,7 @@ async def test_ranks_and_estimates(
         assert memory_app.streams.max_open == 1
 
 
-async def test_two_streams_on_one_session_share_the_messages(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_two_streams_on_one_session_share_the_messages(memory_app, autojump_clock):
     memory_app.app.add("count", count_forever, generator=True)
     heard: list[list[Message]] = [[], []]
 
@@ -534,9 +524,7 @@ async def test_two_streams_on_one_session_share_the_messages(
     assert sum(kinds(half).count("process_generating") for half in heard) in (steps - 1, steps)
 
 
-async def test_cancel_of_a_queued_event_kills_the_running_one(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_cancel_of_a_queued_event_kills_the_running_one(memory_app, autojump_clock):
     @memory_app.app.endpoint(concurrency_limit=1)
     async def plain(event: Event) -> None:
         await trio.sleep(10)
@@ -609,9 +597,7 @@ async def test_queue_full_stopped_and_login(memory_app: ScriptedServer) -> None:
         assert (answer.status_code, answer.json()) == (503, {"detail": "Queue is stopped."})
 
 
-async def test_cached_endpoint_is_done_before_the_join_is_answered(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_cached_endpoint_is_done_before_the_join_is_answered(memory_app):
     memory_app.app.add("echo", inputs=["a"], cached=True)
     async with memory_app.client() as client:
         messages = await call(client, 0, ["1"], session_hash="s")
@@ -794,9 +780,7 @@ async def test_death_and_restart(server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("end", [ScriptedServer.die, ScriptedServer.restart])
-async def test_no_waiting_event_outlives_the_app(
-    memory_app: ScriptedServer, end: Callable[[ScriptedServer], None]
-) -> None:
+async def test_no_waiting_event_outlives_the_app(memory_app, end):
     started: list[str] = []
 
     async def hang(event: Event) -> None:

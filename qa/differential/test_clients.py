@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -41,12 +40,7 @@ def header(client: AnyClient, name: str, **options: Any) -> str:
         ({}, {"x-gradio-user": "call"}),
     ],
 )
-def test_headers_of_client_and_call(
-    gradio_url: str,
-    tmp_path: Path,
-    of_client: Mapping[str, str],
-    of_call: dict[str, str] | None,
-) -> None:
+def test_headers_of_client_and_call(gradio_url, tmp_path, of_client, of_call):
     # What a library says of itself, and how it likes its answers.
     own = {"accept", "accept-encoding", "connection", "content-length", "host"}
     if "user-agent" not in of_client:
@@ -100,9 +94,7 @@ def test_timeouts(gradio_url: str, tmp_path: Path, timeout: object) -> None:
     [{"trust_env": False}, {"params": {"key": "value"}}, {"follow_redirects": False}],
     ids=lambda option: next(iter(option)),
 )
-def test_options_of_httpx_that_are_nothing_special(
-    gradio_url: str, tmp_path: Path, option: Mapping[str, Any]
-) -> None:
+def test_options_of_httpx_that_are_nothing_special(gradio_url, tmp_path, option):
     with opened(gradio_url, tmp_path, httpx_kwargs=option, download_files=False) as pair:
         assert pair.same(lambda client: client.predict("x", api_name="/greet")) == "Hello x!"
 
@@ -135,13 +127,7 @@ NOWHERE = "http://127.0.0.1:9"
         ({"HTTP_PROXY": NOWHERE}, {"trust_env": False}, True),
     ],
 )
-def test_proxies(
-    gradio_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    environment: Mapping[str, str],
-    option: dict[str, Any],
-    works: bool,
-) -> None:
+def test_proxies(gradio_url, monkeypatch, environment, option, works):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
@@ -239,9 +225,7 @@ def test_url_with_and_without_its_slash(gradio_url: str, tmp_path: Path, end: st
         assert pair.same(lambda client: client.src) == gradio_url + "/"
 
 
-def test_verbose_client_says_what_it_has_loaded(
-    gradio_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verbose_client_says_what_it_has_loaded(gradio_url, tmp_path, capsys):
     with opened(gradio_url, tmp_path, verbose=True):
         line = f"Loaded as API: {gradio_url}/\n"
         assert capsys.readouterr().out == line * 2

@@ -189,9 +189,7 @@ def test_file_that_is_too_large(strict_pair: Pair, tmp_path: Path) -> None:
         (("x", 1), {"api_name": "/defaults", "text": "y"}),
     ],
 )
-def test_calls_that_make_no_sense(
-    pair: Pair, args: tuple[Any, ...], options: dict[str, Any]
-) -> None:
+def test_calls_that_make_no_sense(pair, args, options):
     pair.same_failure(lambda client: client.submit(*args, **options))
     pair.same_failure(lambda client: client.predict(*args, **options))
 

@@ -50,9 +50,7 @@ def taken(calls: queue.SimpleQueue[Any], count: int) -> list[Any]:
         ("/echo", (["a", "b"],), (["a", "b"],)),
     ],
 )
-def test_result_callback_gets_each_output_as_an_argument(
-    pair: Pair, name: str, args: tuple[Any, ...], values: tuple[Any, ...]
-) -> None:
+def test_result_callback_gets_each_output_as_an_argument(pair, name, args, values):
     def call(client: AnyClient) -> list[Any]:
         calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
         client.submit(*args, api_name=name, result_callbacks=recorder("one", calls))

@@ -39,9 +39,7 @@ STORIES: list[tuple[str, tuple[Any, ...], str]] = [
 
 
 @pytest.mark.parametrize("name, args, codes", STORIES)
-def test_every_update_in_its_order(
-    pair: Pair, name: str, args: tuple[Any, ...], codes: str
-) -> None:
+def test_every_update_in_its_order(pair, name, args, codes):
     def call(client: AnyClient) -> list[dict[str, Any]]:
         updates = [fields(update) for update in updates_of(client.submit(*args, api_name=name))]
         last = updates[-1]

@@ -172,9 +172,7 @@ async def test_snapshots(scripted: ScriptedServer, moment: str) -> None:
         {"error": None},
     ],
 )
-async def test_errors_as_the_server_words_them(
-    scripted: ScriptedServer, output: dict[str, Any]
-) -> None:
+async def test_errors_as_the_server_words_them(scripted, output):
     @scripted.app.endpoint(inputs=[])
     async def talk(event: Event) -> None:
         await event.fail(output)

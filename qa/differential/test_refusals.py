@@ -80,9 +80,7 @@ async def refused(
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("way", WAYS)
-async def test_refused_requests(
-    scripted: ScriptedServer, tmp_path: Path, way: str, status: int
-) -> None:
+async def test_refused_requests(scripted, tmp_path, way, status):
     detail: Any = VALIDATION if status == 422 else "the server's words"
     answer = Answer(status, {"detail": detail}, {"location": "/nowhere"} if status == 302 else {})
     theirs, ours = await refused(scripted, way, answer, tmp_path)
@@ -121,9 +119,7 @@ async def test_refusal_that_passes(scripted: ScriptedServer, tmp_path: Path, sta
 
 @pytest.mark.parametrize("status", [400, 401, 413, 503])
 @pytest.mark.parametrize("way", WAYS)
-async def test_copies_of_refusals(
-    scripted: ScriptedServer, tmp_path: Path, way: str, status: int
-) -> None:
+async def test_copies_of_refusals(scripted, tmp_path, way, status):
     _, error = await refused(scripted, way, Answer(status, {"detail": "words"}), tmp_path)
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
@@ -164,13 +160,7 @@ def assert_same_of_network(ours: BaseException, theirs: BaseException) -> None:
         if not (way == "download" and isinstance(fault, Cut))
     ],
 )
-async def test_connections_that_break(
-    scripted: ScriptedServer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    way: str,
-    fault: Fault,
-) -> None:
+async def test_connections_that_break(scripted, tmp_path, monkeypatch, way, fault):
     monkeypatch.setattr(downloads, "PAUSE", 0)
     # No answer within half a second is one that never comes.
     theirs, ours = await refused(
@@ -200,9 +190,7 @@ async def test_download_that_breaks_once(scripted: ScriptedServer, tmp_path: Pat
 
 @pytest.mark.parametrize("through_httpx", [False, True])
 @pytest.mark.parametrize("fault", [Lose(), Lose(reset=True), Silence()])
-async def test_connections_that_break_while_a_client_opens(
-    scripted: ScriptedServer, fault: Fault, through_httpx: bool
-) -> None:
+async def test_connections_that_break_while_a_client_opens(scripted, fault, through_httpx):
     scripted.fault("GET", "/config", fault)
     options: dict[str, Any] = {"timeout": httpx.Timeout(60, read=0.5)}
     if through_httpx:
@@ -260,9 +248,7 @@ async def test_validator_that_raises(scripted: ScriptedServer, tmp_path: Path) -
         [],
     ],
 )
-async def test_words_of_other_refusals_of_input(
-    scripted: ScriptedServer, tmp_path: Path, detail: Any
-) -> None:
+async def test_words_of_other_refusals_of_input(scripted, tmp_path, detail):
     theirs, ours = await refused(scripted, "join", Answer(422, {"detail": detail}), tmp_path)
     if str(theirs).startswith("1 parameter"):
         assert str(ours) == str(theirs)
@@ -295,9 +281,7 @@ async def test_output_whose_file_is_refused(scripted: ScriptedServer, tmp_path: 
 
 @shows("protocol-error")
 @pytest.mark.parametrize("path, answer", [("/info", {}), ("/queue/join", {}), ("/queue/join", [])])
-async def test_answers_that_make_no_sense(
-    scripted: ScriptedServer, path: str, answer: object
-) -> None:
+async def test_answers_that_make_no_sense(scripted, path, answer):
     scripted.fault("POST" if path == "/queue/join" else "GET", path, Answer(200, answer))
 
     def call(make: Callable[..., Any]) -> Any:

@@ -10,7 +10,6 @@ import time
 import types
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 
 import gradio_client
@@ -113,9 +112,7 @@ def copied(module: Module, *args: Any, **options: Any) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("given, saved", [(None, None), (TOKEN, None), (None, TOKEN)])
-async def test_tokens_at_the_hub_and_at_the_space(
-    origins: Origins, monkeypatch: pytest.MonkeyPatch, given: str | None, saved: str | None
-) -> None:
+async def test_tokens_at_the_hub_and_at_the_space(origins, monkeypatch, given, saved):
     if saved is not None:
         monkeypatch.setenv("HF_TOKEN", saved)
 
@@ -144,9 +141,7 @@ async def test_tokens_at_the_hub_and_at_the_space(
         ({"HF_TOKEN": TOKEN, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "no"}, True),
     ],
 )
-async def test_variables_of_tokens(
-    origins: Origins, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], sent: bool
-) -> None:
+async def test_variables_of_tokens(origins, monkeypatch, variables, sent):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     # It has read this when it was imported.
@@ -237,9 +232,7 @@ async def test_space_that_does_not_run(origins: Origins, stage: str) -> None:
     assert str(ours).startswith(words)
 
 
-async def test_space_that_is_still_building(
-    origins: Origins, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_space_that_is_still_building(origins, capsys, monkeypatch):
     # It sleeps between its looks.
     monkeypatch.setattr(
         gradio_client.client,
@@ -287,9 +280,7 @@ async def test_url_of_the_page_of_a_space(origins: Origins) -> None:
 
 
 @shows("late-variables")
-async def test_variables_that_are_set_after_the_import(
-    origins: Origins, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_variables_that_are_set_after_the_import(origins, monkeypatch, tmp_path):
     (tmp_path / "token").write_text(TOKEN)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
 
@@ -313,9 +304,7 @@ async def test_space_that_is_not_there(origins: Origins) -> None:
     assert str(ours).startswith("Could not find Space: ada/none.")
 
 
-async def test_visitor_of_a_gradio_app_that_calls_a_space(
-    origins: Origins, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_visitor_of_a_gradio_app_that_calls_a_space(origins, monkeypatch):
     request: ContextVar[Any] = ContextVar("request", default=None)
     context = types.ModuleType("gradio.context")
     context.LocalContext = types.SimpleNamespace(request=request)  # type: ignore[attr-defined]
@@ -345,9 +334,7 @@ async def test_visitor_of_a_gradio_app_that_calls_a_space(
         ((ORIGINAL, "ada/mine"), {"private": False}, "ada/mine"),
     ],
 )
-async def test_copy(
-    origins: Origins, args: tuple[str, ...], options: dict[str, Any], name: str
-) -> None:
+async def test_copy(origins, args, options, name):
     def call(module: Module) -> Any:
         found = copied(module, *args, token=TOKEN, **options)
         return found, list(origins.hub.copies), bearers(origins.host.requests)
@@ -408,9 +395,7 @@ async def test_copy_for_a_team(origins: Origins) -> None:
 
 
 @shows("duplicate-hardware")
-async def test_copy_of_a_space_on_costly_hardware(
-    origins: Origins, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_copy_of_a_space_on_costly_hardware(origins, monkeypatch):
     asked: list[str] = []
     runtime = huggingface_hub.get_space_runtime
 
@@ -433,9 +418,7 @@ async def test_copy_of_a_space_on_costly_hardware(
     assert await both(origins, call) == [(["t4-small"], [None]), ([], [None])]
 
 
-async def test_copy_on_hardware_that_one_asks_for(
-    origins: Origins, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_copy_on_hardware_that_one_asks_for(origins, monkeypatch):
     asked: list[tuple[str, str, int]] = []
 
     def request(name: str, hardware: str, **_: Any) -> None:

@@ -135,9 +135,7 @@ def test_error_made_by_hand() -> None:
 
 
 @pytest.mark.parametrize("all_endpoints", [None, True, False])
-def test_view_api_as_text(
-    pair: Pair, all_endpoints: bool | None, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_view_api_as_text(pair, all_endpoints, capsys):
     def printed(client: Any) -> str:
         assert client.view_api(all_endpoints) is None
         return capsys.readouterr().out

@@ -89,9 +89,7 @@ def test_exceptions_of_httpx() -> None:
 
 
 @shows("timeouts")
-async def test_time_for_a_response(
-    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_time_for_a_response(scripted, monkeypatch):
     serve_files(scripted, "said", name="say")
     seconds: list[float | None] = []
     handle = httpx.HTTPTransport.handle_request
@@ -162,9 +160,7 @@ async def test_cookies_of_the_caller_and_of_the_server(scripted: ScriptedServer)
 
 
 @shows("saved-token")
-def test_token_that_is_saved_on_this_machine(
-    gradio_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_token_that_is_saved_on_this_machine(gradio_url, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     with opened(gradio_url, tmp_path) as pair:
         assert token_seen(pair.theirs) == f"Bearer {TOKEN}"
@@ -223,9 +219,7 @@ def test_data_with_a_path(pair: Pair) -> None:
 
 
 @shows("private-folder")
-def test_folder_for_files_by_default(
-    gradio_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_folder_for_files_by_default(gradio_url, monkeypatch, tmp_path):
     monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
     # A folder of the machine's own, as far as theirs can tell: it was read when it was imported.
     shared = tmp_path / "gradio"
@@ -267,9 +261,7 @@ async def test_names_of_files(scripted: ScriptedServer, tmp_path: Path, name: st
     assert Path(ours).name == {"a:b.txt": "a_b.txt"}.get(name, f"_{name.lstrip('.')}")
 
 
-async def test_copies_are_named_after_the_servers_own(
-    scripted: ScriptedServer, tmp_path: Path
-) -> None:
+async def test_copies_are_named_after_the_servers_own(scripted, tmp_path):
     scripted.files["/srv/kept as.bin"] = b"content"
     serve_files(scripted, file_data("/srv/kept as.bin", orig_name="another name.txt"))
     theirs, ours = await both(

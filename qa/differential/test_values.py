@@ -166,9 +166,7 @@ def test_what_an_app_fetches_by_itself_is_sent_as_it_is(pair: Pair, gradio_url: 
     assert "127.0.0.1" in str(ours)
 
 
-def test_files_are_left_with_the_app_if_asked(
-    gradio_url: str, tmp_path: Path, media: dict[str, Path]
-) -> None:
+def test_files_are_left_with_the_app_if_asked(gradio_url, tmp_path, media):
     def call(client: AnyClient) -> Any:
         return client.predict(sides(client).handle_file(media["file"]), api_name="/upper_file")
 
@@ -194,9 +192,7 @@ def test_folder_for_files_is_made(gradio_url: str, tmp_path: Path) -> None:
         ((), {"picks": [], "flag": False, "free": "anything", "required": "r"}),
     ],
 )
-def test_defaults_and_arguments_by_name(
-    pair: Pair, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
+def test_defaults_and_arguments_by_name(pair, args, kwargs):
     found = pair.same(lambda client: client.predict(*args, **kwargs, api_name="/defaults"))
     assert found["required"] == "r"
 

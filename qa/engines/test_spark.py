@@ -18,7 +18,6 @@ from qa.engines.support import (  # noqa: E402
     kill_one_worker,
     repeated_blocks,
 )
-from tests.bulk.support import BulkServer  # noqa: E402 - after what it needs is known to be there
 
 # It leaves sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -42,9 +41,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         session.stop()
 
 
-def test_every_row_has_its_result_though_a_worker_is_killed_in_the_middle(
-    spark: Any, server: BulkServer
-):
+def test_every_row_has_its_result_though_a_worker_is_killed_in_the_middle(spark, server):
     caller = BatchCaller(server.url, "/held", limit=4)
     rows = spark.sparkContext.parallelize([(text,) for text in TEXTS], BLOCKS)
     table = spark.createDataFrame(rows, "text string")

@@ -86,12 +86,7 @@ def behind(tmp_path: Path) -> Iterator[Behind]:
         process.wait()
 
 
-async def test_buffered_calls_are_waited_for(
-    behind: Behind,
-    gradio_url: str,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_buffered_calls_are_waited_for(behind, gradio_url, caplog, monkeypatch):
     monkeypatch.setattr(stream_watch, "_TWO_HEARTBEATS", 0.5)
     with trio.fail_after(SECONDS):
         async with Client(behind(PLAIN, gradio_url), timeouts=Timeouts(stream_idle=1)) as client:
@@ -135,9 +130,7 @@ LIMITS = {
 
 @pytest.mark.parametrize("how", ["jobs", "map"])
 @pytest.mark.parametrize("limit", LIMITS)
-async def test_what_the_proxy_refuses_is_sent_again(
-    behind: Behind, gradio_url: str, limit: str, how: str
-) -> None:
+async def test_what_the_proxy_refuses_is_sent_again(behind, gradio_url, limit, how):
     zone, rule = LIMITS[limit]
     url = behind(zone + ADVISED.replace("location / {", f"location / {{ {rule}", 1), gradio_url)
     with trio.fail_after(SECONDS):
@@ -156,9 +149,7 @@ async def test_a_proxy_that_refuses_for_good_is_named(behind: Behind, gradio_url
 
 
 @pytest.mark.parametrize("seconds", ["0", "1s"])
-async def test_no_call_meets_a_closing_connection(
-    behind: Behind, gradio_url: str, seconds: str
-) -> None:
+async def test_no_call_meets_a_closing_connection(behind, gradio_url, seconds):
     url = behind(PLAIN.replace("{", f"{{ keepalive_timeout {seconds};", 1), gradio_url)
 
     async def call(seed: int) -> None:
@@ -174,9 +165,7 @@ async def test_no_call_meets_a_closing_connection(
                 nursery.start_soon(call, seed)
 
 
-async def test_large_uploads_are_allowed_by_a_setting(
-    behind: Behind, gradio_url: str, tmp_path: Path
-) -> None:
+async def test_large_uploads_are_allowed_by_a_setting(behind, gradio_url, tmp_path):
     large = tmp_path / "large.txt"
     large.write_bytes(b"x" * 3_000_000)
     with trio.fail_after(SECONDS):

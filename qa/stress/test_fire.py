@@ -183,9 +183,7 @@ def test_each_call_ends_in_one_way(own_server: ServerThread) -> None:
         client.close()
 
 
-def test_each_call_ends_when_the_client_is_closed_in_the_midst(
-    own_server: ServerThread,
-) -> None:
+def test_each_call_ends_when_the_client_is_closed_in_the_midst(own_server):
     with nothing_left(), start_portal() as portal:
         client = Client(own_server.url, portal=portal)
         volley = Volley(client)
@@ -195,9 +193,7 @@ def test_each_call_ends_when_the_client_is_closed_in_the_midst(
         own_server.until(lambda server: not server.running and not server.open_connections)
 
 
-def test_each_call_ends_when_the_portal_is_closed_in_the_midst(
-    own_server: ServerThread,
-) -> None:
+def test_each_call_ends_when_the_portal_is_closed_in_the_midst(own_server):
     with nothing_left():
         manager = start_portal()
         portal = manager.__enter__()

@@ -193,9 +193,7 @@ AT_THE_END = [Running.end, Running.cancel, Running.end_and_interrupt]
     ],
     ids=lambda fn: fn.__name__,
 )
-def test_a_job_works_whatever_comes_at_each_instruction(
-    portal: Portal, group: JobGroup, use: Any, between: Any
-) -> None:
+def test_a_job_works_whatever_comes_at_each_instruction(portal, group, use, between):
     all_of_them: list[Running] = []  # as for the collector
     passed, number = True, 1
     while passed:
@@ -274,9 +272,7 @@ def end_with_others(portal: Portal, group: JobGroup, ends: Any, number: int) -> 
 
 
 @pytest.mark.parametrize("ends", [succeed, fail])
-def test_a_job_ends_once_whatever_other_threads_do(
-    portal: Portal, group: JobGroup, ends: Any
-) -> None:
+def test_a_job_ends_once_whatever_other_threads_do(portal, group, ends):
     number = 1
     while end_with_others(portal, group, ends, number):
         number += EVERY
@@ -361,9 +357,7 @@ def tasks_of(portal: Portal) -> frozenset[trio.lowlevel.Task]:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_an_interrupt_leaves_nothing_behind(
-    portal: Portal, own_server: ServerThread, use: Any, step: int
-) -> None:
+def test_an_interrupt_leaves_nothing_behind(portal, own_server, use, step):
     used = Used(portal, own_server)
     passed, number = True, 1
     while passed:
@@ -390,9 +384,7 @@ def interrupt() -> None:
         "asyncio.run(follow())",
     ],
 )
-def test_a_signal_handler_may_use_the_job_waited_for(
-    tmp_path: Path, own_server: ServerThread, waiting: str
-) -> None:
+def test_a_signal_handler_may_use_the_job_waited_for(tmp_path, own_server, waiting):
     code = f"""
 import asyncio, concurrent.futures, signal, sys, threading
 from triojob.sync import Client
@@ -445,9 +437,7 @@ print("good")
 @pytest.mark.parametrize(
     "kind", [Boom, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, Interrupt]
 )
-def test_callbacks_may_raise_anything_and_the_next_is_called(
-    group: JobGroup, caplog: pytest.LogCaptureFixture, kind: type[BaseException], end: str
-) -> None:
+def test_callbacks_may_raise_anything_and_the_next_is_called(group, caplog, kind, end):
     called: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def callback(name: str, job: Job) -> None:

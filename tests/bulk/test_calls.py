@@ -75,9 +75,7 @@ def test_a_row_that_cannot_be_sent_is_an_error_and_not_sent(server: BulkServer):
     assert len(server.joins()) == 1
 
 
-def test_a_failure_is_raised_if_that_is_asked_for_and_the_other_calls_are_cancelled(
-    server: BulkServer,
-):
+def test_a_failure_is_raised_if_that_is_asked_for_and_the_other_calls_are_cancelled(server):
     caller = BatchCaller(server.url, "/held", on_error="raise", limit=2)
     thread = Watched(caller, {"text": ["first", b"bytes", "third", "fourth"]})
     with pytest.raises(TypeError, match="takes text, not b'bytes'"):
@@ -111,9 +109,7 @@ def test_a_slow_call_holds_up_no_others(server: BulkServer):
     assert thread.get()["result"] == ["FIRST", *"ABCDEFGH"]
 
 
-def test_a_call_that_takes_too_long_is_cancelled_on_the_server_and_loses_no_other(
-    server: BulkServer,
-):
+def test_a_call_that_takes_too_long_is_cancelled_on_the_server_and_loses_no_other(server):
     caller = BatchCaller(server.url, "/held", timeout=0.3)
     done = caller({"text": ["a", "b"]})
     assert done["result"] == [None, None]
@@ -185,9 +181,7 @@ def test_a_constant_goes_before_a_column_of_its_name(server: BulkServer):
         ({}, {"a": [1], "b": [1], "error": [1]}, "a column 'error' already"),
     ],
 )
-def test_what_would_fail_for_every_row_is_raised_before_any_call(
-    server: BulkServer, options, batch, message
-):
+def test_what_would_fail_for_every_row_is_raised_before_any_call(server, options, batch, message):
     with pytest.raises((TypeError, ValueError), match=message):
         BatchCaller(server.url, "/divide", **options)(batch)
     assert server.joins() == []

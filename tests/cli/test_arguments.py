@@ -70,9 +70,7 @@ def parse(info: EndpointInfo, *typed: str) -> dict[str, Any]:
         ('value={"a": [1]}', {"a": [1]}),
     ],
 )
-def test_a_text_becomes_what_the_parameter_takes(
-    info: EndpointInfo, typed: str, value: Any
-) -> None:
+def test_a_text_becomes_what_the_parameter_takes(info, typed, value):
     (found,) = parse(info, typed).values()
     assert (found, type(found)) == (value, type(value))
 

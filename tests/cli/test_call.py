@@ -40,9 +40,7 @@ def serve_text(server: ScriptedServer, *outputs: Any, name: str = "tell") -> Non
 # --- What is printed ---
 
 
-async def test_a_text_is_printed_as_it_is(
-    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_text_is_printed_as_it_is(scripted, capfd):
     scripted.app.add("echo", inputs=["text"])
     assert (
         await output_of(scripted, capfd, "/echo", "text=é \x1b[31m\u2028") == "é \x1b[31m\u2028\n"
@@ -51,39 +49,29 @@ async def test_a_text_is_printed_as_it_is(
     assert scripted.joins[-1]["data"] == ["two\nlines\n"]
 
 
-async def test_the_only_endpoint_needs_no_name(
-    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_the_only_endpoint_needs_no_name(scripted, capfd):
     scripted.app.add("echo", inputs=["text"])
     options = replace(call_options("", "text=hi"), endpoint=None)
     assert await call(connection(scripted.url), options) == 0
     assert capfd.readouterr().out == "hi\n"
 
 
-async def test_of_a_text_that_grows_only_what_is_new_is_printed(
-    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_of_a_text_that_grows_only_what_is_new_is_printed(scripted, capfd):
     serve_text(scripted, "one", "one two", "one two", "one two three")
     assert await output_of(scripted, capfd, "/tell") == "one two three\n"
 
 
-async def test_other_outputs_are_on_lines_of_their_own(
-    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_other_outputs_are_on_lines_of_their_own(scripted, capfd):
     serve_text(scripted, "one", "two", {"n": 1}, 5, 55, None)
     assert await output_of(scripted, capfd, "/tell") == 'one\ntwo\n{"n": 1}\n5\n55\nnull\n'
 
 
-async def test_several_outputs_are_a_list(
-    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_several_outputs_are_a_list(scripted, capfd):
     scripted.app.add("both", inputs=["a", number("b")], outputs=["a", number("b")])
     assert await output_of(scripted, capfd, "/both", "a=x", "b=2") == '["x", 2]\n'
 
 
-async def test_lines_for_machines(
-    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_lines_for_machines(scripted, capfd):
     serve_text(scripted, "one", "one\ntwo\u2028", float("nan"))
     printed = await output_of(scripted, capfd, "/tell", as_json=True)
     assert [json.loads(line) for line in printed.split("\n")[:-1]] == [
@@ -95,9 +83,7 @@ async def test_lines_for_machines(
     assert "NaN" not in printed
 
 
-async def test_half_of_a_character_is_escaped(
-    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_half_of_a_character_is_escaped(scripted, capfd):
     @scripted.app.endpoint()
     async def odd(event: Event) -> None:
         message = b'{"msg": "process_completed", "success": true, "event_id": "%s", "output": '
@@ -110,9 +96,7 @@ async def test_half_of_a_character_is_escaped(
     assert await output_of(scripted, capfd, "/odd") == "?\n"
 
 
-async def test_log_lines_of_the_app_go_to_standard_error(
-    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_log_lines_of_the_app_go_to_standard_error(scripted, capfd):
     @scripted.app.endpoint()
     async def logs(event: Event) -> None:
         await event.log("mind the \x1b[2J gap", level="warning", title="Careful")
@@ -138,9 +122,7 @@ def serve_files(server: ScriptedServer) -> None:
         await event.completed([first, [first, {"file": second}]])
 
 
-async def test_files_are_saved_where_it_is_told(
-    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+async def test_files_are_saved_where_it_is_told(scripted, capfd, tmp_path):
     serve_files(scripted)
     folder = tmp_path / "new" / "folder"
     printed = await output_of(scripted, capfd, "/give", files=str(folder), as_json=True)
@@ -153,9 +135,7 @@ async def test_files_are_saved_where_it_is_told(
     assert names == ["a-2.bin", "a-3.bin", "a-4.bin", "a.bin"]
 
 
-async def test_files_go_to_standard_output_as_they_are(
-    scripted: ScriptedServer, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
+async def test_files_go_to_standard_output_as_they_are(scripted, capfdbinary):
     serve_files(scripted)
     await call(connection(scripted.url), call_options("/give", files="-"))
     assert capfdbinary.readouterr().out == b"\x00\xff\n1\x00\xff\n12"
@@ -165,9 +145,7 @@ async def test_files_go_to_standard_output_as_they_are(
     assert "the result holds no file" in str(leaf(caught.value))
 
 
-async def test_without_a_folder_files_stay_with_the_app(
-    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_without_a_folder_files_stay_with_the_app(scripted, capfd):
     serve_files(scripted)
     printed = await output_of(scripted, capfd, "/give")
     assert json.loads(printed)[0].startswith(f"{scripted.url}/gradio_api/file=")
@@ -197,9 +175,7 @@ async def test_a_file_is_uploaded(scripted: ScriptedServer, tmp_path: Path) -> N
         (["/fail"], AppError, 1, "boom"),
     ],
 )
-async def test_a_call_that_fails(
-    scripted: ScriptedServer, words: list[str], kind: type[BaseException], code: int, wrong: str
-) -> None:
+async def test_a_call_that_fails(scripted, words, kind, code, wrong):
     scripted.app.add("tell", inputs=["text"])
 
     @scripted.app.endpoint()
@@ -230,9 +206,7 @@ async def test_a_server_that_refuses_for_now_is_told_apart(scripted: ScriptedSer
     assert code_of(leaf(caught.value)) == 6
 
 
-async def test_a_timeout_cancels_the_call_on_the_server_too(
-    scripted: ScriptedServer,
-) -> None:
+async def test_a_timeout_cancels_the_call_on_the_server_too(scripted):
     begun, ended = trio.Event(), trio.Event()
 
     @scripted.app.endpoint()
@@ -288,9 +262,7 @@ async def test_logging_in(scripted: ScriptedServer, tmp_path: Path) -> None:
 
 @needs_signals
 @pytest.mark.parametrize("number", [2, 15])
-async def test_a_signal_cancels_the_call_on_the_server_too(
-    scripted: ScriptedServer, number: int
-) -> None:
+async def test_a_signal_cancels_the_call_on_the_server_too(scripted, number):
     begun, ended = trio.Event(), trio.Event()
 
     @scripted.app.endpoint(generator=True)

@@ -72,9 +72,7 @@ async def items_for(
         (["/unknown"], "", []),
     ],
 )
-async def test_endpoints_and_parameters_are_completed(
-    scripted: ScriptedServer, typed: list[str], incomplete: str, wanted: list[str]
-) -> None:
+async def test_endpoints_and_parameters_are_completed(scripted, typed, incomplete, wanted):
     serve(scripted)
     items = await items_for(scripted.url, *typed, incomplete=incomplete)
     assert [item.value for item in items] == wanted
@@ -138,14 +136,8 @@ URL = "http://127.0.0.1:7860"
     ],
 )
 def test_a_line_of_bash_is_read_as_bash_does(
-    monkeypatch: pytest.MonkeyPatch,
-    typed: str,
-    word: str,
-    args: list[str],
-    incomplete: str,
-    value: str,
-    candidate: str,
-) -> None:
+    monkeypatch, typed, word, args, incomplete, value, candidate
+):
     found, rest, made = completes(monkeypatch, f"triojob call {typed}", word)
     assert (found, rest) == (["call", *args], incomplete)
     assert made(value) == f"plain,{candidate}"
@@ -153,9 +145,7 @@ def test_a_line_of_bash_is_read_as_bash_does(
 
 @needs_bash
 @pytest.mark.parametrize("quote", ["", "'", '"'])
-def test_bash_reads_each_candidate_as_one_word(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quote: str
-) -> None:
+def test_bash_reads_each_candidate_as_one_word(monkeypatch, tmp_path, quote):
     _, _, made = completes(monkeypatch, f"triojob call {URL} {quote}", "")
     words = [f"{quote}{made(name).removeprefix('plain,')}{quote}" for name in ODD_NAMES]
     line = " ".join(["printf", r"'%s\0'", *words])
@@ -179,9 +169,7 @@ def test_bash_reads_each_candidate_as_one_word(
         ("triojob call {url} /draw vi", "vi", ["call", "{url}", "/draw", "view="]),
     ],
 )
-async def test_bash_completes_a_line(
-    scripted: ScriptedServer, tmp_path: Path, line: str, word: str, completed: list[str]
-) -> None:
+async def test_bash_completes_a_line(scripted, tmp_path, line, word, completed):
     serve(scripted)
     scripted.app.add("a:bc $(x),d")
     quote = '"' if word == "/a:" else ""
@@ -205,9 +193,7 @@ async def test_bash_completes_a_line(
         ("http : //127.0.0.1 : {port} ''", ["/draw", "/no_input"]),
     ],
 )
-async def test_bash_completes_words_that_it_broke(
-    scripted: ScriptedServer, tmp_path: Path, words: str, wanted: list[str]
-) -> None:
+async def test_bash_completes_words_that_it_broke(scripted, tmp_path, words, wanted):
     """As other functions call this one: with the words, and without the line."""
     serve(scripted)
     given = words.format(url=scripted.url, port=scripted.url.rpartition(":")[2])
@@ -250,14 +236,7 @@ async def in_bash(script: str, folder: Path) -> str:
         ("fish", "--format=js", "jsonl", None, "plain,--format=jsonl"),
     ],
 )
-def test_other_shells_get_whole_words(
-    monkeypatch: pytest.MonkeyPatch,
-    shell: str,
-    incomplete: str,
-    value: str,
-    words: str | None,
-    wanted: str,
-) -> None:
+def test_other_shells_get_whole_words(monkeypatch, shell, incomplete, value, words, wanted):
     monkeypatch.setenv("COMP_WORDS", f"triojob map {incomplete}")
     monkeypatch.setenv("COMP_CWORD", incomplete if shell == "fish" else "2")
     kind = get_completion_class(shell)

@@ -149,9 +149,7 @@ async def in_terminal(*words: str, keys: bytes = b"") -> tuple[int, str]:
 
 
 @needs_signals
-async def test_in_a_terminal_the_outputs_take_the_place_of_the_status(
-    scripted: ScriptedServer,
-) -> None:
+async def test_in_a_terminal_the_outputs_take_the_place_of_the_status(scripted):
     scripted.app.auth = ("ada", SECRET)
     scripted.app.add("tell", inputs=["a", "b"], generator=True)
     words = ("call", scripted.url, "/tell", "a=one", "b=one two \x1b[31m", "--auth", "ada")
@@ -172,9 +170,7 @@ async def test_ctrl_c_at_the_prompt() -> None:
 
 
 @needs_signals
-async def test_in_a_terminal_there_are_frames_and_a_bar(
-    scripted: ScriptedServer, tmp_path: Path
-) -> None:
+async def test_in_a_terminal_there_are_frames_and_a_bar(scripted, tmp_path):
     scripted.app.add("echo", inputs=["text"])
     code, said = await in_terminal("info", scripted.url)
     assert code == 0

@@ -69,9 +69,7 @@ async def test_refused_connections_keep_their_cause() -> None:
     assert (done.code, done.stderr) == (3, line)
 
 
-def test_unexpected_exceptions_are_one_line(
-    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unexpected_exceptions_are_one_line(capfd, caplog):
     async def main() -> int:
         raise KeyError("row")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,9 +68,7 @@ async def test_for_people(scripted: ScriptedServer, capfd: pytest.CaptureFixture
     assert "undocumented" in await described(scripted, capfd, all_endpoints=True)
 
 
-async def test_of_one_endpoint_the_example_is_a_script(
-    scripted: ScriptedServer, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_of_one_endpoint_the_example_is_a_script(scripted, capfd):
     serve(scripted)
     printed = await described(scripted, capfd, "no_input")
     assert "/draw" not in printed
@@ -113,9 +110,7 @@ async def test_for_machines(scripted: ScriptedServer, capfd: pytest.CaptureFixtu
 
 
 @pytest.mark.real
-async def test_the_examples_work_on_a_real_app(
-    gradio_url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_the_examples_work_on_a_real_app(gradio_url, tmp_path, capfd):
     await info(connection(gradio_url), None, all_endpoints=False, as_json=True, timeout=None)
     found = json.loads(capfd.readouterr().out)
     by_name = {endpoint["name"]: endpoint["examples"] for endpoint in found["endpoints"]}
@@ -137,9 +132,7 @@ async def test_the_examples_work_on_a_real_app(
 
 
 @pytest.mark.real
-async def test_every_example_for_the_shell_fits_its_endpoint(
-    gradio_url: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_every_example_for_the_shell_fits_its_endpoint(gradio_url, capfd):
     await info(connection(gradio_url), None, all_endpoints=True, as_json=True, timeout=None)
     found = json.loads(capfd.readouterr().out)
     async with Client(gradio_url) as client:

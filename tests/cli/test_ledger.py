@@ -114,9 +114,7 @@ def test_taking_failed_rows_out_keeps_a_line_that_lacks_only_its_end(tmp_path: P
     assert rows_of(path) == [1]
 
 
-async def test_it_is_synced_while_it_is_open(
-    tmp_path: Path, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_it_is_synced_while_it_is_open(tmp_path, autojump_clock, monkeypatch):
     ledger = Ledger(str(tmp_path / "out.jsonl"), MADE_BY)
     synced, came = 0, trio.Event()
 
@@ -138,9 +136,7 @@ async def test_it_is_synced_while_it_is_open(
     ledger.close()
 
 
-def test_after_a_write_that_fails_there_is_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_a_write_that_fails_there_is_no_other(tmp_path, monkeypatch):
     """A line after half of a line would be garbage in the midst."""
     path = tmp_path / "out.jsonl"
     ledger = Ledger(str(path), MADE_BY)
@@ -183,9 +179,7 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path, *, resume: bool) 
 
 
 @pytest.mark.parametrize("name, value", [("url", "http://other/"), ("endpoint", "/other")])
-def test_an_output_of_another_app_or_endpoint_is_refused(
-    tmp_path: Path, name: str, value: str
-) -> None:
+def test_an_output_of_another_app_or_endpoint_is_refused(tmp_path, name, value):
     path = tmp_path / "out.jsonl"
     written(path, record(0))
     wrong = f"made with {name} '{MADE_BY[name]}', which is now '{value}'"

@@ -116,9 +116,7 @@ def by_row(path: Path) -> dict[int, Any]:
 # --- Rows ---
 
 
-async def test_each_row_has_a_line(
-    scripted: ScriptedServer, work: Work, source: Path, output: Path
-) -> None:
+async def test_each_row_has_a_line(scripted, work, source, output):
     options = map_options(source, output, "n=5", key="id", limit=4)
     assert await map_rows(connection(scripted.url), options) == 0
     records = by_row(output)
@@ -132,9 +130,7 @@ async def test_each_row_has_a_line(
     assert work.most <= 4
 
 
-async def test_each_row_keeps_its_own_outcome(
-    scripted: ScriptedServer, work: Work, tmp_path: Path, output: Path
-) -> None:
+async def test_each_row_keeps_its_own_outcome(scripted, work, tmp_path, output):
     source = tmp_path / "in.csv"
     source.write_text("text,n\nok,2\nfail,1\nhang,1\nok,two\nok\nlast,3\n")
     assert await map_rows(connection(scripted.url), map_options(source, output, timeout=2.0)) == 1
@@ -159,9 +155,7 @@ async def test_each_row_keeps_its_own_outcome(
 @pytest.mark.parametrize(
     "fault, kind", [(FULL, "rate_limited"), (Answer(401), "auth_error"), (Lose(), "connection")]
 )
-async def test_a_row_that_never_reached_the_app(
-    scripted: ScriptedServer, work: Work, source: Path, output: Path, fault: Any, kind: str
-) -> None:
+async def test_a_row_that_never_reached_the_app(scripted, work, source, output, fault, kind):
     scripted.fault("POST", "/queue/join", fault, times=1)
     assert await map_rows(connection(scripted.url), map_options(source, output)) == 1
     assert sorted(record["outcome"] for record in read_lines(output)) == sorted(
@@ -169,18 +163,14 @@ async def test_a_row_that_never_reached_the_app(
     )
 
 
-async def test_a_row_that_was_never_begun_is_called_again(
-    scripted: ScriptedServer, work: Work, source: Path, output: Path
-) -> None:
+async def test_a_row_that_was_never_begun_is_called_again(scripted, work, source, output):
     scripted.fault("POST", "/queue/join", FULL, times=2)
     options = map_options(source, output, limit=1, retry=make_retry(5, idempotent=False))
     assert await map_rows(connection(scripted.url), options) == 0
     assert [record["attempts"] for record in read_lines(output)] == [3] + [1] * 29
 
 
-async def test_an_output_of_nothing_but_depth_fails_its_row_only(
-    scripted: ScriptedServer, tmp_path: Path, output: Path
-) -> None:
+async def test_an_output_of_nothing_but_depth_fails_its_row_only(scripted, tmp_path, output):
     @scripted.app.endpoint("work", inputs=["text"], outputs=[json_value("out")])
     async def work(event: Event) -> None:
         if event.data[0] == "flat":
@@ -200,17 +190,13 @@ async def test_an_output_of_nothing_but_depth_fails_its_row_only(
     assert records[1]["result"] == "end"
 
 
-async def test_columns_of_other_names(
-    scripted: ScriptedServer, work: Work, source: Path, output: Path
-) -> None:
+async def test_columns_of_other_names(scripted, work, source, output):
     options = map_options(source, output, columns=["n=id"])
     assert await map_rows(connection(scripted.url), options) == 0
     assert by_row(output)[9]["result"] == "t9 9"
 
 
-async def test_files_go_up_and_come_down(
-    scripted: ScriptedServer, tmp_path: Path, output: Path
-) -> None:
+async def test_files_go_up_and_come_down(scripted, tmp_path, output):
     @scripted.app.endpoint("work", inputs=[file("photo")], outputs=[json_value("out")])
     async def work(event: Event) -> None:
         await event.completed([file_data(event.data[0]["path"])])
@@ -229,9 +215,7 @@ async def test_files_go_up_and_come_down(
     assert "gone.txt" in records[2]["error"]["message"]
 
 
-async def test_rows_of_a_session_with_state_are_called_one_by_one(
-    scripted: ScriptedServer, source: Path, output: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_rows_of_a_session_with_state_are_called_one_by_one(scripted, source, output, capfd):
     scripted.app.add("work", inputs=["text", state()], outputs=["out", state()])
     options = map_options(source, output, quiet=False)
     assert await map_rows(connection(scripted.url), options) == 0
@@ -242,8 +226,8 @@ async def test_rows_of_a_session_with_state_are_called_one_by_one(
 
 
 async def test_a_first_row_that_lacks_a_column_stops_it_before_a_call(
-    scripted: ScriptedServer, work: Work, tmp_path: Path, output: Path
-) -> None:
+    scripted, work, tmp_path, output
+):
     source = write_rows(tmp_path / "in.jsonl", [{"txt": "a"}, {"text": "b"}])
     with pytest.raises(CommandError, match=r"no column 'text' for text of /work \(is it 'txt'\?\)"):
         await map_rows(connection(scripted.url), map_options(source, output))
@@ -255,9 +239,7 @@ async def test_a_first_row_that_lacks_a_column_stops_it_before_a_call(
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_a_run_that_is_cancelled_goes_on(
-    scripted: ScriptedServer, work: Work, source: Path, output: Path, seed: int
-) -> None:
+async def test_a_run_that_is_cancelled_goes_on(scripted, work, source, output, seed):
     """At any moment: what is in the output is not called again, and nothing is missing."""
     chance = random.Random(seed)
     with trio.CancelScope() as scope:
@@ -283,9 +265,7 @@ async def test_a_run_that_is_cancelled_goes_on(
     assert len(work.calls) - calls == 30 - len(finished)
 
 
-async def test_failed_rows_are_called_again_if_told(
-    scripted: ScriptedServer, work: Work, tmp_path: Path, output: Path
-) -> None:
+async def test_failed_rows_are_called_again_if_told(scripted, work, tmp_path, output):
     source = write_rows(tmp_path / "in.jsonl", [{"text": "a"}, {"text": "b"}])
     scripted.fault("POST", "/queue/join", FULL, times=1)
     assert await map_rows(connection(scripted.url), map_options(source, output, limit=1)) == 1
@@ -299,9 +279,7 @@ async def test_failed_rows_are_called_again_if_told(
 
 
 @pytest.mark.parametrize("which", ["first", "last", "fewer", "constant", "column"])
-async def test_other_input_is_refused_before_a_call(
-    scripted: ScriptedServer, work: Work, source: Path, output: Path, which: str
-) -> None:
+async def test_other_input_is_refused_before_a_call(scripted, work, source, output, which):
     assert await map_rows(connection(scripted.url), map_options(source, output)) == 0
     rows = [json.loads(line) for line in source.read_text().splitlines()]
     options = map_options(source, output, resume=True)
@@ -324,9 +302,7 @@ async def test_other_input_is_refused_before_a_call(
     assert len(work.calls) == 30
 
 
-async def test_input_that_has_grown_goes_on(
-    scripted: ScriptedServer, work: Work, source: Path, output: Path
-) -> None:
+async def test_input_that_has_grown_goes_on(scripted, work, source, output):
     assert await map_rows(connection(scripted.url), map_options(source, output)) == 0
     with source.open("a") as file:
         file.write('{"text": "new"}\n')
@@ -338,9 +314,7 @@ async def test_input_that_has_grown_goes_on(
 # --- How it ends ---
 
 
-async def test_it_gives_up_when_nothing_works(
-    scripted: ScriptedServer, work: Work, source: Path, output: Path
-) -> None:
+async def test_it_gives_up_when_nothing_works(scripted, work, source, output):
     scripted.fault("POST", "/queue/join", FULL)
     with pytest.raises(
         CommandError, match=r"stopped, as \d+ rows in a row .* by QueueFull"
@@ -397,9 +371,7 @@ async def test_outages_pause_the_run(
 
 
 @pytest.mark.usefixtures("no_pauses")
-async def test_long_outages_end_the_run(
-    scripted: ScriptedServer, source: Path, output: Path
-) -> None:
+async def test_long_outages_end_the_run(scripted, source, output):
     break_at(scripted, 9)
     retry = make_retry(1, idempotent=True)
     wrong = r"the app has been unreachable since \S+ \(--max-outage\).* resume with: triojob "
@@ -409,9 +381,7 @@ async def test_long_outages_end_the_run(
     assert {record["outcome"] for record in read_lines(output)} == {"ok"}
 
 
-async def test_where_the_input_is_broken_what_came_before_is_kept(
-    scripted: ScriptedServer, work: Work, tmp_path: Path, output: Path
-) -> None:
+async def test_where_the_input_is_broken_what_came_before_is_kept(scripted, work, tmp_path, output):
     source = tmp_path / "in.csv"
     source.write_bytes(b"text\na\nb\n\xff\n")
     with pytest.raises(CommandError, match="line 4 is not valid UTF-8"):
@@ -423,9 +393,7 @@ async def test_where_the_input_is_broken_what_came_before_is_kept(
 # --- As a process ---
 
 
-async def test_as_a_process_it_tells_machines_how_it_went(
-    scripted: ScriptedServer, work: Work, output: Path
-) -> None:
+async def test_as_a_process_it_tells_machines_how_it_went(scripted, work, output):
     rows = b'{"text": "a"}\n{"text": "fail"}\n'
     words = ("map", scripted.url, "work", "--input", "-", "--output", output, "--json")
     done = await run(*words, stdin=rows)
@@ -446,9 +414,7 @@ async def test_as_a_process_it_tells_machines_how_it_went(
     assert sorted(work.calls) == ["a", "fail"]
 
 
-async def test_lines_of_results_may_go_to_standard_output(
-    scripted: ScriptedServer, work: Work, source: Path
-) -> None:
+async def test_lines_of_results_may_go_to_standard_output(scripted, work, source):
     done = await run("map", scripted.url, "/work", "--input", source, "--output", "-")
     assert done.code == 0
     assert sorted(record["row"] for record in done.lines) == list(range(30))
@@ -457,8 +423,8 @@ async def test_lines_of_results_may_go_to_standard_output(
 @needs_signals
 @pytest.mark.parametrize("number", [2, 15])
 async def test_a_signal_ends_it_in_order_and_it_says_how_to_go_on(
-    scripted: ScriptedServer, tmp_path: Path, output: Path, number: int
-) -> None:
+    scripted, tmp_path, output, number
+):
     begun = 0
     waiting, ended = trio.Event(), 0
 

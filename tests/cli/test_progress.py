@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import trio
 
 from triojob._cli.outage import Reachability
@@ -33,27 +32,21 @@ async def test_how_many_how_fast_and_for_how_long(autojump_clock: trio.testing.M
     )
 
 
-async def test_where_nobody_knows_how_many_rows_there_are(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_where_nobody_knows_how_many_rows_there_are(autojump_clock):
     progress = Progress(reachability(), before=0, estimate=lambda: None, is_exact=False)
     await trio.sleep(2)
     progress.add("ok", 0, None)
     assert progress._words() == "1 row, 0.5/s"
 
 
-async def test_without_a_terminal_it_is_a_line_now_and_then(
-    autojump_clock: trio.testing.MockClock, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_without_a_terminal_it_is_a_line_now_and_then(autojump_clock, capfd):
     progress = Progress(reachability(), before=0, estimate=lambda: 7, is_exact=True)
     with trio.move_on_after(25):
         await progress.show()
     assert capfd.readouterr().err.splitlines() == ["0 of 7 rows"] * 2
 
 
-async def test_quiet_is_quiet(
-    autojump_clock: trio.testing.MockClock, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_quiet_is_quiet(autojump_clock, capfd):
     progress = Progress(reachability(), before=0, estimate=lambda: 7, is_exact=True, quiet=True)
     with trio.move_on_after(25):
         await progress.show()

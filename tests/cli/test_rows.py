@@ -270,9 +270,7 @@ def test_a_row_that_makes_no_sense(row: Row, wrong: str) -> None:
         ([], {"file_columns": ["photo"]}, "no parameter takes the column 'photo'"),
     ],
 )
-def test_options_that_make_no_sense(
-    constants: list[str], options: dict[str, Any], wrong: str
-) -> None:
+def test_options_that_make_no_sense(constants, options, wrong):
     with pytest.raises(CommandError, match=re.escape(wrong)):
         plan(*constants, **options)
 

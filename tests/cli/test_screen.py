@@ -87,9 +87,7 @@ def test_narrowing_leaves_no_rubbish(screen: Screen, terminal: Terminal, *, wrap
     assert not terminal.pyte.cursor.hidden
 
 
-def test_warnings_stay_above_the_line(
-    screen: Screen, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_warnings_stay_above_the_line(screen, terminal, monkeypatch):
     monkeypatch.setattr(connecting, "screen", lambda: screen)
     with log_to_stderr(verbose=False):
         screen.show(Text("the bar"))
@@ -101,9 +99,7 @@ def test_warnings_stay_above_the_line(
     assert terminal.shown == ["warning: low \\x1b[2J disk"]
 
 
-def test_without_a_terminal_lines_stay(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_terminal_lines_stay(capfd, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     screen = Screen(Console(stderr=True))
     screen.show(Text("the bar"))

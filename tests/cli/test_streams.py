@@ -51,9 +51,7 @@ async def test_fifos_get_the_lines(words: tuple[str, ...], tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "output, code, told", [("/dev/null", 0, "2 rows: 2 ok"), ("/dev/full", 7, "No space left")]
 )
-async def test_devices_get_the_lines(
-    words: tuple[str, ...], output: str, code: int, told: str
-) -> None:
+async def test_devices_get_the_lines(words, output, code, told):
     done = await run(*words, output)
     assert done.code == code
     assert told in done.stderr

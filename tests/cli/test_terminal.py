@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,9 +95,7 @@ def assert_harmless(said: str) -> None:
     ],
     ids=lambda value: " ".join(value[:1] + value[2:]) if isinstance(value, tuple) else "",
 )
-async def test_nothing_controls_a_terminal(
-    hostile: ScriptedServer, tmp_path: Path, words: tuple[str, ...], shown: str
-) -> None:
+async def test_nothing_controls_a_terminal(hostile, tmp_path, words, shown):
     rows = write_rows(tmp_path / "rows.jsonl", [{"a": "fail"}])
     said = await in_terminal(*(word.format(url=hostile.url, rows=rows) for word in words))
     assert_harmless(said)
@@ -106,9 +103,7 @@ async def test_nothing_controls_a_terminal(
 
 
 @needs_signals
-async def test_a_page_in_the_place_of_an_app_controls_no_terminal(
-    scripted: ScriptedServer,
-) -> None:
+async def test_a_page_in_the_place_of_an_app_controls_no_terminal(scripted):
     scripted.fault("GET", "/config", Answer(500, f"<h1>{CONTROLS}</h1>"))
     said = await in_terminal("info", scripted.url, "-v")
     assert_harmless(said)

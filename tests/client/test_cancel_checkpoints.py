@@ -46,9 +46,7 @@ def assert_schedules() -> Iterator[None]:
 # --- Clients and sessions ---
 
 
-async def test_opening_a_client_is_a_checkpoint_and_closing_it_lets_others_run(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_opening_a_client_is_a_checkpoint_and_closing_it_lets_others_run(app, autojump_clock):
     client = new_client(app)
     async with nothing_left(app):
         with assert_checkpoints():
@@ -57,9 +55,7 @@ async def test_opening_a_client_is_a_checkpoint_and_closing_it_lets_others_run(
             await client.__aexit__(None, None, None)
 
 
-async def test_leaving_a_session_lets_others_run(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_leaving_a_session_lets_others_run(app, autojump_clock):
     async with opened(app) as client:
         session = client.session()
         await session.__aenter__()
@@ -68,9 +64,7 @@ async def test_leaving_a_session_lets_others_run(
 
 
 @pytest.mark.parametrize("in_session", [False, True])
-async def test_leaving_them_with_a_job_is_a_checkpoint(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock, in_session: bool
-) -> None:
+async def test_leaving_them_with_a_job_is_a_checkpoint(app, autojump_clock, in_session):
     async with nothing_left(app):
         client = await new_client(app).__aenter__()
         manager = client.session() if in_session else client
@@ -101,13 +95,7 @@ each_surface = pytest.mark.parametrize("in_session", [False, True], ids=["client
 @each_call
 @each_surface
 @pytest.mark.parametrize("api_name", ["/echo", "/fails", "/kept", "/ticks", "/queued"])
-async def test_a_call_is_a_checkpoint(
-    app: ScriptedServer,
-    autojump_clock: trio.testing.MockClock,
-    make: Call,
-    in_session: bool,
-    api_name: str,
-) -> None:
+async def test_a_call_is_a_checkpoint(app, autojump_clock, make, in_session, api_name):
     async with opened(app) as client, client.session() as session:
         surface = session if in_session else client
         for _ in range(3):
@@ -117,9 +105,7 @@ async def test_a_call_is_a_checkpoint(
 
 @each_call
 @each_surface
-async def test_a_call_in_a_cancelled_scope_is_not_made(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock, make: Call, in_session: bool
-) -> None:
+async def test_a_call_in_a_cancelled_scope_is_not_made(app, autojump_clock, make, in_session):
     async with opened(app) as client, client.session() as session:
         surface = session if in_session else client
         for api_name in ("/echo", "/kept"):
@@ -189,12 +175,8 @@ each_function = pytest.mark.parametrize("api_name", ["/echo", "/fails", "/kept",
 @each_surface
 @each_function
 async def test_waiting_for_a_job_that_goes_on_is_a_checkpoint(
-    app: ScriptedServer,
-    autojump_clock: trio.testing.MockClock,
-    wait: Await,
-    in_session: bool,
-    api_name: str,
-) -> None:
+    app, autojump_clock, wait, in_session, api_name
+):
     async with opened(app) as client, client.session() as session:
         job = (session if in_session else client).submit("text", api_name=api_name)
         with assert_checkpoints(), suppress(AppError, JobTimeout):
@@ -206,8 +188,8 @@ async def test_waiting_for_a_job_that_goes_on_is_a_checkpoint(
 @each_await
 @each_function
 async def test_waiting_for_a_job_that_has_ended_is_a_checkpoint(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock, wait: Await, api_name: str
-) -> None:
+    app, autojump_clock, wait, api_name
+):
     async with opened(app) as client:
         job = client.submit("text", api_name=api_name)
         await job.wait()
@@ -218,9 +200,7 @@ async def test_waiting_for_a_job_that_has_ended_is_a_checkpoint(
 
 
 @each_await
-async def test_waiting_for_a_job_that_was_cancelled_is_a_checkpoint(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock, wait: Await
-) -> None:
+async def test_waiting_for_a_job_that_was_cancelled_is_a_checkpoint(app, autojump_clock, wait):
     async with opened(app) as client:
         job = client.submit(MINE, api_name="/ticks")
         await trio.sleep(2.5)
@@ -231,9 +211,7 @@ async def test_waiting_for_a_job_that_was_cancelled_is_a_checkpoint(
 
 
 @each_await
-async def test_a_wait_that_is_cancelled_leaves_the_job_alone(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock, wait: Await
-) -> None:
+async def test_a_wait_that_is_cancelled_leaves_the_job_alone(app, autojump_clock, wait):
     async with opened(app) as client:
         job = client.submit(MINE, api_name="/held")
         await trio.sleep(1)

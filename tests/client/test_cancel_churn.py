@@ -70,9 +70,7 @@ class NoticingStream(httpcore.AsyncNetworkStream):
 
 
 @pytest.mark.skipif(httpcore.__version__ > "1.0.9", reason="shown of the version that does it")
-async def test_httpcore_alone_loses_a_place_to_a_cancelled_wait(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_httpcore_alone_loses_a_place_to_a_cancelled_wait(memory_app, autojump_clock):
     url = memory_app.url + "/config"
     network = NoticingBackend(memory_app.network)
     scope = trio.CancelScope()
@@ -201,9 +199,7 @@ async def churn(client: Client, dice: random.Random, times: list[float]) -> None
 
 
 @pytest.mark.parametrize("keep_alive", [True, False])
-async def test_all_places_are_left_after_much_cancelling(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, keep_alive: bool
-) -> None:
+async def test_all_places_are_left_after_much_cancelling(memory_app, autojump_clock, keep_alive):
     async def settle(condition: Callable[[], bool]) -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert condition()
@@ -227,9 +223,7 @@ async def test_all_places_are_left_after_much_cancelling(
         assert transport.most == PLACES
 
 
-async def test_all_places_are_left_after_much_cancelling_on_sockets(
-    scripted: ScriptedServer,
-) -> None:
+async def test_all_places_are_left_after_much_cancelling_on_sockets(scripted):
     async def settle(condition: Callable[[], bool]) -> None:
         with trio.fail_after(60):
             while not condition():  # noqa: ASYNC110 - nothing tells when it holds

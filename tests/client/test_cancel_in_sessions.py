@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.core.support import Boom
 from tests.servers.faults import Hold
-from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.servers.scripted import Event, GradioError
 from triojob import AppError, JobCancelled, JobGroup, Status
 
 from .cancelling_support import (
@@ -33,8 +33,8 @@ eager_or_lazy = pytest.mark.parametrize("eager", [True, False], ids=["eager", "l
 @eager_or_lazy
 @pytest.mark.parametrize("endpoint", ["/held", "/ticks", "/kept"])
 async def test_the_server_is_told_when_the_last_sibling_has_ended(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, endpoint: str, eager: bool
-) -> None:
+    memory_app, autojump_clock, endpoint, eager
+):
     memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as session:
@@ -54,9 +54,7 @@ async def test_the_server_is_told_when_the_last_sibling_has_ended(
         await assert_idle(memory_app, client)
 
 
-async def test_the_server_is_told_when_the_last_sibling_has_failed(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_the_server_is_told_when_the_last_sibling_has_failed(memory_app, autojump_clock):
     ends = {text: trio.Event() for text in (MINE, OTHER)}
 
     @memory_app.app.endpoint(inputs=["text"])
@@ -78,9 +76,7 @@ async def test_the_server_is_told_when_the_last_sibling_has_failed(
 
 
 @eager_or_lazy
-async def test_the_server_is_told_of_all_once_all_are_cancelled(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
-) -> None:
+async def test_the_server_is_told_of_all_once_all_are_cancelled(memory_app, autojump_clock, eager):
     memory_app.queue.eager = eager
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client, client.session() as session:
@@ -102,8 +98,8 @@ async def test_the_server_is_told_of_all_once_all_are_cancelled(
 
 @eager_or_lazy
 async def test_a_queued_sibling_is_cancelled_and_the_running_one_goes_on(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
-) -> None:
+    memory_app, autojump_clock, eager
+):
     """Gradio's cancel of the queued one would kill the running one."""
     memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
@@ -125,9 +121,7 @@ async def test_a_queued_sibling_is_cancelled_and_the_running_one_goes_on(
 
 
 @eager_or_lazy
-async def test_the_running_and_the_queued_one_are_both_cancelled(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
-) -> None:
+async def test_the_running_and_the_queued_one_are_both_cancelled(memory_app, autojump_clock, eager):
     """Cancelling the running one would start the queued ones, so those leave the queue first."""
     memory_app.queue.eager = eager
     add_functions(memory_app, trio.Event())
@@ -147,8 +141,8 @@ async def test_the_running_and_the_queued_one_are_both_cancelled(
 
 
 async def test_a_sibling_whose_call_is_unanswered_holds_the_cancel_request_back(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as session:
         job = session.submit(MINE, api_name="/held")
@@ -168,9 +162,7 @@ async def test_a_sibling_whose_call_is_unanswered_holds_the_cancel_request_back(
     assert_told(memory_app, sent(memory_app))
 
 
-async def test_a_sibling_that_was_not_sent_yet_is_not_harmed(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_sibling_that_was_not_sent_yet_is_not_harmed(memory_app, autojump_clock):
     """It waits for a request's place when the other one, which runs, is cancelled."""
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as session:
@@ -192,8 +184,8 @@ async def test_a_sibling_that_was_not_sent_yet_is_not_harmed(
 
 @pytest.mark.parametrize("steps", range(5))
 async def test_a_call_that_starts_as_the_server_is_told_is_not_taken_for_cancelled(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, steps: int
-) -> None:
+    memory_app, autojump_clock, steps
+):
     """It waits until the server has been told, and then counts as a sibling like any other."""
     for _ in range(ROUNDS):
         add_functions(memory_app, end := trio.Event())
@@ -217,9 +209,7 @@ async def test_a_call_that_starts_as_the_server_is_told_is_not_taken_for_cancell
             assert_told(memory_app, sent(memory_app))
 
 
-async def test_the_sessions_end_tells_of_those_whose_siblings_still_ran(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_the_sessions_end_tells_of_those_whose_siblings_still_ran(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client, JobGroup() as group:
         async with client.session() as session:
@@ -235,9 +225,7 @@ async def test_the_sessions_end_tells_of_those_whose_siblings_still_ran(
     assert_told(memory_app, memory_app.events.values())
 
 
-async def test_two_sessions_do_not_harm_each_other(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_two_sessions_do_not_harm_each_other(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as one, client.session() as two:
         job = one.submit(MINE, api_name="/held")
@@ -250,9 +238,7 @@ async def test_two_sessions_do_not_harm_each_other(
     assert_told(memory_app, sent(memory_app))
 
 
-async def test_a_failing_body_of_a_session_harms_no_other(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_failing_body_of_a_session_harms_no_other(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:
         other = client.submit(OTHER, api_name="/held")

@@ -14,7 +14,7 @@ import trio.testing
 
 from tests.core.support import Boom
 from tests.servers.faults import HoldFrame
-from tests.servers.scripted import Event, ScriptedServer
+from tests.servers.scripted import Event
 from triojob import JobCancelled, JobGroup, Status
 
 from .cancelling_support import MINE, OTHER, SHORT_REQUESTS, Moment, Stage
@@ -343,13 +343,7 @@ def each_way(ways: list[Way]) -> pytest.MarkDecorator:
 
 @each_moment(MOMENTS, *BOTH)
 @pytest.mark.parametrize("eager", [True, False], ids=["eager", "lazy"])
-async def test_a_job_that_is_cancelled(
-    memory_app: ScriptedServer,
-    autojump_clock: trio.testing.MockClock,
-    moment: Moment,
-    surface: str,
-    eager: bool,
-) -> None:
+async def test_a_job_that_is_cancelled(memory_app, autojump_clock, moment, surface, eager):
     memory_app.queue.eager = eager
     stage = Stage(memory_app, moment, surface)
     async with stage.watched():
@@ -362,13 +356,7 @@ QUICK = [moment for moment in MOMENTS if moment.name != "waiting_for_a_request"]
 
 @each_moment(QUICK, "client")
 @each_way(WAYS)
-async def test_a_call_that_is_cancelled(
-    memory_app: ScriptedServer,
-    autojump_clock: trio.testing.MockClock,
-    moment: Moment,
-    surface: str,
-    way: Way,
-) -> None:
+async def test_a_call_that_is_cancelled(memory_app, autojump_clock, moment, surface, way):
     stage = Stage(memory_app, moment, surface)
     async with stage.watched():
         await way(stage)
@@ -377,12 +365,8 @@ async def test_a_call_that_is_cancelled(
 @each_moment(QUICK, "session")
 @each_way(SESSION_WAYS)
 async def test_a_call_of_a_session_that_is_cancelled(
-    memory_app: ScriptedServer,
-    autojump_clock: trio.testing.MockClock,
-    moment: Moment,
-    surface: str,
-    way: Way,
-) -> None:
+    memory_app, autojump_clock, moment, surface, way
+):
     stage = Stage(memory_app, moment, surface)
     async with stage.watched():
         await way(stage)

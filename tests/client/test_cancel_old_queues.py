@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
-from tests.servers.scripted import ScriptedServer
 from triojob import Timeouts
 
 from .cancelling_support import MINE, OTHER, add_functions, assert_idle, assert_told, opened, sent
@@ -17,8 +16,8 @@ from .cancelling_support import MINE, OTHER, add_functions, assert_idle, assert_
 
 @pytest.mark.parametrize("seconds, pause", [(5.0, 0.25), (0.125, 0.125)])
 async def test_its_stream_is_closed_a_while_before_the_server_is_told(
-    memory_app: ScriptedServer, autojump_clock: MockClock, seconds: float, pause: float
-) -> None:
+    memory_app, autojump_clock, seconds, pause
+):
     end = trio.Event()
     add_functions(memory_app, end)
     memory_app.app.version = "6.13.1"
@@ -42,8 +41,8 @@ async def test_its_stream_is_closed_a_while_before_the_server_is_told(
 
 @pytest.mark.parametrize("version, name", [("6.13.1", "/held"), ("6.14.0", "/queued")])
 async def test_the_server_is_told_at_once_of_a_call_that_runs_and_by_a_newer_one_of_any(
-    memory_app: ScriptedServer, autojump_clock: MockClock, version: str, name: str
-) -> None:
+    memory_app, autojump_clock, version, name
+):
     end = trio.Event()
     add_functions(memory_app, end)
     memory_app.app.version = version

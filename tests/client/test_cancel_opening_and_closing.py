@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import trio
 import trio.testing
@@ -75,12 +73,7 @@ def waiting_for_the_info(server: ScriptedServer) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-async def test_cancelled_at_each_moment_of_its_discovery(
-    memory_app: ScriptedServer,
-    autojump_clock: trio.testing.MockClock,
-    stop: Callable[[ScriptedServer], None],
-    paths: list[str],
-) -> None:
+async def test_cancelled_at_each_moment_of_its_discovery(memory_app, autojump_clock, stop, paths):
     memory_app.app.auth = PASSWORD
     stop(memory_app)
     async with nothing_left(memory_app):
@@ -99,8 +92,8 @@ async def test_cancelled_at_each_moment_of_its_discovery(
 
 
 async def test_a_discovery_that_is_cancelled_does_not_stand_in_the_way_of_the_next(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_functions(memory_app, trio.Event())
     memory_app.fault("GET", "/config", Hold(NEVER), times=1)
     async with nothing_left(memory_app):
@@ -111,9 +104,7 @@ async def test_a_discovery_that_is_cancelled_does_not_stand_in_the_way_of_the_ne
         assert await client.predict("again", api_name="/echo") == "again"
 
 
-async def test_cancelled_before_it_opens(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_cancelled_before_it_opens(memory_app, autojump_clock):
     async with nothing_left(memory_app):
         with trio.CancelScope() as scope:
             scope.cancel()
@@ -126,9 +117,7 @@ async def test_cancelled_before_it_opens(
 # --- Closing ---
 
 
-async def test_cancelled_while_it_waits_for_its_jobs(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_cancelled_while_it_waits_for_its_jobs(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with nothing_left(memory_app):
         with trio.move_on_after(1) as scope:
@@ -141,9 +130,7 @@ async def test_cancelled_while_it_waits_for_its_jobs(
     assert_told(memory_app, sent(memory_app))
 
 
-async def test_a_job_that_it_waits_for_is_cancelled(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_job_that_it_waits_for_is_cancelled(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with nothing_left(memory_app), trio.open_nursery() as nursery:
         async with new_client(memory_app) as client:
@@ -164,8 +151,8 @@ async def test_a_job_that_it_waits_for_is_cancelled(
 
 @pytest.mark.parametrize("handled", [False, True])
 async def test_a_cancellation_does_not_cut_its_cancel_requests_short(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, handled: bool
-) -> None:
+    memory_app, autojump_clock, handled
+):
     add_functions(memory_app, trio.Event())
     memory_app.fault("POST", "/cancel", Hold(answer := trio.Event(), handled=handled))
     async with nothing_left(memory_app), trio.open_nursery() as nursery:
@@ -187,8 +174,8 @@ async def test_a_cancellation_does_not_cut_its_cancel_requests_short(
 
 
 async def test_a_cancel_request_that_nobody_answers_is_bounded_under_a_cancellation_too(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_functions(memory_app, trio.Event())
     memory_app.fault("POST", "/cancel", Hold(NEVER))
     async with nothing_left(memory_app):
@@ -199,8 +186,8 @@ async def test_a_cancel_request_that_nobody_answers_is_bounded_under_a_cancellat
 
 
 async def test_a_call_from_around_that_is_never_named_is_bounded_under_a_cancellation_too(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_functions(memory_app, trio.Event())
     memory_app.fault("POST", "/queue/join", Hold(NEVER, handled=False))
     async with nothing_left(memory_app), JobGroup() as group:
@@ -213,9 +200,7 @@ async def test_a_call_from_around_that_is_never_named_is_bounded_under_a_cancell
 
 
 @pytest.mark.parametrize("seconds", [1, CANCEL_REQUEST - 1])
-async def test_it_waits_for_the_name_of_a_cancelled_call(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, seconds: float
-) -> None:
+async def test_it_waits_for_the_name_of_a_cancelled_call(memory_app, autojump_clock, seconds):
     add_functions(memory_app, trio.Event())
     memory_app.fault("POST", "/queue/join", Hold(answer := trio.Event()))
     async with nothing_left(memory_app), trio.open_nursery() as nursery:
@@ -233,9 +218,7 @@ async def test_it_waits_for_the_name_of_a_cancelled_call(
     assert_told(memory_app, sent(memory_app))
 
 
-async def test_calls_from_around_it_end_with_it(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_calls_from_around_it_end_with_it(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with nothing_left(memory_app), JobGroup(limit=2) as group:
         async with new_client(memory_app) as client:
@@ -250,9 +233,7 @@ async def test_calls_from_around_it_end_with_it(
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_it_ends_the_calls_before_anything_else(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, cancelled: bool
-) -> None:
+async def test_it_ends_the_calls_before_anything_else(memory_app, autojump_clock, cancelled):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app, streams=1) as client, JobGroup() as group:
         jobs = [group.submit(client.endpoint("/held"), MINE) for _ in range(3)]
@@ -265,9 +246,7 @@ async def test_it_ends_the_calls_before_anything_else(
         assert all(job.done for job in jobs)
 
 
-async def test_a_session_is_cancelled_while_it_waits_for_its_jobs(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_session_is_cancelled_while_it_waits_for_its_jobs(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         with trio.move_on_after(1) as scope:
@@ -282,9 +261,7 @@ async def test_a_session_is_cancelled_while_it_waits_for_its_jobs(
         assert memory_app.streams.open == 0
 
 
-async def test_an_exception_comes_out_as_fast_as_the_cancel_requests(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_an_exception_comes_out_as_fast_as_the_cancel_requests(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with nothing_left(memory_app):
         with pytest.raises(Boom):

@@ -41,8 +41,8 @@ async def held_job(client: Client, server: ScriptedServer, *faults: Fault) -> Jo
 
 @pytest.mark.parametrize("handled", [False, True])
 async def test_a_cancellation_is_held_until_the_server_has_named_the_call(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, handled: bool
-) -> None:
+    memory_app, autojump_clock, handled
+):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         answer = trio.Event()
@@ -66,10 +66,8 @@ async def test_a_cancellation_is_held_until_the_server_has_named_the_call(
 
 
 async def test_a_held_cancellation_of_a_call_that_is_refused_is_forgotten(
-    memory_app: ScriptedServer,
-    autojump_clock: trio.testing.MockClock,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+    memory_app, autojump_clock, caplog
+):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         answer = trio.Event()
@@ -85,8 +83,8 @@ async def test_a_held_cancellation_of_a_call_that_is_refused_is_forgotten(
 
 @pytest.mark.parametrize("handled", [False, True])
 async def test_a_held_cancellation_of_a_call_whose_answer_is_lost_is_told_without_a_name(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, handled: bool
-) -> None:
+    memory_app, autojump_clock, handled
+):
     """The server may be running it; nothing else of that function is in the isolated session."""
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
@@ -103,9 +101,7 @@ async def test_a_held_cancellation_of_a_call_whose_answer_is_lost_is_told_withou
         await assert_idle(memory_app, client)
 
 
-async def test_each_of_many_calls_is_told_of_once(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_each_of_many_calls_is_told_of_once(memory_app, autojump_clock):
     """More than the requests that may tell of cancellations at once."""
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
@@ -120,8 +116,8 @@ async def test_each_of_many_calls_is_told_of_once(
 
 
 async def test_each_call_of_a_session_is_told_of_however_slow_the_server_is(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     """They go out one after the other; the bound is on the server's silence."""
     add_functions(memory_app, trio.Event())
     memory_app.fault("POST", "/cancel", Delay(4))
@@ -134,9 +130,7 @@ async def test_each_call_of_a_session_is_told_of_however_slow_the_server_is(
     assert len(sent(memory_app)) == 5
 
 
-async def test_a_call_that_is_cancelled_by_all_means_is_told_of_once(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_call_that_is_cancelled_by_all_means_is_told_of_once(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         with trio.CancelScope() as scope:
@@ -152,9 +146,7 @@ async def test_a_call_that_is_cancelled_by_all_means_is_told_of_once(
     assert_told(memory_app, sent(memory_app))
 
 
-async def test_a_job_that_has_ended_is_not_told_of(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_job_that_has_ended_is_not_told_of(memory_app, autojump_clock):
     @memory_app.app.endpoint(inputs=["text"])
     async def fails(event: Event) -> None:
         raise GradioError("boom")
@@ -174,9 +166,7 @@ async def test_a_job_that_has_ended_is_not_told_of(
     assert memory_app.cancels == []
 
 
-async def test_a_call_that_the_server_never_heard_of_is_not_told_of(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_call_that_the_server_never_heard_of_is_not_told_of(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         async with JobGroup(limit=1) as group:
@@ -191,9 +181,7 @@ async def test_a_call_that_the_server_never_heard_of_is_not_told_of(
     assert memory_app.cancels == []
 
 
-async def test_a_call_that_waits_for_its_groups_limit_is_not_told_of(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_call_that_waits_for_its_groups_limit_is_not_told_of(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, JobGroup(limit=1) as group:
         held = client.endpoint("/held")
@@ -210,9 +198,7 @@ async def test_a_call_that_waits_for_its_groups_limit_is_not_told_of(
     assert memory_app.cancels == []
 
 
-async def test_a_call_that_somebody_else_cancels_is_not_told_of_again(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_call_that_somebody_else_cancels_is_not_told_of_again(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client, memory_app.client() as http:
         job = client.submit(MINE, api_name="/held")
@@ -228,8 +214,8 @@ async def test_a_call_that_somebody_else_cancels_is_not_told_of_again(
 
 
 async def test_requests_that_wait_for_answers_do_not_hold_cancel_requests_up(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:
         job = client.submit(MINE, api_name="/held")
@@ -246,11 +232,7 @@ async def test_requests_that_wait_for_answers_do_not_hold_cancel_requests_up(
         assert [await other.result() for other in others] == [OTHER] * 60
 
 
-async def test_a_cancel_request_that_works_is_not_logged(
-    memory_app: ScriptedServer,
-    autojump_clock: trio.testing.MockClock,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_a_cancel_request_that_works_is_not_logged(memory_app, autojump_clock, caplog):
     caplog.set_level(logging.INFO, "triojob")
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:

@@ -7,7 +7,6 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from tests.servers.scripted import ScriptedServer
 from triojob import Status
 
 from .cancelling_support import (
@@ -29,9 +28,7 @@ eager_or_lazy = pytest.mark.parametrize("eager", [True, False], ids=["eager", "l
 
 @eager_or_lazy
 @pytest.mark.parametrize("endpoint", ["/held", "/ticks"])
-async def test_two_of_six_running_calls_are_cancelled(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, endpoint: str, eager: bool
-) -> None:
+async def test_two_of_six_running_calls_are_cancelled(memory_app, autojump_clock, endpoint, eager):
     memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:
@@ -59,8 +56,8 @@ async def test_two_of_six_running_calls_are_cancelled(
 
 @eager_or_lazy
 async def test_a_queued_call_is_cancelled_and_the_running_one_goes_on(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
-) -> None:
+    memory_app, autojump_clock, eager
+):
     """In one session this would kill the running one, and perhaps start the cancelled one."""
     memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
@@ -85,8 +82,8 @@ async def test_a_queued_call_is_cancelled_and_the_running_one_goes_on(
 
 @eager_or_lazy
 async def test_the_running_call_is_cancelled_and_the_queued_one_starts(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
-) -> None:
+    memory_app, autojump_clock, eager
+):
     memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:
@@ -102,9 +99,7 @@ async def test_the_running_call_is_cancelled_and_the_queued_one_starts(
         await assert_cancelled(first)
 
 
-async def test_a_plain_call_is_cancelled_and_its_siblings_go_on(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_plain_call_is_cancelled_and_its_siblings_go_on(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     results: list[str] = []
     async with opened(memory_app) as client:
@@ -128,8 +123,8 @@ async def test_a_plain_call_is_cancelled_and_its_siblings_go_on(
 
 @eager_or_lazy
 async def test_a_stateful_call_is_cancelled_and_the_next_one_takes_its_turn(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, eager: bool
-) -> None:
+    memory_app, autojump_clock, eager
+):
     memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:

@@ -84,9 +84,7 @@ async def check(server: ScriptedServer, *jobs: Job[Any]) -> None:
 
 @each_surface
 @each_function
-async def test_a_job_cancelled_at_any_step(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock, api_name: str, in_session: bool
-) -> None:
+async def test_a_job_cancelled_at_any_step(app, autojump_clock, api_name, in_session):
     async with opened(app) as client, client.session() as session:
         surface: Client | ClientSession = session if in_session else client
         for number in (steps := Steps()):
@@ -101,9 +99,7 @@ async def test_a_job_cancelled_at_any_step(
 
 @each_surface
 @each_function
-async def test_a_plain_call_cancelled_at_any_step(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock, api_name: str, in_session: bool
-) -> None:
+async def test_a_plain_call_cancelled_at_any_step(app, autojump_clock, api_name, in_session):
     async with opened(app) as client, client.session() as session:
         endpoint = (session if in_session else client).endpoint(api_name)
 
@@ -128,8 +124,8 @@ async def test_a_plain_call_cancelled_at_any_step(
 
 @each_function
 async def test_a_session_that_ends_at_any_step_ends_the_calls_from_around_it(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock, api_name: str
-) -> None:
+    app, autojump_clock, api_name
+):
     async with opened(app) as client:
         for number in (steps := Steps()):
             async with JobGroup() as group:
@@ -145,8 +141,8 @@ async def test_a_session_that_ends_at_any_step_ends_the_calls_from_around_it(
 
 @pytest.mark.parametrize("api_name", ["/held", "/kept"])
 async def test_a_client_that_ends_at_any_step_ends_the_calls_from_around_it(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock, api_name: str
-) -> None:
+    app, autojump_clock, api_name
+):
     for number in (steps := Steps()):
         async with nothing_left(app), JobGroup() as group:
             async with new_client(app) as client:

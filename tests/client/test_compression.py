@@ -7,8 +7,6 @@ import tracemalloc
 import zlib
 
 import pytest
-import trio
-import trio.testing
 
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, ScriptedServer
@@ -42,13 +40,8 @@ def add_echo(server: ScriptedServer) -> None:
     [("/queue/join", "application/json"), ("/queue/data", "text/event-stream")],
 )
 async def test_a_compressed_answer_is_refused_unread(
-    memory_app: ScriptedServer,
-    autojump_clock: trio.testing.MockClock,
-    path: str,
-    kind: str,
-    encoding: str,
-    bomb: bytes,
-) -> None:
+    memory_app, autojump_clock, path, kind, encoding, bomb
+):
     add_echo(memory_app)
     headers = {"content-encoding": encoding, "content-type": kind}
     method = "POST" if path == "/queue/join" else "GET"
@@ -67,9 +60,7 @@ async def test_a_compressed_answer_is_refused_unread(
 
 
 @pytest.mark.parametrize("path", ["/config", "/info"])
-async def test_a_compressed_description_is_refused(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, path: str
-) -> None:
+async def test_a_compressed_description_is_refused(memory_app, autojump_clock, path):
     headers = {"content-encoding": "gzip", "content-type": "application/json"}
     memory_app.fault("GET", path, Answer(200, gzip.compress(b"{}"), headers))
     with pytest.raises(ProtocolError, match="compressed its response"):
@@ -77,9 +68,7 @@ async def test_a_compressed_description_is_refused(
             pass
 
 
-async def test_it_is_not_asked_for(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_it_is_not_asked_for(memory_app, autojump_clock):
     add_echo(memory_app)
     headers = {"Accept-Encoding": "gzip", "x-own": "1"}
     async with Client(memory_app.url, transport=memory_app.transport(), headers=headers) as client:
@@ -88,9 +77,7 @@ async def test_it_is_not_asked_for(
     assert {request.headers["x-own"] for request in memory_app.requests} == {"1"}
 
 
-async def test_identity_by_name_is_fine(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_identity_by_name_is_fine(memory_app, autojump_clock):
     add_echo(memory_app)
     memory_app.fault(
         "POST",

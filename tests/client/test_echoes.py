@@ -8,7 +8,6 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +16,6 @@ import trio
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from trio.testing import MockClock
 
 from tests.servers.direct import go_direct
 from tests.servers.echoing import FORMS, Form, found_in, sent, shown
@@ -300,14 +298,7 @@ def each_with_some_forms(cases: Iterable[str]) -> list[Any]:
 
 
 @pytest.mark.parametrize("case, form", each_with_some_forms(CASES))
-async def test_an_echo_shows_no_secret(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-    case: str,
-    form: Form,
-) -> None:
+async def test_an_echo_shows_no_secret(memory_app, autojump_clock, caplog, monkeypatch, case, form):
     method, path, make, use = CASES[case]
     if form is not FORMS["plain"]:
         go_direct(monkeypatch)
@@ -322,13 +313,7 @@ async def test_an_echo_shows_no_secret(
 
 
 @pytest.mark.parametrize("case, form", each_with_some_forms(FILES))
-async def test_an_echo_about_files_shows_no_secret(
-    memory_app: ScriptedServer,
-    caplog: pytest.LogCaptureFixture,
-    tmp_path: Path,
-    case: str,
-    form: Form,
-) -> None:
+async def test_an_echo_about_files_shows_no_secret(memory_app, caplog, tmp_path, case, form):
     method, path, make = FILES[case]
     prepare(memory_app)
     answer_with_echo(memory_app, method, path, make, form)
@@ -341,9 +326,7 @@ async def test_an_echo_about_files_shows_no_secret(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_file_handle_shows_no_secret(
-    memory_app: ScriptedServer, caplog: pytest.LogCaptureFixture, tmp_path: Path, stream: bool
-) -> None:
+async def test_a_file_handle_shows_no_secret(memory_app, caplog, tmp_path, stream):
     prepare(memory_app)
 
     @memory_app.app.endpoint(inputs=["a"])
@@ -372,9 +355,7 @@ async def test_a_file_handle_shows_no_secret(
     assert len(texts) > 4
 
 
-async def test_what_an_app_says_shows_no_secret(
-    memory_app: ScriptedServer, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_what_an_app_says_shows_no_secret(memory_app, autojump_clock, caplog):
     prepare(memory_app)
 
     @memory_app.app.endpoint(inputs=["a"])
@@ -404,9 +385,7 @@ async def test_what_an_app_says_shows_no_secret(
     assert len(telemetry.get_finished_spans()) == 1
 
 
-async def test_names_and_descriptions_show_no_secret(
-    memory_app: ScriptedServer, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_names_and_descriptions_show_no_secret(memory_app, autojump_clock, caplog):
     """A server may know what a client sends before it is asked for its description."""
     prepare(memory_app)
     words = f"x_{TOKEN.replace('-', '_')}"
@@ -446,9 +425,7 @@ async def set_header(request: httpx.Request) -> None:
     ],
     ids=lambda options: next(iter(options)),
 )
-async def test_secrets_of_your_own_http_client_are_known(
-    memory_app: ScriptedServer, caplog: pytest.LogCaptureFixture, options: dict[str, Any]
-) -> None:
+async def test_secrets_of_your_own_http_client_are_known(memory_app, caplog, options):
     add_functions(memory_app)
     answer_with_echo(memory_app, "POST", "/queue/join", text(500), str)
     own = httpx.AsyncClient(transport=memory_app.transport(), **options)
@@ -459,9 +436,7 @@ async def test_secrets_of_your_own_http_client_are_known(
     assert any(MASK in each for each in texts)
 
 
-async def test_control_characters_in_log_lines_are_visible(
-    memory_app: ScriptedServer, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_control_characters_in_log_lines_are_visible(memory_app, autojump_clock, caplog):
     add_functions(memory_app)
     words = "a\nCRITICAL root: forged\r\t\x1b[2J\x7f\x9b2J\u202e\u2066\u2028b"
     memory_app.fault("POST", "/cancel", Answer(500, words))
@@ -482,9 +457,7 @@ class Broken(Instrument):
         raise ExceptionGroup("several", [ValueError("x\ny"), error])
 
 
-async def test_a_traceback_in_the_log_has_no_forged_line(
-    memory_app: ScriptedServer, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_traceback_in_the_log_has_no_forged_line(memory_app, autojump_clock, caplog):
     add_functions(memory_app)
     words = "a\nCRITICAL root: forged \x1b[2J"
     async with new_client(memory_app) as client, JobGroup(instruments=[Broken()]) as group:

@@ -72,9 +72,7 @@ async def test_the_signature_is_that_of_the_app(memory_app: ScriptedServer) -> N
     ]
 
 
-async def test_a_required_parameter_may_come_after_optional_ones(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_required_parameter_may_come_after_optional_ones(memory_app):
     """As in an app it may; of Python's functions, none has that."""
     memory_app.app.add("late", inputs=[textbox("first", "x"), "second"])
     async with opened(memory_app) as client:
@@ -88,9 +86,7 @@ async def test_a_required_parameter_may_come_after_optional_ones(
         assert await late(second="y") == "x"
 
 
-async def test_arguments_bind_by_place_and_by_name_with_defaults_for_the_rest(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_arguments_bind_by_place_and_by_name_with_defaults_for_the_rest(memory_app):
     add_form(memory_app)
     async with opened(memory_app) as client:
         form = client.endpoint("/form")
@@ -141,12 +137,8 @@ CASES = ("args", "kwargs", "error", "words")
 
 @pytest.mark.parametrize(CASES, [*UNBOUND, *UNSENDABLE, *REFUSED])
 async def test_a_wrong_argument_is_refused_by_name_and_nothing_is_sent(
-    memory_app: ScriptedServer,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    error: type[Exception],
-    words: str,
-) -> None:
+    memory_app, args, kwargs, error, words
+):
     """By each way of calling; those that make a job raise before there is one."""
     add_form(memory_app)
     async with opened(memory_app) as client, client.session() as session:
@@ -191,9 +183,7 @@ async def test_a_function_without_parameters(memory_app: ScriptedServer) -> None
 
 
 @pytest.mark.parametrize("name", ["self", "fn", "args", "kwargs", "endpoint", "group", "timeout"])
-async def test_a_parameter_may_be_called_what_the_app_likes(
-    memory_app: ScriptedServer, name: str
-) -> None:
+async def test_a_parameter_may_be_called_what_the_app_likes(memory_app, name):
     memory_app.app.add("odd", inputs=[name])
     async with opened(memory_app) as client, client.session() as session:
         for surface in (client, session):
@@ -208,9 +198,7 @@ async def test_a_parameter_may_be_called_what_the_app_likes(
 
 
 @pytest.mark.parametrize("name", ["api_name", "fn_index", "not a name", "class", "", "1st"])
-async def test_a_name_that_no_argument_can_have_is_replaced(
-    memory_app: ScriptedServer, name: str
-) -> None:
+async def test_a_name_that_no_argument_can_have_is_replaced(memory_app, name):
     memory_app.app.add(
         "odd", inputs=["a", "b"], outputs=["x", "y"], parameter_names=["first", name]
     )
@@ -233,13 +221,7 @@ async def test_unchecked_the_app_itself_decides(memory_app: ScriptedServer) -> N
 
 
 @pytest.mark.parametrize(CASES, [*UNBOUND, *UNSENDABLE])
-async def test_unchecked_or_not_a_call_has_to_make_sense(
-    memory_app: ScriptedServer,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    error: type[Exception],
-    words: str,
-) -> None:
+async def test_unchecked_or_not_a_call_has_to_make_sense(memory_app, args, kwargs, error, words):
     add_form(memory_app)
     async with new_client(memory_app, validate=False) as client:
         with pytest.raises(error, match=words):

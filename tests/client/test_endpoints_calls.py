@@ -38,9 +38,7 @@ def add_stream(server: ScriptedServer) -> None:
             await event.generating([f"{event.data[1]} {count}"])
 
 
-async def test_a_plain_call_a_job_and_predict_give_the_same(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_plain_call_a_job_and_predict_give_the_same(memory_app, autojump_clock):
     add_stream(memory_app)
     async with opened(memory_app) as client, client.session() as session:
         for surface in (client, session):
@@ -65,9 +63,7 @@ async def test_submit_returns_before_anything_is_sent(memory_app: ScriptedServer
         assert await job.result() == "a"
 
 
-async def test_an_endpoint_may_be_called_any_number_of_times_at_once(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_an_endpoint_may_be_called_any_number_of_times_at_once(memory_app, autojump_clock):
     add_sleeper(memory_app)
     results: list[Any] = []
     async with opened(memory_app) as client:
@@ -90,9 +86,7 @@ async def test_an_endpoint_starts_as_a_task_of_its_own(memory_app: ScriptedServe
     assert [join["data"] for join in memory_app.joins] == [["a"]]
 
 
-async def test_a_plain_call_can_be_timed_out(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_plain_call_can_be_timed_out(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app), opened(memory_app) as client:
         with pytest.raises(trio.TooSlowError):
@@ -115,8 +109,8 @@ async def test_plain_calls_are_checkpoints(memory_app: ScriptedServer) -> None:
 
 @pytest.mark.parametrize("in_session", [False, True], ids=["client", "session"])
 async def test_jobs_are_those_that_wait_or_run_or_failed_unseen(
-    memory_app: ScriptedServer, autojump_clock: Clock, in_session: bool
-) -> None:
+    memory_app, autojump_clock, in_session
+):
     add_functions(memory_app)
     async with opened(memory_app) as client, client.session() as session:
         surface, other = (session, client) if in_session else (client, session)
@@ -136,8 +130,8 @@ async def test_jobs_are_those_that_wait_or_run_or_failed_unseen(
 
 
 async def test_plain_calls_and_jobs_of_other_groups_are_none_of_its_jobs(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+    memory_app, autojump_clock
+):
     add_functions(memory_app)
     async with opened(memory_app) as client, JobGroup() as group:
         hang = client.endpoint("/hang")
@@ -154,8 +148,8 @@ async def test_plain_calls_and_jobs_of_other_groups_are_none_of_its_jobs(
 @pytest.mark.parametrize("in_session", [False, True], ids=["client", "session"])
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_limit_is_how_many_jobs_of_submit_run_at_once(
-    memory_app: ScriptedServer, autojump_clock: Clock, in_session: bool, limit: int
-) -> None:
+    memory_app, autojump_clock, in_session, limit
+):
     add_sleeper(memory_app)
     options: dict[str, Any] = {} if in_session else {"limit": limit}
     async with (
@@ -179,8 +173,8 @@ async def test_limit_is_how_many_jobs_of_submit_run_at_once(
 
 @pytest.mark.parametrize("in_session", [False, True], ids=["client", "session"])
 async def test_history_is_how_many_outputs_jobs_of_submit_keep(
-    memory_app: ScriptedServer, autojump_clock: Clock, in_session: bool
-) -> None:
+    memory_app, autojump_clock, in_session
+):
     add_stream(memory_app)
     options: dict[str, Any] = {} if in_session else {"history": 2}
     async with (
@@ -200,9 +194,7 @@ async def test_history_is_how_many_outputs_jobs_of_submit_keep(
         assert len(job.outputs()) == 5
 
 
-async def test_a_group_of_ones_own_has_its_own_limit(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_group_of_ones_own_has_its_own_limit(memory_app, autojump_clock):
     add_sleeper(memory_app)
     async with opened(memory_app, limit=1) as client:
         sleep = client.endpoint("/sleep")
@@ -218,8 +210,8 @@ async def test_a_group_of_ones_own_has_its_own_limit(
 
 
 async def test_an_endpoint_may_run_in_a_group_beside_those_of_another_client(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+    memory_app, autojump_clock
+):
     add_sleeper(memory_app)
     async with open_server(memory=True) as other_app:
         add_sleeper(other_app)
@@ -230,9 +222,7 @@ async def test_an_endpoint_may_run_in_a_group_beside_those_of_another_client(
         assert len(memory_app.joins) == len(other_app.joins) == 2
 
 
-async def test_a_group_around_the_client_hears_of_the_clients_end(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_group_around_the_client_hears_of_the_clients_end(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app), JobGroup() as group:
         async with opened(memory_app) as client:
@@ -248,9 +238,7 @@ async def test_a_group_around_the_client_hears_of_the_clients_end(
         assert await group.submit(trio.sleep, 1).result() is None
 
 
-async def test_a_group_around_a_session_hears_of_the_sessions_end(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_group_around_a_session_hears_of_the_sessions_end(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app), opened(memory_app) as client, JobGroup() as group:
         async with client.session() as session:
@@ -287,9 +275,7 @@ async def test_a_partial_endpoint_runs_as_a_job(memory_app: ScriptedServer) -> N
     assert len(memory_app.joins) == 5
 
 
-async def test_a_partial_endpoint_is_checked_where_it_is_submitted(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_partial_endpoint_is_checked_where_it_is_submitted(memory_app):
     """As the endpoint itself is: else a fan-out of wrong calls fails one by one, and later."""
     add_functions(memory_app)
     async with opened(memory_app) as client, JobGroup() as group:
@@ -301,9 +287,7 @@ async def test_a_partial_endpoint_is_checked_where_it_is_submitted(
     assert memory_app.joins == []
 
 
-async def test_a_partial_endpoint_streams_its_outputs(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_partial_endpoint_streams_its_outputs(memory_app, autojump_clock):
     add_stream(memory_app)
     async with opened(memory_app) as client, JobGroup() as group:
         job = group.submit(functools.partial(client.endpoint("/stream"), 3), text="x")
@@ -312,9 +296,7 @@ async def test_a_partial_endpoint_streams_its_outputs(
         assert job.status().code is Status.FINISHED
 
 
-async def test_cancelling_a_partial_endpoint_stops_it_on_the_server(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_cancelling_a_partial_endpoint_stops_it_on_the_server(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app), opened(memory_app) as client:
         async with JobGroup() as group:

@@ -103,9 +103,7 @@ async def test_an_app_without_endpoints(memory_app: ScriptedServer) -> None:
         assert "Endpoints: 0" in client.view_api()
 
 
-async def test_an_unknown_name_lists_what_there_is_and_suggests_the_nearest(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_an_unknown_name_lists_what_there_is_and_suggests_the_nearest(memory_app):
     add(memory_app, "greet", "translate")
     async with opened(memory_app) as client, client.session() as session:
         for surface in (client, session):
@@ -117,9 +115,7 @@ async def test_an_unknown_name_lists_what_there_is_and_suggests_the_nearest(
             assert isinstance(caught.value, LookupError)
 
 
-async def test_a_name_that_is_like_no_other_gets_the_list_only(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_name_that_is_like_no_other_gets_the_list_only(memory_app):
     add(memory_app, "greet", "translate")
     async with opened(memory_app) as client:
         with pytest.raises(EndpointNotFound, match="it has '/greet', '/translate'") as caught:
@@ -171,9 +167,7 @@ async def test_a_private_endpoint_is_called_by_number_only(memory_app: ScriptedS
         assert "hidden" not in client.view_api(all_endpoints=True)
 
 
-async def test_an_undocumented_endpoint_is_called_by_name_but_not_listed(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_an_undocumented_endpoint_is_called_by_name_but_not_listed(memory_app):
     add(memory_app, "greet")
     memory_app.app.add("quiet", inputs=["a"], visibility="undocumented")
     async with opened(memory_app) as client:
@@ -186,9 +180,7 @@ async def test_an_undocumented_endpoint_is_called_by_name_but_not_listed(
 
 
 @pytest.mark.parametrize("visibilities", [["public", "undocumented"], ["undocumented", "public"]])
-async def test_of_functions_of_one_name_the_public_one_is_meant(
-    memory_app: ScriptedServer, visibilities: list[Any]
-) -> None:
+async def test_of_functions_of_one_name_the_public_one_is_meant(memory_app, visibilities):
     """So it is where Blocks are rendered in others: Gradio's names are not unique then."""
     for visibility in visibilities:
         inputs = ["text"] if visibility == "public" else [textbox("secret", value="its own")]
@@ -212,9 +204,7 @@ async def test_of_functions_of_one_name_the_public_one_is_meant(
     assert [*targets(memory_app)][2:looks] == ["GET /gradio_api/info"] * (public == 0)
 
 
-async def test_an_endpoint_that_is_described_twice_says_so_when_used(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_an_endpoint_that_is_described_twice_says_so_when_used(memory_app):
     """The app restarts between the two descriptions: one function has another input."""
     add(memory_app, "greet", "other")
 
@@ -233,9 +223,7 @@ async def test_an_endpoint_that_is_described_twice_says_so_when_used(
 
 
 @pytest.mark.parametrize("name", [None, False])
-async def test_an_endpoint_without_a_name_is_called_by_number_only(
-    memory_app: ScriptedServer, name: None
-) -> None:
+async def test_an_endpoint_without_a_name_is_called_by_number_only(memory_app, name):
     add(memory_app, "greet")
     memory_app.app.add(name, inputs=["a"])
     async with opened(memory_app) as client:
@@ -267,9 +255,7 @@ async def test_an_endpoint_says_what_it_is(memory_app: ScriptedServer) -> None:
         assert greet.__doc__ == "Greet somebody."
 
 
-async def test_each_asking_gives_an_endpoint_that_does_the_same(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_each_asking_gives_an_endpoint_that_does_the_same(memory_app):
     add(memory_app, "greet")
     async with opened(memory_app) as client:
         assert await client.endpoint("greet")("a") == await client.endpoint("/greet")("a") == "a"

@@ -22,9 +22,7 @@ HIDDEN = [state("kept"), button("go"), column()]
 
 
 @pytest.mark.parametrize("place", range(3))
-async def test_hidden_inputs_are_null_wherever_they_stand(
-    memory_app: ScriptedServer, place: int
-) -> None:
+async def test_hidden_inputs_are_null_wherever_they_stand(memory_app, place):
     inputs: list[Any] = ["a", "b"]
     inputs[place:place] = HIDDEN
     memory_app.app.add("mixed", inputs=inputs)
@@ -37,9 +35,7 @@ async def test_hidden_inputs_are_null_wherever_they_stand(
 
 
 @pytest.mark.parametrize("place", range(3))
-async def test_hidden_outputs_are_dropped_wherever_they_stand(
-    memory_app: ScriptedServer, place: int
-) -> None:
+async def test_hidden_outputs_are_dropped_wherever_they_stand(memory_app, place):
     values: list[Any] = ["1", "2"]
     outputs: list[Any] = ["x", "y"]
     values[place:place] = ["kept", "go", None]
@@ -56,9 +52,7 @@ async def test_hidden_outputs_are_dropped_wherever_they_stand(
         assert job.outputs() == [("1", "2")]
 
 
-async def test_a_button_as_an_output_is_dropped_beside_one_value(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_button_as_an_output_is_dropped_beside_one_value(memory_app):
     async def answer(event: Event) -> None:
         await event.completed(["go again", "value", None])
 
@@ -101,9 +95,7 @@ async def test_one_output_is_bare(memory_app: ScriptedServer, value: Any) -> Non
 
 
 @pytest.mark.parametrize("outputs", [[], [state()], [button("go"), column()]])
-async def test_no_output_is_the_empty_tuple(
-    memory_app: ScriptedServer, outputs: list[Component]
-) -> None:
+async def test_no_output_is_the_empty_tuple(memory_app, outputs):
     memory_app.app.add("none", inputs=["a"], outputs=outputs)
     async with opened(memory_app) as client:
         assert await client.predict("a", api_name="/none") == ()

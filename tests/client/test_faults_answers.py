@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock
 
 from tests.client.faults_support import (
     RIDES,
@@ -23,7 +22,6 @@ from tests.client.faults_support import (
     stall_after,
 )
 from tests.servers.faults import Answer
-from tests.servers.scripted import ScriptedServer
 from triojob import (
     ConnectionLost,
     ConnectionTimeout,
@@ -58,13 +56,7 @@ DAMAGES: list[tuple[str, Damage, type[TriojobError]]] = [
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("damage, kind", [pytest.param(*d[1:], id=d[0]) for d in DAMAGES])
-async def test_a_damaged_answer_ends_its_call(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    ride: str,
-    damage: Damage,
-    kind: type[TriojobError],
-) -> None:
+async def test_a_damaged_answer_ends_its_call(memory_app, autojump_clock, ride, damage, kind):
     add_endpoints(memory_app)
     wire = Wire(memory_app, "POST /queue/join", damage)
     async with riding(memory_app, ride, limits=Limits(message_size=50_000)) as calls:
@@ -87,8 +79,8 @@ async def test_a_damaged_answer_ends_its_call(
     ],
 )
 async def test_a_call_that_was_accepted_though_the_answer_did_not_say_so_is_stopped(
-    memory_app: ScriptedServer, autojump_clock: MockClock, answer: bytes
-) -> None:
+    memory_app, autojump_clock, answer
+):
     # A proxy gives up on an app that takes long to accept a call; the app does not.
     add_endpoints(memory_app)
     Wire(memory_app, "POST /queue/join", replaced_by(answer)).once = True
@@ -101,9 +93,7 @@ async def test_a_call_that_was_accepted_though_the_answer_did_not_say_so_is_stop
         assert len(memory_app.joins) == 1
 
 
-async def test_an_answer_may_be_cut_after_any_byte(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_an_answer_may_be_cut_after_any_byte(memory_app, autojump_clock):
     add_endpoints(memory_app)
     wire = Wire(memory_app, "POST /queue/join", cut_after(0))
     async with clean_client(memory_app) as client:
@@ -123,8 +113,8 @@ async def test_an_answer_may_be_cut_after_any_byte(
 
 
 async def test_a_connection_that_breaks_between_head_and_body_leaves_no_generator_behind(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_endpoints(memory_app)
     network = memory_app.network = SlowNetwork(memory_app)
     memory_app.fault("GET", "/app_id", Answer(404))  # so that it is asked once

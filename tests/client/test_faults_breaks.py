@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.faults_support import (
     CLOSE_STREAM,
@@ -35,8 +35,8 @@ BREAKS: dict[str, Callable[[ScriptedServer], None]] = {
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("way", BREAKS)
 async def test_all_that_ride_on_a_stream_fail_at_once_when_it_breaks(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, way: str
-) -> None:
+    memory_app, autojump_clock, ride, way
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -54,8 +54,8 @@ async def test_all_that_ride_on_a_stream_fail_at_once_when_it_breaks(
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_a_dead_server_is_lost_to_the_calls_under_way_and_refuses_the_next(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -70,9 +70,7 @@ async def test_a_dead_server_is_lost_to_the_calls_under_way_and_refuses_the_next
 
 
 @pytest.mark.parametrize("reset", [False, True])
-async def test_a_stream_may_be_cut_after_any_byte(
-    memory_app: ScriptedServer, autojump_clock: MockClock, reset: bool
-) -> None:
+async def test_a_stream_may_be_cut_after_any_byte(memory_app, autojump_clock, reset):
     add_endpoints(memory_app)
     results: list[str] = []
     async with clean_client(memory_app) as client:
@@ -97,8 +95,8 @@ async def test_a_stream_may_be_cut_after_any_byte(
 @pytest.mark.parametrize("forget", [False, True])
 @pytest.mark.parametrize("frames", [0, 1, 2, 3])
 async def test_a_stream_that_ends_early_is_a_broken_one(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, forget: bool, frames: int
-) -> None:
+    memory_app, autojump_clock, ride, forget, frames
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         await calls.connect()
@@ -114,8 +112,8 @@ async def test_a_stream_that_ends_early_is_a_broken_one(
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_a_server_that_takes_its_leave_with_calls_unfinished_has_lost_them(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()
@@ -137,8 +135,8 @@ async def test_a_server_that_takes_its_leave_with_calls_unfinished_has_lost_them
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_a_new_session_hash_is_taken_after_a_break_and_not_after_a_good_end(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         for _ in range(2):
@@ -157,8 +155,8 @@ async def test_a_new_session_hash_is_taken_after_a_break_and_not_after_a_good_en
 
 
 async def test_each_job_on_a_broken_stream_has_an_error_of_its_own_that_names_its_endpoint(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     # One exception raised in several tasks would mix up their tracebacks, and a group would
     # raise one failure in the place of several.
     add_endpoints(memory_app)
@@ -179,9 +177,7 @@ async def test_each_job_on_a_broken_stream_has_an_error_of_its_own_that_names_it
         assert type(cause) is ConnectionLost
 
 
-async def test_a_group_raises_as_many_failures_as_jobs_were_lost(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_group_raises_as_many_failures_as_jobs_were_lost(memory_app, autojump_clock):
     add_endpoints(memory_app)
     with trio.fail_after(100), pytest.raises(BaseExceptionGroup) as caught:
         client = Client(memory_app.url, transport=memory_app.transport())
@@ -195,8 +191,8 @@ async def test_a_group_raises_as_many_failures_as_jobs_were_lost(
 
 @pytest.mark.parametrize("handled", [False, True])
 async def test_a_call_that_is_being_sent_while_the_stream_breaks_is_lost_too(
-    memory_app: ScriptedServer, autojump_clock: MockClock, handled: bool
-) -> None:
+    memory_app, autojump_clock, handled
+):
     # Whether it came before the server noticed the break, and so dropped it, nobody knows.
     add_endpoints(memory_app)
     gate = trio.Event()
@@ -228,8 +224,8 @@ async def test_a_call_that_is_being_sent_while_the_stream_breaks_is_lost_too(
 
 
 async def test_a_stream_that_breaks_while_nobody_rides_on_it_fails_nobody(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_endpoints(memory_app)
     memory_app.queue.deaf_to_cancel = (
         True  # so that the server keeps the stream of the session open

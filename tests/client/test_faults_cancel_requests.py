@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.faults_support import (
     RIDES,
@@ -26,7 +26,6 @@ from tests.client.faults_support import (
 )
 from tests.client.sessions_support import hashes
 from tests.servers.faults import Answer, Delay, Fault, Lose, Silence
-from tests.servers.scripted import ScriptedServer
 from triojob import Client, JobCancelled, Limits
 
 pytestmark = pytest.mark.usefixtures("either_way")
@@ -83,12 +82,8 @@ async def cancel_all(jobs: list[Any]) -> None:
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
 async def test_a_cancel_request_that_fails_fails_nothing_else(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    caplog: pytest.LogCaptureFixture,
-    ride: str,
-    fault: Fault,
-) -> None:
+    memory_app, autojump_clock, caplog, ride, fault
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -116,12 +111,8 @@ async def test_a_cancel_request_that_fails_fails_nothing_else(
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fault", HARMLESS, ids=name_of)
 async def test_a_cancel_request_that_is_answered_at_all_is_over(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    caplog: pytest.LogCaptureFixture,
-    ride: str,
-    fault: Fault,
-) -> None:
+    memory_app, autojump_clock, caplog, ride, fault
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -148,12 +139,8 @@ DAMAGES: dict[str, Damage] = {
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 async def test_a_damaged_answer_to_a_cancel_request_holds_nobody_up(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    caplog: pytest.LogCaptureFixture,
-    ride: str,
-    damage: Damage,
-) -> None:
+    memory_app, autojump_clock, caplog, ride, damage
+):
     add_endpoints(memory_app)
     wire = Wire(memory_app, "POST /cancel", damage)
     async with riding(memory_app, ride, limits=Limits(message_size=50_000)) as calls:
@@ -166,8 +153,8 @@ async def test_a_damaged_answer_to_a_cancel_request_holds_nobody_up(
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_a_cancel_request_that_was_not_found_once_is_no_reason_to_say_no_other(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     # Old servers have no such route, but this one says in /config how new it is.
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
@@ -184,8 +171,8 @@ async def test_a_cancel_request_that_was_not_found_once_is_no_reason_to_say_no_o
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_a_cancel_request_to_a_server_that_is_gone_fails_nothing_else(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -199,8 +186,8 @@ async def test_a_cancel_request_to_a_server_that_is_gone_fails_nothing_else(
 
 
 async def test_a_call_of_the_same_function_waits_until_the_cancel_request_is_over(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     # If it joined before, the cancel request would stop it too.
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
@@ -223,8 +210,8 @@ async def test_a_call_of_the_same_function_waits_until_the_cancel_request_is_ove
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fault", [Silence(handled=False), Silence(), Lose()])
 async def test_leaving_the_client_waits_for_its_cancel_requests_and_not_for_ever(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, fault: Fault
-) -> None:
+    memory_app, autojump_clock, ride, fault
+):
     add_endpoints(memory_app)
     memory_app.fault("POST", "/cancel", fault)
     with trio.fail_after(100):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.faults_support import (
     TIMES,
@@ -107,8 +107,8 @@ STATUSES = [
     ids=name_of,
 )
 async def test_a_status_that_makes_no_sense_is_an_unexpected_response(
-    memory_app: ScriptedServer, autojump_clock: MockClock, path: str, answer: Answer
-) -> None:
+    memory_app, autojump_clock, path, answer
+):
     options = set_up(memory_app, path)
     memory_app.fault(METHODS[path], path, answer)
     error = await error_on_entering(memory_app, **options)
@@ -119,9 +119,7 @@ async def test_a_status_that_makes_no_sense_is_an_unexpected_response(
 
 @pytest.mark.parametrize("path", ["/config", "/info"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_told_of_and_never_followed(
-    memory_app: ScriptedServer, autojump_clock: MockClock, path: str, status: int
-) -> None:
+async def test_a_redirect_is_told_of_and_never_followed(memory_app, autojump_clock, path, status):
     options = set_up(memory_app, path)
     memory_app.fault("GET", path, Answer(status, b"", ELSEWHERE))
     error = await error_on_entering(memory_app, **options)
@@ -142,8 +140,8 @@ async def test_a_redirect_is_told_of_and_never_followed(
     ids=name_of,
 )
 async def test_a_refusal_to_describe_the_app_is_not_the_refusal_of_a_call(
-    memory_app: ScriptedServer, autojump_clock: MockClock, answer: Answer
-) -> None:
+    memory_app, autojump_clock, answer
+):
     # No input was validated, and nothing was to be queued.
     add_endpoints(memory_app)
     memory_app.fault("GET", "/config", answer)
@@ -153,9 +151,7 @@ async def test_a_refusal_to_describe_the_app_is_not_the_refusal_of_a_call(
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_401_asks_for_a_login(
-    memory_app: ScriptedServer, autojump_clock: MockClock, path: str
-) -> None:
+async def test_a_401_asks_for_a_login(memory_app, autojump_clock, path):
     options = set_up(memory_app, path)
     memory_app.fault(METHODS[path], path, Answer(401, {"detail": {"error": "Not authenticated"}}))
     assert type(await error_on_entering(memory_app, **options)) is AuthenticationError
@@ -163,8 +159,8 @@ async def test_a_401_asks_for_a_login(
 
 @pytest.mark.parametrize("options", [{}, {"auth": ("ada", "wrong")}, {"auth": ("bob", PASSWORD)}])
 async def test_an_app_that_wants_a_login_is_not_entered_without(
-    memory_app: ScriptedServer, autojump_clock: MockClock, options: dict[str, Any]
-) -> None:
+    memory_app, autojump_clock, options
+):
     right = set_up(memory_app, "/login")
     assert type(await error_on_entering(memory_app, **options)) is AuthenticationError
     await assert_works(memory_app, **right)
@@ -172,13 +168,7 @@ async def test_an_app_that_wants_a_login_is_not_entered_without(
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("headers, seconds", [({}, None), ({"retry-after": "30"}, 30.0)])
-async def test_a_429_says_when_to_come_back(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    path: str,
-    headers: dict[str, str],
-    seconds: float | None,
-) -> None:
+async def test_a_429_says_when_to_come_back(memory_app, autojump_clock, path, headers, seconds):
     options = set_up(memory_app, path)
     memory_app.fault(METHODS[path], path, Answer(429, PAGE, headers))
     error = await error_on_entering(memory_app, **options)
@@ -188,9 +178,7 @@ async def test_a_429_says_when_to_come_back(
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_server_that_says_that_it_stops_has_stopped(
-    memory_app: ScriptedServer, autojump_clock: MockClock, path: str
-) -> None:
+async def test_a_server_that_says_that_it_stops_has_stopped(memory_app, autojump_clock, path):
     options = set_up(memory_app, path)
     memory_app.fault(METHODS[path], path, Answer(503, {"detail": "Queue is stopped."}))
     assert type(await error_on_entering(memory_app, **options)) is ServerStopped
@@ -217,12 +205,8 @@ async def test_a_server_that_says_that_it_stops_has_stopped(
     ids=name_of,
 )
 async def test_a_description_that_makes_no_sense_is_a_protocol_error(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    path: str,
-    answer: Answer,
-    kind: type[TriojobError],
-) -> None:
+    memory_app, autojump_clock, path, answer, kind
+):
     options = set_up(memory_app, path)
     memory_app.fault("GET", path, answer)
     error = await error_on_entering(memory_app, limits=Limits(message_size=50_000), **options)
@@ -245,13 +229,8 @@ FAULTS: list[tuple[Fault, type[TriojobError], float]] = [
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("fault, kind, seconds", FAULTS)
 async def test_a_connection_that_is_lost_or_silent_is_told_of(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    path: str,
-    fault: Fault,
-    kind: type[TriojobError],
-    seconds: float,
-) -> None:
+    memory_app, autojump_clock, path, fault, kind, seconds
+):
     options = set_up(memory_app, path)
     memory_app.fault(METHODS[path], path, fault)
     now = trio.current_time()
@@ -263,9 +242,7 @@ async def test_a_connection_that_is_lost_or_silent_is_told_of(
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_server_that_is_not_there_is_told_of(
-    memory_app: ScriptedServer, autojump_clock: MockClock, path: str
-) -> None:
+async def test_a_server_that_is_not_there_is_told_of(memory_app, autojump_clock, path):
     options = set_up(memory_app, path)
     memory_app.listener.refusing = True
     assert type(await error_on_entering(memory_app, **options)) is ConnectionFailed
@@ -291,13 +268,7 @@ DAMAGES: dict[str, tuple[Damage, type[TriojobError]]] = {
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("damage, kind", DAMAGES.values(), ids=DAMAGES)
-async def test_a_damaged_answer_is_told_of(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    path: str,
-    damage: Damage,
-    kind: type[TriojobError],
-) -> None:
+async def test_a_damaged_answer_is_told_of(memory_app, autojump_clock, path, damage, kind):
     options = set_up(memory_app, path)
     wire = Wire(memory_app, f"{METHODS[path]} {path}", damage)
     now = trio.current_time()
@@ -310,8 +281,8 @@ async def test_a_damaged_answer_is_told_of(
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_entering_may_be_cancelled_while_the_server_is_silent(
-    memory_app: ScriptedServer, autojump_clock: MockClock, path: str
-) -> None:
+    memory_app, autojump_clock, path
+):
     options = set_up(memory_app, path)
     memory_app.fault(METHODS[path], path, Silence())
     now = trio.current_time()

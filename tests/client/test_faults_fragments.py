@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from trio.testing import MockClock
 
 from tests.client.faults_support import clean_client
 from tests.servers.faults import Drip, Fault, Split
@@ -69,9 +68,7 @@ FAULTS: list[Fault] = [
 ]
 
 
-async def test_a_stream_may_be_torn_anywhere(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_stream_may_be_torn_anywhere(memory_app, autojump_clock):
     add_talker(memory_app)
     async with clean_client(memory_app, bound=10**6) as client:
         whole = await story_of(client)
@@ -81,9 +78,7 @@ async def test_a_stream_may_be_torn_anywhere(
             assert await story_of(client) == whole, fault
 
 
-async def test_several_calls_may_share_a_stream_that_is_torn(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_several_calls_may_share_a_stream_that_is_torn(memory_app, autojump_clock):
     add_talker(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
         for size in (1, 3, 31):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.faults_support import (
     RIDES,
@@ -84,8 +84,8 @@ def assert_shows(error: BaseException, data: bytes) -> None:
 
 @pytest.mark.parametrize("name", GARBAGE)
 async def test_what_cannot_be_decoded_fails_all_that_ride_on_the_stream(
-    memory_app: ScriptedServer, autojump_clock: MockClock, name: str
-) -> None:
+    memory_app, autojump_clock, name
+):
     add_trap(memory_app, GARBAGE[name])
     async with riding(memory_app, "session") as calls:
         jobs = await calls.under_way()
@@ -103,13 +103,7 @@ async def test_what_cannot_be_decoded_fails_all_that_ride_on_the_stream(
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("name", NOBODYS)
-async def test_what_names_no_call_fails_none(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    caplog: pytest.LogCaptureFixture,
-    name: str,
-    ride: str,
-) -> None:
+async def test_what_names_no_call_fails_none(memory_app, autojump_clock, caplog, name, ride):
     add_trap(memory_app, NOBODYS[name])
     async with riding(memory_app, ride) as calls:
         jobs = calls.start(api_name="/trap")
@@ -119,8 +113,8 @@ async def test_what_names_no_call_fails_none(
 
 @pytest.mark.parametrize("name", GARBAGE)
 async def test_what_cannot_be_decoded_fails_no_call_on_another_stream(
-    memory_app: ScriptedServer, autojump_clock: MockClock, name: str
-) -> None:
+    memory_app, autojump_clock, name
+):
     add_trap(memory_app, GARBAGE[name])
     async with riding(memory_app, "isolated") as calls:
         [other] = await calls.under_way()
@@ -147,9 +141,7 @@ GARBLED = {
 
 @pytest.mark.parametrize("kind", ["log", "process_generating", "process_completed"])
 @pytest.mark.parametrize("name", GARBLED)
-async def test_garbage_that_names_its_call_fails_only_that(
-    memory_app: ScriptedServer, autojump_clock: MockClock, name: str, kind: str
-) -> None:
+async def test_garbage_that_names_its_call_fails_only_that(memory_app, autojump_clock, name, kind):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()
@@ -174,9 +166,7 @@ async def test_garbage_that_names_its_call_fails_only_that(
 
 
 @pytest.mark.parametrize("kind", ["process_generating", "process_completed"])
-async def test_an_event_that_is_too_large_fails_only_its_own_call(
-    memory_app: ScriptedServer, autojump_clock: MockClock, kind: str
-) -> None:
+async def test_an_event_that_is_too_large_fails_only_its_own_call(memory_app, autojump_clock, kind):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()
@@ -201,9 +191,7 @@ async def test_an_event_that_is_too_large_fails_only_its_own_call(
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("name", HARMLESS)
-async def test_what_says_nothing_to_anybody_is_passed_over(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, name: str
-) -> None:
+async def test_what_says_nothing_to_anybody_is_passed_over(memory_app, autojump_clock, ride, name):
     add_trap(memory_app, HARMLESS[name])
     async with riding(memory_app, ride) as calls:
         jobs = calls.start(api_name="/trap")
@@ -221,8 +209,8 @@ async def test_what_says_nothing_to_anybody_is_passed_over(
     ],
 )
 async def test_an_event_that_never_ends_is_given_up_where_it_is_too_large(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, start: bytes, part: bytes
-) -> None:
+    memory_app, autojump_clock, ride, start, part
+):
     add_endpoints(memory_app)
     memory_app.app.heartbeat_interval = 10**6  # a heartbeat would end the event
     sent = 0
@@ -249,9 +237,7 @@ async def test_an_event_that_never_ends_is_given_up_where_it_is_too_large(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_message_may_be_as_large_as_is_allowed(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+async def test_a_message_may_be_as_large_as_is_allowed(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride, limits=Limits(message_size=50_000)) as calls:
         text = "x" * 49_000
@@ -276,13 +262,8 @@ UNEXPECTED = [
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fields, kind, words", UNEXPECTED)
 async def test_an_unexpected_error_is_everybodys_on_the_stream(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    ride: str,
-    fields: str,
-    kind: type[ConnectionLost],
-    words: str,
-) -> None:
+    memory_app, autojump_clock, ride, fields, kind, words
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -297,8 +278,8 @@ async def test_an_unexpected_error_is_everybodys_on_the_stream(
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_a_queue_that_is_stopped_ends_the_calls_under_way_and_refuses_the_next(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -311,9 +292,7 @@ async def test_a_queue_that_is_stopped_ends_the_calls_under_way_and_refuses_the_
         await calls.assert_goes_on()
 
 
-async def test_a_session_that_the_server_forgot_is_a_lost_connection(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_session_that_the_server_forgot_is_a_lost_connection(memory_app, autojump_clock):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.faults_support import (
     RIDES,
@@ -19,7 +19,6 @@ from tests.client.faults_support import (
 )
 from tests.client.sessions_support import hashes
 from tests.servers.faults import Answer, Lose, Silence
-from tests.servers.scripted import ScriptedServer
 from triojob import (
     AuthenticationError,
     ConnectionFailed,
@@ -93,13 +92,8 @@ def name_of(answer: object) -> str | None:
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("answer, kind, attributes", REFUSALS, ids=name_of)
 async def test_a_refused_call_fails_with_what_the_answer_says(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    ride: str,
-    answer: Answer,
-    kind: type[TriojobError],
-    attributes: dict[str, Any],
-) -> None:
+    memory_app, autojump_clock, ride, answer, kind, attributes
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride, limits=Limits(refused_for=0)) as calls:
         now = trio.current_time()
@@ -135,9 +129,7 @@ async def test_a_refused_call_fails_with_what_the_answer_says(
         [{"msg": "x" * 10_000}] * 100,
     ],
 )
-async def test_a_refusal_of_no_sense_is_still_a_refusal(
-    memory_app: ScriptedServer, autojump_clock: MockClock, detail: list[Any]
-) -> None:
+async def test_a_refusal_of_no_sense_is_still_a_refusal(memory_app, autojump_clock, detail):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         memory_app.fault("POST", "/queue/join", Answer(422, {"detail": detail}), times=1)
@@ -159,9 +151,7 @@ async def test_a_refusal_of_no_sense_is_still_a_refusal(
         "\x7f",
     ],
 )
-async def test_a_redirect_to_nowhere_harms_only_its_own_call(
-    memory_app: ScriptedServer, autojump_clock: MockClock, location: str
-) -> None:
+async def test_a_redirect_to_nowhere_harms_only_its_own_call(memory_app, autojump_clock, location):
     # httpx looks at the address though it is not to follow it.
     add_endpoints(memory_app)
     async with riding(memory_app, "isolated") as calls:
@@ -194,8 +184,8 @@ async def test_a_redirect_to_nowhere_harms_only_its_own_call(
     ],
 )
 async def test_an_acceptance_that_names_no_event_is_a_protocol_error(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, body: Any
-) -> None:
+    memory_app, autojump_clock, ride, body
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         memory_app.fault("POST", "/queue/join", Answer(200, body), times=calls.count)
@@ -208,8 +198,8 @@ async def test_an_acceptance_that_names_no_event_is_a_protocol_error(
 
 
 async def test_an_acceptance_that_names_the_event_of_another_call_harms_not_the_other(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
         first = session.submit(api_name="/story")
@@ -228,9 +218,7 @@ async def test_an_acceptance_that_names_the_event_of_another_call_harms_not_the_
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_refused_connection_is_told_apart_from_a_lost_one(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+async def test_a_refused_connection_is_told_apart_from_a_lost_one(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         memory_app.listener.refusing = True
@@ -248,8 +236,8 @@ async def test_a_refused_connection_is_told_apart_from_a_lost_one(
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("handled", [False, True])
 async def test_a_call_whose_answer_is_lost_is_not_sent_again_but_stopped(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, handled: bool, reset: bool
-) -> None:
+    memory_app, autojump_clock, ride, handled, reset
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         now = trio.current_time()
@@ -270,8 +258,8 @@ async def test_a_call_whose_answer_is_lost_is_not_sent_again_but_stopped(
 
 
 async def test_a_call_whose_answer_is_lost_is_not_stopped_at_the_expense_of_another(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_endpoints(memory_app)
     async with riding(memory_app, "session") as calls:
         jobs = await calls.under_way()
@@ -288,8 +276,8 @@ async def test_a_call_whose_answer_is_lost_is_not_stopped_at_the_expense_of_anot
 
 
 async def test_a_session_with_an_event_of_no_name_keeps_no_place_from_others(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     # The server never closes the stream of such a session: the event stays pending there.
     add_endpoints(memory_app)
     async with (
@@ -305,8 +293,8 @@ async def test_a_session_with_an_event_of_no_name_keeps_no_place_from_others(
 
 @pytest.mark.parametrize("fault", [Lose(), Silence(), Answer(200, b"nonsense")], ids=repr)
 async def test_a_call_that_could_not_be_made_is_told_of_with_the_endpoints_name(
-    memory_app: ScriptedServer, autojump_clock: MockClock, fault: Any
-) -> None:
+    memory_app, autojump_clock, fault
+):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         memory_app.fault("POST", "/queue/join", fault, times=1)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
 
 from tests.client.faults_support import (
     RIDES,
@@ -28,7 +27,6 @@ from tests.client.faults_support import (
 )
 from tests.client.sessions_support import hashes
 from tests.servers.faults import Answer, Delay, Fault, Lose
-from tests.servers.scripted import ScriptedServer
 from triojob import (
     AuthenticationError,
     ConnectionFailed,
@@ -78,8 +76,8 @@ def name_of(answer: object) -> str | None:
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("answer", REFUSALS, ids=name_of)
 async def test_a_refused_stream_fails_all_that_wait_for_it(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, answer: Answer
-) -> None:
+    memory_app, autojump_clock, ride, answer
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride, limits=Limits(refused_for=0)) as calls:
         await calls.connect()
@@ -99,8 +97,8 @@ async def test_a_refused_stream_fails_all_that_wait_for_it(
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_a_queue_that_stops_before_the_stream_is_open_has_stopped(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         await calls.connect()
@@ -133,8 +131,8 @@ NOTHING_DONE = (
     ids=name_of,
 )
 async def test_a_call_that_was_accepted_never_fails_as_one_that_was_refused(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, answer: Answer
-) -> None:
+    memory_app, autojump_clock, ride, answer
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride, limits=Limits(refused_for=0)) as calls:
         memory_app.fault("GET", "/queue/data", answer, times=1)
@@ -145,8 +143,8 @@ async def test_a_call_that_was_accepted_never_fails_as_one_that_was_refused(
 
 
 async def test_a_call_that_was_accepted_never_fails_as_one_that_was_not_sent(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_endpoints(memory_app)
 
     async def accept_and_refuse_the_rest(stream: trio.abc.Stream, data: bytes) -> None:
@@ -178,13 +176,8 @@ FAULTS: list[tuple[Fault, type[ConnectionLost], float]] = [
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fault, kind, seconds", FAULTS)
 async def test_a_stream_that_is_lost_before_it_is_open_fails_all_that_wait_for_it(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    ride: str,
-    fault: Fault,
-    kind: type[ConnectionLost],
-    seconds: float,
-) -> None:
+    memory_app, autojump_clock, ride, fault, kind, seconds
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         now = trio.current_time()
@@ -217,12 +210,8 @@ DAMAGES: dict[str, tuple[Damage, type[TriojobError]]] = {
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("damage, kind", DAMAGES.values(), ids=DAMAGES)
 async def test_a_damaged_stream_fails_all_that_wait_for_it(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    ride: str,
-    damage: Damage,
-    kind: type[TriojobError],
-) -> None:
+    memory_app, autojump_clock, ride, damage, kind
+):
     add_endpoints(memory_app)
     wire = Wire(memory_app, "GET /queue/data", damage)
     async with riding(memory_app, ride, limits=Limits(message_size=50_000)) as calls:
@@ -235,9 +224,7 @@ async def test_a_damaged_stream_fails_all_that_wait_for_it(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_stream_may_be_long_in_coming(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+async def test_a_stream_may_be_long_in_coming(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         memory_app.fault("GET", "/queue/data", Delay(59), times=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.faults_support import add_endpoints, assert_idle, clean_client, failures
 from tests.client.sessions_support import hashes
@@ -104,9 +104,7 @@ def assert_shows(error: BaseException, message: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
-async def test_a_message_that_cannot_be_ends_its_job_at_once(
-    memory_app: ScriptedServer, autojump_clock: MockClock, name: str
-) -> None:
+async def test_a_message_that_cannot_be_ends_its_job_at_once(memory_app, autojump_clock, name):
     message = IMPOSSIBLE[name]
     add_trap(memory_app, message)
     async with clean_client(memory_app) as client:
@@ -125,9 +123,7 @@ async def test_a_message_that_cannot_be_ends_its_job_at_once(
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
-async def test_the_others_in_the_session_never_hear_of_it(
-    memory_app: ScriptedServer, autojump_clock: MockClock, name: str
-) -> None:
+async def test_the_others_in_the_session_never_hear_of_it(memory_app, autojump_clock, name):
     message = IMPOSSIBLE[name]
     add_trap(memory_app, message)
     async with clean_client(memory_app) as client, client.session() as session:
@@ -144,9 +140,7 @@ async def test_the_others_in_the_session_never_hear_of_it(
 
 
 @pytest.mark.parametrize("name", POSSIBLE)
-async def test_a_message_that_may_be_is_no_reason_to_fail(
-    memory_app: ScriptedServer, autojump_clock: MockClock, name: str
-) -> None:
+async def test_a_message_that_may_be_is_no_reason_to_fail(memory_app, autojump_clock, name):
     add_trap(memory_app, POSSIBLE[name])
     async with clean_client(memory_app) as client:
         job: Job[Any] = client.submit(api_name="/trap")
@@ -166,8 +160,8 @@ async def test_a_message_that_may_be_is_no_reason_to_fail(
     ],
 )
 async def test_a_failure_in_odd_words_is_still_the_apps(
-    memory_app: ScriptedServer, autojump_clock: MockClock, output: dict[str, Any], message: str
-) -> None:
+    memory_app, autojump_clock, output, message
+):
     add_trap(memory_app, {"msg": COMPLETED, "output": output, "success": False})
     async with clean_client(memory_app) as client:
         [error] = await failures([client.submit(api_name="/trap")])
@@ -176,8 +170,8 @@ async def test_a_failure_in_odd_words_is_still_the_apps(
 
 
 async def test_an_empty_output_is_the_answer_to_a_cancellation_and_no_result(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_trap(memory_app, {"msg": COMPLETED, "output": {}, "success": True})
     async with clean_client(memory_app) as client:
         job: Job[Any] = client.submit(api_name="/trap")
@@ -187,9 +181,7 @@ async def test_an_empty_output_is_the_answer_to_a_cancellation_and_no_result(
 
 
 @pytest.mark.parametrize("edits", [[], [5], ["x"], [[["nonsense", [], 1]]], [[["add", [9], 1]]]])
-async def test_edits_that_do_not_fit_end_no_job(
-    memory_app: ScriptedServer, autojump_clock: MockClock, edits: list[Any]
-) -> None:
+async def test_edits_that_do_not_fit_end_no_job(memory_app, autojump_clock, edits):
     # Gradio's own are wrong at times; the completion brings the value.
     @memory_app.app.endpoint(generator=True)
     async def trap(event: Event) -> None:
@@ -227,8 +219,8 @@ def deepest() -> int:
     ],
 )
 async def test_what_is_nested_as_deeply_as_can_be_harms_only_its_own_job(
-    memory_app: ScriptedServer, autojump_clock: MockClock, text: str
-) -> None:
+    memory_app, autojump_clock, text
+):
     # So deep that it is refused, or that the decoder just takes it.
     add_endpoints(memory_app)
     depth = 0
@@ -251,9 +243,7 @@ async def test_what_is_nested_as_deeply_as_can_be_harms_only_its_own_job(
         sibling.cancel()
 
 
-async def test_an_impossible_message_is_told_of_with_the_endpoints_name(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_an_impossible_message_is_told_of_with_the_endpoints_name(memory_app, autojump_clock):
     add_trap(memory_app, {"msg": "estimation", "rank": "first"})
     async with clean_client(memory_app) as client:
         [error] = await failures([client.submit(api_name="/trap")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.faults_support import (
     CLOSE_STREAM,
@@ -16,7 +16,7 @@ from tests.client.faults_support import (
 )
 from tests.client.sessions_support import ROUNDS, Streams, hashes
 from tests.servers.faults import Answer, Delay, Hold, HoldFrame
-from tests.servers.scripted import Event, ScriptedServer
+from tests.servers.scripted import Event
 from triojob import AppError, ConnectionLost, JobGroup, OutputUpdate, Status, StatusUpdate
 from triojob.testing.components import number
 
@@ -35,8 +35,8 @@ def completion(event_id: str, text: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("api_name", ["/echo", "/tale"])
 async def test_a_call_that_joins_while_the_stream_closes_is_told_of_on_the_next(
-    memory_app: ScriptedServer, autojump_clock: MockClock, api_name: str
-) -> None:
+    memory_app, autojump_clock, api_name
+):
     add_endpoints(memory_app)
     memory_app.app.add("tale", inputs=["text"], generator=True)
     gate = trio.Event()
@@ -60,8 +60,8 @@ async def test_a_call_that_joins_while_the_stream_closes_is_told_of_on_the_next(
 
 @pytest.mark.parametrize("handled", [False, True])
 async def test_a_call_that_is_being_sent_while_the_stream_closes_opens_the_next(
-    memory_app: ScriptedServer, autojump_clock: MockClock, handled: bool
-) -> None:
+    memory_app, autojump_clock, handled
+):
     add_endpoints(memory_app)
     first_gate, second_gate = trio.Event(), trio.Event()
     async with clean_client(memory_app) as client, client.session() as session:
@@ -80,8 +80,8 @@ async def test_a_call_that_is_being_sent_while_the_stream_closes_opens_the_next(
 
 
 async def test_calls_that_come_whenever_they_like_never_meet_a_closing_stream(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     # Trio runs tasks in random order: joins, completions and closings meet in every way.
     add_endpoints(memory_app)
     streams = Streams(memory_app)
@@ -101,8 +101,8 @@ async def test_calls_that_come_whenever_they_like_never_meet_a_closing_stream(
 
 
 async def test_a_server_that_closes_each_stream_at_once_is_not_asked_for_ever(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint(manual=True)
@@ -121,9 +121,7 @@ async def test_a_server_that_closes_each_stream_at_once_is_not_asked_for_ever(
 # --- Messages come before the answer to the call ---
 
 
-async def test_what_comes_before_the_answer_is_not_lost(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_what_comes_before_the_answer_is_not_lost(memory_app, autojump_clock):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint(inputs=[number("n")], generator=True)
@@ -164,9 +162,7 @@ async def test_what_comes_before_the_answer_is_not_lost(
         await assert_idle(client, memory_app)
 
 
-async def test_a_failure_that_comes_before_the_answer_is_not_lost(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_failure_that_comes_before_the_answer_is_not_lost(memory_app, autojump_clock):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()
@@ -185,8 +181,8 @@ async def test_a_failure_that_comes_before_the_answer_is_not_lost(
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_what_a_call_did_before_its_stream_was_opened_is_not_lost(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         memory_app.fault("POST", "/queue/join", Delay(30), times=calls.count)
@@ -200,9 +196,7 @@ async def test_what_a_call_did_before_its_stream_was_opened_is_not_lost(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_second_completion_says_nothing_to_anybody(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+async def test_a_second_completion_says_nothing_to_anybody(memory_app, autojump_clock, ride):
     # Gradio sends one now and then after a cancellation.
     add_endpoints(memory_app)
 
@@ -227,8 +221,8 @@ async def test_a_second_completion_says_nothing_to_anybody(
 
 
 async def test_what_is_said_of_a_finished_call_fails_no_other_on_the_stream(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
         other = session.submit(api_name="/story")
@@ -256,8 +250,8 @@ async def test_what_is_said_of_a_finished_call_fails_no_other_on_the_stream(
 
 
 async def test_what_is_said_of_nobody_while_a_call_is_being_sent_is_forgotten(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
         other = session.submit(api_name="/story")

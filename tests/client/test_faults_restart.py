@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.faults_support import (
     RIDES,
@@ -17,14 +17,11 @@ from tests.client.faults_support import (
 )
 from tests.client.sessions_support import add_notebook, hashes
 from tests.servers.faults import Hold
-from tests.servers.scripted import ScriptedServer
 from triojob import ConnectionLost, JobGroup, ServerRestarted, Status
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_restart_between_calls_goes_unnoticed(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+async def test_a_restart_between_calls_goes_unnoticed(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         for _ in range(5):
@@ -36,9 +33,7 @@ async def test_a_restart_between_calls_goes_unnoticed(
         await calls.assert_goes_on()
 
 
-async def test_a_restart_is_no_trouble_for_many_idle_connections(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_restart_is_no_trouble_for_many_idle_connections(memory_app, autojump_clock):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         for _ in range(3):
@@ -53,8 +48,8 @@ async def test_a_restart_is_no_trouble_for_many_idle_connections(
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_calls_that_wait_in_the_servers_queue_are_lost_in_a_restart(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     memory_app.app.concurrency_limit = 1
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
@@ -74,8 +69,8 @@ async def test_calls_that_wait_in_the_servers_queue_are_lost_in_a_restart(
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("handled", [False, True])
 async def test_a_call_that_is_being_sent_is_lost_in_a_restart(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, handled: bool
-) -> None:
+    memory_app, autojump_clock, ride, handled
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         memory_app.fault(
@@ -91,9 +86,7 @@ async def test_a_call_that_is_being_sent_is_lost_in_a_restart(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_restart_at_each_call_costs_that_call_only(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+async def test_a_restart_at_each_call_costs_that_call_only(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         for _ in range(10):
@@ -104,9 +97,7 @@ async def test_a_restart_at_each_call_costs_that_call_only(
         await calls.assert_goes_on()
 
 
-async def test_the_state_starts_anew_after_a_restart(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_the_state_starts_anew_after_a_restart(memory_app, autojump_clock):
     add_endpoints(memory_app)
     add_notebook(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
@@ -123,9 +114,7 @@ async def test_the_state_starts_anew_after_a_restart(
             assert await surface.predict("d", api_name="/note") == "cd"
 
 
-async def test_the_state_starts_anew_after_a_stream_broke(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_the_state_starts_anew_after_a_stream_broke(memory_app, autojump_clock):
     # The server goes on, but drops what the session had when it notices, now or in a moment.
     add_endpoints(memory_app)
     add_notebook(memory_app, seconds=1)
@@ -139,9 +128,7 @@ async def test_the_state_starts_anew_after_a_stream_broke(
             assert await surface.predict("c", api_name="/note") == "c"
 
 
-async def test_an_app_with_a_login_gets_it_again_after_a_restart(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_an_app_with_a_login_gets_it_again_after_a_restart(memory_app, autojump_clock):
     add_endpoints(memory_app)
     memory_app.app.auth = ("ada", "password")
     async with clean_client(memory_app, auth=("ada", "password")) as client:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.faults_support import (
     CLOSE_STREAM,
@@ -21,8 +19,8 @@ from tests.client.faults_support import (
     riding,
 )
 from tests.client.sessions_support import hashes
-from tests.servers.faults import Answer, Buffered, Delay, Drip, Fault, Interim, Lose, Silence, Stall
-from tests.servers.scripted import Event, ScriptedServer
+from tests.servers.faults import Answer, Buffered, Delay, Drip, Interim, Lose, Silence, Stall
+from tests.servers.scripted import Event
 from triojob import (
     Client,
     ConnectionFailed,
@@ -40,8 +38,8 @@ pytestmark = pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("size", [0, 1, 150, 300])
 async def test_a_stream_that_stalls_is_given_up_after_the_time_for_silence(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, size: int
-) -> None:
+    memory_app, autojump_clock, ride, size
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         now = trio.current_time()
@@ -58,8 +56,8 @@ async def test_a_stream_that_stalls_is_given_up_after_the_time_for_silence(
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("handled", [False, True])
 async def test_a_stream_that_never_begins_is_given_up_after_the_time_for_silence(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, handled: bool
-) -> None:
+    memory_app, autojump_clock, ride, handled
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         now = trio.current_time()
@@ -71,9 +69,7 @@ async def test_a_stream_that_never_begins_is_given_up_after_the_time_for_silence
 
 
 @pytest.mark.parametrize("interval", [0.5, 59, 61])
-async def test_any_sign_of_life_breaks_the_silence(
-    memory_app: ScriptedServer, autojump_clock: MockClock, interval: float
-) -> None:
+async def test_any_sign_of_life_breaks_the_silence(memory_app, autojump_clock, interval):
     add_endpoints(memory_app)
     async with clean_client(memory_app, bound=10**6) as client:
         memory_app.fault("GET", "/queue/data", Drip(5, interval), times=1)
@@ -82,9 +78,7 @@ async def test_any_sign_of_life_breaks_the_silence(
         assert trio.current_time() > now + 60 * interval
 
 
-async def test_signs_of_life_that_are_too_far_apart_are_silence(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_signs_of_life_that_are_too_far_apart_are_silence(memory_app, autojump_clock):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         memory_app.fault("GET", "/queue/data", Drip(5, 3601), times=1)
@@ -98,8 +92,8 @@ async def test_signs_of_life_that_are_too_far_apart_are_silence(
     "fault", [Silence(handled=False), Silence(), Delay(121, handled=False), Delay(121)]
 )
 async def test_an_answer_to_a_call_that_takes_too_long_is_not_waited_for(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, fault: Any
-) -> None:
+    memory_app, autojump_clock, ride, fault
+):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         now = trio.current_time()
@@ -114,9 +108,7 @@ async def test_an_answer_to_a_call_that_takes_too_long_is_not_waited_for(
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("interval", [0.5, 1, 50])
-async def test_interim_responses_are_no_answer(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, interval: float
-) -> None:
+async def test_interim_responses_are_no_answer(memory_app, autojump_clock, ride, interval):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         now = trio.current_time()
@@ -130,9 +122,7 @@ async def test_interim_responses_are_no_answer(
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("handled", [False, True])
-async def test_an_app_may_take_long_to_accept_a_call(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, handled: bool
-) -> None:
+async def test_an_app_may_take_long_to_accept_a_call(memory_app, autojump_clock, ride, handled):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         memory_app.fault("POST", "/queue/join", Delay(119, handled=handled), times=calls.count)
@@ -142,8 +132,8 @@ async def test_an_app_may_take_long_to_accept_a_call(
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_a_call_that_never_completes_lives_on_heartbeats_until_it_is_cancelled(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     # A job takes as long as it takes; only silence is a fault.
     @memory_app.app.endpoint(inputs=["text"])
     async def echo(event: Event) -> None:
@@ -170,8 +160,8 @@ async def test_a_call_that_never_completes_lives_on_heartbeats_until_it_is_cance
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_a_cancel_request_after_which_the_server_keeps_the_stream_is_believed(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()
@@ -189,8 +179,8 @@ async def test_a_cancel_request_after_which_the_server_keeps_the_stream_is_belie
 
 
 async def test_without_a_time_for_silence_a_stalled_stream_is_listened_to_for_ever(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_endpoints(memory_app)
     times = Timeouts(stream_idle=None)
     async with clean_client(memory_app, bound=10**6, timeouts=times) as client:
@@ -213,13 +203,8 @@ async def test_without_a_time_for_silence_a_stalled_stream_is_listened_to_for_ev
 @pytest.mark.parametrize("head", [False, True])
 @pytest.mark.parametrize("seconds", [61, 1000, 3599])
 async def test_buffered_streams_are_waited_for(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    caplog: pytest.LogCaptureFixture,
-    ride: str,
-    head: bool,
-    seconds: float,
-) -> None:
+    memory_app, autojump_clock, caplog, ride, head, seconds
+):
     @memory_app.app.endpoint(inputs=["text"])
     async def echo(event: Event) -> None:
         await event.completed(event.data)
@@ -261,9 +246,7 @@ GONE = {
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("answer, words", GONE.values(), ids=GONE)
-async def test_streams_of_an_app_that_is_gone_end(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str, answer: Fault, words: str
-) -> None:
+async def test_streams_of_an_app_that_is_gone_end(memory_app, autojump_clock, ride, answer, words):
     add_endpoints(memory_app)
     async with riding(memory_app, ride, limits=Limits(message_size=60_000)) as calls:
         now = trio.current_time()
@@ -281,9 +264,7 @@ async def test_streams_of_an_app_that_is_gone_end(
 
 
 @pytest.mark.parametrize("status", [200, 302, 401, 404, 429, 500, 503])
-async def test_any_answer_of_the_app_is_one(
-    memory_app: ScriptedServer, autojump_clock: MockClock, status: int
-) -> None:
+async def test_any_answer_of_the_app_is_one(memory_app, autojump_clock, status):
     """Apps before 4.11 know no such request; and one that is refused was answered."""
     add_endpoints(memory_app)
     async with clean_client(memory_app, bound=10**6) as client:
@@ -295,9 +276,7 @@ async def test_any_answer_of_the_app_is_one(
         assert trio.current_time() == pytest.approx(now + TIMES.max_stream_idle)
 
 
-async def test_a_stream_that_comes_while_the_app_is_asked_goes_on(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_stream_that_comes_while_the_app_is_asked_goes_on(memory_app, autojump_clock):
     @memory_app.app.endpoint()
     async def work(event: Event) -> None:
         await trio.sleep(90)
@@ -309,9 +288,7 @@ async def test_a_stream_that_comes_while_the_app_is_asked_goes_on(
         assert await client.predict(api_name="/work") == "done"
 
 
-async def test_the_app_is_asked_however_many_requests_wait(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_the_app_is_asked_however_many_requests_wait(memory_app, autojump_clock):
     """Validators may hold all requests that make calls; that says nothing of a stream."""
 
     @memory_app.app.endpoint()
@@ -332,9 +309,7 @@ async def test_the_app_is_asked_however_many_requests_wait(
         assert [await other.result() for other in blocking] == ["x"] * 6
 
 
-async def test_a_connection_that_is_never_made_is_given_up(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_connection_that_is_never_made_is_given_up(memory_app, autojump_clock):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         memory_app.kill_connections()
@@ -350,9 +325,7 @@ async def test_a_connection_that_is_never_made_is_given_up(
         assert await client.predict("again", api_name="/echo") == "again"
 
 
-async def test_a_server_that_takes_no_bytes_is_given_up(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_server_that_takes_no_bytes_is_given_up(memory_app, autojump_clock):
     add_endpoints(memory_app)
     network = memory_app.network = SlowNetwork(memory_app)
     async with clean_client(memory_app) as client:
@@ -368,8 +341,8 @@ async def test_a_server_that_takes_no_bytes_is_given_up(
 
 @pytest.mark.parametrize("ride", RIDES)
 async def test_leaving_a_client_of_a_silent_server_takes_no_longer_than_a_cancel_request(
-    memory_app: ScriptedServer, autojump_clock: MockClock, ride: str
-) -> None:
+    memory_app, autojump_clock, ride
+):
     add_endpoints(memory_app)
     client = Client(memory_app.url, transport=memory_app.transport())
     with trio.fail_after(1000):

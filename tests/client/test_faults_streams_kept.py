@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.faults_support import add_endpoints, clean_client, failures
 from tests.client.sessions_support import add_sleeper
 from tests.servers.faults import Answer, Hold, HoldFrame, Lose
-from tests.servers.scripted import Event, ScriptedServer
+from tests.servers.scripted import Event
 from triojob import Limits
 
 LINGER = 1.0
@@ -18,8 +18,8 @@ FULL = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})
 
 @pytest.mark.parametrize("broken", [False, True])
 async def test_the_stream_of_a_session_is_the_servers_to_close_until_the_session_ends(
-    memory_app: ScriptedServer, autojump_clock: MockClock, broken: bool
-) -> None:
+    memory_app, autojump_clock, broken
+):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         async with client.session() as session:
@@ -40,8 +40,8 @@ async def test_the_stream_of_a_session_is_the_servers_to_close_until_the_session
 
 
 async def test_a_stream_with_an_event_of_no_name_is_closed_a_while_after_its_last_call(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_endpoints(memory_app)
     add_sleeper(memory_app)
 
@@ -68,9 +68,7 @@ async def test_a_stream_with_an_event_of_no_name_is_closed_a_while_after_its_las
         assert memory_app.streams.open == 0
 
 
-async def test_so_it_is_if_another_call_of_the_function_went_on(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_so_it_is_if_another_call_of_the_function_went_on(memory_app, autojump_clock):
     add_endpoints(memory_app)
     add_sleeper(memory_app)
     async with (
@@ -90,8 +88,8 @@ async def test_so_it_is_if_another_call_of_the_function_went_on(
 
 
 async def test_a_refused_call_gives_no_place_away_that_another_one_needs(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_endpoints(memory_app)
     gate = trio.Event()
     async with clean_client(memory_app) as client, client.session() as session:
@@ -106,8 +104,8 @@ async def test_a_refused_call_gives_no_place_away_that_another_one_needs(
 
 
 async def test_calls_wait_until_the_server_was_told_of_one_that_has_no_name(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     # A cancellation by any name would stop what is of the same function.
     add_endpoints(memory_app)
     told = trio.Event()
@@ -125,9 +123,7 @@ async def test_calls_wait_until_the_server_was_told_of_one_that_has_no_name(
         following.cancel()
 
 
-async def test_calls_wait_for_their_turn_to_make_a_request(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_calls_wait_for_their_turn_to_make_a_request(memory_app, autojump_clock):
     add_endpoints(memory_app)
     gate = trio.Event()
     async with clean_client(memory_app) as client:

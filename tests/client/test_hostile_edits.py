@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.servers.scripted import Event, ScriptedServer
+from tests.servers.scripted import Event
 from triojob import Client
 from triojob.testing.components import json_value
 
@@ -30,9 +30,7 @@ HOSTILE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("sent", HOSTILE.values(), ids=HOSTILE)
-async def test_an_edit_that_can_not_be_harms_nothing(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, sent: Any
-) -> None:
+async def test_an_edit_that_can_not_be_harms_nothing(memory_app, autojump_clock, sent):
     @memory_app.app.endpoint(outputs=[json_value("out")], generator=True)
     async def edits(event: Event) -> None:
         await event.generating_raw([[1, "text"]])
@@ -49,9 +47,7 @@ async def test_an_edit_that_can_not_be_harms_nothing(
             assert await client.predict(api_name="/edits") == ["the end"]
 
 
-async def test_what_edits_build_up_is_shared_and_not_copied_out(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_what_edits_build_up_is_shared_and_not_copied_out(memory_app, autojump_clock):
     """A thousand edits of one large value: each output has it, and memory has it once."""
     large = ["x"] * 10_000
 

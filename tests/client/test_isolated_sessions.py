@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.sessions_support import (
     Streams,
@@ -36,9 +36,7 @@ from triojob.gradio.session.pending_call import PendingCall
 pytestmark = pytest.mark.usefixtures("either_way")
 
 
-async def test_calls_at_once_have_a_session_each(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_calls_at_once_have_a_session_each(autojump_clock, memory_app):
     add_sleeper(memory_app, "sleep")
     add_sleeper(memory_app, "doze")
     async with opened(memory_app) as client:
@@ -47,9 +45,7 @@ async def test_calls_at_once_have_a_session_each(
     assert len(set(hashes(memory_app))) == 20
 
 
-async def test_plain_calls_at_once_have_a_session_each(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_plain_calls_at_once_have_a_session_each(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, trio.open_nursery() as nursery:
         for _ in range(5):
@@ -65,9 +61,7 @@ class _Spawned(trio.abc.Instrument):
         self.names.append(task.name)
 
 
-async def test_one_task_joins_and_reads_the_stream(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_one_task_joins_and_reads_the_stream(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         spawned = _Spawned()
@@ -88,9 +82,7 @@ def pending_calls() -> set[int]:
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs reference counting")
-async def test_a_call_leaves_nothing_for_the_collector(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_call_leaves_nothing_for_the_collector(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         gc.collect()
@@ -105,9 +97,7 @@ async def test_a_call_leaves_nothing_for_the_collector(
             gc.enable()
 
 
-async def test_each_session_has_one_stream_while_its_call_runs(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_each_session_has_one_stream_while_its_call_runs(autojump_clock, memory_app):
     add_sleeper(memory_app)
     streams = Streams(memory_app)
     async with opened(memory_app) as client:
@@ -119,9 +109,7 @@ async def test_each_session_has_one_stream_while_its_call_runs(
         assert set(streams.made.values()) == {1}
 
 
-async def test_a_call_that_ended_leaves_no_stream_open(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_call_that_ended_leaves_no_stream_open(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         for _ in range(5):
@@ -132,9 +120,7 @@ async def test_a_call_that_ended_leaves_no_stream_open(
         assert "0/256 streams" in repr(client)
 
 
-async def test_no_more_calls_seem_to_be_under_way_than_there_are_streams(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_no_more_calls_seem_to_be_under_way_than_there_are_streams(memory_app):
     memory_app.app.add("echo", inputs=["a"])
     async with opened(memory_app, limits=Limits(streams=2)) as client:
         jobs = [client.submit("a", api_name="/echo") for _ in range(100)]
@@ -144,9 +130,7 @@ async def test_no_more_calls_seem_to_be_under_way_than_there_are_streams(
             await trio.lowlevel.checkpoint()
 
 
-async def test_calls_in_a_row_use_one_session_again(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_calls_in_a_row_use_one_session_again(autojump_clock, memory_app):
     add_sleeper(memory_app, "sleep")
     add_sleeper(memory_app, "doze")
     streams = Streams(memory_app)
@@ -162,9 +146,8 @@ async def test_calls_in_a_row_use_one_session_again(
 
 
 async def test_many_calls_without_a_pause_need_few_sessions_and_connections(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app)
     streams = Streams(memory_app)
     async with opened(memory_app) as client:
@@ -177,9 +160,7 @@ async def test_many_calls_without_a_pause_need_few_sessions_and_connections(
     assert streams.most_at_once == 1
 
 
-async def test_calls_after_calls_use_the_same_sessions(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_calls_after_calls_use_the_same_sessions(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         waves = []
@@ -196,9 +177,7 @@ async def test_calls_after_calls_use_the_same_sessions(
     assert memory_app.listener.connections_made <= 20
 
 
-async def test_an_app_error_ends_a_call_by_itself(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_an_app_error_ends_a_call_by_itself(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def fail(event: Event) -> None:
         raise GradioError("boom")
@@ -211,10 +190,7 @@ async def test_an_app_error_ends_a_call_by_itself(
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_a_refused_call_needs_no_stream_and_spoils_no_session(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_refused_call_needs_no_stream_and_spoils_no_session(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("POST", "/queue/join", Answer(503, {"detail": "Queue is full."}), times=3)
     # With one place for a stream, one that was not given back would be missed.
@@ -243,10 +219,7 @@ async def assert_retired(client: Client, server: ScriptedServer) -> None:
     assert after != used
 
 
-async def test_a_session_is_used_again_after_a_confirmed_cancellation(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_session_is_used_again_after_a_confirmed_cancellation(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         job = client.submit(100, api_name="/sleep")
@@ -260,9 +233,8 @@ async def test_a_session_is_used_again_after_a_confirmed_cancellation(
 
 
 async def test_a_session_is_not_used_again_after_an_unanswered_cancellation(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app)
     memory_app.fault("POST", "/cancel", Silence())
     async with opened(memory_app) as client:
@@ -272,10 +244,7 @@ async def test_a_session_is_not_used_again_after_an_unanswered_cancellation(
         await assert_retired(client, memory_app)
 
 
-async def test_many_cancelled_calls_need_few_sessions(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-) -> None:
+async def test_many_cancelled_calls_need_few_sessions(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         for _ in range(10):
@@ -288,10 +257,7 @@ async def test_many_cancelled_calls_need_few_sessions(
     assert len(set(hashes(memory_app))) <= 40
 
 
-async def test_a_session_is_not_used_again_after_its_stream_broke(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_session_is_not_used_again_after_its_stream_broke(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("GET", "/queue/data", Cut(100), times=1)
     async with opened(memory_app) as client:
@@ -300,10 +266,7 @@ async def test_a_session_is_not_used_again_after_its_stream_broke(
         await assert_retired(client, memory_app)
 
 
-async def test_a_session_is_not_used_again_after_its_stream_was_refused(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_session_is_not_used_again_after_its_stream_was_refused(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("GET", "/queue/data", Answer(404, {"detail": "Not Found"}), times=1)
     async with opened(memory_app) as client:
@@ -317,8 +280,8 @@ NONSENSE = [b"data: {nonsense}\n\n", b"data: []\n\n"]
 
 @pytest.mark.parametrize("frame", NONSENSE)
 async def test_a_session_is_not_used_again_after_a_frame_that_cannot_be(
-    autojump_clock: MockClock, memory_app: ScriptedServer, frame: bytes
-) -> None:
+    autojump_clock, memory_app, frame
+):
     add_sleeper(memory_app)
 
     @memory_app.app.endpoint()
@@ -332,10 +295,7 @@ async def test_a_session_is_not_used_again_after_a_frame_that_cannot_be(
         await assert_retired(client, memory_app)
 
 
-async def test_a_session_is_used_again_after_an_invalid_message(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_session_is_used_again_after_an_invalid_message(autojump_clock, memory_app):
     add_sleeper(memory_app)
 
     @memory_app.app.endpoint()
@@ -353,10 +313,7 @@ async def test_a_session_is_used_again_after_an_invalid_message(
     assert next(iter(memory_app.events.values())).state == "cancelled"
 
 
-async def test_a_session_is_not_used_again_if_its_call_was_never_named(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_session_is_not_used_again_if_its_call_was_never_named(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("POST", "/queue/join", Lose(), times=1)
     # The stream that would name it breaks.
@@ -370,9 +327,8 @@ async def test_a_session_is_not_used_again_if_its_call_was_never_named(
 
 
 async def test_a_session_is_not_used_again_if_the_server_forgets_to_close_its_stream(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app)
     memory_app.fault("GET", "/queue/data", HoldFrame(trio.Event(), "close_stream"), times=1)
     async with opened(memory_app) as client:
@@ -381,9 +337,8 @@ async def test_a_session_is_not_used_again_if_the_server_forgets_to_close_its_st
 
 
 async def test_a_session_waits_for_its_stream_to_end_before_it_is_used_again(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app)
     end = trio.Event()
     memory_app.fault("GET", "/queue/data", HoldFrame(end, "close_stream"), times=1)

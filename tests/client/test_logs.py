@@ -6,7 +6,7 @@ import logging
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.servers.direct import go_direct
 from tests.servers.faults import Answer, Hold
@@ -64,9 +64,7 @@ async def be_busy(server: ScriptedServer, caplog: pytest.LogCaptureFixture) -> N
                 job.cancel("enough")
 
 
-async def test_a_busy_session_logs_no_secret(
-    scripted: ScriptedServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_busy_session_logs_no_secret(scripted, caplog):
     await be_busy(scripted, caplog)
     hashes = {join["session_hash"] for join in scripted.joins}
     given = {value for request in scripted.requests for value in cookies_of(request).values()}
@@ -82,9 +80,7 @@ async def test_a_busy_session_logs_no_secret(
         assert not [text for text in texts if secret in text]
 
 
-async def test_a_busy_session_says_which_job_each_line_is_about(
-    scripted: ScriptedServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_busy_session_says_which_job_each_line_is_about(scripted, caplog):
     await be_busy(scripted, caplog)
     by_job: dict[int, list[str]] = {}
     for record in said(caplog):
@@ -119,11 +115,8 @@ async def test_a_busy_session_says_which_job_each_line_is_about(
 
 
 async def test_a_request_on_a_connection_of_its_own_is_its_jobs(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    autojump_clock, memory_app, caplog, monkeypatch
+):
     go_direct(monkeypatch)
     caplog.set_level(logging.DEBUG)
     add_functions(memory_app)
@@ -138,9 +131,7 @@ async def test_a_request_on_a_connection_of_its_own_is_its_jobs(
         assert (line["job"], line["endpoint"]) == (job.id, "/echo")
 
 
-async def test_tasks_say_which_job_they_work_for(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_tasks_say_which_job_they_work_for(autojump_clock, memory_app):
     add_functions(memory_app)
     memory_app.fault("POST", "/queue/join", Hold(trio.Event()), times=1)
     memory_app.fault("POST", "/cancel", Hold(trio.Event()))

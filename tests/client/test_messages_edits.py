@@ -13,7 +13,7 @@ from hypothesis import Phase, example, given, settings, strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.client.sessions_support import QUEUED, opened, story
-from tests.servers.scripted import Event, ScriptedServer, open_server
+from tests.servers.scripted import Event, open_server
 from tests.wire.strategies import checked, json_values, successions
 from triojob import Job, Status
 from triojob.testing._server.edits import edits_between
@@ -137,9 +137,7 @@ def test_each_component_is_edited_on_its_own(streams: list[list[Any]]) -> None:
 @given(several(successions() | st.tuples(json_values, json_values)))
 @example([[[[1, 2], [3, 4, 5], 6, 7], [[1], [3]]]])
 @example([[[{"a": [1, 2, 3, 4]}], [{"a": [1, 2]}]]])
-def test_even_where_gradio_miscounts_the_first_and_the_last_output_are_right(
-    streams: list[list[Any]],
-) -> None:
+def test_even_where_gradio_miscounts_the_first_and_the_last_output_are_right(streams):
     for heard, values in zip(run_streams(streams), streams, strict=True):
         assert heard.live[0] == values[0]
         assert heard.result == heard.live[-1] == values[-1]
@@ -174,8 +172,8 @@ MISFITS: list[tuple[Any, list[Any]]] = [
 
 @pytest.mark.parametrize("first, edit", MISFITS)
 async def test_after_an_edit_that_does_not_fit_outputs_stop_until_the_completion(
-    autojump_clock: MockClock, memory_app: ScriptedServer, first: Any, edit: Any
-) -> None:
+    autojump_clock, memory_app, first, edit
+):
     """The job goes on: Gradio's edits are wrong now and then, and its completion is whole."""
     go_on = trio.Event()
 
@@ -211,9 +209,7 @@ async def test_after_an_edit_that_does_not_fit_outputs_stop_until_the_completion
 @pytest.mark.parametrize(
     "data", [[], [[]], [[], "no list"], [[], None], [[], [["append", [7], "x"]]]]
 )
-async def test_edits_that_fit_one_component_only_change_none(
-    autojump_clock: MockClock, memory_app: ScriptedServer, data: list[Any]
-) -> None:
+async def test_edits_that_fit_one_component_only_change_none(autojump_clock, memory_app, data):
     @memory_app.app.endpoint(outputs=["a", "b"], generator=True)
     async def perform(event: Event) -> None:
         await event.generating(["x", "y"])
@@ -226,9 +222,7 @@ async def test_edits_that_fit_one_component_only_change_none(
         assert job.outputs() == [("x", "y"), ("xx", "yy")]
 
 
-async def test_a_call_that_is_out_of_step_can_fail_and_be_cancelled(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_call_that_is_out_of_step_can_fail_and_be_cancelled(autojump_clock, memory_app):
     @memory_app.app.endpoint(inputs=["how"], generator=True)
     async def perform(event: Event) -> None:
         await event.generating(["a"])
@@ -248,8 +242,8 @@ async def test_a_call_that_is_out_of_step_can_fail_and_be_cancelled(
 
 
 async def test_after_a_misfit_a_completion_that_repeats_the_last_output_is_one_all_the_same(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     """Between the two the app had yielded something that nobody knows."""
 
     @memory_app.app.endpoint(generator=True)
@@ -265,8 +259,8 @@ async def test_after_a_misfit_a_completion_that_repeats_the_last_output_is_one_a
 
 
 async def test_one_call_out_of_step_leaves_the_others_of_its_stream_in_step(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     @memory_app.app.endpoint(inputs=["how"], generator=True)
     async def perform(event: Event) -> None:
         await event.generating(["a"])

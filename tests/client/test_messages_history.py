@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.sessions_support import follow, opened, short
 from tests.servers.scripted import Event, GradioError, ScriptedServer
@@ -52,8 +52,8 @@ HISTORIES = [1, 2, 7, 42, N - 1, N, N + 1, None]
 
 @pytest.mark.parametrize("history", HISTORIES)
 async def test_what_is_kept_is_right_and_what_is_dropped_is_counted(
-    autojump_clock: MockClock, memory_app: ScriptedServer, history: int | None
-) -> None:
+    autojump_clock, memory_app, history
+):
     add_streams(memory_app)
     async with opened(memory_app, history=history) as client:
         job = client.submit(N, api_name="/chat")
@@ -69,9 +69,7 @@ async def test_what_is_kept_is_right_and_what_is_dropped_is_counted(
         assert [u.output for u in updates] == chats(dropped, N)
 
 
-async def test_at_each_moment_the_last_outputs_are_kept_and_right(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_at_each_moment_the_last_outputs_are_kept_and_right(autojump_clock, memory_app):
     """Edits are dropped in batches: after each output, before and after such a batch."""
     add_streams(memory_app)
     async with opened(memory_app) as client, JobGroup(history=3) as group:
@@ -84,9 +82,7 @@ async def test_at_each_moment_the_last_outputs_are_kept_and_right(
             await trio.sleep(1)
 
 
-async def test_who_reads_along_misses_nothing(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_who_reads_along_misses_nothing(autojump_clock, memory_app):
     add_streams(memory_app)
     async with opened(memory_app, history=1) as client:
         job = client.submit(N, api_name="/text")
@@ -96,9 +92,7 @@ async def test_who_reads_along_misses_nothing(
 
 
 @pytest.mark.parametrize("pace", [1.5, 10, 33.3])
-async def test_who_is_slow_misses_what_was_dropped_meanwhile(
-    autojump_clock: MockClock, memory_app: ScriptedServer, pace: float
-) -> None:
+async def test_who_is_slow_misses_what_was_dropped_meanwhile(autojump_clock, memory_app, pace):
     add_streams(memory_app)
     async with opened(memory_app, history=5) as client:
         job = client.submit(N, api_name="/chat")
@@ -114,9 +108,7 @@ async def test_who_is_slow_misses_what_was_dropped_meanwhile(
         assert outputs.dropped == N - len(places) > 0
 
 
-async def test_with_no_history_a_stream_leaves_only_its_result(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_with_no_history_a_stream_leaves_only_its_result(autojump_clock, memory_app):
     add_streams(memory_app)
     heard: list[Any] = []
     async with opened(memory_app, history=0) as client:
@@ -130,8 +122,8 @@ async def test_with_no_history_a_stream_leaves_only_its_result(
 
 
 async def test_of_other_messages_as_many_are_kept_apart_from_the_outputs(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_streams(memory_app)
     async with opened(memory_app, history=3) as client:
         job = client.submit(N, api_name="/text")
@@ -153,8 +145,8 @@ async def test_of_other_messages_as_many_are_kept_apart_from_the_outputs(
 
 
 async def test_who_follows_the_updates_slowly_is_told_how_many_were_missed(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_streams(memory_app)
     async with opened(memory_app, history=5) as client:
         job = client.submit(N, api_name="/text")
@@ -168,9 +160,7 @@ async def test_who_follows_the_updates_slowly_is_told_how_many_were_missed(
         assert updates.dropped > N
 
 
-async def test_a_failure_is_kept_whatever_was_dropped(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_failure_is_kept_whatever_was_dropped(autojump_clock, memory_app):
     @memory_app.app.endpoint(generator=True)
     async def fail(event: Event) -> None:
         for i in range(N):
@@ -185,8 +175,8 @@ async def test_a_failure_is_kept_whatever_was_dropped(
 
 
 async def test_after_a_misfit_the_completion_is_right_though_edits_were_dropped(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     @memory_app.app.endpoint(generator=True)
     async def perform(event: Event) -> None:
         for i in range(N):
@@ -201,9 +191,7 @@ async def test_after_a_misfit_the_completion_is_right_though_edits_were_dropped(
         assert job.dropped == N - 1
 
 
-async def test_each_group_has_its_own_history(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_each_group_has_its_own_history(autojump_clock, memory_app):
     add_streams(memory_app)
     async with opened(memory_app, history=1) as client, JobGroup(history=4) as group:
         ours = client.submit(10, api_name="/text")

@@ -9,7 +9,6 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
-from trio.testing import MockClock
 
 from tests.client.sessions_support import opened, quiet
 from tests.servers.scripted import Event, ScriptedServer
@@ -81,27 +80,21 @@ async def kept_by_a_job(server: ScriptedServer, name: str, history: int | None =
 
 @pytest.mark.usefixtures("_traced")
 @pytest.mark.parametrize("name", ["/text", "/chat"])
-async def test_a_job_keeps_about_what_was_sent(
-    autojump_clock: MockClock, memory_app: ScriptedServer, name: str
-) -> None:
+async def test_a_job_keeps_about_what_was_sent(autojump_clock, memory_app, name):
     kept = await kept_by_a_job(memory_app, name)
     # The edits, the result, and some hundred bytes for each message.
     assert SENT < kept < 4 * SENT
 
 
 @pytest.mark.usefixtures("_traced")
-async def test_with_a_history_a_job_keeps_that_much(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_with_a_history_a_job_keeps_that_much(autojump_clock, memory_app):
     kept = await kept_by_a_job(memory_app, "/ticker", history=5)
     # What is dropped goes in batches of some twenty.
     assert 5 * len(LINE) < kept < 60 * len(LINE)
 
 
 @pytest.mark.usefixtures("_traced")
-async def test_reading_a_stream_late_costs_a_few_values_at_a_time(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_reading_a_stream_late_costs_a_few_values_at_a_time(autojump_clock, memory_app):
     add_growing(memory_app)
     async with opened(memory_app) as client:
         job = client.submit(N, api_name="/text")
@@ -114,9 +107,7 @@ async def test_reading_a_stream_late_costs_a_few_values_at_a_time(
     assert peak < 6 * SENT
 
 
-async def test_successive_outputs_share_what_did_not_change(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_successive_outputs_share_what_did_not_change(autojump_clock, memory_app):
     add_growing(memory_app)
     async with opened(memory_app) as client:
         job = client.submit(20, api_name="/chat")

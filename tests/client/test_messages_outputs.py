@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.sessions_support import QUEUED, SENT, opened, story
-from tests.servers.scripted import Event, Message, ScriptedServer
+from tests.servers.scripted import Event, Message
 from triojob import JobGroup, ProtocolError
 from triojob.testing.components import button, state
 
@@ -20,9 +20,7 @@ def streaming(data: list[Any]) -> Message:
     return {"msg": "process_streaming", "output": output, "success": True, "time_limit": 30.0}
 
 
-async def test_a_generator_that_yields_nothing_has_no_output(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_generator_that_yields_nothing_has_no_output(autojump_clock, memory_app):
     @memory_app.app.endpoint(generator=True)
     async def nothing(event: Event) -> None:
         await trio.sleep(1)
@@ -35,9 +33,7 @@ async def test_a_generator_that_yields_nothing_has_no_output(
         assert job.status().success is True
 
 
-async def test_a_function_that_returns_none_has_none_as_its_output(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_function_that_returns_none_has_none_as_its_output(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def nothing(event: Event) -> None:
         await event.completed([None])
@@ -49,8 +45,8 @@ async def test_a_function_that_returns_none_has_none_as_its_output(
 
 
 async def test_what_a_function_reports_midway_are_outputs_whatever_it_says_it_is(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     """The description may be wrong on it: a decorated generator looks like a function."""
 
     @memory_app.app.endpoint(generator=False)
@@ -64,9 +60,7 @@ async def test_what_a_function_reports_midway_are_outputs_whatever_it_says_it_is
         assert job.outputs() == ["a", "ab"]
 
 
-async def test_the_same_value_yielded_twice_is_two_outputs(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_the_same_value_yielded_twice_is_two_outputs(autojump_clock, memory_app):
     @memory_app.app.endpoint(generator=True)
     async def repeat(event: Event) -> None:
         for _ in range(3):
@@ -78,9 +72,7 @@ async def test_the_same_value_yielded_twice_is_two_outputs(
         assert job.outputs() == ["same"] * 3
 
 
-async def test_steps_of_a_streaming_endpoint_are_outputs(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_steps_of_a_streaming_endpoint_are_outputs(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def webcam(event: Event) -> None:
         # A list of edits by its looks, but such a step is always whole.
@@ -96,9 +88,7 @@ async def test_steps_of_a_streaming_endpoint_are_outputs(
         assert await job.result() == "c"
 
 
-async def test_a_cached_call_tells_of_no_queue_and_no_start(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_cached_call_tells_of_no_queue_and_no_start(autojump_clock, memory_app):
     memory_app.app.add("look_up", inputs=["key"], cached=True)
     memory_app.app.add("replay", inputs=["a", "b"], generator=True, cached=True)
     async with opened(memory_app) as client:
@@ -131,13 +121,8 @@ UPDATES = [
 )
 @pytest.mark.parametrize("generator", [False, True])
 async def test_hidden_components_are_dropped_and_one_output_is_bare(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-    outputs: list[Any],
-    data: list[Any],
-    shown: Any,
-    generator: bool,
-) -> None:
+    autojump_clock, memory_app, outputs, data, shown, generator
+):
     @memory_app.app.endpoint(outputs=outputs, generator=generator)
     async def perform(event: Event) -> None:
         if generator:
@@ -152,9 +137,7 @@ async def test_hidden_components_are_dropped_and_one_output_is_bare(
         assert job.outputs() == [shown] * (2 if generator else 1)
 
 
-async def test_a_completion_that_says_something_new_is_an_output(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_completion_that_says_something_new_is_an_output(autojump_clock, memory_app):
     @memory_app.app.endpoint(generator=True)
     async def perform(event: Event) -> None:
         await event.generating(["draft"])
@@ -167,9 +150,7 @@ async def test_a_completion_that_says_something_new_is_an_output(
 
 
 @pytest.mark.parametrize("live", [True, False])
-async def test_outputs_are_there_as_they_come(
-    autojump_clock: MockClock, memory_app: ScriptedServer, live: bool
-) -> None:
+async def test_outputs_are_there_as_they_come(autojump_clock, memory_app, live):
     steps = [trio.Event() for _ in range(3)]
 
     @memory_app.app.endpoint(generator=True)
@@ -193,8 +174,8 @@ async def test_outputs_are_there_as_they_come(
 
 @pytest.mark.parametrize("data", [[], ["x"]])
 async def test_too_few_outputs_are_an_error_that_names_the_endpoint(
-    autojump_clock: MockClock, memory_app: ScriptedServer, data: list[Any]
-) -> None:
+    autojump_clock, memory_app, data
+):
     @memory_app.app.endpoint(outputs=["a", "b"])
     async def perform(event: Event) -> None:
         await event.completed(data)
@@ -206,9 +187,7 @@ async def test_too_few_outputs_are_an_error_that_names_the_endpoint(
         assert job.outputs() == []
 
 
-async def test_a_completion_with_something_else_than_data_is_an_error(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_completion_with_something_else_than_data_is_an_error(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def perform(event: Event) -> None:
         event.never_complete()

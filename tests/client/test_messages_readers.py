@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.sessions_support import (
     QUEUED,
@@ -60,9 +60,7 @@ async def wait_after(delay: float, job: Job[Any], into: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("end", ["well", "badly", "never"])
-async def test_all_readers_hear_all_whenever_they_come(
-    autojump_clock: MockClock, memory_app: ScriptedServer, end: str
-) -> None:
+async def test_all_readers_hear_all_whenever_they_come(autojump_clock, memory_app, end):
     add_speller(memory_app)
     heard: list[Any] = []
     told: list[Any] = []
@@ -89,9 +87,7 @@ async def test_all_readers_hear_all_whenever_they_come(
         assert {type(error) for error in ended} == {kinds[end]}
 
 
-async def test_who_gives_up_waiting_disturbs_nobody(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_who_gives_up_waiting_disturbs_nobody(autojump_clock, memory_app):
     add_speller(memory_app)
     heard: list[Any] = []
     async with opened(memory_app) as client, trio.open_nursery() as nursery:
@@ -110,9 +106,7 @@ async def test_who_gives_up_waiting_disturbs_nobody(
     assert memory_app.cancels == []
 
 
-async def test_listeners_are_called_for_each_message_in_order(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_listeners_are_called_for_each_message_in_order(autojump_clock, memory_app):
     add_speller(memory_app)
     calls: list[tuple[str, Any]] = []
     late: list[Any] = []
@@ -135,9 +129,7 @@ async def test_listeners_are_called_for_each_message_in_order(
         assert late[-1] == WORDS
 
 
-async def test_who_begins_to_listen_midway_hears_whole_outputs(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_who_begins_to_listen_midway_hears_whole_outputs(autojump_clock, memory_app):
     add_speller(memory_app)
     heard: list[str] = []
     async with opened(memory_app) as client:
@@ -148,9 +140,7 @@ async def test_who_begins_to_listen_midway_hears_whole_outputs(
     assert heard == ["abc", "b", "bc"]
 
 
-async def test_listeners_on_jobs_of_one_stream_hear_their_own_job_only(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_listeners_on_jobs_of_one_stream_hear_their_own_job_only(autojump_clock, memory_app):
     @memory_app.app.endpoint(inputs=[number("n")], outputs=[number("i")], generator=True)
     async def count(event: Event) -> None:
         for i in range(5):
@@ -168,9 +158,7 @@ async def test_listeners_on_jobs_of_one_stream_hear_their_own_job_only(
 # --- Slow readers ---
 
 
-async def test_who_reads_one_job_slowly_delays_no_other_of_its_stream(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_who_reads_one_job_slowly_delays_no_other_of_its_stream(autojump_clock, memory_app):
     add_speller(memory_app)
     async with opened(memory_app) as client, client.session() as session:
         slow, fast = [session.submit("well", api_name="/spell") for _ in range(2)]
@@ -184,9 +172,7 @@ async def test_who_reads_one_job_slowly_delays_no_other_of_its_stream(
 
 
 @pytest.mark.parametrize("reading", [True, False])
-async def test_a_burst_of_messages_is_taken_whole(
-    autojump_clock: MockClock, memory_app: ScriptedServer, reading: bool
-) -> None:
+async def test_a_burst_of_messages_is_taken_whole(autojump_clock, memory_app, reading):
     @memory_app.app.endpoint()
     async def burst(event: Event) -> None:
         lines = [{"msg": "log", "event_id": event.event_id, "log": f"{i}"} for i in range(1000)]
@@ -207,8 +193,8 @@ async def test_a_burst_of_messages_is_taken_whole(
 
 @pytest.mark.parametrize("pace", [0, 0.3, 1, 7, 1000])
 async def test_a_slow_reader_misses_nothing_and_its_job_ends_on_time(
-    autojump_clock: MockClock, memory_app: ScriptedServer, pace: float
-) -> None:
+    autojump_clock, memory_app, pace
+):
     add_speller(memory_app)
     seen: list[Any] = []
 
@@ -229,9 +215,7 @@ async def test_a_slow_reader_misses_nothing_and_its_job_ends_on_time(
     assert seen == WORDS
 
 
-async def test_a_call_with_a_slow_reader_ends_on_the_server_on_time(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_call_with_a_slow_reader_ends_on_the_server_on_time(autojump_clock, memory_app):
     add_speller(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
         job = client.submit("well", api_name="/spell")
@@ -243,9 +227,7 @@ async def test_a_call_with_a_slow_reader_ends_on_the_server_on_time(
     assert states(memory_app, "spell") == ["finished"] * 2
 
 
-async def test_a_listener_that_submits_calls_delays_nothing(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_listener_that_submits_calls_delays_nothing(autojump_clock, memory_app):
     add_speller(memory_app)
     add_sleeper(memory_app)
     more: list[Job[Any]] = []
@@ -256,9 +238,7 @@ async def test_a_listener_that_submits_calls_delays_nothing(
         assert [await each.result() for each in more] == [1] * 5
 
 
-async def test_waiters_are_woken_once_the_message_is_recorded(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_waiters_are_woken_once_the_message_is_recorded(autojump_clock, memory_app):
     add_speller(memory_app)
     async with opened(memory_app) as client:
         job = client.submit("well", api_name="/spell")

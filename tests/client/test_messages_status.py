@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -36,9 +34,7 @@ async def test_a_generator(autojump_clock: MockClock, memory_app: ScriptedServer
         assert await job.result() == "abc"
 
 
-async def test_places_in_the_queue_are_followed(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_places_in_the_queue_are_followed(autojump_clock, memory_app):
     add_sleeper(memory_app, concurrency_limit=1)
     async with opened(memory_app) as client:
         jobs = []
@@ -56,9 +52,7 @@ async def test_places_in_the_queue_are_followed(
         assert jobs[2].status().queue_size is None
 
 
-async def test_each_estimate_is_told_as_it_came(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_each_estimate_is_told_as_it_came(autojump_clock, memory_app):
     @memory_app.app.endpoint(manual=True)
     async def wait(event: Event) -> None:
         await event.estimation(5, 6, 12.5)
@@ -99,12 +93,7 @@ PROGRESS = [
 
 
 @pytest.mark.parametrize("units, told", PROGRESS)
-async def test_progress(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-    units: list[Any],
-    told: list[ProgressUnit],
-) -> None:
+async def test_progress(autojump_clock, memory_app, units, told):
     go_on = trio.Event()
 
     @memory_app.app.endpoint()
@@ -128,9 +117,7 @@ async def test_progress(
         assert job.status().progress_data == told
 
 
-async def test_without_a_tracker_there_is_no_progress(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_without_a_tracker_there_is_no_progress(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         job = client.submit(1, api_name="/sleep")
@@ -171,9 +158,7 @@ async def test_log_lines(autojump_clock: MockClock, memory_app: ScriptedServer) 
         assert job.status() == StatusUpdate(Status.FINISHED, success=True, log=LOGS[-1])
 
 
-async def test_all_messages_come_in_the_order_in_which_they_were_sent(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_all_messages_come_in_the_order_in_which_they_were_sent(autojump_clock, memory_app):
     @memory_app.app.endpoint(manual=True, generator=True)
     async def perform(event: Event) -> None:
         await event.estimation(2, 3)
@@ -221,9 +206,7 @@ async def test_all_messages_come_in_the_order_in_which_they_were_sent(
         assert job.status().log == LogMessage("there", title="Info", duration=10)
 
 
-async def test_what_is_of_no_call_and_what_is_unknown_is_passed_over(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_what_is_of_no_call_and_what_is_unknown_is_passed_over(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def perform(event: Event) -> None:
         await event.send({"msg": "news_of_a_later_gradio", "text": "hello"})

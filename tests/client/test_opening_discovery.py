@@ -19,9 +19,7 @@ async def opened_and_closed(server: ScriptedServer, url: str | None = None, **op
         pass
 
 
-async def test_opening_asks_for_the_config_and_then_for_all_endpoints(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_opening_asks_for_the_config_and_then_for_all_endpoints(memory_app):
     await opened_and_closed(memory_app)
     assert targets(memory_app) == ["GET /config", "GET /gradio_api/info?all_endpoints=True"]
 
@@ -201,9 +199,7 @@ async def test_a_server_that_refuses_connections(memory_app: ScriptedServer) -> 
 
 
 @pytest.mark.parametrize("protocol", ["sse_v4", "SSE_V3", "sse_v3 ", "http", ""])
-async def test_a_protocol_that_triojob_does_not_know(
-    memory_app: ScriptedServer, protocol: str
-) -> None:
+async def test_a_protocol_that_triojob_does_not_know(memory_app, protocol):
     memory_app.app.protocol = protocol
     with pytest.raises(ProtocolError, match=f"protocol '{protocol}'.*sse_v3"):
         await opened_and_closed(memory_app)

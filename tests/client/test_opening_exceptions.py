@@ -58,9 +58,7 @@ SURFACES = pytest.mark.parametrize("open_surface", [new_client, in_session])
 
 @SURFACES
 @pytest.mark.parametrize("error", RAISED, ids=repr)
-async def test_what_the_body_raises_comes_out_as_the_same_object(
-    memory_app: ScriptedServer, open_surface: Opener, error: BaseException
-) -> None:
+async def test_what_the_body_raises_comes_out_as_the_same_object(memory_app, open_surface, error):
     async with nothing_left_over(memory_app):
         with pytest.raises(type(error)) as caught:
             async with open_surface(memory_app):
@@ -71,9 +69,7 @@ async def test_what_the_body_raises_comes_out_as_the_same_object(
 
 
 @SURFACES
-async def test_what_the_body_raises_cancels_the_jobs(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, open_surface: Opener
-) -> None:
+async def test_what_the_body_raises_cancels_the_jobs(memory_app, autojump_clock, open_surface):
     add_functions(memory_app)
     async with nothing_left_over(memory_app):
         with pytest.raises(Boom):
@@ -87,8 +83,8 @@ async def test_what_the_body_raises_cancels_the_jobs(
 
 @SURFACES
 async def test_a_group_of_exceptions_that_the_body_made_comes_out_as_it_is(
-    memory_app: ScriptedServer, open_surface: Opener
-) -> None:
+    memory_app, open_surface
+):
     """Of a nursery or a job group in the body, where most programs have one."""
     add_functions(memory_app)
     with pytest.RaisesGroup(AppError, match="unhandled errors in a JobGroup"):
@@ -106,8 +102,8 @@ async def raise_boom() -> None:
 
 @SURFACES
 async def test_the_failure_of_a_job_that_the_body_asked_for_comes_out_bare(
-    memory_app: ScriptedServer, open_surface: Opener
-) -> None:
+    memory_app, open_surface
+):
     add_functions(memory_app)
     with pytest.raises(AppError, match="job"):
         async with open_surface(memory_app) as surface:
@@ -115,9 +111,7 @@ async def test_the_failure_of_a_job_that_the_body_asked_for_comes_out_bare(
 
 
 @SURFACES
-async def test_the_failure_of_a_plain_call_comes_out_bare(
-    memory_app: ScriptedServer, open_surface: Opener
-) -> None:
+async def test_the_failure_of_a_plain_call_comes_out_bare(memory_app, open_surface):
     add_functions(memory_app)
     with pytest.raises(AppError, match="call"):
         async with open_surface(memory_app) as surface:
@@ -125,9 +119,7 @@ async def test_the_failure_of_a_plain_call_comes_out_bare(
 
 
 @SURFACES
-async def test_failures_that_nobody_saw_come_out_in_one_group(
-    memory_app: ScriptedServer, open_surface: Opener
-) -> None:
+async def test_failures_that_nobody_saw_come_out_in_one_group(memory_app, open_surface):
     add_functions(memory_app)
     with pytest.RaisesGroup(
         pytest.RaisesExc(AppError, match="one"), pytest.RaisesExc(AppError, match="two")
@@ -146,8 +138,8 @@ async def test_failures_that_nobody_saw_come_out_in_one_group(
     "error", [Boom("body"), KeyboardInterrupt(), StopAsyncIteration()], ids=repr
 )
 async def test_what_the_body_raises_stands_first_beside_such_failures(
-    memory_app: ScriptedServer, open_surface: Opener, error: BaseException
-) -> None:
+    memory_app, open_surface, error
+):
     add_functions(memory_app)
     with pytest.raises(BaseExceptionGroup) as caught:
         async with open_surface(memory_app) as surface:
@@ -159,9 +151,7 @@ async def test_what_the_body_raises_stands_first_beside_such_failures(
 
 
 @SURFACES
-async def test_a_group_from_the_body_beside_such_failures_keeps_its_shape(
-    memory_app: ScriptedServer, open_surface: Opener
-) -> None:
+async def test_a_group_from_the_body_beside_such_failures_keeps_its_shape(memory_app, open_surface):
     add_functions(memory_app)
     with pytest.RaisesGroup(pytest.RaisesGroup(Boom, match="of the body"), AppError):
         async with open_surface(memory_app) as surface:
@@ -181,9 +171,7 @@ async def test_what_comes_through_two_clients_is_still_bare(memory_app: Scripted
                 raise Boom
 
 
-async def test_the_failure_of_an_outer_clients_job_is_raised_by_the_outer_client(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_the_failure_of_an_outer_clients_job_is_raised_by_the_outer_client(memory_app):
     add_functions(memory_app)
     with pytest.RaisesGroup(AppError):
         async with new_client(memory_app) as outer:
@@ -193,9 +181,7 @@ async def test_the_failure_of_an_outer_clients_job_is_raised_by_the_outer_client
     assert reached
 
 
-async def test_the_cancelled_that_came_with_a_failure_belongs_to_its_scope(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_the_cancelled_that_came_with_a_failure_belongs_to_its_scope(memory_app):
     add_functions(memory_app)
     with pytest.RaisesGroup(AppError), trio.CancelScope() as scope:
         async with new_client(memory_app) as client:
@@ -205,9 +191,7 @@ async def test_the_cancelled_that_came_with_a_failure_belongs_to_its_scope(
     assert scope.cancelled_caught
 
 
-async def test_a_group_with_a_cancelled_in_it_comes_out_without(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_group_with_a_cancelled_in_it_comes_out_without(memory_app):
     """A nursery in the body mixes both; the scope takes its part, and the rest comes out bare."""
 
     async def clean_up() -> None:
@@ -225,9 +209,7 @@ async def test_a_group_with_a_cancelled_in_it_comes_out_without(
     assert scope.cancelled_caught
 
 
-async def test_a_group_that_the_clients_own_scope_takes_a_part_of_comes_out_bare(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_group_that_the_clients_own_scope_takes_a_part_of_comes_out_bare(memory_app):
     async def clean_up() -> None:
         try:
             await trio.sleep_forever()
@@ -294,9 +276,7 @@ async def test_what_was_raised_is_not_kept(memory_app: ScriptedServer) -> None:
 # --- Ctrl-C ---
 
 
-async def test_ctrl_c_in_the_body_comes_out_bare(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_ctrl_c_in_the_body_comes_out_bare(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app):
         with pytest.raises(KeyboardInterrupt):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable
 
 import pytest
 import trio
@@ -53,9 +52,7 @@ async def call(client: Client) -> None:
     ],
     ids=["submit", "predict", "session", "endpoint", "view_api", "version", "protocol", "scope"],
 )
-async def test_a_client_that_is_not_entered_says_what_to_do(
-    memory_app: ScriptedServer, use: Callable[[Client], Any]
-) -> None:
+async def test_a_client_that_is_not_entered_says_what_to_do(memory_app, use):
     client = new_client(memory_app)
     with pytest.raises(ClientClosed, match=r"async with Client\(url\) as client"):
         result = use(client)
@@ -116,9 +113,7 @@ async def test_the_repr_tells_the_state(memory_app: ScriptedServer) -> None:
     assert repr(client) == "<Client http://scripted.test/ sse_v3 closed, 0/3 streams>"
 
 
-async def test_leaving_waits_for_the_jobs_of_submit(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_leaving_waits_for_the_jobs_of_submit(memory_app, autojump_clock):
     release = trio.Event()
     add_functions(memory_app)
     memory_app.fault("POST", "/queue/join", Hold(release))
@@ -135,9 +130,7 @@ async def test_leaving_waits_for_the_jobs_of_submit(
     assert await job.result() == "a"
 
 
-async def test_jobs_may_be_submitted_while_the_end_waits_for_others(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_jobs_may_be_submitted_while_the_end_waits_for_others(memory_app, autojump_clock):
     add_functions(memory_app)
     jobs = []
     async with new_client(memory_app) as client:
@@ -146,9 +139,7 @@ async def test_jobs_may_be_submitted_while_the_end_waits_for_others(
     assert [await job.result() for job in jobs] == ["a", "b"]
 
 
-async def test_the_clients_scope_ends_it(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_the_clients_scope_ends_it(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app):
         async with new_client(memory_app) as client:
@@ -162,8 +153,8 @@ async def test_the_clients_scope_ends_it(
 
 
 async def test_leaving_does_not_wait_for_a_server_that_keeps_a_stream_open(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+    memory_app, autojump_clock
+):
     add_functions(memory_app)
     memory_app.fault("GET", "/queue/data", HoldFrame(trio.Event(), "close_stream"))
     async with nothing_left_over(memory_app):
@@ -201,9 +192,7 @@ async def test_no_endpoint_is_to_be_had_after_the_end(memory_app: ScriptedServer
         client.endpoint("/echo")
 
 
-async def test_no_call_is_made_in_a_session_opened_after_the_end(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_no_call_is_made_in_a_session_opened_after_the_end(memory_app):
     add_functions(memory_app)
     async with new_client(memory_app) as client:
         pass
@@ -242,9 +231,7 @@ async def test_what_is_known_of_the_app_stays_known(memory_app: ScriptedServer) 
 # --- Nothing is left over ---
 
 
-async def test_a_full_life_leaves_nothing(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_full_life_leaves_nothing(memory_app, autojump_clock):
     memory_app.app.auth = LOGIN
     add_functions(memory_app)
     async with (
@@ -267,9 +254,7 @@ async def test_a_life_in_vain_leaves_nothing(memory_app: ScriptedServer) -> None
 
 
 @pytest.mark.parametrize("path", ["/login", "/config", "/info"])
-async def test_opening_can_be_cancelled_at_any_time(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, path: str
-) -> None:
+async def test_opening_can_be_cancelled_at_any_time(memory_app, autojump_clock, path):
     memory_app.app.auth = LOGIN
     memory_app.fault("POST" if path == "/login" else "GET", path, Silence())
     client = new_client(memory_app, auth=LOGIN)
@@ -283,9 +268,7 @@ async def test_opening_can_be_cancelled_at_any_time(
         client.endpoint("/echo")
 
 
-async def test_opening_can_be_cancelled_while_it_connects(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_opening_can_be_cancelled_while_it_connects(memory_app, autojump_clock):
     memory_app.listener.connect_gate = trio.Event()
     async with nothing_left_over(memory_app):
         with trio.move_on_after(3) as scope:
@@ -295,9 +278,7 @@ async def test_opening_can_be_cancelled_while_it_connects(
     assert memory_app.listener.connections_made == 0
 
 
-async def test_a_client_entered_under_a_cancelled_scope_sends_nothing(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_client_entered_under_a_cancelled_scope_sends_nothing(memory_app):
     async with nothing_left_over(memory_app):
         with trio.CancelScope() as scope:
             scope.cancel()
@@ -318,9 +299,7 @@ async def test_entering_and_leaving_are_checkpoints(memory_app: ScriptedServer) 
 # --- Several ---
 
 
-async def test_two_clients_of_one_app_have_nothing_in_common(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_two_clients_of_one_app_have_nothing_in_common(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app):
         async with new_client(memory_app) as one:
@@ -349,9 +328,7 @@ async def test_clients_of_two_apps_keep_to_their_own(memory_app: ScriptedServer)
         assert len(memory_app.joins) == len(other_app.joins) == 1
 
 
-async def test_the_outer_client_may_end_the_calls_of_a_group_around_it(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_the_outer_client_may_end_the_calls_of_a_group_around_it(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app), JobGroup() as group:
         async with new_client(memory_app) as outer:

@@ -62,9 +62,7 @@ async def test_login_comes_first_and_is_a_form(memory_app: ScriptedServer) -> No
 @pytest.mark.parametrize(
     "password", ["", "a&b=c", "50% + 50%", "k\u00e4se \U0001f9c0", " spaces ", "\"'\\\r\n\t"]
 )
-async def test_name_and_password_may_be_of_any_characters(
-    memory_app: ScriptedServer, password: str
-) -> None:
+async def test_name_and_password_may_be_of_any_characters(memory_app, password):
     memory_app.fault("POST", "/login", Answer(200, {"success": True}))
     async with new_client(memory_app, auth=("k\u00f6nig&co", password)):
         pass
@@ -92,9 +90,7 @@ async def test_the_cookie_goes_with_each_request_that_follows(memory_app: Script
         assert cookies_of(request) == cookies_of(others[0])
 
 
-async def test_a_cookie_of_the_config_goes_with_each_request_that_follows(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_cookie_of_the_config_goes_with_each_request_that_follows(memory_app):
     """By it a load balancer brings all that we ask to the one process that knows our session."""
     add_functions(memory_app)
     config = memory_app.app.config(memory_app.url)
@@ -133,9 +129,7 @@ async def test_without_a_login_it_is_said_what_to_do(memory_app: ScriptedServer)
     assert memory_app.paths() == ["GET /config"]
 
 
-async def test_a_login_that_the_app_does_not_ask_for_does_no_harm(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_login_that_the_app_does_not_ask_for_does_no_harm(memory_app):
     add_functions(memory_app)
     async with new_client(memory_app, auth=LOGIN) as client:
         assert await client.predict("a", api_name="/echo") == "a"
@@ -158,9 +152,7 @@ async def test_a_login_that_a_restart_has_ended_is_made_again(memory_app: Script
     assert memory_app.paths().count("POST /login") == 2
 
 
-async def test_a_login_that_lapses_fails_the_calls_from_then_on(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_login_that_lapses_fails_the_calls_from_then_on(memory_app):
     guard(memory_app)
     async with new_client(memory_app, auth=LOGIN) as client:
         assert await client.predict("a", api_name="/echo") == "a"
@@ -194,9 +186,7 @@ ECHOES = [
 
 
 @pytest.mark.parametrize("answer", ECHOES, ids=lambda answer: str(answer.status))
-async def test_a_server_that_repeats_the_password_is_not_quoted(
-    memory_app: ScriptedServer, answer: Answer
-) -> None:
+async def test_a_server_that_repeats_the_password_is_not_quoted(memory_app, answer):
     memory_app.fault("POST", "/login", answer)
     with pytest.raises(TriojobError) as caught:
         await must_not_open(new_client(memory_app, auth=LOGIN))
@@ -204,12 +194,7 @@ async def test_a_server_that_repeats_the_password_is_not_quoted(
 
 
 @pytest.mark.parametrize("fault, error", [(Lose(), ConnectionLost), (Silence(), ConnectionTimeout)])
-async def test_a_login_that_the_network_loses(
-    memory_app: ScriptedServer,
-    autojump_clock: trio.testing.MockClock,
-    fault: Any,
-    error: type[Exception],
-) -> None:
+async def test_a_login_that_the_network_loses(memory_app, autojump_clock, fault, error):
     memory_app.fault("POST", "/login", fault)
     with pytest.raises(error, match="POST login") as caught:
         await must_not_open(new_client(memory_app, auth=LOGIN))
@@ -222,9 +207,7 @@ def everything_logged(caplog: pytest.LogCaptureFixture, *loggers: str) -> str:
     return "\n".join(f"{record.getMessage()} {record.__dict__}" for record in records)
 
 
-async def test_the_password_is_in_no_repr_and_no_log(
-    memory_app: ScriptedServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_password_is_in_no_repr_and_no_log(memory_app, caplog):
     caplog.set_level(logging.DEBUG)
     guard(memory_app)
     memory_app.fault("POST", "/cancel", Answer(500, b"no"), times=1)
@@ -265,9 +248,7 @@ async def log_a_life(server: ScriptedServer, caplog: pytest.LogCaptureFixture) -
     return hashes
 
 
-async def test_triojob_logs_no_session_hash(
-    memory_app: ScriptedServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_triojob_logs_no_session_hash(memory_app, caplog):
     """Whoever knows it can cancel what runs in the session, without a login."""
     hashes = await log_a_life(memory_app, caplog)
     log = everything_logged(caplog, "triojob")
@@ -276,9 +257,7 @@ async def test_triojob_logs_no_session_hash(
         assert session_hash not in log
 
 
-async def test_httpx_logs_no_session_hash(
-    memory_app: ScriptedServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_httpx_logs_no_session_hash(memory_app, caplog):
     """It logs the URL of each request as a mere info, which many programs show."""
     hashes = await log_a_life(memory_app, caplog)
     log = everything_logged(caplog, "httpx")

@@ -66,9 +66,7 @@ async def must_not_open(client: Client) -> None:
         (Answer(403, {"detail": "Forbidden"}), UnexpectedResponse, "answered 403: Forbidden"),
     ],
 )
-async def test_an_answer_that_is_no_description_of_an_app(
-    memory_app: ScriptedServer, path: str, answer: Answer, error: type[Exception], words: str
-) -> None:
+async def test_an_answer_that_is_no_description_of_an_app(memory_app, path, answer, error, words):
     memory_app.fault("GET", path, answer)
     async with nothing_left_over(memory_app):
         client = new_client(memory_app)
@@ -110,9 +108,7 @@ async def test_a_long_answer_is_cut_short(memory_app: ScriptedServer, status: in
     assert len(str(caught.value)) < 1000
 
 
-async def test_an_answer_that_is_too_large_is_not_read_to_its_end(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_an_answer_that_is_too_large_is_not_read_to_its_end(memory_app):
     memory_app.fault("GET", "/config", Answer(200, b" " * 200_000, JSON))
     async with nothing_left_over(memory_app):
         with pytest.raises(ProtocolError, match=r"more than 1000 bytes.*message_size"):
@@ -151,9 +147,7 @@ def assert_tells_only_where(text: str) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("path", ["/config", "/info"])
-async def test_a_redirect_on_opening_is_not_followed(
-    memory_app: ScriptedServer, status: int, path: str
-) -> None:
+async def test_a_redirect_on_opening_is_not_followed(memory_app, status, path):
     memory_app.fault("GET", path, Answer(status, b"", {"location": ELSEWHERE}))
     async with open_server(memory=True) as evil:
         memory_app.network.add("evil.test", evil.listener)
@@ -175,9 +169,7 @@ async def test_a_redirect_on_opening_is_not_followed(
         "https://evil.test:8443/a/b#n4me?p4ssword",
     ],
 )
-async def test_the_secrets_of_a_redirect_are_not_shown(
-    memory_app: ScriptedServer, location: str
-) -> None:
+async def test_the_secrets_of_a_redirect_are_not_shown(memory_app, location):
     memory_app.fault("GET", "/config", Answer(302, b"", {"location": location}))
     with pytest.raises(UnexpectedResponse) as caught:
         await must_not_open(new_client(memory_app))
@@ -188,9 +180,7 @@ async def test_the_secrets_of_a_redirect_are_not_shown(
     "headers, words",
     [({}, "to nowhere"), ({"location": "/elsewhere/?q=1"}, "to /elsewhere/;")],
 )
-async def test_a_redirect_within_the_host_or_to_nowhere_is_none_either(
-    memory_app: ScriptedServer, headers: dict[str, str], words: str
-) -> None:
+async def test_a_redirect_within_the_host_or_to_nowhere_is_none_either(memory_app, headers, words):
     memory_app.fault("GET", "/config", Answer(307, b"", headers))
     with pytest.raises(UnexpectedResponse, match=words):
         await must_not_open(new_client(memory_app))
@@ -200,9 +190,7 @@ async def test_a_redirect_within_the_host_or_to_nowhere_is_none_either(
 @pytest.mark.parametrize(
     "method, path", [("POST", "/queue/join"), ("GET", "/queue/data")], ids=["join", "stream"]
 )
-async def test_a_redirect_of_a_call_is_not_followed(
-    memory_app: ScriptedServer, method: str, path: str
-) -> None:
+async def test_a_redirect_of_a_call_is_not_followed(memory_app, method, path):
     add_functions(memory_app)
     memory_app.fault(method, path, Answer(307, b"", {"location": ELSEWHERE}))
     async with new_client(memory_app, headers={"x-secret": PASSWORD}) as client:
@@ -213,9 +201,7 @@ async def test_a_redirect_of_a_call_is_not_followed(
     assert hosts(memory_app) == {"scripted.test"}
 
 
-async def test_a_redirect_of_a_cancellation_is_not_followed(
-    memory_app: ScriptedServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_redirect_of_a_cancellation_is_not_followed(memory_app, caplog):
     add_functions(memory_app)
     memory_app.fault("POST", "/cancel", Answer(308, b"", {"location": ELSEWHERE}))
     with caplog.at_level(logging.WARNING, "triojob"):
@@ -232,9 +218,7 @@ async def test_a_redirect_of_a_cancellation_is_not_followed(
 
 
 @pytest.mark.parametrize("status", [302, 307])
-async def test_a_redirect_of_a_login_is_not_followed(
-    memory_app: ScriptedServer, status: int
-) -> None:
+async def test_a_redirect_of_a_login_is_not_followed(memory_app, status):
     """It is how an app that asks for no login answers one."""
     memory_app.fault("POST", "/login", Answer(status, b"", {"location": ELSEWHERE}))
     async with new_client(memory_app, auth=LOGIN) as client:

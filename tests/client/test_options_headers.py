@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any
 
 import httpx
 import pytest
@@ -73,9 +72,7 @@ async def test_cookies_go_with_each_request(memory_app: ScriptedServer) -> None:
         assert cookies_of(request) == {"one": "1", "two": "b"}
 
 
-async def test_cookies_go_beside_those_of_the_login_and_of_the_server(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_cookies_go_beside_those_of_the_login_and_of_the_server(memory_app):
     memory_app.app.auth = LOGIN
     add_functions(memory_app)
     async with new_client(memory_app, auth=LOGIN, cookies={"mine": "1"}) as client:
@@ -88,9 +85,7 @@ async def test_cookies_go_beside_those_of_the_login_and_of_the_server(
 
 
 @pytest.mark.parametrize("kind", [dict, MappingProxyType, httpx.Headers], ids=lambda k: k.__name__)
-async def test_any_mapping_will_do_and_is_left_as_it_was(
-    memory_app: ScriptedServer, kind: Any
-) -> None:
+async def test_any_mapping_will_do_and_is_left_as_it_was(memory_app, kind):
     memory_app.app.auth = LOGIN
     add_functions(memory_app)
     headers, cookies = kind({"x-mine": "1"}), kind({"mine": "1"})
@@ -115,9 +110,7 @@ async def test_what_the_caller_changes_later_changes_nothing(memory_app: Scripte
         assert cookies_of(request) == {"mine": "1"}
 
 
-async def test_what_a_request_says_of_itself_wins_in_whatever_case(
-    memory_app: ScriptedServer, wire: list[httpx.Request]
-) -> None:
+async def test_what_a_request_says_of_itself_wins_in_whatever_case(memory_app, wire):
     """As of headers that were copied from a browser's request, all of them."""
     memory_app.app.auth = LOGIN
     add_functions(memory_app)
@@ -132,9 +125,7 @@ async def test_what_a_request_says_of_itself_wins_in_whatever_case(
     assert values(by_path["/queue/data"], "accept") == ["text/event-stream"]
 
 
-async def test_the_app_can_tell_triojob_from_a_browser(
-    memory_app: ScriptedServer, wire: list[httpx.Request]
-) -> None:
+async def test_the_app_can_tell_triojob_from_a_browser(memory_app, wire):
     add_functions(memory_app)
     async with new_client(memory_app) as client:
         await ask_for_everything(memory_app, client)
@@ -145,9 +136,7 @@ async def test_the_app_can_tell_triojob_from_a_browser(
     } == {"/gradio_api/queue/join", "/gradio_api/cancel"}
 
 
-async def test_the_user_agent_may_be_another(
-    memory_app: ScriptedServer, wire: list[httpx.Request]
-) -> None:
+async def test_the_user_agent_may_be_another(memory_app, wire):
     async with new_client(memory_app, headers={"User-Agent": "mine/1"}):
         pass
     for request in wire:
@@ -155,9 +144,7 @@ async def test_the_user_agent_may_be_another(
 
 
 @pytest.mark.parametrize("name", ["Accept-Encoding", "accept-encoding", "ACCEPT-ENCODING"])
-async def test_no_compressed_answer_is_asked_for(
-    memory_app: ScriptedServer, wire: list[httpx.Request], name: str
-) -> None:
+async def test_no_compressed_answer_is_asked_for(memory_app, wire, name):
     """Its size could not be bounded before it has been made."""
     add_functions(memory_app)
     async with new_client(memory_app, headers={name: "gzip"}) as client:
@@ -173,8 +160,8 @@ BAD_VALUES = [f"{TOKEN}\n", f"{TOKEN}\r\nx-injected: 1", f"{TOKEN}\x00", f"\n{TO
 @pytest.mark.parametrize("value", BAD_VALUES)
 @pytest.mark.parametrize("option", ["headers", "cookies"])
 async def test_a_value_that_no_request_can_carry_is_refused_at_once_and_not_shown(
-    memory_app: ScriptedServer, option: str, value: str
-) -> None:
+    memory_app, option, value
+):
     with pytest.raises(ValueError, match="x-secret") as caught:
         async with new_client(memory_app, **{option: {"x-secret": value}}):
             pass
@@ -198,9 +185,7 @@ async def test_headers_are_in_no_repr_and_in_no_message(memory_app: ScriptedServ
 # --- With a client of the caller's own ---
 
 
-async def test_with_an_own_client_they_go_with_each_request_too(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_with_an_own_client_they_go_with_each_request_too(memory_app):
     add_functions(memory_app)
     async with httpx.AsyncClient(transport=memory_app.transport(limits=ROOMY)) as own:
         options = {"headers": {"x-mine": "1"}, "cookies": {"mine": "1"}}
@@ -226,9 +211,7 @@ async def test_with_an_own_client_they_go_to_no_other_host(memory_app: ScriptedS
             assert TOKEN not in str(request.headers)
 
 
-async def test_an_own_client_has_them_no_longer_than_the_client(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_an_own_client_has_them_no_longer_than_the_client(memory_app):
     async with httpx.AsyncClient(transport=memory_app.transport(limits=ROOMY)) as own:
         own.cookies.set("mine", "of the own client")
         options = {"headers": {"x-secret": TOKEN}, "cookies": {"mine": TOKEN}}

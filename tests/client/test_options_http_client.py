@@ -66,9 +66,7 @@ async def test_an_own_client_is_not_closed_by_a_failure(memory_app: ScriptedServ
         assert not own.is_closed
 
 
-async def test_what_an_own_client_is_set_to_holds_for_each_request(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_what_an_own_client_is_set_to_holds_for_each_request(memory_app):
     add_functions(memory_app)
     settings: dict[str, Any] = {
         "headers": {"x-own": "1", "user-agent": "own/1"},
@@ -90,9 +88,7 @@ async def test_what_an_own_client_is_set_to_holds_for_each_request(
         assert request.query["signature"] == "abc"
 
 
-async def test_headers_of_the_client_win_over_those_of_an_own_client(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_headers_of_the_client_win_over_those_of_an_own_client(memory_app):
     async with (
         own_client(memory_app, headers={"x-both": "own", "x-own": "own"}) as own,
         new_client(memory_app, http_client=own, headers={"X-Both": "ours"}),
@@ -112,9 +108,7 @@ async def test_the_base_url_of_an_own_client_is_of_no_account(memory_app: Script
     assert targets(memory_app) == ["GET /config", "GET /gradio_api/info?all_endpoints=True"]
 
 
-async def test_an_own_client_that_follows_redirects_does_not_follow_ours(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_an_own_client_that_follows_redirects_does_not_follow_ours(memory_app):
     memory_app.fault("GET", "/config", Answer(302, b"", {"location": "http://evil.test/"}))
     async with open_server(memory=True) as evil:
         memory_app.network.add("evil.test", evil.listener)
@@ -125,9 +119,7 @@ async def test_an_own_client_that_follows_redirects_does_not_follow_ours(
         assert evil.requests == []
 
 
-async def test_the_timeouts_of_an_own_client_do_not_hold(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_the_timeouts_of_an_own_client_do_not_hold(memory_app, autojump_clock):
     add_sleeper(memory_app)
     for path in ("/config", "/queue/join"):
         memory_app.fault("GET" if path == "/config" else "POST", path, Delay(100))
@@ -147,9 +139,7 @@ async def test_an_own_client_may_log_in(memory_app: ScriptedServer) -> None:
         assert await client.predict("a", api_name="/echo") == "a"
 
 
-async def test_two_clients_may_share_an_own_client(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_two_clients_may_share_an_own_client(memory_app, autojump_clock):
     add_functions(memory_app)
     async with open_server(memory=True) as other:
         add_functions(other)
@@ -166,9 +156,7 @@ async def test_two_clients_may_share_an_own_client(
 
 
 @pytest.mark.parametrize("connections", [1, 2, 5, 100, None])
-async def test_calls_get_through_a_pool_of_any_size(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, connections: int | None
-) -> None:
+async def test_calls_get_through_a_pool_of_any_size(memory_app, autojump_clock, connections):
     """A small one makes them slow, and nothing worse."""
     add_sleeper(memory_app)
     with trio.fail_after(SECONDS):
@@ -181,9 +169,7 @@ async def test_calls_get_through_a_pool_of_any_size(
             await own.aclose()
 
 
-async def test_an_own_client_has_fewer_streams_unless_it_is_told(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_an_own_client_has_fewer_streams_unless_it_is_told(memory_app, autojump_clock):
     """As many as fit into the pool that httpx makes if it isn't told."""
     add_sleeper(memory_app)
     async with own_client(memory_app) as own:
@@ -247,9 +233,7 @@ RAISING = {"event_hooks": {"response": [raise_for_status]}}
 
 
 @pytest.mark.parametrize("path", ["/config", "/info"])
-async def test_a_hook_that_raises_for_a_status_ends_the_opening(
-    memory_app: ScriptedServer, path: str
-) -> None:
+async def test_a_hook_that_raises_for_a_status_ends_the_opening(memory_app, path):
     memory_app.fault("GET", path, Answer(410))
     async with own_client(memory_app, **RAISING) as own, nothing_left_over(memory_app):
         with pytest.raises((TriojobError, httpx.HTTPStatusError), match="410"):
@@ -261,9 +245,7 @@ async def test_a_hook_that_raises_for_a_status_ends_the_opening(
 @pytest.mark.parametrize(
     "method, path", [("POST", "/queue/join"), ("GET", "/queue/data")], ids=["join", "stream"]
 )
-async def test_a_hook_that_raises_for_a_status_fails_the_call_only(
-    memory_app: ScriptedServer, method: str, path: str
-) -> None:
+async def test_a_hook_that_raises_for_a_status_fails_the_call_only(memory_app, method, path):
     """Nor does the message that httpx makes of it come out, with the URL's query in it."""
     add_functions(memory_app)
     memory_app.fault(method, path, Answer(404), times=1)
@@ -279,9 +261,7 @@ async def test_a_hook_that_raises_for_a_status_fails_the_call_only(
 
 
 @pytest.mark.parametrize("path", ["/queue/join", "/queue/data", "/cancel"])
-async def test_a_hook_that_fails_harms_its_own_call_only(
-    memory_app: ScriptedServer, caplog: pytest.LogCaptureFixture, path: str
-) -> None:
+async def test_a_hook_that_fails_harms_its_own_call_only(memory_app, caplog, path):
     add_functions(memory_app)
     failing = False
 
@@ -331,9 +311,7 @@ class Watched(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-async def test_a_transport_carries_each_request_and_is_closed_at_the_end(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_a_transport_carries_each_request_and_is_closed_at_the_end(memory_app):
     add_functions(memory_app)
     transport = Watched(memory_app.transport(limits=ROOMY))
     async with nothing_left_over(memory_app):
@@ -345,9 +323,7 @@ async def test_a_transport_carries_each_request_and_is_closed_at_the_end(
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_a_transport_is_closed_however_the_opening_ends(
-    memory_app: ScriptedServer, cancelled: bool
-) -> None:
+async def test_a_transport_is_closed_however_the_opening_ends(memory_app, cancelled):
     memory_app.fault("GET", "/info", Answer(500))
     transport = Watched(memory_app.transport(limits=ROOMY))
     async with nothing_left_over(memory_app):

@@ -27,9 +27,7 @@ URL = "http://app.test"
         ({"history": -1}, "history must be 0 or more"),
     ],
 )
-def test_a_number_that_makes_no_sense_is_refused_at_once(
-    options: dict[str, Any], words: str
-) -> None:
+def test_a_number_that_makes_no_sense_is_refused_at_once(options, words):
     with pytest.raises(ValueError, match=words):
         Client(URL, **options)
 
@@ -62,9 +60,7 @@ def test_options_go_by_name_only() -> None:
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])
-async def test_no_more_streams_than_allowed_are_open_at_once(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, most: int
-) -> None:
+async def test_no_more_streams_than_allowed_are_open_at_once(memory_app, autojump_clock, most):
     add_sleeper(memory_app)
     async with new_client(memory_app, limits=Limits(streams=most)) as client:
         assert client.limits.streams == most
@@ -77,8 +73,8 @@ async def test_no_more_streams_than_allowed_are_open_at_once(
 
 @pytest.mark.parametrize("most", [1, 5, 48, 60])
 async def test_so_many_calls_are_on_their_way_to_the_server_at_once(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock, most: int
-) -> None:
+    memory_app, autojump_clock, most
+):
     answer = trio.Event()
     add_functions(memory_app)
     memory_app.fault("POST", "/queue/join", Hold(answer, handled=False), times=100)
@@ -135,9 +131,7 @@ def test_a_process_that_may_open_few_files_has_fewer_streams(files: int, streams
 # --- Limits.message_size ---
 
 
-async def test_an_answer_may_be_as_large_as_allowed_and_no_larger(
-    memory_app: ScriptedServer,
-) -> None:
+async def test_an_answer_may_be_as_large_as_allowed_and_no_larger(memory_app):
     add_functions(memory_app)
     async with new_client(memory_app, limits=Limits(message_size=10_000)) as client:
         assert await client.predict("x" * 9000, api_name="/echo") == "x" * 9000

@@ -66,9 +66,7 @@ def test_any_time_from_zero_up_will_do(value: float) -> None:
 @pytest.mark.parametrize(
     "timeouts, seconds", [(None, 10), (Timeouts(connect=3), 3), (Timeouts(connect=0.5), 0.5)]
 )
-async def test_a_connection_that_is_not_made(
-    memory_app: ScriptedServer, autojump_clock: Clock, timeouts: Timeouts | None, seconds: float
-) -> None:
+async def test_a_connection_that_is_not_made(memory_app, autojump_clock, timeouts, seconds):
     memory_app.listener.connect_gate = trio.Event()
     async with nothing_left_over(memory_app):
         with pytest.raises(ConnectionFailed, match=f"no connection to .* within {seconds} s"):
@@ -77,9 +75,7 @@ async def test_a_connection_that_is_not_made(
     assert trio.current_time() == seconds
 
 
-async def test_a_connection_that_is_not_made_for_a_call(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_connection_that_is_not_made_for_a_call(memory_app, autojump_clock):
     """The server never heard of it, and so there is nothing to cancel either."""
     add_functions(memory_app)
     async with new_client(memory_app, timeouts=SLOW) as client:
@@ -93,9 +89,7 @@ async def test_a_connection_that_is_not_made_for_a_call(
     assert memory_app.joins == memory_app.cancels == []
 
 
-async def test_connecting_may_take_as_long_as_it_takes(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_connecting_may_take_as_long_as_it_takes(memory_app, autojump_clock):
     memory_app.listener.connect_gate = trio.Event()
     async with trio.open_nursery() as nursery:
 
@@ -142,8 +136,8 @@ class Reluctant(MemoryNetwork):
 
 @pytest.mark.parametrize("timeouts, seconds", [(None, 30), (Timeouts(write=5), 5)])
 async def test_a_request_that_the_server_does_not_take(
-    memory_app: ScriptedServer, autojump_clock: Clock, timeouts: Timeouts | None, seconds: float
-) -> None:
+    memory_app, autojump_clock, timeouts, seconds
+):
     network = Reluctant(memory_app)
     network.full = True
     with pytest.raises(ConnectionTimeout, match=f"took nothing for {seconds} s") as caught:
@@ -155,9 +149,7 @@ async def test_a_request_that_the_server_does_not_take(
     assert isinstance(caught.value, TimeoutError)
 
 
-async def test_a_call_that_the_server_does_not_take(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_call_that_the_server_does_not_take(memory_app, autojump_clock):
     add_functions(memory_app)
     network = Reluctant(memory_app)
     transport = network.transport(limits=ROOMY)
@@ -174,13 +166,7 @@ async def test_a_call_that_the_server_does_not_take(
 
 @pytest.mark.parametrize("path", ["/config", "/info"])
 @pytest.mark.parametrize("timeouts, seconds", [(None, 120), (Timeouts(read=7), 7)])
-async def test_an_app_that_does_not_answer(
-    memory_app: ScriptedServer,
-    autojump_clock: Clock,
-    path: str,
-    timeouts: Timeouts | None,
-    seconds: float,
-) -> None:
+async def test_an_app_that_does_not_answer(memory_app, autojump_clock, path, timeouts, seconds):
     memory_app.fault("GET", path, Silence())
     async with nothing_left_over(memory_app):
         with pytest.raises(ConnectionTimeout, match=f"no response within {seconds} s"):
@@ -189,9 +175,7 @@ async def test_an_app_that_does_not_answer(
     assert trio.current_time() == seconds
 
 
-async def test_a_call_that_is_not_answered(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_call_that_is_not_answered(memory_app, autojump_clock):
     """As the server may have it all the same, it is told to stop it."""
     add_functions(memory_app)
     memory_app.fault("POST", "/queue/join", Silence(), times=1)
@@ -205,9 +189,7 @@ async def test_a_call_that_is_not_answered(
 
 
 @pytest.mark.parametrize("response", [None, 120])
-async def test_a_slow_app_is_waited_for(
-    memory_app: ScriptedServer, autojump_clock: Clock, response: float | None
-) -> None:
+async def test_a_slow_app_is_waited_for(memory_app, autojump_clock, response):
     add_functions(memory_app)
     delay = 10_000 if response is None else 100
     for method, path in ("GET", "/config"), ("GET", "/info"), ("POST", "/queue/join"):
@@ -231,9 +213,7 @@ async def test_a_slow_app_is_waited_for(
         (Timeouts(max_stream_idle=7), 7),
     ],
 )
-async def test_an_event_stream_that_falls_silent(
-    memory_app: ScriptedServer, autojump_clock: Clock, timeouts: Timeouts | None, seconds: float
-) -> None:
+async def test_an_event_stream_that_falls_silent(memory_app, autojump_clock, timeouts, seconds):
     add_functions(memory_app)
     memory_app.fault("GET", "/queue/data", Stall(100))
     async with new_client(memory_app, timeouts=timeouts) as client:
@@ -243,9 +223,7 @@ async def test_an_event_stream_that_falls_silent(
         assert trio.current_time() - start == seconds
 
 
-async def test_an_event_stream_that_does_not_begin(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_an_event_stream_that_does_not_begin(memory_app, autojump_clock):
     add_functions(memory_app)
     memory_app.fault("GET", "/queue/data", Hold(trio.Event(), handled=False))
     async with new_client(memory_app, timeouts=SLOW) as client:
@@ -254,9 +232,7 @@ async def test_an_event_stream_that_does_not_begin(
         assert trio.current_time() == 3600
 
 
-async def test_a_heartbeat_is_a_sign_of_life(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_heartbeat_is_a_sign_of_life(memory_app, autojump_clock):
     add_sleeper(memory_app)
     async with new_client(memory_app, timeouts=SLOW) as client:
         assert await client.predict(10_000, api_name="/sleep") == 10_000
@@ -277,9 +253,7 @@ async def test_so_is_an_output(memory_app: ScriptedServer, autojump_clock: Clock
             await client.predict(3601, api_name="/tick")
 
 
-async def test_silence_may_last_if_it_may(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_silence_may_last_if_it_may(memory_app, autojump_clock):
     memory_app.app.heartbeat_interval = float("inf")
     add_sleeper(memory_app)
     async with new_client(memory_app, timeouts=Timeouts(stream_idle=None)) as client:
@@ -293,12 +267,8 @@ async def test_silence_may_last_if_it_may(
     "timeouts, seconds", [(None, 5), (Timeouts(cancel=11), 11), (Timeouts(cancel=0), 0)]
 )
 async def test_a_server_that_is_deaf_to_a_cancellation(
-    memory_app: ScriptedServer,
-    autojump_clock: Clock,
-    caplog: pytest.LogCaptureFixture,
-    timeouts: Timeouts | None,
-    seconds: float,
-) -> None:
+    memory_app, autojump_clock, caplog, timeouts, seconds
+):
     """The job has ended by then, and only the client's end waits."""
     add_functions(memory_app)
     memory_app.fault("POST", "/cancel", Silence())
@@ -317,9 +287,7 @@ async def test_a_server_that_is_deaf_to_a_cancellation(
     )
 
 
-async def test_a_call_that_is_not_answered_does_not_hold_up_the_end(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_call_that_is_not_answered_does_not_hold_up_the_end(memory_app, autojump_clock):
     """Its cancellation waits until the server has named it, for as long as a cancel request may."""
     add_functions(memory_app)
     memory_app.fault("POST", "/queue/join", Silence())
@@ -333,9 +301,7 @@ async def test_a_call_that_is_not_answered_does_not_hold_up_the_end(
         assert trio.current_time() == 1 + 11 + 11
 
 
-async def test_a_slow_server_is_told_of_each_of_many_cancellations(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_a_slow_server_is_told_of_each_of_many_cancellations(memory_app, autojump_clock):
     """The bound is on the server's silence, and not on how many wait for their turn to tell."""
     add_functions(memory_app)
     memory_app.fault("POST", "/cancel", Delay(1))

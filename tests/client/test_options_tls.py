@@ -53,9 +53,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(secure: Scripted
     assert secure.requests == []
 
 
-async def test_settings_that_know_the_authority_let_it_through(
-    secure: ScriptedServer, trusting: ssl.SSLContext
-) -> None:
+async def test_settings_that_know_the_authority_let_it_through(secure, trusting):
     async with Client(secure.url, verify=trusting) as client, client.session() as session:
         assert client.src.startswith("https://")
         assert await client.predict("a", api_name="/echo") == "a"
@@ -73,9 +71,7 @@ async def test_verification_may_be_turned_off(secure: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("verify", [True, False], ids=["verified", "unverified"])
-async def test_a_certificate_for_another_name(
-    authority: Authority, trusting: ssl.SSLContext, verify: bool
-) -> None:
+async def test_a_certificate_for_another_name(authority, trusting, verify):
     """The authority is known, but it never said that this is the host."""
     with trio.fail_after(SECONDS):
         async with open_server(tls=authority.server("other.test")) as server:
@@ -102,9 +98,7 @@ async def test_a_server_that_speaks_nothing_but_tls(secure: ScriptedServer) -> N
             pass
 
 
-async def test_both_cookies_of_a_login_go_with_each_request_that_follows(
-    secure: ScriptedServer, trusting: ssl.SSLContext
-) -> None:
+async def test_both_cookies_of_a_login_go_with_each_request_that_follows(secure, trusting):
     """The one that is for https only is sent here, and here only."""
     secure.app.auth = LOGIN
     async with Client(secure.url, auth=LOGIN, verify=trusting) as client:
@@ -116,9 +110,7 @@ async def test_both_cookies_of_a_login_go_with_each_request_that_follows(
         assert login_cookies_of(request) == {"access-token", "access-token-unsecure"}
 
 
-async def test_a_connection_that_a_failing_server_drops_is_not_used_again(
-    secure: ScriptedServer, trusting: ssl.SSLContext
-) -> None:
+async def test_a_connection_that_a_failing_server_drops_is_not_used_again(secure, trusting):
     """After a 500 uvicorn drops it unannounced; through TLS we see that as little as without."""
     secure.fault("POST", "/queue/join", Answer(500, b"Internal Server Error"), times=1)
     async with Client(secure.url, verify=trusting) as client:
@@ -129,9 +121,7 @@ async def test_a_connection_that_a_failing_server_drops_is_not_used_again(
         assert secure.listener.connections_made > made
 
 
-async def test_several_clients_may_have_the_same_settings(
-    secure: ScriptedServer, trusting: ssl.SSLContext
-) -> None:
+async def test_several_clients_may_have_the_same_settings(secure, trusting):
     async with (
         Client(secure.url, verify=trusting) as one,
         Client(secure.url, verify=trusting) as two,

@@ -59,9 +59,7 @@ async def test_a_full_queue_is_waited_for(autojump_clock: MockClock, memory_app:
     assert (seen, joins(memory_app)) == (["x"], 4)
 
 
-async def test_each_attempt_is_seen_in_the_status(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-):
+async def test_each_attempt_is_seen_in_the_status(autojump_clock, memory_app):
     add_echo(memory_app)
     memory_app.fault(*JOIN, FULL, times=1)
     async with (
@@ -83,9 +81,7 @@ async def test_each_attempt_is_seen_in_the_status(
     assert job.outputs() == ["x"]
 
 
-async def test_a_server_that_limits_the_rate_gets_the_time_it_asks_for(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-):
+async def test_a_server_that_limits_the_rate_gets_the_time_it_asks_for(autojump_clock, memory_app):
     add_echo(memory_app)
     memory_app.fault(*JOIN, TOO_MANY, times=2)
     async with Client(memory_app.url, transport=memory_app.transport()) as client:
@@ -94,9 +90,7 @@ async def test_a_server_that_limits_the_rate_gets_the_time_it_asks_for(
         assert trio.current_time() - start == 14
 
 
-async def test_after_the_last_attempt_its_failure_is_the_calls(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-):
+async def test_after_the_last_attempt_its_failure_is_the_calls(autojump_clock, memory_app):
     seen = add_echo(memory_app)
     memory_app.fault(*JOIN, FULL)
     async with Client(memory_app.url, transport=memory_app.transport()) as client:
@@ -105,9 +99,7 @@ async def test_after_the_last_attempt_its_failure_is_the_calls(
     assert (seen, joins(memory_app)) == ([], 3)
 
 
-async def test_nothing_is_made_again_unless_asked_for(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-):
+async def test_nothing_is_made_again_unless_asked_for(autojump_clock, memory_app):
     add_echo(memory_app)
     memory_app.fault(*JOIN, TOO_MANY, times=1)
     transport, limits = memory_app.transport(), Limits(refused_for=0)
@@ -119,7 +111,7 @@ async def test_nothing_is_made_again_unless_asked_for(
 
 @pytest.mark.parametrize("handled", [True, False])
 async def test_what_the_server_may_have_got_is_made_again_only_if_idempotent(
-    autojump_clock: MockClock, memory_app: ScriptedServer, handled: bool
+    autojump_clock, memory_app, handled
 ):
     seen = add_echo(memory_app)
     async with Client(memory_app.url, transport=memory_app.transport()) as client:
@@ -148,9 +140,7 @@ async def test_a_failure_of_the_app_is_final(autojump_clock: MockClock, memory_a
     assert runs == 1
 
 
-async def test_a_stream_that_has_begun_is_not_begun_again(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-):
+async def test_a_stream_that_has_begun_is_not_begun_again(autojump_clock, memory_app):
     runs = 0
 
     @memory_app.app.endpoint(generator=True)
@@ -172,9 +162,7 @@ async def test_a_stream_that_has_begun_is_not_begun_again(
     assert runs == 1
 
 
-async def test_an_endpoint_has_its_own_word_before_the_groups(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-):
+async def test_an_endpoint_has_its_own_word_before_the_groups(autojump_clock, memory_app):
     add_echo(memory_app)
     memory_app.fault(*JOIN, FULL)
     async with (
@@ -187,9 +175,7 @@ async def test_an_endpoint_has_its_own_word_before_the_groups(
     assert joins(memory_app) == 1
 
 
-async def test_cancelling_in_a_pause_ends_the_job_at_once(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-):
+async def test_cancelling_in_a_pause_ends_the_job_at_once(autojump_clock, memory_app):
     add_echo(memory_app)
     memory_app.fault(*JOIN, FULL)
     async with (
@@ -230,9 +216,7 @@ async def test_functions_of_this_process_are_not_run_again(autojump_clock: MockC
     assert runs == 1
 
 
-async def test_each_new_attempt_is_logged_without_secrets(
-    autojump_clock: MockClock, memory_app: ScriptedServer, caplog: pytest.LogCaptureFixture
-):
+async def test_each_new_attempt_is_logged_without_secrets(autojump_clock, memory_app, caplog):
     add_echo(memory_app)
     memory_app.fault(*JOIN, FULL, times=1)
     with caplog.at_level(logging.INFO, logger="triojob"):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.sessions_support import add_notebook, add_sleeper, hashes, opened, quiet, states
 from tests.core.support import Boom, leaves
 from tests.servers.faults import Hold
-from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.servers.scripted import Event, GradioError
 from triojob import (
     AppError,
     Client,
@@ -24,9 +24,7 @@ from triojob import (
 # --- Jobs of its own ---
 
 
-async def test_leaving_a_session_waits_for_its_jobs(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_leaving_a_session_waits_for_its_jobs(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         async with client.session() as session:
@@ -41,8 +39,8 @@ async def test_leaving_a_session_waits_for_its_jobs(
 
 
 async def test_an_exception_of_the_body_cancels_its_jobs_and_comes_out_bare(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         with pytest.raises(Boom, match="body") as caught:
@@ -58,9 +56,7 @@ async def test_an_exception_of_the_body_cancels_its_jobs_and_comes_out_bare(
     assert states(memory_app, "sleep") == ["cancelled"] * 3 + ["finished"]
 
 
-async def test_a_failure_that_nobody_saw_is_raised_at_its_end(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_failure_that_nobody_saw_is_raised_at_its_end(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def fail(event: Event) -> None:
         raise GradioError("boom")
@@ -75,9 +71,7 @@ async def test_a_failure_that_nobody_saw_is_raised_at_its_end(
         assert [type(leaf) for leaf in leaves(caught.value)] == [AppError]
 
 
-async def test_a_failure_does_not_end_the_session(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_failure_does_not_end_the_session(autojump_clock, memory_app):
     add_notebook(memory_app)
 
     @memory_app.app.endpoint()
@@ -92,9 +86,7 @@ async def test_a_failure_does_not_end_the_session(
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_a_deadline_around_a_session_ends_all_in_it(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_deadline_around_a_session_ends_all_in_it(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         with trio.move_on_after(5) as scope:
@@ -110,9 +102,7 @@ async def test_a_deadline_around_a_session_ends_all_in_it(
 # --- Those of others that ride on it ---
 
 
-async def test_jobs_of_other_groups_are_cancelled_when_the_session_ends(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_jobs_of_other_groups_are_cancelled_when_the_session_ends(autojump_clock, memory_app):
     add_sleeper(memory_app)
     add_notebook(memory_app, seconds=10**6)
     async with opened(memory_app) as client, JobGroup() as group:
@@ -136,9 +126,7 @@ async def test_jobs_of_other_groups_are_cancelled_when_the_session_ends(
     assert states(memory_app, "note") == ["cancelled"]
 
 
-async def test_their_cancellation_is_no_failure_of_their_group(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_their_cancellation_is_no_failure_of_their_group(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, JobGroup(fail_fast=True) as group:
         async with client.session() as session:
@@ -150,8 +138,8 @@ async def test_their_cancellation_is_no_failure_of_their_group(
 
 
 async def test_a_plain_call_that_rides_on_it_raises_when_the_session_ends(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app)
     raised: list[BaseException] = []
 
@@ -169,9 +157,7 @@ async def test_a_plain_call_that_rides_on_it_raises_when_the_session_ends(
         assert [str(error) for error in raised] == ["/sleep was cancelled: its session has ended"]
 
 
-async def test_a_job_that_waits_for_a_stream_ends_with_its_session(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_job_that_waits_for_a_stream_ends_with_its_session(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client, JobGroup() as group:
         busy = client.submit(1000, api_name="/sleep")
@@ -192,9 +178,7 @@ async def test_a_job_that_waits_for_a_stream_ends_with_its_session(
     assert len(hashes(memory_app)) == 1
 
 
-async def test_a_job_that_waits_in_its_group_ends_as_its_session_did(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_job_that_waits_in_its_group_ends_as_its_session_did(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, JobGroup(limit=1) as group:
         first = group.submit(client.endpoint("/sleep"), 5)
@@ -207,9 +191,7 @@ async def test_a_job_that_waits_in_its_group_ends_as_its_session_did(
     assert len(hashes(memory_app)) == 1
 
 
-async def test_a_job_that_is_being_sent_ends_with_its_session(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_job_that_is_being_sent_ends_with_its_session(autojump_clock, memory_app):
     add_sleeper(memory_app)
     answer = trio.Event()
     memory_app.fault("POST", "/queue/join", Hold(answer))
@@ -233,8 +215,8 @@ async def test_a_job_that_is_being_sent_ends_with_its_session(
 
 
 async def test_a_cancellation_is_told_when_no_other_call_of_the_function_is_under_way(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app, "sleep")
     add_sleeper(memory_app, "doze")
     async with opened(memory_app) as client, client.session() as session:
@@ -254,8 +236,8 @@ async def test_a_cancellation_is_told_when_no_other_call_of_the_function_is_unde
 
 
 async def test_a_call_is_not_sent_while_the_server_is_told_to_stop_its_function(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app, "sleep")
     add_sleeper(memory_app, "doze")
     answer = trio.Event()
@@ -274,9 +256,7 @@ async def test_a_call_is_not_sent_while_the_server_is_told_to_stop_its_function(
     assert states(memory_app, "sleep") == ["cancelled", "finished"]
 
 
-async def test_the_end_of_the_session_tells_of_all_cancellations(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_the_end_of_the_session_tells_of_all_cancellations(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, JobGroup() as group:
         async with client.session() as session:
@@ -297,9 +277,7 @@ async def test_the_end_of_the_session_tells_of_all_cancellations(
 # --- Afterwards ---
 
 
-async def test_nothing_can_be_started_in_a_session_that_has_ended(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_nothing_can_be_started_in_a_session_that_has_ended(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         async with client.session() as session:
@@ -317,9 +295,7 @@ async def test_nothing_can_be_started_in_a_session_that_has_ended(
         assert len(memory_app.requests) == before
 
 
-async def test_a_session_needs_an_open_client(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_session_needs_an_open_client(autojump_clock, memory_app):
     add_sleeper(memory_app)
     closed = Client(memory_app.url, transport=memory_app.transport())
     with pytest.raises(ClientClosed, match="enter the client first"):
@@ -335,9 +311,7 @@ async def test_a_session_needs_an_open_client(
 # --- Several of them ---
 
 
-async def test_sessions_may_be_nested(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_sessions_may_be_nested(autojump_clock, memory_app):
     add_notebook(memory_app, seconds=1)
     async with opened(memory_app) as client, client.session() as outer:
         assert await outer.predict("a", api_name="/note") == "a"
@@ -348,9 +322,7 @@ async def test_sessions_may_be_nested(
     assert len(set(hashes(memory_app))) == 3
 
 
-async def test_sessions_in_parallel_do_not_meet(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_sessions_in_parallel_do_not_meet(autojump_clock, memory_app):
     add_notebook(memory_app, seconds=1)
     texts: list[str] = []
 
@@ -368,9 +340,7 @@ async def test_sessions_in_parallel_do_not_meet(
     assert memory_app.streams.max_open <= 8
 
 
-async def test_sessions_one_after_the_other_use_the_same_connections(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_sessions_one_after_the_other_use_the_same_connections(autojump_clock, memory_app):
     add_notebook(memory_app, seconds=1)
     async with opened(memory_app) as client:
         for _ in range(20):
@@ -383,9 +353,7 @@ async def test_sessions_one_after_the_other_use_the_same_connections(
     assert memory_app.listener.connections_made - heartbeats <= 4
 
 
-async def test_one_sessions_end_leaves_the_others_alone(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_one_sessions_end_leaves_the_others_alone(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, client.session() as stays:
         job = stays.submit(100, api_name="/sleep")

@@ -43,9 +43,7 @@ async def test_no_repr_shows_it(autojump_clock: MockClock, memory_app: ScriptedS
         answer.set()
 
 
-async def test_no_log_line_shows_it(
-    autojump_clock: MockClock, memory_app: ScriptedServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_no_log_line_shows_it(autojump_clock, memory_app, caplog):
     caplog.set_level(logging.DEBUG, "triojob")
     add_notebook(memory_app, seconds=100)
     add_sleeper(memory_app)
@@ -70,9 +68,7 @@ async def test_no_log_line_shows_it(
     assert_unknown(caplog.text, memory_app)
 
 
-async def test_no_log_line_of_the_http_library_shows_it(
-    autojump_clock: MockClock, memory_app: ScriptedServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_no_log_line_of_the_http_library_shows_it(autojump_clock, memory_app, caplog):
     """A program that logs at INFO, as many do, has the lines of all libraries in its log."""
     caplog.set_level(logging.DEBUG)
     add_sleeper(memory_app)
@@ -92,13 +88,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("method, path, fault", FAULTS)
-async def test_no_error_shows_it(
-    autojump_clock: MockClock,
-    memory_app: ScriptedServer,
-    method: str,
-    path: str,
-    fault: Answer | Cut | Lose,
-) -> None:
+async def test_no_error_shows_it(autojump_clock, memory_app, method, path, fault):
     add_sleeper(memory_app)
     memory_app.fault(method, path, fault)
     async with opened(memory_app, timeouts=Timeouts(cancel=1)) as client:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.sessions_support import Streams, add_notebook, add_sleeper, hashes, opened, quiet
 from tests.servers.faults import EndAfter, Hold, HoldFrame
@@ -23,9 +23,7 @@ def add_counter(server: ScriptedServer) -> None:
             await event.generating([i])
 
 
-async def test_a_session_has_a_state_of_its_own(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_session_has_a_state_of_its_own(autojump_clock, memory_app):
     add_notebook(memory_app, "note", "remark")
     async with opened(memory_app) as client, client.session() as session:
         assert await session.predict("a", api_name="/note") == "a"
@@ -35,9 +33,7 @@ async def test_a_session_has_a_state_of_its_own(
     assert len(set(hashes(memory_app))) == 2
 
 
-async def test_every_way_to_call_in_a_session_is_of_that_session(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_every_way_to_call_in_a_session_is_of_that_session(autojump_clock, memory_app):
     add_notebook(memory_app)
     add_sleeper(memory_app)
     async with opened(memory_app) as client, client.session() as session:
@@ -54,9 +50,7 @@ async def test_every_way_to_call_in_a_session_is_of_that_session(
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_an_endpoint_taken_from_the_client_is_not_of_the_session(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_an_endpoint_taken_from_the_client_is_not_of_the_session(autojump_clock, memory_app):
     add_notebook(memory_app)
     async with opened(memory_app) as client:
         free = client.endpoint("/note")
@@ -65,9 +59,7 @@ async def test_an_endpoint_taken_from_the_client_is_not_of_the_session(
             assert [await pinned("a"), await free("x"), await pinned("b")] == ["a", "x", "ab"]
 
 
-async def test_any_number_of_calls_ride_on_one_stream(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_any_number_of_calls_ride_on_one_stream(autojump_clock, memory_app):
     add_counter(memory_app)
     add_sleeper(memory_app)
     add_notebook(memory_app, seconds=3)
@@ -88,9 +80,7 @@ async def test_any_number_of_calls_ride_on_one_stream(
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_a_session_needs_few_connections_for_many_calls(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_session_needs_few_connections_for_many_calls(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, client.session() as session:
         async with JobGroup() as group:
@@ -103,9 +93,7 @@ async def test_a_session_needs_few_connections_for_many_calls(
     assert memory_app.streams.made <= 2
 
 
-async def test_a_call_after_the_stream_has_ended_opens_another(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_call_after_the_stream_has_ended_opens_another(autojump_clock, memory_app):
     add_sleeper(memory_app)
     streams = Streams(memory_app)
     async with opened(memory_app) as client, client.session() as session:
@@ -117,9 +105,7 @@ async def test_a_call_after_the_stream_has_ended_opens_another(
     assert streams.most_at_once == 1
 
 
-async def test_calls_in_a_row_never_have_two_streams_at_once(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_calls_in_a_row_never_have_two_streams_at_once(autojump_clock, memory_app):
     add_sleeper(memory_app)
     streams = Streams(memory_app)
     async with opened(memory_app) as client, client.session() as session:
@@ -130,8 +116,8 @@ async def test_calls_in_a_row_never_have_two_streams_at_once(
 
 
 async def test_a_call_that_joins_while_the_stream_is_being_closed_is_not_lost(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app)
     end = trio.Event()
     memory_app.fault("GET", "/queue/data", HoldFrame(end, "close_stream"), times=1)
@@ -147,9 +133,7 @@ async def test_a_call_that_joins_while_the_stream_is_being_closed_is_not_lost(
     assert streams.most_at_once == 1
 
 
-async def test_a_call_may_end_before_its_request_is_answered(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_call_may_end_before_its_request_is_answered(autojump_clock, memory_app):
     """On an open stream its messages come before its name does."""
     add_counter(memory_app)
     add_sleeper(memory_app)
@@ -168,9 +152,7 @@ async def test_a_call_may_end_before_its_request_is_answered(
     assert memory_app.streams.made == 1
 
 
-async def test_a_stream_that_ends_too_early_fails_all_that_ride_on_it(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_stream_that_ends_too_early_fails_all_that_ride_on_it(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("GET", "/queue/data", EndAfter(11, forget=True), times=1)
     async with opened(memory_app) as client, client.session() as session:
@@ -187,9 +169,7 @@ async def test_a_stream_that_ends_too_early_fails_all_that_ride_on_it(
 # --- What a session is given ---
 
 
-async def test_a_session_may_have_a_limit(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_session_may_have_a_limit(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, client.session(limit=2) as session:
         jobs = [session.submit(n, api_name="/sleep") for n in (5, 1, 1)]
@@ -203,9 +183,7 @@ async def test_a_session_may_have_a_limit(
         assert [await job.result() for job in jobs] == [5, 1, 1]
 
 
-async def test_a_session_may_have_a_history(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_session_may_have_a_history(autojump_clock, memory_app):
     add_counter(memory_app)
     async with opened(memory_app) as client, client.session(history=2) as session:
         bounded = session.submit(9, api_name="/count")
@@ -216,9 +194,7 @@ async def test_a_session_may_have_a_history(
 
 
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"history": -1}])
-async def test_a_limit_or_history_that_cannot_be_is_refused(
-    autojump_clock: MockClock, memory_app: ScriptedServer, wrong: dict[str, int]
-) -> None:
+async def test_a_limit_or_history_that_cannot_be_is_refused(autojump_clock, memory_app, wrong):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -6,18 +6,16 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.sessions_support import ROUNDS, Streams, add_notebook, add_sleeper, hashes, opened
 from tests.servers.faults import Hold
-from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.servers.scripted import Event, GradioError
 from triojob import AppError, ConnectionLost, JobCancelled, JobGroup, Status
 from triojob.testing.components import state
 
 
-async def test_state_is_kept_across_calls_however_they_are_made(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_state_is_kept_across_calls_however_they_are_made(autojump_clock, memory_app):
     add_notebook(memory_app)
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
@@ -34,9 +32,7 @@ async def test_state_is_kept_across_calls_however_they_are_made(
     assert len(set(hashes(memory_app, 0))) == 1
 
 
-async def test_functions_with_one_state_share_it(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_functions_with_one_state_share_it(autojump_clock, memory_app):
     add_notebook(memory_app, "note", "remark")
     async with opened(memory_app) as client:
         assert await client.predict("a", api_name="/note") == "a"
@@ -46,9 +42,7 @@ async def test_functions_with_one_state_share_it(
 
 
 @pytest.mark.parametrize("place", ["input", "output"])
-async def test_a_state_among_inputs_or_outputs_alone_is_a_state(
-    autojump_clock: MockClock, memory_app: ScriptedServer, place: str
-) -> None:
+async def test_a_state_among_inputs_or_outputs_alone_is_a_state(autojump_clock, memory_app, place):
     kept = state("kept")
     inputs, outputs = ([kept], ["out"]) if place == "input" else ([], [kept, "out"])
     memory_app.app.add("peek", inputs=inputs, outputs=outputs)
@@ -59,9 +53,7 @@ async def test_a_state_among_inputs_or_outputs_alone_is_a_state(
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_one_call_of_a_function_is_under_way_at_a_time(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_one_call_of_a_function_is_under_way_at_a_time(autojump_clock, memory_app):
     running = most = 0
     words = state("")
 
@@ -87,9 +79,7 @@ async def test_one_call_of_a_function_is_under_way_at_a_time(
     assert most == 1
 
 
-async def test_different_functions_run_at_once_over_one_stream(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_different_functions_run_at_once_over_one_stream(autojump_clock, memory_app):
     add_notebook(memory_app, "note", "remark", "aside", seconds=5)
     streams = Streams(memory_app)
     async with opened(memory_app) as client:
@@ -105,9 +95,7 @@ async def test_different_functions_run_at_once_over_one_stream(
     assert streams.most_at_once == 1
 
 
-async def test_calls_are_made_in_the_order_of_submission(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_calls_are_made_in_the_order_of_submission(autojump_clock, memory_app):
     add_notebook(memory_app)
     for _ in range(ROUNDS):
         async with opened(memory_app) as client:
@@ -115,9 +103,7 @@ async def test_calls_are_made_in_the_order_of_submission(
             assert [await job.result() for job in jobs] == ["a", "ab", "abc", "abcd"]
 
 
-async def test_calls_that_wait_are_made_in_the_order_in_which_they_came(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_calls_that_wait_are_made_in_the_order_in_which_they_came(autojump_clock, memory_app):
     add_notebook(memory_app, seconds=1)
     async with opened(memory_app) as client:
         jobs = []
@@ -127,9 +113,7 @@ async def test_calls_that_wait_are_made_in_the_order_in_which_they_came(
         assert [await job.result() for job in jobs] == ["a", "ab", "abc", "abcd"]
 
 
-async def test_a_failure_does_not_end_the_session(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_failure_does_not_end_the_session(autojump_clock, memory_app):
     words = state("")
 
     @memory_app.app.endpoint(inputs=[words, "word"], outputs=[words, "text"])
@@ -154,9 +138,7 @@ async def test_a_failure_does_not_end_the_session(
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_a_cancellation_does_not_end_the_session(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_cancellation_does_not_end_the_session(autojump_clock, memory_app):
     add_notebook(memory_app, seconds=10)
     async with opened(memory_app) as client:
         assert await client.predict("a", api_name="/note") == "a"
@@ -170,8 +152,8 @@ async def test_a_cancellation_does_not_end_the_session(
 
 
 async def test_the_next_call_is_sent_after_the_cancellation_was_answered(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     """What joined before would be cancelled with the other."""
     add_notebook(memory_app, seconds=10)
     answer = trio.Event()
@@ -190,9 +172,7 @@ async def test_the_next_call_is_sent_after_the_cancellation_was_answered(
         assert await second.result() == "a"
 
 
-async def test_one_that_is_cancelled_while_it_waits_was_never_made(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_one_that_is_cancelled_while_it_waits_was_never_made(autojump_clock, memory_app):
     add_notebook(memory_app, seconds=10)
     async with opened(memory_app) as client:
         jobs = []
@@ -207,8 +187,8 @@ async def test_one_that_is_cancelled_while_it_waits_was_never_made(
 
 
 async def test_a_broken_stream_fails_all_that_ride_on_it_and_the_state_is_lost(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_notebook(memory_app, "note", "remark", seconds=5)
     async with opened(memory_app) as client:
         assert await client.predict("a", api_name="/note") == "a"
@@ -230,9 +210,7 @@ async def test_a_broken_stream_fails_all_that_ride_on_it_and_the_state_is_lost(
 # --- Whose session it is ---
 
 
-async def test_each_client_has_its_own_session_and_state(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_each_client_has_its_own_session_and_state(autojump_clock, memory_app):
     add_notebook(memory_app)
     async with opened(memory_app) as one, opened(memory_app) as two:
         for expected in ("x", "xx"):
@@ -243,9 +221,7 @@ async def test_each_client_has_its_own_session_and_state(
     assert len(set(hashes(memory_app))) == 3
 
 
-async def test_calls_without_state_are_not_made_in_the_session(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_calls_without_state_are_not_made_in_the_session(autojump_clock, memory_app):
     add_notebook(memory_app)
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
@@ -255,9 +231,7 @@ async def test_calls_without_state_are_not_made_in_the_session(
     assert set(hashes(memory_app, 0)).isdisjoint(hashes(memory_app, 1))
 
 
-async def test_session_hashes_cannot_be_guessed(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_session_hashes_cannot_be_guessed(autojump_clock, memory_app):
     """Whoever knows one can cancel what runs in it."""
     add_sleeper(memory_app)
     async with opened(memory_app) as client:

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.sessions_support import add_sleeper, opened
 from tests.servers.faults import Answer, Hold
@@ -24,9 +24,7 @@ from triojob import (
 from triojob.testing.components import json_value, state
 
 
-async def test_calls_and_streams_are_counted_while_they_are_under_way(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_calls_and_streams_are_counted_while_they_are_under_way(autojump_clock, memory_app):
     @memory_app.app.endpoint(inputs=["text"])
     async def hang(event: Event) -> None:
         await trio.sleep_forever()
@@ -55,9 +53,7 @@ async def test_calls_and_streams_are_counted_while_they_are_under_way(
         assert counts.jobs.cancelled == 1
 
 
-async def test_what_calls_wait_for_is_counted(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_what_calls_wait_for_is_counted(autojump_clock, memory_app):
     @memory_app.app.endpoint(inputs=["text"])
     async def hang(event: Event) -> None:
         await trio.sleep_forever()
@@ -106,9 +102,7 @@ async def test_what_calls_wait_for_is_counted(
         assert counts.waiting_for_cancel_request > 0
 
 
-async def test_transfers_that_wait_for_others_are_counted(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_transfers_that_wait_for_others_are_counted(autojump_clock, memory_app):
     memory_app.app.add("echo", inputs=[json_value("a")])
     memory_app.fault("POST", "/upload", Hold(trio.Event()))
     async with Client(
@@ -126,9 +120,7 @@ async def test_transfers_that_wait_for_others_are_counted(
             job.cancel()
 
 
-async def test_each_window_is_counted(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_each_window_is_counted(autojump_clock, memory_app):
     async def hang(event: Event) -> None:
         await trio.sleep_forever()
 

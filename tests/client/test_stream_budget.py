@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.sessions_support import (
     ROUNDS,
@@ -18,7 +18,6 @@ from tests.client.sessions_support import (
     quiet,
 )
 from tests.servers.faults import Cut, Hold
-from tests.servers.scripted import ScriptedServer
 from triojob import ConnectionLost, Job, JobGroup, Limits
 
 
@@ -26,9 +25,7 @@ def codes(jobs: list[Job[Any]]) -> list[str]:
     return [job.status().code.name for job in jobs]
 
 
-async def test_jobs_over_the_budget_are_starting_and_all_finish(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_jobs_over_the_budget_are_starting_and_all_finish(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=3)) as client:
         jobs = [client.submit(n, api_name="/sleep") for n in range(1, 11)]
@@ -41,9 +38,7 @@ async def test_jobs_over_the_budget_are_starting_and_all_finish(
     assert memory_app.streams.made == 10
 
 
-async def test_plain_calls_keep_to_the_budget_too(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_plain_calls_keep_to_the_budget_too(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with (
         opened(memory_app, limits=Limits(streams=2)) as client,
@@ -56,8 +51,8 @@ async def test_plain_calls_keep_to_the_budget_too(
 
 
 async def test_jobs_over_the_budget_are_served_in_the_order_of_submission(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app)
     for _ in range(ROUNDS):
         before = len(memory_app.joins)
@@ -68,8 +63,8 @@ async def test_jobs_over_the_budget_are_served_in_the_order_of_submission(
 
 
 async def test_jobs_submitted_one_after_the_other_are_served_in_that_order(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
         for number in range(6):
@@ -78,9 +73,7 @@ async def test_jobs_submitted_one_after_the_other_are_served_in_that_order(
     assert [join["data"] for join in memory_app.joins] == [[number] for number in range(6)]
 
 
-async def test_one_that_is_cancelled_while_it_waits_frees_nothing(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_one_that_is_cancelled_while_it_waits_frees_nothing(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
         first = client.submit(100, api_name="/sleep")
@@ -104,8 +97,8 @@ async def test_one_that_is_cancelled_while_it_waits_frees_nothing(
 
 
 async def test_one_that_is_cancelled_while_it_runs_gives_its_place_to_the_next(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
         first = client.submit(10**9, api_name="/sleep")
@@ -120,8 +113,8 @@ async def test_one_that_is_cancelled_while_it_runs_gives_its_place_to_the_next(
 
 
 async def test_a_cancelled_call_holds_its_place_until_the_server_has_been_told(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+    autojump_clock, memory_app
+):
     add_sleeper(memory_app)
     answer = trio.Event()
     memory_app.fault("POST", "/cancel", Hold(answer, handled=False))
@@ -140,9 +133,7 @@ async def test_a_cancelled_call_holds_its_place_until_the_server_has_been_told(
     assert memory_app.streams.max_open == 1
 
 
-async def test_a_broken_stream_gives_its_place_to_the_next(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_broken_stream_gives_its_place_to_the_next(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("GET", "/queue/data", Cut(100), times=3)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
@@ -152,9 +143,7 @@ async def test_a_broken_stream_gives_its_place_to_the_next(
         assert await client.predict(1, api_name="/sleep") == 1
 
 
-async def test_the_calls_of_a_session_need_one_place(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_the_calls_of_a_session_need_one_place(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with (
         opened(memory_app, limits=Limits(streams=1, in_flight=3)) as client,
@@ -173,9 +162,7 @@ async def test_the_calls_of_a_session_need_one_place(
     assert memory_app.streams.max_open == 1
 
 
-async def test_a_sessions_calls_wait_for_its_one_place(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_a_sessions_calls_wait_for_its_one_place(autojump_clock, memory_app):
     add_sleeper(memory_app)
     streams = Streams(memory_app)
     async with (
@@ -195,9 +182,7 @@ async def test_a_sessions_calls_wait_for_its_one_place(
     assert memory_app.streams.max_open == streams.most_at_once == 1
 
 
-async def test_the_clients_own_session_needs_a_place_too(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_the_clients_own_session_needs_a_place_too(autojump_clock, memory_app):
     add_sleeper(memory_app)
     add_notebook(memory_app, "note", "remark", seconds=5)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
@@ -212,9 +197,7 @@ async def test_the_clients_own_session_needs_a_place_too(
 
 
 @pytest.mark.parametrize("limit", [1, 3, 5])
-async def test_limit_and_budget_go_together(
-    autojump_clock: MockClock, memory_app: ScriptedServer, limit: int
-) -> None:
+async def test_limit_and_budget_go_together(autojump_clock, memory_app, limit):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=3)) as client:
         async with JobGroup(limit=limit) as group:
@@ -225,9 +208,7 @@ async def test_limit_and_budget_go_together(
     assert memory_app.streams.max_open == min(limit, 3)
 
 
-async def test_the_wait_for_a_place_can_be_bounded_by_the_caller(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_the_wait_for_a_place_can_be_bounded_by_the_caller(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
         first = client.submit(100, api_name="/sleep")

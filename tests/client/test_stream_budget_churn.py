@@ -6,7 +6,6 @@ import random
 
 import pytest
 import trio
-from trio.testing import MockClock
 
 from tests.client.sessions_support import Streams, add_notebook, add_sleeper, opened, quiet
 from tests.servers.faults import Cut
@@ -65,9 +64,7 @@ async def churn(client: Client, seed: int) -> list[Job[object]]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_streams_are_one_to_a_session_and_within_the_budget(
-    autojump_clock: MockClock, memory_app: ScriptedServer, seed: int
-) -> None:
+async def test_streams_are_one_to_a_session_and_within_the_budget(autojump_clock, memory_app, seed):
     add_app(memory_app)
     streams = Streams(memory_app)
     async with opened(memory_app, limits=Limits(streams=BUDGET)) as client:
@@ -87,9 +84,7 @@ async def test_streams_are_one_to_a_session_and_within_the_budget(
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_so_they_are_when_streams_break(
-    autojump_clock: MockClock, memory_app: ScriptedServer, seed: int
-) -> None:
+async def test_so_they_are_when_streams_break(autojump_clock, memory_app, seed):
     add_app(memory_app)
     streams = Streams(memory_app)
     chance = random.Random(seed)

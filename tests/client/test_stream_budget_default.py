@@ -18,9 +18,7 @@ URL = "http://app.test"
 @pytest.mark.parametrize(
     "soft, streams", [(1, 1), (100, 1), (130, 1), (200, 36), (256, 64), (640, 256), (10**6, 256)]
 )
-def test_the_default_budget_leaves_descriptors_to_the_program(
-    monkeypatch: pytest.MonkeyPatch, soft: int, streams: int
-) -> None:
+def test_the_default_budget_leaves_descriptors_to_the_program(monkeypatch, soft, streams):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, 10**6))
     assert Client(URL).limits.streams == streams
 
@@ -41,9 +39,7 @@ def test_the_budget_can_be_set_whatever_the_limit(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("soft, streams", [(10**6, 32), (150, 11)])
-def test_for_ones_own_http_client_the_default_budget_is_smaller(
-    monkeypatch: pytest.MonkeyPatch, soft: int, streams: int
-) -> None:
+def test_for_ones_own_http_client_the_default_budget_is_smaller(monkeypatch, soft, streams):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, 10**6))
     client = Client(URL, http_client=httpx.AsyncClient())
     assert client.limits.streams == streams

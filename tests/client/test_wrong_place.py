@@ -17,7 +17,7 @@ import trio.testing
 import triojob
 from tests.core.support import BaseExceptionGroup, leaves
 from tests.files.support import file_data, serve_files
-from tests.servers.scripted import Event, ScriptedServer
+from tests.servers.scripted import Event
 from triojob import Client, ClientPool, Endpoint, File, InputStream, JobGroup, gather
 from triojob.sync import open_portal
 from triojob.testing import ScriptedApp
@@ -92,9 +92,7 @@ def test_nothing_new_begins_in_asyncio(name: str) -> None:
 
 
 @pytest.mark.parametrize("place", [in_asyncio, in_another_run])
-async def test_the_wrong_place_is_refused_and_harms_nobody(
-    memory_app: ScriptedServer, place: Callable[..., None]
-) -> None:
+async def test_the_wrong_place_is_refused_and_harms_nobody(memory_app, place):
     async def take(event: Event) -> None:
         await event.streaming(event.data)
         await event.next_input(1000)

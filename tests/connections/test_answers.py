@@ -66,9 +66,7 @@ IMPOSSIBLE = {
 
 @pytest.mark.parametrize("pieces", [None, 1, 7])
 @pytest.mark.parametrize("kind", REUSABLE)
-async def test_an_answer_after_which_the_connection_goes_on(
-    peer: Peer, kind: str, pieces: int | None, autojump_clock: MockClock
-) -> None:
+async def test_an_answer_after_which_the_connection_goes_on(peer, kind, pieces, autojump_clock):
     answer, expected = REUSABLE[kind]
     peer.answers = [answer, answer]
     peer.pieces = pieces
@@ -81,9 +79,7 @@ async def test_an_answer_after_which_the_connection_goes_on(
 
 @pytest.mark.parametrize("pieces", [None, 1])
 @pytest.mark.parametrize("kind", CLOSING)
-async def test_an_answer_after_which_the_connection_ends(
-    peer: Peer, kind: str, pieces: int | None
-) -> None:
+async def test_an_answer_after_which_the_connection_ends(peer, kind, pieces):
     answer, body = CLOSING[kind]
     peer.answers = [answer, answer]
     peer.pieces = pieces
@@ -96,9 +92,7 @@ async def test_an_answer_after_which_the_connection_ends(
 
 
 @pytest.mark.parametrize("pieces", [None, 1])
-async def test_trailers_with_other_line_ends_are_refused_however_they_come(
-    peer: Peer, pieces: int | None
-) -> None:
+async def test_trailers_with_other_line_ends_are_refused_however_they_come(peer, pieces):
     """Fuzzing found this: h11 takes those, and the way in which a head comes must not matter."""
     peer.answers = [CHUNKED.replace(b"x-trailer: 1\r\n\r\n", b"x:\n\r\n")]
     peer.pieces = pieces
@@ -175,9 +169,7 @@ async def test_a_reader_that_has_enough(peer: Peer, pieces: int | None) -> None:
     assert peer.open == 0
 
 
-async def test_a_server_that_is_silent_before_its_answer(
-    peer: Peer, autojump_clock: MockClock
-) -> None:
+async def test_a_server_that_is_silent_before_its_answer(peer, autojump_clock):
     with pytest.raises(TimedOut) as caught:
         await ask(peer.connections())
     assert caught.value.phase == "read"
@@ -188,9 +180,7 @@ async def test_a_server_that_is_silent_before_its_answer(
 @pytest.mark.parametrize(
     "word", [b"HTTP/1.1 102 Processing\r\n\r\n", b"x: y\r\n"], ids=["interim", "header"]
 )
-async def test_the_head_of_an_answer_comes_in_time_or_not(
-    peer: Peer, autojump_clock: MockClock, word: bytes
-) -> None:
+async def test_the_head_of_an_answer_comes_in_time_or_not(peer, autojump_clock, word):
     """However often the server says something that is none."""
     connections = peer.connections()
 

@@ -47,9 +47,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"ALL_PROXY": "http://proxy.test", "NO_PROXY": ""}, "localhost", False),
     ],
 )
-def test_proxies(
-    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], host: str, expected: bool
-) -> None:
+def test_proxies(monkeypatch, settings, host, expected):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     assert bypasses_proxies(host) is expected

@@ -45,9 +45,7 @@ async def test_an_idle_connection_expires(peer: Peer, autojump_clock: MockClock)
     assert peer.open == 1
 
 
-async def test_what_expires_is_closed_by_the_next_answer(
-    peer: Peer, autojump_clock: MockClock
-) -> None:
+async def test_what_expires_is_closed_by_the_next_answer(peer, autojump_clock):
     """Those of many requests at once are not left for a client that has few from then on."""
     peer.answers = [PLAIN] * 10
     connections = peer.connections()
@@ -73,9 +71,7 @@ async def test_what_expires_is_closed_by_the_next_answer(
 )
 @example(keeps=1.0, way=0.03, works=0.0, pauses=[0.91, 0.94, 0.97, 1.0] * 5)
 @settings(deadline=None)
-def test_no_request_meets_a_closing_connection(
-    keeps: float, way: float, works: float, pauses: list[float]
-) -> None:
+def test_no_request_meets_a_closing_connection(keeps, way, works, pauses):
     async def main() -> None:
         server = Distant(keeps, way, works)
         connections = server.connections()
@@ -98,9 +94,7 @@ async def test_short_pauses_are_made_on_one_connection(autojump_clock: MockClock
 
 @pytest.mark.parametrize("keeps", [0.0, 0.01, 0.07, 0.2, 0.4])
 @pytest.mark.parametrize("pause", [0.0, 0.009, 0.065, 0.17, 0.37])
-async def test_a_server_that_keeps_none_for_long_is_found_out(
-    autojump_clock: MockClock, keeps: float, pause: float
-) -> None:
+async def test_a_server_that_keeps_none_for_long_is_found_out(autojump_clock, keeps, pause):
     """Nothing says how early such a server closes; but what is lost is lost once."""
     server = Distant(keeps, way=0.03)
     connections = server.connections()
@@ -147,8 +141,8 @@ async def test_what_was_learned_is_forgotten_with_the_server(autojump_clock: Moc
     ],
 )
 async def test_what_the_server_says_of_idle_connections_holds(
-    peer: Peer, autojump_clock: MockClock, header: str, seconds: float
-) -> None:
+    peer, autojump_clock, header, seconds
+):
     peer.answers = [PLAIN.replace(b"\r\n", b"\r\n%s\r\n" % header.encode(), 1)] * 3
     connections = peer.connections()
     await ask(connections)

@@ -213,12 +213,8 @@ def many_records(tls: ssl.SSLObject, bio: ssl.MemoryBIO) -> bytes:
 @pytest.mark.parametrize("answer", [PLAIN, CHUNKED, CHUNKED.replace(b"200", b"404")])
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_records_behind_an_answer_end_its_connection(
-    authority: Authority,
-    trusting: ssl.SSLContext,
-    behind: Callable[[ssl.SSLObject, ssl.MemoryBIO], bytes],
-    answer: bytes,
-    version: ssl.TLSVersion,
-) -> None:
+    authority, trusting, behind, answer, version
+):
     """They come with it, and lie in the buffers of TLS: the socket shows nothing of them."""
     settings = authority.server("127.0.0.1")
     settings.maximum_version = version
@@ -241,9 +237,7 @@ async def test_records_behind_an_answer_end_its_connection(
         connections.close()
 
 
-async def test_a_long_answer_and_a_long_request_by_tls(
-    authority: Authority, trusting: ssl.SSLContext
-) -> None:
+async def test_a_long_answer_and_a_long_request_by_tls(authority, trusting):
     settings = authority.server("127.0.0.1")
     body = bytes(range(256)) * 10_000
 
@@ -266,9 +260,7 @@ async def test_a_long_answer_and_a_long_request_by_tls(
 
 
 @pytest.mark.parametrize("ending", ["", "word", "reset"])
-async def test_an_answer_that_is_cut_short_by_tls(
-    authority: Authority, trusting: ssl.SSLContext, ending: str
-) -> None:
+async def test_an_answer_that_is_cut_short_by_tls(authority, trusting, ending):
     async def serve(stream: trio.SSLStream[trio.SocketStream]) -> None:
         await stream.receive_some()
         await stream.send_all(PLAIN[:-2])
@@ -286,9 +278,7 @@ async def test_an_answer_that_is_cut_short_by_tls(
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "other.test"])
-async def test_a_certificate_that_is_not_trusted(
-    authority: Authority, trusting: ssl.SSLContext, name: str
-) -> None:
+async def test_a_certificate_that_is_not_trusted(authority, trusting, name):
     """Of an authority that nobody knows, or for another name."""
     settings = authority.server(name)
     tls = trusting if name == "other.test" else ssl.create_default_context()

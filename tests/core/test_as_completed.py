@@ -18,9 +18,7 @@ def listeners(job: Job[Any]) -> int:
     return len(job._record.observers or ())
 
 
-async def test_jobs_come_in_the_order_in_which_they_end(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_jobs_come_in_the_order_in_which_they_end(autojump_clock):
     async with JobGroup() as group:
         jobs = [group.submit(sleep, seconds, seconds) for seconds in (3, 1, 2)]
         times = []
@@ -29,9 +27,7 @@ async def test_jobs_come_in_the_order_in_which_they_end(
     assert times == [(1, 1), (2, 2), (3, 3)]
 
 
-async def test_a_consumer_that_comes_late_gets_them_in_that_order_too(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_consumer_that_comes_late_gets_them_in_that_order_too(autojump_clock):
     async with JobGroup() as group:
         jobs = [group.submit(sleep, seconds, seconds) for seconds in (3, 1, 2)]
         ended = as_completed(jobs)
@@ -39,9 +35,7 @@ async def test_a_consumer_that_comes_late_gets_them_in_that_order_too(
         assert [await job.result() async for job in ended] == [1, 2, 3]
 
 
-async def test_those_that_have_ended_come_first_in_the_order_given(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_those_that_have_ended_come_first_in_the_order_given(autojump_clock):
     async with JobGroup() as group:
         late = group.submit(sleep, 5)
         done = [group.submit(succeed, number) for number in range(3)]
@@ -56,9 +50,7 @@ async def test_jobs_may_be_of_several_groups(autojump_clock: trio.testing.MockCl
         assert await collect(as_completed(jobs)) == jobs[::-1]
 
 
-async def test_those_that_fail_or_are_cancelled_come_too(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_those_that_fail_or_are_cancelled_come_too(autojump_clock):
     async with JobGroup() as group:
         bad, cancelled = group.submit(fail_after, 2), group.submit(trio.sleep_forever)
         cancelled.cancel()
@@ -93,9 +85,7 @@ async def test_any_iterable_of_jobs_will_do() -> None:
     assert await collect(as_completed([])) == []
 
 
-async def test_leaving_the_loop_early_leaves_nothing_behind(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_leaving_the_loop_early_leaves_nothing_behind(autojump_clock):
     async with JobGroup() as group:
         jobs = [group.submit(sleep, seconds) for seconds in (1, 5, 6)]
         gc.disable()
@@ -118,9 +108,7 @@ async def test_an_iterator_that_is_never_used_leaves_nothing_behind() -> None:
         job.cancel()
 
 
-async def test_being_cancelled_ends_no_job_and_loses_none(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_being_cancelled_ends_no_job_and_loses_none(autojump_clock):
     async with JobGroup() as group:
         jobs = [group.submit(sleep, 5), group.submit(sleep, 3)]
         ended = as_completed(jobs)

@@ -168,9 +168,7 @@ class Watched:
 
 
 @PLACES
-async def test_a_callback_may_raise_anything(
-    autojump_clock: trio.testing.MockClock, place: str
-) -> None:
+async def test_a_callback_may_raise_anything(autojump_clock, place):
     called = 0
     for call in (*CALLS, *CANCELLED):
         for kind in RAISED:
@@ -238,12 +236,7 @@ def look(job: Job[Any], kept: list[Any]) -> None:
         look,
     ],
 )
-async def test_a_callback_may_do_anything_to_its_job(
-    autojump_clock: trio.testing.MockClock,
-    no_collector: None,
-    place: str,
-    act: Callable[[Job[Any], list[Any]], None],
-) -> None:
+async def test_a_callback_may_do_anything_to_its_job(autojump_clock, no_collector, place, act):
     called = 0
     for call in (*CALLS, *CANCELLED):
         kept: list[Any] = []
@@ -260,9 +253,7 @@ async def test_a_callback_may_do_anything_to_its_job(
 
 @PLACES
 @pytest.mark.parametrize("outputs", [0, 2])
-async def test_a_callback_may_report_and_then_raise(
-    autojump_clock: trio.testing.MockClock, place: str, outputs: int
-) -> None:
+async def test_a_callback_may_report_and_then_raise(autojump_clock, place, outputs):
     """A callback may have kept the context of the function, and report as it."""
     inside: list[contextvars.Context] = []
     reported: list[str] = []
@@ -292,12 +283,7 @@ async def test_a_callback_may_report_and_then_raise(
 
 
 @pytest.mark.parametrize("line", ["submitted", "started", "succeeded"])
-async def test_a_log_filter_may_raise_anything(
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-    autojump_clock: trio.testing.MockClock,
-    line: str,
-) -> None:
+async def test_a_log_filter_may_raise_anything(caplog, monkeypatch, autojump_clock, line):
     error = Quit()
 
     def refuse(record: logging.LogRecord) -> bool:

@@ -69,9 +69,7 @@ class Step(trio.abc.Instrument):
 
 
 @USES
-async def test_cancelling_before_any_step_leaves_nothing(
-    autojump_clock: trio.testing.MockClock, use: Callable[[Worker], Awaitable[None]]
-) -> None:
+async def test_cancelling_before_any_step_leaves_nothing(autojump_clock, use):
     before = tasks_living()
     step = cancelled = 0
     reached = True

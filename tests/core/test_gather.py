@@ -19,9 +19,7 @@ if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
 
 
-async def test_results_come_in_the_order_of_the_calls(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_results_come_in_the_order_of_the_calls(autojump_clock):
     calls = [partial(sleep, seconds, seconds) for seconds in (3, 1, 2)]
     assert await gather(*calls) == (3, 1, 2)
     assert trio.current_time() == 3  # at once, not one after the other
@@ -70,9 +68,7 @@ async def test_at_most_limit_calls_run_at_once(autojump_clock: trio.testing.Mock
     assert trio.current_time() == 4
 
 
-async def test_one_failure_lets_the_others_end_and_is_raised_in_a_group(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_one_failure_lets_the_others_end_and_is_raised_in_a_group(autojump_clock):
     ended: list[str] = []
 
     async def slow() -> None:
@@ -86,9 +82,7 @@ async def test_one_failure_lets_the_others_end_and_is_raised_in_a_group(
     assert trio.current_time() == 5
 
 
-async def test_no_failure_hides_another_and_they_come_in_the_order_of_the_calls(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_no_failure_hides_another_and_they_come_in_the_order_of_the_calls(autojump_clock):
     with pytest.RaisesGroup(Boom, Boom, Boom) as caught:
         await gather(
             partial(fail_after, 3, "a"), succeed, partial(fail, "b"), partial(fail_after, 1, "c")
@@ -137,9 +131,7 @@ async def test_a_cancelled_job_has_no_result_and_counts_as_a_failure() -> None:
             await gather(job, succeed)
 
 
-async def test_fail_fast_cancels_the_other_functions(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_fail_fast_cancels_the_other_functions(autojump_clock):
     cancelled: list[str] = []
 
     async def slow() -> None:
@@ -155,9 +147,7 @@ async def test_fail_fast_cancels_the_other_functions(
     assert trio.current_time() == 1
 
 
-async def test_fail_fast_loses_no_failure_of_what_it_cancels(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_fail_fast_loses_no_failure_of_what_it_cancels(autojump_clock):
     async def bad_cleanup() -> None:
         try:
             await trio.sleep_forever()
@@ -178,9 +168,7 @@ async def test_fail_fast_leaves_given_jobs_alone(autojump_clock: trio.testing.Mo
     assert await given.result() == "value"
 
 
-async def test_a_given_job_that_fails_cancels_the_functions_with_fail_fast(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_given_job_that_fails_cancels_the_functions_with_fail_fast(autojump_clock):
     async with JobGroup() as group:
         given = group.submit(fail_after, 1)
         with pytest.RaisesGroup(Boom):
@@ -188,9 +176,7 @@ async def test_a_given_job_that_fails_cancels_the_functions_with_fail_fast(
     assert trio.current_time() == 1
 
 
-async def test_a_given_job_that_is_cancelled_does_so_too(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_given_job_that_is_cancelled_does_so_too(autojump_clock):
     async with JobGroup() as group:
         given = group.submit(trio.sleep_forever)
         given.cancel()
@@ -203,9 +189,7 @@ async def test_fail_fast_without_a_failure_changes_nothing() -> None:
     assert await gather(succeed, partial(succeed, 2), fail_fast=True) == ("value", 2)
 
 
-async def test_jobs_are_returned_instead_of_results_and_nothing_is_raised(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_jobs_are_returned_instead_of_results_and_nothing_is_raised(autojump_clock):
     good, bad = await gather(partial(sleep, 1), fail, return_jobs=True)
     assert isinstance(good, Job)
     assert await good.result() == "value"
@@ -219,9 +203,7 @@ async def test_a_given_job_that_is_returned_stays_unseen_by_its_group() -> None:
             assert await gather(bad, return_jobs=True) == (bad,)
 
 
-async def test_being_cancelled_cancels_functions_and_leaves_given_jobs(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_being_cancelled_cancels_functions_and_leaves_given_jobs(autojump_clock):
     cancelled: list[str] = []
 
     async def slow() -> None:
@@ -243,9 +225,7 @@ async def test_being_cancelled_cancels_functions_and_leaves_given_jobs(
     assert await given.result() == "value"
 
 
-async def test_a_failure_is_not_lost_when_it_is_cancelled(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_failure_is_not_lost_when_it_is_cancelled(autojump_clock):
     with pytest.RaisesGroup(Boom), trio.move_on_after(2):
         await gather(trio.sleep_forever, fail)
 

@@ -89,9 +89,7 @@ async def test_it_comes_next_to_unseen_failures(kind: type[BaseException]) -> No
 
 @KINDS
 @pytest.mark.parametrize("where", ["job", "group", "around"])
-async def test_it_is_not_lost_when_it_comes_as_the_job_is_cancelled(
-    kind: type[BaseException], where: str
-) -> None:
+async def test_it_is_not_lost_when_it_comes_as_the_job_is_cancelled(kind, where):
     async def work() -> None:
         try:
             await trio.sleep_forever()
@@ -108,9 +106,7 @@ async def test_it_is_not_lost_when_it_comes_as_the_job_is_cancelled(
 
 @KINDS
 @pytest.mark.parametrize("where", ["job", "group", "around"])
-async def test_it_is_not_lost_when_it_comes_along_with_cancellations(
-    kind: type[BaseException], where: str
-) -> None:
+async def test_it_is_not_lost_when_it_comes_along_with_cancellations(kind, where):
     async def raise_when_cancelled() -> None:
         try:
             await trio.sleep_forever()
@@ -168,9 +164,7 @@ async def test_from_the_body_it_cancels_the_jobs(kind: type[BaseException]) -> N
 
 
 @KINDS
-async def test_from_a_listener_it_ends_the_job_and_wakes_everybody(
-    kind: type[BaseException],
-) -> None:
+async def test_from_a_listener_it_ends_the_job_and_wakes_everybody(kind):
     seen: list[str] = []
 
     def listener(_: object) -> None:

@@ -11,9 +11,7 @@ from triojob import JobGroup
 from .support import Boom, fail, fail_after
 
 
-async def test_the_first_failure_cancels_siblings_and_body(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_the_first_failure_cancels_siblings_and_body(autojump_clock):
     reached = False
     with pytest.RaisesGroup(Boom):
         async with JobGroup(fail_fast=True) as group:
@@ -83,9 +81,7 @@ async def test_without_failures_all_is_as_usual(autojump_clock: trio.testing.Moc
     assert not any(job.cancelled for job in jobs)
 
 
-async def test_the_failure_is_not_lost_when_all_is_cancelled_from_around(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_the_failure_is_not_lost_when_all_is_cancelled_from_around(autojump_clock):
     with pytest.RaisesGroup(Boom):
         with trio.move_on_after(2):
             async with JobGroup(fail_fast=True) as group:

@@ -33,9 +33,7 @@ async def test_all_failures_are_raised() -> None:
                 group.submit(fail, str(n))
 
 
-async def test_a_failure_does_not_disturb_the_other_jobs(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_failure_does_not_disturb_the_other_jobs(autojump_clock):
     with pytest.RaisesGroup(Boom):
         async with JobGroup() as group:
             group.submit(fail)
@@ -60,9 +58,7 @@ async def test_what_the_body_raises_comes_first() -> None:
     assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError, Boom]
 
 
-async def test_a_failure_is_not_lost_when_the_group_is_cancelled_from_around(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_failure_is_not_lost_when_the_group_is_cancelled_from_around(autojump_clock):
     with pytest.RaisesGroup(Boom):
         with trio.move_on_after(5):
             async with JobGroup() as group:
@@ -70,9 +66,7 @@ async def test_a_failure_is_not_lost_when_the_group_is_cancelled_from_around(
                 await trio.sleep_forever()
 
 
-async def test_a_failure_is_not_lost_when_its_waiting_group_is_cancelled(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_failure_is_not_lost_when_its_waiting_group_is_cancelled(autojump_clock):
     with pytest.RaisesGroup(Boom, Boom):
         with trio.move_on_after(5):
             async with JobGroup() as group:
@@ -81,9 +75,7 @@ async def test_a_failure_is_not_lost_when_its_waiting_group_is_cancelled(
                 group.submit(trio.sleep_forever)
 
 
-async def test_the_cancelled_next_to_a_failure_still_belongs_to_its_scope(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_the_cancelled_next_to_a_failure_still_belongs_to_its_scope(autojump_clock):
     reached = False
     with pytest.RaisesGroup(Boom), trio.CancelScope() as scope:
         async with JobGroup() as group:
@@ -117,9 +109,7 @@ async def test_a_job_that_fails_as_it_is_cancelled_is_not_lost() -> None:
     assert not job.cancelled
 
 
-async def test_a_job_that_fails_as_all_is_cancelled_is_not_lost(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_job_that_fails_as_all_is_cancelled_is_not_lost(autojump_clock):
     async def work() -> None:
         try:
             await trio.sleep_forever()
@@ -198,9 +188,7 @@ Watch = Callable[[Job[Any]], Awaitable[None]]
 
 @pytest.mark.parametrize("retrieve", RETRIEVALS)
 @pytest.mark.parametrize("fn", [fail, count_and_fail])
-async def test_a_retrieved_failure_is_not_raised_again(
-    autojump_clock: trio.testing.MockClock, retrieve: Watch, fn: Any
-) -> None:
+async def test_a_retrieved_failure_is_not_raised_again(autojump_clock, retrieve, fn):
     async with JobGroup() as group:
         job = group.submit(fn, 2)
         await retrieve(job)
@@ -208,9 +196,7 @@ async def test_a_retrieved_failure_is_not_raised_again(
 
 
 @pytest.mark.parametrize("retrieve", RETRIEVALS)
-async def test_a_failure_retrieved_by_a_task_outside_is_not_raised_again(
-    autojump_clock: trio.testing.MockClock, retrieve: Watch
-) -> None:
+async def test_a_failure_retrieved_by_a_task_outside_is_not_raised_again(autojump_clock, retrieve):
     """That task waits as the last job fails: it must not race with the end of the group."""
     for _ in range(ROUNDS):
         async with trio.open_nursery() as nursery, JobGroup() as group:
@@ -219,9 +205,7 @@ async def test_a_failure_retrieved_by_a_task_outside_is_not_raised_again(
 
 
 @pytest.mark.parametrize("retrieve", RETRIEVALS)
-async def test_a_retrieved_failure_leaves_the_others_to_be_raised(
-    autojump_clock: trio.testing.MockClock, retrieve: Watch
-) -> None:
+async def test_a_retrieved_failure_leaves_the_others_to_be_raised(autojump_clock, retrieve):
     with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="unseen")):
         async with JobGroup() as group:
             group.submit(fail, "unseen")
@@ -412,9 +396,7 @@ class Odd:
         ((Odd(),), {}, None),
     ],
 )
-async def test_a_raised_failure_names_its_job(
-    args: tuple[Any, ...], kwargs: dict[str, Any], shown: str | None
-) -> None:
+async def test_a_raised_failure_names_its_job(args, kwargs, shown):
     async def work(*args: object, **kwargs: object) -> None:
         raise Boom("no")
 

@@ -37,9 +37,7 @@ async def test_a_group_tells_whether_it_has_ended_and_which_run_it_lives_in() ->
     assert group.closed is True
 
 
-async def test_jobs_submitted_while_the_group_ends_are_waited_for(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_jobs_submitted_while_the_group_ends_are_waited_for(autojump_clock):
     jobs: list[Job[str]] = []
     async with JobGroup() as group:
 
@@ -51,9 +49,7 @@ async def test_jobs_submitted_while_the_group_ends_are_waited_for(
     assert await jobs[0].result() == "child"
 
 
-async def test_a_listener_of_the_last_job_can_submit_another(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_listener_of_the_last_job_can_submit_another(autojump_clock):
     jobs: list[Job[str]] = []
     async with JobGroup() as group:
         last = group.submit(sleep, 1)
@@ -71,9 +67,7 @@ async def test_the_bodys_exception_cancels_the_jobs() -> None:
     assert all(job.status().code is Status.CANCELLED for job in jobs)
 
 
-async def test_a_cancellation_around_the_group_cancels_the_jobs(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_cancellation_around_the_group_cancels_the_jobs(autojump_clock):
     with trio.move_on_after(1) as scope:
         async with JobGroup() as group:
             job = group.submit(trio.sleep_forever)
@@ -83,9 +77,7 @@ async def test_a_cancellation_around_the_group_cancels_the_jobs(
     assert group.closed
 
 
-async def test_a_cancellation_around_the_group_reaches_it_as_it_waits(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_cancellation_around_the_group_reaches_it_as_it_waits(autojump_clock):
     with trio.move_on_after(1) as scope:
         async with JobGroup() as group:
             job = group.submit(trio.sleep_forever)
@@ -190,9 +182,7 @@ async def test_a_submit_from_outside_runs_or_is_refused_whenever_it_comes(steps:
             assert await job.result() == "value"
 
 
-async def test_jobs_lists_what_waits_or_runs_oldest_first(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_jobs_lists_what_waits_or_runs_oldest_first(autojump_clock):
     async with JobGroup(limit=1) as group:
         jobs = tuple(group.submit(sleep, 1, number) for number in range(3))
         assert group.jobs == jobs
@@ -246,9 +236,7 @@ async def _raise() -> None:
     raise Boom
 
 
-async def test_an_outer_group_may_be_used_from_an_inner_one(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_an_outer_group_may_be_used_from_an_inner_one(autojump_clock):
     async with JobGroup() as outer:
         async with JobGroup() as inner:
             inner.cancel_scope.cancel()

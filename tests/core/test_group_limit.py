@@ -28,9 +28,7 @@ class Gauge:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7])
-async def test_at_most_limit_jobs_run_at_once(
-    autojump_clock: trio.testing.MockClock, limit: int
-) -> None:
+async def test_at_most_limit_jobs_run_at_once(autojump_clock, limit):
     gauge = Gauge()
     async with JobGroup(limit=limit) as group:
         for _ in range(20):
@@ -47,9 +45,7 @@ async def test_all_slots_are_used(autojump_clock: trio.testing.MockClock) -> Non
 
 
 @pytest.mark.parametrize("limit", [None, math.inf])
-async def test_without_a_limit_all_jobs_run_at_once(
-    autojump_clock: trio.testing.MockClock, limit: float | None
-) -> None:
+async def test_without_a_limit_all_jobs_run_at_once(autojump_clock, limit):
     gauge = Gauge()
     async with JobGroup(limit=limit) as group:
         for _ in range(50):
@@ -80,9 +76,7 @@ async def test_jobs_get_their_turn_in_the_order_of_submission() -> None:
         assert order == list(range(5))
 
 
-async def test_jobs_submitted_later_wait_behind_those_that_wait(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_jobs_submitted_later_wait_behind_those_that_wait(autojump_clock):
     for _ in range(ROUNDS):
         order: list[int] = []
 
@@ -113,9 +107,7 @@ async def test_a_cancelled_job_frees_its_slot() -> None:
         assert await second.result() == "value"
 
 
-async def test_a_waiting_job_can_be_cancelled_and_never_starts(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_waiting_job_can_be_cancelled_and_never_starts(autojump_clock):
     started: list[str] = []
 
     async def work(name: str) -> None:
@@ -136,9 +128,7 @@ async def test_a_waiting_job_can_be_cancelled_and_never_starts(
     assert started == ["first", "third"]
 
 
-async def test_who_is_cancelled_in_the_line_gives_no_slot_to_others(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_who_is_cancelled_in_the_line_gives_no_slot_to_others(autojump_clock):
     gauge = Gauge()
     async with JobGroup(limit=2) as group:
         for _ in range(2):
@@ -195,9 +185,7 @@ async def test_cancelling_the_group_ends_the_waiting_jobs() -> None:
     assert all(job.cancelled for job in jobs)
 
 
-async def test_no_slot_stays_taken_however_jobs_end(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_no_slot_stays_taken_however_jobs_end(autojump_clock):
     async with JobGroup(limit=3) as group:
         jobs = [group.submit(fn) for fn in (succeed, fail, trio.sleep_forever) for _ in range(4)]
         await trio.sleep(1)

@@ -286,9 +286,7 @@ async def test_a_helper_has_the_failure_until_it_returns(consume: Any, steps: in
 
 
 @pytest.mark.parametrize("helper", [gather, first_success])
-async def test_a_cancelled_helper_raises_what_fails_during_its_clean_up(
-    autojump_clock: trio.testing.MockClock, helper: Any
-) -> None:
+async def test_a_cancelled_helper_raises_what_fails_during_its_clean_up(autojump_clock, helper):
     async def clean_up_slowly() -> None:
         try:
             await trio.sleep_forever()
@@ -317,18 +315,14 @@ async def test_asking_for_one_after_the_other_is_fast_enough() -> None:
     assert len(got) == 30
 
 
-async def test_a_group_leaves_the_failure_to_a_busy_consumer(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_group_leaves_the_failure_to_a_busy_consumer(autojump_clock):
     got: Got = []
     async with trio.open_nursery() as nursery, JobGroup() as group:
         nursery.start_soon(use_as_completed_slowly, [group.submit(fail_after, 1)], got)
     assert len(got) == 1
 
 
-async def test_a_consumer_that_is_busy_as_the_body_runs_has_time(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_consumer_that_is_busy_as_the_body_runs_has_time(autojump_clock):
     got: Got = []
     async with trio.open_nursery() as nursery:
         with pytest.RaisesGroup(Boom):

@@ -133,9 +133,7 @@ async def test_what_an_instrument_sets_at_the_start_is_the_jobs_own(autojump_clo
     assert number.get() == 0
 
 
-async def test_a_start_is_told_when_the_turn_comes_and_not_of_one_that_never_has_it(
-    autojump_clock: MockClock,
-):
+async def test_a_start_is_told_when_the_turn_comes_and_not_of_one_that_never_has_it(autojump_clock):
     class Starts(Instrument):
         def __init__(self) -> None:
             self.starts: list[tuple[int, float]] = []
@@ -150,9 +148,7 @@ async def test_a_start_is_told_when_the_turn_comes_and_not_of_one_that_never_has
     assert starts.starts == [(jobs[0].id, begin), (jobs[2].id, begin + 1)]
 
 
-async def test_an_instrument_that_raises_in_what_it_does_itself_is_let_go_of_once(
-    caplog: pytest.LogCaptureFixture,
-):
+async def test_an_instrument_that_raises_in_what_it_does_itself_is_let_go_of_once(caplog):
     class Reentrant(Instrument):
         calls = 0
 
@@ -170,9 +166,7 @@ async def test_an_instrument_that_raises_in_what_it_does_itself_is_let_go_of_onc
     assert len(caplog.records) == 2
 
 
-async def test_an_instrument_that_raises_is_logged_and_harms_nobody(
-    caplog: pytest.LogCaptureFixture,
-):
+async def test_an_instrument_that_raises_is_logged_and_harms_nobody(caplog):
     class Broken(Instrument):
         calls = 0
 
@@ -214,9 +208,7 @@ async def test_statistics_add_up(autojump_clock: MockClock):
         assert counts() == GroupStatistics(5, 0, 1, 2, 1, 1, 0)
 
 
-async def test_statistics_say_what_is_waited_for_and_where(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-):
+async def test_statistics_say_what_is_waited_for_and_where(autojump_clock, monkeypatch):
     async def queues(rank: int | None) -> None:
         report.status(Status.IN_QUEUE, rank=rank)
         await trio.sleep_forever()

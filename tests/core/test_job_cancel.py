@@ -42,9 +42,7 @@ async def test_a_call_that_never_ran_is_discarded() -> None:
 
 
 @pytest.mark.parametrize("steps", range(6))
-async def test_a_job_cancelled_at_any_moment_either_never_starts_or_is_cleaned_up(
-    steps: int,
-) -> None:
+async def test_a_job_cancelled_at_any_moment_either_never_starts_or_is_cleaned_up(steps):
     events: list[str] = []
 
     async def work() -> None:
@@ -331,9 +329,7 @@ async def test_all_who_wait_hear_of_the_cancellation() -> None:
     assert sorted(heard) == ["iteration", "result"]
 
 
-async def test_a_cancelled_stream_keeps_what_it_yielded(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_cancelled_stream_keeps_what_it_yielded(autojump_clock):
     async with JobGroup() as group:
         job = group.submit(count, 10, 1)
         await trio.sleep(2.5)

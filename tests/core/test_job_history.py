@@ -29,9 +29,7 @@ async def test_the_last_outputs_are_kept(history: int | None) -> None:
 
 
 @pytest.mark.parametrize("history", [1, 2, 5, 29, 30, 31, None])
-async def test_outputs_that_are_edits_are_whole_whatever_was_dropped(
-    autojump_clock: trio.testing.MockClock, history: int | None
-) -> None:
+async def test_outputs_that_are_edits_are_whole_whatever_was_dropped(autojump_clock, history):
     async with JobGroup(history=history) as group:
         job = group.submit(appending(30))
     kept = 30 if history is None else min(30, history)
@@ -82,9 +80,7 @@ async def test_a_loop_that_keeps_up_misses_nothing(autojump_clock: trio.testing.
     assert iterator.dropped == 0
 
 
-async def test_an_update_iterator_counts_what_it_missed(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_an_update_iterator_counts_what_it_missed(autojump_clock):
     async def work() -> None:
         for n in range(50):
             await trio.sleep(1)

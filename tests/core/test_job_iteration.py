@@ -32,9 +32,7 @@ async def gather_into(seen: list[Any], job: Job[Any], start: float, pace: float)
         await trio.sleep(pace)
 
 
-async def test_each_of_many_loops_sees_everything_in_order(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_each_of_many_loops_sees_everything_in_order(autojump_clock):
     paces = list(itertools.product((0, 1.5, 4.5, 50), (0, 0.3, 3)))
     seen: list[list[int]] = [[] for _ in paces]
     async with JobGroup() as group, trio.open_nursery() as nursery:
@@ -44,9 +42,7 @@ async def test_each_of_many_loops_sees_everything_in_order(
     assert seen == [list(range(6))] * len(paces)
 
 
-async def test_outputs_that_are_edits_are_whole_for_each_loop(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_outputs_that_are_edits_are_whole_for_each_loop(autojump_clock):
     paces = list(itertools.product((0, 2.5, 50), (0, 3)))
     seen: list[list[Any]] = [[] for _ in paces]
     async with JobGroup() as group, trio.open_nursery() as nursery:
@@ -56,9 +52,7 @@ async def test_outputs_that_are_edits_are_whole_for_each_loop(
     assert seen == [[list(range(n + 1)) for n in range(5)]] * len(paces)
 
 
-async def test_an_output_is_seen_as_soon_as_it_is_yielded(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_an_output_is_seen_as_soon_as_it_is_yielded(autojump_clock):
     times: list[float] = []
     async with JobGroup() as group:
         async for _ in group.submit(count, 3, 1):
@@ -106,9 +100,7 @@ async def test_a_failure_is_raised_after_the_outputs(late: bool) -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_a_cancellation_is_raised_after_the_outputs(
-    autojump_clock: trio.testing.MockClock, late: bool
-) -> None:
+async def test_a_cancellation_is_raised_after_the_outputs(autojump_clock, late):
     seen: list[int] = []
     async with JobGroup() as group:
         job = group.submit(count, 10, 1)
@@ -170,9 +162,7 @@ async def test_a_failure_that_is_a_stop_async_iteration_ends_no_loop_silently() 
         assert caught.type is RuntimeError
 
 
-async def test_leaving_a_loop_early_leaves_nothing_behind(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_leaving_a_loop_early_leaves_nothing_behind(autojump_clock):
     async with JobGroup() as group:
         job = group.submit(count, 5, 1)
         await trio.testing.wait_all_tasks_blocked()
@@ -194,9 +184,7 @@ async def test_an_iterator_can_be_gone_on_with(autojump_clock: trio.testing.Mock
         assert await collect(iterator) == [2, 3, 4]
 
 
-async def test_two_tasks_that_share_an_iterator_share_the_outputs(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_two_tasks_that_share_an_iterator_share_the_outputs(autojump_clock):
     seen: list[int] = []
     async with JobGroup() as group, trio.open_nursery() as nursery:
         iterator = aiter_of(group.submit(count, 20, 1))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.core.support import BaseExceptionGroup, fail, sleep, succeed
 from triojob import Instrument, Job, JobGroup
@@ -30,9 +30,7 @@ def lines_of(job: Job[Any], log: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage().removeprefix(start) for record in records]
 
 
-async def test_it_tells_of_each_step_and_for_how_long(
-    autojump_clock: MockClock, log: pytest.LogCaptureFixture
-) -> None:
+async def test_it_tells_of_each_step_and_for_how_long(autojump_clock, log):
     async with JobGroup(limit=1) as group:
         first, second = group.submit(sleep, 1.5), group.submit(sleep, 2)
     assert lines_of(first, log) == [
@@ -48,9 +46,7 @@ async def test_it_tells_of_each_step_and_for_how_long(
     assert {record.levelno for record in log.records} == {logging.DEBUG}
 
 
-async def test_it_tells_why_a_job_was_cancelled(
-    autojump_clock: MockClock, log: pytest.LogCaptureFixture
-) -> None:
+async def test_it_tells_why_a_job_was_cancelled(autojump_clock, log):
     async with JobGroup(limit=2) as group:
         jobs = [group.submit(trio.sleep_forever) for _ in range(3)]
         await trio.sleep(1)
@@ -69,9 +65,7 @@ async def test_it_tells_why_a_job_was_cancelled(
     assert len(lines_of(jobs[2], log)) == 2, "it was cancelled before its turn, so never started"
 
 
-async def test_why_is_said_without_the_words_of_what_failed_around_it(
-    autojump_clock: MockClock, log: pytest.LogCaptureFixture
-) -> None:
+async def test_why_is_said_without_the_words_of_what_failed_around_it(autojump_clock, log):
     with pytest.raises(BaseExceptionGroup):
         async with JobGroup() as group:
             beside_failure = group.submit(trio.sleep_forever)
@@ -87,9 +81,7 @@ async def test_why_is_said_without_the_words_of_what_failed_around_it(
     assert "private" not in log.text
 
 
-async def test_of_a_failure_it_tells_the_type_and_not_the_words(
-    log: pytest.LogCaptureFixture,
-) -> None:
+async def test_of_a_failure_it_tells_the_type_and_not_the_words(log):
     with pytest.raises(BaseExceptionGroup, match="unhandled errors"):
         async with JobGroup() as group:
             job = group.submit(fail, "private words")
@@ -103,9 +95,7 @@ async def test_a_name_with_percent_signs_is_only_a_name(log: pytest.LogCaptureFi
     assert log.messages == ["#7 /100%d%s: did it", "/100%d%s: did it"]
 
 
-async def test_nobody_follows_a_job_where_nobody_asks(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nobody_follows_a_job_where_nobody_asks(caplog, monkeypatch):
     caplog.set_level(logging.INFO, "triojob")
     checks: list[int] = []
 
@@ -124,9 +114,7 @@ async def test_nobody_follows_a_job_where_nobody_asks(
     assert not caplog.records
 
 
-async def test_a_level_that_changes_meanwhile_harms_nothing(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_a_level_that_changes_meanwhile_harms_nothing(caplog):
     caplog.set_level(logging.INFO, "triojob")
     async with JobGroup(instruments=[Instrument()]) as group:
         early = group.submit(trio.sleep_forever)
@@ -142,9 +130,7 @@ async def test_a_level_that_changes_meanwhile_harms_nothing(
     assert [line.partition(" ")[0] for line in lines_of(late, caplog)] == ["submitted", "started"]
 
 
-async def test_who_follows_a_job_later_leaves_its_log_as_it_was(
-    autojump_clock: MockClock, log: pytest.LogCaptureFixture
-) -> None:
+async def test_who_follows_a_job_later_leaves_its_log_as_it_was(autojump_clock, log):
     async with JobGroup() as group:
         job = group.submit(sleep, 3)
         await trio.sleep(1)

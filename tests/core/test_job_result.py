@@ -85,9 +85,7 @@ async def test_wait_raises_nothing_of_the_jobs() -> None:
         failed.exception()
 
 
-async def test_a_timeout_ends_the_wait_and_not_the_job(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_timeout_ends_the_wait_and_not_the_job(autojump_clock):
     async with JobGroup() as group:
         job = group.submit(sleep, 10)
         with pytest.raises(JobTimeout, match=r"sleep has not ended within 2\.5 s; it goes on"):
@@ -99,9 +97,7 @@ async def test_a_timeout_ends_the_wait_and_not_the_job(
 
 
 @pytest.mark.parametrize("kind", [trio.TooSlowError, TimeoutError, JobTimeout])
-async def test_a_timeout_can_be_caught_as(
-    autojump_clock: trio.testing.MockClock, kind: type[Exception]
-) -> None:
+async def test_a_timeout_can_be_caught_as(autojump_clock, kind):
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
         with pytest.raises(kind):
@@ -110,9 +106,7 @@ async def test_a_timeout_can_be_caught_as(
 
 
 @pytest.mark.parametrize("timeout", [0, 0.0, 1, math.inf])
-async def test_an_ended_job_has_its_result_at_once(
-    autojump_clock: trio.testing.MockClock, timeout: float
-) -> None:
+async def test_an_ended_job_has_its_result_at_once(autojump_clock, timeout):
     async with JobGroup() as group:
         good, bad = group.submit(succeed), group.submit(fail)
         await trio.testing.wait_all_tasks_blocked()
@@ -147,9 +141,7 @@ async def test_a_timeout_that_is_no_duration_is_refused(fn: Any, timeout: float)
         group.cancel_scope.cancel()
 
 
-async def test_a_timeout_around_the_wait_is_not_the_jobs_timeout(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_timeout_around_the_wait_is_not_the_jobs_timeout(autojump_clock):
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
         with trio.move_on_after(1) as scope:
@@ -161,9 +153,7 @@ async def test_a_timeout_around_the_wait_is_not_the_jobs_timeout(
         job.cancel()
 
 
-async def test_a_timeout_error_of_the_function_is_not_the_waits(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_timeout_error_of_the_function_is_not_the_waits(autojump_clock):
     async def work() -> None:
         with trio.fail_after(1):
             await trio.sleep_forever()
@@ -283,9 +273,7 @@ async def test_a_job_that_waits_for_a_cancelled_one_fails_and_is_not_cancelled()
         assert job.status().success is False
 
 
-async def test_a_result_of_a_stream_is_there_only_at_its_end(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_result_of_a_stream_is_there_only_at_its_end(autojump_clock):
     async with JobGroup() as group:
         job = group.submit(count, 3, 1)
         assert await collect(job) == [0, 1, 2]

@@ -30,9 +30,7 @@ async def test_a_running_job_is_processing() -> None:
         job.cancel()
 
 
-async def test_a_stream_is_iterating_from_its_first_output(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_stream_is_iterating_from_its_first_output(autojump_clock):
     async with JobGroup() as group:
         job = group.submit(count, 3, 1)
         await trio.sleep(0.5)

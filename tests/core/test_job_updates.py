@@ -98,9 +98,7 @@ MIXED = [
 
 @pytest.mark.parametrize("start", [0, 0.5, 1.5, 10])
 @pytest.mark.parametrize("pace", [0, 0.7, 5])
-async def test_status_outputs_and_logs_come_in_the_order_of_sending(
-    autojump_clock: trio.testing.MockClock, start: float, pace: float
-) -> None:
+async def test_status_outputs_and_logs_come_in_the_order_of_sending(autojump_clock, start, pace):
     seen: list[Any] = []
     async with JobGroup() as group:
         job = group.submit(mixed)
@@ -155,9 +153,7 @@ async def test_outputs_that_are_edits_come_whole(autojump_clock: trio.testing.Mo
     assert outputs == [[0], [0, 1], [0, 1, 2]]
 
 
-async def test_updates_carry_their_times(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_updates_carry_their_times(autojump_clock):
     async with JobGroup() as group:
         updates = await collect(group.submit(mixed).updates())
     times = [update.time for update in updates]

@@ -83,9 +83,7 @@ async def test_what_a_late_result_listener_raises_is_raised_here() -> None:
             job.on_result(listener)
 
 
-async def test_late_listeners_hear_what_is_still_to_come(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_late_listeners_hear_what_is_still_to_come(autojump_clock):
     outputs: list[Any] = []
     codes: list[Status] = []
     async with JobGroup() as group:
@@ -98,9 +96,7 @@ async def test_late_listeners_hear_what_is_still_to_come(
 
 
 @pytest.mark.parametrize("history", [None, 1, 3])
-async def test_late_listeners_hear_whole_values_of_outputs_that_are_edits(
-    autojump_clock: trio.testing.MockClock, history: int | None
-) -> None:
+async def test_late_listeners_hear_whole_values_of_outputs_that_are_edits(autojump_clock, history):
     heard: list[list[int]] = []
     async with JobGroup(history=history) as group:
         job = group.submit(appending(30))
@@ -109,9 +105,7 @@ async def test_late_listeners_hear_whole_values_of_outputs_that_are_edits(
     assert heard == [list(range(n)) for n in (28, 29, 30)]
 
 
-async def test_a_second_late_listener_hears_no_older_output(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_second_late_listener_hears_no_older_output(autojump_clock):
     first: list[Any] = []
     second: list[Any] = []
     async with JobGroup() as group:
@@ -156,9 +150,7 @@ KINDS = pytest.mark.parametrize("kind", ["status", "output", "result"])
 
 
 @KINDS
-async def test_a_listener_that_raises_fails_the_group(
-    autojump_clock: trio.testing.MockClock, kind: str
-) -> None:
+async def test_a_listener_that_raises_fails_the_group(autojump_clock, kind):
     error = Boom("listener")
 
     def listener(_: object) -> None:

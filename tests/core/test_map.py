@@ -23,17 +23,13 @@ async def sleep_for(seconds: float) -> float:
     return seconds
 
 
-async def test_results_come_in_the_order_of_the_items(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_results_come_in_the_order_of_the_items(autojump_clock):
     async with triojob.map(sleep_for, [3, 1, 2]) as results:
         assert await collect(results) == [3, 1, 2]
     assert trio.current_time() == 3
 
 
-async def test_unordered_results_come_as_the_calls_end(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_unordered_results_come_as_the_calls_end(autojump_clock):
     async with triojob.map(sleep_for, [3, 1, 2], ordered=False) as results:
         got = [(result, trio.current_time()) async for result in results]
     assert got == [(1, 1), (2, 2), (3, 3)]
@@ -89,9 +85,7 @@ async def test_old_sequences_can_be_mapped() -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("limit", [1, 3])
-async def test_exactly_limit_calls_run_while_there_are_items(
-    autojump_clock: trio.testing.MockClock, limit: int, ordered: bool
-) -> None:
+async def test_exactly_limit_calls_run_while_there_are_items(autojump_clock, limit, ordered):
     worker = Worker()
     async with triojob.map(worker.work, range(12), limit=limit, ordered=ordered) as results:
         await trio.sleep(0.5)
@@ -104,8 +98,8 @@ async def test_exactly_limit_calls_run_while_there_are_items(
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("kind", ["items", "aitems"])
 async def test_no_more_than_limit_items_are_taken_ahead_of_a_slow_consumer(
-    autojump_clock: trio.testing.MockClock, ordered: bool, kind: str
-) -> None:
+    autojump_clock, ordered, kind
+):
     source, worker = Source(), Worker()
     async with triojob.map(
         worker.work, getattr(source, kind)(), limit=4, ordered=ordered
@@ -119,9 +113,7 @@ async def test_no_more_than_limit_items_are_taken_ahead_of_a_slow_consumer(
             assert len(worker.started) == 4 + taken
 
 
-async def test_an_ordered_map_waits_for_its_first_item_and_holds_the_others(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_an_ordered_map_waits_for_its_first_item_and_holds_the_others(autojump_clock):
     async with triojob.map(sleep_for, [10, 1, 1, 1, 1], limit=3) as results:
         got = [(await results.__anext__(), trio.current_time()) for _ in range(3)]
         assert got == [(10, 10), (1, 10), (1, 10)]
@@ -129,17 +121,13 @@ async def test_an_ordered_map_waits_for_its_first_item_and_holds_the_others(
     assert trio.current_time() == 11
 
 
-async def test_an_unordered_map_goes_on_while_one_item_is_slow(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_an_unordered_map_goes_on_while_one_item_is_slow(autojump_clock):
     async with triojob.map(sleep_for, [10, 1, 1, 1, 1], limit=2, ordered=False) as results:
         got = [(result, trio.current_time()) async for result in results]
     assert got == [(1, 1), (1, 2), (1, 3), (1, 4), (10, 10)]
 
 
-async def test_jobs_go_on_while_the_consumer_is_busy(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_jobs_go_on_while_the_consumer_is_busy(autojump_clock):
     times = []
     async with triojob.map(sleep_for, [1] * 6, limit=2) as results:
         async for _ in results:
@@ -155,9 +143,7 @@ async def test_a_rate_spaces_the_starts(autojump_clock: trio.testing.MockClock) 
     assert worker.starts == [0, 0.25, 0.5, 0.75, 1]
 
 
-async def test_a_rate_makes_up_for_no_time_that_was_lost(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_rate_makes_up_for_no_time_that_was_lost(autojump_clock):
     worker = Worker(seconds=0)
 
     async def items() -> Any:
@@ -178,9 +164,7 @@ async def test_a_rate_and_a_limit_hold_together(autojump_clock: trio.testing.Moc
     assert worker.starts == [0, 1, 3, 4]
 
 
-async def test_pairs_are_items_and_their_ended_jobs(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_pairs_are_items_and_their_ended_jobs(autojump_clock):
     async with triojob.map(sleep_for, [2, 1], return_jobs=True, ordered=False) as results:
         pairs = await collect(results)
     assert [item for item, _ in pairs] == [1, 2]
@@ -241,9 +225,7 @@ async def test_each_step_is_a_checkpoint() -> None:
             await results.__anext__()
 
 
-async def test_being_cancelled_while_waiting_loses_no_result(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_being_cancelled_while_waiting_loses_no_result(autojump_clock):
     got = []
     async with triojob.map(sleep_for, [1, 1, 1], limit=1) as results:
         while len(got) < 3:
@@ -272,9 +254,7 @@ async def test_outside_its_block_a_map_says_so() -> None:
     assert tasks_living() == before
 
 
-async def test_a_task_outside_the_block_that_waits_for_results_is_told(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_task_outside_the_block_that_waits_for_results_is_told(autojump_clock):
     told: list[str] = []
 
     async def consume(results: Any) -> None:

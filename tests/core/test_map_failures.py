@@ -33,9 +33,7 @@ def messages(error: Any) -> list[str]:
     return [str(part) for part in error.exceptions]
 
 
-async def test_a_failure_comes_at_its_place_after_the_results_before_it(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_failure_comes_at_its_place_after_the_results_before_it(autojump_clock):
     got: list[int] = []
 
     async def work(item: int) -> int:
@@ -52,9 +50,7 @@ async def test_a_failure_comes_at_its_place_after_the_results_before_it(
     assert trio.current_time() == 5
 
 
-async def test_a_failure_cancels_the_calls_after_it_at_once_and_takes_no_more_items(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_failure_cancels_the_calls_after_it_at_once_and_takes_no_more_items(autojump_clock):
     source, worker = Source(), Worker()
 
     async def work(item: int) -> int:
@@ -73,9 +69,7 @@ async def test_a_failure_cancels_the_calls_after_it_at_once_and_takes_no_more_it
     assert source.taken == 4
 
 
-async def test_an_item_that_was_taken_just_then_is_not_called(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_an_item_that_was_taken_just_then_is_not_called(autojump_clock):
     for _ in range(ROUNDS):
         worker = Worker(seconds=100)
 
@@ -94,8 +88,8 @@ async def test_an_item_that_was_taken_just_then_is_not_called(
 
 
 async def test_an_unordered_map_gives_what_ended_before_the_failure_and_cancels_the_rest(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+    autojump_clock,
+):
     worker = Worker(seconds=10)
     got: list[int] = []
 
@@ -119,9 +113,7 @@ async def test_an_unordered_map_gives_what_ended_before_the_failure_and_cancels_
     assert trio.current_time() == 4
 
 
-async def test_an_earlier_item_that_fails_later_still_comes_first(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_an_earlier_item_that_fails_later_still_comes_first(autojump_clock):
     async def work(item: int) -> int:
         await trio.sleep(5 - item)
         if item in {1, 3}:
@@ -137,18 +129,14 @@ async def test_an_earlier_item_that_fails_later_still_comes_first(
     assert messages(caught.value) == ["1", "3"]
 
 
-async def test_a_failure_can_be_caught_around_the_loop_and_ends_it(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_failure_can_be_caught_around_the_loop_and_ends_it(autojump_clock):
     async with triojob.map(failing(Worker(), 1), range(9), limit=3) as results:
         with pytest.raises(Boom, match="1"):
             await collect(results)
         assert await collect(results) == []
 
 
-async def test_kept_failures_are_raised_together_when_the_block_ends(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_kept_failures_are_raised_together_when_the_block_ends(autojump_clock):
     got: list[int] = []
     with pytest.RaisesGroup(Boom, Boom) as caught:
         async with triojob.map(
@@ -162,8 +150,8 @@ async def test_kept_failures_are_raised_together_when_the_block_ends(
 
 
 async def test_kept_failures_that_were_passed_are_raised_when_the_block_is_left_early(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+    autojump_clock,
+):
     with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="1")):
         async with triojob.map(
             failing(Worker(), 1, 3), range(6), limit=6, fail_fast=False
@@ -173,9 +161,7 @@ async def test_kept_failures_that_were_passed_are_raised_when_the_block_is_left_
                     break
 
 
-async def test_a_cancelled_call_counts_as_a_failure(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_cancelled_call_counts_as_a_failure(autojump_clock):
     for options in ({}, {"fail_fast": False}):
         got: list[int] = []
         results = triojob.map(Worker().work, range(3), **options)
@@ -188,9 +174,7 @@ async def test_a_cancelled_call_counts_as_a_failure(
         assert got == ([0, 2] if options else [0])
 
 
-async def test_pairs_show_each_failure_to_who_looks(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_pairs_show_each_failure_to_who_looks(autojump_clock):
     failed: list[Any] = []
     async with triojob.map(failing(Worker(), 1, 3), range(5), return_jobs=True) as results:
         async for item, job in results:
@@ -199,9 +183,7 @@ async def test_pairs_show_each_failure_to_who_looks(
     assert failed == [1, 3]
 
 
-async def test_failures_of_pairs_that_nobody_looks_at_are_raised(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_failures_of_pairs_that_nobody_looks_at_are_raised(autojump_clock):
     with pytest.RaisesGroup(Boom, Boom):
         async with triojob.map(failing(Worker(), 1, 3), range(5), return_jobs=True) as results:
             await collect(results)
@@ -236,8 +218,8 @@ async def test_a_function_that_is_not_async_says_what_to_do() -> None:
 @pytest.mark.parametrize("options", [{}, {"fail_fast": False}, {"return_jobs": True}])
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_what_an_iterable_raises_comes_after_the_results_of_the_items_before(
-    autojump_clock: trio.testing.MockClock, ordered: bool, options: Any, is_async: bool
-) -> None:
+    autojump_clock, ordered, options, is_async
+):
     def items() -> Any:
         yield from range(3)
         raise Boom("items")
@@ -255,9 +237,7 @@ async def test_what_an_iterable_raises_comes_after_the_results_of_the_items_befo
     assert len(got) == 3
 
 
-async def test_the_loop_is_over_after_an_iterables_error(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_the_loop_is_over_after_an_iterables_error(autojump_clock):
     def items() -> Any:
         yield 0
         raise Boom
@@ -280,9 +260,7 @@ async def test_an_iterable_that_can_not_be_begun_raises_in_the_loop() -> None:
 
 
 @pytest.mark.parametrize("kind", [StopAsyncIteration, StopIteration])
-async def test_a_failure_that_would_end_the_loop_silently_does_not(
-    kind: type[Exception],
-) -> None:
+async def test_a_failure_that_would_end_the_loop_silently_does_not(kind):
     async def stop(_: int) -> None:
         await trio.lowlevel.checkpoint()
         raise kind

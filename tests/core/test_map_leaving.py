@@ -20,8 +20,8 @@ from .support import Boom, collect, leaves, sleep, tasks_living
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("kind", ["items", "aitems"])
 async def test_leaving_by_break_cancels_what_runs_and_closes_the_generator(
-    autojump_clock: trio.testing.MockClock, ordered: bool, kind: str
-) -> None:
+    autojump_clock, ordered, kind
+):
     source, worker = Source(), Worker()
     before = tasks_living()
     items = getattr(source, kind)()
@@ -36,9 +36,7 @@ async def test_leaving_by_break_cancels_what_runs_and_closes_the_generator(
     assert trio.current_time() == 1.5
 
 
-async def test_leaving_before_the_first_result_cancels_all(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_leaving_before_the_first_result_cancels_all(autojump_clock):
     source, worker = Source(), Worker()
     async with triojob.map(worker.work, source.items(), limit=3):
         await trio.sleep(0.5)
@@ -46,9 +44,7 @@ async def test_leaving_before_the_first_result_cancels_all(
     assert source.closed
 
 
-async def test_a_generator_that_waits_for_its_next_item_is_closed_too(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_generator_that_waits_for_its_next_item_is_closed_too(autojump_clock):
     source = Source(interval=100)
     async with triojob.map(Worker().work, source.aitems()):
         await trio.sleep(1)
@@ -66,9 +62,7 @@ async def test_an_async_iterator_that_is_no_generator_is_left_open() -> None:
         assert receive.statistics().open_receive_channels == 1
 
 
-async def test_the_clean_up_of_a_generator_may_take_its_time_if_it_is_shielded(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_the_clean_up_of_a_generator_may_take_its_time_if_it_is_shielded(autojump_clock):
     closed: list[float] = []
 
     async def items() -> Any:
@@ -85,9 +79,7 @@ async def test_the_clean_up_of_a_generator_may_take_its_time_if_it_is_shielded(
     assert closed == [4]
 
 
-async def test_failures_that_were_not_come_to_are_dropped_with_the_results(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_failures_that_were_not_come_to_are_dropped_with_the_results(autojump_clock):
     async def work(item: int) -> int:
         await trio.sleep(1)
         if item:
@@ -99,9 +91,7 @@ async def test_failures_that_were_not_come_to_are_dropped_with_the_results(
             await results.__anext__()
 
 
-async def test_a_failure_in_the_clean_up_of_what_is_cancelled_is_not_lost(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_failure_in_the_clean_up_of_what_is_cancelled_is_not_lost(autojump_clock):
     async def work(item: int) -> None:
         try:
             await trio.sleep_forever()
@@ -113,9 +103,7 @@ async def test_a_failure_in_the_clean_up_of_what_is_cancelled_is_not_lost(
             await trio.sleep(1)
 
 
-async def test_what_closing_an_iterable_raises_is_not_lost(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_what_closing_an_iterable_raises_is_not_lost(autojump_clock):
     async def items() -> Any:
         try:
             while True:
@@ -138,9 +126,7 @@ async def test_what_closing_an_iterable_raises_is_not_lost(
             await trio.sleep_forever()
 
 
-async def test_what_the_body_raises_comes_in_a_group_with_the_failures_so_far(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_what_the_body_raises_comes_in_a_group_with_the_failures_so_far(autojump_clock):
     worker = Worker()
 
     async def work(item: int) -> None:
@@ -156,8 +142,8 @@ async def test_what_the_body_raises_comes_in_a_group_with_the_failures_so_far(
 
 
 async def test_an_iterables_error_that_nobody_came_to_is_raised_with_that_of_the_body(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+    autojump_clock,
+):
     def items() -> Any:
         yield 1
         raise Boom
@@ -168,9 +154,7 @@ async def test_an_iterables_error_that_nobody_came_to_is_raised_with_that_of_the
             raise KeyError
 
 
-async def test_a_scope_around_the_block_cancels_everything(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_a_scope_around_the_block_cancels_everything(autojump_clock):
     source, worker = Source(), Worker(seconds=100)
     before = tasks_living()
     with trio.move_on_after(5) as scope:
@@ -194,9 +178,7 @@ async def test_a_job_that_maps_can_be_cancelled(autojump_clock: trio.testing.Moc
     assert len(worker.cancelled) == 4
 
 
-async def test_cancelling_at_any_step_leaves_nothing(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_cancelling_at_any_step_leaves_nothing(autojump_clock):
     """Cancel after each tenth of a second of a map whose parts all wait at some of them."""
     before = tasks_living()
     for step in range(40):
@@ -209,9 +191,7 @@ async def test_cancelling_at_any_step_leaves_nothing(
         assert tasks_living() == before
 
 
-async def test_ctrl_c_ends_the_jobs_and_comes_out(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_ctrl_c_ends_the_jobs_and_comes_out(autojump_clock):
     worker, source = Worker(seconds=100), Source()
 
     async def interrupted(item: int) -> None:
@@ -249,9 +229,7 @@ async def test_an_unused_map_opens_nothing() -> None:
     assert source.taken == 0
 
 
-async def test_nothing_holds_the_items_and_results_of_an_endless_map(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_nothing_holds_the_items_and_results_of_an_endless_map(autojump_clock):
     alive = 0
 
     class Item:

@@ -29,16 +29,8 @@ STEPS = st.integers(min_value=0, max_value=3)
 )
 @settings(max_examples=300, deadline=None)
 def test_every_item_once_in_order_and_within_the_limit(
-    seconds: list[int],
-    bad: set[int],
-    limit: int,
-    ordered: bool,
-    is_async: bool,
-    mode: dict[str, Any],
-    rate: float | None,
-    pauses: list[int],
-    leave_after: int | None,
-) -> None:
+    seconds, bad, limit, ordered, is_async, mode, rate, pauses, leave_after
+):
     taken = running = 0
     results: Any = None
     starts: list[float] = []

@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.core.support import BaseExceptionGroup, Boom, count, fail, sleep
 from tests.servers.faults import Answer
@@ -83,9 +83,7 @@ def own_id(span: ReadableSpan | trace.Span) -> int:
     return found.span_id
 
 
-async def test_a_job_is_a_child_of_what_is_current_where_it_is_submitted(
-    autojump_clock: MockClock, telemetry: Telemetry
-) -> None:
+async def test_a_job_is_a_child_of_what_is_current_where_it_is_submitted(autojump_clock, telemetry):
     async def submitter(group: JobGroup, name: str) -> tuple[int, list[Job[Any]]]:
         with telemetry.tracer.start_as_current_span(name) as span:
             jobs = []
@@ -106,9 +104,7 @@ async def test_a_job_is_a_child_of_what_is_current_where_it_is_submitted(
     assert parent(telemetry.of(alone)) is None
 
 
-async def test_what_a_job_traces_is_below_it_however_many_run_at_once(
-    autojump_clock: MockClock, telemetry: Telemetry
-) -> None:
+async def test_what_a_job_traces_is_below_it_however_many_run_at_once(autojump_clock, telemetry):
     async def inner(number: int) -> None:
         with telemetry.tracer.start_as_current_span(f"inner {number}"):
             await trio.sleep(1)
@@ -130,9 +126,7 @@ async def test_what_a_job_traces_is_below_it_however_many_run_at_once(
         assert below == [f"inner {number}", f"later {number}"]
 
 
-async def test_how_jobs_end_is_told_and_no_failure_is_seen_by_that(
-    autojump_clock: MockClock, telemetry: Telemetry
-) -> None:
+async def test_how_jobs_end_is_told_and_no_failure_is_seen_by_that(autojump_clock, telemetry):
     with pytest.raises(BaseExceptionGroup) as caught:
         async with JobGroup(instruments=[telemetry.instrument()]) as group:
             well = group.submit(sleep, 2)
@@ -168,9 +162,7 @@ async def test_how_jobs_end_is_told_and_no_failure_is_seen_by_that(
     assert "error.type" not in attributes(span)
 
 
-async def test_a_job_that_never_started_has_a_span_too(
-    autojump_clock: MockClock, telemetry: Telemetry
-) -> None:
+async def test_a_job_that_never_started_has_a_span_too(autojump_clock, telemetry):
     async with JobGroup(instruments=[telemetry.instrument()], limit=1) as group:
         group.submit(sleep, 1)
         never = group.submit(sleep, 1)
@@ -179,9 +171,7 @@ async def test_a_job_that_never_started_has_a_span_too(
     assert attributes(telemetry.of(never))["triojob.job.end"] == "cancelled"
 
 
-async def test_messages_are_events_without_what_is_in_them(
-    autojump_clock: MockClock, telemetry: Telemetry
-) -> None:
+async def test_messages_are_events_without_what_is_in_them(autojump_clock, telemetry):
     async def talks() -> None:
         for share in (0.1, 0.5):
             report.progress(share)
@@ -207,9 +197,7 @@ async def test_messages_are_events_without_what_is_in_them(
     assert dict(log.attributes or {})["triojob.log.text"] == "private"
 
 
-async def test_a_long_stream_keeps_its_first_events(
-    autojump_clock: MockClock, telemetry: Telemetry
-) -> None:
+async def test_a_long_stream_keeps_its_first_events(autojump_clock, telemetry):
     async with JobGroup(instruments=[telemetry.instrument()], history=1) as group:
         job = group.submit(count, 1000)
     span = telemetry.of(job)
@@ -219,9 +207,7 @@ async def test_a_long_stream_keeps_its_first_events(
     assert attributes(span)["triojob.job.outputs"] == 1000
 
 
-async def test_waiting_and_taking_are_measured_in_seconds(
-    autojump_clock: MockClock, telemetry: Telemetry
-) -> None:
+async def test_waiting_and_taking_are_measured_in_seconds(autojump_clock, telemetry):
     async with JobGroup(instruments=[telemetry.instrument()], limit=1) as group:
         jobs = [group.submit(sleep, seconds) for seconds in (1, 2)]
         failing = group.submit(fail)
@@ -250,8 +236,8 @@ def sent(server: ScriptedServer) -> list[str | None]:
 
 
 async def test_a_call_of_an_app_carries_the_trace_if_that_is_wanted(
-    autojump_clock: MockClock, memory_app: ScriptedServer, telemetry: Telemetry
-) -> None:
+    autojump_clock, memory_app, telemetry
+):
     add_functions(memory_app)
     token = context.attach(baggage.set_baggage("tenant", "a b"))
     try:
@@ -279,9 +265,7 @@ async def test_a_call_of_an_app_carries_the_trace_if_that_is_wanted(
     assert len(with_baggage) == 2, "it is only where the trace is, too"
 
 
-async def test_a_call_of_an_app_says_which_and_how_it_ended(
-    autojump_clock: MockClock, memory_app: ScriptedServer, telemetry: Telemetry
-) -> None:
+async def test_a_call_of_an_app_says_which_and_how_it_ended(autojump_clock, memory_app, telemetry):
     add_functions(memory_app)
     async with (
         Client(memory_app.url, transport=memory_app.transport()) as client,
@@ -307,9 +291,7 @@ async def test_a_call_of_an_app_says_which_and_how_it_ended(
     assert statuses == ["JOINING_QUEUE", "IN_QUEUE", "PROCESSING"]
 
 
-async def test_each_attempt_of_a_call_carries_the_trace(
-    autojump_clock: MockClock, memory_app: ScriptedServer, telemetry: Telemetry
-) -> None:
+async def test_each_attempt_of_a_call_carries_the_trace(autojump_clock, memory_app, telemetry):
     add_functions(memory_app)
     full = Answer(503, b'{"detail": "Queue is full."}', {"content-type": "application/json"})
     memory_app.fault("POST", "/queue/join", full, times=2)

@@ -384,9 +384,7 @@ async def test_a_group_does_not_hold_ended_jobs_that_did_well_or_were_seen() -> 
         assert repr(group) == "<JobGroup: 0 running or waiting>"
 
 
-async def test_ten_thousand_jobs_at_once_leave_nothing(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+async def test_ten_thousand_jobs_at_once_leave_nothing(autojump_clock):
     watched = Watched()
     async with JobGroup() as group:
         for _ in range(10_000):

@@ -65,9 +65,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize("args, kwargs, expected", FORMS)
-async def test_progress_comes_in_many_forms(
-    args: Any, kwargs: Any, expected: list[ProgressUnit]
-) -> None:
+async def test_progress_comes_in_many_forms(args, kwargs, expected):
     assert await progress_of(*args, **kwargs) == expected
 
 

@@ -101,9 +101,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("place, name", CASES)
-async def test_the_wrong_place_is_refused_and_harms_nobody(
-    place: Callable[..., None], name: str
-) -> None:
+async def test_the_wrong_place_is_refused_and_harms_nobody(place, name):
     done = trio.Event()
 
     async def work() -> str:

@@ -78,9 +78,7 @@ async def check(client: Client, name: str, arguments: tuple[Any, ...], outputs: 
 
 @pytest.mark.parametrize("version", ["4.0.2", "4.14.0", "4.19.2"])
 @pytest.mark.parametrize("name, arguments, outputs", CALLS)
-async def test_event_streams(
-    version: str, name: str, arguments: tuple[Any, ...], outputs: list[Any], autojump_clock: Any
-) -> None:
+async def test_event_streams(version, name, arguments, outputs, autojump_clock):
     peer, recorded = Peer(version), Recorded(version, name)
     play(peer, version, recorded)
     async with Client(peer.url, transport=peer) as client:
@@ -92,9 +90,7 @@ async def test_event_streams(
 
 @pytest.mark.parametrize("version", ["4.0.2", "4.14.0", "4.19.2"])
 @pytest.mark.parametrize("name, message", FAILURES)
-async def test_event_streams_of_failures(
-    version: str, name: str, message: str | None, autojump_clock: Any
-) -> None:
+async def test_event_streams_of_failures(version, name, message, autojump_clock):
     peer = Peer(version)
     play(peer, version, Recorded(version, name))
     async with Client(peer.url, transport=peer) as client:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import trio
 import trio.testing
@@ -35,9 +33,7 @@ def reorder(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("version, via, path", WAYS)
-async def test_no_way_sends_a_call_to_another_function(
-    version: str, via: Any, path: str, autojump_clock: Any
-) -> None:
+async def test_no_way_sends_a_call_to_another_function(version, via, path, autojump_clock):
     peer = SocketPeer(version) if version.startswith("3") else Peer(version)
     with trio.fail_after(SECONDS):
         async with Client(peer.url, transport=peer) as client:
@@ -53,9 +49,7 @@ async def test_no_way_sends_a_call_to_another_function(
 
 
 @pytest.mark.parametrize("version, via, path", WAYS)
-async def test_each_way_asks_before_it_sends(
-    version: str, via: Any, path: str, autojump_clock: Any
-) -> None:
+async def test_each_way_asks_before_it_sends(version, via, path, autojump_clock):
     peer = SocketPeer(version) if version.startswith("3") else Peer(version)
     peer.hangs("/app_id")
     with trio.fail_after(SECONDS):

@@ -94,9 +94,7 @@ async def test_a_cancelled_coroutine_is_stopped_by_the_apps_function(autojump_cl
 
 
 @pytest.mark.parametrize("is_running", [False, True])
-async def test_a_waiting_call_leaves_the_queue_by_its_stream(
-    is_running: bool, autojump_clock: Any
-) -> None:
+async def test_a_waiting_call_leaves_the_queue_by_its_stream(is_running, autojump_clock):
     """Gradio's `/cancel` leaves a waiting call in the queue, up to 6.10 at least."""
     peer = Peer("4.31.5")
     peer.says("/queue/join", {"event_id": "e1"})

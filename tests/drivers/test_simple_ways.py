@@ -97,9 +97,7 @@ async def test_run_takes_as_long_as_it_takes(autojump_clock: Any) -> None:
         ({}, 401, TriojobError),
     ],
 )
-async def test_run_that_goes_wrong(
-    value: Any, status: int, error: type[Exception], autojump_clock: Any
-) -> None:
+async def test_run_that_goes_wrong(value, status, error, autojump_clock):
     peer = Peer("4.31.5")
     peer.says("/run/count", value, status=status)
     async with called(peer, "run") as (client, job):
@@ -113,9 +111,7 @@ async def test_run_that_goes_wrong(
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_run_takes_its_session_again_unless_it_was_cancelled_there(
-    cancelled: bool, autojump_clock: Any
-) -> None:
+async def test_run_takes_its_session_again_unless_it_was_cancelled_there(cancelled, autojump_clock):
     peer = Peer("4.31.5")
     peer.says("/run/count", {"data": ["0"]})
     with trio.fail_after(SECONDS):
@@ -204,8 +200,8 @@ async def lose(_peer: Peer, _body: Any) -> Any:
     ],
 )
 async def test_a_run_that_failed_as_if_the_app_were_another_has_the_next_one_look(
-    status: int | None, value: Any, error: type[Exception], looks: int, autojump_clock: Any
-) -> None:
+    status, value, error, looks, autojump_clock
+):
     peer = Peer("4.31.5")
     # An app that doesn't tell its id is asked once, and then if it is suspect.
     peer.says("/app_id", {"detail": "Not Found"}, status=404)
@@ -223,9 +219,7 @@ async def test_a_run_that_failed_as_if_the_app_were_another_has_the_next_one_loo
     assert len(peer.bodies["/app_id"]) == looks
 
 
-async def test_a_run_that_was_meant_for_the_app_before_leaves_its_place_to_the_next(
-    autojump_clock: Any,
-) -> None:
+async def test_a_run_that_was_meant_for_the_app_before_leaves_its_place_to_the_next(autojump_clock):
     peer = Peer("4.31.5")
     peer.says("/run/bump", {"data": [None, 1]})
     with trio.fail_after(SECONDS):
@@ -247,9 +241,7 @@ async def test_a_run_that_was_meant_for_the_app_before_leaves_its_place_to_the_n
             assert client.statistics().joining == 0
 
 
-async def test_what_is_logged_of_a_run_is_of_its_job(
-    autojump_clock: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_what_is_logged_of_a_run_is_of_its_job(autojump_clock, caplog):
     caplog.set_level(logging.DEBUG)
     peer = Peer("4.31.5")
     peer.says("/run/count", {"data": ["0"]})

@@ -160,8 +160,8 @@ async def test_the_server_resets_the_connection() -> None:
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Switching Pro"])
 @pytest.mark.parametrize("reset", [False, True])
 async def test_a_handshake_that_breaks_is_noticed_at_once_and_leaves_no_socket(
-    answer: bytes, reset: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    answer, reset, monkeypatch
+):
     async def break_off(stream: trio.SocketStream) -> None:
         await stream.receive_some(65536)
         await stream.send_all(answer)
@@ -268,9 +268,7 @@ async def test_a_message_that_is_too_large(parts: int) -> None:
         await assert_idle(client)
 
 
-async def test_without_the_library_opening_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_without_the_library_opening_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "wsproto", None)
     with pytest.raises(MissingDependency, match=r"pip install 'triojob\[ws\]'"):
         async with Client("http://peer.test", transport=SocketPeer("3.50.2")):
@@ -329,9 +327,7 @@ async def test_frames_that_break_the_rules(frame: bytes, code: int) -> None:
         (b"HTTP/1.1 102 Processing\r\n\r\n" * 1000, ConnectionFailed, "no WebSocket within"),
     ],
 )
-async def test_an_answer_that_is_no_websocket(
-    answer: bytes, error: type[Exception], words: str
-) -> None:
+async def test_an_answer_that_is_no_websocket(answer, error, words):
     async def serve(stream: trio.SocketStream) -> None:
         async with stream:
             await stream.receive_some(65536)

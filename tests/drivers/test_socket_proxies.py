@@ -130,9 +130,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("told", [by_environment, by_own_client, by_own_transport])
 @pytest.mark.parametrize("secure", [False, True])
-async def test_it_goes_through_the_proxy(
-    monkeypatch: pytest.MonkeyPatch, authority: Authority, told: Told, secure: bool
-) -> None:
+async def test_it_goes_through_the_proxy(monkeypatch, authority, told, secure):
     server, client_tls = authority.server("127.0.0.1"), authority.client()
     with trio.fail_after(SECONDS):
         async with (
@@ -163,13 +161,8 @@ async def test_it_goes_through_the_proxy(
 @pytest.mark.parametrize("told", [by_environment, by_own_client, by_own_transport])
 @pytest.mark.parametrize("secure", [False, True])
 async def test_a_proxy_that_refuses_it_is_not_gone_around(
-    monkeypatch: pytest.MonkeyPatch,
-    authority: Authority,
-    answer: bytes,
-    words: str,
-    told: Told,
-    secure: bool,
-) -> None:
+    monkeypatch, authority, answer, words, told, secure
+):
     server, client_tls = authority.server("127.0.0.1"), authority.client()
     with trio.fail_after(SECONDS):
         async with (

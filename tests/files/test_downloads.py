@@ -51,8 +51,8 @@ def app(memory_app: ScriptedServer) -> ScriptedServer:
 
 
 async def test_result_outputs_iteration_and_listeners_show_the_local_path(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+    app, tmp_path, autojump_clock
+):
     async with opened(app, download_files=tmp_path / "new" / "folder") as client:
         heard: list[Any] = []
         job = client.submit(api_name="/give")
@@ -77,11 +77,8 @@ async def test_result_outputs_iteration_and_listeners_show_the_local_path(
 
 
 async def test_by_default_files_go_to_the_folder_for_temporary_files(
-    app: ScriptedServer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    autojump_clock: trio.testing.MockClock,
-) -> None:
+    app, tmp_path, monkeypatch, autojump_clock
+):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with opened(app) as client:
         local = await client.predict(api_name="/give")
@@ -90,18 +87,14 @@ async def test_by_default_files_go_to_the_folder_for_temporary_files(
     assert Path(local).is_relative_to(folder)
 
 
-async def test_without_files_there_is_no_folder(
-    memory_app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_without_files_there_is_no_folder(memory_app, tmp_path, autojump_clock):
     serve_files(memory_app, "text")
     async with opened(memory_app, download_files=tmp_path / "none") as client:
         await client.predict(api_name="/give")
     assert not (tmp_path / "none").exists()
 
 
-async def test_files_are_found_in_nested_values_and_updates(
-    memory_app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_files_are_found_in_nested_values_and_updates(memory_app, tmp_path, autojump_clock):
     for name in ("1", "2", "3"):
         memory_app.files[f"/srv/{name}"] = name.encode()
     gallery = [{"image": file_data("/srv/1"), "caption": "one"}, [file_data("/srv/2"), None]]
@@ -120,9 +113,7 @@ async def test_files_are_found_in_nested_values_and_updates(
     assert len(downloads(memory_app)) == 3
 
 
-async def test_files_in_hidden_outputs_are_left_alone(
-    memory_app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_files_in_hidden_outputs_are_left_alone(memory_app, tmp_path, autojump_clock):
     @memory_app.app.endpoint(outputs=[json_value("shown"), state()])
     async def hide(event: Event) -> None:
         await event.send(
@@ -140,8 +131,8 @@ async def test_files_in_hidden_outputs_are_left_alone(
 
 
 async def test_a_generator_s_edits_are_rebuilt_before_files_are_looked_for(
-    memory_app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+    memory_app, tmp_path, autojump_clock
+):
     for name in "abc":
         memory_app.files[f"/srv/{name}.png"] = name.encode()
 
@@ -172,8 +163,8 @@ async def test_a_generator_s_edits_are_rebuilt_before_files_are_looked_for(
 
 
 async def test_a_slow_download_delays_only_its_own_job_and_keeps_its_order(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+    app, tmp_path, autojump_clock
+):
     gate = trio.Event()
     app.fault("GET", f"/file={PATH}", Hold(gate))
 
@@ -202,9 +193,7 @@ async def test_a_slow_download_delays_only_its_own_job_and_keeps_its_order(
 # --- Downloads that break ---
 
 
-async def test_a_broken_download_is_taken_up_where_it_broke(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_broken_download_is_taken_up_where_it_broke(app, tmp_path, autojump_clock):
     app.fault("GET", f"/file={PATH}", Cut(100_000), times=1)
     app.fault("GET", f"/file={PATH}", Cut(50_000, reset=True), times=1)
     async with opened(app, download_files=tmp_path) as client:
@@ -213,9 +202,7 @@ async def test_a_broken_download_is_taken_up_where_it_broke(
     assert ranges(app) == [None, "bytes=100000-", "bytes=150000-"]
 
 
-async def test_without_a_version_a_broken_download_starts_again(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_without_a_version_a_broken_download_starts_again(app, tmp_path, autojump_clock):
     app.storage.ranges = False
     app.fault("GET", f"/file={PATH}", Cut(100_000), times=2)
     async with opened(app, download_files=tmp_path) as client:
@@ -224,9 +211,7 @@ async def test_without_a_version_a_broken_download_starts_again(
     assert ranges(app) == [None, None, None]
 
 
-async def test_a_file_that_changed_meanwhile_is_downloaded_anew(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_file_that_changed_meanwhile_is_downloaded_anew(app, tmp_path, autojump_clock):
     app.fault("GET", f"/file={PATH}", Cut(100_000), times=1)
     async with opened(app, download_files=tmp_path) as client:
         job = client.submit(api_name="/give")
@@ -262,8 +247,8 @@ async def test_a_server_that_ignores_if_range_does_not_get_two_files_mixed(
 
 
 async def test_it_is_given_up_after_three_more_tries_and_nothing_is_left(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+    app, tmp_path, autojump_clock
+):
     app.fault("GET", f"/file={PATH}", Cut(1000))
     async with opened(app, download_files=tmp_path) as client:
         with pytest.raises(ConnectionLost):
@@ -273,25 +258,23 @@ async def test_it_is_given_up_after_three_more_tries_and_nothing_is_left(
 
 
 async def test_a_connection_lost_before_the_first_byte_is_tried_again(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+    app, tmp_path, autojump_clock
+):
     app.fault("GET", f"/file={PATH}", Lose(), times=3)
     async with opened(app, download_files=tmp_path) as client:
         assert Path(await client.predict(api_name="/give")).read_bytes() == CONTENT
 
 
 async def test_a_silent_server_is_waited_for_as_long_as_the_timeouts_say(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+    app, tmp_path, autojump_clock
+):
     app.fault("GET", f"/file={PATH}", Stall(1000), times=1)
     async with opened(app, download_files=tmp_path, timeouts=Timeouts(read=7)) as client:
         assert Path(await client.predict(api_name="/give")).read_bytes() == CONTENT
     assert ranges(app) == [None, "bytes=1000-"]
 
 
-async def test_interim_responses_are_no_file(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_interim_responses_are_no_file(app, tmp_path, autojump_clock):
     app.fault("GET", f"/file={PATH}", Interim(1), times=1)
     async with opened(app, download_files=tmp_path, timeouts=Timeouts(read=7)) as client:
         assert Path(await client.predict(api_name="/give")).read_bytes() == CONTENT
@@ -299,8 +282,8 @@ async def test_interim_responses_are_no_file(
 
 
 async def test_a_file_that_the_server_does_not_hand_out_fails_the_job(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+    app, tmp_path, autojump_clock
+):
     del app.files[PATH]
     async with opened(app, download_files=tmp_path) as client:
         with pytest.raises(UnexpectedResponse, match=r"'data.bin' of /give.*403") as caught:
@@ -310,9 +293,7 @@ async def test_a_file_that_the_server_does_not_hand_out_fails_the_job(
     assert everything_in(tmp_path) == []
 
 
-async def test_a_folder_that_can_not_be_made_fails_the_job(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_folder_that_can_not_be_made_fails_the_job(app, tmp_path, autojump_clock):
     (tmp_path / "taken").write_text("a file")
     async with opened(app, download_files=tmp_path / "taken") as client:
         with pytest.raises(OSError, match="taken"):
@@ -323,9 +304,7 @@ async def test_a_folder_that_can_not_be_made_fails_the_job(
 
 
 @pytest.mark.parametrize("whom", ["job", "client"])
-async def test_a_cancelled_download_leaves_nothing_behind(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock, whom: str
-) -> None:
+async def test_a_cancelled_download_leaves_nothing_behind(app, tmp_path, autojump_clock, whom):
     # One of the two is whole by then, but was never shown.
     app.files["/srv/other.bin"] = b"other"
     serve_files(app, file_data(PATH), file_data("/srv/other.bin"), name="two")
@@ -349,9 +328,7 @@ async def test_a_cancelled_download_leaves_nothing_behind(
     await app.settled()
 
 
-async def test_many_cancelled_downloads_lose_no_place_in_the_pool(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_many_cancelled_downloads_lose_no_place_in_the_pool(app, tmp_path, autojump_clock):
     app.fault("GET", f"/file={PATH}", Stall(1000), times=40)
     async with opened(app, download_files=tmp_path, limits=Limits(transfers=2)) as client:
         for _ in range(20):

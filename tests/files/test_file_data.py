@@ -151,9 +151,7 @@ BEFORE: list[Any] = [
         ([["replace", [], file_data("/1")]], ["/1"]),
     ],
 )
-def test_files_that_edits_bring_are_found_by_the_edits(
-    edits: list[Any], brought: list[str]
-) -> None:
+def test_files_that_edits_bring_are_found_by_the_edits(edits, brought):
     changed: list[Any] = []
     after = apply_edits(BEFORE, edits, changed)
     found = files_by_edits(edits, changed, marked_by_type)

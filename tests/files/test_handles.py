@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,9 +31,7 @@ def gets(server: ScriptedServer) -> list[str]:
     return [path for path in server.paths() if "/file=" in path]
 
 
-async def test_a_handle_tells_of_the_file_and_fetches_nothing(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_handle_tells_of_the_file_and_fetches_nothing(app, autojump_clock):
     async with opened(app, download_files=False) as client:
         job = client.submit(api_name="/give")
         file = await job.result()
@@ -48,9 +45,7 @@ async def test_a_handle_tells_of_the_file_and_fetches_nothing(
         assert gets(app) == []
 
 
-async def test_save_into_a_folder_and_to_a_path(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_save_into_a_folder_and_to_a_path(app, tmp_path, autojump_clock):
     async with opened(app, download_files=False) as client:
         file = await client.predict(api_name="/give")
         assert await file.save(tmp_path) == tmp_path / "da ta.bin"
@@ -66,9 +61,7 @@ async def test_save_into_a_folder_and_to_a_path(
     assert (tmp_path / "da ta.bin").read_bytes() == CONTENT
 
 
-async def test_a_save_that_fails_leaves_what_was_there(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_save_that_fails_leaves_what_was_there(app, tmp_path, autojump_clock):
     old = tmp_path / "old.bin"
     old.write_bytes(b"old")
     async with opened(app, download_files=False) as client:
@@ -88,9 +81,7 @@ async def test_a_save_that_fails_leaves_what_was_there(
     assert old.read_bytes() == CONTENT
 
 
-async def test_reading_without_saving(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_reading_without_saving(app, autojump_clock):
     async with opened(app, download_files=False) as client:
         file = await client.predict(api_name="/give")
         async with file.open() as stream:
@@ -118,9 +109,7 @@ class CountedBytes(bytes):
 
 
 @pytest.mark.parametrize("size", [10_000, 20_000])
-async def test_small_reads_copy_each_byte_once(
-    app: ScriptedServer, size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_small_reads_copy_each_byte_once(app, size, monkeypatch):
     async def receive(_download: Download) -> bytes:
         return CountedBytes(size)
 
@@ -135,9 +124,7 @@ async def test_small_reads_copy_each_byte_once(
     assert CountedBytes.copied <= size
 
 
-async def test_leaving_an_open_file_early_frees_its_place(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_leaving_an_open_file_early_frees_its_place(app, autojump_clock):
     app.files[PATH] = CONTENT * 100
     async with opened(app, download_files=False, limits=Limits(transfers=1)) as client:
         file = await client.predict(api_name="/give")
@@ -159,9 +146,7 @@ async def test_leaving_an_open_file_early_frees_its_place(
             assert sum([len(chunk) async for chunk in stream]) == len(CONTENT) * 100
 
 
-async def test_a_stream_that_breaks_says_so_and_is_over(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_stream_that_breaks_says_so_and_is_over(app, autojump_clock):
     app.fault("GET", QUOTED, Cut(1000), times=1)
     async with opened(app, download_files=False) as client:
         file = await client.predict(api_name="/give")
@@ -173,9 +158,7 @@ async def test_a_stream_that_breaks_says_so_and_is_over(
                 await stream.receive_some()
 
 
-async def test_what_is_read_is_bounded(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_what_is_read_is_bounded(app, tmp_path, autojump_clock):
     async with opened(app, download_files=False, limits=Limits(download_size=1000)) as client:
         file = await client.predict(api_name="/give")
         with pytest.raises(FileTooLarge):
@@ -186,9 +169,7 @@ async def test_what_is_read_is_bounded(
                     pass
 
 
-async def test_refusals_are_raised_where_the_file_is_asked_for(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_refusals_are_raised_where_the_file_is_asked_for(app, tmp_path, autojump_clock):
     async with opened(app, download_files=False) as client:
         file = await client.predict(api_name="/give")
         del app.files[PATH]
@@ -205,9 +186,7 @@ async def test_refusals_are_raised_where_the_file_is_asked_for(
     assert everything_in(tmp_path) == []
 
 
-async def test_the_end_of_the_client_ends_what_is_being_fetched(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_the_end_of_the_client_ends_what_is_being_fetched(app, tmp_path, autojump_clock):
     app.fault("GET", QUOTED, Stall(1000))
     async with trio.open_nursery() as nursery:
 
@@ -224,8 +203,8 @@ async def test_the_end_of_the_client_ends_what_is_being_fetched(
 
 
 async def test_handles_in_a_stream_of_outputs_follow_its_edits(
-    memory_app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+    memory_app, tmp_path, autojump_clock
+):
     for name in "abc":
         memory_app.files[f"/srv/{name}"] = name.encode()
 
@@ -294,9 +273,7 @@ async def test_a_stream_is_followed_to_its_end(
             await anext(file.segments())
 
 
-async def test_save_of_a_stream_is_the_file_of_all_parts(
-    radio: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_save_of_a_stream_is_the_file_of_all_parts(radio, tmp_path, autojump_clock):
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
         saved = await file.save(tmp_path)
@@ -306,9 +283,7 @@ async def test_save_of_a_stream_is_the_file_of_all_parts(
     assert saved.read_bytes() == b"onetwothree"
 
 
-async def test_following_a_stream_can_be_cancelled_and_ends_with_the_client(
-    radio: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_following_a_stream_can_be_cancelled_and_ends_with_the_client(radio, autojump_clock):
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
         with trio.move_on_after(10) as scope:
@@ -332,9 +307,7 @@ async def test_following_a_stream_can_be_cancelled_and_ends_with_the_client(
         "a\\b",
     ],
 )
-async def test_a_playlist_names_only_what_lies_beside_it(
-    radio: ScriptedServer, autojump_clock: trio.testing.MockClock, segment: str
-) -> None:
+async def test_a_playlist_names_only_what_lies_beside_it(radio, autojump_clock, segment):
     radio.storage.media[f"{FOLDER}/playlist.m3u8"] = playlist("a.aac", segment, ended=True)
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
@@ -343,9 +316,7 @@ async def test_a_playlist_names_only_what_lies_beside_it(
     assert {host for host, _ in radio.network.connects} == {"scripted.test"}
 
 
-async def test_what_is_no_playlist_is_refused(
-    radio: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_what_is_no_playlist_is_refused(radio, autojump_clock):
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
         radio.storage.media[f"{FOLDER}/playlist.m3u8"] = b"<html>"
@@ -356,18 +327,14 @@ async def test_what_is_no_playlist_is_refused(
             await anext(file.segments())
 
 
-async def test_only_streams_of_parts_are_followed(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_only_streams_of_parts_are_followed(app, autojump_clock):
     async with opened(app, download_files=False) as client:
         file = await client.predict(api_name="/give")
         with pytest.raises(TypeError, match="no stream"):
             file.segments()
 
 
-async def test_a_stream_of_gradio_4_is_read_as_it_comes(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_stream_of_gradio_4_is_read_as_it_comes(memory_app, autojump_clock):
     memory_app.storage.media["session/1/7"] = b"sound"
     serve_files(memory_app, file_data("session/1/7", is_stream=True))
     async with opened(memory_app) as client:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
 from tests.files.support import META, everything_in, file_data, opened, serve_files
 from tests.servers.faults import Answer, Split
@@ -57,13 +56,7 @@ def hosts(server: ScriptedServer) -> set[str]:
     ],
 )
 @pytest.mark.sse_v3
-async def test_no_name_leaves_the_folder(
-    app: ScriptedServer,
-    tmp_path: Path,
-    autojump_clock: trio.testing.MockClock,
-    path: str,
-    orig_name: str | None,
-) -> None:
+async def test_no_name_leaves_the_folder(app, tmp_path, autojump_clock, path, orig_name):
     app.files[path] = b"content"
     app.storage.headers[path] = {"content-disposition": 'attachment; filename="../../evil"'}
 
@@ -95,9 +88,7 @@ def ascii_json(value: Any) -> str:
     return json.dumps(value)
 
 
-async def test_nothing_is_overwritten_or_written_through_a_link(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_nothing_is_overwritten_or_written_through_a_link(app, tmp_path, autojump_clock):
     serve_files(app, file_data(PATH))
     victim = tmp_path / "victim"
     victim.write_text("mine")
@@ -129,13 +120,7 @@ async def test_nothing_is_overwritten_or_written_through_a_link(
         "http://evil.test:99999999/file",
     ],
 )
-async def test_another_server_gets_no_request_at_all(
-    app: ScriptedServer,
-    tmp_path: Path,
-    autojump_clock: trio.testing.MockClock,
-    other: str,
-    url_key: str,
-) -> None:
+async def test_another_server_gets_no_request_at_all(app, tmp_path, autojump_clock, other, url_key):
     async with open_server(memory=True) as evil:
         app.network.add("evil.test", evil.listener)
         # Refused by the app itself, so that another address would be tempting.
@@ -154,9 +139,7 @@ async def test_another_server_gets_no_request_at_all(
     assert hosts(app) == {"scripted.test"}
 
 
-async def test_a_handle_of_a_file_elsewhere_is_never_asked_for(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_handle_of_a_file_elsewhere_is_never_asked_for(app, tmp_path, autojump_clock):
     elsewhere = "http://evil.test/x.bin"
     stream = file_data("http://evil.test/playlist.m3u8", is_stream=True)
     serve_files(app, file_data(elsewhere), stream)
@@ -172,9 +155,7 @@ async def test_a_handle_of_a_file_elsewhere_is_never_asked_for(
     assert hosts(app) == {"scripted.test"}
 
 
-async def test_the_app_s_own_url_is_used_where_the_path_is_refused(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_the_app_s_own_url_is_used_where_the_path_is_refused(app, tmp_path, autojump_clock):
     url = f"{app.url}/gradio_api/file={PATH}"
     serve_files(app, file_data("/proxied", url=url))
     async with opened(app, download_files=tmp_path) as client:
@@ -182,9 +163,7 @@ async def test_the_app_s_own_url_is_used_where_the_path_is_refused(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_redirects_are_not_followed(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock, status: int
-) -> None:
+async def test_redirects_are_not_followed(app, tmp_path, autojump_clock, status):
     async with open_server(memory=True) as evil:
         app.network.add("evil.test", evil.listener)
         serve_files(app, file_data(PATH))
@@ -198,9 +177,7 @@ async def test_redirects_are_not_followed(
     assert everything_in(tmp_path) == []
 
 
-async def test_a_path_can_not_climb_out_of_the_route(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_path_can_not_climb_out_of_the_route(app, tmp_path, autojump_clock):
     for path in (
         "/../../../login",
         "..",
@@ -223,9 +200,7 @@ async def test_a_path_can_not_climb_out_of_the_route(
 # --- 3. What only looks like a file ---
 
 
-async def test_ordinary_data_with_a_path_is_no_file(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_ordinary_data_with_a_path_is_no_file(app, tmp_path, autojump_clock):
     value = {"path": PATH, "is_stream": True, "url": "http://evil.test/x", "size": 3}
     serve_files(app, value, {"path": "/etc/passwd", "meta": {"_type": "other"}})
     async with opened(app, download_files=tmp_path) as client:
@@ -236,9 +211,7 @@ async def test_ordinary_data_with_a_path_is_no_file(
 
 
 @pytest.mark.sse_v3
-async def test_an_output_of_nothing_but_depth_does_no_harm(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_an_output_of_nothing_but_depth_does_no_harm(app, tmp_path, autojump_clock):
     @app.app.endpoint(outputs=[json_value("out")], generator=True)
     async def deep(event: Event) -> None:
         await event.generating([[]])
@@ -267,9 +240,7 @@ async def test_an_output_of_nothing_but_depth_does_no_harm(
 # --- 4. Local files: see test_inputs.py ---
 
 
-async def test_no_file_here_is_read_because_an_output_names_it(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_no_file_here_is_read_because_an_output_names_it(app, tmp_path, autojump_clock):
     secret = tmp_path / "secret"
     secret.write_text("secret")
     app.app.add("echo", inputs=[json_value("value")], outputs=[json_value("out")])
@@ -286,9 +257,7 @@ async def test_no_file_here_is_read_because_an_output_names_it(
 # --- 5. Too much ---
 
 
-async def test_a_download_is_bounded_by_what_comes(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_download_is_bounded_by_what_comes(app, tmp_path, autojump_clock):
     app.files[PATH] = b"x" * 100_001
     serve_files(app, file_data(PATH, size=3))
     app.fault("GET", f"/file={PATH}", Split(5000))
@@ -300,9 +269,7 @@ async def test_a_download_is_bounded_by_what_comes(
     assert len([name for name in everything_in(tmp_path) if name.endswith(".bin")]) == 1
 
 
-async def test_all_files_of_a_call_are_bounded_together(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_all_files_of_a_call_are_bounded_together(app, tmp_path, autojump_clock):
     values = [file_data(f"/srv/{number}.bin") for number in range(5)]
     for value in values:
         app.files[value["path"]] = b"x" * 400
@@ -315,9 +282,7 @@ async def test_all_files_of_a_call_are_bounded_together(
         assert len(await client.predict(api_name="/give")) == 5
 
 
-async def test_a_length_that_is_a_lie_is_not_believed(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_length_that_is_a_lie_is_not_believed(app, tmp_path, autojump_clock):
     serve_files(app, file_data(PATH, size=10**15))
     async with opened(app, download_files=tmp_path) as client:
         # The server's word on the size of the file changes nothing.
@@ -326,8 +291,8 @@ async def test_a_length_that_is_a_lie_is_not_believed(
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "bomb"])
 async def test_compression_that_nobody_asked_for_is_refused(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock, encoding: str
-) -> None:
+    app, tmp_path, autojump_clock, encoding
+):
     app.storage.headers[PATH] = {"content-encoding": encoding}
     serve_files(app, file_data(PATH))
     async with opened(app, download_files=tmp_path) as client:
@@ -338,9 +303,7 @@ async def test_compression_that_nobody_asked_for_is_refused(
     assert everything_in(tmp_path) == []
 
 
-async def test_a_range_that_was_not_asked_for_is_refused(
-    app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_range_that_was_not_asked_for_is_refused(app, tmp_path, autojump_clock):
     serve_files(app, file_data(PATH))
     app.fault("GET", f"/file={PATH}", Answer(206, b"tent", {"content-range": "bytes 3-6/7"}))
     async with opened(app, download_files=tmp_path) as client:
@@ -348,9 +311,7 @@ async def test_a_range_that_was_not_asked_for_is_refused(
             await client.predict(api_name="/give")
 
 
-async def test_an_endless_answer_to_an_upload_is_bounded(
-    app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_an_endless_answer_to_an_upload_is_bounded(app, autojump_clock):
     from triojob import handle_file
 
     app.app.add("take", inputs=[json_value("value")])

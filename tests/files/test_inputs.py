@@ -65,9 +65,7 @@ def test_what_is_no_file_is_refused(source: Any, name: str | None, error: type[E
         handle_file(source, name=name)
 
 
-async def test_a_path_is_checked_when_the_call_is_submitted(
-    memory_app: ScriptedServer, tmp_path: Path
-) -> None:
+async def test_a_path_is_checked_when_the_call_is_submitted(memory_app, tmp_path):
     serve_echo(memory_app)
     async with opened(memory_app) as client:
         echo = client.endpoint("/echo")
@@ -86,9 +84,7 @@ async def test_a_path_is_checked_when_the_call_is_submitted(
     assert "POST /upload" not in memory_app.paths()
 
 
-async def test_a_file_larger_than_the_app_takes_is_refused_unsent(
-    memory_app: ScriptedServer, tmp_path: Path
-) -> None:
+async def test_a_file_larger_than_the_app_takes_is_refused_unsent(memory_app, tmp_path):
     serve_echo(memory_app)
     memory_app.app.max_file_size = 10
     large = tmp_path / "large.bin"
@@ -137,9 +133,7 @@ async def test_a_file_is_no_number(memory_app: ScriptedServer) -> None:
             client.submit(handle_file(b"x"), api_name="/double")
 
 
-async def test_dictionaries_are_never_read_from_disk(
-    memory_app: ScriptedServer, tmp_path: Path
-) -> None:
+async def test_dictionaries_are_never_read_from_disk(memory_app, tmp_path):
     serve_echo(memory_app)
     secret = tmp_path / "secret.txt"
     secret.write_text("secret")
@@ -151,9 +145,7 @@ async def test_dictionaries_are_never_read_from_disk(
     assert memory_app.joins[0]["data"] == [value, {"x": [value]}]
 
 
-async def test_a_default_of_the_server_is_never_read_from_disk(
-    memory_app: ScriptedServer, tmp_path: Path
-) -> None:
+async def test_a_default_of_the_server_is_never_read_from_disk(memory_app, tmp_path):
     secret = tmp_path / "id_rsa"
     secret.write_text("secret")
     default = {"path": str(secret), "meta": META, "orig_name": "id_rsa"}

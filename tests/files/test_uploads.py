@@ -69,9 +69,7 @@ def no_descriptor_of(path: Path) -> bool:
     return str(path) not in links
 
 
-async def test_a_path_arrives_and_is_sent_as_file_data(
-    memory_app: ScriptedServer, path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_path_arrives_and_is_sent_as_file_data(memory_app, path, autojump_clock):
     serve_echo(memory_app)
     async with opened(memory_app) as client:
         assert await client.predict(handle_file(path), api_name="/echo") == "ok"
@@ -90,9 +88,7 @@ async def test_a_path_arrives_and_is_sent_as_file_data(
     assert memory_app.paths().index("POST /upload") < memory_app.paths().index("POST /queue/join")
 
 
-async def test_files_may_stand_anywhere_in_the_arguments(
-    memory_app: ScriptedServer, path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_files_may_stand_anywhere_in_the_arguments(memory_app, path, autojump_clock):
     serve_echo(memory_app)
     marked, other = handle_file(path), handle_file(b"xyz", name='odd "name"\n.bin')
     message = {"text": "look", "files": [marked, other], "gallery": [[marked, "caption"], (other,)]}
@@ -111,9 +107,7 @@ async def test_files_may_stand_anywhere_in_the_arguments(
     assert memory_app.files[rest["files"][1]["path"]] == b"xyz"
 
 
-async def test_what_the_caller_changes_later_changes_nothing(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_what_the_caller_changes_later_changes_nothing(memory_app, autojump_clock):
     serve_echo(memory_app)
     files: list[Any] = [handle_file(b"one", name="1.bin")]
     message = {"text": "before", "files": files}
@@ -126,9 +120,7 @@ async def test_what_the_caller_changes_later_changes_nothing(
     assert [file["orig_name"] for file in sent(memory_app)[1]["files"]] == ["1.bin"]
 
 
-async def test_text_that_looks_like_a_gap_is_left_alone(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_text_that_looks_like_a_gap_is_left_alone(memory_app, autojump_clock):
     serve_echo(memory_app)
     rest = ["0", "x-0", {"00000000000000000000000000000000-0": '"\\"-0"'}]
     async with opened(memory_app) as client:
@@ -136,9 +128,7 @@ async def test_text_that_looks_like_a_gap_is_left_alone(
     assert sent(memory_app)[1] == rest
 
 
-async def test_a_url_is_passed_through_for_the_server_to_fetch(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_url_is_passed_through_for_the_server_to_fetch(memory_app, autojump_clock):
     serve_echo(memory_app)
     url = "https://pictures.example/cat.png?size=2"
     async with opened(memory_app) as client:
@@ -152,9 +142,7 @@ async def test_a_url_is_passed_through_for_the_server_to_fetch(
     )
 
 
-async def test_an_open_file_is_read_from_where_it_stood(
-    memory_app: ScriptedServer, path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_an_open_file_is_read_from_where_it_stood(memory_app, path, autojump_clock):
     serve_echo(memory_app)
     source = io.BytesIO(b"0123456789")
     source.seek(4)
@@ -188,9 +176,7 @@ class Pipe(io.RawIOBase):
         return len(chunk)
 
 
-async def test_an_open_file_that_can_not_seek_is_sent_once(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_an_open_file_that_can_not_seek_is_sent_once(memory_app, autojump_clock):
     serve_echo(memory_app)
     marked = handle_file(Pipe([b"ab", b"cd"]), name="p.bin")  # type: ignore[arg-type]
     async with opened(memory_app) as client:
@@ -205,9 +191,7 @@ async def test_an_open_file_that_can_not_seek_is_sent_once(
             client.submit(marked, api_name="/echo")
 
 
-async def test_progress_is_told_before_the_call_is_queued(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_progress_is_told_before_the_call_is_queued(memory_app, autojump_clock):
     serve_echo(memory_app)
     large, small = handle_file(b"x" * 3_000_000, name="l.bin"), handle_file(b"y", name="s.bin")
     async with opened(memory_app) as client:
@@ -251,12 +235,8 @@ async def test_progress_is_told_before_the_call_is_queued(
     ],
 )
 async def test_an_upload_that_fails_fails_its_job_and_nothing_is_queued(
-    memory_app: ScriptedServer,
-    path: Path,
-    autojump_clock: trio.testing.MockClock,
-    answer: Any,
-    error: type[Exception],
-) -> None:
+    memory_app, path, autojump_clock, answer, error
+):
     serve_echo(memory_app)
     memory_app.fault("POST", "/upload", answer)
     async with opened(memory_app) as client:
@@ -274,9 +254,7 @@ async def test_an_upload_that_fails_fails_its_job_and_nothing_is_queued(
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs reference counting")
 @pytest.mark.parametrize("retry", [None, Retry(attempts=1)])
 @pytest.mark.usefixtures("no_collector")
-async def test_a_failed_upload_leaves_no_cycle(
-    memory_app: ScriptedServer, path: Path, retry: Retry | None
-) -> None:
+async def test_a_failed_upload_leaves_no_cycle(memory_app, path, retry):
     serve_echo(memory_app)
     memory_app.fault("POST", "/upload", Answer(413, "large"))
     failures: list[weakref.ref[BaseException]] = []
@@ -298,9 +276,7 @@ async def test_a_failed_upload_leaves_no_cycle(
         assert [failure() for failure in failures[:-1]] == [None, None]
 
 
-async def test_several_are_sent_at_once_but_not_too_many(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_several_are_sent_at_once_but_not_too_many(memory_app, autojump_clock):
     serve_echo(memory_app)
     gate = trio.Event()
     memory_app.fault("POST", "/upload", Hold(gate))
@@ -315,9 +291,7 @@ async def test_several_are_sent_at_once_but_not_too_many(
     assert len(uploads(memory_app)) == 10
 
 
-async def test_the_first_failure_ends_the_other_uploads(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_the_first_failure_ends_the_other_uploads(memory_app, autojump_clock):
     serve_echo(memory_app)
     memory_app.fault("POST", "/upload", Silence(), times=1)
     memory_app.fault("POST", "/upload", Answer(413, "large"), times=1)
@@ -329,8 +303,8 @@ async def test_the_first_failure_ends_the_other_uploads(
 
 
 async def test_a_job_cancelled_while_it_uploads_leaves_nothing_open(
-    memory_app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+    memory_app, tmp_path, autojump_clock
+):
     serve_echo(memory_app)
     memory_app.fault("POST", "/upload", Silence(), times=1)
     path = tmp_path / "big.bin"
@@ -349,8 +323,8 @@ async def test_a_job_cancelled_while_it_uploads_leaves_nothing_open(
 
 
 async def test_a_client_that_ends_cancels_uploads_of_jobs_around_it(
-    memory_app: ScriptedServer, path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+    memory_app, path, autojump_clock
+):
     serve_echo(memory_app)
     memory_app.fault("POST", "/upload", Silence())
     async with JobGroup() as group:
@@ -362,9 +336,7 @@ async def test_a_client_that_ends_cancels_uploads_of_jobs_around_it(
     assert no_descriptor_of(path)
 
 
-async def test_a_file_that_goes_away_or_shrinks_fails_the_job(
-    memory_app: ScriptedServer, path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_file_that_goes_away_or_shrinks_fails_the_job(memory_app, path, autojump_clock):
     serve_echo(memory_app)
     async with opened(memory_app) as client:
         job = client.submit(handle_file(path), api_name="/echo")
@@ -382,9 +354,7 @@ async def test_a_file_that_goes_away_or_shrinks_fails_the_job(
     assert memory_app.joins == []
 
 
-async def test_credentials_go_with_an_upload(
-    memory_app: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_credentials_go_with_an_upload(memory_app, autojump_clock):
     serve_echo(memory_app)
     memory_app.app.auth = ("user", "word")
     async with Client(

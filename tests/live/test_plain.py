@@ -16,7 +16,7 @@ import triojob
 from tests.core.support import BaseExceptionGroup
 from tests.live.support import draws, fails, output, recorder
 from triojob import JobGroup, report
-from triojob._live._screens import Notebook, Plain, Screen, Terminal, choose_screen
+from triojob._live._screens import Notebook, Plain, Terminal, choose_screen
 
 
 async def test_lines_come_at_changes_and_every_few_seconds_at_most(autojump_clock: MockClock):
@@ -126,9 +126,7 @@ class Stream(io.StringIO):
         (False, {"TERM": "xterm", "FORCE_COLOR": "1"}, Plain),
     ],
 )
-def test_a_terminal_that_can_is_drawn_on(
-    monkeypatch: pytest.MonkeyPatch, tty: bool, environ: dict[str, str], kind: type[Screen]
-):
+def test_a_terminal_that_can_is_drawn_on(monkeypatch, tty, environ, kind):
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_INTERACTIVE", "TTY_COMPATIBLE"):
         monkeypatch.delitem(os.environ, name, raising=False)
     for name, value in environ.items():
@@ -164,7 +162,7 @@ async def test_without_colours_none_are_sent(autojump_clock: MockClock):
 
 
 async def test_a_reader_that_goes_away_ends_the_view_and_not_the_jobs(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    autojump_clock, monkeypatch, caplog
 ):
     class Gone(Stream):
         def write(self, text: str) -> int:
@@ -199,9 +197,7 @@ class Cell:
         self.shown.append(bundle)
 
 
-async def test_in_a_notebook_one_output_is_replaced(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-):
+async def test_in_a_notebook_one_output_is_replaced(autojump_clock, monkeypatch):
     cell = Cell()
     monkeypatch.setattr("triojob._live._life.choose_screen", lambda _: Notebook(cell))
     with pytest.raises(BaseExceptionGroup):

@@ -13,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from tests.core.support import BaseExceptionGroup
 from tests.live.support import Seen, draws, fails
 from tests.servers.faults import Answer
-from tests.servers.scripted import Event, ScriptedServer
+from tests.servers.scripted import Event
 from triojob import Client, Job, JobGroup, LogMessage, ProgressUnit, Status, StatusUpdate, report
 from triojob._live._rendering import describe, progress
 from triojob._live._watch import STEPS
@@ -100,9 +100,7 @@ async def test_jobs_that_were_there_before_are_shown_too(autojump_clock: MockClo
             assert seen.lines()[-2] == "4 done, 1 failed"
 
 
-async def test_of_a_thousand_jobs_those_that_run_and_the_last_failures_are_shown(
-    autojump_clock: MockClock,
-):
+async def test_of_a_thousand_jobs_those_that_run_and_the_last_failures_are_shown(autojump_clock):
     async def one(number: int) -> None:
         await trio.sleep(1)
         if number in (3, 5, 11):
@@ -189,9 +187,7 @@ async def test_many_outputs_are_caught_up_with_step_by_step(autojump_clock: Mock
         assert ends == [str(STEPS - 1), str(2 * STEPS - 1), *[str(3 * STEPS - 1)] * 2]
 
 
-async def test_a_bounded_history_is_caught_up_with_from_where_it_starts(
-    autojump_clock: MockClock,
-):
+async def test_a_bounded_history_is_caught_up_with_from_where_it_starts(autojump_clock):
     async def many() -> Any:
         for number in range(100):
             yield str(number)
@@ -205,9 +201,7 @@ async def test_a_bounded_history_is_caught_up_with_from_where_it_starts(
             assert seen.lines()[0].endswith(f" {second * 10}")
 
 
-async def test_a_title_that_raises_is_logged_once_and_the_name_is_shown(
-    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-):
+async def test_a_title_that_raises_is_logged_once_and_the_name_is_shown(autojump_clock, caplog):
     def broken(job: Job[Any]) -> str:
         raise LookupError("no title")
 
@@ -288,9 +282,7 @@ async def test_a_log_line_is_news_for_who_prints_it(autojump_clock: MockClock):
         assert seen.watch.news_count == 1
 
 
-async def test_a_client_shows_what_is_in_flight(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_client_shows_what_is_in_flight(memory_app, autojump_clock):
     async def nap(event: Event) -> None:
         await trio.sleep(10)
 

@@ -16,7 +16,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import triojob
 from tests.core.support import BaseExceptionGroup, leaves, tasks_living
 from tests.live.support import CURSOR_OFF, CURSOR_ON, draws, fails, output, recorder
-from tests.servers.scripted import Event, ScriptedServer
+from tests.servers.scripted import Event
 from triojob import Client, JobGroup, MissingDependency, report
 from triojob._live import _screens
 
@@ -61,9 +61,7 @@ async def test_a_thousand_jobs_cost_few_drawings(autojump_clock: MockClock, draw
     assert "1000 done" in output(console)
 
 
-async def test_while_nothing_changes_it_is_drawn_once_a_second(
-    autojump_clock: MockClock, drawings: Draws
-):
+async def test_while_nothing_changes_it_is_drawn_once_a_second(autojump_clock, drawings):
     async with JobGroup() as group, triojob.live(group, console=recorder()):
         group.submit(trio.sleep, 60)
     assert len(drawings.times) <= 62
@@ -83,9 +81,7 @@ async def test_it_takes_no_time_from_the_jobs(autojump_clock: MockClock):
     assert trio.current_time() == 5
 
 
-async def test_a_terminal_that_takes_nothing_is_not_waited_for(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_terminal_that_takes_nothing_is_not_waited_for(autojump_clock, monkeypatch):
     console = recorder()
     async with JobGroup() as group, triojob.live(group, console=console):
         group.submit(draws)
@@ -138,9 +134,7 @@ async def test_it_shows_several_groups_together(autojump_clock: MockClock):
     assert "2 done" in output(console)
 
 
-async def test_of_a_client_it_shows_the_sessions_too(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-):
+async def test_of_a_client_it_shows_the_sessions_too(memory_app, autojump_clock):
     @memory_app.app.endpoint(inputs=["text"])
     async def echo(event: Event) -> None:
         await event.completed(event.data)
@@ -209,9 +203,7 @@ async def test_shown_failures_are_raised_all_the_same(autojump_clock: MockClock)
     assert sorted(str(error) for error in caught.value.exceptions) == ["0", "1", "2"]
 
 
-async def test_a_view_that_cannot_draw_is_logged_and_harms_no_job(
-    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
-):
+async def test_a_view_that_cannot_draw_is_logged_and_harms_no_job(autojump_clock, caplog):
     class Full(io.StringIO):
         full = False
 

@@ -70,9 +70,7 @@ async def test_one_that_takes_longer_gets_fewer(autojump_clock: MockClock, three
         assert min(many) > 22
 
 
-async def test_the_queue_of_others_is_taken_into_account(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_the_queue_of_others_is_taken_into_account(autojump_clock, three):
     async def crowded(event: Event) -> None:
         await event.send({**ESTIMATION, "event_id": event.event_id})
         await event.starts()
@@ -174,9 +172,7 @@ async def test_files_go_to_the_replica_of_the_call(autojump_clock: MockClock, th
     assert uploads == joins == [1, 1, 0]
 
 
-async def test_files_are_uploaded_to_the_next_replica_too(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_files_are_uploaded_to_the_next_replica_too(autojump_clock, three):
     async def size(event: Event) -> None:
         await event.completed([event.data[0]["path"]])
 
@@ -190,9 +186,7 @@ async def test_files_are_uploaded_to_the_next_replica_too(
     assert path.endswith("a.txt")
 
 
-async def test_a_failure_that_nobody_has_seen_is_raised_at_the_end(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_a_failure_that_nobody_has_seen_is_raised_at_the_end(autojump_clock, three):
     async def fail(event: Event) -> None:
         raise GradioError("boom")
 
@@ -246,9 +240,7 @@ async def test_replicas_that_disagree_are_refused(autojump_clock: MockClock, thr
             pool.endpoint("/slow")
 
 
-async def test_a_pool_is_entered_once_and_used_while_it_is_open(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_a_pool_is_entered_once_and_used_while_it_is_open(autojump_clock, three):
     pool = three.pool()
     with pytest.raises(ClientClosed, match="enter the pool first"):
         pool.endpoint("/echo")
@@ -266,9 +258,7 @@ async def test_a_pool_is_entered_once_and_used_while_it_is_open(
         ClientPool([])
 
 
-async def test_the_bodys_exception_comes_out_bare_and_ends_the_jobs(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_the_bodys_exception_comes_out_bare_and_ends_the_jobs(autojump_clock, three):
     start = trio.current_time()
     with pytest.raises(KeyError):
         async with three.pool() as pool:

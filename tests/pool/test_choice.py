@@ -134,9 +134,7 @@ def test_what_says_something_of_the_server_and_what_of_the_call(error: Exception
     st.integers(0, 20),
     st.floats(0, 100),
 )
-def test_the_chosen_one_is_never_worse_than_another(
-    state: list[tuple[int, int, bool]], first: int, now: float
-):
+def test_the_chosen_one_is_never_worse_than_another(state, first, now):
     candidates: list[Candidate | None] = []
     for load, failures, there in state:
         health = Health()

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.pool.support import FULL, JOIN, TOO_MANY, Replicas
-from tests.servers.faults import Answer, Cut, Fault, Lose
+from tests.servers.faults import Answer, Cut, Lose
 from tests.servers.scripted import Event
 from triojob import (
     ConnectionFailed,
@@ -31,9 +31,7 @@ from triojob import (
 
 
 @pytest.mark.parametrize("fault", [FULL, TOO_MANY])
-async def test_what_was_refused_goes_to_another(
-    autojump_clock: MockClock, three: Replicas, fault: Fault
-):
+async def test_what_was_refused_goes_to_another(autojump_clock, three, fault):
     three[0].fault(*JOIN, fault)
     async with three.pool() as pool:
         for number in range(4):
@@ -46,9 +44,7 @@ async def test_what_was_refused_goes_to_another(
     assert three.counts == [0, 2, 2]
 
 
-async def test_what_a_dead_server_never_got_goes_to_another(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_what_a_dead_server_never_got_goes_to_another(autojump_clock, three):
     async with three.pool() as pool:
         three[0].die()
         assert [await pool.predict(str(n), api_name="/echo") for n in range(4)] == list("0123")
@@ -57,9 +53,7 @@ async def test_what_a_dead_server_never_got_goes_to_another(
 
 
 @pytest.mark.parametrize("handled", [True, False])
-async def test_what_may_have_started_goes_to_no_other(
-    autojump_clock: MockClock, three: Replicas, handled: bool
-):
+async def test_what_may_have_started_goes_to_no_other(autojump_clock, three, handled):
     three[0].fault(*JOIN, Lose(handled=handled), times=1)
     async with three.pool() as pool:
         with pytest.raises(ConnectionLost) as caught:
@@ -69,9 +63,7 @@ async def test_what_may_have_started_goes_to_no_other(
     assert sum(three.counts) == int(handled)
 
 
-async def test_a_gateway_that_gave_up_may_have_started_it(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_a_gateway_that_gave_up_may_have_started_it(autojump_clock, three):
     three[0].fault(*JOIN, Answer(502, "bad gateway"), times=1)
     async with three.pool() as pool:
         with pytest.raises(UnexpectedResponse):
@@ -79,9 +71,7 @@ async def test_a_gateway_that_gave_up_may_have_started_it(
     assert three.counts == [0, 0, 0]
 
 
-async def test_idempotent_calls_go_to_another_whatever_broke(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_idempotent_calls_go_to_another_whatever_broke(autojump_clock, three):
     three[0].fault(*JOIN, Lose(handled=True), times=1)
     three[1].fault(*JOIN, Answer(502, "bad gateway"), times=1)
     async with three.pool() as pool, JobGroup(retry=Retry(idempotent=True)) as group:
@@ -91,9 +81,7 @@ async def test_idempotent_calls_go_to_another_whatever_broke(
     assert three.counts == [1, 0, 1]
 
 
-async def test_a_stream_that_broke_after_an_output_is_never_begun_anew(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_a_stream_that_broke_after_an_output_is_never_begun_anew(autojump_clock, three):
     async def count(event: Event) -> None:
         await event.generating(["0"])
         await trio.sleep(1)
@@ -141,9 +129,7 @@ async def test_a_retry_begins_again_with_all_of_them(autojump_clock: MockClock, 
     assert sum(three.counts) == 1
 
 
-async def test_after_the_last_attempt_the_error_still_tells_of_each(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_after_the_last_attempt_the_error_still_tells_of_each(autojump_clock, three):
     for server in three.servers:
         server.fault(*JOIN, FULL)
     async with three.pool() as pool:
@@ -153,7 +139,7 @@ async def test_after_the_last_attempt_the_error_still_tells_of_each(
 
 
 async def test_what_began_and_then_found_no_other_says_that_it_may_have_begun(
-    autojump_clock: MockClock, three: Replicas
+    autojump_clock, three
 ):
     async with three.pool() as pool:
         three[1].die()
@@ -209,9 +195,7 @@ async def test_after_its_rest_only_one_call_tries_it(autojump_clock: MockClock, 
     assert sum(three.counts) == 31
 
 
-async def test_many_calls_that_fail_together_are_one_failure(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_many_calls_that_fail_together_are_one_failure(autojump_clock, three):
     async with three.pool() as pool, JobGroup() as group:
         jobs = [group.submit(pool.endpoint("/slow"), "50") for _ in range(60)]
         await trio.sleep(1)
@@ -225,9 +209,7 @@ async def test_many_calls_that_fail_together_are_one_failure(
     assert ends == {type(None): 40, ConnectionLost: 20}
 
 
-async def test_each_call_has_one_outcome_whatever_dies_when(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_each_call_has_one_outcome_whatever_dies_when(autojump_clock, three):
     async with three.pool() as pool, JobGroup(limit=20) as group:
         jobs = [group.submit(pool.endpoint("/slow"), str(1 + n / 1000)) for n in range(200)]
         await trio.sleep(2.5)
@@ -245,7 +227,7 @@ async def test_each_call_has_one_outcome_whatever_dies_when(
 
 
 async def test_a_replica_that_was_started_anew_as_another_app_gets_no_calls(
-    autojump_clock: MockClock, three: Replicas, caplog: pytest.LogCaptureFixture
+    autojump_clock, three, caplog
 ):
     async with three.pool() as pool:
         echo = pool.endpoint("/echo")
@@ -265,9 +247,7 @@ async def test_a_replica_that_was_started_anew_as_another_app_gets_no_calls(
         assert "http://r0.test/ gets no calls of /echo" in caplog.text
 
 
-async def test_if_all_have_become_another_app_the_error_says_so(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_if_all_have_become_another_app_the_error_says_so(autojump_clock, three):
     async with three.pool() as pool:
         echo = pool.endpoint("/echo")
         for server in three.servers:
@@ -286,9 +266,7 @@ async def test_if_all_have_become_another_app_the_error_says_so(
         assert await pool.endpoint("/echo")(x="a") == "a"
 
 
-async def test_a_session_stays_with_its_replica_and_fails_with_it(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_a_session_stays_with_its_replica_and_fails_with_it(autojump_clock, three):
     async with three.pool() as pool:
         async with pool.session() as session:
             assert await session.predict("a", api_name="/echo") == "a"
@@ -309,9 +287,7 @@ async def test_a_pool_that_ends_ends_the_pauses_too(autojump_clock: MockClock, t
             await job.result()
 
 
-async def test_a_broken_stream_sends_the_replica_to_rest(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_a_broken_stream_sends_the_replica_to_rest(autojump_clock, three):
     three[0].fault("GET", "/queue/data", Cut(0), times=1)
     async with three.pool() as pool:
         with pytest.raises(ConnectionLost):

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from tests.real.support import SECONDS, new_key
-from tests.support.gradio import GradioProcess, StartGradio
+from tests.support.gradio import GradioProcess
 from triojob import (
     Client,
     ClientPool,
@@ -30,9 +30,8 @@ async def started(url: str, keys: list[str]) -> Counter[str]:
 
 
 async def test_of_300_calls_each_has_one_outcome_though_a_replica_is_killed(
-    gradio_url: str,
-    start_gradio: StartGradio,
-) -> None:
+    gradio_url, start_gradio
+):
     servers: list[GradioProcess] = []
 
     async def start() -> None:

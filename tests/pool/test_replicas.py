@@ -30,9 +30,7 @@ def open_ones(pool: ClientPool) -> list[bool]:
     return [replica.open for replica in pool.statistics().replicas]
 
 
-async def test_a_pool_opens_as_long_as_one_answers(
-    autojump_clock: MockClock, three: Replicas, caplog: pytest.LogCaptureFixture
-):
+async def test_a_pool_opens_as_long_as_one_answers(autojump_clock, three, caplog):
     three[0].listener.refusing = three[2].listener.refusing = True
     async with three.pool() as pool:
         assert open_ones(pool) == [False, True, False]
@@ -42,9 +40,7 @@ async def test_a_pool_opens_as_long_as_one_answers(
     assert three.counts == [0, 3, 0]
 
 
-async def test_a_replica_that_makes_no_sense_ends_no_pool(
-    autojump_clock: MockClock, three: Replicas, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_replica_that_makes_no_sense_ends_no_pool(autojump_clock, three, monkeypatch):
     odd, read, first = ZeroDivisionError(), AppInfo.__init__, three[0].app
 
     def read_oddly(self: AppInfo, config: Any, info: Any) -> None:
@@ -62,9 +58,7 @@ async def test_a_replica_that_makes_no_sense_ends_no_pool(
         assert [await pool.predict(str(n), api_name="/echo") for n in range(2)] == list("01")
 
 
-async def test_one_that_comes_later_is_used_from_then_on(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_one_that_comes_later_is_used_from_then_on(autojump_clock, three):
     three[0].listener.refusing = True
     async with three.pool() as pool:
         echo = pool.endpoint("/echo")
@@ -79,9 +73,7 @@ async def test_one_that_comes_later_is_used_from_then_on(
     assert three.counts == [2, 2, 2]
 
 
-async def test_a_pool_of_which_none_answers_tells_of_each(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_a_pool_of_which_none_answers_tells_of_each(autojump_clock, three):
     for server in three.servers:
         server.listener.refusing = True
     with pytest.raises(NoReplicaAvailable) as caught:
@@ -124,9 +116,7 @@ async def test_cancelling_the_opening_ends_it(autojump_clock: MockClock, three: 
     assert scope.cancelled_caught
 
 
-async def test_a_pool_closes_though_a_replica_is_never_done_with_opening(
-    autojump_clock: MockClock, three: Replicas
-):
+async def test_a_pool_closes_though_a_replica_is_never_done_with_opening(autojump_clock, three):
     three[1].listener.refusing = True
     async with three.pool():
         three[1].listener.refusing = False

@@ -43,9 +43,7 @@ async def server(spoken: None) -> AsyncIterator[ScriptedServer]:
         yield server
 
 
-async def test_outputs_are_whole(
-    server: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_outputs_are_whole(server, autojump_clock):
     async with opened(server) as client:
         assert client.protocol == "sse_v9"
         assert await client.predict("x", api_name="/echo") == "x"
@@ -53,9 +51,7 @@ async def test_outputs_are_whole(
         assert [output async for output in job] == ["0", "1", "2"]
 
 
-async def test_a_running_call_is_stopped(
-    server: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_running_call_is_stopped(server, autojump_clock):
     async with opened(server) as client:
         job = client.submit(1000, api_name="/count")
         await anext(aiter(job))
@@ -67,9 +63,7 @@ async def test_a_running_call_is_stopped(
     assert len(server.cancels) == 1
 
 
-async def test_a_waiting_call_is_not_dequeued(
-    server: ScriptedServer, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_waiting_call_is_not_dequeued(server, autojump_clock):
     async with opened(server) as client, client.session() as session:
         first = session.submit(5, api_name="/count")
         second = session.submit(5, api_name="/count")
@@ -81,9 +75,7 @@ async def test_a_waiting_call_is_not_dequeued(
     assert server.dequeues == []
 
 
-async def test_files_are_found(
-    server: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_files_are_found(server, tmp_path, autojump_clock):
     @server.app.endpoint(outputs=[json_value("out")])
     async def give(event: Event) -> None:
         await event.completed([{"inside": [file_data("/srv/a.txt")]}])

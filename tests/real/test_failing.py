@@ -123,9 +123,7 @@ async def test_session_goes_on_after_a_failure(gradio_url: str) -> None:
         ("", -1, {"name": "A name is needed.", "age": "Nobody is of that age."}),
     ],
 )
-async def test_validator_tells_of_each_parameter(
-    gradio_url: str, name: str, age: int, errors: dict[str, str]
-) -> None:
+async def test_validator_tells_of_each_parameter(gradio_url, name, age, errors):
     async with opened(gradio_url) as client:
         job = client.submit(name, age, api_name="/validated")
         with pytest.raises(ValidationError) as caught:

@@ -43,9 +43,7 @@ async def test_files_in_property_updates(gradio_url: str, tmp_path: Path) -> Non
     assert saved.read_bytes() == picture.read_bytes()
 
 
-async def test_many_files_of_all_kinds_come_back_as_they_went(
-    gradio_url: str, tmp_path: Path
-) -> None:
+async def test_many_files_of_all_kinds_come_back_as_they_went(gradio_url, tmp_path):
     large = tmp_path / "large.bin"
     large.write_bytes(bytes(range(256)) * 20_000)
     odd = tmp_path / "ödd näme (1) 漢字.txt"

@@ -7,13 +7,10 @@ import logging
 import pytest
 
 from tests.real.support import new_key, opened, probe_until
-from tests.support.gradio import StartGradio
 from triojob import ConnectionLost, ServerRestarted
 
 
-async def test_restart_is_noticed(
-    start_gradio: StartGradio, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_restart_is_noticed(start_gradio, caplog):
     caplog.set_level(logging.WARNING, logger="triojob")
     server = start_gradio()
     port = server.url.rpartition(":")[2]

@@ -114,8 +114,8 @@ async def test_outputs_of_many_generators_over_one_stream(gradio_url: str) -> No
 
 @pytest.mark.parametrize("in_session", [False, True], ids=["isolated sessions", "session"])
 async def test_half_of_the_jobs_are_cancelled_and_the_others_never_hear_of_it(
-    gradio_url: str, in_session: bool
-) -> None:
+    gradio_url, in_session
+):
     """At all moments of their lives, and all of one function, which is what Gradio cancels by."""
     dice = random.Random(6)
     key, runs_of_victims = new_key("others"), new_key("victims")

@@ -77,7 +77,7 @@ async def service(gradio_url: str) -> AsyncIterator[str]:
 
 async def test_a_service_tells_of_a_job_and_cancels_it_when_the_reader_hangs_up(
     service, gradio_url
-) -> None:
+):
     whole, left = new_key("whole"), new_key("left")
 
     told = await trio.to_thread.run_sync(lambda: read(service, pages=3, key=whole))

@@ -100,12 +100,8 @@ async def test_signature_is_that_of_the_app(gradio_url: str) -> None:
     ],
 )
 async def test_bad_arguments_are_refused_where_they_are_passed(
-    gradio_url: str,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    error: type[Exception],
-    words: str,
-) -> None:
+    gradio_url, args, kwargs, error, words
+):
     async with opened(gradio_url) as client:
         with pytest.raises(error, match=words):
             client.submit(*args, api_name="/defaults", **kwargs)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.cancelling_support import (
     MINE,
@@ -59,13 +59,8 @@ async def lose(server: ScriptedServer, surface: Any, api_name: str) -> Job[Any]:
 @pytest.mark.parametrize("api_name", ["/queued", "/chapters"])
 @pytest.mark.parametrize("version", ["6.31.0", "6.13.1"])
 async def test_one_that_waits_never_runs(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    end: trio.Event,
-    shared: bool,
-    api_name: str,
-    version: str,
-) -> None:
+    memory_app, autojump_clock, end, shared, api_name, version
+):
     memory_app.app.version = version
     async with opened(memory_app) as client, client.session() as session:
         other = client.submit(OTHER, api_name=api_name)
@@ -83,13 +78,7 @@ async def test_one_that_waits_never_runs(
 @surfaces
 @pytest.mark.parametrize("api_name", ["/held", "/ticks"])
 @pytest.mark.sse_v3
-async def test_one_that_runs_is_stopped(
-    memory_app: ScriptedServer,
-    autojump_clock: MockClock,
-    end: trio.Event,
-    shared: bool,
-    api_name: str,
-) -> None:
+async def test_one_that_runs_is_stopped(memory_app, autojump_clock, end, shared, api_name):
     async with opened(memory_app) as client, client.session() as session:
         await lose(memory_app, session if shared else client, api_name)
         await wait_all_tasks_blocked()
@@ -99,9 +88,7 @@ async def test_one_that_runs_is_stopped(
 
 
 @pytest.mark.sse_v3
-async def test_siblings_go_on(
-    memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event
-) -> None:
+async def test_siblings_go_on(memory_app, autojump_clock, end):
     async with opened(memory_app) as client, client.session() as session:
         running = session.submit(OTHER, api_name="/queued")
         await wait_all_tasks_blocked()
@@ -117,9 +104,7 @@ async def test_siblings_go_on(
     assert [event.state for event in sent(memory_app, OTHER)] == ["finished"] * 2
 
 
-async def test_one_that_has_ended_needs_no_request(
-    memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event
-) -> None:
+async def test_one_that_has_ended_needs_no_request(memory_app, autojump_clock, end):
     """The stream has told of all of it before its loss is known."""
     async with opened(memory_app) as client, client.session() as session:
         others = [session.submit(OTHER, api_name="/held")]
@@ -139,9 +124,7 @@ async def test_one_that_has_ended_needs_no_request(
 
 
 @pytest.mark.sse_v3
-async def test_several_at_once(
-    memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event
-) -> None:
+async def test_several_at_once(memory_app, autojump_clock, end):
     """Of two functions, beside calls of both: which of the ids is whose nobody can tell."""
     names = ["/queued", "/chapters"]
     async with opened(memory_app) as client, client.session() as session:
@@ -166,9 +149,7 @@ async def test_several_at_once(
 
 
 @pytest.mark.sse_v3
-async def test_a_join_in_flight_is_not_taken_for_it(
-    memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event
-) -> None:
+async def test_a_join_in_flight_is_not_taken_for_it(memory_app, autojump_clock, end):
     """Its event is told of first, and it is of the same function."""
     async with opened(memory_app) as client, client.session() as session:
         first = session.submit(OTHER, api_name="/queued")
@@ -194,9 +175,7 @@ async def test_a_join_in_flight_is_not_taken_for_it(
 
 
 @surfaces
-async def test_one_that_the_stream_never_names(
-    memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event, shared: bool
-) -> None:
+async def test_one_that_the_stream_never_names(memory_app, autojump_clock, end, shared):
     """A cancel request under a made-up id stops it if it runs, when it has been waited for."""
 
     async def mute(_event: Event) -> None:
@@ -222,9 +201,7 @@ async def test_one_that_the_stream_never_names(
 
 
 @pytest.mark.parametrize("known", [False, True])
-async def test_one_that_never_came_harms_nobody(
-    memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event, known: bool
-) -> None:
+async def test_one_that_never_came_harms_nobody(memory_app, autojump_clock, end, known):
     """Neither if the server knows the session, nor if it says that it does not."""
     async with opened(memory_app) as client, client.session() as session:
         if known:
@@ -246,9 +223,7 @@ async def test_one_that_never_came_harms_nobody(
 
 
 @pytest.mark.parametrize("fault", [Answer(502), Lose(handled=False), Lose()], ids=str)
-async def test_the_search_for_it_harms_nobody(
-    memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event, fault: Any
-) -> None:
+async def test_the_search_for_it_harms_nobody(memory_app, autojump_clock, end, fault):
     """The stream that is opened to find it breaks: what joins afterwards is not lost too."""
     async with opened(memory_app) as client, client.session() as session:
         await session.predict(OTHER, api_name="/echo")
@@ -261,9 +236,7 @@ async def test_the_search_for_it_harms_nobody(
 
 
 @surfaces
-async def test_it_is_found_at_the_clients_end_too(
-    memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event, shared: bool
-) -> None:
+async def test_it_is_found_at_the_clients_end_too(memory_app, autojump_clock, end, shared):
     gate = trio.Event()
     async with nothing_left(memory_app), new_client(memory_app) as other:
         running = other.submit(OTHER, api_name="/queued")
@@ -291,9 +264,7 @@ async def _set_later(gate: trio.Event) -> None:
 
 
 @pytest.mark.sse_v3
-async def test_its_session_is_used_again(
-    memory_app: ScriptedServer, autojump_clock: MockClock, end: trio.Event
-) -> None:
+async def test_its_session_is_used_again(memory_app, autojump_clock, end):
     """The server has answered a cancel request that names its event, so it is as any other."""
     async with opened(memory_app) as client:
         await lose(memory_app, client, "/held")

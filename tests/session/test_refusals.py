@@ -6,7 +6,6 @@ import math
 
 import pytest
 import trio
-from trio.testing import MockClock
 
 from tests.client.sessions_support import add_sleeper, hashes, opened
 from tests.servers.faults import Answer, Lose
@@ -38,9 +37,7 @@ def app(memory_app: ScriptedServer) -> ScriptedServer:
 
 @pytest.mark.parametrize("path", ["/queue/join", "/queue/data"])
 @pytest.mark.parametrize("answer", [PAGE, SLOW_DOWN], ids=["503", "429"])
-async def test_what_is_refused_is_asked_for_again(
-    app: ScriptedServer, autojump_clock: MockClock, path: str, answer: Answer
-) -> None:
+async def test_what_is_refused_is_asked_for_again(app, autojump_clock, path, answer):
     app.fault("POST" if path == "/queue/join" else "GET", path, answer, times=2)
     async with opened(app) as client:
         start = trio.current_time()
@@ -50,9 +47,7 @@ async def test_what_is_refused_is_asked_for_again(
     assert waited >= (14 if answer is SLOW_DOWN else 1)
 
 
-async def test_a_refused_call_is_starting_again(
-    app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_refused_call_is_starting_again(app, autojump_clock):
     app.fault("POST", "/queue/join", SLOW_DOWN, times=1)
     async with opened(app) as client:
         job = client.submit(1, api_name="/sleep")
@@ -64,11 +59,8 @@ async def test_a_refused_call_is_starting_again(
 
 @pytest.mark.parametrize("path", ["/queue/join", "/queue/data"])
 async def test_the_wait_is_bounded_and_the_error_names_the_status(
-    app: ScriptedServer,
-    autojump_clock: MockClock,
-    caplog: pytest.LogCaptureFixture,
-    path: str,
-) -> None:
+    app, autojump_clock, caplog, path
+):
     app.fault("POST" if path == "/queue/join" else "GET", path, PAGE)
     caplog.set_level("DEBUG", "triojob")
     async with opened(app, limits=Limits(refused_for=20)) as client:
@@ -82,9 +74,7 @@ async def test_the_wait_is_bounded_and_the_error_names_the_status(
     assert "<p>" not in caplog.text
 
 
-async def test_a_full_queue_of_the_app_is_said_at_once(
-    app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_full_queue_of_the_app_is_said_at_once(app, autojump_clock):
     full = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})
     app.fault("POST", "/queue/join", full)
     async with opened(app) as client:
@@ -93,9 +83,7 @@ async def test_a_full_queue_of_the_app_is_said_at_once(
     assert trio.current_time() == 0
 
 
-async def test_a_reset_call_is_not_sent_again(
-    app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_reset_call_is_not_sent_again(app, autojump_clock):
     """Nobody knows whether the server has it."""
     app.fault("POST", "/queue/join", Lose(reset=True), times=3)
     async with opened(app) as client:
@@ -106,9 +94,7 @@ async def test_a_reset_call_is_not_sent_again(
     assert app.paths().count("POST /queue/join") == 3
 
 
-async def test_a_server_that_is_gone_is_said_at_once(
-    app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_server_that_is_gone_is_said_at_once(app, autojump_clock):
     async with opened(app) as client:
         assert await client.predict(0, api_name="/sleep") == 0
         await trio.sleep(10)
@@ -121,9 +107,7 @@ async def test_a_server_that_is_gone_is_said_at_once(
         assert all(isinstance(error, NetworkError) for error in errors)
 
 
-async def test_no_connection_while_betweenare_open_is_too_many(
-    app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_no_connection_while_betweenare_open_is_too_many(app, autojump_clock):
     async with opened(app) as client, JobGroup() as group:
         first = group.submit(client.endpoint("/sleep"), 20)
         await trio.sleep(10)
@@ -136,9 +120,7 @@ async def test_no_connection_while_betweenare_open_is_too_many(
         assert await first.result() == 20
 
 
-async def test_a_refused_call_that_is_cancelled_is_never_sent(
-    app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_refused_call_that_is_cancelled_is_never_sent(app, autojump_clock):
     app.fault("POST", "/queue/join", SLOW_DOWN, times=1)
     async with opened(app) as client, client.session() as session:
         for surface in (client, session):
@@ -153,9 +135,7 @@ async def test_a_refused_call_that_is_cancelled_is_never_sent(
 
 
 @pytest.mark.parametrize("via", ["run", "call"])
-async def test_calls_by_other_ways_are_sent_again_too(
-    app: ScriptedServer, autojump_clock: MockClock, via: str
-) -> None:
+async def test_calls_by_other_ways_are_sent_again_too(app, autojump_clock, via):
     async with opened(app, limits=Limits(refused_for=5)) as client:
         path = f"/{via}/sleep"
         app.fault("POST", path, SLOW_DOWN)
@@ -170,9 +150,7 @@ async def test_calls_by_other_ways_are_sent_again_too(
         assert app.paths().count(f"POST {path}") == 4
 
 
-async def test_a_limit_on_connections_loses_no_call(
-    app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_limit_on_connections_loses_no_call(app, autojump_clock):
     """As a proxy's: whoever comes when so many are there is refused."""
 
     async def nap(event: Event) -> None:
@@ -195,9 +173,7 @@ async def test_a_limit_on_connections_loses_no_call(
     assert len(app.events) == 100
 
 
-async def test_a_refused_call_keeps_its_session_and_no_stream(
-    app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_refused_call_keeps_its_session_and_no_stream(app, autojump_clock):
     app.fault("POST", "/queue/join", SLOW_DOWN, times=1)
     async with opened(app, limits=Limits(streams=1)) as client:
         refused = client.submit(1, api_name="/sleep")
@@ -210,9 +186,7 @@ async def test_a_refused_call_keeps_its_session_and_no_stream(
 
 
 @pytest.mark.parametrize("told", [True, False])
-async def test_a_reset_stream_that_took_all_is_no_hang(
-    app: ScriptedServer, autojump_clock: MockClock, told: bool
-) -> None:
+async def test_a_reset_stream_that_took_all_is_no_hang(app, autojump_clock, told):
     """Gradio says each message once; a second stream has heartbeats alone then."""
     handle, streams = app.handle, -math.inf
 
@@ -247,9 +221,7 @@ async def test_a_reset_stream_that_took_all_is_no_hang(
     assert len(app.events) == 3
 
 
-async def test_a_reset_stream_of_a_call_is_lost(
-    app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_reset_stream_of_a_call_is_lost(app, autojump_clock):
     """`/call` tells nothing of a call that waits, so nobody can say what was lost."""
     app.fault("POST", "/call/sleep", Answer(200, {"event_id": "e1"}))
     app.fault("GET", "/call/sleep/e1", Lose(handled=False, reset=True))

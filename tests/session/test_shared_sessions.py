@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from tests.client.cancelling_support import MINE, OTHER, add_functions, new_client, opened
 from tests.client.sessions_support import hashes
@@ -48,8 +48,8 @@ def one_at_a_time(request: pytest.FixtureRequest, memory_app: ScriptedServer) ->
 
 @pytest.mark.sse_v3
 async def test_those_that_wait_behind_a_cancelled_call_run(
-    memory_app: ScriptedServer, autojump_clock: MockClock, one_at_a_time: str
-) -> None:
+    memory_app, autojump_clock, one_at_a_time
+):
     async with opened(memory_app) as client, client.session() as session:
         endless = session.submit(MINE, api_name=one_at_a_time)
         await wait_all_tasks_blocked()
@@ -69,8 +69,8 @@ async def test_those_that_wait_behind_a_cancelled_call_run(
 
 @pytest.mark.parametrize("how", ["job", "group", "timeout"])
 async def test_the_next_call_never_waits_behind_a_cancelled_one(
-    memory_app: ScriptedServer, autojump_clock: MockClock, one_at_a_time: str, how: str
-) -> None:
+    memory_app, autojump_clock, one_at_a_time, how
+):
     async with opened(memory_app) as client, client.session() as session, JobGroup() as group:
         endpoint = session.endpoint(one_at_a_time)
         for _ in range(10):
@@ -96,9 +96,7 @@ async def test_the_next_call_never_waits_behind_a_cancelled_one(
 
 @pytest.mark.parametrize("streams", [True, False])
 @pytest.mark.sse_v3
-async def test_one_that_starts_meanwhile_is_told_what_happened(
-    memory_app: ScriptedServer, autojump_clock: MockClock, streams: bool
-) -> None:
+async def test_one_that_starts_meanwhile_is_told_what_happened(memory_app, autojump_clock, streams):
     """It starts while the request to take it out of the queue is on its way."""
     gate = trio.Event()
 
@@ -131,9 +129,7 @@ async def test_one_that_starts_meanwhile_is_told_what_happened(
     assert not memory_app.running
 
 
-async def test_what_runs_beside_a_cancelled_call_is_left_alone(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_what_runs_beside_a_cancelled_call_is_left_alone(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as session:
         mine, other = [session.submit(text, api_name="/held") for text in (MINE, OTHER)]
@@ -147,9 +143,7 @@ async def test_what_runs_beside_a_cancelled_call_is_left_alone(
         assert len(memory_app.cancels) == 1
 
 
-async def test_a_deaf_server_keeps_nobody_waiting_for_ever(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_deaf_server_keeps_nobody_waiting_for_ever(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as session:
         mine = session.submit(MINE, api_name="/queued")
@@ -180,9 +174,7 @@ def add_sleepy(server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("how", ["map", "gather", "shared"])
-async def test_calls_of_a_batch_share_a_session_for_a_while(
-    memory_app: ScriptedServer, autojump_clock: MockClock, how: str
-) -> None:
+async def test_calls_of_a_batch_share_a_session_for_a_while(memory_app, autojump_clock, how):
     add_sleepy(memory_app)
     names = [f"{n}" for n in range(300)]
     async with opened(memory_app) as client:
@@ -206,9 +198,7 @@ async def test_calls_of_a_batch_share_a_session_for_a_while(
     assert memory_app.paths().count("GET /queue/data") < 10
 
 
-async def test_jobs_that_can_be_cancelled_alone_are_isolated(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_jobs_that_can_be_cancelled_alone_are_isolated(memory_app, autojump_clock):
     add_sleepy(memory_app)
     async with opened(memory_app) as client:
         nap = client.endpoint("/nap")
@@ -217,9 +207,7 @@ async def test_jobs_that_can_be_cancelled_alone_are_isolated(
 
 
 @pytest.mark.sse_v3
-async def test_a_batch_that_is_left_stops_all_of_its_calls(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_a_batch_that_is_left_stops_all_of_its_calls(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         with trio.move_on_after(5):
@@ -233,9 +221,7 @@ async def test_a_batch_that_is_left_stops_all_of_its_calls(
     assert [event.state for event in memory_app.events.values()] == ["cancelled", *["removed"] * 9]
 
 
-async def test_state_stays_in_its_session_in_batches_too(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_state_stays_in_its_session_in_batches_too(memory_app, autojump_clock):
     words = state("")
 
     async def note(event: Event) -> None:
@@ -247,9 +233,7 @@ async def test_state_stays_in_its_session_in_batches_too(
         assert await gather(*(partial(endpoint, word) for word in "abc")) == ("a", "ab", "abc")
 
 
-async def test_calls_that_wait_for_a_slot_keep_no_stream(
-    memory_app: ScriptedServer, autojump_clock: MockClock
-) -> None:
+async def test_calls_that_wait_for_a_slot_keep_no_stream(memory_app, autojump_clock):
     """The call that has the slot waits for that stream."""
     add_sleepy(memory_app)
     memory_app.app.add("echo", inputs=["text"])

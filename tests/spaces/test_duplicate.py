@@ -20,7 +20,6 @@ from triojob import (
     MissingDependency,
     SpaceError,
     TooManyRequests,
-    TriojobError,
     UnexpectedResponse,
     duplicate,
 )
@@ -113,9 +112,7 @@ async def test_token_saved_on_the_machine(loopback: Origins, monkeypatch) -> Non
         (Lose(), ConnectionLost, "lost the connection"),
     ],
 )
-async def test_what_the_hub_refuses(
-    loopback: Origins, fault, error: type[TriojobError], words: str
-) -> None:
+async def test_what_the_hub_refuses(loopback, fault, error, words):
     loopback.hub.fault("POST", COPY, fault)
     with pytest.raises(error, match=words) as caught:
         await duplicate(SPACE, "bob/copy", token=TOKEN, hf_endpoint=loopback.hub.url)

@@ -15,7 +15,6 @@ from triojob import (
     ProtocolError,
     SpaceError,
     TooManyRequests,
-    TriojobError,
     UnexpectedResponse,
 )
 
@@ -68,9 +67,7 @@ async def test_by_its_own_url_the_hub_is_not_asked(origins: Origins, autojump_cl
     assert origins.hub.requests == []
 
 
-async def test_own_url_of_a_sleeping_space_says_how_to_wait(
-    origins: Origins, autojump_clock
-) -> None:
+async def test_own_url_of_a_sleeping_space_says_how_to_wait(origins, autojump_clock):
     origins.hub.network.add("ada-story.hf.space", origins.host.listener)
     origins.space.stages = ["SLEEPING", "RUNNING"]
     transport = TLSInFront(origins.hub.transport())
@@ -79,9 +76,7 @@ async def test_own_url_of_a_sleeping_space_says_how_to_wait(
         await client.__aenter__()
 
 
-async def test_own_failure_of_an_app_is_not_taken_for_sleep(
-    origins: Origins, autojump_clock
-) -> None:
+async def test_own_failure_of_an_app_is_not_taken_for_sleep(origins, autojump_clock):
     origins.hub.network.add("ada-story.hf.space", origins.host.listener)
     origins.host.fault("GET", "/config", Answer(500, b"Internal Server Error"))
     transport = TLSInFront(origins.hub.transport())
@@ -112,18 +107,14 @@ async def test_missing_and_private_get_one_error(origins: Origins, autojump_cloc
     assert origins.host.requests == []
 
 
-async def test_private_space_whose_host_answers_with_a_page(
-    origins: Origins, autojump_clock
-) -> None:
+async def test_private_space_whose_host_answers_with_a_page(origins, autojump_clock):
     # The hub shows it, as one that became private just now.
     origins.host.space = Space("ada/story", None, private=True)
     with pytest.raises(AuthenticationError, match=r"reading /config.*\(401\).*token="):
         await client_of(origins).__aenter__()
 
 
-async def test_gradio_login_is_still_told_from_a_private_space(
-    origins: Origins, autojump_clock
-) -> None:
+async def test_gradio_login_is_still_told_from_a_private_space(origins, autojump_clock):
     origins.host.app.auth = ("ada", "pw")
     with pytest.raises(AuthenticationError, match="auth="):
         await client_of(origins, token=TOKEN).__aenter__()
@@ -153,9 +144,7 @@ async def test_renamed_space(origins: Origins, autojump_clock) -> None:
         (Answer(429, "", {"retry-after": "7"}), TooManyRequests),
     ],
 )
-async def test_garbage_from_the_hub(
-    origins: Origins, autojump_clock, answer: Answer, error: type[TriojobError]
-) -> None:
+async def test_garbage_from_the_hub(origins, autojump_clock, answer, error):
     origins.hub.fault("GET", "/api/spaces/ada/story", answer)
     with pytest.raises(error, match="ada/story") as caught:
         await client_of(origins, token=TOKEN).__aenter__()
@@ -199,9 +188,7 @@ async def test_own_http_client_serves_both_and_stays_open(origins: Origins, auto
     assert origins.host.requests[0].headers["cookie"] == "a=b"
 
 
-async def test_headers_and_cookies_for_the_app_never_reach_the_hub(
-    origins: Origins, autojump_clock
-) -> None:
+async def test_headers_and_cookies_for_the_app_never_reach_the_hub(origins, autojump_clock):
     origins.space.stages = ["SLEEPING", "RUNNING"]
     async with client_of(origins, headers={"x-mine": "1"}, cookies={"a": "b"}):
         pass

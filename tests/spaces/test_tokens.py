@@ -11,7 +11,7 @@ import httpx
 import pytest
 import trio
 
-from tests.servers.echoing import FORMS, Form, found_in, sent, shown
+from tests.servers.echoing import FORMS, found_in, sent, shown
 from tests.servers.faults import Answer, Reply, Silence
 from tests.servers.hub import TOKEN, Origins
 from tests.servers.scripted import Event
@@ -97,9 +97,7 @@ async def test_websockets_of_old_spaces_carry_it_too() -> None:
     await http.aclose()
 
 
-async def test_without_token_nobody_gets_one(
-    origins: Origins, autojump_clock, monkeypatch, tmp_path
-) -> None:
+async def test_without_token_nobody_gets_one(origins, autojump_clock, monkeypatch, tmp_path):
     # One that is saved on the machine is not asked for.
     (tmp_path / "token").write_text("hf_saved")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
@@ -233,9 +231,7 @@ def test_token_of_another_type() -> None:
         (".cache/huggingface/token", {}),
     ],
 )
-async def test_saved_token(
-    origins: Origins, autojump_clock, monkeypatch, tmp_path, place, variables
-) -> None:
+async def test_saved_token(origins, autojump_clock, monkeypatch, tmp_path, place, variables):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     monkeypatch.setenv("WHERE", str(tmp_path))
@@ -267,8 +263,8 @@ def test_no_saved_token(monkeypatch, tmp_path) -> None:
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("server, path", [("hub", "/api/spaces"), ("host", "/"), ("host", "/info")])
 async def test_no_echo_of_a_hub_or_space_shows_it(
-    origins: Origins, autojump_clock, caplog, form: Form, server: str, path: str
-) -> None:
+    origins, autojump_clock, caplog, form, server, path
+):
     caplog.set_level(logging.DEBUG)
     origins.space.stages = ["BUILDING", "SLEEPING", "RUNNING"]
     echoes = itertools.cycle(

@@ -29,9 +29,7 @@ LONGEST = 15 * 1.2
 
 
 @pytest.mark.parametrize("stage", ["RUNNING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"])
-async def test_usable_stages_are_not_waited_for(
-    origins: Origins, autojump_clock, stage: str
-) -> None:
+async def test_usable_stages_are_not_waited_for(origins, autojump_clock, stage):
     origins.space.stages = [stage]
     seen: list[SpaceStatus] = []
     async with client_of(origins, on_wait=seen.append):
@@ -41,9 +39,7 @@ async def test_usable_stages_are_not_waited_for(
 
 
 @pytest.mark.parametrize("asleep", ["SLEEPING", "STOPPED"])
-async def test_asleep_then_building_then_running(
-    origins: Origins, autojump_clock, caplog, asleep: str
-) -> None:
+async def test_asleep_then_building_then_running(origins, autojump_clock, caplog, asleep):
     caplog.set_level(logging.INFO, "triojob")
     origins.space.stages = [asleep, "BUILDING", "BUILDING", "APP_STARTING", "STARTING", "RUNNING"]
     seen: list[SpaceStatus] = []
@@ -104,9 +100,7 @@ async def test_a_new_stage_is_looked_at_sooner(origins: Origins, autojump_clock)
         ("ON_STRIKE", "this triojob doesn't know"),
     ],
 )
-async def test_stages_that_end_the_wait(
-    origins: Origins, autojump_clock, before: list[str], stage: str, words: str
-) -> None:
+async def test_stages_that_end_the_wait(origins, autojump_clock, before, stage, words):
     origins.space.stages = [*before, stage]
     origins.space.problem = "exit code 3"
     with pytest.raises(SpaceError, match=f"{SPACE} is in the stage {stage}.*{words}") as caught:
@@ -146,9 +140,7 @@ async def test_a_limit_of_the_hub_is_kept(origins: Origins, autojump_clock, capl
     assert "limits the rate" in caplog.text
 
 
-async def test_a_limit_without_a_time_is_waited_for_as_a_stage(
-    origins: Origins, autojump_clock
-) -> None:
+async def test_a_limit_without_a_time_is_waited_for_as_a_stage(origins, autojump_clock):
     origins.space.stages = ["BUILDING", "RUNNING"]
     origins.hub.fault("GET", RUNTIME, Answer(429, ""), times=20)
     async with client_of(origins):
@@ -157,9 +149,7 @@ async def test_a_limit_without_a_time_is_waited_for_as_a_stage(
 
 
 @pytest.mark.parametrize("fault", [Answer(502, "bad gateway"), Lose(), Lose(reset=True)])
-async def test_a_few_lost_looks_are_got_over(
-    origins: Origins, autojump_clock, caplog, fault
-) -> None:
+async def test_a_few_lost_looks_are_got_over(origins, autojump_clock, caplog, fault):
     origins.space.stages = ["BUILDING", "RUNNING"]
     origins.hub.fault("GET", RUNTIME, fault, times=4)
     async with client_of(origins, token=TOKEN) as client:
@@ -212,9 +202,7 @@ async def test_a_hub_that_falls_silent_ends_the_wait(origins: Origins, autojump_
         (Answer(404, {}), SpaceError),
     ],
 )
-async def test_garbage_ends_the_wait_at_once(
-    origins: Origins, autojump_clock, answer: Answer, error: type[Exception]
-) -> None:
+async def test_garbage_ends_the_wait_at_once(origins, autojump_clock, answer, error):
     origins.space.stages = ["BUILDING"]
     origins.hub.fault("GET", RUNTIME, answer)
     with pytest.raises(error, match=SPACE):
@@ -224,9 +212,7 @@ async def test_garbage_ends_the_wait_at_once(
 
 
 @pytest.mark.parametrize("fault", [Lose(), Silence(), Answer(500), Answer(200, b"x" * 2000)])
-async def test_only_the_arrival_of_a_waking_request_matters(
-    origins: Origins, autojump_clock, fault
-) -> None:
+async def test_only_the_arrival_of_a_waking_request_matters(origins, autojump_clock, fault):
     origins.space.stages = ["SLEEPING", "RUNNING"]
     origins.host.fault("GET", "/", fault, times=1)
     async with client_of(origins, limits=Limits(message_size=100_000)) as client:

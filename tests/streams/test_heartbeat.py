@@ -31,9 +31,7 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
 
 
-async def test_client_opens_one_with_its_first_stateful_call(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_client_opens_one_with_its_first_stateful_call(memory_app, autojump_clock):
     add_counter(memory_app)
     async with opened(memory_app) as client:
         assert heartbeats(memory_app) == []
@@ -49,9 +47,7 @@ async def test_client_opens_one_with_its_first_stateful_call(
     assert memory_app.log.unloads == [sessions(memory_app)[0]]
 
 
-async def test_calls_without_state_open_none(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_calls_without_state_open_none(memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.app.add("echo", inputs=["text"])
     async with opened(memory_app) as client:
@@ -75,9 +71,7 @@ async def test_each_session_has_its_own(memory_app: ScriptedServer, autojump_clo
 
 
 @pytest.mark.parametrize("says", [False, True, None])
-async def test_app_says_whether_it_wants_one(
-    says: bool | None, memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_app_says_whether_it_wants_one(says, memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.app.config_overrides["connect_heartbeat"] = says  # None leaves it out
     async with opened(memory_app) as client:
@@ -85,9 +79,7 @@ async def test_app_says_whether_it_wants_one(
     assert len(heartbeats(memory_app)) == (says is not False)
 
 
-async def test_closed_after_the_jobs_and_their_cancel_requests(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_closed_after_the_jobs_and_their_cancel_requests(memory_app, autojump_clock):
     """Cancelled from outside: the app may unload a session only when nothing runs in it."""
     add_sleeper(memory_app, stateful=True)
     told = trio.Event()
@@ -118,9 +110,7 @@ async def test_closed_after_the_jobs_and_their_cancel_requests(
     assert memory_app.log.unloads == sessions(memory_app)
 
 
-async def test_session_closes_it_after_its_cancel_requests(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_session_closes_it_after_its_cancel_requests(memory_app, autojump_clock):
     add_sleeper(memory_app, stateful=True)
     told = trio.Event()
     memory_app.fault("POST", "/cancel", Hold(told, handled=False))
@@ -138,9 +128,7 @@ async def test_session_closes_it_after_its_cancel_requests(
 
 
 @pytest.mark.usefixtures("no_jitter")
-async def test_lost_one_is_opened_again_ever_more_slowly(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_lost_one_is_opened_again_ever_more_slowly(memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Lose(handled=False), times=2)
     memory_app.fault("GET", "/heartbeat", Answer(503, "busy"), times=1)
@@ -159,9 +147,7 @@ async def test_lost_one_is_opened_again_ever_more_slowly(
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 1]
 
 
-async def test_pauses_are_not_the_same_for_all(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_pauses_are_not_the_same_for_all(memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Answer(502, "busy"))
     async with opened(memory_app) as client:
@@ -194,9 +180,7 @@ async def test_retry_after_is_honoured(memory_app: ScriptedServer, autojump_cloc
     [Answer(404, "Not Found"), Answer(401, "who?"), Answer(200, "no stream"), Answer(302, "")],
     ids=["404", "401", "200", "302"],
 )
-async def test_other_answers_end_it_and_harm_nothing(
-    answer: Answer, memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_other_answers_end_it_and_harm_nothing(answer, memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", answer)
     async with opened(memory_app) as client:
@@ -206,9 +190,7 @@ async def test_other_answers_end_it_and_harm_nothing(
     assert len(heartbeats(memory_app)) == 1
 
 
-async def test_silent_one_is_opened_again_if_the_app_is_silent_too(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_silent_one_is_opened_again_if_the_app_is_silent_too(memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Silence(), times=1)
     async with opened(memory_app, timeouts=Timeouts(stream_idle=20)) as client:
@@ -221,9 +203,7 @@ async def test_silent_one_is_opened_again_if_the_app_is_silent_too(
 
 
 @pytest.mark.parametrize("head", [False, True])
-async def test_one_that_a_proxy_buffers_is_left_open(
-    memory_app: ScriptedServer, autojump_clock: Clock, head: bool
-) -> None:
+async def test_one_that_a_proxy_buffers_is_left_open(memory_app, autojump_clock, head):
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Buffered(10**6, head=head))
     async with opened(memory_app, timeouts=Timeouts(stream_idle=600)) as client:
@@ -234,9 +214,7 @@ async def test_one_that_a_proxy_buffers_is_left_open(
         assert memory_app.log.unloads == []
 
 
-async def test_silent_one_does_not_hold_up_the_end(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_silent_one_does_not_hold_up_the_end(memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Silence(handled=False))
     async with opened(memory_app, timeouts=Timeouts(stream_idle=None, read=None)) as client:
@@ -244,9 +222,7 @@ async def test_silent_one_does_not_hold_up_the_end(
     assert trio.current_time() < 20
 
 
-async def test_new_session_after_a_break_has_a_new_one(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_new_session_after_a_break_has_a_new_one(memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.fault("GET", "/queue/data", Cut(after_bytes=30), times=1)
     async with opened(memory_app) as client:
@@ -261,9 +237,7 @@ async def test_new_session_after_a_break_has_a_new_one(
         assert memory_app.log.unloads == [old]
 
 
-async def test_sessions_beyond_the_places_wait_for_one(
-    memory_app: ScriptedServer, autojump_clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_sessions_beyond_the_places_wait_for_one(memory_app, autojump_clock, caplog):
     add_counter(memory_app)
     async with opened(memory_app, limits=Limits(streams=2)) as client, client.session() as one:
         async with client.session() as two, client.session() as three:
@@ -279,9 +253,7 @@ async def test_sessions_beyond_the_places_wait_for_one(
     await until(lambda: not memory_app.heartbeats.open)
 
 
-async def test_nothing_tells_the_session(
-    memory_app: ScriptedServer, autojump_clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_nothing_tells_the_session(memory_app, autojump_clock, caplog):
     caplog.set_level(logging.DEBUG, logger="triojob")
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Lose(), times=1)

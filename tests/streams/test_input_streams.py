@@ -49,9 +49,7 @@ def posts(server: ScriptedServer) -> list[str]:
     return ["close" if p.endswith("/close") else "send" for p in paths if p.startswith("/stream/")]
 
 
-async def test_each_input_waits_for_the_answer_to_the_one_before(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_each_input_waits_for_the_answer_to_the_one_before(memory_app, autojump_clock):
     taken = add_taker(memory_app)
     async with opened(memory_app) as client:
         async with client.endpoint("/take").stream_inputs("a") as stream:
@@ -68,9 +66,7 @@ async def test_each_input_waits_for_the_answer_to_the_one_before(
         assert posts(memory_app) == [*["send"] * 6, "close"]
 
 
-async def test_full_body_goes_with_each_input(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_full_body_goes_with_each_input(memory_app, autojump_clock):
     add_taker(memory_app)
     async with opened(memory_app) as client:
         endpoint = client.endpoint("/take").with_event_data({"a": 1}, 3)
@@ -83,9 +79,7 @@ async def test_full_body_goes_with_each_input(
     assert sent[0].json["event_data"] == {"a": 1}
 
 
-async def test_repeated_values_are_outputs_of_their_own(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_repeated_values_are_outputs_of_their_own(memory_app, autojump_clock):
     add_taker(memory_app)
     async with opened(memory_app) as client:
         async with client.endpoint("/take").stream_inputs("a") as stream:
@@ -94,9 +88,7 @@ async def test_repeated_values_are_outputs_of_their_own(
         assert stream.job.outputs() == ["took a"] * 4
 
 
-async def test_wrong_arguments_are_refused_where_they_are_passed(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_wrong_arguments_are_refused_where_they_are_passed(memory_app, autojump_clock):
     taken = add_taker(memory_app)
     async with opened(memory_app) as client:
         async with client.endpoint("/take").stream_inputs("a") as stream:
@@ -113,8 +105,8 @@ async def test_wrong_arguments_are_refused_where_they_are_passed(
 
 
 async def test_end_is_told_once_and_only_once_the_last_input_is_answered(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+    memory_app, autojump_clock
+):
     taken = add_taker(memory_app, seconds=10)
     async with opened(memory_app) as client:
         async with client.endpoint("/take").stream_inputs("a") as stream:
@@ -143,9 +135,7 @@ async def test_call_that_the_app_ends(memory_app: ScriptedServer, autojump_clock
 
 
 @pytest.mark.parametrize("status", [404, 500])
-async def test_event_that_is_gone(
-    status: int, memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_event_that_is_gone(status, memory_app, autojump_clock):
     add_taker(memory_app)
     memory_app.fault("POST", "/stream", Answer(status))
     async with opened(memory_app) as client:
@@ -193,9 +183,7 @@ async def test_broken_stream_ends_it(memory_app: ScriptedServer, autojump_clock:
             await stream.send("z")
 
 
-async def test_failure_that_nobody_saw_is_raised_at_the_end(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_failure_that_nobody_saw_is_raised_at_the_end(memory_app, autojump_clock):
     async def fail(event: Event) -> None:
         await event.streaming(["one"])
         await event.next_input()
@@ -209,9 +197,7 @@ async def test_failure_that_nobody_saw_is_raised_at_the_end(
         assert stream.job.outputs() == ["one"]
 
 
-async def test_cancelling_cancels_the_event(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_cancelling_cancels_the_event(memory_app, autojump_clock):
     add_taker(memory_app)
     async with opened(memory_app) as client:
         with trio.move_on_after(5.5) as scope:
@@ -228,9 +214,7 @@ async def test_cancelling_cancels_the_event(
 
 
 @pytest.mark.parametrize("round_", range(20))
-async def test_no_input_is_sent_after_the_cancellation(
-    memory_app: ScriptedServer, autojump_clock: Clock, round_: int
-) -> None:
+async def test_no_input_is_sent_after_the_cancellation(memory_app, autojump_clock, round_):
     """Whether the job's task or this one runs first: that is a coin flip of Trio's."""
     taken = add_taker(memory_app)
     async with opened(memory_app) as client, client.endpoint("/take").stream_inputs("a") as stream:
@@ -246,9 +230,7 @@ async def test_no_input_is_sent_after_the_cancellation(
     assert "send" not in posts(memory_app)
 
 
-async def test_body_that_raises_cancels_and_is_raised_bare(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_body_that_raises_cancels_and_is_raised_bare(memory_app, autojump_clock):
     add_taker(memory_app)
     async with opened(memory_app) as client:
         with pytest.raises(KeyError, match="mine"):
@@ -260,9 +242,7 @@ async def test_body_that_raises_cancels_and_is_raised_bare(
         assert [event.state for event in memory_app.events.values()] == ["cancelled"]
 
 
-async def test_job_that_is_cancelled_before_it_began(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_job_that_is_cancelled_before_it_began(memory_app, autojump_clock):
     add_taker(memory_app)
     async with opened(memory_app) as client:
         async with client.endpoint("/take").stream_inputs("a") as stream:
@@ -274,9 +254,7 @@ async def test_job_that_is_cancelled_before_it_began(
         assert memory_app.joins == []
 
 
-async def test_send_that_is_cancelled_while_it_waits_sends_nothing(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_send_that_is_cancelled_while_it_waits_sends_nothing(memory_app, autojump_clock):
     taken = add_taker(memory_app, seconds=10)
     async with opened(memory_app) as client:
         async with client.endpoint("/take").stream_inputs("a") as stream:
@@ -287,9 +265,7 @@ async def test_send_that_is_cancelled_while_it_waits_sends_nothing(
         assert taken == ["a", "c"]
 
 
-async def test_send_that_is_cancelled_later_sends_all_the_same(
-    memory_app: ScriptedServer, autojump_clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_send_that_is_cancelled_later_sends_all_the_same(memory_app, autojump_clock, caplog):
     taken = add_taker(memory_app)
     gate = trio.Event()
     memory_app.fault("POST", "/stream", Hold(gate, handled=False), times=1)
@@ -306,8 +282,8 @@ async def test_send_that_is_cancelled_later_sends_all_the_same(
 
 
 async def test_failure_of_an_input_that_nobody_waits_for_is_logged(
-    memory_app: ScriptedServer, autojump_clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+    memory_app, autojump_clock, caplog
+):
     caplog.set_level(logging.WARNING, logger="triojob")
     taken = add_taker(memory_app)
     gate = trio.Event()
@@ -322,9 +298,7 @@ async def test_failure_of_an_input_that_nobody_waits_for_is_logged(
     assert "an input could not be sent" in caplog.text
 
 
-async def test_plain_call_closes_its_input(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_plain_call_closes_its_input(memory_app, autojump_clock):
     add_taker(memory_app)
     async with opened(memory_app) as client:
         before = trio.current_time()
@@ -337,9 +311,7 @@ async def test_plain_call_closes_its_input(
         assert trio.current_time() - before > 30
 
 
-async def test_several_streams_in_one_session(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_several_streams_in_one_session(memory_app, autojump_clock):
     add_taker(memory_app)
     async with opened(memory_app) as client, client.session() as session:
         outputs: dict[str, list[str]] = {}
@@ -356,9 +328,7 @@ async def test_several_streams_in_one_session(
         assert outputs == {name: [f"took {name} {i}" for i in range(4)] for name in "xyz"}
 
 
-async def test_endpoint_without_such_a_connection(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_endpoint_without_such_a_connection(memory_app, autojump_clock):
     echo: AppEndpoint = memory_app.app.add("echo", inputs=[textbox("text"), number("n")])
     add_taker(memory_app)
     async with opened(memory_app) as client:

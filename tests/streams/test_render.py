@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import trio
 import trio.testing
@@ -48,9 +46,7 @@ def add_render(server: ScriptedServer, first: int) -> None:
     server.app.add("apply", apply, inputs=[number("n")], visibility="undocumented")
 
 
-async def test_functions_of_a_render_are_called_through_its_session(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_functions_of_a_render_are_called_through_its_session(memory_app, autojump_clock):
     add_render(memory_app, first=100)
     # An endpoint of the app with the same name and other parameters.
     memory_app.app.add("echo", inputs=["one", "two"], outputs=["three", "four"])
@@ -83,9 +79,7 @@ async def test_functions_of_a_render_are_called_through_its_session(
         assert await session.endpoint(fn_index=101)("again") == "again"
 
 
-async def test_render_outside_a_session_is_told_of(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_render_outside_a_session_is_told_of(memory_app, autojump_clock):
     add_render(memory_app, first=100)
     async with opened(memory_app) as client:
         assert await client.predict(1, api_name="/apply") is None
@@ -96,9 +90,7 @@ async def test_render_outside_a_session_is_told_of(
             client.endpoint(fn_index=100)
 
 
-async def test_functions_are_gone_after_a_break(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_functions_are_gone_after_a_break(memory_app, autojump_clock):
     add_render(memory_app, first=100)
     async with opened(memory_app) as client, client.session() as session:
         await session.predict(1, api_name="/apply")
@@ -119,9 +111,7 @@ async def test_functions_are_gone_after_a_break(
         *({"render_id": odd, "components": [], "dependencies": []} for odd in ([], {}, [[1]], 0.5)),
     ],
 )
-async def test_odd_render_fails_only_its_own_call(
-    config: dict[str, Any], memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_odd_render_fails_only_its_own_call(config, memory_app, autojump_clock):
     async def apply(event: Event) -> None:
         event.outputs.render_config = config
         await event.completed(["done"])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from tests.servers.faults import Answer, Fault, Hold, Lose, Silence
+from tests.servers.faults import Answer, Hold, Lose, Silence
 from tests.servers.scripted import Event, ScriptedServer
 from tests.streams.support import (
     ROOMY,
@@ -53,9 +52,7 @@ def descriptions(server: ScriptedServer) -> int:
     return server.paths().count("GET /config")
 
 
-async def test_session_hears_that_its_state_is_gone(
-    memory_app: ScriptedServer, autojump_clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_session_hears_that_its_state_is_gone(memory_app, autojump_clock, caplog):
     add_counter(memory_app)
     async with opened(memory_app) as client, client.session() as session:
         for each in (client, session):
@@ -78,9 +75,7 @@ async def test_session_hears_that_its_state_is_gone(
             assert await later.predict(api_name="/bump") == 1
 
 
-async def test_call_that_was_under_way_is_lost_and_the_next_one_told(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_call_that_was_under_way_is_lost_and_the_next_one_told(memory_app, autojump_clock):
     add_sleeper(memory_app, stateful=True)
     async with opened(memory_app) as client:
         running, waiting = (client.submit(10, api_name="/sleep") for _ in range(2))
@@ -109,9 +104,7 @@ async def test_calls_without_state_go_on(memory_app: ScriptedServer, autojump_cl
         assert descriptions(memory_app) == 2
 
 
-async def test_break_without_a_restart_changes_nothing(
-    memory_app: ScriptedServer, autojump_clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_break_without_a_restart_changes_nothing(memory_app, autojump_clock, caplog):
     add_counter(memory_app)
     async with opened(memory_app) as client:
         assert await client.predict(api_name="/bump") == 1
@@ -133,9 +126,7 @@ async def break_a_call(client: Client, server: ScriptedServer) -> None:
         await client.predict("x", api_name="/echo")
 
 
-async def test_session_without_state_has_lost_nothing(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_session_without_state_has_lost_nothing(memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.app.add("echo", inputs=["text"])
     async with opened(memory_app) as client, client.session() as session:
@@ -155,8 +146,8 @@ async def test_session_without_state_has_lost_nothing(
     ],
 )
 async def test_call_that_failed_as_if_the_app_were_another_has_the_next_one_look(
-    fault: Fault, suspect: bool, memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+    fault, suspect, memory_app, autojump_clock
+):
     # An app that doesn't tell its id is asked for its description, and only if it is suspect.
     memory_app.fault("GET", "/app_id", Answer(404))
     memory_app.app.add("echo", inputs=["text"])
@@ -168,9 +159,7 @@ async def test_call_that_failed_as_if_the_app_were_another_has_the_next_one_look
         assert descriptions(memory_app) == 1 + suspect
 
 
-async def test_endpoints_that_are_held_follow_the_app(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_endpoints_that_are_held_follow_the_app(memory_app, autojump_clock):
     async def shout(event: Event) -> None:
         await event.completed([event.data[1].upper()])
 
@@ -204,9 +193,7 @@ async def test_endpoints_that_are_held_follow_the_app(
         assert await echo("hi") == "hi"
 
 
-async def test_other_defaults_are_no_change(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_other_defaults_are_no_change(memory_app, autojump_clock):
     """An app may compute them when it starts."""
 
     def add_echo(default: str) -> None:
@@ -226,8 +213,8 @@ async def test_other_defaults_are_no_change(
 
 @pytest.mark.parametrize("app_id", [None, 1, "text"])
 async def test_app_without_the_route_is_asked_for_its_description(
-    app_id: Any, memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+    app_id, memory_app, autojump_clock
+):
     add_counter(memory_app)
     memory_app.app.add("echo", inputs=["text"])
     memory_app.app.config_overrides["app_id"] = app_id
@@ -242,9 +229,7 @@ async def test_app_without_the_route_is_asked_for_its_description(
             await client.predict(api_name="/bump")
 
 
-async def test_unreachable_server_is_said_to_be_so(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_unreachable_server_is_said_to_be_so(memory_app, autojump_clock):
     add_counter(memory_app)
     async with opened(memory_app) as client:
         assert await client.predict(api_name="/bump") == 1
@@ -258,9 +243,7 @@ async def test_unreachable_server_is_said_to_be_so(
         assert await client.predict(api_name="/bump") == 1
 
 
-async def test_new_app_wants_a_login_again(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_new_app_wants_a_login_again(memory_app, autojump_clock):
     memory_app.app.auth = ("user", "secret")
     memory_app.app.add("echo", inputs=["text"])
     async with opened(memory_app, auth=("user", "secret")) as client:
@@ -271,9 +254,7 @@ async def test_new_app_wants_a_login_again(
         assert memory_app.paths().count("POST /login") == 2
 
 
-async def test_another_protocol_needs_another_client(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_another_protocol_needs_another_client(memory_app, autojump_clock):
     memory_app.app.add("echo", inputs=["text"])
     async with opened(memory_app) as client:
         await break_a_call(client, memory_app)
@@ -312,9 +293,7 @@ def add_words(server: ScriptedServer, *names: str) -> None:
 
 
 @pytest.mark.parametrize("idle", [0, 0.1, 60])
-async def test_no_call_runs_the_function_that_has_its_number_now(
-    idle: float, memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_no_call_runs_the_function_that_has_its_number_now(idle, memory_app, autojump_clock):
     add_words(memory_app, "one", "two")
     async with opened(memory_app) as client, client.session() as session:
         one, own = client.endpoint("/one"), session.endpoint("/one")
@@ -330,9 +309,7 @@ async def test_no_call_runs_the_function_that_has_its_number_now(
         assert await client.predict("z", fn_index=0) == "two z"
 
 
-async def test_unchanged_app_is_called_as_if_nothing_had_been(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_unchanged_app_is_called_as_if_nothing_had_been(memory_app, autojump_clock):
     add_words(memory_app, "one", "two")
     async with opened(memory_app) as client:
         one = client.endpoint("/one")
@@ -345,9 +322,7 @@ async def test_unchanged_app_is_called_as_if_nothing_had_been(
         assert descriptions(memory_app) == 7
 
 
-async def test_app_that_restarts_while_a_call_connects_is_noticed(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_app_that_restarts_while_a_call_connects_is_noticed(memory_app, autojump_clock):
     add_words(memory_app, "one", "two")
     async with opened(memory_app) as client:
         one = client.endpoint("/one")
@@ -364,9 +339,7 @@ async def test_app_that_restarts_while_a_call_connects_is_noticed(
         assert await one("x") == "one x"
 
 
-async def test_app_that_restarts_while_it_is_asked_gets_the_call(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_app_that_restarts_while_it_is_asked_gets_the_call(memory_app, autojump_clock):
     """The connection that was there for the call is gone then, and another one is made."""
     add_words(memory_app, "one")
     async with opened(memory_app) as client:
@@ -381,9 +354,7 @@ async def test_app_that_restarts_while_it_is_asked_gets_the_call(
         assert await job.result() == "one x"
 
 
-async def test_many_calls_on_new_connections_share_the_looks(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_many_calls_on_new_connections_share_the_looks(memory_app, autojump_clock):
     add_words(memory_app, "one")
     async with opened(memory_app, limits=Limits(in_flight=256)) as client:
         one = client.endpoint("/one")
@@ -397,9 +368,7 @@ async def test_many_calls_on_new_connections_share_the_looks(
             assert looks(memory_app) - looked < 256 / 4
 
 
-async def test_connections_that_are_known_need_no_look(
-    memory_app: ScriptedServer, autojump_clock: Clock, either_way: str
-) -> None:
+async def test_connections_that_are_known_need_no_look(memory_app, autojump_clock, either_way):
     add_words(memory_app, "one")
     async with opened(memory_app) as client:
         for _ in range(3):
@@ -427,8 +396,8 @@ async def test_connections_that_are_known_need_no_look(
     ],
 )
 async def test_app_that_does_not_tell_its_id_is_called_all_the_same(
-    fault: Fault, asked: str, memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+    fault, asked, memory_app, autojump_clock
+):
     add_words(memory_app, "one")
     memory_app.fault("GET", "/app_id", fault)
     async with opened(memory_app) as client:
@@ -441,9 +410,7 @@ async def test_app_that_does_not_tell_its_id_is_called_all_the_same(
         assert descriptions(memory_app) == 1
 
 
-async def test_replica_that_restarted_while_idle_is_noticed_by_its_pool(
-    memory_app: ScriptedServer, autojump_clock: Clock
-) -> None:
+async def test_replica_that_restarted_while_idle_is_noticed_by_its_pool(memory_app, autojump_clock):
     add_words(memory_app, "one", "two")
     transport = memory_app.transport(limits=ROOMY)
 

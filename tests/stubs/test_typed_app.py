@@ -12,7 +12,7 @@ from tests.servers.faults import Answer
 from tests.servers.scripted import Event, ScriptedServer
 from tests.stubs.support import loaded
 from triojob import Client, ClientClosed, Endpoint, EndpointMismatch, EndpointNotFound, JobGroup
-from triojob.testing.components import Component, checkbox, dropdown, file, textbox
+from triojob.testing.components import checkbox, dropdown, file, textbox
 
 
 def opened(server: ScriptedServer, **options: Any) -> Client:
@@ -103,7 +103,7 @@ OLD = [textbox("text"), dropdown("target", ["fr", "de"], "fr")]
     ],
 )
 async def test_an_endpoint_that_has_changed_is_refused(
-    autojump_clock: MockClock, memory_app, names: Any, inputs: list[Component], change: str
+    autojump_clock, memory_app, names, inputs, change
 ):
     add(memory_app, "translate", OLD, parameter_names=("text", "target"))
     with loaded(await written(memory_app)) as module:
@@ -148,9 +148,7 @@ async def test_an_endpoint_that_is_gone_is_missed(autojump_clock: MockClock, mem
                 app.say  # noqa: B018
 
 
-async def test_an_endpoint_that_makes_no_sense_spoils_no_other(
-    autojump_clock: MockClock, memory_app
-):
+async def test_an_endpoint_that_makes_no_sense_spoils_no_other(autojump_clock, memory_app):
     add(memory_app, "say", ["text"])
     add(memory_app, "shout", ["text"])
     with loaded(await written(memory_app)) as module:

@@ -55,9 +55,7 @@ def test_its_failure_is_raised_and_has_been_seen(client: Client, caplog: Any) ->
     assert caplog.records == []
 
 
-def test_cancelling_the_wrapped_future_cancels_the_job(
-    client: Client, own_server: ServerThread
-) -> None:
+def test_cancelling_the_wrapped_future_cancels_the_job(client, own_server):
     async def main() -> Job:
         job = client.submit("x", api_name="/hang")
         await asyncio.to_thread(own_server.until, lambda server: server.running)
@@ -191,9 +189,7 @@ def test_two_loops_share_the_messages_of_a_job(client: Client) -> None:
     assert seen == [str(n) for n in range(200)]
 
 
-def test_a_loop_that_is_closed_in_the_middle_leaves_the_job_to_others(
-    client: Client, caplog: Any
-) -> None:
+def test_a_loop_that_is_closed_in_the_middle_leaves_the_job_to_others(client, caplog):
     job = client.submit(0.3, "value", api_name="/pause")
     loop = asyncio.new_event_loop()
 

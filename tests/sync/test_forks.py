@@ -300,9 +300,7 @@ METHODS = ["spawn", *(["fork"] if HAS_FORK else []), *(["forkserver"] if HAS_FOR
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_processes_of_a_pool_have_clients_of_their_own(
-    start: Start, own_server: ServerThread, method: str
-) -> None:
+def test_processes_of_a_pool_have_clients_of_their_own(start, own_server, method):
     """As the workers of ``pytest -n``, and of web servers."""
     code = f"""
 def work(n):
@@ -326,9 +324,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", METHODS[:2])
-def test_a_process_that_ends_with_jobs_under_way_ends(
-    start: Start, own_server: ServerThread, method: str
-) -> None:
+def test_a_process_that_ends_with_jobs_under_way_ends(start, own_server, method):
     code = f"""
 def work(url):
     client = Client(url)
@@ -347,9 +343,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the descriptors in /proc")
 @needs_fork
-def test_closing_in_the_child_leaves_the_parents_connections(
-    run: Run, own_server: ServerThread
-) -> None:
+def test_closing_in_the_child_leaves_the_parents_connections(run, own_server):
     code = """
 client = Client(sys.argv[1])
 job = client.submit("x", api_name="/endless")

@@ -33,9 +33,7 @@ def portal() -> Iterator[Portal]:
 
 
 @pytest.mark.usefixtures("no_collector")
-def test_a_client_that_is_dropped_closes_its_connections(
-    own_server: ServerThread, portal: Portal
-) -> None:
+def test_a_client_that_is_dropped_closes_its_connections(own_server, portal):
     client = Client(own_server.url, portal=portal)
     assert client.predict("ada", api_name="/greet") == "Hello ada!"
     reference = weakref.ref(client)
@@ -44,9 +42,7 @@ def test_a_client_that_is_dropped_closes_its_connections(
     own_server.until(lambda server: not server.open_connections)
 
 
-def test_jobs_of_a_client_that_is_dropped_come_to_their_ends(
-    own_server: ServerThread, portal: Portal
-) -> None:
+def test_jobs_of_a_client_that_is_dropped_come_to_their_ends(own_server, portal):
     jobs = [
         Client(own_server.url, portal=portal).submit(0.1, str(n), api_name="/pause")
         for n in range(3)
@@ -65,9 +61,7 @@ def test_a_dropped_client_whose_portal_has_closed_is_no_trouble(own_server: Serv
     assert reference() is None
 
 
-def test_a_failure_is_logged_once_when_the_job_is_dropped(
-    own_server: ServerThread, portal: Portal, caplog: Any
-) -> None:
+def test_a_failure_is_logged_once_when_the_job_is_dropped(own_server, portal, caplog):
     client = Client(own_server.url, portal=portal)
     job = client.submit("kaput", api_name="/fail")
     assert list(job) == []
@@ -84,9 +78,7 @@ def test_a_failure_is_logged_once_when_the_job_is_dropped(
     assert isinstance(record.exc_info[1], AppError)
 
 
-def test_a_failure_of_a_job_dropped_before_is_logged(
-    own_server: ServerThread, portal: Portal, caplog: Any
-) -> None:
+def test_a_failure_of_a_job_dropped_before_is_logged(own_server, portal, caplog):
     client = Client(own_server.url, portal=portal)
     client.submit("kaput", api_name="/fail")
     gc.collect()
@@ -94,9 +86,7 @@ def test_a_failure_of_a_job_dropped_before_is_logged(
     assert "it failed, and nobody asked for its result" in caplog.text
 
 
-def test_callbacks_of_a_job_dropped_before_are_called(
-    own_server: ServerThread, portal: Portal
-) -> None:
+def test_callbacks_of_a_job_dropped_before_are_called(own_server, portal):
     client = Client(own_server.url, portal=portal)
     called: queue.SimpleQueue[str] = queue.SimpleQueue()
     client.submit(0.1, "x", api_name="/pause", result_callbacks=called.put)
@@ -105,9 +95,7 @@ def test_callbacks_of_a_job_dropped_before_are_called(
 
 
 @pytest.mark.parametrize("ask", [Job.result, Job.exception])
-def test_a_failure_that_was_seen_is_not_logged(
-    own_server: ServerThread, portal: Portal, caplog: Any, ask: Any
-) -> None:
+def test_a_failure_that_was_seen_is_not_logged(own_server, portal, caplog, ask):
     client = Client(own_server.url, portal=portal)
     job = client.submit("kaput", api_name="/fail")
     with contextlib.suppress(AppError):
@@ -120,9 +108,7 @@ def test_a_failure_that_was_seen_is_not_logged(
 
 
 @pytest.mark.parametrize("how", ["cancel", "close", "finish"])
-def test_no_other_end_is_logged(
-    own_server: ServerThread, portal: Portal, caplog: Any, how: str
-) -> None:
+def test_no_other_end_is_logged(own_server, portal, caplog, how):
     client = Client(own_server.url, portal=portal)
     job = client.submit("x", api_name="/greet" if how == "finish" else "/hang")
     if how == "cancel":
@@ -228,9 +214,7 @@ def test_what_a_call_by_a_portal_raises_dies(portal: Portal) -> None:
     watched.all_dead()
 
 
-def test_raising_a_failure_again_does_not_lengthen_its_traceback(
-    own_server: ServerThread, portal: Portal
-) -> None:
+def test_raising_a_failure_again_does_not_lengthen_its_traceback(own_server, portal):
     client = Client(own_server.url, portal=portal)
     job = client.submit("kaput", api_name="/fail")
     lengths = set()

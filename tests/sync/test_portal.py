@@ -119,9 +119,7 @@ def test_what_a_body_raises_comes_out_bare() -> None:
 
 
 @pytest.mark.parametrize("kind", [Boom, KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_what_a_call_raises_is_raised_by_it_and_the_portal_goes_on(
-    kind: type[BaseException],
-) -> None:
+def test_what_a_call_raises_is_raised_by_it_and_the_portal_goes_on(kind):
     async def work() -> None:
         await trio.lowlevel.checkpoint()
         raise kind

@@ -33,17 +33,13 @@ def script(folder: Path, code: str, server: ServerThread) -> Script:
 # --- The end ---
 
 
-def test_a_script_that_closes_nothing_ends_with_its_last_line(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_a_script_that_closes_nothing_ends_with_its_last_line(tmp_path, own_server):
     code = 'print(client.predict("ada", api_name="/greet"))'
     assert script(tmp_path, code, own_server).end() == (0, "Hello ada!", "")
     own_server.until(lambda server: not server.open_connections)
 
 
-def test_a_script_with_jobs_under_way_ends_and_tells_the_server(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_a_script_with_jobs_under_way_ends_and_tells_the_server(tmp_path, own_server):
     code = """
 jobs = [client.submit("x", api_name="/hang"), client.submit("x", api_name="/endless")]
 next(jobs[1])
@@ -60,9 +56,7 @@ print("end")
     [("sys.exit(3)", 3), ('raise SystemExit("over")', 1), ("raise ValueError", 1)],
     ids=["exit", "message", "failure"],
 )
-def test_the_exit_code_is_the_scripts_own(
-    tmp_path: Path, own_server: ServerThread, code: str, expected: int
-) -> None:
+def test_the_exit_code_is_the_scripts_own(tmp_path, own_server, code, expected):
     running = script(tmp_path, 'client.submit("x", api_name="/hang")\n' + code, own_server)
     status, out, err = running.end()
     assert (status, out) == (expected, "")
@@ -70,9 +64,7 @@ def test_the_exit_code_is_the_scripts_own(
     assert err.count("Traceback") == code.count("ValueError")
 
 
-def test_a_failure_that_nobody_asked_for_is_logged_at_the_end_and_only_once(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_a_failure_that_nobody_asked_for_is_logged_at_the_end_and_only_once(tmp_path, own_server):
     code = """
 job = client.submit("kaput", api_name="/fail")
 for output in job:
@@ -84,9 +76,7 @@ for output in job:
     assert "noise" not in err
 
 
-def test_the_with_block_of_a_script_waits_for_its_jobs(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_the_with_block_of_a_script_waits_for_its_jobs(tmp_path, own_server):
     code = """
 with client:
     job = client.submit(0.2, "x", api_name="/pause")
@@ -98,9 +88,7 @@ print([t.name for t in threading.enumerate()])
     own_server.until_states("finished")
 
 
-def test_the_main_thread_may_end_before_threads_that_wait_for_jobs(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_the_main_thread_may_end_before_threads_that_wait_for_jobs(tmp_path, own_server):
     code = """
 from concurrent.futures import ThreadPoolExecutor
 
@@ -119,9 +107,7 @@ for n in range(4):
     assert sorted(out.split()) == ["job", *["pooled"] * 4]
 
 
-def test_daemon_threads_that_wait_at_the_end_say_nothing(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_daemon_threads_that_wait_at_the_end_say_nothing(tmp_path, own_server):
     """They are woken by nothing, as any other daemon thread that waits when Python ends."""
     code = """
 import time
@@ -145,9 +131,7 @@ sys.stdin.read()
     assert running.end() == (0, "", "")
 
 
-def test_callbacks_of_jobs_that_the_end_cancels_run_to_their_ends(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_callbacks_of_jobs_that_the_end_cancels_run_to_their_ends(tmp_path, own_server):
     code = """
 import time
 
@@ -164,9 +148,7 @@ for job in [client.submit("x", api_name="/hang") for _ in range(3)]:
     assert running.end() == (0, "\n".join(["called True"] * 3), "")
 
 
-def test_callbacks_under_way_at_the_end_run_to_their_ends(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_callbacks_under_way_at_the_end_run_to_their_ends(tmp_path, own_server):
     code = """
 import time
 
@@ -227,9 +209,7 @@ WAITS = {
 
 @posix
 @pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS.keys())
-def test_control_c_interrupts_each_wait(
-    tmp_path: Path, own_server: ServerThread, wait: str
-) -> None:
+def test_control_c_interrupts_each_wait(tmp_path, own_server, wait):
     code = f"""
 import concurrent.futures
 
@@ -248,9 +228,7 @@ except KeyboardInterrupt:
 
 
 @posix
-def test_the_server_hears_of_it_when_control_c_ends_a_predict(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_the_server_hears_of_it_when_control_c_ends_a_predict(tmp_path, own_server):
     """While the script goes on, and not by its end."""
     code = """
 try:
@@ -268,9 +246,7 @@ sys.stdin.read()
 
 
 @posix
-def test_a_script_that_control_c_ends_shows_where_it_was(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_a_script_that_control_c_ends_shows_where_it_was(tmp_path, own_server):
     running = script(tmp_path, 'client.predict("x", api_name="/hang")', own_server)
     own_server.until(lambda server: server.running)
     running.process.send_signal(signal.SIGINT)
@@ -283,9 +259,7 @@ def test_a_script_that_control_c_ends_shows_where_it_was(
 
 @posix
 @pytest.mark.parametrize("path", ["/config", "/info"])
-def test_control_c_interrupts_the_opening_of_a_client(
-    tmp_path: Path, own_server: ServerThread, path: str
-) -> None:
+def test_control_c_interrupts_the_opening_of_a_client(tmp_path, own_server, path):
     own_server.call(own_server.server.fault, "GET", path, Silence(), 1)
     code = """
 import sys
@@ -307,9 +281,7 @@ sys.stdin.read()
 
 
 @posix
-def test_control_c_interrupts_the_wait_for_a_deaf_server_at_the_end(
-    tmp_path: Path, own_server: ServerThread
-) -> None:
+def test_control_c_interrupts_the_wait_for_a_deaf_server_at_the_end(tmp_path, own_server):
     """Closing waits for a server that answers no cancel request, for some seconds; one needn't."""
     own_server.call(own_server.server.fault, "POST", "/cancel", Silence())
     code = """

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from tests.sync.threads_support import ServerThread
 from triojob.sync import Client, start_portal
 
 
-def test_the_session_that_a_client_names_is_its_calls_until_it_is_reset(
-    own_server: ServerThread,
-) -> None:
+def test_the_session_that_a_client_names_is_its_calls_until_it_is_reset(own_server):
     named: list[str] = []
     with start_portal() as portal, Client(own_server.url, portal=portal) as client:
         for _ in range(2):

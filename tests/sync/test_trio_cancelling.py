@@ -19,7 +19,6 @@ from triojob import JobGroup, Status
 from triojob.sync import Client, Job, open_portal, start_portal, submit
 
 from .threads_support import (
-    ServerThread,
     Watched,
     add_endpoints,
     wait_for,
@@ -99,9 +98,7 @@ async def test_cancelling_frees_a_thread_and_leaves_the_job(wait: Any) -> None:
         assert await in_thread(job.result) == "value"
 
 
-async def test_cancelling_frees_predict_and_the_server_hears_of_it(
-    server: ScriptedServer,
-) -> None:
+async def test_cancelling_frees_predict_and_the_server_hears_of_it(server):
     async def running() -> None:
         await until(lambda: server.running)
 
@@ -125,9 +122,7 @@ async def test_cancelling_frees_the_opening_of_a_client(server: ScriptedServer) 
         await until(lambda: not server.open_connections)
 
 
-async def test_cancelling_frees_the_opening_of_a_client_in_another_thread_too(
-    own_server: ServerThread,
-) -> None:
+async def test_cancelling_frees_the_opening_of_a_client_in_another_thread_too(own_server):
     await in_thread(own_server.call, own_server.server.fault, "GET", "/config", Silence())
 
     async def asked() -> None:
@@ -137,9 +132,7 @@ async def test_cancelling_frees_the_opening_of_a_client_in_another_thread_too(
     await in_thread(own_server.until, lambda server: not server.open_connections)
 
 
-async def test_cancelling_the_wait_for_the_jobs_of_a_with_block_cancels_them(
-    server: ScriptedServer,
-) -> None:
+async def test_cancelling_the_wait_for_the_jobs_of_a_with_block_cancels_them(server):
     jobs: list[Job] = []
 
     async def running() -> None:
@@ -187,9 +180,7 @@ async def test_a_thread_that_was_abandoned_waits_until_the_job_ends() -> None:
     assert got == ["value"]
 
 
-def test_a_thread_that_was_abandoned_by_a_run_that_ended_is_freed(
-    own_server: ServerThread,
-) -> None:
+def test_a_thread_that_was_abandoned_by_a_run_that_ended_is_freed(own_server):
     client = Client(own_server.url)
     job = client.submit("x", api_name="/hang")
     freed: list[type[BaseException]] = []
@@ -277,9 +268,7 @@ async def test_what_is_there_is_given_in_the_trio_thread_too() -> None:
         assert list(job) == [0, 1]
 
 
-async def test_predict_in_the_trio_thread_is_refused_and_leaves_no_call_behind(
-    server: ScriptedServer,
-) -> None:
+async def test_predict_in_the_trio_thread_is_refused_and_leaves_no_call_behind(server):
     async with opened(server) as client:
         with pytest.raises(RuntimeError, match="would block the thread that Trio runs in"):
             client.predict("x", api_name="/hang")

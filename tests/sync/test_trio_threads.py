@@ -28,9 +28,7 @@ from .threads_support import Watched, wait_until_blocked
 in_thread = trio.to_thread.run_sync
 
 
-async def test_a_function_a_generator_and_an_endpoint_are_submitted_by_a_thread(
-    memory_app: Any,
-) -> None:
+async def test_a_function_a_generator_and_an_endpoint_are_submitted_by_a_thread(memory_app):
     memory_app.app.add("echo", inputs=["text"])
 
     def work(group: JobGroup, echo: Any) -> None:
@@ -143,9 +141,7 @@ async def test_a_timeout_bounds_the_wait_on_the_clock_of_the_run(autojump_clock:
         assert trio.current_time() - began >= 2000
 
 
-async def test_cancelling_a_job_ends_it_at_once_and_runs_its_clean_up(
-    autojump_clock: Any,
-) -> None:
+async def test_cancelling_a_job_ends_it_at_once_and_runs_its_clean_up(autojump_clock):
     cleaned: list[str] = []
     started = threading.Event()
 

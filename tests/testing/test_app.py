@@ -138,9 +138,7 @@ async def test_a_wrong_number_of_outputs_is_an_error_of_the_test(autojump_clock)
             await client.predict(api_name="/pair")
 
 
-async def test_what_a_function_raises_is_kept_and_logged(
-    autojump_clock, caplog: pytest.LogCaptureFixture
-):
+async def test_what_a_function_raises_is_kept_and_logged(autojump_clock, caplog):
     app = ScriptedApp()
 
     @app.endpoint()

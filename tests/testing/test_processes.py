@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from triojob import Client
-from triojob.testing import StartGradio, run_gradio
+from triojob.testing import run_gradio
 
 MODULE = """
 import gradio as gr
@@ -110,9 +110,7 @@ def forever(tmp_path: Path) -> Path:
     return script
 
 
-def test_an_app_is_shared_by_those_who_start_the_same(
-    gradio_app: StartGradio, fresh_gradio_app: StartGradio, forever: Path
-):
+def test_an_app_is_shared_by_those_who_start_the_same(gradio_app, fresh_gradio_app, forever):
     env = fake_gradio(forever.parent)
     shared, fresh = gradio_app(forever, env=env), fresh_gradio_app(str(forever), env=env)
     assert gradio_app(str(forever), env=env) is shared

@@ -63,15 +63,7 @@ SIGNATURES = [
 
 
 @pytest.mark.parametrize("name, fn_index, parameters, shown, streams, stateful", SIGNATURES)
-def test_its_endpoints(
-    app: AppInfo,
-    name: str,
-    fn_index: int,
-    parameters: list[str],
-    shown: tuple[int, ...],
-    streams: bool,
-    stateful: bool,
-) -> None:
+def test_its_endpoints(app, name, fn_index, parameters, shown, streams, stateful):
     info = app.find(name, None)
     assert info == app.find(name.removeprefix("/"), None) == app.find(None, fn_index)
     assert info.name == info.api_name == name
@@ -260,9 +252,7 @@ def same_name(*visibilities: str) -> Description:
         ([PUBLIC, QUIET, PUBLIC, QUIET], 0, {2, 3}),
     ],
 )
-def test_each_function_of_a_name_has_its_own_parameters(
-    visibilities: list[str], named: int, described: set[int]
-) -> None:
+def test_each_function_of_a_name_has_its_own_parameters(visibilities, named, described):
     app = same_name(*visibilities).app
     assert app.find("run", None).fn_index == named == app.number_of("/run")
     for place, visibility in enumerate(visibilities):
@@ -529,9 +519,7 @@ VITAL = [
 
 @pytest.mark.parametrize("junk", ["missing", None, 3, "x", True], ids=repr)
 @pytest.mark.parametrize("which, path", VITAL)
-def test_without_what_is_vital_it_is_a_protocol_error(
-    which: str, path: list[Any], junk: Any
-) -> None:
+def test_without_what_is_vital_it_is_a_protocol_error(which, path, junk):
     if junk in ("missing", None) and path[-1] == "/greet":
         pytest.skip("Gradio leaves out endpoints whose components it can't find")
     described = dict(zip(("config", "info"), recorded(), strict=True))
@@ -645,9 +633,7 @@ damages = st.lists(
 # Without shrinking: the path that the error shows is short anyway.
 @settings(checked, max_examples=200, phases=[Phase.generate])
 @given(damages)
-def test_no_damage_makes_anything_but_an_error_of_ours(
-    damage: list[tuple[str, float, Any]],
-) -> None:
+def test_no_damage_makes_anything_but_an_error_of_ours(damage):
     described = dict(zip(("config", "info"), recorded(), strict=True))
     for which, where, junk in damage:
         paths = [*paths_into(described[which])]

@@ -65,9 +65,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"a": [{"b": CountedText("x" * 100_000)}]}, ["a", 0, "b"]),
     ],
 )
-def test_many_appends_to_one_long_text_join_it_few_times(
-    root: Any, path: list[Any], more: str
-) -> None:
+def test_many_appends_to_one_long_text_join_it_few_times(root, path, more):
     edits = [["append", path, more]] * 10_000
     made = apply_edits(root, edits)
     for key in path:
@@ -155,9 +153,7 @@ def test_a_key_is_deleted_once() -> None:
 
 
 @pytest.mark.parametrize("path", [[3], ["a", 3]])
-def test_deletions_in_a_row_move_nothing_that_is_deleted_next(
-    monkeypatch: pytest.MonkeyPatch, path: list[Any]
-) -> None:
+def test_deletions_in_a_row_move_nothing_that_is_deleted_next(monkeypatch, path):
     monkeypatch.setattr(diff, "MOST_MOVED", 0)
     long = CountedList(range(100))
     made = apply_edits(long if len(path) == 1 else {"a": long}, [["delete", path, None]] * 97)

@@ -584,9 +584,7 @@ any_message = st.fixed_dictionaries(
 
 @settings(checked, max_examples=100)
 @given(st.lists(any_message, max_size=5), st.booleans(), st.booleans())
-def test_any_messages_give_one_end_at_most(
-    messages: list[Json], streams: bool, edits: bool
-) -> None:
+def test_any_messages_give_one_end_at_most(messages, streams, edits):
     before = copy.deepcopy(messages)
     followed = follow(messages, streams=streams, edits=edits)
     assert messages == before
@@ -622,9 +620,7 @@ NESTED: dict[str, Callable[[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("make", NESTED.values(), ids=NESTED)
-def test_no_depth_of_nesting_makes_anything_but_a_protocol_error(
-    make: Callable[[str], list[str]],
-) -> None:
+def test_no_depth_of_nesting_makes_anything_but_a_protocol_error(make):
     limit = sys.getrecursionlimit()
     for depth in (*range(MOST_DEPTH - 8, MOST_DEPTH + 2), limit - 250, limit, 20 * limit):
         messages = []

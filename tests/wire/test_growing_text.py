@@ -131,9 +131,7 @@ def test_text_that_grows_is_not_taken_for_what_was_copied_and_is_gone() -> None:
         apply_edits(root, [*edits, ["replace", [1, 0, "x"], None]])
 
 
-def test_who_keeps_the_last_output_only_applies_no_edits_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_who_keeps_the_last_output_only_applies_no_edits_again(monkeypatch):
     applied = 0
     original = apply_data_edits
 

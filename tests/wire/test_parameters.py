@@ -62,9 +62,7 @@ THREE = partial(
         ((None, None, None), {}, [None, None, None]),
     ],
 )
-def test_arguments_by_place_and_by_name(
-    args: tuple[Any, ...], kwargs: dict[str, Any], data: list[Any]
-) -> None:
+def test_arguments_by_place_and_by_name(args, kwargs, data):
     assert encoded(THREE(), *args, **kwargs) == data
 
 
@@ -81,9 +79,7 @@ def test_arguments_by_place_and_by_name(
         (("a",), {"Picks": 1}, ["no parameter 'Picks'", "did you mean 'picks'"]),
     ],
 )
-def test_arguments_that_do_not_bind(
-    args: tuple[Any, ...], kwargs: dict[str, Any], words: list[str], validate: bool
-) -> None:
+def test_arguments_that_do_not_bind(args, kwargs, words, validate):
     with pytest.raises(TypeError) as caught:
         THREE().encode(args, kwargs, validate=validate)
     for word in ["/run(text, n, picks)", *words]:
@@ -230,9 +226,7 @@ REFUSED: list[tuple[Any, dict[str, Any], Any, type[Exception], str]] = [
 
 
 @pytest.mark.parametrize("schema, props, value, error, words", REFUSED)
-def test_what_is_refused(
-    schema: Any, props: dict[str, Any], value: Any, error: type[Exception], words: str
-) -> None:
+def test_what_is_refused(schema, props, value, error, words):
     info = endpoint(parameter("other", ANY), parameter("x", schema, props=props))
     with pytest.raises(error, match=words) as caught:
         encoded(info, None, value)
@@ -241,9 +235,7 @@ def test_what_is_refused(
 
 
 @pytest.mark.parametrize("schema, props, value, error, words", REFUSED)
-def test_unchecked_it_is_sent_if_it_is_json(
-    schema: Any, props: dict[str, Any], value: Any, error: type[Exception], words: str
-) -> None:
+def test_unchecked_it_is_sent_if_it_is_json(schema, props, value, error, words):
     info = one(schema, props=props)
     try:
         expected = json.loads(json.dumps([value], allow_nan=False))
@@ -355,9 +347,7 @@ UNSENDABLE: dict[str, tuple[Any, type[Exception]]] = {
 
 @pytest.mark.parametrize("validate", [True, False])
 @pytest.mark.parametrize("value, error", UNSENDABLE.values(), ids=UNSENDABLE)
-def test_what_is_no_json_is_refused_by_name(
-    value: Any, error: type[Exception], validate: bool
-) -> None:
+def test_what_is_no_json_is_refused_by_name(value, error, validate):
     info = endpoint(parameter("other", ANY), parameter("x", ANY))
     with pytest.raises(error, match=r"^parameter 'x' of /run can't be sent as JSON: ") as caught:
         info.encode((1, value), {}, validate=validate)

@@ -58,9 +58,7 @@ VALUES: list[tuple[str, str, list[Any], list[Status]]] = [
 
 @pytest.mark.parametrize("size", [0, *SIZES])
 @pytest.mark.parametrize("name, endpoint, outputs, statuses", VALUES)
-def test_outputs_results_and_statuses(
-    name: str, endpoint: str, outputs: list[Any], statuses: list[Status], size: int
-) -> None:
+def test_outputs_results_and_statuses(name, endpoint, outputs, statuses, size):
     followed = replay(name, endpoint, size)
     assert followed.outputs == outputs
     assert followed.value == outputs[-1]
