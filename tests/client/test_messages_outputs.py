@@ -20,19 +20,6 @@ def streaming(data: list[Any]) -> Message:
     return {"msg": "process_streaming", "output": output, "success": True, "time_limit": 30.0}
 
 
-async def test_a_generator_that_yields_nothing_has_no_output(autojump_clock, memory_app):
-    @memory_app.app.endpoint(generator=True)
-    async def nothing(event: Event) -> None:
-        await trio.sleep(1)
-
-    async with opened(memory_app) as client:
-        job = client.submit(api_name="/nothing")
-        assert await story(job) == [*QUEUED, "FINISHED"]
-        assert job.outputs() == [] == [output async for output in job]
-        assert await job.result() is None
-        assert job.status().success is True
-
-
 async def test_a_function_that_returns_none_has_none_as_its_output(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def nothing(event: Event) -> None:
@@ -58,18 +45,6 @@ async def test_what_a_function_reports_midway_are_outputs_whatever_it_says_it_is
         job = client.submit(api_name="/perform")
         assert await job.result() == "ab"
         assert job.outputs() == ["a", "ab"]
-
-
-async def test_the_same_value_yielded_twice_is_two_outputs(autojump_clock, memory_app):
-    @memory_app.app.endpoint(generator=True)
-    async def repeat(event: Event) -> None:
-        for _ in range(3):
-            await event.generating(["same"])
-
-    async with opened(memory_app) as client:
-        job = client.submit(api_name="/repeat")
-        assert await job.result() == "same"
-        assert job.outputs() == ["same"] * 3
 
 
 async def test_steps_of_a_streaming_endpoint_are_outputs(autojump_clock, memory_app):
@@ -98,13 +73,6 @@ async def test_a_cached_call_tells_of_no_queue_and_no_start(autojump_clock, memo
         outputs = [("output", "x"), ("output", "xy")]
         assert await story(job) == [*SENT, "ITERATING", *outputs, "FINISHED"]
         assert await job.result() == "xy"
-
-
-UPDATES = [
-    {"__type__": "update", "label": "changed", "value": "x"},
-    {"__type__": "update", "visible": False},
-    {"__type__": "update", "choices": [["a", "a"]], "value": None},
-]
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,16 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from tests.client.sessions_support import (
     QUEUED,
-    add_sleeper,
     follow,
     opened,
-    quiet,
-    short,
     states,
     story,
 )
 from tests.servers.scripted import Event, GradioError, ScriptedServer, frame
-from triojob import AppError, Job, JobCancelled, JobTimeout, Limits, Status
+from triojob import AppError, Job, JobCancelled, JobTimeout, Limits
 from triojob.testing.components import number
 
 WORDS = ["a", "ab", "abc", "b", "bc"]
@@ -106,40 +102,6 @@ async def test_who_gives_up_waiting_disturbs_nobody(autojump_clock, memory_app):
     assert memory_app.cancels == []
 
 
-async def test_listeners_are_called_for_each_message_in_order(autojump_clock, memory_app):
-    add_speller(memory_app)
-    calls: list[tuple[str, Any]] = []
-    late: list[Any] = []
-    async with opened(memory_app) as client:
-        job = client.submit("well", api_name="/spell")
-        for name in ("one", "two"):
-            job.on_status(lambda status, name=name: calls.append((name, status.code.name)))
-            job.on_output(lambda output, name=name: calls.append((name, output)))
-            job.on_result(lambda job, name=name: calls.append((name, job.outputs())))
-        await trio.sleep(1.5)
-        job.on_output(late.append)
-        await job.wait()
-        expected = ["JOINING_QUEUE", "IN_QUEUE", "PROCESSING", "ITERATING", *WORDS]
-        for name in ("one", "two"):
-            heard = [what for who, what in calls if who == name]
-            assert heard == [*expected, "FINISHED", WORDS]
-        assert late == ["abc", "b", "bc"]
-        # On a job that has ended, only its result can still be listened to.
-        job.on_result(lambda job: late.append(job.outputs()))
-        assert late[-1] == WORDS
-
-
-async def test_who_begins_to_listen_midway_hears_whole_outputs(autojump_clock, memory_app):
-    add_speller(memory_app)
-    heard: list[str] = []
-    async with opened(memory_app) as client:
-        job = client.submit("well", api_name="/spell")
-        await trio.sleep(1.5)
-        # The next one comes as an edit of what nobody has asked for yet.
-        job.on_output(heard.append)
-    assert heard == ["abc", "b", "bc"]
-
-
 async def test_listeners_on_jobs_of_one_stream_hear_their_own_job_only(autojump_clock, memory_app):
     @memory_app.app.endpoint(inputs=[number("n")], outputs=[number("i")], generator=True)
     async def count(event: Event) -> None:
@@ -191,30 +153,6 @@ async def test_a_burst_of_messages_is_taken_whole(autojump_clock, memory_app, re
     assert told == ([[*expected, "FINISHED"]] if reading else [])
 
 
-@pytest.mark.parametrize("pace", [0, 0.3, 1, 7, 1000])
-async def test_a_slow_reader_misses_nothing_and_its_job_ends_on_time(
-    autojump_clock, memory_app, pace
-):
-    add_speller(memory_app)
-    seen: list[Any] = []
-
-    async def read(job: Job[Any]) -> None:
-        async for output in job:
-            seen.append(output)
-            await trio.sleep(pace)
-
-    async with opened(memory_app) as client, trio.open_nursery() as nursery:
-        start = trio.current_time()
-        job = client.submit("well", api_name="/spell")
-        nursery.start_soon(read, job)
-        await job.wait()
-        # Five seconds by the mock clock, however slow the reader is.
-        assert 5 <= trio.current_time() - start < 5.1
-        if pace > 1:
-            assert len(seen) < 5
-    assert seen == WORDS
-
-
 async def test_a_call_with_a_slow_reader_ends_on_the_server_on_time(autojump_clock, memory_app):
     add_speller(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
@@ -225,32 +163,3 @@ async def test_a_call_with_a_slow_reader_ends_on_the_server_on_time(autojump_clo
             break
         assert job.done
     assert states(memory_app, "spell") == ["finished"] * 2
-
-
-async def test_a_listener_that_submits_calls_delays_nothing(autojump_clock, memory_app):
-    add_speller(memory_app)
-    add_sleeper(memory_app)
-    more: list[Job[Any]] = []
-    async with opened(memory_app) as client:
-        job = client.submit("well", api_name="/spell")
-        job.on_output(lambda _: more.append(client.submit(1, api_name="/sleep")))
-        assert [output async for output in job] == WORDS
-        assert [await each.result() for each in more] == [1] * 5
-
-
-async def test_waiters_are_woken_once_the_message_is_recorded(autojump_clock, memory_app):
-    add_speller(memory_app)
-    async with opened(memory_app) as client:
-        job = client.submit("well", api_name="/spell")
-        async for update in job.updates():
-            # What a reader is told of, the job's snapshot has, too.
-            if short(update) == ("output", "ab"):
-                assert job.outputs() == ["a", "ab"]
-                break
-        await wait_all_tasks_blocked()
-        assert job.status().code is Status.ITERATING
-        assert job.status().log is not None
-        assert job.status().log.text == "said ab"
-        await job.wait()
-        await quiet(memory_app)
-        assert "0/256 streams" in repr(client)

@@ -11,29 +11,6 @@ from tests.servers.scripted import Event, ScriptedServer
 from triojob import LogMessage, ProgressUnit, Status, StatusUpdate
 
 
-async def test_a_plain_call(autojump_clock: MockClock, memory_app: ScriptedServer) -> None:
-    add_sleeper(memory_app)
-    async with opened(memory_app) as client:
-        job = client.submit(3, api_name="/sleep")
-        assert await story(job) == [*QUEUED, ("output", 3), "FINISHED"]
-        assert job.status() == StatusUpdate(Status.FINISHED, success=True)
-
-
-async def test_a_generator(autojump_clock: MockClock, memory_app: ScriptedServer) -> None:
-    @memory_app.app.endpoint(generator=True)
-    async def spell(event: Event) -> None:
-        for text in ("a", "ab", "abc"):
-            await trio.sleep(1)
-            await event.generating([text])
-
-    async with opened(memory_app) as client:
-        job = client.submit(api_name="/spell")
-        outputs = [("output", text) for text in ("a", "ab", "abc")]
-        # The completion repeats the last one; that is no output of its own.
-        assert await story(job) == [*QUEUED, "ITERATING", *outputs, "FINISHED"]
-        assert await job.result() == "abc"
-
-
 async def test_places_in_the_queue_are_followed(autojump_clock, memory_app):
     add_sleeper(memory_app, concurrency_limit=1)
     async with opened(memory_app) as client:
@@ -115,14 +92,6 @@ async def test_progress(autojump_clock, memory_app, units, told):
         ]
         # It stays until there is newer.
         assert job.status().progress_data == told
-
-
-async def test_without_a_tracker_there_is_no_progress(autojump_clock, memory_app):
-    add_sleeper(memory_app)
-    async with opened(memory_app) as client:
-        job = client.submit(1, api_name="/sleep")
-        async for update in job.updates():
-            assert not isinstance(update, StatusUpdate) or update.progress_data is None
 
 
 LOGS = [

@@ -45,20 +45,6 @@ async def test_it_goes_through_once_and_cancels_the_rest(kind: type[BaseExceptio
 
 
 @KINDS
-async def test_it_does_not_wait_to_be_retrieved(kind: type[BaseException]) -> None:
-    async def work() -> None:
-        raise kind
-
-    with pytest.raises(BaseExceptionGroup) as caught:
-        async with JobGroup() as group:
-            job = group.submit(work)
-            with pytest.raises(JobCancelled):
-                await job.result()
-            await trio.sleep_forever()
-    assert [type(leaf) for leaf in leaves(caught.value)] == [kind]
-
-
-@KINDS
 async def test_whoever_waits_learns_that_the_job_is_gone(kind: type[BaseException]) -> None:
     async def work() -> None:
         await trio.lowlevel.checkpoint()

@@ -75,12 +75,6 @@ async def test_a_cancelled_job_cancels_nobody(autojump_clock: trio.testing.MockC
     assert not sibling.cancelled
 
 
-async def test_without_failures_all_is_as_usual(autojump_clock: trio.testing.MockClock) -> None:
-    async with JobGroup(fail_fast=True) as group:
-        jobs = [group.submit(trio.sleep, n) for n in range(3)]
-    assert not any(job.cancelled for job in jobs)
-
-
 async def test_the_failure_is_not_lost_when_all_is_cancelled_from_around(autojump_clock):
     with pytest.RaisesGroup(Boom):
         with trio.move_on_after(2):

@@ -21,13 +21,6 @@ async def test_leaving_the_block_waits_for_the_jobs(autojump_clock: trio.testing
     assert trio.current_time() >= 3
 
 
-async def test_an_empty_group_ends_at_once() -> None:
-    async with JobGroup() as group:
-        pass
-    assert group.closed
-    assert group.jobs == ()
-
-
 async def test_a_group_tells_whether_it_has_ended_and_which_run_it_lives_in() -> None:
     group = JobGroup()
     assert group.closed is False
@@ -75,14 +68,6 @@ async def test_a_cancellation_around_the_group_cancels_the_jobs(autojump_clock):
     assert scope.cancelled_caught
     assert job.cancelled
     assert group.closed
-
-
-async def test_a_cancellation_around_the_group_reaches_it_as_it_waits(autojump_clock):
-    with trio.move_on_after(1) as scope:
-        async with JobGroup() as group:
-            job = group.submit(trio.sleep_forever)
-    assert scope.cancelled_caught
-    assert job.cancelled
 
 
 async def test_the_cancel_scope_cancels_body_and_jobs() -> None:

@@ -10,7 +10,7 @@ import trio.testing
 
 from triojob import Job, JobGroup, Status
 
-from .support import ROUNDS, Boom, fail, sleep, succeed
+from .support import ROUNDS, fail, sleep, succeed
 
 
 class Gauge:
@@ -89,22 +89,6 @@ async def test_jobs_submitted_later_wait_behind_those_that_wait(autojump_clock):
                 group.submit(work, number)
                 await trio.sleep(0.1)
         assert order == list(range(4))
-
-
-async def test_a_failed_job_frees_its_slot() -> None:
-    with pytest.RaisesGroup(Boom, Boom, Boom):
-        async with JobGroup(limit=1) as group:
-            for _ in range(3):
-                group.submit(fail)
-
-
-async def test_a_cancelled_job_frees_its_slot() -> None:
-    async with JobGroup(limit=1) as group:
-        first = group.submit(trio.sleep_forever)
-        await trio.testing.wait_all_tasks_blocked()
-        second = group.submit(succeed)
-        first.cancel()
-        assert await second.result() == "value"
 
 
 async def test_a_waiting_job_can_be_cancelled_and_never_starts(autojump_clock):

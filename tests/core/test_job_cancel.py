@@ -13,7 +13,7 @@ from triojob import JobCancelled, JobGroup, Status, report
 from triojob._core.messages import Interrupt, WholeOutput
 from triojob._core.sink import ChannelSink
 
-from .support import Boom, Scripted, appending, count, fail, succeed
+from .support import Boom, Scripted, appending, fail, succeed
 
 
 async def test_a_job_cancelled_before_it_starts_never_starts() -> None:
@@ -287,14 +287,6 @@ async def test_a_job_may_cancel_itself() -> None:
     assert error.reason == "by itself"
 
 
-async def test_cancelling_one_job_leaves_the_others_alone() -> None:
-    async with JobGroup() as group:
-        first, second = group.submit(trio.sleep_forever), group.submit(succeed)
-        first.cancel()
-    assert first.cancelled
-    assert not second.cancelled
-
-
 async def test_cancel_returns_at_once_and_is_no_checkpoint() -> None:
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
@@ -327,14 +319,6 @@ async def test_all_who_wait_hear_of_the_cancellation() -> None:
         await trio.testing.wait_all_tasks_blocked()
         job.cancel()
     assert sorted(heard) == ["iteration", "result"]
-
-
-async def test_a_cancelled_stream_keeps_what_it_yielded(autojump_clock):
-    async with JobGroup() as group:
-        job = group.submit(count, 10, 1)
-        await trio.sleep(2.5)
-        job.cancel()
-    assert job.outputs() == [0, 1]
 
 
 async def test_a_cancelled_of_a_scope_inside_the_function_is_not_the_jobs() -> None:

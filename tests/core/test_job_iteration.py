@@ -77,15 +77,6 @@ async def test_the_final_output_is_not_yielded_twice() -> None:
         assert await job.result() == "result"
 
 
-async def test_many_outputs_sent_at_once_are_all_seen() -> None:
-    async def work() -> None:
-        for n in range(1000):
-            report.output(n)
-
-    async with JobGroup() as group:
-        assert await collect(group.submit(work)) == list(range(1000))
-
-
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_failure_is_raised_after_the_outputs(late: bool) -> None:
     seen: list[int] = []

@@ -14,7 +14,7 @@ from outcome import Error, Value
 
 from triojob import Job, JobCancelled, JobGroup, JobNotDone, JobTimeout
 
-from .support import Boom, collect, count, fail, fail_after, sleep, succeed
+from .support import Boom, count, fail, fail_after, sleep, succeed
 
 
 def test_a_job_is_never_made_directly() -> None:
@@ -251,14 +251,6 @@ async def test_outputs_so_far_need_no_wait(autojump_clock: trio.testing.MockCloc
         assert job.outputs() == [0, 1]
 
 
-async def test_a_job_may_wait_for_another(autojump_clock: trio.testing.MockClock) -> None:
-    async def second(first: Job[str]) -> str:
-        return await first.result() + " and more"
-
-    async with JobGroup() as group:
-        assert await group.submit(second, group.submit(sleep, 1)).result() == "value and more"
-
-
 async def test_a_job_that_waits_for_a_cancelled_one_fails_and_is_not_cancelled() -> None:
     async def second(first: Job[None]) -> None:
         await first.result()
@@ -271,10 +263,3 @@ async def test_a_job_that_waits_for_a_cancelled_one_fails_and_is_not_cancelled()
             await job.result()
         assert not job.cancelled
         assert job.status().success is False
-
-
-async def test_a_result_of_a_stream_is_there_only_at_its_end(autojump_clock):
-    async with JobGroup() as group:
-        job = group.submit(count, 3, 1)
-        assert await collect(job) == [0, 1, 2]
-        assert await job.result(timeout=0) == 2

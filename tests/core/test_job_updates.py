@@ -26,7 +26,6 @@ from triojob._core.sink import ChannelSink
 from .support import (
     Boom,
     Scripted,
-    appending,
     collect,
     count,
     count_and_fail,
@@ -109,20 +108,6 @@ async def test_status_outputs_and_logs_come_in_the_order_of_sending(autojump_clo
     assert seen == MIXED
 
 
-async def test_two_at_a_time_see_the_same_objects(autojump_clock: trio.testing.MockClock) -> None:
-    seen: list[list[Any]] = [[], []]
-
-    async def consume(job: Job[Any], into: list[Any]) -> None:
-        into.extend(await collect(job.updates()))
-
-    async with JobGroup() as group, trio.open_nursery() as nursery:
-        job = group.submit(mixed)
-        nursery.start_soon(consume, job, seen[0])
-        nursery.start_soon(consume, job, seen[1])
-    assert seen[0] == seen[1]
-    assert [short(update) for update in seen[0]] == MIXED
-
-
 async def test_a_failed_jobs_updates_end_without_raising() -> None:
     async with JobGroup() as group:
         job = group.submit(count_and_fail, 1)
@@ -144,13 +129,6 @@ async def test_a_job_that_never_started_says_so() -> None:
         job = group.submit(succeed)
         job.cancel()
         assert await short_updates(job) == ["STARTING", "CANCELLED"]
-
-
-async def test_outputs_that_are_edits_come_whole(autojump_clock: trio.testing.MockClock) -> None:
-    async with JobGroup() as group:
-        job = group.submit(appending(3))
-        outputs = [u.output async for u in job.updates() if isinstance(u, OutputUpdate)]
-    assert outputs == [[0], [0, 1], [0, 1, 2]]
 
 
 async def test_updates_carry_their_times(autojump_clock):
@@ -200,21 +178,6 @@ async def test_a_progress_update_is_the_snapshot_of_that_moment() -> None:
     assert first.log is None
     assert second.progress_data == [ProgressUnit(progress=0.75)]
     assert second.log == LogMessage("note")
-
-
-async def test_messages_sent_in_the_clean_up_of_a_cancelled_job_are_seen() -> None:
-    async def work() -> None:
-        try:
-            await trio.sleep_forever()
-        finally:
-            report.log("cleaning up")
-
-    async with JobGroup() as group:
-        job = group.submit(work)
-        await trio.testing.wait_all_tasks_blocked()
-        job.cancel()
-        expected = ["STARTING", "PROCESSING", "cleaning up", "CANCELLED"]
-        assert await short_updates(job) == expected
 
 
 async def test_what_was_sent_at_once_is_seen_at_once() -> None:

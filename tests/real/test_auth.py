@@ -9,7 +9,6 @@ from tests.real.support import (
     assert_stopped,
     new_key,
     opened,
-    probe_until,
     promptly,
 )
 from tests.support.gradio import StartGradio
@@ -40,15 +39,6 @@ async def test_plain_call_and_job_and_session(guarded_url: str) -> None:
         assert await client.predict(api_name="/bump") == 1
         assert await client.predict(api_name="/bump") == 2
         assert await session.predict(api_name="/bump") == 1
-
-
-async def test_generator_streams(guarded_url: str) -> None:
-    async with opened(guarded_url, auth=LOGIN) as client:
-        job = client.submit(5, 0.01, api_name="/tokens")
-        seen = [output async for output in job]
-        assert seen == job.outputs()
-        assert len(seen) == 5
-        assert await job.result() == seen[-1] == "tok0 tok1 tok2 tok3 tok4"
 
 
 @pytest.mark.parametrize("in_session", [False, True], ids=["isolated", "session"])
@@ -85,11 +75,6 @@ async def test_no_password_is_refused_with_what_to_do(guarded_url: str) -> None:
             await must_not_open(Client(guarded_url))
 
 
-async def test_login_that_nobody_asks_for_does_no_harm(gradio_url: str) -> None:
-    async with opened(gradio_url, auth=LOGIN) as client:
-        assert await client.predict("Ada", api_name="/greet") == "Hello Ada!"
-
-
 async def test_several_users_have_sessions_of_their_own(guarded_url: str) -> None:
     clients: dict[str, Client] = {}
     with trio.fail_after(60):
@@ -115,24 +100,3 @@ async def test_several_users_have_sessions_of_their_own(guarded_url: str) -> Non
                 for client in clients.values():
                     assert await client.predict(api_name="/bump") == count
             ended.set()
-
-
-async def test_cancelling_of_one_user_leaves_the_other_alone(guarded_url: str) -> None:
-    ada, grace = (("ada", USERS["ada"]), ("grace", USERS["grace"]))
-    async with opened(guarded_url, auth=ada) as one, opened(guarded_url, auth=grace) as two:
-        keys = [new_key("user") for _ in range(2)]
-        victim = one.submit(1000, 0.05, keys[0], api_name="/ticker_async")
-        sibling = two.submit(20, 0.05, keys[1], api_name="/ticker_async")
-        for key in keys:
-            await probe_until(one, key, started=1)
-        victim.cancel()
-        await assert_stopped(two, keys[0])
-        assert await sibling.result() == "19"
-
-
-async def test_wrong_password_is_in_no_message(guarded_url: str) -> None:
-    password = "unguessable"
-    with trio.fail_after(60), pytest.raises(AuthenticationError) as caught:
-        await must_not_open(Client(guarded_url, auth=("trio", password)))
-    assert password not in str(caught.value)
-    assert password not in repr(caught.value)

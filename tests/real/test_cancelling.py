@@ -7,7 +7,6 @@ import random
 import pytest
 import trio
 
-from tests.core.support import BaseExceptionGroup
 from tests.real.support import (
     SECONDS,
     assert_cancelled,
@@ -23,78 +22,7 @@ from tests.real.support import (
 )
 from triojob import Client, ClientClosed, JobCancelled, JobGroup, Limits, Status
 
-GENERATORS = ["/ticker", "/ticker_async"]
-
-
 # --- One job ---
-
-
-async def test_running_function(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        key = new_key("running")
-        job = client.submit(60, key, api_name="/slow")
-        await probe_until(client, key, started=1)
-        job.cancel("enough")
-        async with promptly():
-            with pytest.raises(JobCancelled, match="enough") as caught:
-                await job.result()
-        assert caught.value.reason == "enough"
-        assert job.cancelled
-        assert job.status().code is Status.CANCELLED
-        assert job.status().success is False
-        await assert_cancelled(client, key)
-
-
-@pytest.mark.parametrize("api_name", GENERATORS)
-async def test_running_generator(gradio_url: str, api_name: str) -> None:
-    async with opened(gradio_url) as client:
-        key = new_key("generator")
-        job = client.submit(1000, 0.1, key, api_name=api_name)
-        seen: list[str] = []
-        async with promptly():
-            with pytest.raises(JobCancelled):
-                async for output in job:
-                    seen.append(output)
-                    if len(seen) == 3:
-                        job.cancel()
-        assert seen == job.outputs() == ["0", "1", "2"]
-        await assert_stopped(client, key)
-        # Not a step after that.
-        assert (await probe(client, key))["steps"] < 20
-
-
-async def test_queued_job_never_starts(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        keys = [new_key("queued") for _ in range(3)]
-        running = client.submit(1.5, keys[0], api_name="/sleeper")
-        await reach(running, Status.PROCESSING)
-        # One after the other: of requests that are made at once, any may arrive first.
-        queued = client.submit(60, keys[1], api_name="/sleeper")
-        await reach(queued, Status.IN_QUEUE)
-        behind = client.submit(0.01, keys[2], api_name="/sleeper")
-        queued.cancel()
-        async with promptly():
-            await queued.wait()
-        assert queued.cancelled
-        # The one that runs is left alone, though it is the same function's.
-        assert await running.result() == "slept 1.5"
-        assert await behind.result() == "slept 0.01"
-        assert await probe(client, keys[0]) == {"started": 1, "finished": 1}
-        assert await probe(client, keys[1]) == {}
-
-
-async def test_job_that_was_not_sent_never_starts(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        key = new_key("unsent")
-        async with JobGroup(limit=1) as group:
-            first = group.submit(client.endpoint("/parallel_sleep"), 0.3, "first")
-            second = group.submit(client.endpoint("/slow"), 60, key)
-            assert second.status().code is Status.STARTING
-            second.cancel()
-            async with promptly():
-                await second.wait()
-            assert await first.result() == "first"
-        assert await probe(client, key) == {}
 
 
 @pytest.mark.parametrize("milliseconds", [0, 1, 2, 4, 8, 16, 32])
@@ -119,73 +47,7 @@ async def test_cancelled_while_it_is_being_sent(gradio_url: str, milliseconds: i
         assert "finished" not in await probe(client, key)
 
 
-async def test_cancelling_twice_or_after_the_end_does_nothing(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        job = client.submit("Ada", api_name="/greet")
-        assert await job.result() == "Hello Ada!"
-        job.cancel()
-        assert not job.cancelled
-        assert await job.result() == "Hello Ada!"
-        assert job.status().code is Status.FINISHED
-
-        again = client.submit(60, new_key("twice"), api_name="/slow")
-        again.cancel("one")
-        again.cancel("two")
-        await again.wait()
-        again.cancel("three")
-        with pytest.raises(JobCancelled, match="one"):
-            await again.result()
-
-
-async def test_waiting_that_times_out_leaves_the_job(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        job = client.submit(0.6, "kept", api_name="/parallel_sleep")
-        with trio.move_on_after(0.05) as scope:
-            await job.result()
-        assert scope.cancelled_caught
-        assert not job.done
-        assert await job.result() == "kept"
-
-
 # --- Siblings ---
-
-
-async def test_cancelling_one_function_leaves_its_siblings(gradio_url: str) -> None:
-    """Gradio stops all of a function in a session: these ride in sessions of their own."""
-    async with opened(gradio_url) as client:
-        slow = client.endpoint("/slow")
-        keys = [new_key("sibling") for _ in range(8)]
-        async with JobGroup() as group:
-            jobs = [group.submit(slow, 1 + i / 10, key) for i, key in enumerate(keys)]
-            for key in keys:
-                await probe_until(client, key, started=1)
-            for i in (3, 5):
-                jobs[i].cancel()
-        for i, (job, key) in enumerate(zip(jobs, keys, strict=True)):
-            if i in (3, 5):
-                assert job.cancelled
-                await assert_cancelled(client, key)
-            else:
-                assert await job.result() == f"slept {1 + i / 10}"
-                assert await probe(client, key) == {"started": 1, "finished": 1}
-
-
-@pytest.mark.parametrize("api_name", GENERATORS)
-async def test_cancelling_one_generator_leaves_its_siblings(gradio_url: str, api_name: str) -> None:
-    async with opened(gradio_url) as client:
-        ticker = client.endpoint(api_name)
-        keys = [new_key("ticking") for _ in range(6)]
-        async with JobGroup() as group:
-            jobs = [group.submit(ticker, 15, 0.1, key) for key in keys]
-            # Gradio never closes a generator that is cancelled before its first output.
-            await anext(aiter(jobs[2]))
-            jobs[2].cancel()
-        for i, (job, key) in enumerate(zip(jobs, keys, strict=True)):
-            if i == 2:
-                await assert_stopped(client, key)
-            else:
-                assert job.outputs() == [str(n) for n in range(15)]
-                assert (await probe(client, key))["finished"] == 1
 
 
 async def test_cancelling_with_state_leaves_those_that_wait(gradio_url: str) -> None:
@@ -204,102 +66,6 @@ async def test_cancelling_with_state_leaves_those_that_wait(gradio_url: str) -> 
 
 
 # --- Cancelled by what is around them ---
-
-
-async def test_timeout_around_a_call(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        key = new_key("timeout")
-        async with promptly():
-            with trio.move_on_after(0.4) as scope:
-                await client.predict(60, key, api_name="/slow")
-        assert scope.cancelled_caught
-        await assert_cancelled(client, key)
-
-
-async def test_timeout_around_a_group(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        keys = [new_key("group") for _ in range(5)]
-        with trio.move_on_after(1) as scope:
-            async with JobGroup() as group:
-                slow, ticker = client.endpoint("/slow"), client.endpoint("/ticker_async")
-                jobs = [group.submit(slow, 60, key) for key in keys[:3]]
-                jobs += [group.submit(ticker, 1000, 0.1, key) for key in keys[3:]]
-                for key in keys:
-                    await probe_until(client, key, started=1)
-        assert scope.cancelled_caught or scope.cancel_called
-        assert all(job.cancelled for job in jobs)
-        for key in keys[:3]:
-            await assert_cancelled(client, key)
-        for key in keys[3:]:
-            await assert_stopped(client, key)
-
-
-async def test_groups_scope(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        key = new_key("scope")
-        async with JobGroup() as group:
-            job = group.submit(client.endpoint("/slow"), 60, key)
-            await probe_until(client, key, started=1)
-            group.cancel_scope.cancel()
-        assert job.cancelled
-        await assert_cancelled(client, key)
-
-
-async def test_exception_in_a_groups_body(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        key = new_key("body")
-        with pytest.raises(BaseExceptionGroup) as caught:
-            async with JobGroup() as group:
-                group.submit(client.endpoint("/slow"), 60, key)
-                await probe_until(client, key, started=1)
-                raise LookupError("mine")
-        assert caught.group_contains(LookupError, match="mine")
-        await assert_cancelled(client, key)
-
-
-async def test_exception_in_the_clients_body(gradio_url: str) -> None:
-    async with opened(gradio_url) as observer:
-        key = new_key("client-body")
-        async with promptly():
-            with pytest.raises(LookupError, match="mine"):
-                async with Client(gradio_url) as client:
-                    job = client.submit(60, key, api_name="/slow")
-                    await probe_until(observer, key, started=1)
-                    raise LookupError("mine")
-        assert job.cancelled
-        await assert_cancelled(observer, key)
-
-
-async def test_clients_scope(gradio_url: str) -> None:
-    async with opened(gradio_url) as observer:
-        key = new_key("client-scope")
-        async with promptly(), Client(gradio_url) as client:
-            job = client.submit(1000, 0.05, key, api_name="/ticker")
-            await reach(job, Status.ITERATING)
-            client.cancel_scope.cancel()
-        assert job.cancelled
-        await assert_stopped(observer, key)
-
-
-async def test_clients_end_cancels_jobs_of_groups_that_outlive_it(gradio_url: str) -> None:
-    async with opened(gradio_url) as observer:
-        key = new_key("outlived")
-        async with JobGroup() as group:
-            async with Client(gradio_url) as client:
-                job = group.submit(client.endpoint("/slow"), 60, key)
-                await probe_until(observer, key, started=1)
-            async with promptly():
-                with pytest.raises(JobCancelled, match="client was closed"):
-                    await job.result()
-            with pytest.raises(ClientClosed):
-                group.submit(client.endpoint("/slow"), 60, key)
-        await assert_cancelled(observer, key)
-
-
-async def test_clients_end_waits_for_its_own_jobs(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        jobs = [client.submit(0.3, str(i), api_name="/parallel_sleep") for i in range(5)]
-    assert [await job.result() for job in jobs] == [str(i) for i in range(5)]
 
 
 # --- In a session, where Gradio can't cancel one of several calls of a function ---

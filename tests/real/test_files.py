@@ -9,38 +9,12 @@ from pathlib import Path
 
 import pytest
 import trio
-from PIL import Image
 
 from tests.real.support import opened
 from tests.support.gradio import StartGradio
-from triojob import AppError, File, FileTooLarge, Job, Limits, PropertyUpdate, handle_file
+from triojob import File, FileTooLarge, Job, Limits, handle_file
 
 MIB = 2**20
-
-
-async def test_a_file_goes_in_and_another_comes_out(gradio_url: str, tmp_path: Path) -> None:
-    source = tmp_path / "lower.txt"
-    source.write_text("some words")
-    async with opened(gradio_url, download_files=tmp_path / "out") as client:
-        job = client.submit(handle_file(source), api_name="/upper_file")
-        local = await job.result()
-        assert job.outputs() == [local]
-    assert Path(local).read_text() == "SOME WORDS"
-    assert Path(local).name == "upper.txt"
-
-
-async def test_files_in_property_updates(gradio_url: str, tmp_path: Path) -> None:
-    picture = tmp_path / "s.png"
-    Image.new("RGB", (4, 4)).save(picture)
-    marked = handle_file(picture)
-    async with opened(gradio_url, download_files=tmp_path) as client:
-        update = await client.predict(marked, api_name="/update_samples")
-    assert isinstance(update, PropertyUpdate)
-    assert Path(update["samples"][0][0]).read_bytes() == picture.read_bytes()
-    async with opened(gradio_url, download_files=False) as client:
-        update = await client.predict(marked, api_name="/update_samples")
-        saved = await update["samples"][0][0].save(tmp_path / "saved")
-    assert saved.read_bytes() == picture.read_bytes()
 
 
 async def test_many_files_of_all_kinds_come_back_as_they_went(gradio_url, tmp_path):
@@ -77,16 +51,6 @@ async def test_the_same_file_in_two_places(gradio_url: str, tmp_path: Path) -> N
         assert value["deep"][1] == "text"
 
 
-async def test_handles(gradio_url: str, tmp_path: Path) -> None:
-    async with opened(gradio_url, download_files=False) as client:
-        file = await client.predict(handle_file(b"abc", name="a b.txt"), api_name="/upper_file")
-        assert isinstance(file, File)
-        assert (file.name, file.size) == ("upper.txt", 3)
-        async with file.open() as stream:
-            assert b"".join([chunk async for chunk in stream]) == b"ABC"
-        assert (await file.save(tmp_path)).read_bytes() == b"ABC"
-
-
 async def test_a_gallery_that_grows_by_edits(gradio_url: str, tmp_path: Path) -> None:
     async with opened(gradio_url, download_files=tmp_path) as client:
         job: Job[list[dict[str, str]]] = client.submit(4, api_name="/pictures")
@@ -112,22 +76,6 @@ async def test_too_large_for_the_app(start_gradio: StartGradio, tmp_path: Path) 
         client._settings = replace(client._settings, max_file_size=None)
         with pytest.raises(FileTooLarge, match="takes no file"):
             await client.predict([handle_file(b"x" * (8 * MIB))], api_name="/join_files")
-
-
-async def test_an_app_that_asks_for_a_login(start_gradio: StartGradio, tmp_path: Path) -> None:
-    url = start_gradio("--auth").url
-    async with opened(url, auth=("trio", "s3cret"), download_files=tmp_path) as client:
-        local = await client.predict(handle_file(b"abc", name="a.txt"), api_name="/upper_file")
-        assert Path(local).read_bytes() == b"ABC"
-
-
-async def test_a_file_that_the_app_never_got_is_refused_by_it(gradio_url: str) -> None:
-    # A dictionary is sent as it is, and never read from this machine.
-    value = {"path": __file__, "meta": {"_type": "gradio.FileData"}}
-    async with opened(gradio_url) as client:
-        for name in ("/upper_file", "/echo"):
-            with pytest.raises(AppError):
-                await client.predict(value, api_name=name)
 
 
 async def test_a_cancelled_upload_leaves_the_app_usable(gradio_url: str, tmp_path: Path) -> None:

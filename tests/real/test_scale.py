@@ -83,24 +83,6 @@ async def test_jobs_in_one_session(gradio_url: str) -> None:
     assert (await streams_of(gradio_url, key))["most"] == 1
 
 
-async def test_plain_calls_in_a_nursery(gradio_url: str) -> None:
-    key = new_key("calls")
-    results: dict[int, str] = {}
-    async with counted(gradio_url, key, limits=Limits(streams=100)) as client:
-        sleep = client.endpoint("/parallel_sleep")
-
-        async def call(number: int) -> None:
-            results[number] = await sleep(0.1, f"value {number}")
-
-        async with trio.open_nursery() as nursery:
-            for number in range(CALLS):
-                nursery.start_soon(call, number)
-        assert results == {number: f"value {number}" for number in range(CALLS)}
-    streams = await streams_of(gradio_url, key)
-    assert streams["streams"] == CALLS
-    assert 2 <= streams["most"] <= 100
-
-
 async def test_outputs_of_many_generators_over_one_stream(gradio_url: str) -> None:
     """Each job gets its own, whole and in order."""
     key = new_key("outputs")
@@ -155,20 +137,3 @@ async def test_half_of_the_jobs_are_cancelled_and_the_others_never_hear_of_it(
         assert "finished" not in record
         assert (await probe(observer, key))["finished"] == CALLS // 2
     await streams_of(gradio_url, key)
-
-
-async def test_many_clients_at_once(gradio_url: str) -> None:
-    results: set[str] = set()
-
-    async def live(number: int) -> None:
-        async with Client(gradio_url) as client:
-            results.add(await client.predict(f"{number}", api_name="/greet"))
-
-    tasks = tasks_living()
-    with trio.fail_after(SECONDS):
-        async with trio.open_nursery() as nursery:
-            for number in range(20):
-                nursery.start_soon(live, number)
-    assert results == {f"Hello {number}!" for number in range(20)}
-    await trio.testing.wait_all_tasks_blocked()
-    assert tasks_living() == tasks

@@ -2,40 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-
 from tests.real.support import opened
-from triojob import Client, JobGroup
-
-
-async def test_state_lasts_as_long_as_the_client(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        bump = client.endpoint("/bump")
-        assert [await bump() for _ in range(3)] == [1, 2, 3]
-        # Calls of other functions don't touch it.
-        await client.predict("Ada", api_name="/greet")
-        assert await client.predict(api_name="/bump") == 4
-        assert await client.submit(api_name="/bump").result() == 5
-        async with JobGroup() as group:
-            assert await group.submit(bump).result() == 6
-
-
-async def test_each_client_and_session_has_its_own(gradio_url: str) -> None:
-    async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(opened(gradio_url))
-        two = await stack.enter_async_context(Client(gradio_url))
-        three = await stack.enter_async_context(one.session())
-        four = await stack.enter_async_context(one.session())
-        for value in (1, 2, 3):
-            for each in (one, two, three, four):
-                assert await each.predict(api_name="/bump") == value
-
-
-async def test_calls_with_state_are_made_one_at_a_time(gradio_url: str) -> None:
-    async with opened(gradio_url) as client:
-        jobs = [client.submit(api_name="/bump") for _ in range(20)]
-        values = [await job.result() for job in jobs]
-        assert sorted(values) == list(range(1, 21))
 
 
 async def test_functions_share_the_state_of_their_session(gradio_url: str) -> None:
