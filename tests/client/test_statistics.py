@@ -10,7 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.client.sessions_support import add_sleeper, opened
 from tests.servers.faults import Answer, Hold
-from tests.servers.scripted import Event, ScriptedServer
+from tests.servers.scripted import Event
 from triojob import (
     Client,
     JobGroup,
@@ -141,9 +141,7 @@ async def test_each_window_is_counted(autojump_clock, memory_app):
         group.cancel_scope.cancel()
 
 
-async def test_latencies_and_rate_are_those_of_ended_calls(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_latencies_and_rate_are_those_of_ended_calls(autojump_clock, memory_app):
     add_sleeper(memory_app, "take")
     async with opened(memory_app) as client:
         assert client.statistics().latency == LatencyStatistics()
@@ -164,9 +162,7 @@ async def test_latencies_and_rate_are_those_of_ended_calls(
         assert counts.rate == pytest.approx(21 / 12, rel=0.01)
 
 
-async def test_refusals_and_retries_are_counted(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_refusals_and_retries_are_counted(autojump_clock, memory_app):
     memory_app.app.add("echo", inputs=[json_value("a")])
     full = Answer(503, b'{"detail": "Queue is full."}', {"content-type": "application/json"})
     async with opened(memory_app) as client, JobGroup(retry=Retry()) as group:
@@ -182,9 +178,7 @@ async def test_refusals_and_retries_are_counted(
         assert (counts.refusals, counts.retries, counts.latency.count) == (3, 3, 3)
 
 
-async def test_bytes_of_bodies_are_counted(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_bytes_of_bodies_are_counted(autojump_clock, memory_app):
     memory_app.app.add("echo", inputs=[json_value("a")])
     async with opened(memory_app, download_files=False) as client:
         before = client.statistics()
@@ -199,9 +193,7 @@ async def test_bytes_of_bodies_are_counted(
     assert 50_000 <= files.bytes_sent - sent < 52_000
 
 
-async def test_dropped_functions_keep_their_latencies(
-    autojump_clock: MockClock, memory_app: ScriptedServer
-) -> None:
+async def test_dropped_functions_keep_their_latencies(autojump_clock, memory_app):
     for number in range(300):
         memory_app.app.add(f"echo{number}", inputs=[json_value("a")])
     async with opened(memory_app) as client:

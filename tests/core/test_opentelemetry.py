@@ -306,9 +306,7 @@ async def test_each_attempt_of_a_call_carries_the_trace(autojump_clock, memory_a
     assert sent(memory_app)[0] is not None
 
 
-async def test_measures_of_a_client_are_exported(
-    autojump_clock: MockClock, memory_app: ScriptedServer, telemetry: Telemetry
-) -> None:
+async def test_measures_of_a_client_are_exported(autojump_clock, memory_app, telemetry):
     @memory_app.app.endpoint(inputs=["number"], concurrency_limit=10)
     async def take(event: Event) -> None:
         await trio.sleep(event.data[0])
@@ -350,9 +348,7 @@ async def test_measures_of_a_client_are_exported(
         group.cancel_scope.cancel()
 
 
-async def test_latency_begins_when_a_call_is_sent(
-    autojump_clock: MockClock, memory_app: ScriptedServer, telemetry: Telemetry
-) -> None:
+async def test_latency_begins_when_a_call_is_sent(autojump_clock, memory_app, telemetry):
     @memory_app.app.endpoint(inputs=["number"])
     async def take(event: Event) -> None:
         await trio.sleep(event.data[0])

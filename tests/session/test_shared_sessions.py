@@ -251,9 +251,7 @@ async def test_calls_that_wait_for_a_slot_keep_no_stream(memory_app, autojump_cl
             assert [await job.result() for job in jobs] == ["x"] * 3
 
 
-async def test_an_end_looks_at_few_waiting_calls(
-    memory_app: ScriptedServer, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_end_looks_at_few_waiting_calls(memory_app, autojump_clock, monkeypatch):
     memory_app.app.add("echo", inputs=["text"])
     looked = 0
     is_sent = PendingCall.is_sent

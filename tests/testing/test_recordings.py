@@ -204,9 +204,7 @@ MORE_OFTEN = (
         ),
     ],
 )
-def test_call_not_recorded_shows_difference(
-    path: Path, arguments: list[Any], options: dict[str, int], difference: str
-) -> None:
+def test_call_not_recorded_shows_difference(path, arguments, options, difference):
     async def ask(client: Client) -> None:
         await client.predict("a", api_name="/ask")
         await client.predict("abc", api_name="/ask")
@@ -352,9 +350,7 @@ async def fail(client: Client) -> None:
         (fail, {}, LookupError, None),
     ],
 )
-def test_failed_recording_leaves_old_one(
-    path: Path, script: Script, options: Any, error: type[Exception], words: str | None
-) -> None:
+def test_failed_recording_leaves_old_one(path, script, options, error, words):
     recorded(make_app(), path, upload)
     before = contents_of(path.parent)
     assert len(before) == 4
@@ -428,9 +424,7 @@ def file_of(path: Path) -> Path:
         (lambda path: file_of(path).unlink(), "app.files lacks the file '"),
     ],
 )
-def test_damaged_recording_is_refused(
-    path: Path, damage: Callable[[Path], object], words: str
-) -> None:
+def test_damaged_recording_is_refused(path, damage, words):
     recorded(make_app(), path, upload)
     damage(path)
     with pytest.raises(RecordingError, match=words):

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.testing.test_recordings import played, run
-from tests.testing.test_twins import REAL, SCRIPTS, Script
+from tests.testing.test_twins import REAL, SCRIPTS
 from tests.testing.twin import make_twin
 from triojob import (
     AppError,
@@ -24,15 +24,13 @@ from triojob import (
     TriojobError,
     handle_file,
 )
-from triojob.testing import StartGradio, record
+from triojob.testing import record
 
 pytestmark = pytest.mark.real
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
-def test_recording_of_real_app_plays_same(
-    script: Script, gradio_app: StartGradio, tmp_path: Path
-) -> None:
+def test_recording_of_real_app_plays_same(script, gradio_app, tmp_path):
     url, path = gradio_app(REAL).url, tmp_path / "app.jsonl"
 
     async def main() -> Any:
