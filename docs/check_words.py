@@ -1,7 +1,8 @@
 """Refuse words and phrases that this project does not use: `python docs/check_words.py [PATH ...]`.
 
-By default it reads the pages that people write.
-Of Markdown it reads the prose, without code; of Python the comments and the docstrings.
+By default it reads the pages that people write, their examples, and the package.
+Of Markdown it reads the prose, without code; of Python the comments, the docstrings, and all other
+strings with a space in them, such as the texts of errors, logs and the command line.
 """
 
 import ast
@@ -47,14 +48,22 @@ BANNED = {
     r"\bsurface of gradio_client\b": "interface of gradio_client",
     r"\bstands? (in|at|on|beside|below|between|there)\b": "to be, to contain",
     r"\bsound and video\b": "audio and video",
+    r"\bunasked\b|\bhung up\b": "which was not requested, closed the connection",
+    r"\bany more\b(?! \w+s\b)": "no longer",
+    r"\b(make|makes|made) another one\b|\bin the making\b": "create a new one, being built",
     r"\b(behaviour|colour|favour|licence|neighbour)s?\b": "American spelling",
     r"\b(initialise|recognise|normalise|serialise|summarise)[sd]?\b": "American spelling",
 }
 # Where a word has its everyday meaning: chat apps give answers.
 ALLOWED = {(name, word) for name in ("chat.md", "chat.py") for word in ("answer", "answers")}
+ALLOWED |= {("demo_app.py", word) for word in ("answer", "was no ")}  # of the demo's oracle
 
 BLOCK = re.compile(r"^(`{3,})(.*?)^\1 *$", re.MULTILINE | re.DOTALL)
-CODE = re.compile(r"`[^`\n]+`|\]\([^)\n]*\)|<[^>\n]+>|https?://\S+|:[a-z-]*members:.*")
+CODE = re.compile(
+    r"`[^`\n]+`|\]\([^)\n]*\)|<[^>\n]+>|https?://\S+|:[a-z-]*members:.*"
+    r"|^ +\w+:(?= \w)",  # a parameter in a docstring
+    re.MULTILINE,
+)
 
 
 def blank(match: re.Match[str]) -> str:
@@ -73,17 +82,30 @@ def prose_of_markdown(text: str) -> Iterator[tuple[int, str]]:
 
 
 def prose_of_python(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines of comments and docstrings, without code in them."""
+    """Yield the numbered lines of comments and of strings, without code in them."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         # What an example prints is the library's.
         if token.type == tokenize.COMMENT and not token.string.startswith("# > "):
             yield token.start[0], CODE.sub(blank, token.string)
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            value = node.value.value
-            if isinstance(value, str):
-                for number, line in enumerate(CODE.sub(blank, value).splitlines()):
-                    yield node.lineno + number, line
+    for first, value in strings(ast.parse(text)):
+        for number, line in enumerate(CODE.sub(blank, value).splitlines()):
+            if " " in line.strip():  # a single word may be a name of a protocol
+                yield first + number, line
+
+
+def strings(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the strings of a program with the numbers of their first lines."""
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, str):
+            yield node.lineno, node.value
+        return
+    if isinstance(node, ast.JoinedStr):
+        # What a text contains in braces is code.
+        parts = (part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        yield node.lineno, "".join(map(str, parts))
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant)):
+            yield from strings(child)
 
 
 def findings(path: Path) -> Iterator[str]:
@@ -108,11 +130,10 @@ def files(paths: list[Path]) -> Iterator[Path]:
 
 def main(arguments: list[str]) -> int:
     """Print what was found; return the exit code."""
-    pages = [page for page in sorted(DOCS.glob("*.md")) if page.name not in GENERATED]
+    written = [*DOCS.parent.glob("*.md"), *DOCS.glob("*.md"), *DOCS.glob("reliability/mutation.md")]
+    pages = sorted(page for page in written if page.name not in GENERATED)
     paths = [Path(argument) for argument in arguments]
-    own = [DOCS.parent / f"{name}.md" for name in ("README", "CHANGELOG", "CODE_OF_CONDUCT")]
-    own += [DOCS.parent / f"{name}.md" for name in ("CONTRIBUTING", "RELEASING", "SECURITY")]
-    paths = paths or [*own, *pages, DOCS / "reliability" / "mutation.md", DOCS / "examples"]
+    paths = paths or [*pages, *DOCS.glob("examples"), DOCS.parent / "triojob"]
     found = [line for path in files(paths) for line in findings(path)]
     print("\n".join(found) or "no word is refused")
     return 1 if found else 0

@@ -20,8 +20,6 @@ exclude_patterns += [f"reliability/{name}.md" for name in ("matrix", "mutation-f
 
 html_theme = "furo"
 html_title = f"triojob {release}"
-html_static_path = ["_static"]
-html_css_files = ["narrow.css"]
 # A list of the pages for language models: https://llmstxt.org
 html_extra_path = ["llms.txt"]
 

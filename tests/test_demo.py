@@ -65,7 +65,7 @@ class Demo:
     @property
     def app_pid(self) -> int:
         """The process of the app, as the demo says it."""
-        _, _, rest = self.output.partition("The app's process is ")
+        _, _, rest = self.output.partition("The app runs in process ")
         return int(rest.partition(".")[0])
 
 
@@ -130,7 +130,7 @@ async def first_child(pid: int) -> int:
 
 
 def assert_stopped(demo: Demo) -> None:
-    assert demo.output.rstrip().endswith("Stopped. No job and no process is left.")
+    assert demo.output.rstrip().endswith("Stopped. All jobs and processes have ended.")
     assert "Traceback" not in demo.output
     assert "Error" not in demo.output
 
@@ -146,15 +146,15 @@ async def test_it_plays_to_the_end() -> None:
     assert code == 0, output
     assert "/render(view, rows) -> picture" in output
     assert "takes one of ['Pig Latin', 'Leet', 'Mirror'], not 'Klingon'" in output
-    assert "The app answered: ellohay orldway" in output
+    assert "The app returned: ellohay orldway" in output
     # One of four was over the group's limit; a job that was, ended all the same.
     assert " waiting, 0 done; 0 of 4 ended" in output
     assert "\n4 done; 4 of 4 ended" in output
     assert "4 pictures" in output
-    assert "outputs of one job" in output
+    assert "outputs from one job" in output
     # 300 rows would take 20 seconds; and the app itself says that they were not drawn.
     assert "JobCancelled: /render was cancelled: seen enough" in output
-    assert "The app says: cancelled after" in output
+    assert "The app's record: cancelled after" in output
     assert "JobTimeout: /render has not ended within 0.5 s" in output
     assert "the job finished after 24 rows, the call cancelled after" in output
     assert "AppError: The oracle is offended: That was no question." in output
@@ -269,7 +269,7 @@ async def test_the_app_dies_in_the_middle() -> None:
         await demo.until("running")
         os.kill(demo.app_pid, signal.SIGKILL)
         assert await demo.end() == 1
-    assert "Error: the app ended by itself with exit code -9; the last it said:" in demo.output
+    assert "Error: the app exited with code -9; its last line of output:" in demo.output
     assert "Traceback" not in demo.output
 
 

@@ -1,4 +1,4 @@
-"""docs/check_words.py finds what it has to, in prose only; `nox -s lint` runs it on the pages."""
+"""docs/check_words.py refuses words in pages and in code; `nox -s lint` runs it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ on; it goes on.
 MODULE = '''\
 """Tell the reply."""
 
-answer = "The answer is a string."  # no answer
+answer = "answer"  # no answer
+text = f"{answer} is no answer \\
+of {answer!r} or `answer`, and the reply"
 '''
 
 
-def check(*paths: Path) -> tuple[int, list[str]]:
+def check(*paths: Path, script: Path = SCRIPT) -> tuple[int, list[str]]:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, paths)],
+        [sys.executable, str(script), *map(str, paths)],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -42,7 +44,7 @@ def check(*paths: Path) -> tuple[int, list[str]]:
     "name, text, lines",
     [
         ("page.md", PAGE, [(1, "answer"), (8, "goes on")]),
-        ("m.py", MODULE, [(1, "reply"), (3, "answer")]),
+        ("m.py", MODULE, [(1, "reply"), (3, "answer"), (4, "answer"), (4, "is no"), (4, "reply")]),
     ],
     ids=["markdown", "python"],
 )
@@ -59,3 +61,14 @@ def test_page_without_refused_words_passes(tmp_path):
     path = tmp_path / "page.md"
     path.write_text("The job keeps running.\n", encoding="utf-8")
     assert check(path) == (0, ["no word is refused"])
+
+
+def test_package_is_checked_by_default(tmp_path):
+    script, module = tmp_path / "docs" / SCRIPT.name, tmp_path / "triojob" / "_core" / "job.py"
+    for path in (script, module):
+        path.parent.mkdir(parents=True)
+    script.write_text(SCRIPT.read_text("utf-8"), "utf-8")
+    module.write_text('raise ValueError("made anew")\n', "utf-8")
+    code, found = check(script=script)
+    assert (code, len(found)) == (1, 1)
+    assert found[0].startswith(f"{module}:1: 'anew'")

@@ -18,7 +18,7 @@ def main() -> None:
             raise
         print(  # noqa: T201 - click, which would print it, might be the missing dependency
             f"Error: the command line needs {package}, which is not installed; "
-            "get it with: pip install 'triojob[cli]'",
+            "install it with: pip install 'triojob[cli]'",
             file=sys.stderr,
         )
         sys.exit(MISSING)

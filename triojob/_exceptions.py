@@ -112,7 +112,7 @@ class AppError(TriojobError, RuntimeError):
         if self.message is not None:
             return self.message
         return (
-            f"{self.endpoint or 'the endpoint'} raised an error that the app does not show; "
+            f"{self.endpoint or 'the endpoint'} raised an error whose message the app hides; "
             "to see it, start the app with launch(show_error=True) or raise gr.Error in it"
         )
 

@@ -105,7 +105,7 @@ class Secrets:
         return "<Secrets>"
 
     def __reduce__(self) -> str:
-        raise TypeError("secrets are not pickled")
+        raise TypeError("secrets can't be pickled")
 
 
 _known: weakref.WeakValueDictionary[int, Secrets] = weakref.WeakValueDictionary()

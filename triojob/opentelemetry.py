@@ -28,7 +28,8 @@ try:
     from opentelemetry import context, metrics, propagate, trace
 except ImportError as _error:
     raise MissingDependency(
-        'triojob.opentelemetry needs the API of OpenTelemetry: pip install "triojob[otel]"'
+        "triojob.opentelemetry needs the API of OpenTelemetry, which is not installed; "
+        "install it with: pip install 'triojob[otel]'"
     ) from _error
 
 _Attributes = dict[str, str | int | bool]
@@ -121,7 +122,7 @@ class OpenTelemetry(Instrument):
         self._wait = meter.create_histogram(
             "triojob.job.wait",
             unit="s",
-            description="How long jobs wait for their turn in their group.",
+            description="How long jobs wait for the limit of their group.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._latency = meter.create_histogram(

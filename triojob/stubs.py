@@ -31,7 +31,7 @@ T_co = TypeVar("T_co", covariant=True)
 DEFAULT: Any = ...
 """In a typed module, replaces a default value of the app that is too long to write there."""
 
-_ANEW = "make the module anew with `triojob stubs`, or pass check=False to go on all the same"
+_REMEDY = "generate the module again with `triojob stubs`, or pass check=False to use it anyway"
 
 
 class EndpointSource(Protocol):
@@ -75,22 +75,22 @@ class TypedEndpoint(Generic[P, T_co]):
             return None
         here = list(inspect.signature(self.function).parameters.values())[1:]
         there = {parameter.name: parameter for parameter in info.parameters}
-        changes = [f"has no {p.name!r} any more" for p in here if p.name not in there]
+        changes = [f"no longer has {p.name!r}" for p in here if p.name not in there]
         known = {parameter.name: parameter for parameter in here}
         signature = signature_of(info, TypeWriter())
         for parameter, kind in signature.parameters:
             own = known.get(parameter.name)
             if own is None:
-                changes.append(f"takes {parameter.name!r} as well")
+                changes.append(f"now also takes {parameter.name!r}")
             elif (own.default is own.empty) is not parameter.required:
-                now = "has to be given now" if parameter.required else "may be left out now"
+                now = "is now required" if parameter.required else "is now optional"
                 changes.append(f"{parameter.name!r} {now}")
             elif own.annotation != _normal(kind):
-                changes.append(f"{parameter.name!r} is {shorten(kind, 80)} now")
+                changes.append(f"{parameter.name!r} is now {shorten(kind, 80)}")
         result = self.function.__annotations__.get("return")
         if result != _normal(signature.result):
-            changes.append(f"returns {shorten(signature.result, 80)} now")
-        return f"{info.name}: {', '.join(changes[:5]) or 'what it takes or returns has changed'}"
+            changes.append(f"now returns {shorten(signature.result, 80)}")
+        return f"{info.name}: {', '.join(changes[:5]) or 'its parameters or outputs have changed'}"
 
 
 def _normal(kind: str) -> str:
@@ -122,7 +122,7 @@ class TypedApp:
             try:
                 endpoint = source.endpoint(method.api_name)
             except EndpointNotFound:
-                differences.append(f"{method.api_name}: there is no such endpoint any more")
+                differences.append(f"{method.api_name}: the endpoint no longer exists")
                 continue
             except (EndpointMismatch, ProtocolError) as exc:
                 differences.append(str(exc))
@@ -133,7 +133,7 @@ class TypedApp:
         if differences and check:
             name = f"{type(self).__module__}.{type(self).__qualname__}"
             shown = "; ".join(differences[:10])
-            raise EndpointMismatch(f"the app is not what {name} says: {shown}; {_ANEW}")
+            raise EndpointMismatch(f"the app differs from {name}: {shown}; {_REMEDY}")
         self._check_files()
 
     @classmethod
@@ -148,9 +148,9 @@ class TypedApp:
             given: FilesAs = "path" if gives_paths(endpoint) else "handle"
             if given != self.files:
                 raise ValueError(
-                    f"{type(self).__qualname__} is for a client that gives each file as a "
-                    f"{self.files}, and this one gives a {given}: change its download_files=, or "
-                    f"make the module with --files {given}"
+                    f"{type(self).__qualname__} needs a client that returns each file as a "
+                    f"{self.files}, but this one returns a {given}; change its download_files=, "
+                    f"or generate the module with --files {given}"
                 )
 
 

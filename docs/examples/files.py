@@ -37,5 +37,5 @@ with tempfile.TemporaryDirectory() as name:
 # prints:
 # > upper.txt says DEAR READER
 # > ['letter.txt', 'note.txt']
-# > parameter 'path' of /upper_file takes a file: pass handle_file(...), as nothing else ...
+# > parameter 'path' of /upper_file takes a file: pass handle_file(...); triojob reads ...
 # > [Errno 2] parameter 'path' of /upper_file: No such file or directory: '...missing.txt'

@@ -5,7 +5,7 @@ from triojob import JobGroup, JobTimeout
 
 async def work() -> None:
     await trio.sleep(0.5)
-    print("the work goes on")
+    print("the work continues")
 
 
 async def main() -> None:

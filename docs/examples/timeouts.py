@@ -27,6 +27,6 @@ trio.run(main)
 
 # prints:
 # > call cancelled: True
-# > /slow has not ended within 0.3 s; it goes on (job.cancel() would end it)
+# > /slow has not ended within 0.3 s; it keeps running (job.cancel() cancels it)
 # > job done: False
 # > job done: True

@@ -1,7 +1,7 @@
-"""Make the pictures of docs/command-line.md, of real runs in a terminal against the demo's app.
+"""Draw the pictures of docs/command-line.md: real runs in a terminal against the app of the demo.
 
-``python docs/screenshots/command_line.py`` writes ``info.svg``, ``call.svg`` and ``map.svg`` beside
-itself, or into the folder that you name.
+``python docs/screenshots/command_line.py`` writes ``info.svg``, ``call.svg`` and ``map.svg`` to its
+own folder, or to the folder in its argument.
 It needs ``pip install "triojob[demo]" pyte``, a system with pseudo-terminals, the port 7860, and
 about 30 seconds.
 """
@@ -34,11 +34,12 @@ from triojob._cli.demo_acts import VIEWS
 
 TARGET = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else Path(__file__).resolve().parent
 PORT = 7860
-WIDTH = 100
-# rich's own: fonts that the picture would load from somewhere else.
+# More columns would be too small to read on a telephone, 420 pixels wide.
+WIDTH = 60
+# Fonts that rich's pictures would load from another server.
 FONT_FACE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
-# What pyte calls otherwise than rich does.
-COLOURS = {"brown": "yellow", "brightbrown": "bright_yellow"}
+# Where the names of pyte differ from those of rich.
+COLORS = {"brown": "yellow", "brightbrown": "bright_yellow"}
 
 
 class Terminal:
@@ -50,10 +51,10 @@ class Terminal:
         self.stream = pyte.ByteStream(self.screen)
 
     async def run(self, command: str, *, seconds: float = 60, stop: int | None = None) -> None:
-        """Type a command and watch it to its end, or for so many seconds.
+        """Type a command and show its output until it ends, or for some seconds.
 
-        Then it gets the signal ``stop``, and what it says to that is shown too; without one it is
-        ended, and nothing more is shown.
+        After these it receives the signal ``stop``, and its further output is shown too; without a
+        signal it is killed.
         """
         self.stream.feed(f"\x1b[32m$\x1b[0m {command}\r\n".encode())
         ours, theirs = pty.openpty()
@@ -82,8 +83,8 @@ class Terminal:
             await process.wait()
 
     async def _watch(self, output: trio.lowlevel.FdStream) -> None:
-        """Show what is written, until nobody has the terminal open any more."""
-        with contextlib.suppress(trio.BrokenResourceError):  # which is how Linux says so
+        """Show what is written, until no process has the terminal open."""
+        with contextlib.suppress(trio.BrokenResourceError):  # on Linux, the end of the output
             while data := await output.receive_some():
                 self.stream.feed(bytes(data))
 
@@ -111,10 +112,10 @@ class Terminal:
 
 
 def style_of(cell: Char) -> Style:
-    """Return what rich calls the look of a character."""
+    """Return the style of a character."""
     return Style(
-        color=colour(cell.fg),
-        bgcolor=colour(cell.bg),
+        color=color(cell.fg),
+        bgcolor=color(cell.bg),
         bold=cell.bold,
         italic=cell.italics,
         underline=cell.underscore,
@@ -122,13 +123,13 @@ def style_of(cell: Char) -> Style:
     )
 
 
-def colour(name: str) -> str | None:
-    """Return what rich calls a colour of pyte's."""
+def color(name: str) -> str | None:
+    """Return rich's name of one of pyte's colors."""
     if name == "default":
         return None
     if re.fullmatch(r"[0-9a-f]{6}", name):
         return f"#{name}"
-    return COLOURS.get(name, name.replace("bright", "bright_"))
+    return COLORS.get(name, name.replace("bright", "bright_"))
 
 
 async def main(folder: Path) -> None:

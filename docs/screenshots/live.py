@@ -1,6 +1,7 @@
-"""Make the picture of the live view in docs/live.md, of a real run against the app of the demo.
+"""Draw the picture of the live view in docs/live.md: a real run against the app of the demo.
 
-``python docs/screenshots/live.py`` writes ``live.svg`` beside itself, or where you say.
+``python docs/screenshots/live.py`` writes ``live.svg`` to its own folder, or to the file in its
+argument.
 It needs ``pip install "triojob[demo]"`` and takes about 10 seconds.
 """
 
@@ -20,7 +21,7 @@ from triojob._cli.demo import Served, serve_app
 from triojob._cli.demo_acts import VIEWS
 
 TARGET = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("live.svg")
-# rich's own: fonts that the picture would load from somewhere else.
+# Fonts that rich's pictures would load from another server.
 FONT_FACE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 
 
@@ -30,7 +31,7 @@ async def main() -> None:
         file=io.StringIO(),
         record=True,
         force_terminal=True,
-        width=104,
+        width=72,  # more would be too small to read on a telephone, 420 pixels wide
         height=15,
         legacy_windows=False,
     )
@@ -42,7 +43,7 @@ async def main() -> None:
 
 
 async def watch(client: Client, console: Console) -> None:
-    """Show some jobs, take the picture when all kinds of lines are there, and stop them."""
+    """Show some jobs, draw the picture when it has lines of all kinds, and stop them."""
     titles: dict[Job[str], str] = {}
     async with JobGroup(limit=8) as group:
         with trio.CancelScope() as showing:
@@ -51,9 +52,9 @@ async def watch(client: Client, console: Console) -> None:
                 group.submit(client.endpoint("/story"), "Ada", sentences=20)
                 render = client.endpoint("/render")
                 for number, view in zip(range(1, 39), itertools.cycle(VIEWS), strict=False):
-                    titles[group.submit(render, view, rows=24)] = f"{number} {view}"
+                    titles[group.submit(render, view, rows=24)] = f"{number} {view.split()[0]}"
                 await trio.sleep(4)
-                console.export_text()  # forgets the drawings before
+                console.export_text()  # forget the earlier drawings
                 while not console.export_text(clear=False).strip():  # noqa: ASYNC110 - a drawing
                     await trio.sleep(0.01)
                 take(console)
@@ -63,7 +64,7 @@ async def watch(client: Client, console: Console) -> None:
 
 
 def take(console: Console) -> None:
-    """Write the last drawing as a picture."""
+    """Write the picture of the last drawing."""
     picture = console.export_svg(
         title="async with triojob.live(group, total=40):", unique_id="triojob-live"
     )

@@ -136,7 +136,7 @@ def test_failure_that_nobody_asks_for(pair: Pair, caplog: pytest.LogCaptureFixtu
             assert messages == []
         else:
             (message,) = messages
-            assert message.endswith(" /fail: it failed, and nobody asked for its result")
+            assert message.endswith(" /fail: it failed, and its failure was never retrieved")
     assert caplog.records[-1].levelno == logging.ERROR
 
 

@@ -114,7 +114,7 @@ def test_a_call_that_takes_too_long_is_cancelled_on_the_server_and_loses_no_othe
     done = caller({"text": ["a", "b"]})
     assert done["result"] == [None, None]
     assert set(done["error"]) == {
-        "TooSlowError: /held took more than 0.3 seconds and was cancelled; give timeout= more"
+        "TooSlowError: /held took longer than 0.3 s and was cancelled; increase timeout="
     }
     # By themselves they would never end.
     server.until(lambda server: not server.running)
@@ -176,9 +176,9 @@ def test_a_constant_goes_before_a_column_of_its_name(server: BulkServer):
         ({"files": ["z"]}, {"a": [1]}, "no parameter 'z'"),
         ({"inputs": {"a": "n"}}, {"a": [1]}, "no column 'n'; it has 'a'"),
         ({"key": "id"}, {"a": [1], "b": [1]}, "no column 'id'; it has 'a', 'b'"),
-        ({"output": ["one", "two"]}, {"a": [1], "b": [1]}, "1 outputs, and output= names 2"),
-        ({}, {"a": [1], "b": [1], "result": [1]}, "a column 'result' already"),
-        ({}, {"a": [1], "b": [1], "error": [1]}, "a column 'error' already"),
+        ({"output": ["one", "two"]}, {"a": [1], "b": [1]}, "1 outputs, but output= names 2"),
+        ({}, {"a": [1], "b": [1], "result": [1]}, "already has a column 'result'"),
+        ({}, {"a": [1], "b": [1], "error": [1]}, "already has a column 'error'"),
     ],
 )
 def test_what_would_fail_for_every_row_is_raised_before_any_call(server, options, batch, message):
@@ -189,7 +189,7 @@ def test_what_would_fail_for_every_row_is_raised_before_any_call(server, options
 
 def test_a_parameter_without_a_value_is_named(server: BulkServer):
     caller = BatchCaller(server.url, "/greet")
-    with pytest.raises(TypeError, match="/greet needs 'name': name its column in inputs="):
+    with pytest.raises(TypeError, match="/greet needs 'name'; name its column in inputs="):
         caller({"other": ["Ada"]})
 
 
@@ -217,8 +217,8 @@ def test_a_key_goes_with_each_call_as_a_header(server: BulkServer):
     caller = BatchCaller(server.url, "/greet", key="id")
     done = caller({"name": ["Ada", "Grace", "Edsger", "Barbara"], "id": [7, "x", None, "é"]})
     assert done["result"] == ["Hello Ada!", "Hello Grace!", None, None]
-    assert done["error"][2] == "ValueError: it has no key in the column 'id'"
-    assert done["error"][3].startswith("ValueError: headers: 'Idempotency-Key'")
+    assert done["error"][2] == "ValueError: the row has no key in the column 'id'"
+    assert done["error"][3].startswith("ValueError: headers: the value of 'Idempotency-Key'")
     assert sorted(join.headers["idempotency-key"] for join in server.joins()) == ["7", "x"]
 
 

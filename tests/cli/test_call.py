@@ -142,7 +142,7 @@ async def test_files_go_to_standard_output_as_they_are(scripted, capfdbinary):
     scripted.app.add("text", inputs=["text"])
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - in groups
         await call(connection(scripted.url), call_options("/text", "text=a", files="-"))
-    assert "the result holds no file" in str(leaf(caught.value))
+    assert "the result contains no files" in str(leaf(caught.value))
 
 
 async def test_without_a_folder_files_stay_with_the_app(scripted, capfd):

@@ -51,13 +51,16 @@ def test_no_login() -> None:
 @pytest.mark.parametrize(
     "changes, wrong",
     [
-        ({"headers": ("no colon",)}, "--header is NAME:VALUE or @FILE"),
+        ({"headers": ("no colon",)}, "write --header as NAME:VALUE or @FILE"),
         ({"headers": ("X: \x00",)}, "header"),
         ({"token": "@/no/such/file"}, "--token: No such file or directory: '/no/such/file'"),
-        ({"url": "ada/story", "token": "two words"}, "has characters that no token has"),
-        ({"ca": "/no/such/file"}, "--ca: /no/such/file holds no certificates"),
-        ({"ca": "a", "insecure": True}, "give --ca or --insecure, not both"),
-        ({"url": "ftp://host"}, "starts with http:// or https://"),
+        (
+            {"url": "ada/story", "token": "two words"},
+            "contains characters that are invalid in a token",
+        ),
+        ({"ca": "/no/such/file"}, "--ca: can't read certificates from /no/such/file"),
+        ({"ca": "a", "insecure": True}, "use --ca or --insecure, not both"),
+        ({"url": "ftp://host"}, "must start with http:// or https://"),
     ],
 )
 async def test_what_makes_no_sense_is_refused(changes: dict[str, Any], wrong: str) -> None:
@@ -120,7 +123,7 @@ def test_a_password_is_asked_for_and_not_shown(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(click, "prompt", prompt)
     assert read_login("ada", ask=True) == ("ada", SECRET)
-    assert asked == [("Password of ada", True)]
+    assert asked == [("Password for ada", True)]
 
 
 # --- In a terminal ---

@@ -67,7 +67,7 @@ async def test_a_map_writes_no_secret(echoing: ScriptedServer, tmp_path: Path) -
         "2",
     )
     done = await run(*words, *SECRETS)
-    assert "2 rows in a row have failed" in done.stderr
+    assert "2 consecutive failed rows" in done.stderr
     written = [file.read_text(encoding="utf-8") for file in sorted(tmp_path.iterdir())]
     assert "***" in json.loads(output.read_text().splitlines()[0])["error"]["message"]
     assert_unknown(echoing, *texts_of(done), *written)

@@ -39,7 +39,7 @@ PACKAGE = Path(triojob.__file__).parent
         (["info", "127.0.0.1:7860"], "; did you mean 'http://127.0.0.1:7860'?"),
         (["info", "localhost"], "; did you mean 'http://localhost'?"),
         (["info", "[::1]:7860/app"], "; did you mean 'http://[::1]:7860/app'?"),
-        (["info", "app"], "unlike 'app'"),
+        (["info", "app"], "not 'app'"),
     ],
 )
 def test_usage_errors_are_one_line(words: list[str], line: str) -> None:
@@ -75,7 +75,7 @@ def test_unexpected_exceptions_are_one_line(capfd, caplog):
 
     with caplog.at_level(logging.DEBUG, "triojob"):
         assert run_command(main) == 70
-    shown = "Error: unexpected KeyError: 'row'; --verbose shows where it was raised\n"
+    shown = "Error: unexpected KeyError: 'row'; run with --verbose for the traceback\n"
     assert capfd.readouterr().err == shown
     assert [record.exc_info is not None for record in caplog.records] == [True]
 
@@ -98,9 +98,9 @@ UNREACHABLE = {"files/inputs", "spaces/duplicate", "schema/view", "schema/stubs"
 NAMES = "|".join([*inspect.signature(Client).parameters, "api_name", "fn_index"])
 PARAMETER = re.compile(rf"\b({NAMES})=(?![=\w])|\btoken=True|\bClient\(|\b(Timeouts|Limits)\.")
 OTHERS = {
-    "transport= and verify= are settings of your own http_client",
+    "set transport= and verify= in your own http_client",
     "auth must be a user name and a password: auth=(user, password)",
-    "the transport= of this client can't change protocols",
+    "the transport= of this client can't upgrade a connection to another protocol",
     "Limits.refused_for must be a number of seconds, not ",
     "enter the client first: async with Client(url) as client",
 }

@@ -54,8 +54,8 @@ async def test_for_people(scripted: ScriptedServer, capfd: pytest.CaptureFixture
     assert lines[0] == f"scripted at {scripted.url}/ (Gradio 6.31.0, sse_v3)"
     for line in (
         "  Draws a \\x1b[31mpicture.",
-        "  yields outputs as they come",
-        "  keeps State by session",
+        "  streams: yields several outputs",
+        "  keeps State for each session",
         "  may act with your Hugging Face token: --oauth-token",
     ):
         assert line in lines

@@ -163,7 +163,7 @@ def test_an_output_that_is_there_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     written(path, record(0))
     before = path.read_bytes()
-    with pytest.raises(CommandError, match=r"has rows already: add --resume"):
+    with pytest.raises(CommandError, match=r"already has rows; add --resume"):
         Ledger(str(path), MADE_BY)
     assert path.read_bytes() == before
 
@@ -172,7 +172,7 @@ def test_an_output_that_is_there_is_left_alone(tmp_path: Path) -> None:
 def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path, *, resume: bool) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("mine\n")
-    with pytest.raises(CommandError, match=r"has rows already|is missing"):
+    with pytest.raises(CommandError, match=r"already has rows|is missing"):
         Ledger(str(path), MADE_BY, resume=resume)
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
     assert path.read_text() == "mine\n"
@@ -182,7 +182,7 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path, *, resume: bool) 
 def test_an_output_of_another_app_or_endpoint_is_refused(tmp_path, name, value):
     path = tmp_path / "out.jsonl"
     written(path, record(0))
-    wrong = f"made with {name} '{MADE_BY[name]}', which is now '{value}'"
+    wrong = f"made with {name} '{MADE_BY[name]}', but this run has '{value}'"
     with pytest.raises(CommandError, match=wrong):
         Ledger(str(path), {**MADE_BY, name: value}, resume=True)
     Ledger(str(path), {**MADE_BY, name: value}, resume=True, may_differ=(name,)).close()
@@ -191,9 +191,9 @@ def test_an_output_of_another_app_or_endpoint_is_refused(tmp_path, name, value):
 @pytest.mark.parametrize(
     "line, wrong",
     [
-        (b"garbage\n", "line 2 is none of `triojob map`"),
-        (b'{"row": 5}\n', "line 2 is none of `triojob map`"),
-        (b'{"row": -1, "outcome": "ok", "input": "00"}\n', "line 2 is none"),
+        (b"garbage\n", "line 2 was not written by `triojob map`"),
+        (b'{"row": 5}\n', "line 2 was not written by `triojob map`"),
+        (b'{"row": -1, "outcome": "ok", "input": "00"}\n', "line 2 was not"),
         (b'{"row": 0, "outcome": "ok", "input": "00"}\n', "line 2: row 0 appears twice"),
         (b'{"row": 5, "outcome": "ok", "input": "zz"}\n', "line 2: invalid literal"),
     ],
@@ -213,7 +213,7 @@ def test_notes_that_are_broken_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     written(path, record(0))
     (tmp_path / "out.jsonl.triojob").write_bytes(b"{")
-    with pytest.raises(CommandError, match=r"which says what its rows were made by, is broken"):
+    with pytest.raises(CommandError, match=r"which records the inputs of its rows, is broken"):
         reopened(path)
 
 
@@ -235,7 +235,7 @@ def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
     other = tmp_path / "other"
     other.write_bytes(b"")
     (tmp_path / name).symlink_to(other)
-    with pytest.raises(CommandError, match="is a symbolic link, which is not followed"):
+    with pytest.raises(CommandError, match="is a symbolic link, and triojob follows no links"):
         Ledger(str(tmp_path / "out.jsonl"), MADE_BY)
     assert other.read_bytes() == b""
 

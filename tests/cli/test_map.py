@@ -144,7 +144,7 @@ async def test_each_row_keeps_its_own_outcome(scripted, work, tmp_path, output):
         "ok",
     ]
     assert records[1]["error"] == {"class": "AppError", "message": "no"}
-    assert records[2]["error"]["message"] == "/work took longer than 2 s"
+    assert records[2]["error"]["message"] == "/work took longer than 2 s (--timeout)"
     assert records[3]["error"]["message"] == "column 'n': 'two' is not a number"
     assert "result" not in records[1]
     # A row that makes no sense is not called, and one that took too long is cancelled there too.
@@ -220,8 +220,8 @@ async def test_rows_of_a_session_with_state_are_called_one_by_one(scripted, sour
     options = map_options(source, output, quiet=False)
     assert await map_rows(connection(scripted.url), options) == 0
     told = capfd.readouterr().err
-    assert "columns not used: id" in told
-    assert "/work keeps State: one row is called after the other" in told
+    assert "unused columns: id" in told
+    assert "/work keeps State, so the rows are called one at a time" in told
     assert "30 rows: 30 ok, 0 failed, in " in told
 
 
@@ -229,7 +229,9 @@ async def test_a_first_row_that_lacks_a_column_stops_it_before_a_call(
     scripted, work, tmp_path, output
 ):
     source = write_rows(tmp_path / "in.jsonl", [{"txt": "a"}, {"text": "b"}])
-    with pytest.raises(CommandError, match=r"no column 'text' for text of /work \(is it 'txt'\?\)"):
+    with pytest.raises(
+        CommandError, match=r"no column 'text' for text of /work \(did you mean 'txt'\?\)"
+    ):
         await map_rows(connection(scripted.url), map_options(source, output))
     assert not work.calls
     assert not read_lines(output)
@@ -317,7 +319,7 @@ async def test_input_that_has_grown_goes_on(scripted, work, source, output):
 async def test_it_gives_up_when_nothing_works(scripted, work, source, output):
     scripted.fault("POST", "/queue/join", FULL)
     with pytest.raises(
-        CommandError, match=r"stopped, as \d+ rows in a row .* by QueueFull"
+        CommandError, match=r"stopped after \d+ consecutive failed rows .* with QueueFull"
     ) as caught:
         await map_rows(
             connection(scripted.url), map_options(source, output, max_failures=5, limit=2)
@@ -367,14 +369,14 @@ async def test_outages_pause_the_run(
     assert (code, sorted(by_row(output))) == (0 if idempotent else 1, list(range(30)))
     assert {record["attempts"] for record in read_lines(output)} == {1}
     told = capfd.readouterr().err
-    assert told.count("app unreachable since ") == told.count("app reachable again, after ") == 1
+    assert told.count("app unreachable since ") == told.count("app reachable again after ") == 1
 
 
 @pytest.mark.usefixtures("no_pauses")
 async def test_long_outages_end_the_run(scripted, source, output):
     break_at(scripted, 9)
     retry = make_retry(1, idempotent=True)
-    wrong = r"the app has been unreachable since \S+ \(--max-outage\).* resume with: triojob "
+    wrong = r"the app has been unreachable since \S+ \(--max-outage\).* to resume, run: triojob "
     with pytest.raises(CommandError, match=wrong) as caught:
         await map_rows(connection(scripted.url), map_options(source, output, retry=retry))
     assert caught.value.exit_code == 3
@@ -455,7 +457,7 @@ async def test_a_signal_ends_it_in_order_and_it_says_how_to_go_on(
     command = ["triojob", *words, "--header", "X-Key: ...", "--limit", "3", "--resume"]
     summary, advice = told.splitlines()[-2:]
     assert summary.startswith("1 row: 1 ok, 0 failed, in ")
-    assert advice == f"Stopped. Resume with: {shlex.join(command)}"
+    assert advice == f"Stopped. To resume, run: {shlex.join(command)}"
     assert [record["row"] for record in read_lines(output)] == [0]
     # The app was told, before the process ended.
     assert ended == 2
@@ -470,7 +472,7 @@ async def test_a_signal_ends_it_in_order_and_it_says_how_to_go_on(
         (["--output", "-", "--json"], "would both write to standard output"),
         (
             ["--output", "out", "--retry-failed"],
-            "--retry-failed and --allow-url-change go with --resume",
+            "--retry-failed and --allow-url-change need --resume",
         ),
         (["--output", "out", "--limit", "0"], "0 is not in the range"),
         (["--output", "out", "--rate", "0"], "0 is not in the range"),

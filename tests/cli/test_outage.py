@@ -30,7 +30,10 @@ class App:
 
     def reachability(self, max_outage: float = 60) -> Reachability:
         return Reachability(
-            self.ask, max_outage=max_outage, say=self.said.append, advice=lambda: "resume with: x"
+            self.ask,
+            max_outage=max_outage,
+            say=self.said.append,
+            advice=lambda: "to resume, run: x",
         )
 
 
@@ -57,8 +60,8 @@ async def test_rows_share_one_question(autojump_clock: MockClock) -> None:
     assert [at - clock for at in app.asked] == [0, 1, 3, 7, 15, 25]
     assert reachability.since is None
     began, ended = app.said
-    assert began.endswith(", trying again: no connection to http://app/: Connection refused")
-    assert ended == "app reachable again, after 25 s"
+    assert began.endswith(", retrying: no connection to http://app/: Connection refused")
+    assert ended == "app reachable again after 25 s"
 
 
 @pytest.mark.parametrize("error", [GONE, AuthenticationError("log in")])
@@ -75,9 +78,9 @@ async def test_apps_that_answer_are_reachable(autojump_clock: MockClock, error: 
 async def test_silent_apps_are_unreachable(autojump_clock: MockClock) -> None:
     clock = autojump_clock.current_time()
     reachability = Reachability(
-        trio.sleep_forever, max_outage=30, say=lambda _: None, advice=lambda: "resume with: x"
+        trio.sleep_forever, max_outage=30, say=lambda _: None, advice=lambda: "to resume, run: x"
     )
-    with pytest.raises(CommandError, match="Connection refused; resume with: x") as caught:
+    with pytest.raises(CommandError, match="Connection refused; to resume, run: x") as caught:
         await reachability.confirm(GONE)
     assert caught.value.exit_code == 3
     assert trio.current_time() - clock >= 30

@@ -26,7 +26,7 @@ async def test_how_many_how_fast_and_for_how_long(autojump_clock: trio.testing.M
     # The rate is that of late.
     assert progress._words() == "1,420 of about 2,000 rows, 1.0/s, 120 failed, ETA 9 min 40 s"
     assert progress.summary(1000, 3) == (
-        "420 rows: 300 ok, 120 failed, 1,000 were finished before (3 of them failed), "
+        "420 rows: 300 ok, 120 failed, 1,000 were finished earlier (3 of them failed), "
         "in 3 min 00 s (2.3/s)\n"
         "  120 timeout, the first in row 0: TooSlowError: a b"
     )

@@ -98,13 +98,13 @@ async def test_characters_cut_at_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "reading, wrong",
     [
-        (Reading("csv", ";;"), "--delimiter is one character, not ';;'"),
-        (Reading("csv", '"'), "--delimiter is one character"),
-        (Reading("csv", ""), "--delimiter is one character"),
-        (Reading("jsonl", ";"), "--delimiter is for csv and tsv, not for jsonl"),
+        (Reading("csv", ";;"), "--delimiter must be one character, not ';;'"),
+        (Reading("csv", '"'), "--delimiter must be one character"),
+        (Reading("csv", ""), "--delimiter must be one character"),
+        (Reading("jsonl", ";"), "--delimiter applies to csv and tsv, not to jsonl"),
         (Reading("csv", encoding="klingon"), "--encoding: 'klingon' is not a text encoding"),
         (Reading("csv", encoding="base64"), "--encoding: 'base64' is not a text encoding"),
-        (Reading("parquet", encoding="cp1252"), "--encoding is not for parquet"),
+        (Reading("parquet", encoding="cp1252"), "--encoding does not apply to parquet"),
     ],
 )
 def test_invalid_readings_are_refused(tmp_path: Path, reading: Reading, wrong: str) -> None:
@@ -117,9 +117,9 @@ def test_invalid_readings_are_refused(tmp_path: Path, reading: Reading, wrong: s
 async def test_a_csv_row_of_the_wrong_length_breaks_no_other(tmp_path: Path) -> None:
     rows = await rows_of(tmp_path / "in.csv", b"a,b\n1\n1,2\n1,2,3\n")
     assert [row.error for row in rows] == [
-        "the row has 1 cells, and the head has 2",
+        "the row has 1 cells, but the header has 2",
         None,
-        "the row has 3 cells, and the head has 2",
+        "the row has 3 cells, but the header has 2",
     ]
 
 
@@ -141,7 +141,7 @@ async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"--input: No such file or directory") as caught:
         Rows(str(tmp_path / "gone.csv"), Reading())
     assert caught.value.exit_code == LOCAL
-    with pytest.raises(CommandError, match="say with --format whether it is"):
+    with pytest.raises(CommandError, match="unknown format; set --format"):
         Rows(str(tmp_path / "in.txt"), Reading())
 
 
@@ -176,9 +176,9 @@ async def test_parquet(tmp_path: Path) -> None:
 
 async def test_what_is_no_parquet(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    with pytest.raises(CommandError, match="this is not valid Parquet"):
+    with pytest.raises(CommandError, match="is not valid Parquet"):
         await rows_of(tmp_path / "in.parquet", b"garbage that is long enough")
-    with pytest.raises(CommandError, match="from a file only"):
+    with pytest.raises(CommandError, match="can't be read from a pipe"):
         Rows("-", Reading("parquet"))
 
 
@@ -229,15 +229,15 @@ def test_columns_with_other_names_and_constants() -> None:
     assert made.arguments(cells(prompt="hi", text="no", id="9")) == {"n": 7, "text": "hi"}
     assert made.unused(["prompt", "text", "id"]) == ["text"]
     assert made.key(cells(id="9")) == "9"
-    with pytest.raises(ValueError, match="the row has no 'prompt'"):
+    with pytest.raises(ValueError, match="the row has no column 'prompt'"):
         made.arguments(cells(text="no"))
 
 
 def test_only_a_column_that_is_said_to_have_files_is_read_from_disk() -> None:
     row = cells(text="a", file="b.txt", files="c.txt")
-    with pytest.raises(ValueError, match="file takes files: say --file-column file if"):
+    with pytest.raises(ValueError, match="file takes files; add --file-column file if"):
         plan().arguments(row)
-    with pytest.raises(CommandError, match="file takes files: say --file-column file if"):
+    with pytest.raises(CommandError, match="file takes files; add --file-column file if"):
         plan().check_columns(["text", "file"])
     made = plan(file_columns=["file", "files"]).arguments(row)
     assert isinstance(made["file"], FileInput)
@@ -251,7 +251,7 @@ def test_only_a_column_that_is_said_to_have_files_is_read_from_disk() -> None:
     "row, wrong",
     [
         (cells(n="five"), "column 'n': 'five' is not a number"),
-        (typed(file=5), "column 'file': a path or URL is a text"),
+        (typed(file=5), "column 'file': write a path or URL as text"),
         (Row(0, {}, is_text=True, error="it is broken"), "it is broken"),
     ],
 )
@@ -264,10 +264,10 @@ def test_a_row_that_makes_no_sense(row: Row, wrong: str) -> None:
     "constants, options, wrong",
     [
         (["txt=1"], {}, "did you mean 'text'?"),
-        ([], {"columns": ["text"]}, "--column is PARAMETER=COLUMN, not 'text'"),
-        ([], {"columns": ["txt=a"]}, "--column: /run takes"),
-        (["n=1"], {"columns": ["n=a"]}, "n is given as a constant and by --column"),
-        ([], {"file_columns": ["photo"]}, "no parameter takes the column 'photo'"),
+        ([], {"columns": ["text"]}, "write --column as PARAMETER=COLUMN, not 'text'"),
+        ([], {"columns": ["txt=a"]}, "--column: /run has no parameter"),
+        (["n=1"], {"columns": ["n=a"]}, "n has both a constant value and a --column"),
+        ([], {"file_columns": ["photo"]}, "no parameter uses the column 'photo'"),
     ],
 )
 def test_options_that_make_no_sense(constants, options, wrong):
@@ -277,7 +277,9 @@ def test_options_that_make_no_sense(constants, options, wrong):
 
 def test_what_an_input_lacks_is_said_before_anything_is_called() -> None:
     plan().check_columns(["text"])
-    with pytest.raises(CommandError, match=r"no column 'text' for text of /run \(is it 'txt'\?\)"):
+    with pytest.raises(
+        CommandError, match=r"no column 'text' for text of /run \(did you mean 'txt'\?\)"
+    ):
         plan().check_columns(["txt"])
     with pytest.raises(CommandError, match="no column 'prompt' for text"):
         plan(columns=["text=prompt"]).check_columns(["text"])

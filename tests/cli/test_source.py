@@ -85,9 +85,9 @@ async def test_no_row_of_a_block_is_handed_out_before_it_is_compared(path: Path)
 @pytest.mark.parametrize(
     "rows, wrong",
     [
-        ([0, 2 * BLOCK], "the input was shortened: it has 9 rows, and the output has row 512 "),
-        (range(10), "the input was shortened: it has 9 rows, and the output has row 9 "),
-        ([3, 8, 9], "the input was shortened: it has 9 rows, and the output has row 9 "),
+        ([0, 2 * BLOCK], "the input was shortened: it has 9 rows, but the output has row 512 "),
+        (range(10), "the input was shortened: it has 9 rows, but the output has row 9 "),
+        ([3, 8, 9], "the input was shortened: it has 9 rows, but the output has row 9 "),
     ],
 )
 async def test_shortened_inputs_are_refused(path: Path, rows: Iterable[int], wrong: str) -> None:

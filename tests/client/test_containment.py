@@ -52,7 +52,7 @@ def test_an_interrupt_beside_a_failure_passes_through() -> None:
         raise both
     assert [type(error) for error in caught.value.exceptions] == [KeyboardInterrupt]
     assert [str(failure) for failure in failures] == [
-        "/x: talking to the server raised ValueError('odd')"
+        "/x: the connection to the server raised ValueError('odd')"
     ]
 
 

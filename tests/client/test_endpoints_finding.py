@@ -219,7 +219,7 @@ async def test_an_endpoint_that_is_described_twice_says_so_when_used(memory_app)
         assert "\n/other\n  (/other can't be called: " in client.view_api()
         module = client.stubs()
         assert "def greet(" in module
-        assert "can't be:\n    /other\n" in module
+        assert "are invalid:\n    /other\n" in module
 
 
 @pytest.mark.parametrize("name", [None, False])
@@ -275,5 +275,5 @@ async def test_view_api_describes_each_public_endpoint(memory_app: ScriptedServe
     assert "/greet(name) -> words" in lines
     assert "  Greet somebody." in lines
     assert "/count(n) -> nothing" in lines
-    assert "  (yields outputs as they come; keeps State by session)" in lines
+    assert "  (streams: yields several outputs; keeps State for each session)" in lines
     assert "  - n (Slider): float, default 3, from 1 up to 9" in lines

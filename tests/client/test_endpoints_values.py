@@ -135,7 +135,7 @@ async def test_a_server_that_sends_too_few_values(memory_app: ScriptedServer) ->
 
     memory_app.app.add("many", answer, outputs=["x", "y"])
     async with opened(memory_app) as client:
-        with pytest.raises(ProtocolError, match="/many has 2 outputs or more"):
+        with pytest.raises(ProtocolError, match="/many has at least 2 outputs"):
             await client.predict(api_name="/many")
 
 

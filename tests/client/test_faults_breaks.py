@@ -105,7 +105,7 @@ async def test_a_stream_that_ends_early_is_a_broken_one(
         errors = await failures(calls.start(api_name="/story"))
         assert trio.current_time() == now
         assert kinds(errors) == {ConnectionLost}
-        assert all("with work unfinished" in str(error) for error in errors)
+        assert all("before the calls had finished" in str(error) for error in errors)
         assert len(memory_app.joins) == calls.count
         await calls.assert_goes_on()
 
@@ -128,7 +128,7 @@ async def test_a_server_that_takes_its_leave_with_calls_unfinished_has_lost_them
         [error] = await failures([calls.surface.submit(api_name="/leave")])
         assert trio.current_time() == now
         assert type(error) is ConnectionLost
-        assert "without finishing /leave" in str(error)
+        assert "before /leave had finished" in str(error)
         assert len(memory_app.joins) == 1
         await calls.assert_goes_on()
 

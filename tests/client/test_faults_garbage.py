@@ -108,7 +108,7 @@ async def test_what_names_no_call_fails_none(memory_app, autojump_clock, caplog,
     async with riding(memory_app, ride) as calls:
         jobs = calls.start(api_name="/trap")
         assert [await job.result() for job in jobs] == ["completed"] * calls.count
-        assert "names no call" in caplog.text
+        assert "for an unknown call" in caplog.text
 
 
 @pytest.mark.parametrize("name", GARBAGE)

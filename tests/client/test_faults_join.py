@@ -214,7 +214,7 @@ async def test_an_acceptance_that_names_the_event_of_another_call_harms_not_the_
             assert await first.result() == "The end"
             [error] = await failures([second])
             assert type(error) is ProtocolError
-            assert "the name of another call's" in str(error)
+            assert "the id of another call's event" in str(error)
 
 
 @pytest.mark.parametrize("ride", RIDES)

@@ -112,7 +112,7 @@ async def test_a_server_that_closes_each_stream_at_once_is_not_asked_for_ever(
         event.never_complete()
 
     async with clean_client(memory_app) as client:
-        with pytest.raises(ConnectionLost, match="without finishing /leave"):
+        with pytest.raises(ConnectionLost, match="before /leave had finished"):
             await client.predict(api_name="/leave")
         assert memory_app.streams.made <= 2
         assert await client.predict("again", api_name="/echo") == "again"

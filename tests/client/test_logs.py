@@ -96,7 +96,7 @@ async def test_a_busy_session_says_which_job_each_line_is_about(scripted, caplog
             by_job.setdefault(number, []).append(text.removeprefix(start))
     assert len(by_job) == 5 + 5 + 2 + 2 + 4
     for texts in by_job.values():
-        steps = [text for text in texts if not text.startswith(("POST", "GET", "the server"))]
+        steps = [text for text in texts if not text.startswith(("POST", "GET", "a cancel request"))]
         assert len(steps) == 4, steps
         for text, step in zip(steps, ("submitted", "started", "sent", ""), strict=True):
             assert text.startswith(step)
@@ -111,7 +111,7 @@ async def test_a_busy_session_says_which_job_each_line_is_about(scripted, caplog
     warnings = [record for record in said(caplog) if record.levelno == logging.WARNING]
     assert len(warnings) == 1
     assert vars(warnings[0])["endpoint"] == "/hang"
-    assert "answered 500" in warnings[0].getMessage()
+    assert "responded with status 500" in warnings[0].getMessage()
 
 
 async def test_a_request_on_a_connection_of_its_own_is_its_jobs(

@@ -150,7 +150,7 @@ async def test_too_few_outputs_are_an_error_that_names_the_endpoint(
 
     async with opened(memory_app) as client, JobGroup() as group:
         job = group.submit(client.endpoint("/perform"))
-        with pytest.raises(ProtocolError, match="/perform has 2 outputs or more"):
+        with pytest.raises(ProtocolError, match="/perform has at least 2 outputs"):
             await job.result()
         assert job.outputs() == []
 
@@ -162,5 +162,5 @@ async def test_a_completion_with_something_else_than_data_is_an_error(autojump_c
         await event.send({"msg": "process_completed", "output": {"values": [1]}, "success": True})
 
     async with opened(memory_app) as client:
-        with pytest.raises(ProtocolError, match="/perform completed with no data"):
+        with pytest.raises(ProtocolError, match="/perform completed without data"):
             await client.predict(api_name="/perform")

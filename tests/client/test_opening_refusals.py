@@ -46,13 +46,25 @@ async def must_not_open(client: Client) -> None:
 @pytest.mark.parametrize(
     "answer, error, words",
     [
-        (Answer(410, {"detail": "Gone"}), UnexpectedResponse, "answered 410: Gone"),
-        (Answer(500, b"Internal Server Error"), UnexpectedResponse, "answered 500: Internal"),
-        (Answer(502, "<h1>Bad gateway</h1>"), UnexpectedResponse, "answered 502: <h1>Bad"),
-        (Answer(204), UnexpectedResponse, "answered 204"),
-        (Answer(200, "<h1>It works!</h1>"), UnexpectedResponse, "no Gradio app.*text/html.*It wor"),
-        (Answer(200, b"hello"), UnexpectedResponse, "no Gradio app.*text/plain.*hello"),
-        (Answer(200, b"{}", {"content-type": ""}), UnexpectedResponse, "no Gradio app.*no type"),
+        (Answer(410, {"detail": "Gone"}), UnexpectedResponse, "status 410: Gone"),
+        (Answer(500, b"Internal Server Error"), UnexpectedResponse, "status 500: Internal"),
+        (Answer(502, "<h1>Bad gateway</h1>"), UnexpectedResponse, "status 502: <h1>Bad"),
+        (Answer(204), UnexpectedResponse, "status 204"),
+        (
+            Answer(200, "<h1>It works!</h1>"),
+            UnexpectedResponse,
+            "not the URL of a Gradio app.*text/html.*It wor",
+        ),
+        (
+            Answer(200, b"hello"),
+            UnexpectedResponse,
+            "not the URL of a Gradio app.*text/plain.*hello",
+        ),
+        (
+            Answer(200, b"{}", {"content-type": ""}),
+            UnexpectedResponse,
+            "not the URL of a Gradio app.*no type",
+        ),
         (Answer(200, {"status": "ok"}), ProtocolError, "is it a Gradio app"),
         (Answer(200, []), ProtocolError, "is not a JSON object"),
         (Answer(200, b"{]", JSON), ProtocolError, "is not JSON"),
@@ -63,7 +75,7 @@ async def must_not_open(client: Client) -> None:
         (Answer(401, {"detail": {"error": "Not authenticated"}}), AuthenticationError, "auth="),
         # What a private Space says.
         (Answer(401, "<h1>Sign in</h1>"), AuthenticationError, "auth="),
-        (Answer(403, {"detail": "Forbidden"}), UnexpectedResponse, "answered 403: Forbidden"),
+        (Answer(403, {"detail": "Forbidden"}), UnexpectedResponse, "status 403: Forbidden"),
     ],
 )
 async def test_an_answer_that_is_no_description_of_an_app(memory_app, path, answer, error, words):

@@ -21,10 +21,10 @@ URL = "http://app.test"
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"limit": 0}, "limit must be a whole number from 1 up"),
-        ({"limit": 1.5}, "limit must be a whole number from 1 up"),
-        ({"limit": float("nan")}, "limit must be a whole number from 1 up"),
-        ({"history": -1}, "history must be 0 or more"),
+        ({"limit": 0}, "limit must be a positive integer"),
+        ({"limit": 1.5}, "limit must be a positive integer"),
+        ({"limit": float("nan")}, "limit must be a positive integer"),
+        ({"history": -1}, "history must be at least 0"),
     ],
 )
 def test_a_number_that_makes_no_sense_is_refused_at_once(options, words):
@@ -37,7 +37,7 @@ def test_a_number_that_makes_no_sense_is_refused_at_once(options, words):
 )
 @pytest.mark.parametrize("number", [0, -5, 1.5, True, "9", float("inf")])
 def test_limits_are_whole_numbers_from_one_up(name: str, number: Any) -> None:
-    with pytest.raises(ValueError, match=rf"Limits\.{name} must be a whole number from 1 up"):
+    with pytest.raises(ValueError, match=rf"Limits\.{name} must be a positive integer"):
         Limits(**{name: number})
 
 

@@ -224,5 +224,5 @@ async def test_each_new_attempt_is_logged_without_secrets(autojump_clock, memory
             assert await client.endpoint("/echo").with_retry(STEADY)("secret") == "secret"
     lines = [record.getMessage() for record in caplog.records if record.name == "triojob"]
     assert [line.partition(" ")[2] for line in lines] == [
-        "/echo: attempt 1 failed (QueueFull); the next one is in 1.00 s"
+        "/echo: attempt 1 failed (QueueFull); retrying in 1.00 s"
     ]

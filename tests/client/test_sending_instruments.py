@@ -44,7 +44,7 @@ async def test_a_header_that_can_t_be_fails_its_call_and_takes_no_others_place(
             if session:
                 surface = own
             for _ in range(3):
-                with pytest.raises(ValueError, match="'x-job' has a line end"):
+                with pytest.raises(ValueError, match="'x-job' contains a line end"):
                     await surface.submit("a", api_name="/echo").result()
             bad.value = ""
             with trio.fail_after(10):

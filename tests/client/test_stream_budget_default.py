@@ -47,7 +47,7 @@ def test_for_ones_own_http_client_the_default_budget_is_smaller(monkeypatch, sof
 
 @pytest.mark.parametrize("streams", [0, -1])
 def test_a_budget_of_nothing_is_refused(streams: int) -> None:
-    with pytest.raises(ValueError, match=r"Limits\.streams must be a whole number from 1 up"):
+    with pytest.raises(ValueError, match=r"Limits\.streams must be a positive integer"):
         Client(URL, limits=Limits(streams=streams))
 
 

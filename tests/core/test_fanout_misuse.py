@@ -56,7 +56,7 @@ async def test_a_blocking_function_is_refused(helper: Helper) -> None:
 @HELPERS
 async def test_a_list_of_calls_is_refused_with_a_hint(helper: Helper) -> None:
     name = helper.__name__
-    with pytest.raises(TypeError, match=rf"give them one by one: {name}\(\*calls\)$"):
+    with pytest.raises(TypeError, match=rf"pass them separately: {name}\(\*calls\)$"):
         await helper([succeed, succeed])
     with pytest.raises(TypeError, match=r"not 5$"):
         await helper(5)
@@ -93,9 +93,9 @@ async def test_no_calls_have_no_first(helper: Helper) -> None:
 @pytest.mark.parametrize("limit", [0, -1, 1.5, math.nan])
 async def test_a_limit_is_a_positive_whole_number(limit: Any) -> None:
     before = tasks_living()
-    with pytest.raises(ValueError, match=r"^limit must be a whole number from 1 up, or None, not"):
+    with pytest.raises(ValueError, match=r"^limit must be a positive integer or None, not"):
         await gather(succeed, limit=limit)
-    with pytest.raises(ValueError, match=r"^limit must be a whole number from 1 up, not"):
+    with pytest.raises(ValueError, match=r"^limit must be a positive integer, not"):
         triojob.map(succeed, [1], limit=limit)
     assert tasks_living() == before
 
@@ -103,7 +103,7 @@ async def test_a_limit_is_a_positive_whole_number(limit: Any) -> None:
 def test_a_map_has_a_limit_in_any_case() -> None:
     for limit in (None, math.inf, "3"):
         given: Any = limit
-        with pytest.raises(ValueError, match=r"^limit must be a whole number"):
+        with pytest.raises(ValueError, match=r"^limit must be a positive integer"):
             triojob.map(succeed, [1], limit=given)
 
 
@@ -144,7 +144,7 @@ def test_a_map_takes_a_function_first_and_iterables_after_it() -> None:
 def test_pairs_and_fail_fast_exclude_each_other() -> None:
     wrong: Any = triojob.map
     for fail_fast in (True, False):
-        with pytest.raises(TypeError, match=r"^give return_jobs or fail_fast"):
+        with pytest.raises(TypeError, match=r"^use return_jobs or fail_fast"):
             wrong(succeed, [1], return_jobs=True, fail_fast=fail_fast)
 
 

@@ -75,9 +75,9 @@ async def test_why_is_said_without_the_words_of_what_failed_around_it(autojump_c
         async with JobGroup() as group:
             too_long = group.submit(trio.sleep_forever)
     end = lines_of(beside_failure, log)[-1]
-    assert end == "cancelled after 0.000 s: what is around it has failed"
+    assert end == "cancelled after 0.000 s: an enclosing nursery or group has failed"
     end = lines_of(too_long, log)[-1]
-    assert end == "cancelled after 1.000 s: the deadline of what is around it has passed"
+    assert end == "cancelled after 1.000 s: the deadline of an enclosing cancel scope has passed"
     assert "private" not in log.text
 
 

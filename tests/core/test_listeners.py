@@ -295,7 +295,7 @@ def generator_function(_: object) -> Any:
 async def test_what_is_no_plain_function_is_refused(kind: str, listener: Any) -> None:
     async with JobGroup() as group:
         job = group.submit(succeed)
-        with pytest.raises(TypeError, match="a listener is a plain function"):
+        with pytest.raises(TypeError, match="a listener must be a plain function"):
             add(job, kind, listener)
 
 

@@ -249,7 +249,7 @@ async def test_outside_its_block_a_map_says_so() -> None:
     async with results:
         with pytest.raises(GroupClosed, match="only once"):
             await results.__aenter__()
-    with pytest.raises(GroupClosed, match="take its results inside its block"):
+    with pytest.raises(GroupClosed, match="iterate over its results inside its block"):
         await results.__anext__()
     assert tasks_living() == before
 

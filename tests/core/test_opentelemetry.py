@@ -392,5 +392,5 @@ except triojob.MissingDependency as exc:
 """
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
-    assert 'pip install "triojob[otel]"' in done.stdout
+    assert "pip install 'triojob[otel]'" in done.stdout
     assert done.stderr == ""

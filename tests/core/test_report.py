@@ -72,7 +72,7 @@ async def test_progress_comes_in_many_forms(args, kwargs, expected):
 @pytest.mark.parametrize("share", [-0.1, 1.1, 2, -1, math.nan, math.inf, -math.inf])
 async def test_a_share_that_is_none_is_refused(share: float) -> None:
     async def work() -> None:
-        with pytest.raises(ValueError, match="from 0 to 1"):
+        with pytest.raises(ValueError, match="between 0 and 1"):
             report.progress(share)
 
     async with JobGroup() as group:
@@ -80,7 +80,7 @@ async def test_a_share_that_is_none_is_refused(share: float) -> None:
 
 
 async def test_a_share_is_checked_outside_a_job_too() -> None:
-    with pytest.raises(ValueError, match="from 0 to 1"):
+    with pytest.raises(ValueError, match="between 0 and 1"):
         report.progress(2)
 
 
@@ -227,7 +227,7 @@ async def test_in_a_threads_outside_a_job_it_says_so() -> None:
 async def test_after_the_jobs_end_it_says_so() -> None:
     async def late() -> str:
         await trio.testing.wait_all_tasks_blocked()
-        with pytest.raises(RuntimeError, match="the job that this reports for has ended"):
+        with pytest.raises(RuntimeError, match="the job of this report has ended"):
             report.output("late")
         with pytest.raises(RuntimeError, match="has ended"):
             report.progress(0.5)
@@ -252,7 +252,7 @@ async def test_after_the_end_of_a_job_that_has_reported_it_says_so_too() -> None
 
     async def late() -> None:
         await ended.wait()
-        with pytest.raises(RuntimeError, match="the job that this reports for has ended"):
+        with pytest.raises(RuntimeError, match="the job of this report has ended"):
             report.output("late")
 
     async with trio.open_nursery() as nursery:
@@ -289,7 +289,7 @@ async def test_a_thread_of_the_job_reports_in_order() -> None:
 
 async def test_a_threads_errors_are_raised_in_the_thread() -> None:
     def work() -> str:
-        with pytest.raises(ValueError, match="from 0 to 1"):
+        with pytest.raises(ValueError, match="between 0 and 1"):
             report.progress(7)
         return "checked"
 
@@ -319,7 +319,7 @@ async def test_an_abandoned_thread_is_told_that_the_job_has_ended() -> None:
         job.cancel()
     go_on.set()
     assert await trio.to_thread.run_sync(told.wait, 10)
-    assert messages == ["the job that this reports for has ended"]
+    assert messages == ["the job of this report has ended"]
 
 
 async def test_a_listener_that_reports_does_not_report_for_its_own_job() -> None:

@@ -171,7 +171,7 @@ async def test_a_report_belongs_to_the_run_of_its_job() -> None:
         report.output("lost")
 
     async def work() -> str:
-        with pytest.raises(RuntimeError, match="belongs to a Trio run"):
+        with pytest.raises(RuntimeError, match="belongs to another Trio run"):
             await trio.to_thread.run_sync(trio.run, report_from_afar)
         await trio.to_thread.run_sync(report.output, "from a thread")
         return "value"

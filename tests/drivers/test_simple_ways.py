@@ -251,7 +251,7 @@ async def test_what_is_logged_of_a_run_is_of_its_job(autojump_clock, caplog):
     lines = [record for record in caplog.records if record.getMessage().startswith(start)]
     assert {vars(record)["job"] for record in lines} == {job.id}
     texts = [record.getMessage().removeprefix(start) for record in lines]
-    assert "sent on a connection of its own" in texts
+    assert "sent on its own connection" in texts
 
 
 # --- /call ---

@@ -321,10 +321,14 @@ async def test_frames_that_break_the_rules(frame: bytes, code: int) -> None:
         (b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi", ConnectionFailed, "status 200"),
         (b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n", AuthenticationError, "login"),
         (b"HTTP/1.1 302 Found\r\nlocation: /\r\n\r\n", ConnectionFailed, "status 302"),
-        (SWITCHING + b"\r\n", ConnectionFailed, "makes no WebSocket"),
-        (SWITCHING + b"sec-websocket-accept: x\r\n\r\n", ConnectionFailed, "makes no WebSocket"),
-        (b"nonsense\r\n\r\n", ConnectionFailed, "no WebSocket"),
-        (b"HTTP/1.1 102 Processing\r\n\r\n" * 1000, ConnectionFailed, "no WebSocket within"),
+        (SWITCHING + b"\r\n", ConnectionFailed, "opens no WebSocket"),
+        (SWITCHING + b"sec-websocket-accept: x\r\n\r\n", ConnectionFailed, "opens no WebSocket"),
+        (b"nonsense\r\n\r\n", ConnectionFailed, "can't open a WebSocket"),
+        (
+            b"HTTP/1.1 102 Processing\r\n\r\n" * 1000,
+            ConnectionFailed,
+            "can't open a WebSocket within",
+        ),
     ],
 )
 async def test_an_answer_that_is_no_websocket(answer, error, words):

@@ -155,7 +155,7 @@ async def test_it_goes_through_the_proxy(monkeypatch, authority, told, secure):
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"),
         (b"HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\n\r\n", "405"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nsorry", "200|no connection"),
-        (b"", "no WebSocket|no connection"),
+        (b"", "WebSocket|no connection"),
     ],
 )
 @pytest.mark.parametrize("told", [by_environment, by_own_client, by_own_transport])

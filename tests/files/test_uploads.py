@@ -187,7 +187,7 @@ async def test_an_open_file_that_can_not_seek_is_sent_once(memory_app, autojump_
         assert upload.headers["transfer-encoding"] == "chunked"
         units = [update.progress_data for update in await statuses(job) if update.progress_data]
         assert units[0] == [ProgressUnit(0, None, "bytes", None, "p.bin")]
-        with pytest.raises(ValueError, match="another call has it already"):
+        with pytest.raises(ValueError, match="another call already uses it"):
             client.submit(marked, api_name="/echo")
 
 

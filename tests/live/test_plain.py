@@ -77,7 +77,7 @@ async def test_many_failures_are_few_lines(autojump_clock: MockClock):
                 group.submit(fails, str(number))
     lines = output(console).splitlines()
     assert sum("ValueError" in line for line in lines) == 10
-    assert "(490 lines of failures and of the app's log left out)" in lines
+    assert "(490 lines of failures and of the app's log omitted)" in lines
     assert len(lines) < 15
 
 
@@ -173,7 +173,7 @@ async def test_a_reader_that_goes_away_ends_the_view_and_not_the_jobs(
         job = group.submit(draws)
     monkeypatch.undo()
     assert await job.result() == "drawn"
-    assert "its jobs go on" in caplog.records[0].message
+    assert "its jobs keep running" in caplog.records[0].message
 
 
 # --- Notebooks ---

@@ -212,7 +212,7 @@ async def test_a_title_that_raises_is_logged_once_and_the_name_is_shown(autojump
         assert "draws  running" in seen.lines()[0]
         assert "draws  running" in seen.lines()[0]
     assert [record.message for record in caplog.records] == [
-        "title= of the live view raised, and is not called again"
+        "title= of the live view raised; it is disabled now"
     ]
 
 

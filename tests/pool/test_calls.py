@@ -234,7 +234,9 @@ async def test_replicas_that_disagree_are_refused(autojump_clock: MockClock, thr
         three[0].app.endpoints[0].script
     )
     async with three.pool() as pool:
-        with pytest.raises(EndpointMismatch, match=r"/echo at http://r1\.test/ does not take"):
+        with pytest.raises(
+            EndpointMismatch, match=r"/echo at http://r1\.test/ has other parameters"
+        ):
             pool.endpoint("/echo")
         with pytest.raises(EndpointMismatch, match=r"/slow is missing at http://r1\.test/"):
             pool.endpoint("/slow")
@@ -252,9 +254,9 @@ async def test_a_pool_is_entered_once_and_used_while_it_is_open(autojump_clock, 
         await echo("a")
     with pytest.raises(ClientClosed, match="has been closed"):
         pool.submit("a", api_name="/echo")
-    with pytest.raises(ValueError, match="each of them once"):
+    with pytest.raises(ValueError, match="each only once"):
         ClientPool(["http://a", "http://a"])
-    with pytest.raises(ValueError, match="each of them once"):
+    with pytest.raises(ValueError, match="each only once"):
         ClientPool([])
 
 

@@ -34,7 +34,7 @@ async def test_a_pool_opens_as_long_as_one_answers(autojump_clock, three, caplog
     three[0].listener.refusing = three[2].listener.refusing = True
     async with three.pool() as pool:
         assert open_ones(pool) == [False, True, False]
-        assert "http://r0.test can't be opened" in caplog.text
+        assert "can't open http://r0.test" in caplog.text
         assert isinstance(pool.statistics().replicas[0].failure, ConnectionFailed)
         assert [await pool.predict(str(n), api_name="/echo") for n in range(3)] == list("012")
     assert three.counts == [0, 3, 0]
@@ -140,11 +140,11 @@ async def test_replicas_join_and_leave(autojump_clock: MockClock, three: Replica
             await echo("c")
         assert three.counts == [3, 6, 0]
         assert pool.sources == (three.urls[1],)
-        with pytest.raises(ValueError, match=r"has 'http://r1\.test' already"):
+        with pytest.raises(ValueError, match=r"already has 'http://r1\.test'"):
             await pool.add(three.urls[1])
-        with pytest.raises(ValueError, match="can't do without"):
+        with pytest.raises(ValueError, match="can't remove"):
             await pool.remove(three.urls[1])
-        with pytest.raises(ValueError, match=r"can't do without 'http://x\.test'"):
+        with pytest.raises(ValueError, match=r"can't remove 'http://x\.test'"):
             await pool.remove("http://x.test")
         await pool.add(three.urls[0])
         assert open_ones(pool) == [True, True]

@@ -74,7 +74,7 @@ async def test_too_large_for_the_app(start_gradio: StartGradio, tmp_path: Path) 
         # What the app says of itself may be wrong: then the server's own answer counts.
         assert client._settings is not None
         client._settings = replace(client._settings, max_file_size=None)
-        with pytest.raises(FileTooLarge, match="takes no file"):
+        with pytest.raises(FileTooLarge, match="accepts no file"):
             await client.predict([handle_file(b"x" * (8 * MIB))], api_name="/join_files")
 
 

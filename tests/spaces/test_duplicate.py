@@ -105,7 +105,7 @@ async def test_token_saved_on_the_machine(loopback: Origins, monkeypatch) -> Non
     [
         (Answer(401, {"error": "Invalid username or password."}), SpaceError, "401"),
         (Answer(403, {"error": "no right to write"}), SpaceError, "no right to write"),
-        (Answer(404, {}, {"x-error-code": "RepoNotFound"}), SpaceError, "none of that name"),
+        (Answer(404, {}, {"x-error-code": "RepoNotFound"}), SpaceError, "it does not exist"),
         (Answer(429, {}), TooManyRequests, "limits the rate"),
         (Answer(402, {"error": "add a card"}), UnexpectedResponse, "402: add a card"),
         (Answer(500, {}), UnexpectedResponse, "500"),
@@ -145,7 +145,7 @@ async def test_cancelling_ends_the_waiting_and_a_copy_is_told_of(loopback: Origi
             raise AssertionError("it was not cancelled")
     assert scope.cancelled_caught
     gate.set()
-    while "was made after" not in caplog.text:  # noqa: ASYNC110 - a thread that nobody waits for
+    while "was created after" not in caplog.text:  # noqa: ASYNC110 - a thread that nobody waits for
         await trio.sleep(0.005)
     records = [record for record in caplog.records if record.name == "triojob"]
     assert [record.levelno for record in records] == [logging.WARNING]
@@ -177,7 +177,7 @@ async def test_trio_goes_on_meanwhile(loopback: Origins) -> None:
 
 async def test_without_the_extra(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingDependency, match=r'pip install "triojob\[spaces\]"'):
+    with pytest.raises(MissingDependency, match=r"pip install 'triojob\[spaces\]'"):
         await duplicate(SPACE, token=TOKEN, hf_endpoint="http://127.0.0.1:9")
 
 

@@ -72,7 +72,7 @@ async def test_own_url_of_a_sleeping_space_says_how_to_wait(origins, autojump_cl
     origins.space.stages = ["SLEEPING", "RUNNING"]
     transport = TLSInFront(origins.hub.transport())
     client = client_of(origins, "https://ada-story.hf.space", transport=transport)
-    with pytest.raises(UnexpectedResponse, match=r'Client\("owner/name"\), by its name, waits'):
+    with pytest.raises(UnexpectedResponse, match=r'by its name, Client\("owner/name"\), to wait'):
         await client.__aenter__()
 
 
@@ -81,7 +81,7 @@ async def test_own_failure_of_an_app_is_not_taken_for_sleep(origins, autojump_cl
     origins.host.fault("GET", "/config", Answer(500, b"Internal Server Error"))
     transport = TLSInFront(origins.hub.transport())
     client = client_of(origins, "https://ada-story.hf.space", transport=transport)
-    with pytest.raises(UnexpectedResponse, match="answered 500: Internal Server Error"):
+    with pytest.raises(UnexpectedResponse, match="status 500: Internal Server Error"):
         await client.__aenter__()
 
 
@@ -102,7 +102,7 @@ async def test_missing_and_private_get_one_error(origins: Origins, autojump_cloc
         with pytest.raises(SpaceError, match=f"no Space {name}.*private.*token=") as caught:
             await client_of(origins, name).__aenter__()
         assert (caught.value.space, caught.value.stage) == (name, None)
-    with pytest.raises(SpaceError, match="the token given by token= may not read it"):
+    with pytest.raises(SpaceError, match="the token passed as token= may not read it"):
         await client_of(origins, "ada/nothing", token=TOKEN).__aenter__()
     assert origins.host.requests == []
 

@@ -97,7 +97,7 @@ async def test_a_new_stage_is_looked_at_sooner(origins: Origins, autojump_clock)
         ("RUNTIME_ERROR", "restart it on http://hub.test/spaces/ada/story"),
         ("PAUSED", "paused"),
         ("DELETING", "being deleted"),
-        ("ON_STRIKE", "this triojob doesn't know"),
+        ("ON_STRIKE", "this version of triojob doesn't know"),
     ],
 )
 async def test_stages_that_end_the_wait(origins, autojump_clock, before, stage, words):

@@ -177,7 +177,7 @@ async def test_retry_after_is_honoured(memory_app: ScriptedServer, autojump_cloc
 
 @pytest.mark.parametrize(
     "answer",
-    [Answer(404, "Not Found"), Answer(401, "who?"), Answer(200, "no stream"), Answer(302, "")],
+    [Answer(404, "Not Found"), Answer(401, "who?"), Answer(200, "not a stream"), Answer(302, "")],
     ids=["404", "401", "200", "302"],
 )
 async def test_other_answers_end_it_and_harm_nothing(answer, memory_app, autojump_clock):

@@ -74,7 +74,7 @@ async def test_a_file_is_checked(scripted: ScriptedServer, tmp_path: Path):
     scripted.app.endpoints[0].parameter_names = ("other",)
     code, _, errors = await stubs(scripted.url, "--check", str(file))
     assert code == 1
-    assert f"does not match the app any more; write it again with -o {file}" in errors
+    assert f"no longer matches the app; rewrite it with -o {file}" in errors
 
 
 async def test_an_app_with_a_login_is_logged_in_to(scripted: ScriptedServer):
@@ -96,5 +96,5 @@ async def test_a_class_that_can_t_be_called_so_is_refused(scripted: ScriptedServ
     code, _, errors = await stubs(scripted.url, "--class-name", "a b")
     assert (code, errors) == (
         2,
-        "Error: a class can't be called 'a b' here; give another class_name\n",
+        "Error: the class can't have the name 'a b'; choose another class_name\n",
     )

@@ -82,9 +82,9 @@ OLD = [textbox("text"), dropdown("target", ["fr", "de"], "fr")]
 @pytest.mark.parametrize(
     "names, inputs, change",
     [
-        (("text", "to"), OLD, "has no 'target' any more, takes 'to' as well"),
-        (("text",), OLD[:1], "has no 'target' any more"),
-        (("text", "target", "how"), [*OLD, textbox("how")], "takes 'how' as well"),
+        (("text", "to"), OLD, "no longer has 'target', now also takes 'to'"),
+        (("text",), OLD[:1], "no longer has 'target'"),
+        (("text", "target", "how"), [*OLD, textbox("how")], "now also takes 'how'"),
         (
             ("text", "target"),
             [OLD[0], dropdown("target", ["fr", "en"], "fr")],
@@ -93,12 +93,12 @@ OLD = [textbox("text"), dropdown("target", ["fr", "de"], "fr")]
         (
             ("text", "target"),
             [OLD[0], dropdown("target", ["fr", "de"])],
-            "'target' has to be given now",
+            "'target' is now required",
         ),
         (
             ("text", "target"),
             [textbox("text", "hello"), OLD[1]],
-            "'text' may be left out now",
+            "'text' is now optional",
         ),
     ],
 )
@@ -112,7 +112,7 @@ async def test_an_endpoint_that_has_changed_is_refused(
         async with opened(memory_app) as client:
             with pytest.raises(EndpointMismatch) as caught:
                 module.App(client)
-            assert f"/translate: {change}; make the module anew" in str(caught.value)
+            assert f"/translate: {change}; generate the module again" in str(caught.value)
             assert f"{module.__name__}.App" in str(caught.value)
             assert module.App(client, check=False).translate.name == "/translate"
 
@@ -141,7 +141,7 @@ async def test_an_endpoint_that_is_gone_is_missed(autojump_clock: MockClock, mem
     with loaded(await written(memory_app)) as module:
         memory_app.app.endpoints.clear()
         async with opened(memory_app) as client:
-            with pytest.raises(EndpointMismatch, match="/say: there is no such endpoint any more"):
+            with pytest.raises(EndpointMismatch, match="/say: the endpoint no longer exists"):
                 module.App(client)
             app = module.App(client, check=False)
             with pytest.raises(EndpointNotFound, match="'/say'"):
@@ -171,7 +171,7 @@ async def test_files_are_what_the_module_says(autojump_clock: MockClock, memory_
         async with opened(memory_app, download_files=tmp_path) as client:
             module.App(client)
         async with opened(memory_app, download_files=False) as client:
-            with pytest.raises(ValueError, match="make the module with --files handle"):
+            with pytest.raises(ValueError, match="generate the module with --files handle"):
                 module.App(client)
             assert "-> File:" in client.stubs()
             assert client.stubs(files="path") == text

@@ -73,7 +73,7 @@ def test_a_failure_is_logged_once_when_the_job_is_dropped(own_server, portal, ca
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("triojob", logging.ERROR)
     assert record.endpoint == "/fail"
-    text = f"#{record.job} /fail: it failed, and nobody asked for its result"
+    text = f"#{record.job} /fail: it failed, and its failure was never retrieved"
     assert record.getMessage() == text
     assert isinstance(record.exc_info[1], AppError)
 
@@ -83,7 +83,7 @@ def test_a_failure_of_a_job_dropped_before_is_logged(own_server, portal, caplog)
     client.submit("kaput", api_name="/fail")
     gc.collect()
     wait_for(lambda: caplog.records)
-    assert "it failed, and nobody asked for its result" in caplog.text
+    assert "it failed, and its failure was never retrieved" in caplog.text
 
 
 def test_callbacks_of_a_job_dropped_before_are_called(own_server, portal):

@@ -72,7 +72,7 @@ for output in job:
 """
     status, _, err = script(tmp_path, code, own_server).end()
     assert status == 0
-    assert err.count(" /fail: it failed, and nobody asked for its result") == 1
+    assert err.count(" /fail: it failed, and its failure was never retrieved") == 1
     assert "noise" not in err
 
 

@@ -63,7 +63,7 @@ async def test_a_task_of_another_run_may_submit_and_wait_in_a_thread() -> None:
     home = threading.get_ident()
     async with JobGroup() as group:
         await in_thread(trio.run, other, group)
-        with pytest.raises(RuntimeError, match=r"in a task of Trio, use group\.submit"):
+        with pytest.raises(RuntimeError, match=r"in a Trio task, use group\.submit"):
             submit(group, where)
 
 

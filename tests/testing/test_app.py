@@ -121,7 +121,7 @@ def test_functions_that_no_app_can_have_are_refused():
         app.endpoint(parameters={"wrong": number("n")})(lambda n: n)
     with pytest.raises(TypeError, match="has no name"):
         app.endpoint()(functools.partial(str.upper, "text"))
-    with pytest.raises(ValueError, match="has an endpoint /nap already"):
+    with pytest.raises(ValueError, match="already has an endpoint /nap"):
         app.endpoint("nap")(lambda n: n)
 
 
@@ -132,7 +132,7 @@ async def test_a_wrong_number_of_outputs_is_an_error_of_the_test(autojump_clock)
     def pair() -> tuple[int, int]:
         return 1, 2, 3  # type: ignore[return-value]
 
-    said = "/pair gave 3 values, and has 2 outputs"
+    said = "/pair has 2 outputs, but returned 3 values"
     with pytest.RaisesGroup(pytest.RaisesExc(TypeError, match=said), flatten_subgroups=True):
         async with app.client() as client:
             await client.predict(api_name="/pair")
@@ -148,7 +148,7 @@ async def test_what_a_function_raises_is_kept_and_logged(autojump_clock, caplog)
     async with app.client() as client:
         job = client.submit(api_name="/broken")
         await job.wait()
-        assert "does not show" in str(job.exception())
+        assert "whose message the app hides" in str(job.exception())
     (call,) = app.calls
     assert (call.state, repr(call.exception)) == ("failed", "KeyError('a mistake')")
     assert [(record.name, record.levelno) for record in caplog.records] == [
@@ -184,7 +184,7 @@ async def test_it_has_to_run_and_runs_once(autojump_clock):
         with pytest.raises(RuntimeError, match="run the app first"):
             ask()
     async with app:
-        with pytest.raises(RuntimeError, match="runs already"):
+        with pytest.raises(RuntimeError, match="already running"):
             await app.__aenter__()
         assert repr(app) == "<ScriptedApp http://scripted.test 0 calls>"
         async with app.client() as one, app.client() as two:
@@ -265,7 +265,7 @@ async def test_an_error_without_a_message_is_a_hidden_one(autojump_clock):
         raise AppError
 
     async with app.client() as client:
-        with pytest.raises(AppError, match="does not show"):
+        with pytest.raises(AppError, match="whose message the app hides"):
             await client.predict(api_name="/hiding")
 
 

@@ -67,8 +67,8 @@ def test_a_script_without_an_app_says_so(tmp_path: Path):
     ):
         pass
     assert str(caught.value) == (
-        "the Gradio app ended before it served; it printed:\nhello from the script\n"
-        f"{script} has no Gradio app: it calls no launch(), and has none named demo\n"
+        "the Gradio app exited before it started to serve; it printed:\nhello from the script\n"
+        f"{script} has no Gradio app: it neither calls launch() nor has an app named demo\n"
     )
 
 
@@ -76,7 +76,7 @@ def test_what_a_failing_script_printed_is_shown(tmp_path: Path):
     script = tmp_path / "broken.py"
     script.write_text("print('so far so good')\nraise SystemExit('out of luck')\n")
     with (
-        pytest.raises(RuntimeError, match=r"ended before .*\nso far so good\nout of luck"),
+        pytest.raises(RuntimeError, match=r"exited before .*\nso far so good\nout of luck"),
         run_gradio(script, env=fake_gradio(tmp_path)),
     ):
         pass
@@ -91,7 +91,7 @@ def test_an_app_that_takes_too_long_is_ended(tmp_path: Path):
         "time.sleep(1000)\n"
     )
     with (
-        pytest.raises(RuntimeError, match="did not serve within 1 s"),
+        pytest.raises(RuntimeError, match="did not start within 1 s"),
         run_gradio(script, env=fake_gradio(tmp_path), seconds=1),
     ):
         pass
@@ -124,7 +124,8 @@ def test_a_python_without_gradio_says_what_to_install(forever: Path):
     (forever.parent / "gradio.py").write_text("raise ModuleNotFoundError(name='gradio')")
     with (
         pytest.raises(
-            RuntimeError, match=r'Gradio is not installed: pip install "triojob\[testing\]"'
+            RuntimeError,
+            match=r"Gradio is not installed; install it with: pip install 'triojob\[testing\]'",
         ),
         run_gradio(forever, env={"PYTHONPATH": str(forever.parent)}),
     ):

@@ -58,7 +58,7 @@ async def test_assertions_that_hold(autojump_clock):
             "/nap was never called with seconds=2, text='slept'",
         ),
         ("assert_called_with", ["/nap"], {"wrong": 2}, "/nap was never called with wrong=2"),
-        ("assert_cancelled", ["/nap"], {}, "0 calls of /nap ended cancelled, not 1"),
+        ("assert_cancelled", ["/nap"], {}, "0 calls of /nap ended as cancelled, not 1"),
     ],
 )
 async def test_assertions_that_fail_show_what_was_there(
@@ -80,7 +80,7 @@ async def test_calls_that_are_left_are_told(autojump_clock):
     async with app.client() as client:
         job = client.submit(1000, api_name="/nap")
         await app.wait_running("/nap")
-        with pytest.raises(AssertionError, match=r"1 call left behind; .*\n.*: running$"):
+        with pytest.raises(AssertionError, match=r"1 call had not ended; .*\n.*: running$"):
             app.assert_no_jobs_left()
         job.cancel()
     app.assert_no_jobs_left()
@@ -100,7 +100,7 @@ async def test_an_app_that_ends_first_knows_what_was_left(autojump_clock):
         nursery.start_soon(call)
         await trio.testing.wait_all_tasks_blocked()
         await app.wait_running("/nap")
-    with pytest.raises(AssertionError, match=r"1 call left behind.*\n.*left behind"):
+    with pytest.raises(AssertionError, match=r"1 call had not ended.*\n.*left behind"):
         app.assert_no_jobs_left()
 
 

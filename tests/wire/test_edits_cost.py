@@ -146,7 +146,7 @@ def test_deletions_in_a_row_are_what_they_are_one_by_one(edits: Any, left: Any) 
 
 def test_a_key_is_deleted_once() -> None:
     assert apply_edits({"a": 1}, [["delete", ["a"], None]]) == {}
-    with pytest.raises(EditError, match="isn't there"):
+    with pytest.raises(EditError, match="doesn't exist"):
         apply_edits({"a": 1, "b": 2}, [["delete", ["a"], None]] * 2)
     with pytest.raises(EditError, match="triple"):
         apply_edits([1, 2], [["delete", [0], None], ["delete", [0]]])

@@ -33,8 +33,10 @@ def test_the_recorded_app() -> None:
         "/greet(name) -> hello\n  - name (Textbox): str, required\n  -> hello (Textbox): str"
     )
     assert blocks[1].startswith("/add(a, b) -> sum, product\n")
-    assert blocks[2].splitlines()[1] == "  (yields outputs as they come)"
-    assert blocks[8] == ("/bump() -> count\n  (keeps State by session)\n  -> count (Number): float")
+    assert blocks[2].splitlines()[1] == "  (streams: yields several outputs)"
+    assert blocks[8] == (
+        "/bump() -> count\n  (keeps State for each session)\n  -> count (Number): float"
+    )
 
 
 def test_an_app_without_title_or_endpoints() -> None:
@@ -55,7 +57,7 @@ def test_notes_and_description() -> None:
     made.info["named_endpoints"]["/run"]["description"] = "Does things."
     assert described(made).split("\n\n")[1].splitlines()[1:3] == [
         "  Does things.",
-        "  (yields outputs as they come; keeps State by session; undocumented)",
+        "  (streams: yields several outputs; keeps State for each session; undocumented)",
     ]
 
 

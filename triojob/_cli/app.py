@@ -28,7 +28,7 @@ from .rows import Format, Reading
 from .streams import is_stdout
 from .stubs import stubs as run_stubs
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="For machines: JSON.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _url_argument = click.argument("url", metavar="URL")
 
 
@@ -37,7 +37,7 @@ def _timeout_option(what: str) -> Callable[..., Any]:
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
-        help=f"How long to wait {what}.  [default: for ever]",
+        help=f"How long to wait {what}.  [default: no limit]",
     )
 
 
@@ -102,7 +102,7 @@ def cli() -> None:
 @cli.command()
 @_url_argument
 @click.argument("endpoint", required=False, shell_complete=complete_arguments)
-@click.option("--all", "all_endpoints", is_flag=True, help="Undocumented endpoints too.")
+@click.option("--all", "all_endpoints", is_flag=True, help="Include undocumented endpoints.")
 @_json_option
 @_timeout_option("for the app's description")
 @connects
@@ -137,16 +137,17 @@ def info(
 @click.option(
     "--files",
     metavar="DIR",
-    help="Save the files of the outputs in this folder; `-` writes those of the result to "
-    "standard output, and nothing else.  Without it, outputs have their URLs.",
+    help="Save the files of the outputs in this folder; `-` writes the files of the result, and "
+    "nothing else, to standard output.  Without this option, outputs contain URLs.",
 )
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help='Lines of JSON: {"output": ...} for each output, then {"result": ...} or {"error": ...}.',
+    help='Print lines of JSON: {"output": ...} for each output, then {"result": ...} or '
+    '{"error": ...}.',
 )
-@click.option("-q", "--quiet", is_flag=True, help="No status and no log lines of the app.")
+@click.option("-q", "--quiet", is_flag=True, help="Hide the status and the app's log lines.")
 @_timeout_option("for the whole call")
 @connects
 def call(
@@ -248,20 +249,20 @@ def call(
     type=click.IntRange(1, 10_000),
     default=16,
     show_default=True,
-    help="The most calls in flight at once.",
+    help="The maximum number of calls in flight.",
 )
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
-    help="The most calls to start per second.  [default: no bound]",
+    help="The maximum number of calls to start per second.  [default: no limit]",
 )
 @click.option(
     "--attempts",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="The most attempts for a row that the app did not start: no connection, a full queue, "
-    "a rate limit.",
+    help="The maximum number of attempts for a row that the app did not start, as after a failed "
+    "connection, a full queue or a rate limit.",
 )
 @click.option(
     "--idempotent",
@@ -273,7 +274,7 @@ def call(
     type=click.IntRange(min=0),
     default=100,
     show_default=True,
-    help="Stop when this many rows fail in succession; 0 for never.",
+    help="Stop after this many consecutive failed rows; 0 for never.",
 )
 @click.option(
     "--max-outage",
@@ -281,17 +282,17 @@ def call(
     metavar="SECONDS",
     default=600.0,
     show_default=True,
-    help="How long to wait for an app that becomes unreachable; the run pauses meanwhile.",
+    help="How long to wait for an app that becomes unreachable; no calls start meanwhile.",
 )
 @click.option("--resume", is_flag=True, help="Resume the run that wrote the output.")
-@click.option("--retry-failed", is_flag=True, help="With --resume: call failed rows again.")
+@click.option("--retry-failed", is_flag=True, help="With --resume: retry failed rows.")
 @click.option(
-    "--allow-url-change", is_flag=True, help="With --resume: accept another URL of the app."
+    "--allow-url-change", is_flag=True, help="With --resume: accept a different URL of the app."
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the summary as JSON, to standard output."
 )
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
+@click.option("-q", "--quiet", is_flag=True, help="Hide the progress and the summary.")
 @_timeout_option("for each row")
 @connects
 def map_command(
@@ -333,7 +334,7 @@ def map_command(
     if options.as_json and is_stdout(options.output):
         raise CommandError("--json and --output - would both write to standard output")
     if (options.retry_failed or options.allow_url_change) and not options.resume:
-        raise CommandError("--retry-failed and --allow-url-change go with --resume")
+        raise CommandError("--retry-failed and --allow-url-change need --resume")
     main = partial(map_rows, connection, options)
     _exit(run_command(main, as_json=options.as_json, stopped=partial(stopped, options)))
 
@@ -342,7 +343,7 @@ _port_option = click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
-    help="The port to listen on, on this machine only.  [default: a free one]",
+    help="The port to listen on, on this machine only.  [default: a free port]",
 )
 
 
@@ -417,20 +418,22 @@ def completion(shell: str) -> None:
     type=click.IntRange(1, 200),
     default=12,
     show_default=True,
-    help="How many jobs the fan-out has.",
+    help="The number of jobs in the fan-out.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=6,
     show_default=True,
-    help="How many of them are on their way at once.",
+    help="The maximum number of jobs in flight.",
 )
 @_port_option
-@click.option("--plain", is_flag=True, help="Plain lines, as when the output is not a terminal.")
+@click.option(
+    "--plain", is_flag=True, help="Print plain lines, as when the output is not a terminal."
+)
 @click.pass_context
 def demo(context: click.Context, jobs: int, limit: int, port: int, *, plain: bool) -> None:
-    """See what triojob does, on a real Gradio app on this machine.
+    """Show what triojob does, with a real Gradio app on this machine.
 
     Starts the app in a process of its own, calls it in several ways (many jobs at once, a stream,
     a cancellation, a timeout, a failure), and ends it.
@@ -440,7 +443,7 @@ def demo(context: click.Context, jobs: int, limit: int, port: int, *, plain: boo
     if importlib.util.find_spec("gradio") is None:
         raise CommandError(
             "the demo needs gradio, which is not installed; "
-            "get it with: pip install 'triojob[demo]'",
+            "install it with: pip install 'triojob[demo]'",
             MISSING,
         )
     try:
@@ -456,26 +459,26 @@ def demo(context: click.Context, jobs: int, limit: int, port: int, *, plain: boo
 @cli.command()
 @_url_argument
 @click.option(
-    "--class-name", default="App", show_default=True, metavar="NAME", help="What it is called."
+    "--class-name", default="App", show_default=True, metavar="NAME", help="The name of the class."
 )
-@click.option("--all", "all_endpoints", is_flag=True, help="Undocumented endpoints too.")
+@click.option("--all", "all_endpoints", is_flag=True, help="Include undocumented endpoints.")
 @click.option(
     "--files",
     type=click.Choice(["path", "handle"]),
     default="path",
     show_default=True,
-    help="What files in results are: paths of copies, or handles, for download_files=False.",
+    help="The type of files in results: paths of copies, or handles, for download_files=False.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this file, once the module is complete.  [default: standard output]",
+    help="Write to this file when the module is complete.  [default: standard output]",
 )
 @click.option(
     "--check",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Write nothing; fail with exit code 1 if this file is not what would be written.",
+    help="Write nothing; exit with code 1 if this file differs from what would be written.",
 )
 @_timeout_option("for the app's description")
 @connects

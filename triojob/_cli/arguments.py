@@ -61,7 +61,7 @@ async def read_stdin(typed: Sequence[str]) -> bytes | None:
     if not takers:
         return None
     if len(takers) > 1:
-        raise CommandError("only one argument can be @-, standard input")
+        raise CommandError("only one argument can be read from standard input (@-)")
     return await trio.to_thread.run_sync(_read_all, abandon_on_cancel=True)
 
 
@@ -92,7 +92,7 @@ def read_arguments(info: EndpointInfo, typed: Sequence[str], stdin: bytes | None
         elif parameters[name].kind == "array" and isinstance(value, list):
             values[name] = [*values[name], *value]
         else:
-            raise CommandError(f"{name} is given twice")
+            raise CommandError(f"{name} is given twice; remove one of them")
     return values
 
 
@@ -101,7 +101,7 @@ def unknown_parameter(info: EndpointInfo, name: str) -> str:
     names = [parameter.name for parameter in info.parameters]
     near = difflib.get_close_matches(name, names, 1, 0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{info.name} takes {', '.join(names) or 'nothing'}, but not {name!r}{hint}"
+    return f"{info.name} has no parameter {name!r}: it takes {', '.join(names) or 'nothing'}{hint}"
 
 
 def _value_of(
@@ -112,14 +112,14 @@ def _value_of(
         try:
             return json.loads(argument.text)
         except ValueError as exc:
-            raise CommandError(f"{where}: what follows := is not valid JSON: {exc}") from None
+            raise CommandError(f"{where}: the value after := is not valid JSON: {exc}") from None
     text = argument.text
     if text.startswith("@@"):
         text = text[1:]
     elif text.startswith("@"):
         return _from_file(parameter, text[1:], where, stdin)
     elif parameter.takes_files and text:
-        raise CommandError(f"{where} takes a file: {argument.name}=@{text}")
+        raise CommandError(f"{where} takes a file; write {argument.name}=@{text}")
     try:
         return from_text(parameter, text)
     except ValueError as exc:

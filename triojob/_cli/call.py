@@ -85,7 +85,7 @@ async def _copy_files(result: Any, stdout: Stdout) -> None:
     """Write the files of a result to standard output, one after the other."""
     files = files_in(result)
     if not files:
-        raise CommandError("--files -: the result holds no file")
+        raise CommandError("--files -: the result contains no files")
     for file in files:
         async with file.open() as stream:
             await stdout.write_file(stream)

@@ -22,7 +22,7 @@ from ..gradio.http.urls import public_part
 from .ending import CommandError, in_options
 from .screen import screen
 
-_SECRET = "@FILE reads it from a file, which no list of processes shows."  # noqa: S105 - no secret
+_SECRET = "@FILE reads it from a file, so that it is not shown in the list of processes."  # noqa: S105 - no secret
 
 SECRET_OPTIONS = ("--auth", "--token", "--oauth-token", "--header", "--secret")
 
@@ -31,28 +31,29 @@ _OPTIONS = (
         "--auth",
         envvar="TRIOJOB_AUTH",
         metavar="USER[:PASSWORD]",
-        help=f"Log in.  Without a password you are asked for it; {_SECRET}  [env: TRIOJOB_AUTH]",
+        help="Log in.  Without a password, triojob prompts for it.  "
+        f"{_SECRET}  [env: TRIOJOB_AUTH]",
     ),
     click.option(
         "--token",
         envvar="TRIOJOB_TOKEN",
         metavar="TOKEN",
-        help="A Hugging Face token that may use the Space; `saved` is for the one that is saved "
+        help="A Hugging Face token with access to the Space; `saved` uses the token that is saved "
         f"on this machine.  {_SECRET}  [env: TRIOJOB_TOKEN]",
     ),
     click.option(
         "--oauth-token",
         envvar="TRIOJOB_OAUTH_TOKEN",
         metavar="TOKEN",
-        help="A Hugging Face token for the app's code to act with on your behalf, as --token.  "
-        "[env: TRIOJOB_OAUTH_TOKEN]",
+        help="A Hugging Face token with which the app's code acts on your behalf; takes the same "
+        "values as --token.  [env: TRIOJOB_OAUTH_TOKEN]",
     ),
     click.option(
         "--header",
         "headers",
         multiple=True,
         metavar="NAME:VALUE",
-        help=f"A header to send with each request; may be repeated.  {_SECRET}",
+        help=f"A header to send with each request; repeatable.  {_SECRET}",
     ),
     click.option("--ca", metavar="FILE", help="Trust the certificates in this file (PEM)."),
     click.option("--insecure", is_flag=True, help="Don't verify the server's certificate."),
@@ -114,19 +115,21 @@ class Connection:
             for line in filter(str.strip, lines):
                 name, colon, value = line.partition(":")
                 if not colon:
-                    raise CommandError("--header is NAME:VALUE or @FILE, and has a colon")
+                    raise CommandError(
+                        "write --header as NAME:VALUE or @FILE; a header needs a colon"
+                    )
                 found.append((name.strip(), value.strip()))
         return found
 
     def _tls(self) -> bool | ssl.SSLContext:
         if self.insecure and self.ca is not None:
-            raise CommandError("give --ca or --insecure, not both")
+            raise CommandError("use --ca or --insecure, not both")
         if self.ca is None:
             return not self.insecure
         try:
             return ssl.create_default_context(cafile=self.ca)
         except OSError as exc:  # an ssl.SSLError is one too
-            raise CommandError(f"--ca: {self.ca} holds no certificates: {exc}") from None
+            raise CommandError(f"--ca: can't read certificates from {self.ca}: {exc}") from None
 
 
 def without_secrets(arguments: Sequence[str]) -> list[str]:
@@ -178,8 +181,8 @@ def connects(command: Callable[..., Any]) -> Callable[..., Any]:
         except click.Abort:
             if not sys.stdin.isatty():
                 raise CommandError(
-                    "--auth USER asks for a password, and standard input is not a terminal: "
-                    "use TRIOJOB_AUTH or --auth @FILE"
+                    "--auth USER can't prompt for a password, because standard input is not a "
+                    "terminal; use TRIOJOB_AUTH or --auth @FILE"
                 ) from None
             click.get_current_context().exit(128 + signal.SIGINT)
         connection = Connection(url, login, token, oauth_token, headers, ca, insecure=insecure)
@@ -207,11 +210,11 @@ def read_login(given: str | None, *, ask: bool) -> tuple[str, str] | None:
         return None
     user, colon, password = read_secret("--auth", given).partition(":")
     if not user:
-        raise CommandError("--auth is USER, USER:PASSWORD or @FILE")
+        raise CommandError("write --auth as USER, USER:PASSWORD or @FILE")
     if not colon:
         if not ask:
             return None
-        password = click.prompt(f"Password of {user}", hide_input=True, err=True)
+        password = click.prompt(f"Password for {user}", hide_input=True, err=True)
     return user, password
 
 
@@ -234,7 +237,7 @@ def _token(given: str | None) -> str | bool | None:
 
 def _tell_of_space(status: SpaceStatus) -> None:
     if not status.ready:
-        screen().say(f"{status.space} is {status.stage}; waited {status.waited:.0f} s")
+        screen().say(f"{status.space} is {status.stage}; waiting for {status.waited:.0f} s so far")
 
 
 class _Handler(logging.Handler):

@@ -62,8 +62,8 @@ def run(options: Options) -> int:
         return trio.run(_main, options)
     except BaseExceptionGroup as group:
         # If the app dies, the jobs lose their connections too: show the cause, not its
-        # consequences. rich raises SystemExit if the reader has exited, as in `triojob demo |
-        # head`.
+        # consequences.  If the reader has exited, as in `triojob demo | head`, rich raises
+        # SystemExit.
         error: BaseException | None = group.subgroup((DemoError, KeyboardInterrupt, SystemExit))
         if error is None:
             raise
@@ -81,15 +81,15 @@ async def _main(options: Options) -> int:
     async with trio.open_nursery() as nursery:
         with trio.CancelScope() as show:
             await nursery.start(cancel_on_signal, show, signals)
-            with stage.waiting("Starting a Gradio app in a process of its own"):
+            with stage.waiting("Starting a Gradio app in a separate process"):
                 app: Served = await nursery.start(serve_app, options.port)
-            stage.say(f"The app's process is {app.pid}.")
+            stage.say(f"The app runs in process {app.pid}.")
             async with Client(app.url) as client:
                 await demo_acts.play(client, stage, jobs=options.jobs, limit=options.limit)
         # Only now: the cancel requests of jobs needed the server.
         nursery.cancel_scope.cancel(reason="the demo is over")
     if signals:
-        stage.say("\nStopped. No job and no process is left.")
+        stage.say("\nStopped. All jobs and processes have ended.")
         # The status that a shell reports for a process ended by such a signal.
         return 128 + signals[0]
     return 0
@@ -138,6 +138,6 @@ async def serve_app(
         if boot.cancelled_caught:
             what = f"did not start within {BOOT_SECONDS} seconds"
         else:
-            what = f"ended by itself with exit code {process.returncode}"
+            what = f"exited with code {process.returncode}"
         last = said.decode(errors="replace").rstrip().rpartition("\n")[2]
-        raise DemoError(f"the app {what}; the last it said: {last}")
+        raise DemoError(f"the app {what}; its last line of output: {last}")

@@ -39,14 +39,14 @@ async def call(client: Client, stage: Stage) -> None:
         await translate("hello world", target="Klingon")
     except ValueError as error:
         # Checked against the app's own description, so it was never sent.
-        stage.say(f"Checked before it is sent: {error}")
-    stage.end_act(f"The app answered: {text}")
+        stage.say(f"Checked before sending: {error}")
+    stage.end_act(f"The app returned: {text}")
 
 
 async def fan_out(client: Client, stage: Stage, jobs: int, limit: int) -> None:
     """Run many jobs, a few at a time, and watch them."""
     stage.act("Fan-out", f"async with JobGroup(limit={limit}) as group: group.submit(render, view)")
-    stage.say(f"{jobs} jobs; the group sends {limit} at a time, the app runs 3 at a time")
+    stage.say(f"{jobs} jobs; the group runs up to {limit} at a time, the app up to 3")
     render = client.endpoint("/render")
     titles: dict[Job[str], str] = {}
     # Leaving the group waits for its jobs.  A failed job would raise here.
@@ -59,7 +59,7 @@ async def fan_out(client: Client, stage: Stage, jobs: int, limit: int) -> None:
     # They have all ended, so no result has to be awaited.
     pictures = [await job.result() for job in titles]
     stage.block(pictures[0], f"render({VIEWS[0]!r})")
-    stage.end_act(f"{len(pictures)} pictures; no job was lost, none was left behind")
+    stage.end_act(f"{len(pictures)} pictures; every job has ended, and no result was lost")
 
 
 async def stream(client: Client, stage: Stage) -> None:
@@ -70,7 +70,7 @@ async def stream(client: Client, stage: Stage) -> None:
         async for text in job:
             show(text)
     # Outputs are kept: late readers receive all of them, too.
-    stage.end_act(f"{len(job.outputs())} outputs of one job")
+    stage.end_act(f"{len(job.outputs())} outputs from one job")
 
 
 async def cancel(client: Client, stage: Stage) -> None:
@@ -88,7 +88,7 @@ async def cancel(client: Client, stage: Stage) -> None:
     except JobCancelled as error:
         stage.say(f"{type(error).__name__}: {error}")
     run = await last_run(client)
-    stage.end_act(f"The app says: {run['state']} after {run['rows']} rows")
+    stage.end_act(f"The app's record: {run['state']} after {run['rows']} rows")
 
 
 async def time_out(client: Client, stage: Stage) -> None:
@@ -111,7 +111,7 @@ async def time_out(client: Client, stage: Stage) -> None:
         await render("Lightning", rows=300)
     called = await last_run(client)
     stage.end_act(
-        f"The app says: the job {waited_for['state']} after {waited_for['rows']} rows, "
+        f"The app's record: the job {waited_for['state']} after {waited_for['rows']} rows, "
         f"the call {called['state']} after {called['rows']}"
     )
 

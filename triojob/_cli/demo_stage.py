@@ -60,7 +60,7 @@ class Stage:
         """Show the table of results."""
         table = Table(box=None if self.plain else box.ROUNDED, title_justify="left")
         table.add_column("act", no_wrap=True)
-        table.add_column("what happened")
+        table.add_column("result")
         table.add_column("time", justify="right", no_wrap=True)
         for row in self._results:
             table.add_row(*map(Text, row))

@@ -79,7 +79,7 @@ _OPTIONS = {
 """The names of settings in messages, and on the command line."""
 _SETTING = re.compile(
     rf"(?<![\w?&-])(?:{'|'.join(map(re.escape, _OPTIONS))})"
-    r"|\ ?\((?:Timeouts|Limits)\.\w+(?:\ sets\ the\ bound)?\)"
+    r"|\ ?\((?:Timeouts|Limits)\.\w+(?:\ sets\ the\ limit)?\)"
 )
 """Fields of `Timeouts` and `Limits` without an option."""
 
@@ -159,7 +159,7 @@ def _report(error: BaseException, *, as_json: bool) -> int:
     message = error.message if isinstance(error, CommandError) else words_for(error)
     if code is None:
         code = BUG
-        message = f"unexpected {kind}: {message}; --verbose shows where it was raised"
+        message = f"unexpected {kind}: {message}; run with --verbose for the traceback"
     if as_json:
         try:
             write_json({"error": {"class": kind, "message": message, "exit_code": code}})

@@ -168,9 +168,9 @@ def _draw_endpoint(
 
 def _notes(endpoint: dict[str, Any]) -> list[str]:
     notes = {
-        "streams": "yields outputs as they come",
+        "streams": "streams: yields several outputs",
         "takes_stream": "takes a stream of inputs",
-        "stateful": "keeps State by session",
+        "stateful": "keeps State for each session",
     }
     found = [words for key, words in notes.items() if endpoint[key]]
     if endpoint["oauth_token"] is not None:

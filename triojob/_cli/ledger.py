@@ -163,12 +163,14 @@ class Ledger:
         return self.path.exists() and self.path.stat().st_size > 0
 
     def _is_there(self) -> CommandError:
-        return CommandError(f"{self.path} has rows already: add --resume, or name another --output")
+        return CommandError(
+            f"{self.path} already has rows; add --resume, or choose another --output"
+        )
 
     def _refusal(self, wrong: str) -> CommandError:
         return CommandError(
-            f"{self.path} can't be resumed: {self._notes.name} beside it, "
-            f"which says what its rows were made by, {wrong}"
+            f"{self.path} can't be resumed: its companion file {self._notes.name}, "
+            f"which records the inputs of its rows, {wrong}"
         )
 
     def _check_is_ours(self) -> None:
@@ -177,8 +179,7 @@ class Ledger:
         # A killed process may have left only the beginning.
         if not _BEGIN.startswith(begin):
             raise CommandError(
-                f"{self._notes} was not made by `triojob map`: move it away, or name another "
-                "--output",
+                f"{self._notes} was not made by `triojob map`; move it, or choose another --output",
                 LOCAL,
             )
 
@@ -194,7 +195,7 @@ class Ledger:
             if notes.get(name) != now and name not in self._may_differ:
                 raise CommandError(
                     f"{self.path} can't be resumed: its rows were made with {name} "
-                    f"{notes.get(name)!r}, which is now {now!r}; name another --output"
+                    f"{notes.get(name)!r}, but this run has {now!r}; choose another --output"
                 )
 
     def _read(self, *, retry_failed: bool) -> None:
@@ -312,7 +313,7 @@ def _records(
             broken = broken or number
         elif broken is not None:
             raise CommandError(
-                f"{path} can't be resumed: line {broken} is none of `triojob map`", LOCAL
+                f"{path} can't be resumed: line {broken} was not written by `triojob map`", LOCAL
             )
         else:
             yield number, position, line, record
@@ -346,7 +347,11 @@ def _open(path: Path, flags: int) -> int:
     except OSError as exc:
         if exc.errno != errno.ELOOP:
             raise
-        raise CommandError(f"{path} is a symbolic link, which is not followed", LOCAL) from None
+        raise CommandError(
+            f"{path} is a symbolic link, and triojob follows no links to write; name the file "
+            "itself",
+            LOCAL,
+        ) from None
 
 
 def _file_beside(path: Path) -> tuple[BinaryIO, Path]:
@@ -375,7 +380,9 @@ def _sync_folder(path: Path) -> None:
 
 
 def _in_use(path: Path) -> CommandError:
-    return CommandError(f"another process is writing {path}", LOCAL)
+    return CommandError(
+        f"another process is writing {path}; wait for it to end, or choose another --output", LOCAL
+    )
 
 
 if sys.platform == "win32":

@@ -95,7 +95,7 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
             if rows.columns is not None:
                 _check_columns(plan, rows.columns, options)
             if endpoint._info.stateful:
-                _tell(f"{endpoint.name} keeps State: one row is called after the other", options)
+                _tell(f"{endpoint.name} keeps State, so the rows are called one at a time", options)
             made_by = {"url": client.src, "endpoint": endpoint.name}
             with closing(await _open_sink(options, made_by)) as sink:
                 # Rows with a timeout are stopped one by one; see Endpoint.in_shared_session.
@@ -263,8 +263,8 @@ class _Run:
     def _end(self) -> int:
         if self._gave_up:
             raise CommandError(
-                f"stopped, as {self._failed_in_a_row} rows in a row have failed (--max-failures), "
-                f"the last by {self._last_error}; {self._advice()}",
+                f"stopped after {self._failed_in_a_row} consecutive failed rows (--max-failures), "
+                f"the last with {self._last_error}; {self._advice()}",
                 self._last_code,
             )
         return APP_ERROR if self._progress.failed + self._sink.finished.failed else 0
@@ -273,9 +273,9 @@ class _Run:
         if is_stream(self._options.output):
             return "only a run with --output FILE can be resumed"
         if self._progress.failed:
-            words = "resume, and call failed rows again, with"
+            words = "to resume and retry failed rows, run"
             return f"{words}: {resume_command('--retry-failed')}"
-        return f"resume with: {resume_command()}"
+        return f"to resume, run: {resume_command()}"
 
     @property
     def _gave_up(self) -> bool:
@@ -313,7 +313,7 @@ class _Run:
                     await trio.sleep(pause)
                     await self._attempt(outcome, retry)
                 if limit.cancelled_caught and not outcome.known:
-                    words = f"{self._endpoint.name} took longer than {timeout:g} s"
+                    words = f"{self._endpoint.name} took longer than {timeout:g} s (--timeout)"
                     outcome.fail("timeout", trio.TooSlowError(), words)
             finally:
                 # Also during a cancellation: rows that are finished stay finished.
@@ -432,7 +432,7 @@ def _check_columns(plan: Plan, columns: Iterable[str], options: MapOptions) -> N
     plan.check_columns(columns)
     unused = plan.unused(columns)
     if unused:
-        _tell(f"columns not used: {', '.join(unused)}", options)
+        _tell(f"unused columns: {', '.join(unused)}", options)
 
 
 def resume_command(*more: str) -> str:
@@ -449,8 +449,8 @@ def stopped(options: MapOptions) -> str:
     if is_stream(options.output):
         return "Stopped."
     if options.source == "-":
-        return f"Stopped. Resume with the same rows on standard input: {resume_command()}"
-    return f"Stopped. Resume with: {resume_command()}"
+        return f"Stopped. To resume, give the same standard input to: {resume_command()}"
+    return f"Stopped. To resume, run: {resume_command()}"
 
 
 def make_retry(attempts: int, *, idempotent: bool) -> Retry:

@@ -76,13 +76,14 @@ class Reachability:
     async def _wait(self) -> None:
         began, pause = trio.current_time(), FIRST_PAUSE
         self.since = time.strftime("%H:%M:%S")
-        self._say(f"app unreachable since {self.since}, trying again: {words_for(self._error)}")
+        self._say(f"app unreachable since {self.since}, retrying: {words_for(self._error)}")
         while True:
             left = began + self._max_outage - trio.current_time()
             if left <= 0:
                 raise CommandError(
-                    f"stopped, as the app has been unreachable since {self.since} (--max-outage), "
-                    f"the last time by {type(self._error).__name__}: {words_for(self._error)}; "
+                    f"stopped: the app has been unreachable since {self.since} (--max-outage), "
+                    f"most recently with {type(self._error).__name__}: "
+                    f"{words_for(self._error)}; "
                     f"{self._advice()}",
                     code_of(self._error) or CONNECTION,
                 )
@@ -92,7 +93,7 @@ class Reachability:
                 break
         self.since = None
         self._outages += 1
-        self._say(f"app reachable again, after {duration(trio.current_time() - began)}")
+        self._say(f"app reachable again after {duration(trio.current_time() - began)}")
 
     async def _answers(self) -> bool:
         with trio.move_on_after(ASK_SECONDS) as scope:

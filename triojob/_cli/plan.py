@@ -53,11 +53,13 @@ class Plan:
         for pair in options.columns:
             name, equals, column = pair.partition("=")
             if not equals:
-                raise CommandError(f"--column is PARAMETER=COLUMN, not {pair!r}")
+                raise CommandError(f"write --column as PARAMETER=COLUMN, not {pair!r}")
             if name not in names:
                 raise CommandError(f"--column: {unknown_parameter(info, name)}")
             if name in self._constants:
-                raise CommandError(f"{name} is given as a constant and by --column")
+                raise CommandError(
+                    f"{name} has both a constant value and a --column; use one of them"
+                )
             renamed[name] = column
         self._renamed = renamed
         self._columns: list[tuple[Parameter, str]] = [
@@ -68,7 +70,7 @@ class Plan:
         self._file_columns = frozenset(options.file_columns)
         used = {column for _, column in self._columns}
         for column in sorted(self._file_columns - used):
-            raise CommandError(f"--file-column: no parameter takes the column {column!r}")
+            raise CommandError(f"--file-column: no parameter uses the column {column!r}")
 
     def check_columns(self, columns: Iterable[str]) -> None:
         """Refuse an input without a column that a call needs.
@@ -80,11 +82,11 @@ class Plan:
         for parameter, column in self._columns:
             if column not in there and (parameter.required or parameter.name in self._renamed):
                 near = difflib.get_close_matches(column, there, 1, 0.5)
-                hint = f" (is it {near[0]!r}?)" if near else ""
+                hint = f" (did you mean {near[0]!r}?)" if near else ""
                 raise CommandError(
                     f"the input has no column {column!r} for {parameter.name} of "
-                    f"{self._info.name}{hint}: say --column {parameter.name}=COLUMN, or give "
-                    f"{parameter.name}=VALUE for all rows; there are {', '.join(there)}"
+                    f"{self._info.name}{hint}; add --column {parameter.name}=COLUMN, or "
+                    f"{parameter.name}=VALUE for all rows; its columns are {', '.join(there)}"
                 )
         if self._options.key is not None and self._options.key not in there:
             raise CommandError(f"--key: the input has no column {self._options.key!r}")
@@ -144,14 +146,14 @@ class Plan:
                     value = _read(parameter, column, value)
                 arguments[parameter.name] = value
             elif parameter.name in self._renamed:
-                raise ValueError(f"the row has no {column!r}")
+                raise ValueError(f"the row has no column {column!r}")
         return arguments
 
 
 def _not_marked(parameter: Parameter, column: str) -> str:
     return (
-        f"{parameter.name} takes files: say --file-column {column} "
-        "if that column has the paths or URLs of files to upload"
+        f"{parameter.name} takes files; add --file-column {column} "
+        "if that column contains the paths or URLs of files to upload"
     )
 
 
@@ -167,6 +169,6 @@ def _as_file(parameter: Parameter, column: str, value: Any) -> Any:
         return None
     paths = value if is_list(value) else [value]
     if not all(isinstance(path, str) for path in paths):
-        raise ValueError(f"column {column!r}: a path or URL is a text")
+        raise ValueError(f"column {column!r}: write a path or URL as text")
     files = [handle_file(path) for path in paths]
     return files if parameter.kind == "array" else files[0]

@@ -86,7 +86,7 @@ class Progress:
         words = [f"{_rows(self.done)}: {self.ok:,} ok, {self.failed:,} failed"]
         if before:
             failed = f" ({failed_before:,} of them failed)" if failed_before else ""
-            words.append(f"{before:,} were finished before{failed}")
+            words.append(f"{before:,} were finished earlier{failed}")
         rate = f" ({per_second(self.done / self.seconds)})" if self.done and self.seconds else ""
         words.append(f"in {duration(self.seconds)}{rate}")
         return "\n".join([", ".join(words), *self._reasons()])
@@ -130,7 +130,7 @@ class Progress:
         self._meter.total = total = self._estimate()
         rate, eta = self._meter.rate(now), self._meter.eta(now)
         if self._app.since is not None:
-            outage = f"app unreachable since {self._app.since}, trying again"
+            outage = f"app unreachable since {self._app.since}, retrying"
             rate = eta = None
         else:
             outage = ""

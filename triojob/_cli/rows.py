@@ -100,11 +100,11 @@ class Rows:
             form = "jsonl" if self._is_stdin else _BY_SUFFIX.get(Path(path).suffix.lower())
         if form is None:
             raise CommandError(
-                f"--input {path}: say with --format whether it is jsonl, csv, tsv or parquet"
+                f"--input {path}: unknown format; set --format to jsonl, csv, tsv or parquet"
             )
         self._encoding = _codec(reading.encoding)
         if form == "parquet" and self._encoding != _UTF_8:
-            raise CommandError("--encoding is not for parquet")
+            raise CommandError("--encoding does not apply to parquet")
         try:
             self._iterator = self._open(form, _delimiter(reading.delimiter, form))
         except OSError as exc:
@@ -220,7 +220,9 @@ class Rows:
         try:
             columns = next(reader, list[str]())
             if len(set(columns)) < len(columns):
-                raise CommandError(f"--input {self.path}: two columns have the same name")
+                raise CommandError(
+                    f"--input {self.path}: two columns have the same name; rename one of them"
+                )
             self.columns = columns
             yield None
             index = 0
@@ -231,7 +233,7 @@ class Rows:
                     values = dict(zip(columns, cells, strict=True))
                     yield Row(index, values, is_text=True)
                 else:
-                    wrong = f"the row has {len(cells)} cells, and the head has {len(columns)}"
+                    wrong = f"the row has {len(cells)} cells, but the header has {len(columns)}"
                     yield Row(index, {}, is_text=True, error=wrong)
                 index += 1
         except csv.Error as exc:
@@ -251,7 +253,7 @@ class Rows:
 
     def _open_parquet(self) -> Iterator[Row]:
         if self._is_stdin:
-            raise CommandError("--input -: Parquet is read from a file only, not from a pipe")
+            raise CommandError("--input -: Parquet can't be read from a pipe; use a file")
         try:
             # Not with an import statement: the library has no types.
             failure: type[Exception] = importlib.import_module("pyarrow").ArrowException
@@ -259,14 +261,14 @@ class Rows:
         except ImportError:
             raise MissingDependency(
                 "reading Parquet needs pyarrow, which is not installed; "
-                "get it with: pip install 'triojob[parquet]'"
+                "install it with: pip install 'triojob[parquet]'"
             ) from None
         try:
             self._file = Path(self.path).open("rb")  # noqa: SIM115 - see `close`
             file: Any = parquet.ParquetFile(self._file)
         except failure as exc:
             self.close()
-            raise CommandError(f"--input {self.path}: this is not valid Parquet: {exc}") from None
+            raise CommandError(f"--input {self.path} is not valid Parquet: {exc}") from None
         self.columns = list(file.schema_arrow.names)
         self.total = file.metadata.num_rows
         return self._read_parquet(file, failure)
@@ -311,8 +313,8 @@ def _delimiter(given: str | None, form: Format) -> str:
     if given is None:
         return "\t" if form == "tsv" else ","
     if form not in ("csv", "tsv"):
-        raise CommandError(f"--delimiter is for csv and tsv, not for {form}")
+        raise CommandError(f"--delimiter applies to csv and tsv, not to {form}")
     delimiter = given.replace("\\t", "\t")
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise CommandError(f"--delimiter is one character, not {given!r}")
+        raise CommandError(f"--delimiter must be one character, not {given!r}")
     return delimiter

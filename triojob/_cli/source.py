@@ -88,7 +88,7 @@ class Source:
             last = self._finished.rows.last
             if last >= self.read:
                 raise self._is_other_input(
-                    f"the input was shortened: it has {self.read:,} rows, and the output has "
+                    f"the input was shortened: it has {self.read:,} rows, but the output has "
                     f"row {last:,} (counted from 0)"
                 )
 
@@ -110,6 +110,6 @@ class Source:
 
     def _is_other_input(self, words: str) -> CommandError:
         return CommandError(
-            f"{self._output} can't be resumed: {words}; give the input, the columns and the "
-            "constants that it was made with"
+            f"{self._output} can't be resumed: {words}; use the input, the columns and the "
+            "constants of the earlier run"
         )

@@ -46,7 +46,7 @@ def is_stream(path: str) -> bool:
         return True
     # Not followed: the file would be replaced, and the link would not.
     if is_link:
-        raise _refusal(path, "it is a symbolic link; name the file that it leads to")
+        raise _refusal(path, "it is a symbolic link; name the file that it points to")
     if not stat.S_ISREG(mode):
         raise _refusal(path, "it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file")
     return False

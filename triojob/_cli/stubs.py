@@ -42,7 +42,7 @@ async def stubs(
     if check is not None:
         if await trio.Path(check).read_bytes() != data:
             raise CommandError(
-                f"{check} does not match the app any more; write it again with -o {check}",
+                f"{check} no longer matches the app; rewrite it with -o {check}",
                 exit_code=1,
             )
     elif output is None:

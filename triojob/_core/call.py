@@ -97,7 +97,9 @@ async def run_call(call: Call, runner: JobRunner, limiter: OrderedLimiter | None
         passing = runner.finish(None, exc)
         if passing is None:
             raise
-        raise BaseExceptionGroup(f"{record.name}, as it was cancelled", [exc, passing]) from None
+        raise BaseExceptionGroup(
+            f"{record.name} while it was being cancelled", [exc, passing]
+        ) from None
     passing = runner.finish(result)
     try:
         if passing is not None:

@@ -23,7 +23,7 @@ def call_failure(error: Exception, name: str) -> TriojobError:
     first = flatten(error)[0]
     if isinstance(first, TriojobError):
         return first if name in str(first) else own_error(first, name)
-    failure = ProtocolError(f"{name}: talking to the server raised {short_repr(first)}")
+    failure = ProtocolError(f"{name}: the connection to the server raised {short_repr(first)}")
     failure.__cause__ = None if holds_secret(error) else error
     return failure
 

@@ -29,7 +29,7 @@ if sys.version_info < (3, 11):
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_ADVICE = "; to handle it, await job.result() or look at job.exception() before the group ends"
+_ADVICE = "; to retrieve it, await job.result() or call job.exception() before the group ends"
 _STEPS = 5
 """Scheduler steps for consumers to retrieve a failure, before the group raises it."""
 
@@ -74,9 +74,11 @@ class JobGroup:
         if limit is None:
             limit = math.inf
         if not (limit >= 1 and (limit == math.inf or limit == int(limit))):
-            raise ValueError(f"limit must be a whole number from 1 up, or None, not {limit!r}")
+            raise ValueError(f"limit must be a positive integer or None, not {limit!r}")
         if history is not None and history < 0:
-            raise ValueError(f"history must be 0 or more, or None to keep all, not {history!r}")
+            raise ValueError(
+                f"history must be at least 0, or None to keep everything, not {history!r}"
+            )
         self._limit = limit
         self._limiter = OrderedLimiter(limit)
         self._fail_fast = fail_fast
@@ -153,7 +155,7 @@ class JobGroup:
 
     @staticmethod
     def _over() -> GroupClosed:
-        return GroupClosed("this group has ended; open another one for more jobs")
+        return GroupClosed("this group has ended; open a new one for more jobs")
 
     def _entered(self) -> trio.Nursery:
         if self._nursery is None:
@@ -295,7 +297,7 @@ class JobGroup:
     @trio.lowlevel.enable_ki_protection
     async def __aenter__(self) -> JobGroup:
         if self._manager is not None:
-            raise GroupClosed("a JobGroup can be entered only once; make another one")
+            raise GroupClosed("a JobGroup can be entered only once; create a new one")
         require_task("a JobGroup")
         self._manager = trio.open_nursery()
         self._token = trio.lowlevel.current_trio_token()

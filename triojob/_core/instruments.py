@@ -150,5 +150,5 @@ class InstrumentDispatcher:
             self.remove(instrument)  # it might have removed itself already
             if not isinstance(exc, Exception):
                 raise
-            broken = "%r raised in %s and is not called again"
+            broken = "%r raised in %s; it is disabled now"
             log_job(logging.ERROR, job.id, job.name, broken, instrument, method, error=exc)

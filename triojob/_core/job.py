@@ -37,7 +37,7 @@ class Job(Generic[T_co]):
     _record: JobRecord
 
     def __init__(self) -> None:
-        raise TypeError("a Job is made by submit(), never directly")
+        raise TypeError("submit() creates jobs; Job can't be instantiated directly")
 
     @classmethod
     def _of(cls, record: JobRecord) -> Job[Any]:
@@ -162,8 +162,8 @@ class Job(Generic[T_co]):
                     await record.wait_ended()
                 if record.outcome is None:
                     raise JobTimeout(
-                        f"{record.name} has not ended within {timeout:g} s; it goes on "
-                        "(job.cancel() would end it)"
+                        f"{record.name} has not ended within {timeout:g} s; it keeps running "
+                        "(job.cancel() cancels it)"
                     )
             value: T_co = record.unwrap()
             return value
@@ -259,7 +259,7 @@ def _plain(listener: Any) -> Listener:
         for fn in (listener, call)
     ):
         raise TypeError(
-            f"a listener is a plain function, not {listener!r}; "
+            f"a listener must be a plain function, not {listener!r}; "
             "for async work, iterate over job.updates() in a task"
         )
     return cast("Listener", listener)

@@ -32,7 +32,7 @@ class SingleUse(ABC):
     async def __aenter__(self: Entered) -> Entered:  # noqa: PYI019 - not in the typing of 3.10
         if self._lifetime is not None:
             name = type(self).__name__
-            raise ClientClosed(f"a {name} can be entered only once; make another one")
+            raise ClientClosed(f"a {name} can be entered only once; create a new one")
         require_task(f"a {type(self).__name__}")
         self._lifetime = self._live()
         await self._lifetime.__aenter__()

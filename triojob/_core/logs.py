@@ -133,9 +133,9 @@ def log_job(
 
 
 _TRIOS_REASONS: dict[str | None, str] = {
-    "deadline": "the deadline of what is around it has passed",
+    "deadline": "the deadline of an enclosing cancel scope has passed",
     # Trio's own reason contains the text of the exception.
-    "nursery": "what is around it has failed",
+    "nursery": "an enclosing nursery or group has failed",
 }
 
 

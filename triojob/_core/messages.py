@@ -51,7 +51,7 @@ class Status(enum.Enum):
     @property
     def _place(self) -> int:
         if self is Status.LOG:
-            raise TypeError("Status.LOG has no place in the order of progress")
+            raise TypeError("Status.LOG can't be compared: it is not a stage of a job")
         return _PLACES[self]
 
     def __lt__(self, other: object) -> bool:

@@ -111,12 +111,12 @@ def _send(put: Callable[[ChannelSink], bool]) -> None:
         # A memory channel belongs to Trio's thread; this is a worker thread of to_thread.run_sync.
         listened = trio.from_thread.run_sync(_put_here, put, sink)
     if not listened:
-        raise RuntimeError("the job that this reports for has ended")
+        raise RuntimeError("the job of this report has ended")
 
 
 def _put_here(put: Callable[[ChannelSink], bool], sink: ChannelSink) -> bool:
     assert sink.token is not None
-    require_run("the job that this reports for", sink.token)
+    require_run("the job of this report", sink.token)
     return put(sink)
 
 
@@ -133,7 +133,7 @@ def _progress_units(
             return [ProgressUnit(progress, total, unit, None, desc)]
         if math.isnan(progress) or not 0 <= progress <= 1:
             raise ValueError(
-                f"progress must be from 0 to 1, got {progress!r}; "
+                f"progress must be between 0 and 1, not {progress!r}; "
                 "to count steps, pass (done, length) or total="
             )
         return [ProgressUnit(None, None, unit, float(progress), desc)]

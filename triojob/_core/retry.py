@@ -50,15 +50,15 @@ class Retry:
         if self.attempts is not None and (
             isinstance(self.attempts, bool) or self.attempts < 1 or self.attempts % 1
         ):
-            raise ValueError(f"Retry.attempts must be 1 or more, or None, not {self.attempts!r}")
+            raise ValueError(f"Retry.attempts must be at least 1, or None, not {self.attempts!r}")
         if self.timeout is not None and not self.timeout >= 0:
-            raise ValueError(f"Retry.timeout must be 0 or more, or None, not {self.timeout!r}")
+            raise ValueError(f"Retry.timeout must be at least 0, or None, not {self.timeout!r}")
         for name in ("wait_initial", "wait_max", "wait_jitter"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
                 raise ValueError(f"Retry.{name} must be a number of seconds, not {value!r}")
         if not 1 <= self.wait_exp_base < math.inf:
-            raise ValueError(f"Retry.wait_exp_base must be 1 or more, not {self.wait_exp_base!r}")
+            raise ValueError(f"Retry.wait_exp_base must be at least 1, not {self.wait_exp_base!r}")
 
     def may_repeat(self, error: BaseException, *, stateful: bool) -> bool:
         """Return whether to retry a call that failed with ``error``.

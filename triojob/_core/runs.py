@@ -17,7 +17,7 @@ def require_task(what: object, token: trio.lowlevel.TrioToken | None = None) -> 
     """
     if not trio.lowlevel.in_trio_task():
         raise RuntimeError(
-            f"{what} needs a Trio task: start the program with trio.run(main), or use "
+            f"{what} needs a Trio task; start the program with trio.run(main), or use "
             "triojob.sync, which works in threads and in asyncio"
         )
     if token is not None:
@@ -37,8 +37,8 @@ def require_run(what: object, token: trio.lowlevel.TrioToken) -> None:
 def elsewhere(what: object) -> RuntimeError:
     """Return the exception that refuses an object of another Trio run."""
     return RuntimeError(
-        f"{what} belongs to a Trio run that this code does not run in: use it there, or reach that "
-        "run by triojob.sync, such as triojob.sync.submit(group, fn, *args)"
+        f"{what} belongs to another Trio run; use it in that run, or call into that run with "
+        "triojob.sync, such as triojob.sync.submit(group, fn, *args)"
     )
 
 

@@ -219,7 +219,7 @@ async def first_completed(*calls: Startable[T]) -> Job[T]:
             jobs = _start(group, bound)
             with _completing(jobs) as ended:
                 first = await ended.__anext__()
-                await _end(jobs, f"{first.name} came first")
+                await _end(jobs, f"{first.name} completed first")
             _see((*group.jobs, *(job for job in jobs if job is not first)))
     assert first is not None
     return first
@@ -308,7 +308,7 @@ def _bind_all(
                 bound.append(job)
                 continue
             if not (isinstance(call, Submittable) or callable(call)):
-                hint = f"; give them one by one: {helper}(*calls)" if _many(call) else ""
+                hint = f"; pass them separately: {helper}(*calls)" if _many(call) else ""
                 raise TypeError(
                     f"{helper} takes functions without arguments and jobs, "
                     f"not {short_repr(call)}{hint}"

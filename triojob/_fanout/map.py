@@ -169,12 +169,13 @@ def map(
     for iterable in iterables:
         check_iterable("map", iterable)
     if not (isinstance(cast("object", limit), int) and limit >= 1):
-        raise ValueError(f"limit must be a whole number from 1 up, not {limit!r}")
+        raise ValueError(f"limit must be a positive integer, not {limit!r}")
     if rate is not None and not rate > 0:
         raise ValueError(f"rate must be more than 0 calls per second, or None, not {rate!r}")
     if return_jobs and fail_fast is not None:
         raise TypeError(
-            "give return_jobs or fail_fast: with return_jobs=True each job has its own failure"
+            "use return_jobs or fail_fast, not both: with return_jobs=True each job keeps its "
+            "failure"
         )
     return ResultIterator(
         fn,

@@ -96,7 +96,7 @@ class ResultIterator(Generic[T]):
                 raise StopAsyncIteration
             else:
                 await queue.wait()
-        raise GroupClosed("this map is over: take its results inside its block")
+        raise GroupClosed("this map has ended; iterate over its results inside its block")
 
     def _pass_by_failure(self) -> bool:
         """Drop the first entry if its call failed, so that the group raises the failure later."""
@@ -132,7 +132,7 @@ class ResultIterator(Generic[T]):
     @trio.lowlevel.enable_ki_protection
     async def __aenter__(self) -> ResultIterator[T]:
         if self._entered:
-            raise GroupClosed("a map can be entered only once; make another one")
+            raise GroupClosed("a map can be entered only once; create a new one")
         require_task("map()")
         self._entered = True
         await self._group.__aenter__()
@@ -153,10 +153,10 @@ class ResultIterator(Generic[T]):
                 that were kept.
         """
         self._left = True
-        self._starter.stop("the block of map was left")
+        self._starter.stop("the block of map was exited")
         if exc is None:
             # Results that the consumer has not requested are dropped, as in a plain loop.
-            self._queue.discard("the block of map was left")
+            self._queue.discard("the block of map was exited")
         while self._queue.errors:
             raise_at_end(self._group, self._queue.errors.pop())
         try:

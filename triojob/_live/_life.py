@@ -92,7 +92,7 @@ class _View:
             try:
                 self._screen.draw(self.watch, trio.current_time())
             except Exception:
-                logger.exception("the live view can't be drawn and ends; its jobs go on")
+                logger.exception("the live view failed and has stopped; its jobs keep running")
                 self.close()
                 return
             await trio.sleep(self._screen.pause)
@@ -105,4 +105,4 @@ class _View:
         try:
             screen.close(self.watch, trio.current_time())
         except Exception:
-            logger.exception("the live view could not draw its end")
+            logger.exception("the live view failed to draw its final state")

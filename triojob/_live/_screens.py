@@ -98,7 +98,7 @@ class Terminal(Screen):
         """
         if Terminal._open is not None:
             raise RuntimeError(
-                "a live view is already open; give it all groups: triojob.live(group, other)"
+                "a live view is already open; pass all groups to it: triojob.live(group, other)"
             )
         before = sys.stdout, sys.stderr
         self._live.start()
@@ -183,7 +183,7 @@ class Plain(Screen):
         self._told = watch.news_count
         watch.news.clear()
         if left_out:
-            self._print(f"({left_out} lines of failures and of the app's log left out)")
+            self._print(f"({left_out} lines of failures and of the app's log omitted)")
         for line in news:
             self._print(line)
 

@@ -53,7 +53,7 @@ def live(
     if not targets or not all(map(_has_jobs, targets)):
         raise TypeError("live takes groups, clients or sessions: triojob.live(group)")
     if total is not None and not 0 <= total < math.inf:
-        raise ValueError(f"total must be a number from 0 up, or None, not {total!r}")
+        raise ValueError(f"total must be at least 0, or None, not {total!r}")
     try:
         from ._life import show
     except ModuleNotFoundError as exc:
@@ -61,7 +61,7 @@ def live(
             raise
         raise MissingDependency(
             "the live view needs rich, which is not installed; "
-            'get it with: pip install "triojob[cli]"'
+            "install it with: pip install 'triojob[cli]'"
         ) from None
     return show(targets, total, title, console)
 

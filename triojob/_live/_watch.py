@@ -163,7 +163,7 @@ class Watch(Instrument):
                 given: object = self._title(row.job)
                 title = None if given is None else str(given)
             except Exception:
-                logger.exception("title= of the live view raised, and is not called again")
+                logger.exception("title= of the live view raised; it is disabled now")
                 self._title = None
         if title is None:
             # For nested functions, the last part of the name distinguishes them.

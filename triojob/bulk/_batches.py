@@ -53,7 +53,7 @@ class ColumnsBatch(Batch):
         self.names = tuple(batch)
         lengths = {name: len(column) for name, column in batch.items()}
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"the columns of a batch must be of one length, not {lengths}")
+            raise ValueError(f"the columns of a batch must have the same length, not {lengths}")
         self.length = next(iter(lengths.values()), 0)
 
     def values(self, name: str) -> list[Any]:
@@ -163,7 +163,7 @@ def read_batch(batch: Any) -> Batch:
     )
 
 
-_TIMES = "column {!r} holds times, which JSON doesn't have: make text of them first"
+_TIMES = "column {!r} contains dates or times, which JSON can't represent; convert them to text"
 
 
 def _refuse_times(name: str, column: Any) -> None:

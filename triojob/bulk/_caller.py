@@ -94,19 +94,19 @@ class BatchCaller:
         client_options: Mapping[str, Any] | None = None,
     ) -> None:
         if type(cast("object", limit)) is not int or limit < 1:
-            raise ValueError(f"limit must be a whole number from 1 up, not {limit!r}")
+            raise ValueError(f"limit must be a positive integer, not {limit!r}")
         if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout must be more than 0 seconds, or None, not {timeout!r}")
         if on_error not in ("column", "raise"):
-            raise ValueError(f'on_error is "column" or "raise", not {on_error!r}')
+            raise ValueError(f'on_error must be "column" or "raise", not {on_error!r}')
         outputs = (output,) if isinstance(output, str) else tuple(output)
         if not outputs or len({*outputs, error_column}) != len(outputs) + 1:
-            raise ValueError(
-                "the columns in output= and error_column= must have names of their own"
-            )
+            raise ValueError("the columns in output= and error_column= must have different names")
         both = sorted({*(inputs or ())} & {*(fixed_arguments or ())})
         if both:
-            raise ValueError(f"{both[0]!r} is in inputs and in fixed_arguments: give it once")
+            raise ValueError(
+                f"{both[0]!r} is in both inputs and fixed_arguments; remove one of them"
+            )
         urls = (url,) if isinstance(url, str) else tuple(url)
         options = dict(client_options or {})
         make_client(urls, options)  # raises if they are invalid
@@ -183,8 +183,8 @@ class BatchCaller:
         there = [name for name in (*settings.outputs, settings.error_column) if name in table.names]
         if there and not settings.skip_completed:
             raise ValueError(
-                f"the batch has a column {there[0]!r} already: choose another name by output= or "
-                "error_column=, or give skip_completed=True to call only rows without a result"
+                f"the batch already has a column {there[0]!r}; choose another name with output= or "
+                "error_column=, or pass skip_completed=True to call only rows without a result"
             )
         columns = [
             table.values(name) if name in table.names else [None] * table.length
@@ -217,8 +217,8 @@ class BatchCaller:
         for parameter in parameters:
             if parameter.required and parameter.name not in {*inputs, *settings.fixed_arguments}:
                 raise TypeError(
-                    f"{endpoint.name} needs {scrub(parameter.name, ours=True)!r}: name its column "
-                    "in inputs= or give it in fixed_arguments="
+                    f"{endpoint.name} needs {scrub(parameter.name, ours=True)!r}; name its column "
+                    "in inputs=, or pass its value in fixed_arguments="
                 )
         columns = {name: table.values(column) for name, column in inputs.items()}
         keys = [None] * table.length
@@ -238,7 +238,7 @@ class BatchCaller:
                     arguments[name] = handle_file(arguments[name])
             if settings.key_column is not None:
                 if key is None:
-                    raise ValueError(f"it has no key in the column {settings.key_column!r}")
+                    raise ValueError(f"the row has no key in the column {settings.key_column!r}")
                 headers["Idempotency-Key"] = str(key)
         except Exception as exc:  # noqa: BLE001 - only this row fails
             return Row({}, {}, refused=exc)
@@ -270,8 +270,8 @@ class BatchCaller:
         for name, values in columns.items():
             for row, why in table.misfits(values).items():
                 failure = TypeError(
-                    f"its {name} can't stand in a column with the others, as transform=json.dumps "
-                    f"would have it do: {why}"
+                    f"its {name} does not have the type of the other values in the column; "
+                    f"transform=json.dumps would convert all of them to text: {why}"
                 )
                 if settings.on_error == "raise":
                     raise failure

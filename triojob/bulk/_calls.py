@@ -147,7 +147,7 @@ class OpenApp:
             if self._endpoint is None:
                 raise
             # The calls in flight have failed because of it; the next batch opens another client.
-            logger.exception("the client of a batch caller broke")
+            logger.exception("the client of a batch caller failed")
         finally:
             self._endpoint = None
 
@@ -201,8 +201,8 @@ class OpenApp:
                     return place, Answer(await endpoint(**row.arguments))
                 except Exception as exc:  # noqa: BLE001 - only this row fails
                     return place, Answer(failure=exc)
-        late = f"{endpoint.name} took more than {seconds:g} seconds and was cancelled"
-        return place, Answer(failure=trio.TooSlowError(f"{late}; give timeout= more"))
+        late = f"{endpoint.name} took longer than {seconds:g} s and was cancelled"
+        return place, Answer(failure=trio.TooSlowError(f"{late}; increase timeout="))
 
 
 def _check(settings: Settings, endpoint: Endpoint) -> None:
@@ -219,7 +219,7 @@ def _check(settings: Settings, endpoint: Endpoint) -> None:
     outputs = len(endpoint.info.shown_outputs)
     if settings.several and len(settings.outputs) != outputs:
         raise ValueError(
-            f"{endpoint.name} has {outputs} outputs, and output= names {len(settings.outputs)}"
+            f"{endpoint.name} has {outputs} outputs, but output= names {len(settings.outputs)}"
         )
 
 

@@ -143,7 +143,7 @@ class EndpointCall(Call):
                 logging.INFO,
                 runner.record.id,
                 self.name,
-                "attempt %d failed (%s); the next one is in %.2f s",
+                "attempt %d failed (%s); retrying in %.2f s",
                 attempt,
                 type(error).__name__,
                 seconds,

@@ -159,7 +159,7 @@ class Client(Surface, SingleUse):
         check_headers("headers", headers)
         check_headers("cookies", cookies)
         if http_client is not None and (transport is not None or verify is not True):
-            raise ValueError("transport= and verify= are settings of your own http_client")
+            raise ValueError("set transport= and verify= in your own http_client")
         self._limits = _resolved(limits or Limits(), own_client=http_client is not None)
         self._folder: Folder | None = None
         if download_files is not False:
@@ -281,7 +281,7 @@ class Client(Surface, SingleUse):
         """
         registry = self._entered()
         if registry.calls.closed:
-            raise ClientClosed("the client has been closed; make another one")
+            raise ClientClosed("the client has been closed; create a new one")
         require_task("a session of this client", registry.http.token)
         group = JobGroup(limit=limit, history=history, instruments=self._instruments)
         session = Session(registry, one_at_a_time=False)

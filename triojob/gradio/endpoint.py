@@ -76,7 +76,7 @@ def _route(
     }
     driver = ways.get(chosen)
     if driver is None:
-        raise ValueError(f'via is "queue", "run" or "call", not {short_repr(via)}')
+        raise ValueError(f'via must be "queue", "run" or "call", not {short_repr(via)}')
     if chosen == "call" and info.api_name is None:
         raise ValueError(f'{info.name} has no name, so it can\'t be called via="call"')
     return chosen, driver
@@ -164,7 +164,9 @@ class Endpoint(Submittable, Generic[P, T_co]):
         if self._restarts != self._registry.watch.restarts:
             self._look_up()
         if self._session is not None and self._session.ended:
-            raise ClientClosed(f"the session that {self.name} is pinned to has ended")
+            raise ClientClosed(
+                f"the session of {self.name} has ended; open a new one for more calls"
+            )
         return self._call(*self._prepare(args, kwargs), feed=feed, batch=batch)
 
     def _prepare(
@@ -243,7 +245,9 @@ class Endpoint(Submittable, Generic[P, T_co]):
             ValueError: An argument has a value that the endpoint does not allow.
         """
         if not self._info.takes_stream:
-            raise TypeError(f"{self.name} takes one input, not a stream of them: call or submit it")
+            raise TypeError(
+                f"{self.name} takes one input, not a stream of inputs; call or submit it"
+            )
         feed = InputFeed(self.name, self._registry.http, self._registry.background, once=False)
         with NurseryUnwrapper(nurseries=1) as body:
             async with JobGroup(instruments=self._settings.instruments) as group:

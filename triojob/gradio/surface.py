@@ -89,7 +89,7 @@ class Surface(ABC):
             return self._own_group().submit(endpoint, *args, **kwargs)
         except GroupClosed:
             name = type(self).__name__
-            raise ClientClosed(f"this {name} has ended; open another one for more calls") from None
+            raise ClientClosed(f"this {name} has ended; open a new one for more calls") from None
 
     async def predict(
         self,

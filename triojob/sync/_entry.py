@@ -127,7 +127,7 @@ def end_entries_of_parent() -> None:
     """In a forked child, end everything that waits for a run of the parent process."""
     for entry in _entries:
         entry.end(
-            "this was started in the process that this one was forked from, where it goes on; "
-            "jobs and portals don't come along",
+            "this belongs to the parent process, where it keeps running; a forked process can't "
+            "use the jobs and portals of its parent",
             forked=True,
         )

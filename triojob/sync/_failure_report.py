@@ -34,7 +34,7 @@ class FailureReport:
             number: The job's id; None if it never began.
         """
         _required.add(self)  # first, so that a fork after this line finds it there
-        text = "it failed, and nobody asked for its result"
+        text = "it failed, and its failure was never retrieved"
         self._log = partial(log_job, logging.ERROR, number, job, text, error=error)
 
     def retrieved(self) -> None:

@@ -18,7 +18,7 @@ from ._state import SharedState
 from ._waiting import refuse_in_trio
 from .utils import OutputUpdate, StatusUpdate, ended, starting
 
-_INSTEAD = "use triojob itself there, and await"
+_INSTEAD = "use triojob instead of triojob.sync, and await"
 
 
 @final
@@ -43,7 +43,7 @@ class Job(Future[Any]):
     _notice: Callable[[StatusUpdate], None] | None
 
     def __init__(self) -> None:
-        raise TypeError("a Job is made by submit(), never directly")
+        raise TypeError("submit() creates jobs; Job can't be instantiated directly")
 
     def _wait(self, timeout: float | None) -> JobEnd:
         """Wait until the job has ended by itself, and mark its failure as retrieved."""
@@ -56,8 +56,8 @@ class Job(Future[Any]):
             end = shared.end.get()
         if end is None:
             raise JobTimeout(
-                f"{shared.name} has not ended within {timeout:g} s; it goes on "
-                "(job.cancel() would end it)"
+                f"{shared.name} has not ended within {timeout:g} s; it keeps running "
+                "(job.cancel() cancels it)"
             )
         if end.cancelled:
             raise JobCancelled(f"{shared.name} was cancelled", reason=end.reason)

@@ -38,7 +38,7 @@ from .utils import StatusUpdate
 
 logger = logging.getLogger("triojob")
 
-_CLOSED = "the client has been closed; make another one"
+_CLOSED = "the client has been closed; create a new one"
 
 
 _Function: TypeAlias = "tuple[tuple[str | None, int], Sequence[Mapping[str, Any]] | None]"
@@ -130,7 +130,7 @@ class OpenClient:
             if not opened:
                 raise
             # Its own calls have ended; calls of other clients keep running.
-            logger.exception("the client of %s broke", self._native.src)
+            logger.exception("the client of %s failed", self._native.src)
         finally:
             self._ended = True
             self._end_notifier.notify_all()

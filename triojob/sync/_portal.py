@@ -101,7 +101,7 @@ class _PortalCall:
             self.orphan(GroupClosed(CLOSED), forked=False)
 
     def cancel(self) -> None:
-        self._scope.cancel(reason="the thread that waited has left")
+        self._scope.cancel(reason="the waiting thread was interrupted")
 
     async def _run(self) -> None:
         result: Outcome[Any] | None = None
@@ -157,7 +157,7 @@ class _PortalThread:
         try:
             trio.run(self._entry.serve, self._open, self._closing)
         except BaseException as exc:
-            why = f"the Trio run of the portal broke: {exc!r}"
+            why = f"the Trio run of the portal failed: {exc!r}"
             raise
         finally:
             self._entry.end(why)

@@ -40,10 +40,12 @@ def submit(
         RuntimeError: This is a task of the Trio run that the group lives in.
     """
     if trio.lowlevel.in_trio_task() and is_current(group.trio_token):
-        raise RuntimeError("this is for other threads; in a task of Trio, use group.submit()")
+        raise RuntimeError(
+            "triojob.sync.submit is for other threads; in a Trio task, use group.submit()"
+        )
     entry = entry_of_group(group)
     if group.closed:
-        raise GroupClosed("this group has ended; open another one for more jobs")
+        raise GroupClosed("this group has ended; open a new one for more jobs")
     call = bind(fn, args, kwargs)
     job, run = make_job(call.name, entry, of_group=True)
     context = copy_context()

@@ -29,7 +29,7 @@ def refuse_in_trio(what: str, instead: str) -> None:
     if trio.lowlevel.in_trio_run():
         raise RuntimeError(
             f"{what} would block the thread that Trio runs in: {instead}, "
-            "or call it in a thread, by trio.to_thread.run_sync"
+            "or call it in a thread with trio.to_thread.run_sync"
         )
 
 

@@ -424,11 +424,11 @@ def _make(entry: RunEntry, **options: Any) -> OpenClient:
     given: dict[str, Any] = dict(options["httpx_kwargs"])
     for name in given:
         if name in _NOT_FOR_HTTPX:
-            raise TypeError(f"httpx_kwargs: {name!r} is not for there: {_NOT_FOR_HTTPX[name]}")
+            raise TypeError(f"httpx_kwargs: {name!r} is not supported: {_NOT_FOR_HTTPX[name]}")
     if given.pop("follow_redirects", False):
         raise ValueError(
-            "httpx_kwargs: follow_redirects=True can't be obeyed, as a redirect may lead anywhere "
-            "with your headers and files; pass the URL that the app redirects to"
+            "httpx_kwargs: follow_redirects=True is not supported, because a redirect could send "
+            "your headers and files anywhere; pass the URL that the app redirects to"
         )
     timeouts = _timeouts(given.pop("timeout")) if "timeout" in given else None
     cookies = given.pop("cookies", None)

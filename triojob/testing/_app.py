@@ -109,9 +109,9 @@ class ScriptedApp(ServedApp):
             signature = read_signature(function, parameters or {}, returns)
             name = str(api_name or getattr(function, "__name__", "")).removeprefix("/")
             if not name:
-                raise TypeError(f"{function!r} has no name: say one, endpoint('/name')")
+                raise TypeError(f"{function!r} has no name; pass one: endpoint('/name')")
             if any(endpoint.name == name for endpoint in self._app.endpoints):
-                raise ValueError(f"the app has an endpoint /{name} already")
+                raise ValueError(f"the app already has an endpoint /{name}")
 
             async def script(event: Event) -> None:
                 assert self._files is not None

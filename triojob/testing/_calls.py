@@ -108,13 +108,15 @@ class CallLog:
         """Assert how many calls of an endpoint were cancelled: stopped, or never started."""
         found = sum(call.state == "cancelled" for call in self.calls_of(endpoint))
         if found != times:
-            raise self._error(f"{_calls(found)} of {_named(endpoint)} ended cancelled, not {times}")
+            raise self._error(
+                f"{_calls(found)} of {_named(endpoint)} ended as cancelled, not {times}"
+            )
 
     def assert_no_jobs_left(self) -> None:
         """Assert that no call waits or runs, and that none did when the app ended."""
         left = sum(call.left or call.state in _UNDER_WAY for call in self.calls)
         if left:
-            raise self._error(f"{_calls(left)} left behind")
+            raise self._error(f"{_calls(left)} had not ended")
 
     async def wait_running(self, endpoint: str, count: int = 1, *, seconds: float = 10) -> None:
         """Wait until ``count`` calls of an endpoint run at once.

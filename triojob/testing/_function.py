@@ -73,7 +73,7 @@ class FunctionRun:
                 await self._tell(job)
             except Abandoned:
                 abandoned = True
-                job.cancel("its client is gone")
+                job.cancel("its client has disconnected")
             await job.wait()
             if not job.cancelled:
                 failure = job.exception()
@@ -90,7 +90,7 @@ class FunctionRun:
         inputs, data = self._signature.inputs, self._event.data
         if len(data) != len(inputs):
             raise ValueError(
-                f"{self._call.endpoint} has {len(inputs)} inputs, and got {len(data)} values"
+                f"{self._call.endpoint} has {len(inputs)} inputs, but got {len(data)} values"
             )
         for name, component, value in zip(self._signature.names, inputs, data, strict=True):
             given = value
@@ -128,7 +128,8 @@ class FunctionRun:
             values = ()
         if len(values) != len(outputs):
             raise TypeError(
-                f"{self._call.endpoint} gave {len(values)} values, and has {len(outputs)} outputs"
+                f"{self._call.endpoint} has {len(outputs)} outputs, but returned {len(values)} "
+                "values"
             )
         seen = [value for value, output in zip(values, outputs, strict=True) if not output.skip_api]
         self._call.outputs.append(seen[0] if len(seen) == 1 else tuple(seen))

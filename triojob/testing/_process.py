@@ -83,12 +83,12 @@ class GradioProcess:
     def _wait_until_ready(self, seconds: float) -> list[str]:
         """Return the words that it prints when it is ready."""
         deadline = time.monotonic() + seconds
-        problem = f"did not serve within {seconds:g} s"
+        problem = f"did not start within {seconds:g} s"
         with suppress(queue.Empty):
             while (left := deadline - time.monotonic()) > 0:
                 line = self._lines.get(timeout=left)
                 if line is None:
-                    problem = "ended before it served"
+                    problem = "exited before it started to serve"
                     break
                 if line.startswith("READY "):
                     return line.split()[1:]

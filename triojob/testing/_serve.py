@@ -53,7 +53,7 @@ def find(target: str, blocks: type[Any]) -> tuple[Any, dict[str, Any]]:
     finally:
         blocks.launch = launch
     if not isinstance(app, blocks):
-        sys.exit(f"{target} has no Gradio app: it calls no launch(), and has none named demo")
+        sys.exit(f"{target} has no Gradio app: it neither calls launch() nor has an app named demo")
     return app, {}
 
 
@@ -84,7 +84,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
-        sys.exit('Gradio is not installed: pip install "triojob[testing]"')
+        sys.exit("Gradio is not installed; install it with: pip install 'triojob[testing]'")
     app, options = find(sys.argv[1], blocks)
     where = {"server_name": HOST, "share": False, "inbrowser": False}
     for attempts_left in reversed(range(3)):

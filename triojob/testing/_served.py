@@ -122,7 +122,7 @@ class ServedApp(CallLog, ABC):
     async def _live(self, port: int | None) -> AsyncGenerator[str, None]:
         """Run it, on a port or in memory."""
         if self._server is not None:
-            raise RuntimeError("the app runs already; leave that run first")
+            raise RuntimeError("the app is already running; exit its block first")
         require_task(f"a {type(self).__name__}")
         async with self._opened() as app:
             with NurseryUnwrapper(nurseries=1) as body:

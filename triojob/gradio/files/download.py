@@ -55,7 +55,7 @@ class Budget:
         """
         if count > self._left:
             raise FileTooLarge(
-                f"{what}: more than {self._size:g} bytes (Limits.download_size sets the bound)"
+                f"{what}: more than {self._size:g} bytes (Limits.download_size sets the limit)"
             )
 
     def take(self, count: int, what: str) -> None:
@@ -247,7 +247,8 @@ class _Transfer:
         encoding = response.headers.get("content-encoding", "identity")
         if encoding != "identity":
             raise UnexpectedResponse(
-                f"{what}: the server sent it as {shorten(encoding, 50)!r}, unasked",
+                f"{what}: the server sent it encoded as {shorten(encoding, 50)!r}, which was not "
+                "requested",
                 status=response.status,
             )
         length = response.headers.get("content-length", "")

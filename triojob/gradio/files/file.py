@@ -195,7 +195,7 @@ class File:
             TypeError: This is not a stream with segments.
         """
         if not (self._data.is_stream and _is_playlist(self._data)):
-            raise TypeError(f"{self._shown} is no stream of parts; use save() or open()")
+            raise TypeError(f"{self._shown} is not a stream of segments; use save() or open()")
         what = f"following {self._shown}"
         return SegmentIterator(self._checked(what), self._data, what)
 
@@ -207,8 +207,8 @@ class File:
     def _checked(self, what: str) -> FileSource:
         if self._source.elsewhere(self._data):
             raise UnexpectedResponse(
-                f"{what}: it lies on another server, which gets none of this client's requests; "
-                "fetch its url by other means"
+                f"{what}: it is on another server, to which this client sends no requests; "
+                "download its url by other means"
             )
         return self._source
 
@@ -272,10 +272,10 @@ class FileStream(trio.abc.ReceiveStream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Return some bytes, at most ``max_bytes``; empty at the end."""
         if max_bytes is not None and max_bytes < 1:
-            raise ValueError("max_bytes must be 1 or more")
+            raise ValueError("max_bytes must be at least 1")
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._closed:
-            raise trio.ClosedResourceError("this file has been closed, or has failed")
+            raise trio.ClosedResourceError("this file has been closed, or its download has failed")
         if not self._rest:
             whole = False
             try:

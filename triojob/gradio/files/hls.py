@@ -28,9 +28,11 @@ def parse_playlist(body: bytes) -> Playlist:
     """
     lines = [line.strip() for line in body.decode("utf-8", "replace").split("\n")]
     if lines[0] != "#EXTM3U":
-        raise ProtocolError(f"this is no playlist of a stream: {shorten(body)}")
+        raise ProtocolError(f"the response is not the playlist of a stream: {shorten(body)}")
     segments = tuple(line for line in lines if line and not line.startswith("#"))
     for name in segments:
         if not re.fullmatch(r"[\w~-][\w.~-]{0,199}", name, re.ASCII):
-            raise ProtocolError(f"a playlist names a segment elsewhere: {shorten(name)!r}")
+            raise ProtocolError(
+                f"the playlist of a stream names a segment outside its folder: {shorten(name)!r}"
+            )
     return Playlist(segments, "#EXT-X-ENDLIST" in lines)

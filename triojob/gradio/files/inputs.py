@@ -96,7 +96,7 @@ def handle_file(
     elif isinstance(source, os.PathLike):
         path = os.fspath(source)
         if not isinstance(cast("object", path), str):
-            raise TypeError(f"handle_file takes paths of str, not {short_repr(path)}")
+            raise TypeError(f"handle_file takes str paths, not {short_repr(path)}")
         kept = own = path
     elif callable(getattr(source, "read", None)) and not isinstance(
         cast("object", source), io.TextIOBase
@@ -106,14 +106,14 @@ def handle_file(
         given = getattr(source, "name", None)  # for a file opened by descriptor, it is a number
         own = given if isinstance(given, str) else None
         if name is None and own is None:
-            raise ValueError("an open file without a name of its own needs handle_file(name=)")
+            raise ValueError("an open file without a name needs handle_file(file, name=...)")
     else:
         raise TypeError(
             "handle_file takes a path, a URL, bytes or a file open for reading bytes, "
             f"not {short_repr(source)}"
         )
     if name is not None and (not name or re.search(r"[/\\\x00]", name)):
-        raise ValueError(f"the name of a file has no slashes and is not empty, unlike {name!r}")
+        raise ValueError(f"name must be a file name without slashes, not {name!r}")
     name = name or os.path.basename(own or "") or "file"  # noqa: PTH119 - no I/O: of URLs too
     if mime_type is None:
         mime_type = mimetypes.guess_type(name)[0]

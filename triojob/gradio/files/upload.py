@@ -62,8 +62,8 @@ def check_files(placeholders: FilePlaceholders, endpoint: str, max_file_size: in
             if file.start is None:
                 if file in _read_once:
                     raise ValueError(
-                        f"{where}: {file.name!r} can't seek, and another call has it already; "
-                        "pass its bytes, or a path"
+                        f"{where}: {file.name!r} can't seek, and another call already uses it; "
+                        "pass its bytes or a path"
                     )
                 _read_once.add(file)
             size = _size_of_open(file)
@@ -72,7 +72,7 @@ def check_files(placeholders: FilePlaceholders, endpoint: str, max_file_size: in
         if max_file_size is not None and size is not None and size > max_file_size:
             raise FileTooLarge(
                 f"{where}: {file.name!r} has {size} bytes, which exceeds the maximum file size of "
-                f"{max_file_size} bytes that the app takes"
+                f"{max_file_size} bytes that the app accepts"
             )
 
 
@@ -87,7 +87,7 @@ def _size_at(path: str, where: str) -> int:
     if stat.S_ISDIR(info.st_mode):
         raise IsADirectoryError(errno.EISDIR, f"{where}: {os.strerror(errno.EISDIR)}", path)
     if not stat.S_ISREG(info.st_mode):
-        raise ValueError(f"{where}: {path!r} is no regular file")
+        raise ValueError(f"{where}: {path!r} is not a regular file")
     return info.st_size
 
 
@@ -110,7 +110,7 @@ async def upload_files(
 
     Raises:
         FileTooLarge: The server accepts no file of that size.
-        OSError: A file can't be read any more.
+        OSError: A file can no longer be read.
         ValueError: A file changed its size while it was read.
         ConnectionLost, AuthenticationError, TooManyRequests, UnexpectedResponse, ProtocolError: As
         for a call.
@@ -138,7 +138,7 @@ async def upload_files(
             )
         doing = f"uploading {file.name!r} for {endpoint}"
         if response.status == 413:
-            words = f"{doing}: the server takes no file of {parts.sent} bytes"
+            words = f"{doing}: the server accepts no file of {parts.sent} bytes"
             raise caused_by(response, FileTooLarge(f"{words}: {shorten(response.body)}"))
         if response.status != 200:
             raise refusal(response, doing, "")
@@ -156,7 +156,7 @@ async def upload_files(
 def _path_in(body: bytes, doing: str) -> str:
     paths = decode_json(body, f"{doing}: the response")
     if not is_list(paths) or len(paths) != 1 or not isinstance(paths[0], str):
-        raise ProtocolError(f"{doing}: the response is no list of one path: {shorten(body)}")
+        raise ProtocolError(f"{doing}: the response is not a list of one path: {shorten(body)}")
     return paths[0]
 
 

@@ -30,7 +30,7 @@ from ..._exceptions import ConnectionLost, ProtocolError, TriojobError, shorten
 from ..._secrets import Secrets, secrets_in_headers
 from ..._version import __version__
 from .direct_backend import DirectBackend
-from .errors import MappedErrors
+from .errors import NO_RESPONSE, MappedErrors
 from .headers import bypasses_proxies, is_framed_by_caller
 from .httpx_backend import (
     HttpxBackend,
@@ -132,7 +132,7 @@ class HTTP:
                     + limits.requests
                     + CANCEL_REQUESTS,
                     # httpx can't know how long a server keeps a connection, and does not detect
-                    # unasked bytes behind a response: so each request has a connection of its own.
+                    # stray bytes after a response: so each request has its own connection.
                     max_keepalive_connections=0,
                 ),
                 transport=transport,
@@ -203,7 +203,7 @@ class HTTP:
         """Return a URL of the app's API, or below the app's own URL if ``root``."""
         return self.base + (path if root else self.prefix + path).lstrip("/")
 
-    def mapped_errors(self, what: str, timed_out: str) -> MappedErrors:
+    def mapped_errors(self, what: str, timed_out: str = NO_RESPONSE) -> MappedErrors:
         """Return a context that raises triojob's errors in the place of network errors."""
         return MappedErrors(self.base, self.timeouts, what, timed_out)
 
@@ -268,7 +268,7 @@ class HTTP:
             body = urlencode(form).encode()
         read = None if endless else self.timeouts.read
         url = self.url(path, root=root)
-        with self.mapped_errors(what, f"no response within {self.timeouts.read} s"):
+        with self.mapped_errors(what):
             response = await self._send(Request(method, url, own, body, read, ready, fresh))
             return await self._whole(what, response, broken_from=500)
 
@@ -296,7 +296,7 @@ class HTTP:
         if len(body) > self.max_message_size:
             raise ProtocolError(
                 f"the response to {what} has more than {self.max_message_size} bytes "
-                "(Limits.message_size sets the bound)"
+                "(Limits.message_size sets the limit)"
             )
         return response.with_body(body)
 
@@ -343,7 +343,7 @@ class HTTP:
         Raises:
             NetworkError: The network failed.
         """
-        with self.mapped_errors(f"GET {path}", f"no response within {self.timeouts.read} s"):
+        with self.mapped_errors(f"GET {path}"):
             request = Request("GET", self.url(path), headers, read=self.timeouts.read)
             response = await self._httpx.send(request)
             try:
@@ -494,8 +494,8 @@ class EventStream:
     def ended_early(self) -> ConnectionLost:
         """Return the error for a stream that ended before its last event."""
         return ConnectionLost(
-            f"the server ended the event stream of {self._http.base} with work unfinished; "
-            "what became of it there is not known"
+            f"the server ended the event stream of {self._http.base} before the calls had "
+            "finished; whether they finished on the server is unknown"
         )
 
 
@@ -516,7 +516,7 @@ def _refuse_compressed(response: OpenResponse) -> None:
     encoding = response.header("content-encoding")
     if encoding is not None and encoding.strip().lower() != "identity":
         raise ProtocolError(
-            f"the server compressed its response ({shorten(encoding, 40)}); it was asked not to"
+            f"the server compressed its response ({shorten(encoding, 40)}), which was not requested"
         )
 
 

@@ -22,6 +22,8 @@ from .sockets import NotConnected, TimedOut, TransportError
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
+NO_RESPONSE = "no response within {} s (Timeouts.read sets the limit)"
+
 
 class MappedErrors:
     """A context that raises triojob's error in the place of a network error.
@@ -31,7 +33,7 @@ class MappedErrors:
     Args:
         base: The URL of the app.
         what: The name of the request in errors.
-        timed_out: The message if no response arrived in time.
+        timed_out: The message if no response arrived in time; ``{}`` stands for `Timeouts.read`.
     """
 
     __slots__ = ("_base", "_timed_out", "_timeouts", "_what")
@@ -80,10 +82,12 @@ class MappedErrors:
             # A hook of the caller's own client raises it; its message contains the URL with its
             # query.
             status = exc.response.status_code
-            return UnexpectedResponse(f"{where}: the server answered {status}", status=status)
+            return UnexpectedResponse(
+                f"{where}: the server responded with status {status}", status=status
+            )
         if isinstance(exc, (httpx.InvalidURL, UnicodeError)):
             # httpx parses the target of a redirect, although it must not follow it.
-            words = f"the server redirects to no address: {shorten(exc)}"
+            words = f"the server redirects to an invalid address: {shorten(exc)}"
             return ProtocolError(f"{where}: {words}")
         if isinstance(exc, httpx.HTTPError):
             return ConnectionLost(f"lost the connection to {where}: {_words(exc)}")
@@ -96,10 +100,12 @@ class MappedErrors:
         if not isinstance(error, TimedOut):
             return ConnectionLost(f"lost the connection to {where}: {_words(error)}")
         if error.phase == "connect":
-            return ConnectionFailed(f"no connection to {where} within {times.connect} s")
+            limit = f"{times.connect} s (Timeouts.connect sets the limit)"
+            return ConnectionFailed(f"no connection to {where} within {limit}")
         if error.phase == "write":
-            return ConnectionTimeout(f"{where}: the server took nothing for {times.write} s")
-        return ConnectionTimeout(f"{where}: {self._timed_out}")
+            limit = f"{times.write} s (Timeouts.write sets the limit)"
+            return ConnectionTimeout(f"{where}: the server accepted no data for {limit}")
+        return ConnectionTimeout(f"{where}: {self._timed_out.format(times.read)}")
 
 
 def _words(exc: BaseException) -> str:
@@ -113,7 +119,7 @@ def _words(exc: BaseException) -> str:
             errors = cast("BaseExceptionGroup[BaseException]", cause).exceptions
             words = ", ".join(dict.fromkeys(map(_reason, errors)))
             break
-        words = words or str(cause)
+        words = words or (isinstance(cause, OSError) and cause.strerror) or str(cause)
         cause = cause.__cause__ or cause.__context__
     return shorten(words) if words else type(exc).__name__
 

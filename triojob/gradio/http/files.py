@@ -33,7 +33,7 @@ async def send_file(
         {"transfer-encoding": "chunked"} if length is None else {"content-length": str(length)}
     )
     what = f"POST {path}"
-    with http.mapped_errors(what, f"no response within {http.timeouts.read} s"):
+    with http.mapped_errors(what):
         headers = {"content-type": content_type, **framing}
         response = await http.transfer("POST", http.url(path), headers, parts)
         return await http.whole(what, response)
@@ -59,7 +59,7 @@ async def open_file(http: HTTP, url: str, headers: Mapping[str, str]) -> Downloa
 
     try:
         what = f"GET {scrub(url.removeprefix(http.base).partition('?')[0])}"
-        with http.mapped_errors(what, f"no response within {http.timeouts.read} s"):
+        with http.mapped_errors(what):
             # Ranges and sizes refer to the transferred bytes: these must be the file itself.
             wanted = {"accept-encoding": "identity", **headers}
             response = await http.transfer("GET", url, wanted)
@@ -102,8 +102,8 @@ class Download:
         Raises:
             NetworkError: The network failed, or the response broke off.
         """
-        http = self._http
-        with http.mapped_errors(self._what, f"nothing came for {http.timeouts.read} s"):
+        silence = "no data arrived for {} s (Timeouts.read sets the limit)"
+        with self._http.mapped_errors(self._what, silence):
             async for piece in self._response:
                 return piece
         return b""

@@ -252,7 +252,9 @@ class HttpxResponse(OpenResponse):
         """
         stream: Any = self._response.extensions.get("network_stream")
         if stream is None:
-            raise Broken("the transport= of this client can't change protocols")
+            raise Broken(
+                "the transport= of this client can't upgrade a connection to another protocol"
+            )
         return UpgradedStream(self, stream, self._traffic)
 
 

@@ -111,7 +111,7 @@ class ConnectionPool:
     async def _get(self, *, fresh: bool) -> Connection:
         now = trio.current_time()
         if self._idle and now - _idle_since(self._idle[-1]) < _SETTLING:
-            # Unasked bytes of the server behind its response may be about to arrive.
+            # Stray bytes from the server after its response may be about to arrive.
             await trio.lowlevel.cancel_shielded_checkpoint()
             now = trio.current_time()
         usable = None if fresh else self._usable(now)

@@ -79,12 +79,12 @@ class ResponseReader:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._fail("the server switched protocols unasked")
+            self._fail("the server switched protocols, which was not requested")
         except httptools.HttpParserError as exc:
             self._fail(str(exc))
         if in_head:
             if not self.status and self._fed > _MAX_HEAD:
-                self._fail(f"the head of the response has more than {_MAX_HEAD} bytes")
+                self._fail(f"the headers of the response have more than {_MAX_HEAD} bytes")
         elif not self.complete:
             self._check_framing(len(data), self.body[pieces:])
 
@@ -120,13 +120,13 @@ class ResponseReader:
         framing = fed - sum(map(len, pieces))
         self._framing = framing if pieces else self._framing + framing
         if self._framing > _MAX_FRAMING + _CHUNK_FRAMING * len(pieces):
-            self._fail(f"more than {_MAX_FRAMING} bytes between two pieces of the body")
+            self._fail(f"more than {_MAX_FRAMING} bytes between two chunks of the body")
 
     # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
         if self.complete:
-            self.is_reusable = False  # unasked bytes, which must not be taken for the next response
+            self.is_reusable = False  # stray bytes, which must not be taken for the next response
         else:
             self.headers.clear()  # of an interim response
 
@@ -151,7 +151,7 @@ class ResponseReader:
         if status < 200 or self._fed > _MAX_HEAD:  # otherwise the headers are small enough
             self._head_size += sum(_size_of(name, value) for name, value in self.headers)
         if self._head_size > _MAX_HEAD:
-            self._fail(f"the head of the response has more than {_MAX_HEAD} bytes")
+            self._fail(f"the headers of the response have more than {_MAX_HEAD} bytes")
         if status < 200:
             self._interim += 1
             if self._interim > _MAX_INTERIM:
@@ -173,9 +173,9 @@ class ResponseReader:
         coding = fields.get(b"transfer-encoding")
         if coding is not None:
             if coding.lower() != b"chunked":
-                self._fail(f"the body has a transfer coding that was not asked for: {coding!r}")
+                self._fail(f"the body has an unsupported transfer coding: {coding!r}")
             elif self._parser.get_http_version() == "1.0":
-                self._fail("the body is chunked, which HTTP/1.0 does not know")
+                self._fail("the body is chunked, which HTTP/1.0 does not support")
         is_framed = coding is not None or b"content-length" in fields or status in _BODYLESS
         self._ends_with_connection = not is_framed
         # The parser can tell this only now.

@@ -83,9 +83,7 @@ class Limits:
             if field.name == "refused_for" or (value is None and "None" in str(field.type)):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"Limits.{field.name} must be a whole number from 1 up, not {value!r}"
-                )
+                raise ValueError(f"Limits.{field.name} must be a positive integer, not {value!r}")
         seconds = cast("object", self.refused_for)
         if not isinstance(seconds, (int, float)) or not seconds >= 0:
             raise ValueError(f"Limits.refused_for must be a number of seconds, not {seconds!r}")

@@ -63,7 +63,7 @@ class ByteStream(ABC):
 
     @abstractmethod
     def is_stale(self) -> bool:
-        """Return whether the idle connection is unusable: closed, or with unasked bytes."""
+        """Return whether the idle connection is unusable: closed, or with stray bytes."""
 
     @abstractmethod
     def close(self) -> None:
@@ -118,7 +118,7 @@ class TCPStream(ByteStream):
 class TLSStream(ByteStream):
     """TLS over a `TCPStream`.
 
-    `trio.SSLStream` hides bytes that it has received and not yet returned: unasked bytes, which
+    `trio.SSLStream` hides bytes that it has received and not yet returned: stray bytes, which
     would be taken for the response to the next request.
 
     Args:

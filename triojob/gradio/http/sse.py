@@ -167,5 +167,5 @@ class EventDecoder:
     def _too_large(self, shown: bytes) -> ProtocolError:
         return ProtocolError(
             f"the server sent an event of more than {self._max_size} bytes "
-            f"(Limits.message_size sets the bound): {shorten(shown)}"
+            f"(Limits.message_size sets the limit): {shorten(shown)}"
         )

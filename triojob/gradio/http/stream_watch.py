@@ -134,7 +134,7 @@ class StreamWatch:
             silent = [stream for stream in self._streams if self._due(stream) <= now]
             for stream in silent:
                 if now >= stream.last + stream.most:
-                    bound = "(Timeouts.max_stream_idle sets the bound)"
+                    bound = "(Timeouts.max_stream_idle sets the limit)"
                     self._give_up(stream, f"silent for {stream.most:g} s {bound}")
             if any(stream in self._streams for stream in silent):
                 await self._ask(ask, silent)
@@ -144,7 +144,7 @@ class StreamWatch:
         return min(max(stream.last, stream.asked) + self._idle, stream.last + stream.most)
 
     async def _ask(self, ask: Ask, silent: list[WatchedStream]) -> None:
-        wrong: str | None = "the app answered no other request either"
+        wrong: str | None = "the app did not respond to another request either"
         failures: list[TriojobError] = []
         with contained(failures.append, "asking"), trio.move_on_after(self._patience):
             wrong = await ask()
@@ -158,10 +158,10 @@ class StreamWatch:
         if wrong is None and silence > _TWO_HEARTBEATS and not self._warned:
             self._warned = True
             logger.warning(
-                "an event stream of %s has been silent for %.0f s, but the app answers other "
-                "requests: a proxy on the way seems to buffer responses, so that outputs are late; "
-                "turn that off there (in nginx: proxy_buffering off). Waiting on for up to %g s of "
-                "silence (Timeouts.max_stream_idle)",
+                "an event stream of %s has been silent for %.0f s, but the app responds to other "
+                "requests: a proxy seems to buffer responses, which delays outputs; turn buffering "
+                "off in the proxy (nginx: proxy_buffering off). Waiting for up to %g s of silence "
+                "(Timeouts.max_stream_idle)",
                 self.base,
                 silence,
                 self._most,

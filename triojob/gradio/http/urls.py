@@ -29,12 +29,12 @@ def parse_url(url: str) -> str:
         shown = public_part(str(url))
         hint = f"; did you mean 'http://{shown}'?" if _WITHOUT_SCHEME.match(shown) else ""
         raise ValueError(
-            f"the URL of an app starts with http:// or https://, unlike {shown!r}{hint}"
+            f"the URL of an app must start with http:// or https://, not {shown!r}{hint}"
         )
     if parsed.userinfo:
         raise ValueError(
-            "the URL holds a user name or password; pass auth=(user, password), or for the login "
-            "of a server in front of the app an Authorization header in headers="
+            "the URL contains a user name or password; pass auth=(user, password) instead, or, for "
+            "a login of a server in front of the app, an Authorization header in headers="
         )
     base = str(parsed.copy_with(query=None, fragment=None))
     return base if base.endswith("/") else base + "/"
@@ -91,11 +91,14 @@ def check_headers(option: str, headers: Mapping[str, str] | None) -> None:
     """
     for name, value in (headers or {}).items():
         if option == "headers" and not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{option}: {name!r} is no name that a header can have")
+            raise ValueError(f"{option}: {name!r} is not a valid name of a header")
         for text in (name, value):
             if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users' own words
-                raise TypeError(f"{option}: {name!r} is text, not {type(text).__name__}")
+                raise TypeError(
+                    f"{option}: the value of {name!r} must be text, not {type(text).__name__}"
+                )
             if not text.isascii() or re.search(r"[\x00\r\n]", text):
                 raise ValueError(
-                    f"{option}: {name!r} has a line end, or what else no header can have"
+                    f"{option}: the value of {name!r} contains a line end or another invalid "
+                    "character"
                 )

@@ -117,8 +117,8 @@ class PoolEndpoint(Endpoint[P, T_co]):
             )
         if first._info.stateful:
             raise ValueError(
-                f"{first.name} keeps State, which one replica has and another does not: take it "
-                "from a session, async with pool.session() as session"
+                f"{first.name} keeps State, which replicas don't share; call it in a session: "
+                "async with pool.session() as session"
             )
         return first
 
@@ -144,7 +144,7 @@ class PoolEndpoint(Endpoint[P, T_co]):
         elif shape != self._shape:
             self._others[client] = restarts
             logger.warning(
-                "%s gets no calls of %s, which is another endpoint there",
+                "%s receives no calls of %s, because its endpoint of that name is different",
                 client.src,
                 endpoint.name,
             )
@@ -154,8 +154,8 @@ class PoolEndpoint(Endpoint[P, T_co]):
 
     def _mismatch(self, client: Client) -> EndpointMismatch:
         return EndpointMismatch(
-            f"the replicas of the pool disagree: {self._name} at {client.src} does not take or "
-            "return what the others do; give each group of equal replicas a pool"
+            f"the replicas of the pool disagree: {self._name} at {client.src} has other parameters "
+            "or outputs than on the other replicas; create a pool for each group of equal replicas"
         )
 
     def bind(
@@ -259,7 +259,7 @@ class _PoolCall(Call):
                 logging.INFO,
                 runner.record.id,
                 self.name,
-                "%s has not taken the call (%s)",
+                "%s did not accept the call (%s)",
                 replica.source,
                 type(error).__name__,
             )
@@ -277,7 +277,7 @@ class _PoolCall(Call):
         if mismatches and len(mismatches) == len(failures):
             return Error(mismatches[0]), False
         return Error(
-            self._replicas.no_replica(f"{self.name}: no replica took the call", failures)
+            self._replicas.no_replica(f"{self.name}: no replica accepted the call", failures)
         ), True
 
     async def _send(

@@ -96,7 +96,7 @@ class ClientPool(Surface, SingleUse):
     ) -> None:
         found = [sources] if isinstance(sources, str) else list(sources)
         if not found or len(set(found)) < len(found):
-            raise ValueError(f"a pool needs replicas, each of them once, not {found!r}")
+            raise ValueError(f"a pool needs one or more replicas, each only once, not {found!r}")
         self._make = client
         self._replicas = ReplicaSet(found, client)
         self._require_all = require_all
@@ -120,7 +120,7 @@ class ClientPool(Surface, SingleUse):
         if self._nursery is None:
             raise ClientClosed("enter the pool first: async with ClientPool(urls) as pool")
         if self._replicas.closed:
-            raise ClientClosed("the pool has been closed; make another one")
+            raise ClientClosed("the pool has been closed; create a new one")
         return self._nursery
 
     def _find(self, api_name: str | None, fn_index: int | None, via: Via | None) -> Endpoint:
@@ -162,7 +162,7 @@ class ClientPool(Surface, SingleUse):
         nursery = self._entered()
         require_task("ClientPool.add()", self._group.trio_token)
         if source in self.sources:
-            raise ValueError(f"the pool has {source!r} already")
+            raise ValueError(f"the pool already has {source!r}")
         replica = Replica(source, self._make)
         nursery.start_soon(replica.serve, name=f"<replica {source}>")
         try:
@@ -187,7 +187,7 @@ class ClientPool(Surface, SingleUse):
         require_task("ClientPool.remove()", self._group.trio_token)
         found = [replica for replica in self._replicas.members if replica.source == source]
         if not found or len(self._replicas.members) == 1:
-            raise ValueError(f"the pool can't do without {source!r}; it has {self.sources}")
+            raise ValueError(f"can't remove {source!r} from the pool, which has {self.sources}")
         (replica,) = found
         self._replicas.members.remove(replica)
         try:

@@ -64,7 +64,7 @@ class Replica:
         """Let it be closed; end the attempts to open it."""
         self._leaving.set()
         if self.client is None:
-            self._scope.cancel(reason="the pool does without it")
+            self._scope.cancel(reason="the pool has removed it")
         self.client = None
 
     @trio.lowlevel.enable_ki_protection
@@ -105,7 +105,7 @@ class Replica:
         self.settled.set()
         logger.log(
             logging.WARNING if self.health.failures == 1 else logging.INFO,
-            "%s can't be opened (%s), so the pool goes on without it for %.1f s",
+            "can't open %s (%s); the pool doesn't use it for %.1f s",
             self.source,
             type(self.failure).__name__,
             seconds,

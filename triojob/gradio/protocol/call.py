@@ -40,7 +40,7 @@ class SimpleCall(CallDriver):
             event_id = decode_object(response.body, "the response to /call").get("event_id")
             if not isinstance(event_id, str):
                 raise ProtocolError(
-                    f"the response to /call names no event: {shorten(response.body)}"
+                    f"the response to /call has no event id: {shorten(response.body)}"
                 )
             self._http.secrets.add_passing(event_id)  # it is the session hash too
             conversation.event_id = event_id
@@ -48,7 +48,7 @@ class SimpleCall(CallDriver):
             return  # the bounded wait for the response has ended without one
 
         path = f"{path}/{quoted(conversation.event_id)}"
-        doing = f"listening to {call.name}"
+        doing = f"opening the event stream of {call.name}"
         async with open_stream(self._http, path, doing, conversation.refused) as events:
             async for event in events:
                 if isinstance(event, OversizedEvent):
@@ -91,7 +91,7 @@ def _message(name: str, kind: str, value: Any) -> Json | None:
         return {"msg": "process_completed", "output": output, "success": False}
     if kind == "heartbeat":
         return None
-    raise ProtocolError(f"an event of the call can't be: {shorten(kind)!r}: {shorten(value)}")
+    raise ProtocolError(f"the call has an invalid event: {shorten(kind)!r}: {shorten(value)}")
 
 
 CALL = Protocol("call", ProtocolTraits(session_stream=False, announces_start=False), SimpleCall)

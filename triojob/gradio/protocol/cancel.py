@@ -46,7 +46,7 @@ async def dequeue(http: HTTP, session_hash: str, event_id: str) -> None:
     """
     response = await _post(http, session_hash, _NO_FUNCTION, event_id)
     if response.status != 200:
-        raise refusal(response, "taking a call out of the queue", "")
+        raise refusal(response, "removing a call from the queue", "")
 
 
 async def _post(http: HTTP, session_hash: str, fn_index: int, event_id: str) -> Response:

@@ -248,4 +248,4 @@ def _check_key(container: Any, key: Any, *, beyond: bool = False) -> None:
             return
     elif isinstance(key, str) and (beyond or key in container):
         return
-    raise EditError(f"a path has {key!r:.50}, which isn't there")
+    raise EditError(f"a path has {key!r:.50}, which doesn't exist")

@@ -59,7 +59,7 @@ def _error(response: Response, doing: str, endpoint: str) -> TriojobError:
     words = shorten(detail) if isinstance(detail, str) else _words(response)
     if status == 401:
         return AuthenticationError(
-            f"{doing}: the app wants a login; pass auth=(user, password) to Client"
+            f"{doing}: the app requires a login; pass auth=(user, password) to Client"
         )
     if status == 429:
         return TooManyRequests(
@@ -82,11 +82,11 @@ def _error(response: Response, doing: str, endpoint: str) -> TriojobError:
         return UnexpectedResponse(
             f"{doing}: the server redirects (status {status}) to "
             f"{shorten(public_part(response.location or 'nowhere'))}; "
-            "credentials are never sent there: if that is the app, pass its URL",
+            "triojob follows no redirects, which could leak credentials; pass the app's own URL",
             status=status,
         )
     return UnexpectedResponse(
-        f"{doing}: the server answered {status}: {words}",
+        f"{doing}: the server responded with status {status}: {words}",
         status=status,
         retry_after=_seconds(response.retry_after),
     )

@@ -31,8 +31,8 @@ def find_protocol(name: str) -> Protocol:
     found = _protocols.get(name)
     if found is None:
         raise ProtocolError(
-            f"the app speaks the protocol {shorten(name)!r}; "
-            f"this triojob knows {', '.join(_protocols)}: is there a newer one?"
+            f"the app uses the protocol {shorten(name)!r}, but this version of triojob supports "
+            f"{', '.join(_protocols)}; upgrade triojob"
         )
     return found
 

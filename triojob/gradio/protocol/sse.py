@@ -99,7 +99,7 @@ def _event_of(name: str, message: Json) -> str:
     event_id = message.get("event_id")
     if not isinstance(event_id, str):
         raise ProtocolError(
-            f"{name}: the server asks for data and names no event: {short_repr(message)}"
+            f"{name}: the server requests data without an event id: {short_repr(message)}"
         )
     return event_id
 

@@ -42,7 +42,7 @@ class SessionStream(StreamDriver):
         event_id = decode_object(response.body, "the response to /queue/join").get("event_id")
         if not isinstance(event_id, str):
             raise ProtocolError(
-                f"the response to /queue/join names no event: {shorten(response.body)}"
+                f"the response to /queue/join has no event id: {shorten(response.body)}"
             )
         return event_id
 

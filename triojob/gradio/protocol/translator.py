@@ -272,7 +272,7 @@ class EventTranslator:
                 # Gradio's own diff miscounts some deletions, so this does not fail the job: the
                 # completion contains the full data again.
                 self._in_step = False
-                self._log("out of step until the completion: %s", exc)
+                self._log("can't apply a diff; outputs until the completion are skipped: %s", exc)
             else:
                 self._path = share_parts(data, self._path)
                 output = EditedData(data, self._present, after=self._data, changed=changed)
@@ -301,7 +301,7 @@ class EventTranslator:
         data = messages.data_of(message)
         if data is None:
             if messages.output_of(message):
-                raise ProtocolError(f"{self._name} completed with no data: {short_repr(message)}")
+                raise ProtocolError(f"{self._name} completed without data: {short_repr(message)}")
             # An empty output is the server's response to a cancel request, never a result.
             self.cancel()
             return

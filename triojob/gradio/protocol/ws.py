@@ -61,8 +61,8 @@ class CallSocket(CallDriver):
             import wsproto
         except ModuleNotFoundError as exc:
             raise MissingDependency(
-                "this app runs Gradio 3, which speaks WebSocket; "
-                "to call it, install: pip install 'triojob[ws]'"
+                "this app runs Gradio 3, whose protocol needs a WebSocket library; "
+                "install it with: pip install 'triojob[ws]'"
             ) from exc
         self._library = wsproto
 
@@ -71,7 +71,7 @@ class CallSocket(CallDriver):
             await conversation.ready(None)
         stream = await self._open(conversation.call)
         try:
-            with self._http.mapped_errors(f"GET {_PATH}", "the server has gone silent"):
+            with self._http.mapped_errors(f"GET {_PATH}", "the server has stopped responding"):
                 await self._talk(_Socket(self._library, self._http, stream), conversation)
         finally:
             await stream.aclose()
@@ -83,7 +83,7 @@ class CallSocket(CallDriver):
             if status in (401, 403):
                 return _login(call)
             return ConnectionFailed(
-                f"calling {call.name}: the server, or a proxy on the way to it, refuses a "
+                f"calling {call.name}: the server, or a proxy in front of it, refused the "
                 f"WebSocket (status {status})"
             )
 
@@ -104,15 +104,16 @@ class CallSocket(CallDriver):
                     proof = base64.b64encode(hashlib.sha1(key + _PROOF).digest())  # noqa: S324
                     if (stream.header("sec-websocket-accept") or "").encode() == proof:
                         return stream
-                    raise ConnectionFailed(f"calling {call.name}: the response makes no WebSocket")
+                    raise ConnectionFailed(f"calling {call.name}: the response opens no WebSocket")
                 except BaseException:
                     await stream.aclose()
                     raise
         except ConnectionFailed:
             raise
         except NetworkError as exc:
-            raise ConnectionFailed(f"calling {call.name}: no WebSocket: {exc}") from exc
-        raise ConnectionFailed(f"calling {call.name}: no WebSocket within {seconds} s")
+            raise ConnectionFailed(f"calling {call.name}: can't open a WebSocket: {exc}") from exc
+        limit = f"{seconds} s (Timeouts.connect sets the limit)"
+        raise ConnectionFailed(f"calling {call.name}: can't open a WebSocket within {limit}")
 
     async def _talk(self, socket: _Socket, conversation: Conversation) -> None:
         call, session_hash = conversation.call, conversation.session_hash
@@ -124,8 +125,8 @@ class CallSocket(CallDriver):
                 if exc.code == _POLICY_VIOLATION:
                     raise _login(call) from exc
                 raise ConnectionLost(
-                    f"calling {call.name}: the server closed the WebSocket (code {exc.code}) with "
-                    "work unfinished; what became of it there is not known"
+                    f"calling {call.name}: the server closed the WebSocket (code {exc.code}) "
+                    "before the call had finished; whether it finished on the server is unknown"
                 ) from exc
             # A repeated request receives only one response.
             kind = message["msg"]
@@ -150,7 +151,7 @@ class CallSocket(CallDriver):
 
 def _login(call: CallRequest) -> AuthenticationError:
     return AuthenticationError(
-        f"calling {call.name}: the app wants a login; pass auth=(user, password) to Client"
+        f"calling {call.name}: the app requires a login; pass auth=(user, password) to Client"
     )
 
 
@@ -204,7 +205,7 @@ class _Socket:
                     if size > self._http.max_message_size:
                         raise ProtocolError(
                             f"the server sent a message of more than {self._http.max_message_size} "
-                            "bytes (Limits.message_size sets the bound)"
+                            "bytes (Limits.message_size sets the limit)"
                         )
                     if event.message_finished:
                         return bytes(message)

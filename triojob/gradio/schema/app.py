@@ -118,7 +118,7 @@ class EndpointInfo:
         shown = self.shown_outputs
         if shown and shown[-1] >= len(data):
             raise ProtocolError(
-                f"{self.name} has {shown[-1] + 1} outputs or more, but the server sent "
+                f"{self.name} has at least {shown[-1] + 1} outputs, but the server sent "
                 f"{len(data)}: {short_repr(data)}"
             )
         values = [data[place] for place in shown]
@@ -145,10 +145,10 @@ class Render(NamedTuple):
         render_id = config.get("render_id")
         components, dependencies = config.get("components"), config.get("dependencies")
         if not isinstance(render_id, (int, str, type(None))):
-            raise ProtocolError(f"the id of a render is {short_repr(render_id)}")
+            raise ProtocolError(f"the id of a render is invalid: {short_repr(render_id)}")
         if not (are_objects(components) and are_objects(dependencies)):
             raise ProtocolError(
-                "what the app has rendered lacks its functions or components; "
+                "a render of the app lacks its functions or components; "
                 f"it has: {short_repr(sorted(config))}"
             )
         return cls(render_id, components, [item for item in dependencies if "id" in item])
@@ -305,7 +305,7 @@ class AppInfo:
             ProtocolError: The app's description of it is invalid.
         """
         if api_name is not None and fn_index is not None:
-            raise TypeError("give api_name or fn_index, not both")
+            raise TypeError("pass api_name or fn_index, not both")
         if fn_index is not None:
             if fn_index not in self._dependencies:
                 raise EndpointNotFound(
@@ -322,7 +322,7 @@ class AppInfo:
                 api_name = "/predict"
             else:
                 raise EndpointNotFound(
-                    f"say which endpoint, with api_name=; the app has {_list(names)}",
+                    f"choose an endpoint with api_name=; the app has {_list(names)}",
                     available=names,
                 )
         name = api_name if api_name.startswith("/") else "/" + api_name
@@ -387,7 +387,7 @@ class AppInfo:
         if len(parameters) != len(places):
             raise EndpointMismatch(
                 f"{shown} can't be called: the app's /config says that it takes {len(places)} "
-                f"values, and its /info describes {len(parameters)}; if the app was being "
+                f"values, but its /info describes {len(parameters)}; if the app was being "
                 "restarted, open a new Client"
             )
         types = dependency.get("types")

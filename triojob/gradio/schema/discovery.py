@@ -56,7 +56,7 @@ async def _get_json(http: HTTP, path: str, *, root: bool, sending: Ready | None 
         raise refusal(response, doing, "")
     if not is_json(response):
         raise UnexpectedResponse(
-            f"{doing}: this is no Gradio app, or not its URL: the response is "
+            f"{doing}: this is not the URL of a Gradio app: the response is "
             f"{shorten(response.content_type or 'of no type')}: {shorten(response.body)}",
             status=response.status,
         )

@@ -171,8 +171,8 @@ class Parameter:
                 if isinstance(path, (str, bytes, os.PathLike)):
                     shown = short_repr(cast("object", path), 80)
                     raise TypeError(
-                        f"{where} takes a file: pass handle_file({shown}), "
-                        "as nothing else is ever read from disk"
+                        f"{where} takes a file: pass handle_file({shown}); "
+                        "triojob reads nothing else from disk"
                     )
 
     @property
@@ -320,7 +320,7 @@ def encode_arguments(
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"{shown} has no parameter {name!r}{hint}")
         if name in values:
-            raise TypeError(f"{shown} got parameter {name!r} twice, by place and by name")
+            raise TypeError(f"{shown} got parameter {name!r} twice, by position and by name")
         values[name] = value
     missing = [p.name for p in parameters if p.required and p.name not in values]
     if missing:

@@ -33,9 +33,9 @@ def _describe(endpoint: EndpointInfo) -> list[str]:
     lines = [f"{endpoint.name}({names}) -> {', '.join(returns) or 'nothing'}"]
     lines += [f"  {line}".rstrip() for line in endpoint.description.splitlines()]
     notes = [
-        *(["yields outputs as they come"] if endpoint.streams else []),
+        *(["streams: yields several outputs"] if endpoint.streams else []),
         *(["takes a stream of inputs"] if endpoint.takes_stream else []),
-        *(["keeps State by session"] if endpoint.stateful else []),
+        *(["keeps State for each session"] if endpoint.stateful else []),
         *([_OAUTH[endpoint.oauth_token]] if endpoint.oauth_token is not None else []),
         *([endpoint.visibility] if endpoint.visibility != "public" else []),
     ]

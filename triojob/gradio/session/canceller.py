@@ -118,7 +118,9 @@ class Canceller:
         for call in calls:
             if call.dequeuing:
                 call.dequeuing = False
-                call.log(logging.WARNING, "the server did not say whether it left the queue")
+                call.log(
+                    logging.WARNING, "the server did not report whether the call left its queue"
+                )
         return not any(call.event_id is not None and not call.abandoned for call in function.calls)
 
     def on_dequeued(self, call: PendingCall, event_id: str) -> None:
@@ -131,7 +133,7 @@ class Canceller:
                 call.translator.fail(
                     CallInterrupted(
                         f"{call.name} was stopped: it started while another call of it in this "
-                        "session was being cancelled, and Gradio can't stop one of them alone"
+                        "session was being cancelled, and Gradio can't stop only one of them"
                     )
                 )
                 call.abandon()
@@ -154,7 +156,9 @@ class Canceller:
     def _join_again(self, call: PendingCall, driver: StreamDriver) -> None:
         """Rejoin the queue with a call that the server has removed from it."""
         if call.translator.running:
-            stopped = "was stopped together with another call of it, as it started just then"
+            stopped = (
+                "was stopped together with another call of it, because it started at that moment"
+            )
             call.translator.fail(CallInterrupted(f"{call.name} {stopped}"))
         if call.abandoned or call.translator.finished:
             self._session.leave(call)
@@ -230,17 +234,17 @@ class Canceller:
             # Another request has timed out since this one began to wait: the server is
             # unresponsive.
             unresponsive = registry.unresponsive_since >= since
-            failed = "the server could not be told of a cancellation: %s"
+            failed = "a cancel request failed: %s"
             with contained(partial(call.log, logging.WARNING, failed), "cancelling"):
                 with trio.move_on_after(0 if unresponsive else seconds, shield=True) as scope:
                     await request
                     answered = True
                 if scope.cancelled_caught:
                     silence = (
-                        "not waiting for the server to answer a cancellation: %g s were not "
-                        "enough for another one"
+                        "not waiting for the response to a cancel request: another one took longer "
+                        "than %g s (Timeouts.cancel)"
                         if unresponsive
-                        else "the server did not answer a cancellation within %g s"
+                        else "no response to a cancel request within %g s (Timeouts.cancel)"
                     )
                     call.log(logging.WARNING, silence, seconds)
                     registry.unresponsive_since = trio.current_time()

@@ -59,7 +59,7 @@ class Conversations:
         session, translator = self._session, call.translator
         assert call.slot is not None
         current_call.set((call.job_id, call.name))
-        call.log(logging.DEBUG, "sent on a connection of its own")
+        call.log(logging.DEBUG, "sent on its own connection")
         if not driver.traits.announces_start:
             call.slot.started()
         assert call.conversation_scope is not None
@@ -94,7 +94,9 @@ class Conversations:
                     session.about_to_join(call)
                     conversation = begin()
                 if not translator.finished:
-                    raise ConnectionLost(f"the server hung up without finishing {call.name}")
+                    raise ConnectionLost(
+                        f"the server closed the connection before {call.name} had finished"
+                    )
         finally:
             self._registry.joins.discard(call)
             self._registry.streams.release(call, call.job_id)

@@ -145,7 +145,7 @@ class EventIds:
         self._ended.clear()
 
     def clear(self) -> list[PendingCall]:
-        """Forget all events, as their session is not used any more; return their calls."""
+        """Forget all events, because their session is no longer used; return their calls."""
         calls = [*self.calls.values()]
         for known in (self.calls, self._joining, self._lost, self._early, self._ended):
             known.clear()

@@ -79,8 +79,8 @@ class Heartbeats:
             with contained(_note_end, "GET /heartbeat"), scope:
                 if not places.available_tokens:
                     logger.warning(
-                        "more than %g sessions are kept, which is how many heartbeats may be open: "
-                        "the app will learn late, or never, that the others have ended",
+                        "more than %g sessions are open, which is the limit of heartbeats: the app "
+                        "will detect late, or never, that the others have ended",
                         places.total_tokens,
                     )
                 async with places:
@@ -108,12 +108,12 @@ class Heartbeats:
             except _Refused as exc:
                 if exc.status < 500 and exc.status != 429:
                     # Older apps do not have this route.
-                    logger.debug("the app takes no heartbeat: %s", exc)
+                    logger.debug("the app accepts no heartbeat: %s", exc)
                     return
                 at_least = exc.retry_after
             except NetworkError as exc:
                 self._lost()
-                logger.debug("lost a heartbeat, which is opened again: %s", exc)
+                logger.debug("lost a heartbeat; reopening it: %s", exc)
             # Jitter: the clients of a restarted server must not all come back at the same moment.
             jitter = random.uniform(0.5, 1)  # noqa: S311 - no secret
             await trio.sleep(max(pause * jitter, at_least))
@@ -121,7 +121,7 @@ class Heartbeats:
 
 
 def _note_end(error: TriojobError) -> None:
-    logger.warning("a session goes on without its heartbeat: %s", error)
+    logger.warning("a session continues without its heartbeat: %s", error)
 
 
 @asynccontextmanager

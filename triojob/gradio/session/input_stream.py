@@ -122,7 +122,7 @@ class InputFeed:
         def fail(error: TriojobError) -> None:
             errors.append(error)
             if not waiting:
-                self._log(logging.WARNING, "an input could not be sent: %s", error)
+                self._log(logging.WARNING, "can't send an input: %s", error)
 
         async def post() -> None:
             try:
@@ -158,7 +158,7 @@ class InputFeed:
     @trio.lowlevel.enable_ki_protection
     async def _close_quietly(self) -> None:
         # If this fails, the call ends by itself once the app has waited long enough.
-        fail = partial(self._log, logging.DEBUG, "its input could not be closed: %s")
+        fail = partial(self._log, logging.DEBUG, "can't close its input: %s")
         with contained(fail, self._name):
             await self._request("/close", None)
 
@@ -177,7 +177,8 @@ class InputFeed:
 
 def _refusal(response: Response, name: str) -> UnexpectedResponse:
     return UnexpectedResponse(
-        f"{name}: the server answered {response.status} to an input: {shorten(response.body)}",
+        f"{name}: the server refused an input with status {response.status}: "
+        f"{shorten(response.body)}",
         status=response.status,
     )
 

@@ -146,7 +146,7 @@ class Joiner:
             lost = "the session's event stream broke while the call was being sent"
             await self._not_joined(call, driver, ConnectionLost(f"{call.name}: {lost}"))
         elif event_id in ids.calls:
-            other = "the server gave its event the name of another call's"
+            other = "the server gave its event the id of another call's event"
             await self._not_joined(call, driver, ProtocolError(f"{call.name}: {other}"))
         else:
             session.joined(call, event_id)

@@ -92,7 +92,7 @@ class PendingCall:
         identify its event.
         """
         self.abandoned: bool = False
-        """No task waits for the call any more; the cancel request is due, or has been sent."""
+        """The call's task no longer waits; the cancel request is due, or has been sent."""
         self.dequeuing: bool = False
         """The server was asked to remove the call from its queue, and has not confirmed it."""
         self.believed_ended: bool = False
@@ -149,7 +149,7 @@ class PendingCall:
         log_job(level, self.job_id, self.name, text, *args)
 
     def abandon(self) -> None:
-        """Let the server stop the call as soon as possible, as no task waits for it any more."""
+        """Let the server stop the call as soon as possible, because no task waits for it."""
         if self.session is not None and not self.abandoned:
             self.abandoned = True
             if self.slot is not None:

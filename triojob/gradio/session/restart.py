@@ -141,7 +141,7 @@ class AppWatch:
                 response = await self._http.request("GET", "/app_id", ready=sending, fresh=True)
                 status, app_id = response.status, _app_id(response)
         if scope.cancelled_caught:
-            raise ConnectionTimeout(f"the app did not tell its id within {seconds} s")
+            raise ConnectionTimeout(f"no response to /app_id within {seconds} s")
         # A busy server may respond next time, and so may a server whose response was invalid.
         if 200 <= status < 500 and status != 429:
             self._answers = app_id is not None
@@ -156,7 +156,7 @@ class AppWatch:
         # Outside the limit of requests, all of which might be waiting for this app.
         response = await self._http.request("GET", "/app_id", limiter=self._http.cancel_requests)
         if response.status in (502, 504):  # a proxy reports that the app is down
-            return f"another request was answered with status {response.status}"
+            return f"another request received status {response.status}"
         app_id = _app_id(response)
         if app_id is not None and self._id not in (None, app_id):
             self.mark_suspect()
@@ -168,14 +168,14 @@ class AppWatch:
             return
         if app.protocol != self.app.protocol:
             raise ServerRestarted(
-                f"the app was restarted and speaks {app.protocol} now instead of "
-                f"{self.app.protocol}; open a new Client for it"
+                f"the app was restarted and now uses the protocol {app.protocol} instead of "
+                f"{self.app.protocol}; open a new Client"
             )
         self.app, self._id = app, app_id
         self.restarts += 1
         self._http.forget_server()
         logger.warning(
-            "the app was restarted: the State of all sessions is gone, and the app's "
+            "the app was restarted: the State of all sessions is lost, and the app's "
             "description has been read again"
         )
 
@@ -195,7 +195,7 @@ class AppWatch:
         if info.stateful and last is not None and min(last, restarts_when_encoded) < self.restarts:
             raise ServerRestarted(
                 f"{info.name} was not called: the app was restarted, and the State of this "
-                "session is gone; to go on from a new State, call again"
+                "session is lost; call again to start with a new State"
             )
         if restarts_when_encoded < self.restarts and not self._has(info):
             raise ServerRestarted(

@@ -259,7 +259,7 @@ class Session:
         seconds = refusals.pause(error)
         if seconds is None or call.abandoned or self._ended or self._registry.calls.closed:
             return None
-        call.log(logging.INFO, "refused (%s); sending it again in %.2f s", error, seconds)
+        call.log(logging.INFO, "refused (%s); retrying in %.2f s", error, seconds)
         return seconds
 
     def suspect(self, error: TriojobError) -> None:
@@ -357,7 +357,7 @@ class Session:
         return self.stream.close()
 
     def _end_heartbeat(self) -> None:
-        """Let the app unload the session, which is not used any more."""
+        """Let the app unload the session, which is no longer used."""
         if self._heartbeat is not None:
             self._heartbeat.cancel()
             self._heartbeat = None

@@ -188,7 +188,7 @@ class StreamReader:
         for event_id, call in self._ids.calls.items():
             if not call.believed_ended and (event_id in expected or call.translator.started):
                 raise ConnectionLost(
-                    f"the server closed the event stream without finishing {call.name}"
+                    f"the server closed the event stream before {call.name} had finished"
                 )
 
     def route(self, message: Json | InvalidMessage) -> None:
@@ -232,11 +232,12 @@ class StreamReader:
         Gradio sends each message once.  The first stream of a session begins with the ranks of its
         calls, and a heartbeat follows them.
         """
-        lost = "the connection was reset as the event stream was opened, and with it went"
+        reset = "the connection was reset while the event stream was being opened"
         for call in [call for call in self._ids.calls.values() if call in self._unsure]:
             self._unsure.discard(call)
             self._has_leftover_event = True  # the server may keep the stream open
-            call.translator.fail(ConnectionLost(f"{lost} what the server told of {call.name}"))
+            lost = f"{reset}; the server's messages about {call.name} are lost"
+            call.translator.fail(ConnectionLost(lost))
             self._session.finish(call, end_received=True)
 
     def forget(self, call: PendingCall) -> None:
@@ -296,7 +297,7 @@ def _event_of(message: Json | InvalidMessage) -> str | None:
         if message.event_id is None:
             if not message.is_object:
                 raise message.error
-            logger.warning("ignoring a message that names no call: %s", message.error)
+            logger.warning("ignoring a message for an unknown call: %s", message.error)
         return message.event_id
     event_id: str | None = message.get("event_id")
     if event_id is None and message["msg"] == "unexpected_error":

@@ -77,10 +77,10 @@ async def duplicate(
     if not is_space_id(space):
         found = space_of_page(parse_url(space), base)
         if found is None:
-            raise ValueError(f"the name of a Space is owner/name, unlike {space!r}")
+            raise ValueError(f"the name of a Space must be owner/name, not {space!r}")
         space = found
     if to is not None and not is_space_id(to if "/" in to else f"owner/{to}"):
-        raise ValueError(f"the name of a copy is owner/name or name, unlike {to!r}")
+        raise ValueError(f"the name of a copy must be owner/name or name, not {to!r}")
     given = find_token(token)
     if given is None:
         raise ValueError("duplicate() writes to an account, so it needs token=")
@@ -102,7 +102,7 @@ async def duplicate(
             space_variables=_pairs(variables),
         )
         if not waited_for:
-            logger.warning("the copy %s was made after its duplicate() was cancelled", made)
+            logger.warning("the copy %s was created after its duplicate() was cancelled", made)
         return made
 
     try:
@@ -133,7 +133,8 @@ def _copy(
         )
     except ImportError as exc:
         raise MissingDependency(
-            'duplicate() needs huggingface_hub: pip install "triojob[spaces]"'
+            "duplicate() needs huggingface_hub, which is not installed; "
+            "install it with: pip install 'triojob[spaces]'"
         ) from exc
     api = HfApi(endpoint=endpoint, token=token)
     try:
@@ -146,7 +147,7 @@ def _copy(
         raise_from(error, None)
     # `HTTPError` is the base of its HTTP library's exceptions.
     except (OfflineModeIsEnabled, HTTPError) as exc:
-        lost = f"lost the connection to {endpoint}, or never had one: {shorten(exc)}"
+        lost = f"can't connect to {endpoint}, or lost the connection: {shorten(exc)}"
         raise_from(ConnectionLost(f"copying the Space {space}: {lost}"), None)
     name: str = made.repo_id
     return name
@@ -155,18 +156,18 @@ def _copy(
 def _refusal(status: int, words: str, space: str) -> TriojobError:
     if status in (401, 403, 404):
         return SpaceError(
-            f"the hub doesn't copy the Space {space} (status {status}): there is none of that "
-            f"name, or the token may not read it or write where the copy goes: {words}",
+            f"the hub refused to copy the Space {space} (status {status}): it does not exist, or "
+            f"the token may not read it, or not write to the account of the copy: {words}",
             space=space,
         )
     if status == 409:
         return SpaceError(
-            f"there is a copy of that name of the Space {space} already: give another by to=, "
-            "or take it as it is by exist_ok=True",
+            f"a copy of the Space {space} with that name already exists; choose another name with "
+            "to=, or use the existing copy with exist_ok=True",
             space=space,
         )
     if status == 429:
         return TooManyRequests(f"copying the Space {space}: the hub limits the rate of requests")
     return UnexpectedResponse(
-        f"copying the Space {space}: the hub answered {status}: {words}", status=status
+        f"copying the Space {space}: the hub responded with status {status}: {words}", status=status
     )

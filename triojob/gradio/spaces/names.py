@@ -78,8 +78,8 @@ def space_of_page(url: str, hub: str) -> str | None:
     if steps[1] == "spaces" and is_space_id(name):
         return name
     raise ValueError(
-        f"{url} is a page of the hub but not that of a Space, "
-        f"which is {parts.netloc}/spaces/owner/name"
+        f"{url} is a page of the hub, but not that of a Space; "
+        f"the page of a Space is {parts.netloc}/spaces/owner/name"
     )
 
 
@@ -91,7 +91,7 @@ def hub_url(hub: str | None) -> str:
 def token_refused(url: str) -> ValueError:
     """Return the error for a token with a URL that does not belong to a Space."""
     return ValueError(
-        f"token= is for Hugging Face and goes only to a Space, which {url} is not: a Space is "
-        'named "owner/name", and its own URL starts with https:// and ends in .hf.space; '
-        "to send a token to this app all the same, put it into headers="
+        f"token= is sent only to Spaces of Hugging Face, and {url} is not one: a Space has the "
+        'name "owner/name", and its own URL starts with https:// and ends in .hf.space; '
+        "to send a token to this app anyway, use headers="
     )

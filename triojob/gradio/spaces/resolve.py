@@ -154,7 +154,7 @@ class _Search:
                 passing = not isinstance(exc, UnexpectedResponse) or exc.status >= 500
                 if not passing or failures == _MOST_FAILURES:
                     raise
-                logger.warning("the Space %s is waited for: %s", self._space, exc)
+                logger.warning("waiting for the Space %s: %s", self._space, exc)
             else:
                 failures = 0
                 if seen.stage != runtime.stage:
@@ -177,7 +177,7 @@ class _Search:
             )
         if not is_json(response):
             raise UnexpectedResponse(
-                f"looking up the Space {self._space}: {self._hub} answers as no hub does; "
+                f"looking up the Space {self._space}: {self._hub} does not respond like a hub; "
                 "check hf_endpoint= and HF_ENDPOINT",
                 status=response.status,
             )

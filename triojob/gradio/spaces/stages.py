@@ -70,10 +70,10 @@ _STEPS = {
 
 _ADVICE = {
     "NO_APP_FILE": "it has no app to run, so its owner has to add one",
-    "CONFIG_ERROR": "its configuration is wrong, so its owner has to mend its README.md",
+    "CONFIG_ERROR": "its configuration is invalid, so its owner has to fix its README.md",
     "BUILD_ERROR": "it could not be built; see the log of the build on {page}",
     "RUNTIME_ERROR": "its app has crashed; see its log and restart it on {page}",
-    "PAUSED": "its owner has paused it and can restart it; you can make a copy by duplicate()",
+    "PAUSED": "its owner has paused it and can restart it; you can copy it with duplicate()",
     "DELETING": "it is being deleted",
 }
 
@@ -113,8 +113,8 @@ def read_runtime(answer: object, space: str) -> Runtime:
     stage = answer.get("stage") if is_object(answer) else None
     if not is_object(answer) or not isinstance(stage, str) or not stage:
         raise ProtocolError(
-            f"the hub says no stage of the Space {space}: {short_repr(answer)}; "
-            "does hf_endpoint= name a hub?"
+            f"the hub's response has no stage of the Space {space}: {short_repr(answer)}; "
+            "check hf_endpoint="
         )
     problem = answer.get("errorMessage")
     return Runtime(shorten(stage, 50), shorten(problem) if isinstance(problem, str) else "")
@@ -128,7 +128,9 @@ def read_host(answer: Json, space: str) -> str:
     """
     host = answer.get("host")
     if not isinstance(host, str) or not host:
-        raise ProtocolError(f"the hub gives no host of the Space {space}: {short_repr(host)}")
+        raise ProtocolError(
+            f"the hub's response has no host of the Space {space}: {short_repr(host)}"
+        )
     return host
 
 
@@ -139,7 +141,9 @@ def check_host(host: str, space: str, hub: str) -> None:
         ProtocolError: The hub's URL is https, and the host's is not.
     """
     if hub.startswith("https:") and not host.startswith("https:"):
-        raise ProtocolError(f"the hub gives a host of the Space {space} without TLS: {host}")
+        raise ProtocolError(
+            f"the hub's response has a host of the Space {space} without TLS: {host}"
+        )
 
 
 def stage_error(space: str, hub: str, runtime: Runtime) -> SpaceError:
@@ -147,9 +151,9 @@ def stage_error(space: str, hub: str, runtime: Runtime) -> SpaceError:
     page = f"{hub}spaces/{space}"
     advice = _ADVICE.get(
         runtime.stage,
-        "which this triojob doesn't know; if the Space works on {page}, pass the URL of its app",
+        "which this version of triojob doesn't know; if {page} works, pass the URL of its app",
     ).format(page=page)
-    words = f" (the hub says: {runtime.problem})" if runtime.problem else ""
+    words = f" (the hub reports: {runtime.problem})" if runtime.problem else ""
     return SpaceError(
         f"the Space {space} is in the stage {runtime.stage}: {advice}{words}",
         space=space,
@@ -163,13 +167,13 @@ def hub_refusal(
     """Return the error for a response of the hub whose status is not 200."""
     if status in (401, 403, 404):
         hint = (
-            "the token given by token= may not read it"
+            "the token passed as token= may not read it"
             if has_token
-            else "it is private: then pass a token that may read it by token="
+            else "it is private; pass a token that may read it as token="
         )
         return SpaceError(
-            f"the hub shows no Space {space} (status {status}): there is none of that name, or "
-            f"{hint}; the URL of an app starts with http:// or https://",
+            f"the hub shows no Space {space} (status {status}): it does not exist, or "
+            f"{hint}; the URL of an app must start with http:// or https://",
             space=space,
         )
     if status == 429:
@@ -183,12 +187,12 @@ def hub_refusal(
         target = urlsplit(location or "").path.removeprefix("/api/spaces/").removesuffix("/runtime")
         if is_space_id(target):
             return SpaceError(
-                f"the hub redirects from the Space {space} to {target}: if that is the one you "
-                "mean, pass that name",
+                f"the hub redirects from the Space {space} to {target}; if you mean that Space, "
+                "pass its name",
                 space=space,
             )
     return UnexpectedResponse(
-        f"looking up the Space {space}: the hub answered {status}", status=status
+        f"looking up the Space {space}: the hub responded with status {status}", status=status
     )
 
 
@@ -197,20 +201,20 @@ def refusal_of_page(url: str, status: int, doing: str) -> TriojobError | None:
     if status == 401:
         # Gradio itself would report this as JSON.
         return AuthenticationError(
-            f"{doing}: {url} refuses (401), and not as a Gradio app does; "
-            "pass auth=(user, password), or for a private Space a token that may read it by token="
+            f"{doing}: {url} requires a login (401), but not that of a Gradio app; pass "
+            "auth=(user, password), or, for a private Space, a token that may read it as token="
         )
     if not is_space_url(url):
         return None
     if status in (403, 404):
         return AuthenticationError(
-            f"{doing}: {url} answers {status}: there is no such Space, or it is private: then "
-            "pass a token that may read it by token="
+            f"{doing}: {url} responds with status {status}: the Space does not exist, or it is "
+            "private; pass a token that may read it as token="
         )
     if status not in (200, 502, 503, 504):
         return None
     return UnexpectedResponse(
-        f"{doing}: {url} answers {status} with a page and not as an app: the Space may be asleep "
-        'or in the making; Client("owner/name"), by its name, waits for it',
+        f"{doing}: {url} responds with status {status} and a web page: the Space may be asleep or "
+        'being built; open it by its name, Client("owner/name"), to wait for it',
         status=status,
     )

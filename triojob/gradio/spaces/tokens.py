@@ -38,7 +38,7 @@ class Token:
         return "<Token>"
 
     def __reduce__(self) -> str:
-        raise TypeError("a token is not pickled")
+        raise TypeError("a token can't be pickled")
 
 
 def make_token(value: str, name: str) -> Token:
@@ -51,12 +51,12 @@ def make_token(value: str, name: str) -> Token:
         ValueError: It can't be a token; the message doesn't show it.
     """
     if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users' own words
-        raise TypeError(f"{name}= is a token as text, not {type(value).__name__}")
+        raise TypeError(f"{name}= must be a token as text, not {type(value).__name__}")
     # A token that is read from a file includes the line end.
     value = value.strip()
     # Any other character would end the header that contains the token.
     if not value or not all("!" <= character <= "~" for character in value):
-        raise ValueError(f"{name}= is empty, or has characters that no token has")
+        raise ValueError(f"{name}= is empty, or contains characters that are invalid in a token")
     return Token(value)
 
 
@@ -77,7 +77,7 @@ def find_token(token: str | bool | None) -> Token | None:  # noqa: FBT001 - `tok
     saved = saved_token()
     if saved is None:
         raise ValueError(
-            "token=True is for the token saved on this machine, and there is none: "
+            "token=True uses the token saved on this machine, but there is none; "
             "run `hf auth login`, set HF_TOKEN, or pass the token itself"
         )
     return make_token(saved, "the saved token, which token")
@@ -161,5 +161,5 @@ def space_headers(token: Token | None, headers: Mapping[str, str] | None = None)
     if token is None:
         return own
     if any(name.lower() == _SPACE_HEADER for name in own):
-        raise ValueError(f"the token is given twice: by token= and as {_SPACE_HEADER} in headers=")
+        raise ValueError(f"the token is in both token= and headers= ({_SPACE_HEADER}); remove one")
     return {**own, _SPACE_HEADER: token.bearer}
