@@ -168,10 +168,10 @@ async def test_a_file_is_uploaded(scripted: ScriptedServer, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "words, kind, code, wrong",
     [
-        (["/tell", "x=1"], CommandError, 2, "/tell takes text, but not 'x'"),
+        (["/tell", "x=1"], CommandError, 2, "/tell has no parameter 'x': it takes text"),
         (["/tell"], CommandError, 2, "misses 'text'"),
         (["/tel"], EndpointNotFound, 2, "did you mean '/tell'?"),
-        (["/tell", "text=a", "n=11"], CommandError, 2, "but not 'n'"),
+        (["/tell", "text=a", "n=11"], CommandError, 2, "has no parameter 'n'"),
         (["/fail"], AppError, 1, "boom"),
     ],
 )

@@ -56,7 +56,7 @@ async def test_for_people(scripted: ScriptedServer, capfd: pytest.CaptureFixture
         "  Draws a \\x1b[31mpicture.",
         "  streams: yields several outputs",
         "  keeps State for each session",
-        "  may act with your Hugging Face token: --oauth-token",
+        "  may act with your Hugging Face token: --oauth-token TOKEN",
     ):
         assert line in lines
     cells = [line.split() for line in lines]

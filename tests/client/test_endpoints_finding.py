@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pydoc
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer
 from triojob import EndpointMismatch, EndpointNotFound
 from triojob.testing._server.description import App
-from triojob.testing.components import slider, state, textbox
+from triojob.testing.components import dropdown, slider, state, textbox
 
 from .opening_support import new_client, targets
 from .sessions_support import opened
@@ -252,7 +253,34 @@ async def test_an_endpoint_says_what_it_is(memory_app: ScriptedServer) -> None:
         greet = client.endpoint("/greet")
         assert repr(greet) == "<Endpoint /greet(name, greeting)>"
         assert greet.__name__ == "/greet"
-        assert greet.__doc__ == "Greet somebody."
+        assert str(greet.__doc__).startswith("Greet somebody.\n- name (Textbox): str, required\n")
+
+
+async def test_help_shows_parameters_outputs_and_notes(memory_app: ScriptedServer) -> None:
+    memory_app.app.add(
+        "story",
+        inputs=[
+            state(),
+            textbox("hero"),
+            dropdown("mood", ["sad", "glad"], "glad"),
+            slider("n", 1, 9, 3),
+        ],
+        outputs=[textbox("text"), state()],
+        generator=True,
+        description="Tell a story.",
+    )
+    async with opened(memory_app) as client:
+        shown = pydoc.render_doc(client.endpoint("/story"), renderer=pydoc.plaintext)
+    lines = [
+        "/story = <Endpoint /story(hero, mood, n)>",
+        "    Tell a story.",
+        "    (streams: yields several outputs; keeps State for each session)",
+        "    - hero (Textbox): str, required",
+        "    - mood (Dropdown): Literal['sad', 'glad'], default 'glad', one of ['sad', 'glad']",
+        "    - n (Slider): float, default 3, from 1 up to 9",
+        "    -> text (Textbox): str",
+    ]
+    assert shown.splitlines()[2:] == lines
 
 
 async def test_each_asking_gives_an_endpoint_that_does_the_same(memory_app):

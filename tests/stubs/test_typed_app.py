@@ -88,7 +88,7 @@ OLD = [textbox("text"), dropdown("target", ["fr", "de"], "fr")]
         (
             ("text", "target"),
             [OLD[0], dropdown("target", ["fr", "en"], "fr")],
-            """'target' is Literal["fr", "en"] | None now""",
+            """'target' is now Literal["fr", "en"] | None""",
         ),
         (
             ("text", "target"),
@@ -132,7 +132,7 @@ async def test_another_result_is_a_change(autojump_clock: MockClock, memory_app)
         memory_app.app.endpoints.clear()
         add(memory_app, "say", ["text"], outputs=["text", checkbox("more")])
         async with opened(memory_app) as client:
-            with pytest.raises(EndpointMismatch, match=r"/say: returns tuple\[str, bool\] now"):
+            with pytest.raises(EndpointMismatch, match=r"/say: now returns tuple\[str, bool\]"):
                 module.App(client)
 
 

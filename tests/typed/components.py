@@ -698,6 +698,8 @@ class App(TypedApp):
     async def tell(self, n: float | None = 3) -> str:
         """Call /tell.
 
+        (streams: yields several outputs)
+
         Args:
             n: n (Number).
 
@@ -740,6 +742,8 @@ class App(TypedApp):
     @endpoint("/bump", "ad518673bc5231f0")
     async def bump(self) -> float:
         """Call /bump.
+
+        (keeps State for each session)
 
         Returns:
             count (Number).

@@ -1,4 +1,4 @@
-"""``triojob info``: an app's endpoints, for people and for machines."""
+"""``triojob info``: an app's endpoints, for people and for programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from ..gradio.http.urls import public_part
 from ..gradio.protocol.messages import Json, is_object
 from ..gradio.schema.app import AppInfo, EndpointInfo
 from ..gradio.schema.parameters import Parameter
+from ..gradio.schema.view import notes_of
 from .connecting import Connection, time_limit
+from .ending import in_options
 from .snippets import examples
 from .terminal import Stdout, to_json
 
@@ -91,6 +93,7 @@ def _endpoint(app: AppInfo, endpoint: EndpointInfo, url: str) -> dict[str, Any]:
         "stateful": endpoint.stateful,
         "queued": endpoint.queued,
         "oauth_token": endpoint.oauth_token,
+        "notes": [in_options(note) for note in notes_of(endpoint)],
         "examples": examples(url, endpoint, app.description_of(endpoint.fn_index) or {}),
     }
 
@@ -149,7 +152,7 @@ def _draw_endpoint(
     console.print(_text(endpoint["name"], "bold cyan"))
     for line in endpoint["description"].splitlines():
         console.print(_text(f"  {line}"))
-    for note in _notes(endpoint):
+    for note in endpoint["notes"]:
         console.print(_text(f"  {note}", "yellow"))
     if endpoint["parameters"]:
         rows = [_row(parameter) for parameter in endpoint["parameters"]]
@@ -164,23 +167,6 @@ def _draw_endpoint(
     console.print(_text(endpoint["examples"]["shell"], "green"), soft_wrap=True)
     python = endpoint["examples"]["python" if script else "python_call"]
     console.print(_text(f"\n{python}" if script else python, "green"), soft_wrap=True)
-
-
-def _notes(endpoint: dict[str, Any]) -> list[str]:
-    notes = {
-        "streams": "streams: yields several outputs",
-        "takes_stream": "takes a stream of inputs",
-        "stateful": "keeps State for each session",
-    }
-    found = [words for key, words in notes.items() if endpoint[key]]
-    if endpoint["oauth_token"] is not None:
-        needs = endpoint["oauth_token"] == "required"  # noqa: S105 - no secret
-        found.append(
-            f"{'acts' if needs else 'may act'} with your Hugging Face token: --oauth-token"
-        )
-    if endpoint["visibility"] != "public":
-        found.append(endpoint["visibility"])
-    return found
 
 
 def _row(parameter: dict[str, Any]) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
     """One endpoint of an app: an async callable with the app's own parameters.
 
     ``await endpoint(...)`` calls it; ``group.submit(endpoint, ...)`` makes a job of a call.
-    `inspect.signature` shows its parameters.  `Client.endpoint` makes it.
+    `help` and `inspect.signature` show its parameters.  `Client.endpoint` makes it.
     For type checkers, it takes anything and returns `Any`, unless it comes from an app's typed
     module, see `Client.stubs`: then it is ``Endpoint[P, T]``.
 
@@ -116,7 +116,7 @@ class Endpoint(Submittable, Generic[P, T_co]):
         self._via: Via
         self._via, self._driver = _route(self._registry.drivers, info, self._asked_via)
         self.__name__: str = info.name
-        self.__doc__ = info.description
+        self.__doc__ = info.text
         self.__signature__: inspect.Signature = info.signature
         # Last, so that another thread which sees it also sees the other attributes.
         self._restarts = restarts

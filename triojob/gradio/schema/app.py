@@ -17,6 +17,7 @@ from ..protocol.messages import Json, are_objects, is_list, is_object
 from ..protocol.properties import unwrap
 from .labels import labelled, text_of
 from .parameters import Parameter, encode_arguments, is_name
+from .view import describe_endpoint
 
 FilesAs = Literal["path", "handle"]
 """The type of files in outputs: paths of copies, or `File` objects."""
@@ -64,7 +65,12 @@ class EndpointInfo:
         """Its name in messages: ``"/name"`` or ``"fn_index 3"``, without secrets."""
         return scrub(self.api_name or f"fn_index {self.fn_index}", ours=True)
 
-    @property
+    @lazy_property
+    def text(self) -> str:
+        """The description for people: parameters, defaults, choices, outputs."""
+        return describe_endpoint(self)
+
+    @lazy_property
     def signature(self) -> inspect.Signature:
         """The signature as Python shows it."""
         shown: list[inspect.Parameter] = []

@@ -20,6 +20,7 @@ from ..protocol.messages import is_list
 from .app import AppInfo, EndpointInfo, FilesAs
 from .parameters import Parameter, SchemaParts, is_name
 from .types import BUILT_IN, Names, TypeWriter, identifier, kinds, quote, union
+from .view import notes_of
 
 _IMPORTS = {
     "Sequence": "collections.abc",
@@ -309,6 +310,8 @@ def _about(info: EndpointInfo) -> Iterator[str]:
     """Return an app's description of an endpoint, as the lines of a docstring."""
     described = [line.rstrip() for line in info.description.strip().splitlines()]
     yield from described or [f"Call {info.name}."]
+    if notes := notes_of(info):
+        yield from ("", f"({'; '.join(notes)})")
     if info.parameters:
         yield from ("", "Args:")
         for parameter in info.parameters:
