@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gradio/session",),
     ("gradio",),
     ("gradio/pool",),
-    ("opentelemetry", "stubs", "sync", "_live", "testing"),
+    ("opentelemetry", "stubs", "sync", "_live", "_doctor", "testing"),
     ("bulk", "_cli"),
 )
 """Each package, or module of its own, imports from itself and from the lines above its own."""

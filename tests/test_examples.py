@@ -25,11 +25,12 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 TESTED_ELSEWHERE = {
+    "doctor.py": "tests/doctor/test_deployments.py",
     "service.py": "tests/real/test_service.py",
     "notebook_sync.ipy": "qa/notebook/test_pages.py",
     "notebook_trio.ipy": "qa/notebook/test_pages.py",
-    "nginx.conf": "qa/nginx/test_nginx.py",
-    "nginx_websocket.conf": "qa/nginx/test_nginx.py",
+    "nginx.conf": "qa/nginx/support.py",
+    "nginx_websocket.conf": "qa/nginx/support.py",
 }
 """Examples that are no scripts which end, and what runs them."""
 GUIDES_APP = DOCS / "examples" / "app.py"

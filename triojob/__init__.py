@@ -2,7 +2,8 @@
 
 The layers, from top to bottom; each imports only from lower layers:
 
-1. interfaces: `_cli` and `bulk` over `sync`, `_live`, `testing`, `opentelemetry` and `stubs`
+1. interfaces: `_cli` and `bulk` over `sync`, `_live`, `_doctor`, `testing`, `opentelemetry` and
+   `stubs`
 2. `gradio`: client, endpoints, sessions, one driver for each protocol, HTTP
 3. `_fanout`: one call to many jobs
 4. `_core`, which is independent of Gradio: group, job, messages
@@ -84,6 +85,13 @@ from .gradio.session.input_stream import InputStream as InputStream
 from .gradio.session.window import WindowStatistics as WindowStatistics
 
 if _TYPE_CHECKING:
+    from ._doctor.diagnosis import diagnose as diagnose
+    from ._doctor.findings import (
+        CheckResult as CheckResult,
+        Diagnosis as Diagnosis,
+        Finding as Finding,
+        Remedy as Remedy,
+    )
     from ._fanout.map import map as map
     from ._fanout.results import ResultIterator as ResultIterator
     from ._live._view import live as live
@@ -98,12 +106,17 @@ if _TYPE_CHECKING:
 
 
 _LATER = {
+    "CheckResult": "._doctor.findings",
     "ClientPool": ".gradio.pool.pool",
     "ClientStatistics": ".gradio.statistics",
+    "Diagnosis": "._doctor.findings",
+    "Finding": "._doctor.findings",
     "PoolStatistics": ".gradio.pool.pool",
+    "Remedy": "._doctor.findings",
     "ReplicaStatistics": ".gradio.pool.pool",
     "ResultIterator": "._fanout.results",
     "SpaceStatus": ".gradio.spaces.stages",
+    "diagnose": "._doctor.diagnosis",
     "duplicate": ".gradio.spaces.duplicate",
     "live": "._live._view",
     "map": "._fanout.map",

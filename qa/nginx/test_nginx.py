@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import random
-import shutil
-import socket
-import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 import trio
 
+from qa.nginx.support import (
+    ADVISED,
+    ADVISED_FOR_WEBSOCKETS,
+    LIMITS,
+    PLAIN,
+    needs_nginx,
+    with_rule,
+)
 from tests.connections.support import check_pieces, raw_responses, read_by_h11
 from tests.drivers.test_socket_proxies import old_app
 from tests.real.support import SECONDS, call_many
@@ -28,77 +32,30 @@ from triojob import (
 )
 from triojob.gradio.http import stream_watch
 
-NGINX = shutil.which("nginx")
-pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: nox -s nginx")
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
-ADVISED = (EXAMPLES / "nginx.conf").read_text(encoding="utf-8")
-"""A server, as the documentation has it."""
-ADVISED_FOR_WEBSOCKETS = ADVISED.replace(
-    "proxy_http_version 1.1;",
-    "proxy_http_version 1.1;\n" + (EXAMPLES / "nginx_websocket.conf").read_text(encoding="utf-8"),
-)
-PLAIN = "server { listen 8080; location / { proxy_pass http://127.0.0.1:7860; } }"
-"""One with all of nginx's defaults."""
-
-CONFIG = """
-pid nginx.pid;
-events {}
-http {
-  access_log off;
-  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-"""
-
-Behind = Callable[[str, str], str]
-"""Starts nginx with such a server in front of an app; returns the URL there."""
-
-
-@pytest.fixture
-def behind(tmp_path: Path) -> Iterator[Behind]:
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(server: str, app: str) -> str:
-        assert NGINX is not None
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            port = unused.getsockname()[1]
-        for known, ours in (("8080", f"127.0.0.1:{port}"), ("http://127.0.0.1:7860", app)):
-            assert known in server
-            server = server.replace(known, ours)
-        folder = tmp_path / str(port)
-        folder.mkdir()
-        config = folder / "nginx.conf"
-        config.write_text(CONFIG + server + "}", encoding="utf-8")
-        options = ["-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")]
-        started.append(subprocess.Popen([NGINX, *options, "-g", "daemon off;"]))
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), SECONDS).close()
-            except ConnectionRefusedError:
-                assert started[-1].poll() is None
-            else:
-                return f"http://127.0.0.1:{port}"
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait()
+pytestmark = needs_nginx
 
 
 async def test_buffered_calls_are_waited_for(behind, gradio_url, caplog, monkeypatch):
     monkeypatch.setattr(stream_watch, "_TWO_HEARTBEATS", 0.5)
+    url = behind(PLAIN, behind(PLAIN, gradio_url))
     with trio.fail_after(SECONDS):
-        async with Client(behind(PLAIN, gradio_url), timeouts=Timeouts(stream_idle=1)) as client:
-            job = client.submit(2, 1.5, api_name="/count")
-            assert [output async for output in job] == ["0", "1"]
+        async with Client(url, timeouts=Timeouts(stream_idle=1)) as client:
+            job = client.submit(2, 3, api_name="/count")
+            outputs = aiter(job)
+            assert await anext(outputs) == "0"
+            # Unbuffered, it would run for 3 s more.
+            with trio.move_on_after(1):
+                await job.wait()
+            assert job.done
+            assert [output async for output in outputs] == ["1"]
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert ["proxy_buffering off" in record.getMessage() for record in warnings] == [True]
 
 
-async def test_unbuffered_outputs_come_as_they_are_made(behind: Behind, gradio_url: str) -> None:
+@pytest.mark.parametrize("server", [PLAIN, ADVISED], ids=["plain", "advised"])
+async def test_unbuffered_outputs_come_as_they_are_made(behind, gradio_url, server):
     with trio.fail_after(SECONDS):
-        async with Client(behind(ADVISED, gradio_url)) as client:
+        async with Client(behind(server, gradio_url)) as client:
             job = client.submit(3, 2, api_name="/count")
             first = await anext(aiter(job))
             assert (first, job.done) == ("0", False)
@@ -106,7 +63,7 @@ async def test_unbuffered_outputs_come_as_they_are_made(behind: Behind, gradio_u
 
 
 @pytest.mark.parametrize("server", [PLAIN, ADVISED], ids=["plain", "advised"])
-async def test_what_nginx_sends_is_read_alike(behind: Behind, gradio_url: str, server: str) -> None:
+async def test_what_nginx_sends_is_read_alike(behind, gradio_url, server):
     url = httpx.URL(behind(server, gradio_url))
     assert url.port is not None
     with trio.fail_after(SECONDS):
@@ -115,30 +72,16 @@ async def test_what_nginx_sends_is_read_alike(behind: Behind, gradio_url: str, s
             assert check_pieces(data) == read_by_h11(data)
 
 
-LIMITS = {
-    "limit_conn": ("limit_conn_zone $server_name zone=few:1m;", "limit_conn few 10;"),
-    "limit_req": (
-        "limit_req_zone $server_name zone=few:1m rate=60r/s;",
-        "limit_req zone=few burst=5 nodelay;",
-    ),
-    "429": (
-        "limit_conn_zone $server_name zone=few:1m;",
-        "limit_conn few 10; limit_conn_status 429;",
-    ),
-}
-
-
 @pytest.mark.parametrize("how", ["jobs", "map"])
 @pytest.mark.parametrize("limit", LIMITS)
 async def test_what_the_proxy_refuses_is_sent_again(behind, gradio_url, limit, how):
-    zone, rule = LIMITS[limit]
-    url = behind(zone + ADVISED.replace("location / {", f"location / {{ {rule}", 1), gradio_url)
+    url = behind(with_rule(limit), gradio_url)
     with trio.fail_after(SECONDS):
         async with Client(url) as client:
             assert await call_many(client, how) == [f"call {n}" for n in range(200)]
 
 
-async def test_a_proxy_that_refuses_for_good_is_named(behind: Behind, gradio_url: str) -> None:
+async def test_a_proxy_that_refuses_for_good_is_named(behind, gradio_url):
     server = ADVISED.replace(
         "location / {", "location /gradio_api/queue { return 503; } location / {"
     )
@@ -178,7 +121,7 @@ async def test_large_uploads_are_allowed_by_a_setting(behind, gradio_url, tmp_pa
 
 
 @pytest.mark.parametrize("server", [ADVISED_FOR_WEBSOCKETS, ADVISED])
-async def test_websockets_pass_by_a_setting(behind: Behind, server: str) -> None:
+async def test_websockets_pass_by_a_setting(behind, server):
     with trio.fail_after(SECONDS):
         async with old_app() as (app, _), Client(behind(server, app.rstrip("/"))) as client:
             if server is ADVISED_FOR_WEBSOCKETS:

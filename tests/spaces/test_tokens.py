@@ -27,7 +27,6 @@ from triojob import (
     UnexpectedResponse,
 )
 from triojob.gradio.http.client import HTTP
-from triojob.gradio.protocol.base import CallRequest
 from triojob.gradio.protocol.registry import find_protocol
 from triojob.gradio.protocol.ws import CallSocket
 from triojob.gradio.spaces.tokens import make_token, space_headers
@@ -90,9 +89,7 @@ async def test_websockets_of_old_spaces_carry_it_too() -> None:
         transport=httpx.MockTransport(answer),
     )
     with pytest.raises(ConnectionFailed, match="status 503"):
-        await CallSocket(http, find_protocol("ws").traits, "3.50")._open(
-            CallRequest("/x", 0, None, "[]")
-        )
+        await CallSocket(http, find_protocol("ws").traits, "3.50").try_connection()
     assert asked[0].headers["x-hf-authorization"] == f"Bearer {TOKEN}"
     await http.aclose()
 

@@ -18,6 +18,7 @@ from .call import CallOptions, call as run_call
 from .completion import complete_arguments, script_for
 from .connecting import Connection, connects
 from .demo import DemoError, Options, run
+from .doctor import DoctorOptions, doctor as run_doctor
 from .ending import CommandError, run as run_command, show_error
 from .exit_codes import INTERRUPTED, MISSING, PIPE_CLOSED
 from .info import info as run_info
@@ -84,7 +85,7 @@ def cli() -> None:
     \b
     Exit codes:
       0  success
-      1  the app raised, or some rows failed
+      1  the app raised, some rows failed, or the doctor found a problem
       2  the command line is invalid: an option, an endpoint, an argument
       3  no connection, or the URL is not a Gradio app
       4  --timeout or a network timeout expired
@@ -184,6 +185,42 @@ def call(
         quiet=quiet,
     )
     _exit(run_command(partial(run_call, connection, options), as_json=as_json))
+
+
+@cli.command()
+@_url_argument
+@click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option(
+    "--call",
+    "endpoint",
+    metavar="ENDPOINT",
+    help="At the end, call this endpoint with the arguments, as `triojob call` does.  "
+    "Without it, no endpoint is called.",
+)
+@_json_option
+@_timeout_option("for the whole examination")
+@connects
+def doctor(
+    connection: Connection,
+    arguments: tuple[str, ...],
+    endpoint: str | None,
+    timeout: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Find out what is wrong with an app, and with what is between it and you.
+
+    For example: triojob doctor https://example.com/app --call /greet name=Ada
+
+    The requests are few and harmless.  It shows for each finding what it saw, what that means, and
+    which setting to change on which side.  It takes about 20 seconds.
+
+    The exit code is 0 if there is nothing wrong, and 1 if there are errors or warnings.
+    """
+    if arguments and endpoint is None:
+        raise CommandError("arguments go with --call ENDPOINT")
+    options = DoctorOptions(endpoint, arguments, timeout, as_json=as_json)
+    _exit(run_command(partial(run_doctor, connection, options), as_json=as_json))
 
 
 @cli.command("map")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 APP_ERROR = 1
 """The app raised, or some rows have failed."""
+FOUND = 1
+"""`triojob doctor` has found a problem."""
 USAGE = 2
 CONNECTION = 3
 TIMEOUT = 4

@@ -7,7 +7,7 @@ import os
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -35,11 +35,12 @@ from .session.heartbeat import open_heartbeats
 from .session.registry import SessionRegistry
 from .session.restart import AppWatch
 from .session.session import Session
-from .spaces.names import read_source
-from .spaces.tokens import find_token, make_token, oauth_token_for, space_headers
+from .spaces.names import Source, read_source
+from .spaces.tokens import Token, find_token, make_token, oauth_token_for, space_headers
 from .surface import Surface
 
 if TYPE_CHECKING:
+    from .spaces.resolve import Connecting
     from .spaces.stages import SpaceStatus
     from .statistics import ClientStatistics
 
@@ -402,23 +403,18 @@ class Client(Surface, SingleUse):
             await http.aclose()
 
     async def _open_http(self) -> HTTP:
-        options = dict(self._http_options)
+        access = access_of(self)
         if self._source.space is not None:
-            from .spaces.resolve import Connecting, find_app
+            from .spaces.resolve import find_app
 
-            connecting = Connecting(
-                self._timeouts,
-                self._limits,
-                options["verify"],
-                options["transport"],
-                options["client"],
-            )
             self._base = await find_app(
-                self._source.space, self._source.hub, self._token, connecting, self._on_wait
+                self._source.space,
+                self._source.hub,
+                self._token,
+                access.connecting(),
+                self._on_wait,
             )
-        # Only here, so that no attribute of the client contains the token.
-        options["headers"] = space_headers(self._token, options["headers"])
-        return HTTP(self._base, **options)
+        return access.http(self._base)
 
     def __repr__(self) -> str:
         if self._registry is None:
@@ -429,6 +425,45 @@ class Client(Surface, SingleUse):
             f"<Client {self._base} {self.protocol} {state}, "
             f"{streams.borrowed_tokens:g}/{streams.total_tokens:g} streams>"
         )
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a client reaches its app."""
+
+    source: Source
+    token: Token | None
+    auth: tuple[str, str] | None = field(repr=False)
+    connecting: Callable[[], Connecting]
+    """Returns the settings of requests to the hub."""
+    http: Callable[[str], HTTP]
+    """Returns an HTTP client for an app at a URL, which the caller closes."""
+
+
+def access_of(client: Client) -> Access:
+    """Return how a client reaches its app, whether it has been entered or not."""
+    options = client._http_options
+
+    def connecting() -> Connecting:
+        from .spaces.resolve import Connecting
+
+        return Connecting(
+            client._timeouts,
+            client._limits,
+            options["verify"],
+            options["transport"],
+            options["client"],
+        )
+
+    def http(base: str) -> HTTP:
+        # Only here, so that no attribute of the client contains the token.
+        own: dict[str, Any] = {
+            **options,
+            "headers": space_headers(client._token, options["headers"]),
+        }
+        return HTTP(base, **own)
+
+    return Access(client._source, client._token, client._auth, connecting, http)
 
 
 def registry_of(client: Client) -> SessionRegistry | None:

@@ -29,6 +29,7 @@ from ..._core.logs import CLEAN_LINES, current_call
 from ..._exceptions import ConnectionLost, ProtocolError, TriojobError, shorten
 from ..._secrets import Secrets, secrets_in_headers
 from ..._version import __version__
+from .connection import Connection
 from .direct_backend import DirectBackend
 from .errors import NO_RESPONSE, MappedErrors
 from .headers import bypasses_proxies, is_framed_by_caller
@@ -271,6 +272,32 @@ class HTTP:
         with self.mapped_errors(what):
             response = await self._send(Request(method, url, own, body, read, ready, fresh))
             return await self._whole(what, response, broken_from=500)
+
+    async def begin(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        announced: int | None = None,
+    ) -> Connection | None:
+        """Send a request up to its body; return its connection, which the caller reads and closes.
+
+        Args:
+            announced: See `DirectBackend.begin`.
+
+        Returns:
+            None if httpx has to send every request, and nothing was sent.
+
+        Raises:
+            NetworkError: The network failed.
+        """
+        if self._direct is None:
+            return None
+        with self.mapped_errors(f"{method} {path}", ""):
+            return await self._direct.begin(
+                Request(method, self.url(path), headers or {}), announced
+            )
 
     async def _send(self, request: Request) -> OpenResponse:
         if self._direct is None or not self._direct.can_send(request):

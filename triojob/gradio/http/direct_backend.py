@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from .connection import DirectResponse
+from .connection import Connection, DirectResponse
 from .headers import HeaderCache, Headers, is_framed_by_caller, needs_no_quoting
 from .httpx_backend import HttpxBackend
 from .pool import ConnectionPool
@@ -92,17 +92,46 @@ class DirectBackend:
             raise
         return response
 
+    async def begin(self, request: Request, announced: int | None) -> Connection:
+        """Send a request up to its body, over a connection of its own, which the caller closes.
+
+        Args:
+            request: One that `can_send` allows.
+            announced: The size in bytes of a body that the request announces and that is not sent:
+                the server is asked to say first whether it would take it (``Expect``, RFC 9110,
+                10.1.1).  None for a request without a body.
+
+        Raises:
+            TransportError: The network failed.
+        """
+        head = self._head(request)
+        if announced is not None:
+            head += b"content-length: %d\r\nexpect: 100-continue\r\n" % announced
+        connection = await self.pool.open()
+        is_sent = False
+        try:
+            await connection.send(head + b"\r\n", self._write)
+            is_sent = True
+        finally:
+            if not is_sent:
+                connection.close()
+        return connection
+
     def _serialize(self, request: Request) -> bytes:
         body = request.body
         assert body is None or isinstance(body, bytes)
-        target = request.url.removeprefix(self._base)
-        own = tuple(request.headers.items())
-        block = self._headers.block(request.method, target.partition("?")[0], own)
-        head = f"{request.method} {self._base_target}{target} HTTP/1.1\r\n".encode() + block
+        head = self._head(request)
         if body is None and request.method == "GET":
             return head + b"\r\n"
         body = body or b""
         return b"%scontent-length: %d\r\n\r\n%s" % (head, len(body), body)
+
+    def _head(self, request: Request) -> bytes:
+        """Return the request line and the headers, without the length of the body."""
+        target = request.url.removeprefix(self._base)
+        own = tuple(request.headers.items())
+        block = self._headers.block(request.method, target.partition("?")[0], own)
+        return f"{request.method} {self._base_target}{target} HTTP/1.1\r\n".encode() + block
 
     def _keep_cookies(self, request: Request, response: DirectResponse) -> None:
         if response.header("set-cookie") is not None:

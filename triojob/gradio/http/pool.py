@@ -117,6 +117,14 @@ class ConnectionPool:
         usable = None if fresh else self._usable(now)
         if usable is not None:
             return usable
+        return await self.open()
+
+    async def open(self) -> Connection:
+        """Open a connection, which the caller closes unless a response releases it to the pool.
+
+        Raises:
+            NotConnected, TimedOut: There is no connection.
+        """
         stream = await self._connect()
         self.opened += 1
         return Connection(stream, self.opened)

@@ -29,8 +29,8 @@ class ResponseReader:
     `begin` for each further one.
     """
 
-    __slots__ = ("_begun", "_ends_with_connection", "_fed", "_framing", "_head_size", "_interim",
-                 "_parser", "body", "complete", "error", "fields", "headers", "is_reusable",
+    __slots__ = ("_begun", "_ends_with_connection", "_fed", "_framing", "_head_size", "_parser",
+                 "body", "complete", "error", "fields", "headers", "interim", "is_reusable",
                  "status")  # fmt: skip
 
     def __init__(self) -> None:
@@ -51,12 +51,13 @@ class ResponseReader:
         """Whether the response has ended."""
         self.is_reusable: bool = False
         """Whether the connection is ready for the next request once the response is complete."""
+        self.interim: int = 0
+        """How many interim responses (status 1xx) have preceded the response."""
         self.error: str | None = None
         """Why the rest of the response is invalid."""
         self._begun = b""
         """The first bytes, until they suffice to identify the protocol."""
         self._ends_with_connection = False
-        self._interim = 0
         self._fed = 0
         self._head_size = 0
         self._framing = 0
@@ -153,8 +154,8 @@ class ResponseReader:
         if self._head_size > _MAX_HEAD:
             self._fail(f"the headers of the response have more than {_MAX_HEAD} bytes")
         if status < 200:
-            self._interim += 1
-            if self._interim > _MAX_INTERIM:
+            self.interim += 1
+            if self.interim > _MAX_INTERIM:
                 self._fail(f"more than {_MAX_INTERIM} interim responses before the response")
         else:
             self._read_framing(status)

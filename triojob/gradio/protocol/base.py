@@ -83,8 +83,22 @@ class Driver:
     def __init__(self, http: HTTP, traits: ProtocolTraits, version: str) -> None:
         self._http = http
         self.traits: ProtocolTraits = traits
+        self.cancels: bool = traits.cancels(version)
+        """Whether the server has a request that cancels a call."""
         self.dequeues: bool = traits.dequeues(version)
         """Whether the server can remove a waiting call from its queue."""
+
+    async def try_connection(self) -> bool:
+        """Open and close the kind of connection that a call needs, without a call.
+
+        Returns:
+            False if a call needs nothing but plain requests, and nothing was tried.
+
+        Raises:
+            ConnectionFailed: It can't be opened.
+            AuthenticationError: The app requires a login.
+        """
+        return False
 
 
 class StreamDriver(Driver, ABC):

@@ -100,7 +100,7 @@ class Messages:
         return message
 
 
-_COMMON = ProtocolTraits(session_stream=True, dequeues_since=(6, 14))
+_COMMON = ProtocolTraits(session_stream=True, cancels_since=(4, 31), dequeues_since=(6, 14))
 
 PROTOCOLS = (
     Protocol("sse_v1", replace(_COMMON, read_file=marked_by_keys), SessionStream),

@@ -22,6 +22,8 @@ class ProtocolTraits:
     """Returns the file that an object of an output represents, or None."""
     old_file_arguments: bool = False
     """Whether files in arguments are written in the format of Gradio 3."""
+    cancels_since: tuple[int, int] | None = None
+    """The version of Gradio from which a request can cancel a call."""
     dequeues_since: tuple[int, int] | None = None
     """The version of Gradio from which a request can remove a waiting call from the queue."""
     announces_start: bool = True
@@ -31,13 +33,21 @@ class ProtocolTraits:
     queues_all: bool = True
     """Whether functions with ``queue=False`` can be called through the queue too."""
 
+    def cancels(self, version: str) -> bool:
+        """Return whether a release has a request that cancels calls; see `dequeues`."""
+        return _is_since(self.cancels_since, version)
+
     def dequeues(self, version: str) -> bool:
         """Return whether a release can remove waiting calls from its queue.
 
         Args:
             version: The version of Gradio; an invalid version counts as a new one.
         """
-        if self.dequeues_since is None:
-            return False
-        numbers = re.match(r"(\d{1,9})\.(\d{1,9})", version)
-        return numbers is None or (int(numbers[1]), int(numbers[2])) >= self.dequeues_since
+        return _is_since(self.dequeues_since, version)
+
+
+def _is_since(first: tuple[int, int] | None, version: str) -> bool:
+    if first is None:
+        return False
+    numbers = re.match(r"(\d{1,9})\.(\d{1,9})", version)
+    return numbers is None or (int(numbers[1]), int(numbers[2])) >= first

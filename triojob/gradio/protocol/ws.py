@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ from ..._exceptions import (
 from ..http.client import HTTP
 from ..http.httpx_backend import UpgradedStream
 from ..http.sockets import TimedOut, TransportError
-from .base import CallDriver, CallRequest, Conversation, Protocol
+from .base import CallDriver, Conversation, Protocol
 from .cancel import cancel_by_function
 from .file_marks import marked_by_flag
 from .messages import decode_message
@@ -69,21 +70,30 @@ class CallSocket(CallDriver):
     async def converse(self, conversation: Conversation) -> None:
         if conversation.ready is not None:
             await conversation.ready(None)
-        stream = await self._open(conversation.call)
+        stream = await self._open(f"calling {conversation.call.name}", conversation.call.headers)
         try:
             with self._http.mapped_errors(f"GET {_PATH}", "the server has stopped responding"):
                 await self._talk(_Socket(self._library, self._http, stream), conversation)
         finally:
             await stream.aclose()
 
-    async def _open(self, call: CallRequest) -> UpgradedStream:
-        """Open a WebSocket; nothing of the call has been sent over it."""
+    async def try_connection(self) -> bool:
+        stream = await self._open("opening a WebSocket", {})
+        try:
+            with trio.move_on_after(self._http.timeouts.cancel):
+                await _Socket(self._library, self._http, stream).close()
+        finally:
+            await stream.aclose()
+        return True
+
+    async def _open(self, doing: str, own_headers: Mapping[str, str]) -> UpgradedStream:
+        """Open a WebSocket; nothing of a call has been sent over it."""
 
         def refuse(status: int) -> TriojobError:
             if status in (401, 403):
-                return _login(call)
+                return _login(doing)
             return ConnectionFailed(
-                f"calling {call.name}: the server, or a proxy in front of it, refused the "
+                f"{doing}: the server, or a proxy in front of it, refused the "
                 f"WebSocket (status {status})"
             )
 
@@ -93,7 +103,7 @@ class CallSocket(CallDriver):
             "upgrade": "websocket",
             "sec-websocket-version": "13",
             "sec-websocket-key": key.decode(),
-            **{name.lower(): value for name, value in call.headers.items()},
+            **{name.lower(): value for name, value in own_headers.items()},
         }
         seconds = self._http.timeouts.connect
         try:
@@ -104,16 +114,16 @@ class CallSocket(CallDriver):
                     proof = base64.b64encode(hashlib.sha1(key + _PROOF).digest())  # noqa: S324
                     if (stream.header("sec-websocket-accept") or "").encode() == proof:
                         return stream
-                    raise ConnectionFailed(f"calling {call.name}: the response opens no WebSocket")
+                    raise ConnectionFailed(f"{doing}: the response opens no WebSocket")
                 except BaseException:
                     await stream.aclose()
                     raise
         except ConnectionFailed:
             raise
         except NetworkError as exc:
-            raise ConnectionFailed(f"calling {call.name}: can't open a WebSocket: {exc}") from exc
+            raise ConnectionFailed(f"{doing}: can't open a WebSocket: {exc}") from exc
         limit = f"{seconds} s (Timeouts.connect sets the limit)"
-        raise ConnectionFailed(f"calling {call.name}: can't open a WebSocket within {limit}")
+        raise ConnectionFailed(f"{doing}: can't open a WebSocket within {limit}")
 
     async def _talk(self, socket: _Socket, conversation: Conversation) -> None:
         call, session_hash = conversation.call, conversation.session_hash
@@ -123,7 +133,7 @@ class CallSocket(CallDriver):
                 message = decode_message(await socket.receive())
             except _Closed as exc:
                 if exc.code == _POLICY_VIOLATION:
-                    raise _login(call) from exc
+                    raise _login(f"calling {call.name}") from exc
                 raise ConnectionLost(
                     f"calling {call.name}: the server closed the WebSocket (code {exc.code}) "
                     "before the call had finished; whether it finished on the server is unknown"
@@ -149,9 +159,9 @@ class CallSocket(CallDriver):
         )
 
 
-def _login(call: CallRequest) -> AuthenticationError:
+def _login(doing: str) -> AuthenticationError:
     return AuthenticationError(
-        f"calling {call.name}: the app requires a login; pass auth=(user, password) to Client"
+        f"{doing}: the app requires a login; pass auth=(user, password) to Client"
     )
 
 

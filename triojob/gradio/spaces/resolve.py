@@ -11,6 +11,8 @@ import random
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 import trio
 
@@ -105,6 +107,30 @@ async def find_app(
             await http.aclose()
 
 
+class SpaceHost(NamedTuple):
+    """What the hub says about a Space."""
+
+    runtime: Runtime
+    app: Callable[[], str]
+    """Returns the URL of its app; raises `ProtocolError` if the hub gives no valid one."""
+
+
+async def look_up(space: str, hub: str, token: Token | None, connecting: Connecting) -> SpaceHost:
+    """Request the state of a Space from the hub once; wake nothing, and wait for nothing.
+
+    Raises:
+        SpaceError: There is no such Space for this token.
+        TooManyRequests, NetworkError, ProtocolError, UnexpectedResponse: As for `find_app`.
+    """
+    http = connecting.http(hub, {} if token is None else {"authorization": token.bearer})
+    search = _Search(space, hub, token, http=http, connecting=connecting, on_wait=None)
+    try:
+        return await search.look_up()
+    finally:
+        if connecting.transport is None:
+            await http.aclose()
+
+
 class _Search:
     """One wait for one Space."""
 
@@ -126,9 +152,13 @@ class _Search:
         self._on_wait = on_wait
         self._began = trio.current_time()
 
-    async def until_open(self) -> str:
+    async def look_up(self) -> SpaceHost:
         answer = await self._ask(f"api/spaces/{self._space}")
         runtime = read_runtime(answer.get("runtime"), self._space)
+        return SpaceHost(runtime, partial(self._app_of, answer))
+
+    async def until_open(self) -> str:
+        runtime, app = await self.look_up()
         look = failures = 0
         at_least = 0.0
         waited = False
@@ -139,7 +169,7 @@ class _Search:
             pause = max(at_least, pause_before(look, random.random()))  # noqa: S311
             self._tell(runtime, pause)
             waited = True
-            await self._pause(pause, self._app_of(answer) if step is Step.WAKE else None)
+            await self._pause(pause, app() if step is Step.WAKE else None)
             look += 1
             at_least = 0.0
             try:
@@ -162,7 +192,7 @@ class _Search:
                 runtime = seen
         if waited:
             self._tell(runtime, None)
-        return self._app_of(answer)
+        return app()
 
     async def _ask(self, path: str) -> Json:
         http = self._http

@@ -189,6 +189,8 @@ class ServerConnection:
         head = await self._next_event()
         if not isinstance(head, h11.Request):
             return None  # the client closed it between two requests
+        if self._http.they_are_waiting_for_100_continue:
+            await self.send(h11.InformationalResponse(status_code=100, headers=[]))
         body = bytearray()
         while isinstance(event := await self._next_event(), h11.Data):
             body += event.data
