@@ -14,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.servers.hub import TOKEN, open_origins
 from tests.servers.scripted import open_server
 from tests.testing.test_twins import SCRIPTS, Script
 from tests.testing.twin import make_twin
@@ -31,6 +32,8 @@ from triojob import (
 )
 from triojob.gradio.files.inputs import META
 from triojob.testing import CallNotRecorded, RecordedApp, RecordingError, ScriptedApp, record
+from triojob.testing._recordings.matching import Matcher
+from triojob.testing._recordings.recording import RecordedCall
 from triojob.testing._server.description import App
 from triojob.testing._server.event import Event
 from triojob.testing.components import Component, file, number, state, textbox
@@ -498,6 +501,48 @@ def test_recording_holds_no_secrets(path: Path) -> None:
         assert secret not in text
     assert '{"arguments": {"key": "***"}}' in text.replace('"call": 2, "endpoint": "/login", ', "")
     assert played(path, log_in_as_another) == seen
+
+
+@pytest.mark.parametrize(
+    "recorded_text, given, fits",
+    [
+        ("***", "", True),
+        ("a***z", "a secret z", True),
+        ("a***z", "az", True),
+        ("a***a", "a", False),
+        ("a***z", "a secret", False),
+        ("a***m***z", "a 1 m 2 z", True),
+        ("a***m***z", "a 1 z", False),
+        ("***m***", "any m any", True),
+        ("*" * 300, "*" * 300, True),
+        ("*" * 300 + "y", "*" * 10 + "x", False),
+        ("***", 5, False),
+    ],
+)
+def test_mask_stands_for_any_text(recorded_text: str, given: Any, *, fits: bool) -> None:
+    calls = [RecordedCall("/ask", {"arguments": {"key": [recorded_text]}})]
+    matcher = Matcher("app.jsonl", calls, repeats=False)
+    if fits:
+        assert matcher.take("/ask", {"arguments": {"key": [given]}}, "session") is calls[0]
+    else:
+        with pytest.raises(CallNotRecorded):
+            matcher.take("/ask", {"arguments": {"key": [given]}}, "session")
+
+
+def test_private_space_plays_without_token(path: Path) -> None:
+    async def echo(client: Client) -> Any:
+        return await client.predict("a", api_name="/echo")
+
+    async def main() -> Any:
+        async with open_origins() as origins:
+            origins.space.private = True
+            origins.host.app.add("echo", inputs=["text"])
+            options = {"hf_endpoint": origins.hub.url, "transport": origins.hub.transport()}
+            async with record("ada/story", path, token=TOKEN, **options).client() as client:
+                return await echo(client)
+
+    assert run(main) == played(path, echo) == "a"
+    assert TOKEN not in path.read_text("utf-8")
 
 
 # --- Other clients ---

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -125,8 +124,7 @@ def _likeness(text: str, other: str) -> float:
 def _fits(recorded: Any, given: Any) -> bool:
     """Return whether a value is the recorded one; a mask in that stands for any text."""
     if isinstance(recorded, str) and MASK in recorded:
-        pattern = ".*".join(map(re.escape, recorded.split(MASK)))
-        return isinstance(given, str) and re.fullmatch(pattern, given, re.DOTALL) is not None
+        return isinstance(given, str) and _fits_masked(recorded.split(MASK), given)
     if is_object(recorded):
         return (
             is_object(given)
@@ -140,3 +138,17 @@ def _fits(recorded: Any, given: Any) -> bool:
             and all(_fits(value, other) for value, other in zip(recorded, given, strict=True))
         )
     return bool(recorded == given)
+
+
+def _fits_masked(parts: list[str], given: str) -> bool:
+    """Return whether a text has these parts in this order, with any text between them."""
+    first, *middle, last = parts
+    place, end = len(first), len(given) - len(last)
+    if place > end or not (given.startswith(first) and given.endswith(last)):
+        return False
+    for part in middle:
+        place = given.find(part, place, end)
+        if place < 0:
+            return False
+        place += len(part)
+    return True
