@@ -19,6 +19,8 @@ import triojob
 import triojob.sync
 import triojob.testing
 from qa.differential.differences import DIFFERENCES
+from tests.support.hanging import SECONDS
+from tests.support.warm import WarmPython
 from triojob.testing import run_gradio
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,21 +77,12 @@ def check(example: Path, folder: Path, url: str = "") -> None:
     copy = folder / example.name
     text = example.read_text(encoding="utf-8")
     copy.write_text(ADDRESSES.sub(url, text), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(copy)],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=100,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    code, output, errors = WarmPython("-W", "error").run(str(copy), cwd=folder)
+    assert (code, errors) == (0, "")
     want = expected_output(example)
     checker = doctest.OutputChecker()
-    if not checker.check_output(want, done.stdout, doctest.ELLIPSIS):
-        assert done.stdout == want  # so that pytest shows the difference
+    if not checker.check_output(want, output, doctest.ELLIPSIS):
+        assert output == want  # so that pytest shows the difference
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +129,7 @@ def run_suite(folder: Path, *words: str) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=SECONDS,
         check=False,
     )
     return done.stdout.splitlines()[-1].partition(" in ")[0]

@@ -9,20 +9,21 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
+from tests.support.hanging import SECONDS
+from tests.support.warm import WarmPython
 from triojob._cli.call import CallOptions
 from triojob._cli.connecting import Connection
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
-# Only here to end a test that hangs.
-SECONDS = 100
 COMMAND = (sys.executable, "-m", "triojob")
 # Runs a program in a terminal: its own stdin and stdout are the keyboard and the screen.
 IN_TERMINAL = (
@@ -52,25 +53,17 @@ def environment(**more: str) -> dict[str, str]:
     return {**own, "TERM": "xterm", "COLUMNS": "80", "NO_PROXY": "127.0.0.1", **more}
 
 
-async def run(
-    *words: str | Path,
-    stdin: bytes = b"",
-    env: Mapping[str, str] | None = None,
-    command: tuple[str, ...] = COMMAND,
-) -> Done:
+async def run(*words: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Done:
     """Run a command to its end."""
-    with trio.fail_after(SECONDS):
-        done = await trio.run_process(
-            [*command, *map(str, words)],
-            stdin=stdin,
-            capture_stdout=True,
-            capture_stderr=True,
-            check=False,
-            env=environment(**(env or {})),
-        )
-    stdout, stderr = done.stdout.decode(), done.stderr.decode()
-    assert "Traceback" not in stderr, stderr
-    return Done(done.returncode, stdout, stderr)
+    command = partial(
+        WarmPython().run,
+        *("-m", "triojob", *map(str, words)),
+        env=environment(**(env or {})),
+        stdin=stdin,
+    )
+    done = Done(*await trio.to_thread.run_sync(command))
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
 
 
 @asynccontextmanager

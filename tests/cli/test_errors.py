@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import trio
 from click.testing import CliRunner
 
 import triojob
-from tests.cli.support import needs_signals, run
+from tests.cli.support import Done, needs_signals, run
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.hanging import SECONDS
 from triojob import AppError, Client
 from triojob._cli.app import cli
 from triojob._cli.ending import in_options, run as run_command, words_for
@@ -157,7 +159,10 @@ main()
     "module", ["trio", "triojob.gradio.client", "click", "rich.live", "triojob._cli.app"]
 )
 async def test_interrupted_imports_exit_with_130(module: str) -> None:
-    done = await run("-c", INTERRUPTED.format(module=module), command=(sys.executable,))
+    command = [sys.executable, "-c", INTERRUPTED.format(module=module)]
+    with trio.fail_after(SECONDS):
+        ran = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+    done = Done(ran.returncode, ran.stdout.decode(), ran.stderr.decode())
     assert (done.code, done.stdout, done.stderr) == (130, "", "")
 
 

@@ -11,6 +11,10 @@ from collections.abc import Generator, Iterator
 import pytest
 import trio
 
+SECONDS = 240
+"""Bounds each wait for real time in the tests, which takes a tenth of it at most, however busy the
+machine is.  It is less than what `Watchdog` allows, as who waits knows best what for."""
+
 
 class Watchdog:
     """Interrupts a test that takes too long, as Ctrl-C does; a plugin of pytest.
