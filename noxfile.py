@@ -21,7 +21,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 ROOT = Path(__file__).resolve().parent
 PYPROJECT = ROOT / "pyproject.toml"
 PROJECT = nox.project.load_toml(PYPROJECT)
-TEST_FOLDERS = ("qa/", "tests/")
+DEFAULT = tuple(PROJECT["tool"]["pytest"]["ini_options"]["testpaths"])
+SHORT_QA = ("qa/eras", "qa/measuring", "qa/nginx", "qa/reliability", "qa/sabotage", "qa/stress")
+"""Qualification programs that have a version of minutes; it is part of `full`."""
 
 SUPPORTED = nox.project.python_versions(PROJECT)
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -74,24 +76,31 @@ if not where.is_relative_to(pathlib.Path(sysconfig.get_path("purelib")).resolve(
 """
 
 
+# A process a core, but four at most.  A file's tests stay together, and with them the real server
+# that they share; tests/support/plugin.py says in which order the files come.
+SPREAD = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the whole test suite on the built wheel, in a process a core, but in four at most."""
+    """Run the tests on the built wheel, in a process a core, but in four at most."""
     install_wheel(session)
-    # A file's tests stay together, and with them the real server that they share.
-    # tests/conftest.py says in which order the files come.
-    spread = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
-    spread += ("--no-loadscope-reorder",)
-    # xdist repeats the test that a worker died of, in each new worker again.
-    spread += ("--max-worker-restart=0",)
-    session.run("python", "-m", "pytest", *spread, *pytest_arguments(session))
+    session.run("python", "-m", "pytest", *SPREAD, *pytest_arguments(session))
+
+
+@nox.session
+def full(session: nox.Session) -> None:
+    """Run all tests, those too that take long or show more of the same, and short runs of qa."""
+    install_wheel(session)
+    arguments = pytest_arguments(session, *DEFAULT, *SHORT_QA)
+    session.run("python", "-m", "pytest", "--full", *SPREAD, *arguments)
 
 
 @nox.session
 def prereleases(session: nox.Session) -> None:
-    """Run the whole test suite on the newest dependencies, pre-releases included."""
+    """Run the tests on the newest dependencies, pre-releases included."""
     install_wheel(session, "--pre")
-    session.run("python", "-m", "pytest", *pytest_arguments(session))
+    session.run("python", "-m", "pytest", *SPREAD, *pytest_arguments(session))
 
 
 @nox.session
@@ -146,13 +155,14 @@ def protocol(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Run the whole test suite under branch coverage, subprocesses too; fail below the bound."""
+    """Run all tests under branch coverage, subprocesses too; fail below the bound."""
     install_wheel(session)
     # Absolute, because the tests and their subprocesses run elsewhere.
     session.env["COVERAGE_FILE"] = str(ROOT / ".coverage")
     config = f"--rcfile={PYPROJECT}"
     session.run("coverage", "erase", config)
-    session.run("coverage", "run", config, "-m", "pytest", *pytest_arguments(session))
+    arguments = pytest_arguments(session, *DEFAULT, *SHORT_QA)
+    session.run("coverage", "run", config, "-m", "pytest", "--full", *arguments)
     session.chdir(ROOT)
     session.run("coverage", "combine", "--quiet", config)
     session.run("coverage", "report", config)
@@ -417,7 +427,7 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def qualify(session: nox.Session) -> None:
-    """Run mutation, model, fuzz, faults, soak, eras and benchmarks, and write their pages.
+    """Run full, mutation, model, fuzz, faults, soak, eras and benchmarks; write their pages.
 
     It resumes: what has passed for this commit is not run again.
     After ``--``: ``--list``, or names of steps.
@@ -478,14 +488,15 @@ def pytest_arguments(session: nox.Session, *defaults: str) -> list[str]:
     session.chdir(scratch(session, "elsewhere"))
     session.run("python", "-c", CHECK_ORIGIN)
     # Paths were typed in the checkout (`-- tests/test_job.py::test_result`).
-    chosen = [
-        str(ROOT / argument) if argument.startswith(TEST_FOLDERS) else argument
-        for argument in session.posargs
-    ]
-    if not any(argument.startswith(TEST_FOLDERS) for argument in session.posargs):
-        defaults = defaults or tuple(PROJECT["tool"]["pytest"]["ini_options"]["testpaths"])
-        chosen += [str(ROOT / path) for path in defaults]
+    chosen = [str(ROOT / each) if is_path(each) else each for each in session.posargs]
+    if not any(map(is_path, session.posargs)):
+        chosen += [str(ROOT / path) for path in defaults or DEFAULT]
     return [f"--config-file={PYPROJECT}", f"--rootdir={ROOT}", *chosen]
+
+
+def is_path(argument: str) -> bool:
+    """Return whether an argument of pytest is a path in the checkout."""
+    return argument.partition("/")[0] in ("qa", "tests")
 
 
 def scratch(session: nox.Session, name: str) -> Path:

@@ -58,7 +58,7 @@ def write_source(path: Path, mib: int) -> None:
 def gradio_app(folder: Path) -> Generator[str, None, None]:
     """Run the app of the tests in a process of its own; give its URL."""
     env = {**os.environ, "GRADIO_TEMP_DIR": str(folder), "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-u", str(GRADIO_APP), "--watch-stdin"]
+    command = [sys.executable, "-u", str(GRADIO_APP)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True
     ) as process:

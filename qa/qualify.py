@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".nox" / "qualify.json"
 
 STEPS = {
+    "full": "",
     "mutation": "docs/reliability/mutation-figures.md",
     "model": "",
     "fuzz": "",

@@ -18,9 +18,7 @@ import pytest
 import trio
 
 import triojob
-
-# Only here to end a test that hangs: Gradio takes its time to start on a busy machine.
-SECONDS = 100
+from tests.support.hanging import SECONDS
 
 DEMO = (sys.executable, "-m", "triojob", "demo")
 # Runs a program in a terminal: its own stdin and stdout are the keyboard and the screen.
@@ -163,6 +161,7 @@ async def test_it_plays_to_the_end() -> None:
     assert not is_running(demo.app_pid)
 
 
+@pytest.mark.full
 @pytest.mark.real
 @needs_signals
 async def test_it_plays_to_the_end_in_a_terminal() -> None:
@@ -178,6 +177,7 @@ async def test_it_plays_to_the_end_in_a_terminal() -> None:
     assert not is_running(demo.app_pid)
 
 
+@pytest.mark.full
 @pytest.mark.real
 @needs_signals
 async def test_in_a_terminal_ctrl_c_gives_the_terminal_back() -> None:
@@ -193,6 +193,7 @@ async def test_in_a_terminal_ctrl_c_gives_the_terminal_back() -> None:
     assert not is_running(demo.app_pid)
 
 
+@pytest.mark.full
 @pytest.mark.real
 async def test_the_reader_may_go_away() -> None:
     async with start_demo("--plain") as demo:
@@ -225,6 +226,7 @@ async def test_a_signal_ends_it_in_order(send, number):
     assert not is_running(demo.app_pid)
 
 
+@pytest.mark.full
 @pytest.mark.real
 @needs_signals
 @needs_proc
@@ -248,6 +250,7 @@ async def test_the_app_does_not_outlive_a_killed_demo() -> None:
         await wait_until(lambda: not is_running(demo.app_pid))
 
 
+@pytest.mark.full
 @pytest.mark.real
 @needs_signals
 @needs_proc
@@ -262,6 +265,7 @@ async def test_the_app_does_not_outlive_a_demo_killed_while_it_starts() -> None:
 # --- The app fails ---
 
 
+@pytest.mark.full
 @pytest.mark.real
 @needs_signals
 async def test_the_app_dies_in_the_middle() -> None:
@@ -273,6 +277,7 @@ async def test_the_app_dies_in_the_middle() -> None:
     assert "Traceback" not in demo.output
 
 
+@pytest.mark.full
 @pytest.mark.real
 async def test_the_app_cannot_start() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -41,8 +41,21 @@ async def test_swallowed(autojump_clock):
 async def test_next():
     await trio.sleep(0)
 """
+ENDING = """
+import os
+
+def test_before():
+    pass
+
+def test_exit():
+    os._exit(0)
+
+def test_after():
+    pass
+"""
 CONFTEST = """
 from tests.support.hanging import Watchdog
+from tests.support.plugin import pytest_xdist_make_scheduler
 
 def pytest_configure(config):
     config.pluginmanager.register(Watchdog(0.5, again=0.5))
@@ -50,18 +63,21 @@ def pytest_configure(config):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends a signal")
-def test_hanging_tests_fail_alone_with_stacks(tmp_path: Path) -> None:
+def test_hanging_and_crashing_tests_fail_alone(tmp_path: Path) -> None:
+    (tmp_path / "test_ending.py").write_text(ENDING)
     (tmp_path / "test_hanging.py").write_text(HANGING)
     (tmp_path / "conftest.py").write_text(CONFTEST)
+    options = ("-c", os.devnull, "-o", "trio_mode=true", "-n", "2", "--dist=loadfile")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-c", os.devnull, "-o", "trio_mode=true", str(tmp_path)],
+        [sys.executable, "-m", "pytest", *options, str(tmp_path)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "3 failed, 1 passed" in done.stdout
+    assert "4 failed, 3 passed" in done.stdout
+    assert "crashed while running 'test_ending.py::test_exit'" in done.stdout
     assert done.stdout.count("hung for 0.5 s") >= 3
     assert "--- task helper that hangs ---" in done.stdout
     assert "--- thread MainThread ---" in done.stdout

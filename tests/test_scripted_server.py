@@ -863,6 +863,7 @@ async def test_tls() -> None:
 # --- The fixtures of the real server ---
 
 
+@pytest.mark.full
 async def test_servers_with_flags(start_gradio: StartGradio) -> None:
     server = start_gradio("--auth", "--hide-errors", "--queue-size", "1")
     async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=300) as client:

@@ -27,7 +27,7 @@ from qa.differential.support import (
     their_client,
     updates_of,
 )
-from tests.support.gradio import GradioProcess, StartGradio
+from tests.support.gradio import ServeGradio
 
 LOGIN = ("trio", "s3cret")
 """Of `gradio_app.py`, which takes long to import."""
@@ -98,15 +98,15 @@ def test_failure_that_the_server_knows_nothing_of_has_no_updates(pair: Pair) -> 
 
 
 @pytest.fixture(scope="module")
-def strict(start_gradio: StartGradio) -> GradioProcess:
-    """Start an app that hides errors, lets one call wait, takes small files, and wants a login."""
+def strict(serve_gradio: ServeGradio) -> str:
+    """Serve an app that hides errors, lets one call wait, takes small files, and wants a login."""
     limits = ("--queue-size", "1", "--max-file-size", "1kb")
-    return start_gradio("--hide-errors", "--auth", *limits)
+    return serve_gradio("--hide-errors", "--auth", *limits)
 
 
 @pytest.fixture(scope="module")
-def strict_pair(strict: GradioProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with opened(strict.url, tmp_path_factory.mktemp("strict"), auth=LOGIN) as both:
+def strict_pair(strict: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with opened(strict, tmp_path_factory.mktemp("strict"), auth=LOGIN) as both:
         yield both
 
 
@@ -267,16 +267,16 @@ def test_folder_for_files_that_is_a_file(gradio_url: str, tmp_path: Path) -> Non
     assert "is not a directory" in str(error)
 
 
-def test_login_that_is_missing(strict: GradioProcess) -> None:
-    error = same_refusal(strict.url)
+def test_login_that_is_missing(strict: str) -> None:
+    error = same_refusal(strict)
     assert isinstance(error, triojob.sync.AuthenticationError)
     assert "credentials were not provided" in str(error)
 
 
-def test_login_with_a_wrong_password(strict: GradioProcess) -> None:
+def test_login_with_a_wrong_password(strict: str) -> None:
     for module in (sides(None), triojob.sync):
-        with pytest.raises(ValueError, match=f"^Could not login to {strict.url}/\\."):
-            open_and_close(module, strict.url, auth=(LOGIN[0], "wrong"))
+        with pytest.raises(ValueError, match=f"^Could not login to {strict}/\\."):
+            open_and_close(module, strict, auth=(LOGIN[0], "wrong"))
 
 
 def test_login(strict_pair: Pair) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
 import trio
 
 from tests.real.support import SECONDS, new_key
@@ -29,6 +30,7 @@ async def started(url: str, keys: list[str]) -> Counter[str]:
         return Counter({key: (await job.result()).get("started", 0) for key, job in jobs.items()})
 
 
+@pytest.mark.full
 async def test_of_300_calls_each_has_one_outcome_though_a_replica_is_killed(
     gradio_url, start_gradio
 ):

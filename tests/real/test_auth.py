@@ -11,7 +11,8 @@ from tests.real.support import (
     opened,
     promptly,
 )
-from tests.support.gradio import StartGradio
+from tests.support.gradio import ServeGradio
+from tests.support.hanging import SECONDS
 from triojob import AuthenticationError, Client, JobCancelled, JobGroup
 
 # As in `gradio_app.py`.
@@ -20,9 +21,9 @@ LOGIN = ("trio", USERS["trio"])
 
 
 @pytest.fixture(scope="module")
-def guarded_url(start_gradio: StartGradio) -> str:
+def guarded_url(serve_gradio: ServeGradio) -> str:
     """Give the URL of an app that asks for a login."""
-    return start_gradio("--auth").url
+    return serve_gradio("--auth")
 
 
 async def must_not_open(client: Client) -> None:
@@ -64,20 +65,20 @@ async def test_cancelling_stops_the_generator(guarded_url: str, in_session: bool
     [("trio", "secret"), ("trio", ""), ("nobody", "s3cret"), ("ada", "s3cret"), ("", "")],
 )
 async def test_wrong_password_is_refused(guarded_url: str, user: str, password: str) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(SECONDS):
         with pytest.raises(AuthenticationError, match=f"refused the login of user '{user}'"):
             await must_not_open(Client(guarded_url, auth=(user, password)))
 
 
 async def test_no_password_is_refused_with_what_to_do(guarded_url: str) -> None:
-    with trio.fail_after(60):
+    with trio.fail_after(SECONDS):
         with pytest.raises(AuthenticationError, match=r"pass auth=\(user, password\)"):
             await must_not_open(Client(guarded_url))
 
 
 async def test_several_users_have_sessions_of_their_own(guarded_url: str) -> None:
     clients: dict[str, Client] = {}
-    with trio.fail_after(60):
+    with trio.fail_after(SECONDS):
         async with trio.open_nursery() as nursery:
             ended = trio.Event()
 

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from tests.real.support import opened
-from tests.support.gradio import StartGradio
+from tests.support.gradio import ServeGradio
 from triojob import File, FileTooLarge, Job, Limits, handle_file
 
 MIB = 2**20
@@ -64,8 +64,8 @@ async def test_a_gallery_that_grows_by_edits(gradio_url: str, tmp_path: Path) ->
         assert await job.result() == shown[3]
 
 
-async def test_too_large_for_the_app(start_gradio: StartGradio, tmp_path: Path) -> None:
-    url = start_gradio("--max-file-size", "1mb").url
+async def test_too_large_for_the_app(serve_gradio: ServeGradio, tmp_path: Path) -> None:
+    url = serve_gradio("--max-file-size", "1mb")
     async with opened(url, download_files=tmp_path) as client:
         with pytest.raises(FileTooLarge, match=f"{MIB + 1} bytes.*{MIB} bytes"):
             client.submit(handle_file(b"x" * (MIB + 1)), api_name="/join_files")
@@ -109,6 +109,7 @@ async def test_sound_is_followed_as_it_comes(gradio_url: str, tmp_path: Path) ->
 BENCHMARK = Path(__file__).parent.parent.parent / "benchmarks" / "files_memory.py"
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells of no peak this way")
 async def test_memory_does_not_grow_with_the_size(gradio_url: str) -> None:
     # In a process of its own: this one's peak has been elsewhere before.

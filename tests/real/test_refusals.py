@@ -6,13 +6,13 @@ import pytest
 import trio
 
 from tests.real.support import SECONDS, call_many
-from tests.support.gradio import StartGradio
+from tests.support.gradio import ServeGradio
 from triojob import Client
 
 
 @pytest.mark.parametrize("how", ["jobs", "map"])
-async def test_what_uvicorn_refuses_is_sent_again(start_gradio: StartGradio, how: str) -> None:
-    server = start_gradio("--limit-concurrency", "12")
+async def test_what_uvicorn_refuses_is_sent_again(serve_gradio: ServeGradio, how: str) -> None:
+    url = serve_gradio("--limit-concurrency", "12")
     with trio.fail_after(SECONDS):
-        async with Client(server.url) as client:
+        async with Client(url) as client:
             assert await call_many(client, how) == [f"call {n}" for n in range(200)]

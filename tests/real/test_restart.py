@@ -10,6 +10,7 @@ from tests.real.support import new_key, opened, probe_until
 from triojob import ConnectionLost, ServerRestarted
 
 
+@pytest.mark.full
 async def test_restart_is_noticed(start_gradio, caplog):
     caplog.set_level(logging.WARNING, logger="triojob")
     server = start_gradio()

@@ -13,11 +13,10 @@ import trio.testing
 
 from tests.core.support import tasks_living
 from tests.real.support import assert_idle, new_key, opened, probe, probe_until, until
+from tests.support.hanging import SECONDS
 from triojob import Client, Job, JobCancelled, JobGroup, Limits, Timeouts
 
 CALLS = 500
-SECONDS = 110
-"""Only here to end a test that hangs; so many streams are much work for the server."""
 
 # A server that has so much to do is slow in everything.
 PATIENT = Timeouts(
@@ -59,6 +58,7 @@ async def streams_of(url: str, key: str) -> dict[str, int]:
         return await probe_until(observer, key, open=0)
 
 
+@pytest.mark.full
 async def test_jobs_in_isolated_sessions_with_the_budget_as_it_is(gradio_url: str) -> None:
     key = new_key("isolated sessions")
     async with counted(gradio_url, key) as client:
@@ -83,6 +83,7 @@ async def test_jobs_in_one_session(gradio_url: str) -> None:
     assert (await streams_of(gradio_url, key))["most"] == 1
 
 
+@pytest.mark.full
 async def test_outputs_of_many_generators_over_one_stream(gradio_url: str) -> None:
     """Each job gets its own, whole and in order."""
     key = new_key("outputs")
@@ -94,6 +95,7 @@ async def test_outputs_of_many_generators_over_one_stream(gradio_url: str) -> No
     assert (await streams_of(gradio_url, key))["most"] == 1
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("in_session", [False, True], ids=["isolated sessions", "session"])
 async def test_half_of_the_jobs_are_cancelled_and_the_others_never_hear_of_it(
     gradio_url, in_session

@@ -1,6 +1,6 @@
 """One real Gradio app with an endpoint for each thing that triojob has to get right.
 
-Run as ``python gradio_app.py --port 0``: it serves on 127.0.0.1 and prints ``READY <port>``.
+Run as ``python gradio_app.py``: it serves on 127.0.0.1 and prints ``READY <port>``.
 It runs in a process of its own, so that a test can kill it, and so that Gradio's warnings stay out
 of the tests.
 Nothing here imports triojob.
@@ -752,15 +752,8 @@ def free_port() -> int:
         return int(probe_socket.getsockname()[1])
 
 
-def exit_with_stdin() -> None:
-    """End this process when stdin closes: a server must not outlive the tests that started it."""
-    while sys.stdin.buffer.read(1):
-        pass
-    os._exit(0)
-
-
-def main(build: Callable[[], gr.Blocks] = build) -> None:
-    """Serve an app, as the command line says."""
+def serve(demo: gr.Blocks, arguments: list[str]) -> None:
+    """Serve an app as those arguments say, and print where."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     parser.add_argument(
@@ -770,12 +763,7 @@ def main(build: Callable[[], gr.Blocks] = build) -> None:
     parser.add_argument("--queue-size", type=int, help="how many events may wait")
     parser.add_argument("--limit-concurrency", type=int, help="uvicorn's option of that name")
     parser.add_argument("--max-file-size", help="of an upload, such as 1mb")
-    parser.add_argument("--watch-stdin", action="store_true", help="end when stdin is closed")
-    options = parser.parse_args()
-    if options.watch_stdin:
-        threading.Thread(target=exit_with_stdin, daemon=True).start()
-
-    demo = build()
+    options = parser.parse_args(arguments)
     demo.queue(max_size=options.queue_size, default_concurrency_limit=40)
     for attempts_left in reversed(range(3)):
         port = options.port or free_port()
@@ -800,7 +788,17 @@ def main(build: Callable[[], gr.Blocks] = build) -> None:
     # Each connection that is made reads it.
     demo.server.config.limit_concurrency = options.limit_concurrency
     print("READY", demo.local_url.rstrip("/").rpartition(":")[2], flush=True)
-    demo.block_thread()
+
+
+def main(build: Callable[[], gr.Blocks] = build) -> None:
+    """Serve the app as the command line says, and once more as each line of stdin says.
+
+    It ends when stdin is closed: a server must not outlive the tests that started it.
+    """
+    serve(build(), sys.argv[1:])
+    for line in sys.stdin:
+        serve(build(), line.split())
+    os._exit(0)
 
 
 if __name__ == "__main__":

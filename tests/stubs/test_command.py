@@ -10,6 +10,7 @@ from pathlib import Path
 import trio
 
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.hanging import SECONDS
 from triojob import Client
 
 AUTH = ("ada", "l0velace")
@@ -17,7 +18,7 @@ AUTH = ("ada", "l0velace")
 
 async def stubs(*arguments: str, **env: str) -> tuple[int, str, str]:
     """Run the command; return its exit code, its output and its errors."""
-    with trio.fail_after(60):
+    with trio.fail_after(SECONDS):
         done = await trio.run_process(
             [sys.executable, "-m", "triojob", "stubs", *arguments],
             capture_stdout=True,

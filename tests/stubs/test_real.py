@@ -21,7 +21,7 @@ TYPED = Path(__file__).parent.parent / "typed"
 def components_url(_gradio_env: dict[str, str]) -> Iterator[str]:
     """Give the URL of a real app of all components."""
     app = GRADIO_APP.with_name("components_app.py")
-    server = GradioProcess(("--port", "0", "--watch-stdin"), _gradio_env, app=app)
+    server = GradioProcess((), _gradio_env, app=app)
     yield server.url
     server.terminate()
 

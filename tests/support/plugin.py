@@ -7,6 +7,7 @@ import gc
 import inspect
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 import trio
@@ -15,21 +16,22 @@ from tests.protocols.server import NewServer
 from tests.protocols.sse_v9 import PROTOCOL
 from tests.servers.direct import go_direct
 from tests.servers.scripted import Chosen, ScriptedServer, open_server
-from tests.support.gradio import GradioProcess, StartGradio
+from tests.support.gradio import GradioProcess, ServeGradio, StartGradio
 from tests.support.hanging import Watchdog
 from tests.support.leftovers import Leftovers
 from triojob.gradio.protocol.registry import register
 
 pytest_plugins = ["triojob.testing.pytest"]
 
-REAL_FIXTURES = frozenset({"gradio_url", "start_gradio", "era", "rig"})
+REAL_FIXTURES = frozenset({"gradio_url", "serve_gradio", "start_gradio", "era", "rig"})
 WITH_PROCESSES = frozenset({"cli", "stress", "sync"})
 """Folders of tests that wait for processes and threads; so do those of the real server."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let scripted servers speak another protocol than ``sse_v3``."""
+    """Let scripted servers speak another protocol than ``sse_v3``, and slow tests run."""
     parser.addoption("--new-protocol", action="store_true", help="speak sse_v9")
+    parser.addoption("--full", action="store_true", help="run the tests marked `full` too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,6 +48,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Where several processes share the tests, the long files come first: one of them at the end
     would keep one process busy while the others have nothing to do.
     """
+    if not config.getoption("full"):
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
     for item in items:
         if config.getoption("new_protocol") and item.get_closest_marker("sse_v3"):
             item.add_marker(pytest.mark.skip(reason="sse_v9 has no edits, or can't dequeue"))
@@ -60,6 +66,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.path.parent.name in WITH_PROCESSES or item.get_closest_marker("real")
         }
         items.sort(key=lambda item: item.path not in long)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Let a test that ends its process fail alone; see `Spreading`."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from tests.support.spreading import Spreading
+
+    return Spreading(config, log)
 
 
 def ended_by_itself(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
@@ -117,16 +139,28 @@ def _gradio_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def gradio_url(_gradio_env: dict[str, str]) -> Iterator[str]:
+def _gradio(_gradio_env: dict[str, str]) -> Iterator[GradioProcess]:
+    """Start the process of the real Gradio apps that all tests share."""
+    process = GradioProcess((), _gradio_env)
+    yield process
+    process.terminate()
+
+
+@pytest.fixture(scope="session")
+def gradio_url(_gradio: GradioProcess) -> str:
     """Give the URL of a real Gradio app that all tests share."""
-    server = GradioProcess((), _gradio_env)
-    yield server.url
-    server.terminate()
+    return _gradio.url
+
+
+@pytest.fixture(scope="session")
+def serve_gradio(_gradio: GradioProcess) -> ServeGradio:
+    """Serve that app with other flags of `gradio_app.py`; all tests share these servers too."""
+    return functools.cache(_gradio.serve)
 
 
 @pytest.fixture(scope="module")
 def start_gradio(_gradio_env: dict[str, str]) -> Iterator[StartGradio]:
-    """Start real Gradio apps with flags of `gradio_app.py`; they end with the module."""
+    """Start real Gradio apps that a test may kill; they end with the module."""
     servers: list[GradioProcess] = []
 
     def start(*flags: str, env: Mapping[str, str] | None = None) -> GradioProcess:

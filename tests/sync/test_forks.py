@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.hanging import SECONDS
+
 from .threads_support import HAS_FORK, Script, ServerThread
 
-START = """\
+START = f"""\
 import multiprocessing, os, signal, sys, threading, warnings
 from concurrent.futures import ProcessPoolExecutor, wait
 
 # Python 3.12 and later warn of every fork of a process with threads.
 warnings.filterwarnings("ignore", "This process", DeprecationWarning)
 if hasattr(signal, "alarm"):
-    signal.alarm(50)  # ends what hangs
+    signal.alarm({SECONDS})  # ends what hangs
 
 from triojob import GroupClosed, JobGroup
 from triojob.sync import Client, start_portal, submit
@@ -26,7 +28,7 @@ def in_child(fn):
     # Ends without `atexit`, as children do.
     pid = os.fork()
     if pid == 0:
-        signal.alarm(40)
+        signal.alarm({SECONDS})
         status = 1
         try:
             fn()
@@ -206,6 +208,7 @@ with start_portal() as portal:
     run(code)
 
 
+@pytest.mark.full
 @needs_fork
 def test_forking_while_threads_are_in_the_midst_of_everything(run: Run) -> None:
     code = """
@@ -296,7 +299,11 @@ os.wait()
     assert err.count(" /fail: it failed, and its failure was never retrieved") == 1
 
 
-METHODS = ["spawn", *(["fork"] if HAS_FORK else []), *(["forkserver"] if HAS_FORK else [])]
+METHODS = [
+    "spawn",
+    pytest.param("fork", marks=needs_fork),
+    pytest.param("forkserver", marks=[needs_fork, pytest.mark.full]),
+]
 
 
 @pytest.mark.parametrize("method", METHODS)

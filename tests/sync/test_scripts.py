@@ -88,6 +88,7 @@ print([t.name for t in threading.enumerate()])
     own_server.until_states("finished")
 
 
+@pytest.mark.full
 def test_the_main_thread_may_end_before_threads_that_wait_for_jobs(tmp_path, own_server):
     code = """
 from concurrent.futures import ThreadPoolExecutor
@@ -148,6 +149,7 @@ for job in [client.submit("x", api_name="/hang") for _ in range(3)]:
     assert running.end() == (0, "\n".join(["called True"] * 3), "")
 
 
+@pytest.mark.full
 def test_callbacks_under_way_at_the_end_run_to_their_ends(tmp_path, own_server):
     code = """
 import time
@@ -196,19 +198,23 @@ print(job.cancelled(), [t.name for t in threading.enumerate()])
 
 # --- Ctrl-C ---
 
-WAITS = {
-    "result": 'client.submit("x", api_name="/hang").result()',
-    "timeout": 'client.submit("x", api_name="/hang").result(timeout=1000)',
-    "predict": 'client.predict("x", api_name="/hang")',
-    "next": 'next(client.submit("x", api_name="/hang"))',
-    "list": 'list(client.submit("x", api_name="/endless"))',
-    "with": 'with client: client.submit("x", api_name="/hang")',
-    "wait": 'concurrent.futures.wait([client.submit("x", api_name="/hang")])',
-}
+WAITS = [
+    'client.predict("x", api_name="/hang")',
+    'list(client.submit("x", api_name="/endless"))',
+]
+MORE_WAITS = [
+    'client.submit("x", api_name="/hang").result()',
+    'client.submit("x", api_name="/hang").result(timeout=1000)',
+    'next(client.submit("x", api_name="/hang"))',
+    'with client: client.submit("x", api_name="/hang")',
+    'concurrent.futures.wait([client.submit("x", api_name="/hang")])',
+]
 
 
 @posix
-@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS.keys())
+@pytest.mark.parametrize(
+    "wait", [*WAITS, *(pytest.param(wait, marks=pytest.mark.full) for wait in MORE_WAITS)]
+)
 def test_control_c_interrupts_each_wait(tmp_path, own_server, wait):
     code = f"""
 import concurrent.futures
@@ -227,6 +233,7 @@ except KeyboardInterrupt:
     own_server.until_told(1)
 
 
+@pytest.mark.full
 @posix
 def test_the_server_hears_of_it_when_control_c_ends_a_predict(tmp_path, own_server):
     """While the script goes on, and not by its end."""

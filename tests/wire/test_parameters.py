@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.support.hanging import SECONDS
 from tests.support.steps import assert_linear
 from tests.wire import gradio_components
 from tests.wire.apps import NUMBER, STATE, endpoint, optional, parameter
@@ -405,7 +406,7 @@ def told() -> dict[str, Any]:
         check=True,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=SECONDS,
     )
     answer: dict[str, Any] = json.loads(ran.stdout)
     return answer
@@ -429,6 +430,7 @@ def is_of_the_kind(kind: str | None, value: Any) -> bool:
     return isinstance(value, list) if kind == "array" else True
 
 
+@pytest.mark.full
 @pytest.mark.real
 @components
 def test_nothing_is_refused_that_gradio_takes(told: dict[str, Any], name: str) -> None:
@@ -445,6 +447,7 @@ def test_nothing_is_refused_that_gradio_takes(told: dict[str, Any], name: str) -
     assert not wrong
 
 
+@pytest.mark.full
 @pytest.mark.real
 @components
 def test_what_the_app_itself_suggests_is_never_refused(told: dict[str, Any], name: str) -> None:
