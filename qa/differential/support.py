@@ -23,9 +23,7 @@ import gradio_client.exceptions
 import gradio_client.utils
 
 import triojob.sync
-
-SECONDS = 60
-"""Only here to end a test that hangs: the machine may be busy with other tests."""
+from tests.support.hanging import SECONDS
 
 AnyClient: TypeAlias = Any
 """A client of either kind; a test must not care which."""

@@ -13,9 +13,8 @@ import trio
 from benchmarks._record import API, RECORDED, call, record
 from benchmarks._servers import running
 from tests.servers.recorded import load, normalised
+from tests.support.hanging import SECONDS
 from triojob import Client, JobCancelled, handle_file
-
-SECONDS = 60
 
 
 @pytest.fixture(scope="module")

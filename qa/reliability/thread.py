@@ -9,6 +9,7 @@ from functools import partial
 import trio
 
 from qa.reliability.proxy import Proxy
+from tests.support.hanging import SECONDS
 
 
 class ProxyThread:
@@ -36,11 +37,11 @@ class ProxyThread:
 
     def __enter__(self) -> ProxyThread:  # noqa: PYI034 - `Self` is not in the typing of 3.10
         self._thread.start()
-        assert self._ready.wait(60)
+        assert self._ready.wait(SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
         assert self._token is not None
         self._token.run_sync_soon(self._scope.cancel)
-        self._thread.join(60)
+        self._thread.join(SECONDS)
         assert not self._thread.is_alive()

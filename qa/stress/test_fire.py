@@ -24,6 +24,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.hanging import SECONDS
 from tests.sync.threads_support import (
     ServerThread,
     Watched,
@@ -37,7 +38,7 @@ from triojob.sync import AppError, Client, Job, start_portal
 FULL = bool(os.environ.get("TRIOJOB_FIRE"))
 THREADS, CALLS = (64, 100) if FULL else (16, 12)
 SEED = int(os.environ.get("TRIOJOB_FIRE_SEED", "1"))
-SECONDS = 900 if FULL else 100
+LONGEST = 900 if FULL else SECONDS
 """After so many the stacks are shown, and the process ends."""
 
 Outcome = Callable[[Job, random.Random], str]
@@ -45,7 +46,7 @@ Outcome = Callable[[Job, random.Random], str]
 
 @pytest.fixture(autouse=True)
 def _watchdog() -> Iterator[None]:
-    faulthandler.dump_traceback_later(SECONDS, exit=True)
+    faulthandler.dump_traceback_later(LONGEST, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
 

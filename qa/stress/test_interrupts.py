@@ -427,7 +427,7 @@ try:
 except concurrent.futures.CancelledError:
     pass
 assert job.cancelled()
-assert called_back.acquire(timeout=60)
+assert called_back.acquire(timeout={SECONDS})
 print("good")
 """
     assert Script(tmp_path, code, own_server.url).end() == (0, "good", "")

@@ -18,6 +18,7 @@ import trio.testing
 
 from tests.servers.faults import Delay, Hold
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.hanging import SECONDS
 from triojob import Client, Limits, Timeouts
 from triojob.testing.components import number
 
@@ -225,13 +226,13 @@ async def test_all_places_are_left_after_much_cancelling(memory_app, autojump_cl
 
 async def test_all_places_are_left_after_much_cancelling_on_sockets(scripted):
     async def settle(condition: Callable[[], bool]) -> None:
-        with trio.fail_after(60):
+        with trio.fail_after(SECONDS):
             while not condition():  # noqa: ASYNC110 - nothing tells when it holds
                 await trio.sleep(0.005)
 
     add_functions(scripted, trio.Event())
     times = [0, 0.002, 0.004, 0.008]
-    with trio.fail_after(110):
+    with trio.fail_after(SECONDS):
         # On a busy machine a cancel request takes as long as it takes.
         timeouts = Timeouts(cancel=100)
         async with Client(scripted.url, limits=LIMITS, timeouts=timeouts) as client:

@@ -21,6 +21,7 @@ from tests.servers.direct import go_direct
 from tests.servers.echoing import FORMS, Form, found_in, sent, shown
 from tests.servers.faults import Answer, Reply
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.hanging import SECONDS
 from triojob import AppError, Client, Instrument, Job, JobGroup, Timeouts, handle_file
 from triojob._secrets import MASK
 from triojob.opentelemetry import OpenTelemetry
@@ -34,8 +35,6 @@ from .sessions_support import add_notebook
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
 
-SECONDS = 60
-"""Only to end a test that hangs."""
 
 PASSWORD = 'corr3ct&"h0rse+/é \\'
 TOKEN, KEY, COOKIE, OAUTH = "t0ken-of-mine", "key/of+mine=", "c00kie%2Fof-mine", "0auth_of-mine"

@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from tests.servers.scripted import Event
+from tests.support.hanging import SECONDS
 from triojob import Client
 from triojob.testing.components import json_value
 
@@ -38,7 +39,7 @@ async def test_an_edit_that_can_not_be_harms_nothing(memory_app, autojump_clock,
         await event.generating_raw([[["replace", [0], 2]]])
         await event.completed([["the end"]])
 
-    with trio.fail_after(60):
+    with trio.fail_after(SECONDS):
         async with Client(memory_app.url, transport=memory_app.transport()) as client:
             job = client.submit(api_name="/edits")
             assert await job.result() == ["the end"]

@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.servers.direct import go_direct
 from tests.servers.faults import Answer, Hold
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.hanging import SECONDS
 from triojob import AppError, Client, JobGroup
 
 from .opening_support import LOGIN, PASSWORD, add_functions, cookies_of, wait_until_running
@@ -20,8 +21,6 @@ TOKEN, COOKIE = "t0ken-of-mine", "c00kie-of-mine"
 PAYLOAD, WORDS, YIELDED = "payload-of-mine", "words-of-the-app", "yielded-by-the-app"
 SHARED = ("/config", "/info", "/login", "/queue/data", "/heartbeat/")
 """Requests that are made for no call alone."""
-SECONDS = 60
-"""Only to end a test that hangs."""
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:

@@ -10,6 +10,7 @@ import trio.testing
 
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.hanging import SECONDS
 from triojob import Client, JobGroup, Limits, ProtocolError
 
 from .opening_support import add_functions, new_client
@@ -100,7 +101,7 @@ async def test_the_pool_has_room_for_each_of_them(scripted: ScriptedServer) -> N
         await all_run.wait()
         await event.completed(["met"])
 
-    with trio.fail_after(60):
+    with trio.fail_after(SECONDS):
         async with Client(scripted.url, limits=Limits(streams=30)) as client, JobGroup() as group:
             jobs = [group.submit(client.endpoint("/meet")) for _ in range(30)]
             while scripted.streams.open < 30:  # noqa: ASYNC110 - the server has no way to tell

@@ -14,6 +14,7 @@ import trio
 from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer, open_server
 from tests.servers.tls import Authority
+from tests.support.hanging import SECONDS
 from triojob import Client, ConnectionFailed, ConnectionLost, UnexpectedResponse
 
 from .opening_support import (
@@ -23,9 +24,6 @@ from .opening_support import (
     add_functions,
     login_cookies_of,
 )
-
-SECONDS = 60
-"""Only to end a test that hangs."""
 
 
 @pytest.fixture(scope="module")

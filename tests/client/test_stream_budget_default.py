@@ -8,6 +8,7 @@ import sys
 import httpx
 import pytest
 
+from tests.support.hanging import SECONDS
 from triojob import Client, Limits
 
 resource = pytest.importorskip("resource", reason="a limit of descriptors is a thing of Unix")
@@ -61,5 +62,5 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (180, hard))
 print(Client({URL!r}).limits.streams)
 """
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
     assert done.stdout == "26\n"

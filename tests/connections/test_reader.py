@@ -9,12 +9,11 @@ import trio.testing
 from hypothesis import example, given, strategies as st
 
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.hanging import SECONDS
 from triojob.gradio.http.reader import ResponseReader
 from triojob.testing.components import textbox
 
 from .support import check_pieces, in_pieces, raw_responses, read_by_h11, read_by_us
-
-SECONDS = 60.0
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SIZED = OK + b"content-length: 5\r\n\r\nhello"

@@ -12,13 +12,11 @@ import pytest
 import trio
 
 from tests.servers.tls import Authority
+from tests.support.hanging import SECONDS
 from triojob.gradio.http.pool import ConnectionPool
 from triojob.gradio.http.sockets import Broken, ByteStream, NotConnected, TimedOut, connect
 
 from .support import CHUNKED, PLAIN, ask
-
-SECONDS = 60.0
-"""Only to end a test that hangs."""
 
 Serve = Callable[[trio.SocketStream], Awaitable[None]]
 

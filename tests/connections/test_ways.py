@@ -10,10 +10,8 @@ import pytest
 import trio
 
 from tests.servers.scripted import Event, ScriptedServer, open_server
+from tests.support.hanging import SECONDS
 from triojob import Client, ConnectionFailed, UnexpectedResponse
-
-SECONDS = 60
-"""Only to end a test that hangs."""
 
 LOGIN = ("ada", "lovelace")
 

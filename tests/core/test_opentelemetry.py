@@ -20,6 +20,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.core.support import BaseExceptionGroup, Boom, count, fail, sleep
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.hanging import SECONDS
 from triojob import AppError, Client, ClientClosed, Job, JobGroup, Retry, report
 from triojob.opentelemetry import OpenTelemetry
 
@@ -376,7 +377,7 @@ async def main():
 trio.run(main)
 """
     command = [sys.executable, "-W", "error", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -391,6 +392,6 @@ except triojob.MissingDependency as exc:
     print(exc)
 """
     command = [sys.executable, "-W", "error", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert "pip install 'triojob[otel]'" in done.stdout
     assert done.stderr == ""

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 from outcome import Value
 
+from tests.support.hanging import SECONDS
 from triojob import (
     Job,
     JobGroup,
@@ -302,7 +303,7 @@ async def test_an_abandoned_thread_is_told_that_the_job_has_ended() -> None:
     messages: list[str] = []
 
     def blocking() -> None:
-        go_on.wait(60)
+        go_on.wait(SECONDS)
         try:
             report.output("late")
         except RuntimeError as error:

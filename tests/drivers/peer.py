@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import trio
 
+from tests.support.hanging import SECONDS
+
 TRACES = Path(__file__).resolve().parent.parent / "servers" / "traces"
-SECONDS = 60
 
 Answer = Callable[["Peer", Any], Awaitable[httpx.Response]]
 

@@ -11,10 +11,9 @@ import trio
 import triojob
 from tests.core.support import BaseExceptionGroup
 from tests.live.support import Seen, output, recorder
+from tests.support.hanging import SECONDS
 from triojob import Client, Job, JobGroup, Status, StatusUpdate
 from triojob._live._rendering import log_text
-
-SECONDS = 60
 
 
 async def reach(job: Job[Any], code: Status) -> None:

@@ -15,12 +15,11 @@ import pytest
 import trio
 
 from tests.live.support import CURSOR_OFF, CURSOR_ON
+from tests.support.hanging import SECONDS
 
 fcntl = pytest.importorskip("fcntl", reason="there are pseudo-terminals on POSIX only")
 termios = pytest.importorskip("termios", reason="there are pseudo-terminals on POSIX only")
 
-# Only here to end a test that hangs.
-SECONDS = 60
 SCRIPT = Path(__file__).with_name("shown.py")
 
 

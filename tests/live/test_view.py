@@ -17,6 +17,7 @@ import triojob
 from tests.core.support import BaseExceptionGroup, leaves, tasks_living
 from tests.live.support import CURSOR_OFF, CURSOR_ON, draws, fails, output, recorder
 from tests.servers.scripted import Event
+from tests.support.hanging import SECONDS
 from triojob import Client, JobGroup, MissingDependency, report
 from triojob._live import _screens
 
@@ -280,4 +281,4 @@ def test_rich_is_not_imported_before_a_view_is_made():
         "import sys, triojob; assert 'rich' not in sys.modules;"
         "triojob.live(triojob.JobGroup()); assert 'rich' in sys.modules"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=100)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=SECONDS)

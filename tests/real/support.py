@@ -12,12 +12,10 @@ from typing import Any
 import trio
 
 import triojob
+from tests.support.hanging import SECONDS
 from triojob import Client, Job, JobGroup, Status, StatusUpdate
 
-SECONDS = 60
-"""Only here to end a test that hangs: the machine may be busy with other tests."""
-
-PROMPT = 10.0
+PROMPT = 20.0
 """What is at once takes less than this, on a busy machine too; what is not takes far longer."""
 
 _keys = itertools.count()

@@ -14,6 +14,7 @@ import trio
 from tests.servers.faults import Answer, Hold, Lose
 from tests.servers.hub import TOKEN, Origins, open_origins
 from tests.spaces.support import SPACE, bearers
+from tests.support.hanging import SECONDS
 from triojob import (
     Client,
     ConnectionLost,
@@ -24,8 +25,6 @@ from triojob import (
     duplicate,
 )
 
-SECONDS = 60
-"""Only here to end a test that hangs."""
 COPY = f"/api/spaces/{SPACE}/duplicate"
 
 

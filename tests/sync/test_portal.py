@@ -12,6 +12,7 @@ import trio
 import trio.testing
 
 from tests.core.support import BaseExceptionGroup, Boom, leaves, succeed
+from tests.support.hanging import SECONDS
 from triojob import ClientClosed, GroupClosed, JobGroup
 from triojob.sync import Client, Portal, open_portal, start_portal, submit
 
@@ -262,7 +263,7 @@ async def test_a_cancelled_call_is_cancelled_on_the_other_side() -> None:
                 await trio.testing.wait_all_tasks_blocked()
                 scope.cancel()
         assert scope.cancelled_caught
-        with trio.fail_after(60):
+        with trio.fail_after(SECONDS):
             await stopped.wait()
 
 
@@ -278,7 +279,7 @@ def test_a_group_in_a_portal_takes_jobs_of_all_threads() -> None:
 
     with start_portal() as portal:
         keeper = Watched(portal.call, keep_open)
-        assert opened.wait(60)
+        assert opened.wait(SECONDS)
         callers = [Watched(lambda n: submit(groups[0], succeed, n).result(), n) for n in range(8)]
         assert [caller.get() for caller in callers] == list(range(8))
         late = submit(groups[0], trio.sleep_forever)

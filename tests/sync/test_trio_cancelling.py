@@ -15,6 +15,7 @@ import trio.testing
 from tests.core.support import count, succeed
 from tests.servers.faults import Silence
 from tests.servers.scripted import ScriptedServer
+from tests.support.hanging import SECONDS
 from triojob import JobGroup, Status
 from triojob.sync import Client, Job, open_portal, start_portal, submit
 
@@ -46,7 +47,7 @@ async def opened(server: ScriptedServer) -> AsyncIterator[Client]:
 
 async def until(condition: Callable[[], Any]) -> None:
     """Poll for a state of the server, which has no way to tell."""
-    with trio.fail_after(60):
+    with trio.fail_after(SECONDS):
         while not condition():  # noqa: ASYNC110
             await trio.sleep(0.01)
 
@@ -62,7 +63,7 @@ async def cancelled_while(fn: Callable[[], object], blocked: Callable[[], Any]) 
             freed.append(type(error))
             raise
 
-    with trio.fail_after(60):
+    with trio.fail_after(SECONDS):
         async with trio.open_nursery() as nursery:
             with trio.CancelScope() as scope:
 
@@ -201,7 +202,7 @@ def test_a_thread_that_was_abandoned_by_a_run_that_ended_is_freed(own_server):
                 scope.cancel()
 
     trio.run(main)
-    assert over.wait(60)
+    assert over.wait(SECONDS)
     assert freed == [trio.Cancelled]
     assert not job.done()
     client.close()

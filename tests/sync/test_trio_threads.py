@@ -20,6 +20,7 @@ from tests.core.support import (
     sleep,
     succeed,
 )
+from tests.support.hanging import SECONDS
 from triojob import Client, GroupClosed, JobCancelled, JobGroup, JobTimeout, Status, report
 from triojob.sync import Job, submit
 
@@ -154,7 +155,7 @@ async def test_cancelling_a_job_ends_it_at_once_and_runs_its_clean_up(autojump_c
 
     def cancel(group: JobGroup) -> None:
         job = submit(group, work)
-        assert started.wait(60)
+        assert started.wait(SECONDS)
         assert job.cancel("enough")
         assert job.cancelled()
         assert job.done()
@@ -213,7 +214,7 @@ async def test_a_callback_may_block_and_hears_of_each_end_once(caplog: Any) -> N
             job.add_done_callback(lambda job, name=name: note(name, job))
         assert isinstance(jobs["bad"].exception(), Boom)
         jobs["cancelled"].cancel()
-        assert raised.wait(60)
+        assert raised.wait(SECONDS)
         jobs["good"].add_done_callback(lambda job: note("late", job))
 
     async with JobGroup() as group:
@@ -234,9 +235,9 @@ async def test_the_server_hears_of_a_cancellation_before_the_callbacks_run() -> 
             stopped.set()
 
     def cancel(job: Job) -> None:
-        job.add_done_callback(lambda job: seen.put(stopped.wait(60)))
+        job.add_done_callback(lambda job: seen.put(stopped.wait(SECONDS)))
         job.cancel()
-        assert seen.get(timeout=60)
+        assert seen.get(timeout=SECONDS)
 
     async with JobGroup() as group:
         job = await in_thread(submit, group, work)

@@ -16,12 +16,10 @@ from typing import Any
 import trio
 
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
+from tests.support.hanging import SECONDS
 from triojob import JobGroup
 from triojob.sync import Portal
 from triojob.testing.components import number
-
-SECONDS = 60
-"""Only here to end what hangs."""
 
 HAS_FORK = hasattr(os, "fork")
 

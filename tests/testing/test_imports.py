@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.support.hanging import SECONDS
+
 
 @pytest.mark.parametrize(
     "imported, absent",
@@ -18,6 +20,6 @@ import pytest
 def test_imports_no_more_than_it_needs(imported: str, absent: list[str]):
     code = f"import sys, {imported}; print([name for name in {absent} if name in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS, check=True
     )
     assert done.stdout == "[]\n"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.support.hanging import SECONDS
 from triojob import Client
 from triojob.testing import run_gradio
 
@@ -145,11 +146,11 @@ def test_an_app_ends_with_the_process_that_started_it(tmp_path: Path, forever: P
         env={**os.environ, **fake_gradio(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=SECONDS,
         check=False,
     )
     pid = int(done.stdout)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         try:
             os.kill(pid, 0)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests.support.hanging import SECONDS
 from tests.testing.test_recordings import played, run
 from tests.testing.test_twins import REAL, SCRIPTS
 from tests.testing.twin import make_twin
@@ -34,7 +35,7 @@ def test_recording_of_real_app_plays_same(script, gradio_app, tmp_path):
     url, path = gradio_app(REAL).url, tmp_path / "app.jsonl"
 
     async def main() -> Any:
-        with trio.fail_after(60):
+        with trio.fail_after(SECONDS):
             async with record(url, path).client() as client:
                 return await script(client)
 
@@ -134,7 +135,7 @@ def seen(gradio_url: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any
     path = tmp_path_factory.mktemp("recordings") / "app.jsonl"
 
     async def recording() -> Any:
-        with trio.fail_after(60):
+        with trio.fail_after(SECONDS):
             async with record(gradio_url, path).client() as client:
                 return await call_each(client)
 
@@ -149,7 +150,7 @@ def test_every_kind_of_output_plays_same(seen: tuple[Any, Any], name: str) -> No
 
 def test_calls_see_same_as_without_recording(seen: tuple[Any, Any], gradio_url: str) -> None:
     async def direct() -> Any:
-        with trio.fail_after(60):
+        with trio.fail_after(SECONDS):
             async with Client(gradio_url) as client:
                 return await call_each(client)
 
@@ -173,7 +174,7 @@ def test_rendered_functions_and_event_data_play_same(gradio_url: str, tmp_path: 
         return said, await client.endpoint("/selected").with_event_data(data)("text")
 
     async def main() -> Any:
-        with trio.fail_after(60):
+        with trio.fail_after(SECONDS):
             async with record(gradio_url, tmp_path / "app.jsonl").client() as client:
                 return await use(client)
 

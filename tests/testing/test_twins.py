@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.hanging import SECONDS
 from tests.testing.twin import make_twin
 from triojob import (
     AppError,
@@ -34,7 +35,7 @@ Script = Callable[[Client], Awaitable[Any]]
 
 def seen_in_real(url: str, script: Script, **options: Any) -> Any:
     async def main() -> Any:
-        with trio.fail_after(60):
+        with trio.fail_after(SECONDS):
             async with Client(url, **options) as client:
                 return await script(client)
 
@@ -132,7 +133,7 @@ async def cancel(client: Client) -> Any:
     job.cancel("enough")
     with pytest.raises(JobCancelled) as caught:
         await job.result()
-    with trio.fail_after(60):
+    with trio.fail_after(SECONDS):
         # Polled: nothing says when the last one was sent.
         while client.statistics().cancel_requests:  # noqa: ASYNC110
             await trio.sleep(0.05)
