@@ -14,8 +14,8 @@ from ..gradio.files.inputs import handle_file
 from ..sync._portal import shared_portal
 from ._batches import Batch, read_batch
 from ._calls import (
-    Answer,
     Row,
+    RowOutcome,
     Settings,
     close_app,
     make_client,
@@ -152,9 +152,9 @@ class BatchCaller:
             portal = shared_portal()
             app, endpoint = portal.call(open_app, portal, settings)
             rows = self._rows(table, endpoint)
-            answers = portal.call(app.answer, endpoint, [rows[row] for row in todo])
-            for row, answer in zip(todo, answers, strict=True):
-                self._place(answer, row, found, errors)
+            outcomes = portal.call(app.call_rows, endpoint, [rows[row] for row in todo])
+            for row, outcome in zip(todo, outcomes, strict=True):
+                self._place(outcome, row, found, errors)
         return cast("B", self._filled(table, found, errors))
 
     def in_pandas(self, batches: Iterable[B]) -> Iterator[B]:
@@ -245,13 +245,13 @@ class BatchCaller:
         return Row({**settings.fixed_arguments, **arguments}, headers)
 
     def _place(
-        self, answer: Answer, row: int, found: list[list[Any]], errors: list[str | None]
+        self, outcome: RowOutcome, row: int, found: list[list[Any]], errors: list[str | None]
     ) -> None:
         """Put the outcome of a call into the results and errors of its row."""
         settings = self._settings
-        failure = answer.failure
+        failure = outcome.failure
         if failure is None:
-            values = answer.result if settings.several else (answer.result,)
+            values = outcome.result if settings.several else (outcome.result,)
             try:
                 transform = settings.transform
                 found[row] = [value if transform is None else transform(value) for value in values]
@@ -260,7 +260,7 @@ class BatchCaller:
                     raise
                 failure = exc
         if failure is not None:
-            errors[row] = told(failure)
+            errors[row] = failure_text(failure)
 
     def _filled(self, table: Batch, found: list[list[Any]], errors: list[str | None]) -> Any:
         settings = self._settings
@@ -275,10 +275,10 @@ class BatchCaller:
                 )
                 if settings.on_error == "raise":
                     raise failure
-                values[row], errors[row] = None, told(failure)
+                values[row], errors[row] = None, failure_text(failure)
         return table.with_columns(columns, {settings.error_column: errors})
 
 
-def told(failure: Exception) -> str:
+def failure_text(failure: Exception) -> str:
     """Return the text of a failure for the column of errors."""
     return f"{type(failure).__name__}: {failure}"

@@ -83,7 +83,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Answer:
+class RowOutcome:
     """The outcome of a call."""
 
     result: Any = None
@@ -155,26 +155,26 @@ class OpenApp:
         """Request that the client ends, which ends the calls in flight."""
         self._closing.set()
 
-    async def answer(self, endpoint: Endpoint, rows: Sequence[Row]) -> list[Answer]:
+    async def call_rows(self, endpoint: Endpoint, rows: Sequence[Row]) -> list[RowOutcome]:
         """Make the calls, and return their outcomes in the order of the rows.
 
         Raises:
             Exception: The exception of the first call that failed, if failures are to be raised;
                 the other calls are cancelled.
 
-        Cancelling `answer` cancels the calls, on the server too.
+        Cancelling this cancels the calls, on the server too.
         """
-        answers = await self._answers(endpoint, rows)
+        outcomes = await self._outcomes(endpoint, rows)
         if self._settings.on_error == "raise":
-            failures = [answer.failure for answer in answers.values() if answer.failure]
+            failures = [outcome.failure for outcome in outcomes.values() if outcome.failure]
             if failures:
-                answers.clear()  # see raise_first
+                outcomes.clear()  # see raise_first
                 raise_first(failures)
-        return [answers[place] for place in range(len(rows))]
+        return [outcomes[place] for place in range(len(rows))]
 
-    async def _answers(self, endpoint: Endpoint, rows: Sequence[Row]) -> dict[int, Answer]:
+    async def _outcomes(self, endpoint: Endpoint, rows: Sequence[Row]) -> dict[int, RowOutcome]:
         """Return the outcomes by row number: all, or up to the failure to raise."""
-        answers: dict[int, Answer] = {}
+        outcomes: dict[int, RowOutcome] = {}
         limit = self._settings.limit
         # A call that can time out is cancelled by itself; see Endpoint.in_shared_session.
         alone = self._settings.timeout is not None
@@ -182,27 +182,27 @@ class OpenApp:
             call = partial(self._call, called)
             # As they end: in order, a slow call would delay the start of others.
             async with map_jobs(call, enumerate(rows), limit=limit, ordered=False) as results:
-                async for place, answer in results:
-                    answers[place] = answer
-                    if answer.failure is not None and self._settings.on_error == "raise":
+                async for place, outcome in results:
+                    outcomes[place] = outcome
+                    if outcome.failure is not None and self._settings.on_error == "raise":
                         break
-        return answers
+        return outcomes
 
-    async def _call(self, endpoint: Endpoint, numbered: tuple[int, Row]) -> tuple[int, Answer]:
+    async def _call(self, endpoint: Endpoint, numbered: tuple[int, Row]) -> tuple[int, RowOutcome]:
         place, row = numbered
         if row.refused is not None:
-            return place, Answer(failure=row.refused)
+            return place, RowOutcome(failure=row.refused)
         seconds = math.inf if self._settings.timeout is None else self._settings.timeout
         async with self._room:
             with trio.move_on_after(seconds):
                 try:
                     if row.headers:
                         endpoint = endpoint.with_headers(row.headers)
-                    return place, Answer(await endpoint(**row.arguments))
+                    return place, RowOutcome(await endpoint(**row.arguments))
                 except Exception as exc:  # noqa: BLE001 - only this row fails
-                    return place, Answer(failure=exc)
+                    return place, RowOutcome(failure=exc)
         late = f"{endpoint.name} took longer than {seconds:g} s and was cancelled"
-        return place, Answer(failure=trio.TooSlowError(f"{late}; increase timeout="))
+        return place, RowOutcome(failure=trio.TooSlowError(f"{late}; increase timeout="))
 
 
 def _check(settings: Settings, endpoint: Endpoint) -> None:

@@ -36,7 +36,7 @@ _UNKNOWN_STEP = 2**20
 _read_once: weakref.WeakSet[FileInput] = weakref.WeakSet()
 """Open files that can't seek and have been passed to a call."""
 
-_turns: weakref.WeakKeyDictionary[Any, trio.Lock] = weakref.WeakKeyDictionary()
+_read_locks: weakref.WeakKeyDictionary[Any, trio.Lock] = weakref.WeakKeyDictionary()
 """An open file has one position: it is read for one call at a time."""
 
 Read = Callable[[int], Awaitable[bytes]]
@@ -168,7 +168,7 @@ class _Progress:
     ) -> None:
         self._sink = sink
         self._units = [ProgressUnit(0, sizes.get(file), "bytes", None, file.name) for file in files]
-        self._told = 0.0
+        self._reported = 0.0
 
     def begin(self, place: int, size: int | None) -> None:
         self._units[place] = replace(self._units[place], length=size)
@@ -181,8 +181,8 @@ class _Progress:
             step = max(_UNKNOWN_STEP, done / 20)
         else:
             step = sum(length or 0 for length in lengths) / 100
-        if done - self._told >= step or count == unit.length:
-            self._told = done
+        if done - self._reported >= step or count == unit.length:
+            self._reported = done
             self.tell()
 
     def tell(self) -> None:
@@ -249,7 +249,7 @@ async def _opened(file: FileInput) -> AsyncGenerator[tuple[Read, int | None], No
         finally:
             os.close(descriptor)
     else:
-        async with _turns.setdefault(source, trio.Lock()):
+        async with _read_locks.setdefault(source, trio.Lock()):
             size = await trio.to_thread.run_sync(_size_of_open, file)
             if file.start is not None:
                 await trio.to_thread.run_sync(source.seek, file.start)
