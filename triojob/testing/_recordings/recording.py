@@ -130,7 +130,7 @@ class Recording:
         if self._size > self._max_size:
             raise RecordingError(
                 f"the recording is larger than {self._max_size:g} bytes with {what} "
-                f"({size} bytes); max_size= sets the bound"
+                f"({size} bytes); max_size= sets the limit"
             )
 
     # --- Its file ---

@@ -342,7 +342,7 @@ class _Outputs:
                 content = b"".join([bytes(chunk) async for chunk in stream])
         except FileTooLarge as exc:
             raise RecordingError(
-                f"{handle!r} is larger than the whole recording may be; max_size= sets the bound"
+                f"{handle!r} is larger than the whole recording may be; max_size= sets the limit"
             ) from exc
         except TriojobError as exc:
             raise RecordingError(f"{handle!r} can't be downloaded: {exc}") from exc
