@@ -82,6 +82,7 @@ def test_edits_rebuild_the_new_value(values: list[Any]) -> None:
     check_succession(values, edits_between)
 
 
+@pytest.mark.full
 @pytest.mark.real
 def test_edits_of_gradio_itself_rebuild_the_new_value(gradio_diff: Diff) -> None:
     @checked
@@ -116,6 +117,7 @@ def test_miscounted_deletions_are_an_error_or_a_wrong_value(old: Any, new: Any, 
         assert made != new
 
 
+@pytest.mark.full
 @pytest.mark.real
 @pytest.mark.parametrize("old, new, made", MISCOUNTED)
 def test_gradio_itself_miscounts_them(gradio_diff: Diff, old: Any, new: Any, made: Any) -> None:
