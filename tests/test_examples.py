@@ -20,7 +20,7 @@ import triojob.sync
 import triojob.testing
 from qa.differential.differences import DIFFERENCES
 from tests.support.hanging import SECONDS
-from tests.support.warm import WarmPython
+from tests.support.warm import warm_python
 from triojob.testing import run_gradio
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,7 +77,7 @@ def check(example: Path, folder: Path, url: str = "") -> None:
     copy = folder / example.name
     text = example.read_text(encoding="utf-8")
     copy.write_text(ADDRESSES.sub(url, text), encoding="utf-8")
-    code, output, errors = WarmPython("-W", "error").run(str(copy), cwd=folder)
+    code, output, errors = warm_python("-W", "error").run(str(copy), cwd=folder)
     assert (code, errors) == (0, "")
     want = expected_output(example)
     checker = doctest.OutputChecker()

@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from tests.support.hanging import SECONDS
-from tests.support.warm import WarmPython
+from tests.support.warm import warm_python
 from triojob._cli.call import CallOptions
 from triojob._cli.connecting import Connection
 
@@ -56,7 +56,7 @@ def environment(**more: str) -> dict[str, str]:
 async def run(*words: str | Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Done:
     """Run a command to its end."""
     command = partial(
-        WarmPython().run,
+        warm_python().run,
         *("-m", "triojob", *map(str, words)),
         env=environment(**(env or {})),
         stdin=stdin,

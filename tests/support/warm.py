@@ -20,14 +20,14 @@ SECONDS = 240
 """As in `tests.support.hanging`, which the process that is forked has no use for."""
 
 
-@cache
 class WarmPython:
     """Runs programs, one after the other.
 
     Starting Python and importing triojob takes half a second, and the tests run many programs.
+    Where Python can't fork, it starts for each of them.
 
     Args:
-        options: Those of Python.
+        options: Python's options.
     """
 
     def __init__(self, *options: str) -> None:
@@ -82,8 +82,15 @@ class WarmPython:
         return int(self._process.stdout.readline())
 
 
+@cache
+def warm_python(*options: str) -> WarmPython:
+    """Return the one with these options that all tests of this process share."""
+    return WarmPython(*options)
+
+
 def main() -> None:
     """Fork for each request that comes by stdin, and say how the fork ended."""
+    del sys.path[0]  # this folder, in which there is a `gradio`
     import triojob._cli.app
     import triojob.sync  # noqa: F401 - for the forks
 
@@ -110,10 +117,11 @@ def become(arguments: list[str], cwd: str, env: dict[str, str], files: list[str]
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the process
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
+        sys.path.insert(0, cwd)
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         return
     sys.argv, path = arguments, Path(arguments[0])
-    sys.path[0] = str(path.parent)
+    sys.path.insert(0, str(path.parent))
     program = types.ModuleType("__main__")
     program.__file__ = str(path)
     sys.modules["__main__"] = program
