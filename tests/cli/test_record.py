@@ -76,5 +76,5 @@ async def test_bad_recordings_are_told(scripted: ScriptedServer, tmp_path: Path)
             await client.predict("x" * 2**20, api_name="/echo")
     assert ended.code == 1
     assert "nothing was written" in ended.stderr
-    assert "--max-size sets the bound" in ended.stderr
+    assert "--max-size sets the limit" in ended.stderr
     assert path.read_text() == "{}\n"
