@@ -25,6 +25,7 @@ from tests.cli.support import (
     write_rows,
 )
 from tests.files.support import file_data
+from tests.live.pages import Page
 from tests.servers.faults import Answer, Lose
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob._cli import outage
@@ -484,3 +485,40 @@ def test_options_that_make_no_sense(source: Path, more: list[str], wrong: str) -
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 2
     assert wrong in done.output
+
+
+# --- The report ---
+
+
+async def test_a_run_has_a_report(
+    scripted: ScriptedServer, work: Work, source: Path, output: Path, tmp_path: Path
+) -> None:
+    rows = [{"text": "fail" if number % 10 == 9 else "t"} for number in range(30)]
+    report = tmp_path / "out.html"
+    options = map_options(write_rows(source, rows), output, report=str(report))
+    assert await map_rows(connection(scripted.url), options) == 1
+    page = Page(report.read_text(encoding="utf-8"))
+    assert page.inside("h1") == ["/work", "finished"]
+    assert scripted.url.rstrip("/") in page.text
+    assert "app_error" in page.text
+    assert "3 rows, the first: " in page.text
+    assert "Rows ended per second" in page.inside("h2")
+
+    # A resumed run replaces it, also if it is interrupted.
+    write_rows(source, [*rows, {"text": "hang"}])
+    with trio.move_on_after(1):
+        await map_rows(
+            connection(scripted.url), map_options(source, output, report=str(report), resume=True)
+        )
+    page = Page(report.read_text(encoding="utf-8"))
+    assert page.inside("h1") == ["/work", "interrupted"]
+    assert "30 rows were finished by earlier runs" in page.text
+
+
+async def test_a_report_replaces_no_other_file(
+    scripted: ScriptedServer, work: Work, source: Path, output: Path
+) -> None:
+    with pytest.raises(FileExistsError, match="not a report"):
+        await map_rows(connection(scripted.url), map_options(source, output, report=str(source)))
+    assert work.calls == []
+    assert not output.exists()

@@ -327,6 +327,12 @@ def doctor(
     "--allow-url-change", is_flag=True, help="With --resume: accept a different URL of the app."
 )
 @click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write a report of the run: a page of HTML with charts of outcomes, latencies and load.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print the summary as JSON, to standard output."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Hide the progress and the summary.")

@@ -18,6 +18,7 @@ import trio
 import triojob
 from triojob import Endpoint, Job, JobCancelled, JobGroup, Limits, Retry, TriojobError
 
+from .._live._report import ReportFile
 from .arguments import read_stdin
 from .connecting import Connection, without_secrets
 from .ending import CommandError, code_of, words_for
@@ -27,6 +28,7 @@ from .outage import Reachability, is_outage
 from .outputs import Saver, as_data, files_in
 from .plan import Plan, PlanOptions
 from .progress import Progress
+from .report import MapReport
 from .rows import Reading, Row, Rows, open_rows
 from .screen import screen
 from .source import Source
@@ -71,6 +73,8 @@ class MapOptions:
     allow_url_change: bool
     quiet: bool
     as_json: bool
+    report: str | None = None
+    """The file of the report."""
 
 
 async def map_rows(connection: Connection, options: MapOptions) -> int:
@@ -85,6 +89,7 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
     """
     if is_stream(options.output) and options.resume:
         raise CommandError("--resume needs an --output that is a regular file")
+    file = None if options.report is None else ReportFile(options.report)
     stdin = await read_stdin(options.plan.constants)
     with closing(await open_rows(options.source, options.reading)) as rows:
         # Further calls wait inside the client.
@@ -101,8 +106,11 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
                 # Rows with a timeout are stopped one by one; see Endpoint.in_shared_session.
                 alone = options.timeout is not None
                 with nullcontext(endpoint) if alone else endpoint.in_shared_session() as called:
-                    ask = partial(_ask, connection)
-                    return await _Run(options, rows, plan, called, sink, ask=ask).run()
+                    run = _Run(options, rows, plan, called, sink, ask=partial(_ask, connection))
+                    if file is not None:
+                        before = sink.finished.rows.count
+                        run.report = MapReport(file, client, endpoint.name, before)
+                    return await run.run()
 
 
 _USUAL_STREAMS = 256
@@ -231,6 +239,7 @@ class _Run:
             is_exact=rows.total is not None,
             quiet=options.quiet or sink.is_screen,
         )
+        self.report: MapReport | None = None
         self._failed_in_a_row = 0
         self._last_code = 0
         self._last_error = ""
@@ -238,24 +247,30 @@ class _Run:
     async def run(self) -> int:
         """Run to the end of the input; return the exit code."""
         failure: CommandError | None = None
+        state = "interrupted"
         limit, rate = self._options.limit, self._options.rate
         try:
             async with trio.open_nursery() as background:
                 background.start_soon(self._sink.keep_synced)
                 background.start_soon(self._progress.show)
+                if self.report is not None:
+                    background.start_soon(self.report.run)
                 calls = triojob.map(self._call, self._source, limit=limit, rate=rate, ordered=False)
                 async with calls as ended:
                     try:
                         async for _ in ended:
                             # Each row has written its own line, at the moment it was finished.
                             self._source.stopped = self._gave_up
+                        state = "stopped by --max-failures" if self._gave_up else "finished"
                     except CommandError as exc:
-                        failure = exc
+                        failure, state = exc, exc.format_message()
                 background.cancel_scope.cancel(reason="all rows are done")
         finally:
             # Also after an interruption: show the progress so far.
             if failure is None or self._progress.done:
                 self._summarize()
+            if self.report is not None:
+                self.report.write(state)
         if failure is not None:
             raise failure
         return self._end()
@@ -414,6 +429,8 @@ class _Run:
         record["seconds"] = round(outcome.seconds, 6)
         record["input"] = self._plan.digest(row)
         self._sink.write(record)
+        if self.report is not None:
+            self.report.add(record)
         self._progress.add(outcome.kind or "", row.index, outcome.error)
         if outcome.error is not None:
             self._last_error = ": ".join(outcome.error.values())

@@ -68,9 +68,28 @@ class LatencyHistogram:
     def buckets(self) -> Iterator[tuple[float, float, int]]:
         """Yield the buckets that are not empty: shortest and longest duration, and count."""
         for bucket, count in sorted(self._counts.copy().items()):
-            start = BOUNDS[bucket - 1] if bucket else 0.0
-            end = BOUNDS[bucket] if bucket < len(BOUNDS) else self.longest
-            yield max(start, self._shortest), min(end, self.longest), count
+            yield *self._bounds(bucket), count
+
+    def _bounds(self, bucket: int) -> tuple[float, float]:
+        start = BOUNDS[bucket - 1] if bucket else 0.0
+        end = BOUNDS[bucket] if bucket < len(BOUNDS) else self.longest
+        return max(start, self._shortest), min(end, self.longest)
+
+    def groups(self, most: int) -> list[tuple[float, float, int]]:
+        """Return at most ``most`` adjacent groups of buckets, as `buckets` yields buckets.
+
+        Each group spans the same factor, except that the first and the last end with the durations.
+        """
+        if not self._counts:
+            return []
+        first, last = min(self._counts), max(self._counts)
+        wide = -(-(last - first + 1) // most)
+        groups: list[tuple[float, float, int]] = []
+        for start in range(first, last + 1, wide):
+            buckets = range(start, min(start + wide, last + 1))
+            count = sum(self._counts.get(each, 0) for each in buckets)
+            groups.append((self._bounds(buckets[0])[0], self._bounds(buckets[-1])[1], count))
+        return groups
 
     def percentile(self, share: float) -> float | None:
         """Return the duration that ``share`` of the durations do not exceed; None if empty.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from .._core.job import Job
 from .._core.lifetime import NurseryUnwrapper
 from .._core.runs import require_task
 from ..gradio.client import Client, ClientSession, watch_sessions
+from ._recorder import RunRecorder
+from ._report import Heading, ReportFile, report
 from ._screens import Screen, choose_screen
 from ._watch import Watch
 
@@ -30,11 +33,14 @@ async def show(
     total: float | None,
     title: Callable[[Job[Any]], str | None] | None,
     console: Console | None,
+    report_to: str | os.PathLike[str] | None,
 ) -> AsyncGenerator[None, None]:
     """Show the jobs of the targets; see `triojob.live`."""
     require_task("live()")
+    file = None if report_to is None else ReportFile(report_to)
     view = _View(choose_screen(console), total, title)
     watch = view.watch
+    state = "interrupted"
     unwatch: list[Callable[[], None]] = []
     clients = {target for target in targets if isinstance(target, Client)}
     with NurseryUnwrapper(nurseries=1) as body:
@@ -47,19 +53,38 @@ async def show(
                 watch.clients.append(client.statistics)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(view.run, name="<live view>")
+                if file is not None:
+                    watch.recorder = RunRecorder(watch.load)
+                    nursery.start_soon(watch.recorder.run, name="<live report>")
                 with body.watched():
                     yield
                     await watch.jobs_ended()
+                    state = "finished"
                 nursery.cancel_scope.cancel(reason="the jobs that a live view shows have ended")
         finally:
             for end in unwatch:
                 end()
             watch.leave()
             view.close()
+            if file is not None and watch.recorder is not None:
+                _write_report(file, watch.recorder, state, has_clients=bool(clients))
 
 
 def _groups_of(target: JobGroup | Client | ClientSession) -> tuple[JobGroup, ...]:
     return (target,) if isinstance(target, JobGroup) else target._groups()
+
+
+def _write_report(
+    file: ReportFile, recorder: RunRecorder, state: str, *, has_clients: bool
+) -> None:
+    names = list(recorder.functions)
+    title = names[0] if len(names) == 1 else "Jobs"
+    load = "calls" if has_clients else "jobs"
+    facts = [("App", url) for url in recorder.urls]
+    try:
+        file.write(report(recorder, Heading(title, state, facts, load=load)))
+    except OSError:
+        logger.exception("the report of the live view can't be written to %s", file.path)
 
 
 class _View:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ def live(
     total: float | None = None,
     title: Callable[[Job[Any]], str | None] | None = None,
     console: rich.console.Console | None = None,
+    report: str | os.PathLike[str] | None = None,
 ) -> AbstractAsyncContextManager[None]:
     """Show the jobs of groups while they run: ``async with triojob.live(group):``.
 
@@ -43,12 +45,16 @@ def live(
             called at each drawing, so you can pass the ``get`` of a dict that you fill after
             `JobGroup.submit`.
         console: Your own ``rich.console.Console``, to choose the output and its format.
+        report: Where to write a report of the jobs at the end of the block, however it ends: one
+            file of HTML that loads nothing, with charts of outcomes, latencies and load over time.
+            It replaces an earlier report, but no other file.
 
     Raises:
         MissingDependency: rich is not installed: ``pip install "triojob[cli]"``.
         TypeError: There is no target, or one is something else.
         ValueError: ``total`` is negative or not a number.
         RuntimeError: On entering, in a terminal: another live view is open.
+        OSError: On entering: the report can't be written there.
     """
     if not targets or not all(map(_has_jobs, targets)):
         raise TypeError("live takes groups, clients or sessions: triojob.live(group)")
@@ -63,7 +69,7 @@ def live(
             "the live view needs rich, which is not installed; "
             "install it with: pip install 'triojob[cli]'"
         ) from None
-    return show(targets, total, title, console)
+    return show(targets, total, title, console, report)
 
 
 def _has_jobs(target: object) -> bool:

@@ -15,8 +15,9 @@ from .._core.instruments import Instrument
 from .._core.job import Job, record_of
 from .._core.latency import LatencyHistogram
 from .._core.messages import LogMessage, RenderUpdate, Status, StatusUpdate
-from ..gradio.statistics import ClientStatistics
+from ._load import Load, Reader
 from ._meter import ProgressMeter
+from ._recorder import RunRecorder
 from ._text import error_text, one_line, text_of
 
 logger = logging.getLogger("triojob")
@@ -138,8 +139,10 @@ class Watch(Instrument):
         self.meter = ProgressMeter(trio.current_time(), total=total)
         self.latency = LatencyHistogram()
         """How long the jobs that were not cancelled took, from being sent to their end."""
-        self.clients: list[Callable[[], ClientStatistics]] = []
+        self.clients: list[Reader] = []
         """Functions that return the statistics of the clients among the targets."""
+        self.recorder: RunRecorder | None = None
+        """Records the jobs for a report, if there will be one."""
         self._groups: list[JobGroup] = []
         self._idle = trio.lowlevel.ParkingLot()
 
@@ -147,6 +150,18 @@ class Watch(Instrument):
     def alive(self) -> int:
         """Number of jobs that have not ended."""
         return len(self.waiting) + len(self.queued) + len(self.running)
+
+    def load(self) -> Load:
+        """Return the load of the clients or, if there are none, of the jobs."""
+        if self.clients:
+            return Load.of(self.clients)
+        running, queued = len(self.running), len(self.queued)
+        return Load(
+            in_flight=running + queued,
+            running=running,
+            waiting_there=queued,
+            waiting_here=len(self.waiting),
+        )
 
     async def jobs_ended(self) -> None:
         """Wait until all jobs have ended; cancelling the wait does not cancel them."""
@@ -243,8 +258,19 @@ class Watch(Instrument):
                 self.succeeded += 1
             row.title = self.title(row)
             self.others.append(row)
-        if row.began is not None and not job.cancelled:
-            self.latency.add(now - row.began)
+        seconds = None if row.began is None else now - row.began
+        if seconds is not None and not job.cancelled:
+            self.latency.add(seconds)
+        if self.recorder is not None:
+            failed = record_of(job).failed
+            self.recorder.note_end(
+                "failed" if failed else "cancelled" if job.cancelled else "ok",
+                name=job.name,
+                title=lambda: row.title,
+                seconds=seconds,
+                failure=(row.error.partition(":")[0], row.error) if failed else None,
+                url=job.url,
+            )
         row.end(now)
         self.meter.count(now)
         self._changed()
