@@ -14,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.servers.faults import Delay
 from tests.servers.hub import TOKEN, open_origins
 from tests.servers.scripted import open_server
 from tests.testing.test_twins import SCRIPTS, Script
@@ -26,6 +27,7 @@ from triojob import (
     Limits,
     Retry,
     TooManyRequests,
+    ValidationError,
     gather,
     handle_file,
     sync,
@@ -323,6 +325,25 @@ def test_refusals_are_recorded(path: Path) -> None:
     seen = run(main)
     assert seen[1:] == [3, "a 1"]
     assert run(play) == seen
+
+
+def test_late_refusal_is_a_refusal(path: Path) -> None:
+    async def be_refused(client: Client) -> Any:
+        with pytest.raises(ValidationError) as caught:
+            await client.predict("a", api_name="/echo")
+        return caught.value.errors
+
+    async def main() -> Any:
+        async with open_server(memory=True) as server:
+            server.app.add(
+                "echo", inputs=["text"], validator=lambda _text: [(False, "never valid")]
+            )
+            server.fault("POST", "/queue/join", Delay(25))
+            relay = record(server.url, path, transport=server.transport())
+            async with relay.client() as client:
+                return await be_refused(client)
+
+    assert run(main) == played(path, be_refused) == {"text": "never valid"}
 
 
 async def drop(client: Client) -> None:

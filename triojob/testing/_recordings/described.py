@@ -142,6 +142,9 @@ class RelayingApp(ServedApp):
         relayed = RelayedCall(self._calls_by_event[event], info, request)
         self._relayed[event] = relayed
         self._came(event, relayed)
+        if info is not None and not (info.queued or info.streams):
+            # The app sends nothing before the end of a function that it runs outside of its queue.
+            event.admit()
 
     def _arguments_of(self, event: Event) -> dict[str, Any]:
         self._requests[event] = self._request_of(event)

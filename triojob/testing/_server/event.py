@@ -16,8 +16,6 @@ from .messages import Message
 from .outputs import EventOutputs
 from .session import AppSession
 
-ADMISSION_SECONDS = 5.0
-
 State = Literal["waiting", "running", "finished", "failed", "cancelled", "removed", "abandoned"]
 
 
@@ -188,14 +186,16 @@ class Event:
         """Whether it waits in the queue of the app whose messages it relays."""
         return self.endpoint.relayed and self.state == "waiting"
 
-    async def wait_admitted(self) -> None:
-        """Wait until the other app has admitted or refused it, but not for long.
+    def admit(self) -> None:
+        """Let the request that made it receive its response now.
 
-        An app sends no message before the end of a function that it runs outside of its queue.
+        Otherwise, that waits for the first message of the other app, or for a refusal.
         """
-        with trio.move_on_after(ADMISSION_SECONDS):
-            await self._admitted.wait()
         self._admitted.set()
+
+    async def wait_admitted(self) -> None:
+        """Wait until the other app has admitted or refused it."""
+        await self._admitted.wait()
 
     async def relay(self, message: Message) -> None:
         """Send a message of another app, which tells how far the call is.
