@@ -213,7 +213,7 @@ CASES = {
     "old": Case(config(**OLD), "old-release", r"Gradio 4\.19\.2", "warning"),
     "hidden errors": Case(config(show_error=False), "errors-hidden", "show_error", "note"),
     "State": Case(keep_state, "state", "1 of 2 endpoints keep State: /remember", "note"),
-    "waiting calls": Case(many_wait, "queue-waiting", "3 calls wait", "note"),
+    "waiting calls": Case(many_wait, "queue-waiting", "queue: 3$", "note"),
     "Node": Case(
         fault(answer(200, "<script src='./_app/immutable/x.js'>"), path="/"),
         "node-server",
@@ -403,6 +403,19 @@ async def test_restart_is_not_taken_for_replicas(app, autojump_clock):
     ids = itertools.chain([1] * 4, itertools.repeat(2))
     app.fault("GET", "/app_id", Reply(lambda _: ServerResponse(200, {"app_id": next(ids)})))
     assert (await examine(app)).findings == ()
+
+
+async def test_own_idle_connections_meet_no_limit(app, autojump_clock):
+    """Servers such as uvicorn count idle connections, too."""
+
+    def respond(server: ScriptedServer, request: ServerRequest) -> ServerResponse | None:
+        return ServerResponse(503) if server.open_connections > 4 else None
+
+    intercepting(respond)(app)
+    diagnosis = await examine(app)
+    assert [finding.code for finding in diagnosis.findings] == ["connection-limit"]
+    left_out = {check.name for check in diagnosis.checks if "503" in (check.reason or "")}
+    assert left_out == set()
 
 
 async def test_own_heartbeat_interval_is_no_finding(app, autojump_clock):

@@ -51,7 +51,9 @@ async def queue(context: Context) -> list[Finding]:
     size = decode_object(response.body, "the status of the queue").get("queue_size")
     if not isinstance(size, int):
         raise NotChecked("the app does not say how many calls wait")
-    return [found("queue-waiting", f"{size} calls wait in the app's queue", size=size)] * bool(size)
+    if not size:
+        return []
+    return [found("queue-waiting", f"calls that wait in the app's queue: {size}", size=size)]
 
 
 async def rendering(context: Context) -> list[Finding]:

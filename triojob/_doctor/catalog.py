@@ -278,14 +278,16 @@ CATALOG: dict[str, Entry] = {
         "note",
         "New calls wait behind these. Whether the queue has a bound, and is full, only a call "
         "shows: call= (--call).",
-        (Remedy("app", "raise concurrency_limit= of the function, or run more replicas"),),
+        (Remedy("app", "raise the concurrency limit of the function, or run more replicas"),),
     ),
     "queue-full": Entry(
         "error",
         "The app refuses further calls until some that wait have ended.",
         (
             Remedy("client", "retry=Retry(attempts=None, timeout=600) waits for a free place"),
-            Remedy("app", "queue(max_size=...), concurrency_limit=, or more replicas"),
+            Remedy(
+                "app", "raise the size of its queue or the concurrency limit, or run more replicas"
+            ),
         ),
     ),
     "node-server": Entry(

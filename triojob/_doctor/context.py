@@ -114,7 +114,7 @@ class Context:
         """
         if self._http is None:
             if self.base is None:
-                raise NotChecked("the Space does not run")
+                raise NotChecked("where the Space's app is, is not known")
             self._http = self.open(self.base)
         return self._http
 
@@ -133,13 +133,16 @@ class Context:
         """Request something of the app.
 
         Args:
-            fresh: Whether to open a connection for it.
+            fresh: Whether to open a connection for it, and to close it afterwards: servers may
+                count idle ones.
 
         Raises:
             NotChecked: A limit on the way refuses it.
             NetworkError: The network failed.
         """
         response = await self.http.request("GET", path, root=root, fresh=fresh)
+        if fresh:
+            self.http.close_idle()
         if response.status in REFUSED:
             raise NotChecked(f"GET {path} was refused with status {response.status}")
         return response

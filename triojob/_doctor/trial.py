@@ -19,8 +19,9 @@ async def trial(context: Context) -> list[Finding]:
     except TooManyRequests as exc:
         return [found("rate-limit", str(exc), retry_after=exc.retry_after)]
     except AppError as exc:
-        code = "call-failed" if exc.message is not None else "call-failed-silently"
-        return [found(code, f"{exc.endpoint}: {exc}")]
+        if exc.message is None:
+            return [found("call-failed-silently", str(exc))]
+        return [found("call-failed", f"{exc.endpoint}: {exc}")]
     except TriojobError as exc:
         return [found("call-failed", f"{type(exc).__name__}: {exc}")]
     return []
