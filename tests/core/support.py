@@ -122,10 +122,20 @@ def tasks_living() -> int:
     return trio.lowlevel.current_statistics().tasks_living
 
 
+def listeners(job: Job[Any]) -> int:
+    """Return how many listeners ``job`` has."""
+    observers = job._record.observers
+    return 0 if observers is None else sum(map(len, (observers._listeners or {}).values()))
+
+
 def watchers(job: Job[Any]) -> int:
     """Return how many tasks wait for news of ``job``."""
     observers = job._record.observers
-    return 0 if observers is None else observers.waiting
+    if observers is None:
+        return 0
+    ended, changed = observers._ended, observers._changed
+    waiting = 0 if ended is None else ended.statistics().tasks_waiting
+    return waiting + (0 if changed is None else len(changed))
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,7 @@ import trio.testing
 
 from triojob import Job, JobCancelled, JobGroup, as_completed
 
-from .support import ROUNDS, Boom, collect, fail, fail_after, sleep, succeed
-
-
-def listeners(job: Job[Any]) -> int:
-    return len(job._record.observers or ())
+from .support import ROUNDS, Boom, collect, fail, fail_after, listeners, sleep, succeed
 
 
 async def test_jobs_come_in_the_order_in_which_they_end(autojump_clock):

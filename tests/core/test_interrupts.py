@@ -18,7 +18,6 @@ import trio.testing
 
 import triojob
 from triojob import (
-    Job,
     JobGroup,
     as_completed,
     first_completed,
@@ -27,7 +26,7 @@ from triojob import (
     report,
 )
 
-from .support import BaseExceptionGroup, count, leaves, sleep, succeed
+from .support import BaseExceptionGroup, count, leaves, listeners, sleep, succeed
 
 PACKAGE = Path(triojob.__file__).parent
 CORE = {str(PACKAGE / name) for name in ("", "_core", "_fanout")}
@@ -94,10 +93,6 @@ def interrupt_at_each_line(main: Callable[[Interrupted], Awaitable[None]]) -> No
             assert line > 10, "these lines are not of the core"
             return
     raise AssertionError("there is no end of it")
-
-
-def listeners(job: Job[Any]) -> int:
-    return len(job._record.observers or ())
 
 
 async def consume(source: Any, target: list[Any]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import itertools
+import weakref
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import trio
 import trio.testing
 
 from triojob import Job, JobGroup, LogMessage, OutputUpdate, report
-from triojob._core.history import History, UpdateCursor
+from triojob._core.history import History, OutputCursor, UpdateCursor
 
 from .support import Appended, appending, at_instruction, collect, count, succeed
 
@@ -165,3 +168,35 @@ def test_a_reader_may_be_in_another_thread(history: int | None) -> None:
         if not passed:
             break
     assert number > 50
+
+
+async def test_dropped_messages_are_freed() -> None:
+    class Traced: ...
+
+    alive: weakref.WeakSet[Traced] = weakref.WeakSet()
+
+    async def many() -> AsyncIterator[Traced]:
+        for _ in range(500):
+            alive.add(output := Traced())
+            yield output
+            del output
+
+    async with JobGroup(history=2) as group:
+        job = group.submit(many)
+    gc.collect()
+    assert len(job.outputs()) == 2
+    # They are dropped by batches.
+    assert len(alive) < 50
+
+
+def test_a_copied_cursor_moves_on_its_own() -> None:
+    history = History(None)
+    for n in range(3):
+        history.add_output(Appended(n))
+        history.add_notice(LogMessage(f"{n}"))
+    for cursor in (OutputCursor(history), UpdateCursor(history)):
+        first, copy = cursor.take(), cursor.copy()
+        rest = [cursor.take() for _ in range(2)]
+        assert [copy.take() for _ in range(2)] == rest
+        assert first not in rest
+        assert copy.dropped == cursor.dropped == 0

@@ -336,3 +336,21 @@ async def test_listeners_and_iterators_do_not_take_from_each_other() -> None:
         job = group.submit(count, 5)
         job.on_output(heard.append)
         assert await collect(job) == heard == list(range(5))
+
+
+async def test_a_listener_may_remove_listeners_to_the_result() -> None:
+    heard: list[str] = []
+    async with JobGroup() as group:
+        job = group.submit(succeed)
+
+        def first(_result: object) -> None:
+            for listener in (first, second, first):
+                job._record.stop_listening(listener)
+            heard.append("first")
+
+        def second(_result: object) -> None:
+            heard.append("second")
+
+        for listener in (first, second, second):
+            job._record.listen("result", listener)
+    assert heard == ["first", "second"]

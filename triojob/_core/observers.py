@@ -50,16 +50,6 @@ class Observers:
             self._output_state = outputs.state_before(outputs.end)
         listeners.append(listener)
 
-    def __len__(self) -> int:
-        """Return the number of listeners."""
-        return sum(map(len, (self._listeners or {}).values()))
-
-    @property
-    def waiting(self) -> int:
-        """The number of tasks that wait."""
-        ended = 0 if self._ended is None else self._ended.statistics().tasks_waiting
-        return ended + (0 if self._changed is None else len(self._changed))
-
     def stop_listening(self, listener: Listener) -> None:
         """Remove a listener to the result, if it is still registered."""
         if self._listeners is not None:
