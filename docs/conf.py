@@ -54,6 +54,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(httpx|opentelemetry)\..*|HTTPClient|HTTPTransport|AbstractAsyncContextManager"),
     # Signatures show some classes by the modules that define them.
     (r"py:class", r"triojob\.gradio\.(files\.file\.SegmentIterator|pool\.pool\.PoolStatistics)"),
+    (r"py:class", r"triojob\._durable\.(results\.DurableResults|outcome\.RowOutcome)"),
     # Type variables, and the names that signatures have for them, have no page to lead to.
     (r"py:(class|obj|data)", r"(triojob\..*\.)?_?(T|P|R|K|V|B|Ts)(_co|_contra)?"),
 ]

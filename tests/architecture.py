@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("gradio",),
     ("gradio/pool",),
     ("opentelemetry", "stubs", "sync", "_live", "_doctor", "testing"),
+    ("_durable",),
     ("bulk", "_cli"),
 )
 """Each package, or module of its own, imports from itself and from the lines above its own."""

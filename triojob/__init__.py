@@ -2,8 +2,8 @@
 
 The layers, from top to bottom; each imports only from lower layers:
 
-1. interfaces: `_cli` and `bulk` over `sync`, `_live`, `_doctor`, `testing`, `opentelemetry` and
-   `stubs`
+1. interfaces: `_cli` and `bulk` over `_durable` (durable runs), over `sync`, `_live`, `_doctor`,
+   `testing`, `opentelemetry` and `stubs`
 2. `gradio`: client, endpoints, sessions, one driver for each protocol, HTTP
 3. `_fanout`: one call to many jobs
 4. `_core`, which is independent of Gradio: group, job, messages
@@ -58,9 +58,12 @@ from ._exceptions import (
     NoReplicaAvailable as NoReplicaAvailable,
     ProtocolError as ProtocolError,
     QueueFull as QueueFull,
+    RunStopped as RunStopped,
     ServerRestarted as ServerRestarted,
     ServerStopped as ServerStopped,
     SpaceError as SpaceError,
+    StoreError as StoreError,
+    StoreMismatch as StoreMismatch,
     TooManyRequests as TooManyRequests,
     TriojobError as TriojobError,
     UnexpectedResponse as UnexpectedResponse,
@@ -92,6 +95,9 @@ if _TYPE_CHECKING:
         Finding as Finding,
         Remedy as Remedy,
     )
+    from ._durable.durable_map import durable_map as durable_map
+    from ._durable.outcome import RowOutcome as RowOutcome
+    from ._durable.results import DurableResults as DurableResults
     from ._fanout.map import map as map
     from ._fanout.results import ResultIterator as ResultIterator
     from ._live._view import live as live
@@ -111,13 +117,16 @@ _LATER = {
     "ClientStatistics": ".gradio.statistics",
     "Diagnosis": "._doctor.findings",
     "Finding": "._doctor.findings",
+    "DurableResults": "._durable.results",
     "PoolStatistics": ".gradio.pool.pool",
     "Remedy": "._doctor.findings",
     "ReplicaStatistics": ".gradio.pool.pool",
     "ResultIterator": "._fanout.results",
+    "RowOutcome": "._durable.outcome",
     "SpaceStatus": ".gradio.spaces.stages",
     "diagnose": "._doctor.diagnosis",
     "duplicate": ".gradio.spaces.duplicate",
+    "durable_map": "._durable.durable_map",
     "live": "._live._view",
     "map": "._fanout.map",
 }

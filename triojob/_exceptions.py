@@ -19,6 +19,9 @@
     ├── SpaceError (RuntimeError)                     a Hugging Face Space can't be used
     ├── QueueFull (queue.Full)
     ├── TooManyRequests (RuntimeError)
+    ├── StoreError (RuntimeError)                     the store of a durable run can't be used
+    │   └── StoreMismatch                             its rows were made by other inputs
+    ├── RunStopped (RuntimeError)                     a durable run stopped before its end
     ├── ProtocolError (ValueError)                    an invalid message
     │   └── UnexpectedResponse                        an invalid HTTP response
     └── NetworkError (ConnectionError)
@@ -245,6 +248,31 @@ class TooManyRequests(TriojobError, RuntimeError):
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
+        super().__init__(message)
+
+
+class StoreError(TriojobError, RuntimeError):
+    """The store of a durable run can't be used."""
+
+
+class StoreMismatch(StoreError):
+    """The store has rows that the run must not continue.
+
+    They were made by other inputs, which the message names, or ``resume=False`` was given.
+    """
+
+
+class RunStopped(TriojobError, RuntimeError):
+    """A durable run stopped before its end: too many rows failed, or the app was unreachable.
+
+    The same run continues it.
+
+    Attributes:
+        outcome: The last row's outcome, such as ``"connection"``.
+    """
+
+    def __init__(self, message: str, *, outcome: str = "") -> None:
+        self.outcome = outcome
         super().__init__(message)
 
 

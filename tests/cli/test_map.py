@@ -28,12 +28,12 @@ from tests.files.support import file_data
 from tests.live.pages import Page
 from tests.servers.faults import Answer, Lose
 from tests.servers.scripted import Event, GradioError, ScriptedServer
-from triojob._cli import outage
 from triojob._cli.app import cli
 from triojob._cli.ending import CommandError
 from triojob._cli.map import MapOptions, make_retry, map_rows
 from triojob._cli.plan import PlanOptions
 from triojob._cli.rows import Reading
+from triojob._durable import outage
 from triojob.testing.components import file, json_value, number, state
 
 FULL = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})

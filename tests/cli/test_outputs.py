@@ -10,8 +10,10 @@ from typing import Any, cast
 import pytest
 
 from triojob import File, PropertyUpdate
-from triojob._cli.outputs import as_data, as_text, files_in
-from triojob._cli.terminal import encode_line, printable, to_json
+from triojob._cli.terminal import as_text
+from triojob._durable.encoding import encode_line, to_json
+from triojob._durable.outputs import as_data, files_in
+from triojob._printable import printable
 from triojob.gradio.protocol.file_marks import FileData
 from triojob.gradio.protocol.messages import MOST_DEPTH
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import trio
 
-from triojob._cli.outage import Reachability
 from triojob._cli.progress import Progress
+from triojob._durable.outage import Reachability
 
 
 def reachability() -> Reachability:
-    return Reachability(trio.lowlevel.checkpoint, max_outage=0, say=print, advice=str)
+    return Reachability(trio.lowlevel.checkpoint, max_outage=0, say=print, describe=str)
 
 
 async def test_how_many_how_fast_and_for_how_long(autojump_clock: trio.testing.MockClock) -> None:

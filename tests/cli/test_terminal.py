@@ -22,7 +22,7 @@ from tests.cli.support import (
 from tests.files.support import file_data
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError, ScriptedServer
-from triojob._cli.terminal import to_json
+from triojob._durable.encoding import to_json
 
 CONTROLS = "\x07\x1b[2J\x7f\x80\x85\x9b2J\x9f\u061c\u200e\u202e\u2066\u2069"
 SHOWN = r"\x07\x1b[2J\x7f\x80\x85\x9b2J\x9f\u061c\u200e\u202e\u2066\u2069"

@@ -262,7 +262,8 @@ def doctor(
     required=True,
     metavar="FILE",
     type=click.Path(),
-    help="Where the results go, a line of JSON for each row; `-` for standard output.  "
+    help="Where the results go, a line of JSON for each row; `-` for standard output; .sqlite and "
+    ".parquet for those formats.  "
     "FIFOs and devices can't be resumed.",
 )
 @click.option(

@@ -13,14 +13,14 @@ from rich.text import Text
 
 from triojob import Job, JobGroup, LogMessage, StatusUpdate
 
+from .._durable.outputs import Saver, as_data, files_in
 from .._live._rendering import describe, progress
 from .._live._text import one_line
 from .arguments import read_arguments, read_stdin
 from .connecting import Connection, time_limit
 from .ending import CommandError
-from .outputs import Saver, as_data, as_text, files_in
 from .screen import screen
-from .terminal import Stdout
+from .terminal import Stdout, as_text
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,9 @@ from typing import cast
 import click
 import trio
 
-from triojob import (
-    AppError,
-    AuthenticationError,
-    ConnectionTimeout,
-    EndpointNotFound,
-    MissingDependency,
-    NetworkError,
-    ProtocolError,
-    QueueFull,
-    SpaceError,
-    TooManyRequests,
-    TriojobError,
-    ValidationError,
-)
+from triojob import AppError, MissingDependency, StoreError, StoreMismatch, ValidationError
 
+from .._durable.failures import describe, kind_of
 from .._printable import printable_line
 from .._secrets import scrub
 from .exit_codes import (
@@ -50,16 +38,17 @@ if sys.version_info < (3, 11):
 
 logger = logging.getLogger("triojob")
 
-_CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], int], ...] = (
-    ((ConnectionTimeout, trio.TooSlowError), TIMEOUT),
-    (AuthenticationError, LOGIN),
-    ((QueueFull, TooManyRequests), BUSY),
-    (EndpointNotFound, USAGE),
-    (MissingDependency, MISSING),
-    ((NetworkError, ProtocolError, SpaceError), CONNECTION),
-    ((TriojobError,), APP_ERROR),
-    (OSError, LOCAL),
-)
+CODES = {
+    "timeout": TIMEOUT,
+    "auth_error": LOGIN,
+    "rate_limited": BUSY,
+    "invalid_input": USAGE,
+    "connection": CONNECTION,
+    "local": LOCAL,
+    "app_error": APP_ERROR,
+    "cancelled": APP_ERROR,
+}
+"""The exit codes of calls, by the outcome that a row has if its call fails in that way."""
 
 
 _OPTIONS = {
@@ -71,6 +60,11 @@ _OPTIONS = {
     "repeats=True": "--repeats",
     "check hf_endpoint= and HF_ENDPOINT": "check HF_ENDPOINT",
     "hf_endpoint=": "HF_ENDPOINT",
+    "pass resume=True": "add --resume",
+    "store=": "--output",
+    "max_failures": "--max-failures",
+    "max_outage": "--max-outage",
+    "(timeout)": "(--timeout)",
     "Client(oauth_token=...)": "--oauth-token TOKEN",
     "token=True": "--token saved",
     "token=": "--token",
@@ -97,17 +91,20 @@ def code_of(error: BaseException) -> int | None:
     """Return the exit code for a failure, or None for a bug."""
     if isinstance(error, CommandError):
         return error.exit_code
-    return next((code for kind, code in _CODES if isinstance(error, kind)), None)
+    if isinstance(error, StoreError):
+        return USAGE if isinstance(error, StoreMismatch) else LOCAL
+    if isinstance(error, MissingDependency):
+        return MISSING
+    kind = kind_of(error)
+    return None if kind is None else CODES[kind]
 
 
 def words_for(error: BaseException) -> str:
     """Describe a failure in one sentence, with options in place of Python's parameters."""
-    if isinstance(error, (AppError, ValidationError)):
-        return str(error)  # the app's own message
-    if isinstance(error, OSError) and error.strerror is not None:
-        name = "" if error.filename is None else f": {error.filename!r}"
-        return f"{error.strerror}{name}"
-    return in_options(str(error)) or type(error).__name__
+    words = describe(error)
+    if isinstance(error, (AppError, ValidationError)) or getattr(error, "strerror", None):
+        return words  # the app's own message, or the system's
+    return in_options(words)
 
 
 def in_options(words: str) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from triojob import Client, TriojobError
 
+from .._durable.encoding import to_json
 from .._printable import printable
 from ..gradio.http.urls import public_part
 from ..gradio.protocol.messages import Json, is_object
@@ -21,7 +22,7 @@ from ..gradio.schema.view import notes_of
 from .connecting import Connection, time_limit
 from .ending import in_options
 from .snippets import examples
-from .terminal import Stdout, to_json
+from .terminal import Stdout
 
 
 async def info(

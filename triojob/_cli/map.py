@@ -2,50 +2,38 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import shlex
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import trio
 
-import triojob
-from triojob import Endpoint, Job, JobCancelled, JobGroup, Limits, Retry, TriojobError
+from triojob import Endpoint, Limits, Retry, RunStopped, StoreError
 
+from .._durable.companion import Resumption
+from .._durable.durable_map import ROW_RETRY
+from .._durable.open_store import open_store
+from .._durable.results import open_results
+from .._durable.run import Run
+from .._durable.settings import RunSettings
+from .._durable.store import StoreFile
 from .._live._report import ReportFile
 from .arguments import read_stdin
 from .connecting import Connection, without_secrets
-from .ending import CommandError, code_of, words_for
-from .exit_codes import APP_ERROR, BUSY, CONNECTION, LOCAL, LOGIN, MISSING, TIMEOUT, USAGE
-from .ledger import Ledger
-from .outage import Reachability, is_outage
-from .outputs import Saver, as_data, files_in
+from .ending import CODES, CommandError, in_options, words_for
+from .exit_codes import APP_ERROR
 from .plan import Plan, PlanOptions
 from .progress import Progress
 from .report import MapReport
 from .rows import Reading, Row, Rows, open_rows
 from .screen import screen
-from .source import Source
 from .streams import Stream, is_stream, open_stream
 from .terminal import write_json
-
-_KINDS = {
-    APP_ERROR: "app_error",
-    USAGE: "invalid_input",
-    CONNECTION: "connection",
-    TIMEOUT: "timeout",
-    LOGIN: "auth_error",
-    BUSY: "rate_limited",
-    LOCAL: "local",
-    MISSING: "local",
-}
-"""The outcomes of failed rows, by the exit code that a single call would have."""
 
 
 @dataclass(frozen=True)
@@ -103,201 +91,144 @@ async def map_rows(connection: Connection, options: MapOptions) -> int:
                 _tell(f"{endpoint.name} keeps State, so the rows are called one at a time", options)
             made_by = {"url": client.src, "endpoint": endpoint.name}
             with closing(await _open_sink(options, made_by)) as sink:
-                # Rows with a timeout are stopped one by one; see Endpoint.in_shared_session.
-                alone = options.timeout is not None
-                with nullcontext(endpoint) if alone else endpoint.in_shared_session() as called:
-                    run = _Run(options, rows, plan, called, sink, ask=partial(_ask, connection))
-                    if file is not None:
-                        before = sink.finished.rows.count
-                        run.report = MapReport(file, client, endpoint.name, before)
-                    return await run.run()
+                run = _Run(options, rows, plan, sink)
+                if file is not None:
+                    before = sink.finished.rows.count
+                    run.report = MapReport(file, client, endpoint.name, before)
+                return await run.run(endpoint, partial(_probe, connection))
 
 
 _USUAL_STREAMS = 256
 
 
-async def _ask(connection: Connection) -> None:
+async def _probe(connection: Connection) -> None:
     async with connection.open():
         pass
 
 
-async def _open_sink(options: MapOptions, made_by: Mapping[str, str]) -> Ledger | Stream:
+async def _open_sink(options: MapOptions, made_by: Mapping[str, str]) -> StoreFile | Stream:
     if is_stream(options.output):
         return await open_stream(options.output)
-    make = partial(
-        Ledger,
-        options.output,
+    how = Resumption(
         made_by,
         may_differ=("url",) if options.allow_url_change else (),
         resume=options.resume,
         retry_failed=options.retry_failed,
     )
     # In a thread: it reads an existing output.
-    return await trio.to_thread.run_sync(make)
-
-
-@dataclass
-class _Attempts:
-    """The number of attempts for one row."""
-
-    made: int = 1
-    pause: float | None = 0.0
-    """Seconds before the next attempt, if the app is reachable; None for no further attempt."""
-
-
-@dataclass(frozen=True)
-class _RowRetry(Retry):
-    """A policy for one row: the run itself handles errors of a possibly unreachable app."""
-
-    attempts_made: _Attempts = field(default_factory=_Attempts)
-
-    def pause(
-        self, error: BaseException, attempt: int, elapsed: float, chance: float
-    ) -> float | None:
-        """Return the backoff in seconds; count the attempt after that."""
-        del attempt  # it counts from the time when the app was last reachable
-        row = self.attempts_made
-        seconds = super().pause(error, row.made, elapsed, chance)
-        if is_outage(error):
-            row.pause = seconds
-            return None
-        if seconds is not None:
-            row.made += 1
-        return seconds
-
-
-class _Outcome:
-    """The outcome of one row."""
-
-    def __init__(self, row: Row) -> None:
-        self.row = row
-        self.kind: str | None = None
-        """``"ok"`` or the kind of failure; None while it is not known."""
-        self.result: Any = None
-        self.error: dict[str, str] | None = None
-        self.seconds = 0.0
-        self.outage: BaseException | None = None
-        """The error of the last attempt, if the app may be unreachable."""
-        self._began = trio.current_time()
-
-    @property
-    def known(self) -> bool:
-        """Whether the outcome is known."""
-        return self.kind is not None
-
-    def forget_outage(self) -> None:
-        """Begin another attempt."""
-        self.outage = None
-
-    def succeed(self, result: Any) -> None:
-        """Note a success."""
-        self.kind, self.result = "ok", result
-        self.seconds = trio.current_time() - self._began
-
-    def fail(self, kind: str, error: BaseException, words: str | None = None) -> None:
-        """Note a failure."""
-        self.kind = kind
-        self.error = {"class": type(error).__name__, "message": words or words_for(error)}
-        self.seconds = trio.current_time() - self._began
+    return await trio.to_thread.run_sync(open_store, Path(options.output), how)
 
 
 class _Run:
-    """One run: the calls of its rows, their shared state, and its end."""
+    """One run as the command line shows it: its progress, its summary, and its end."""
 
     def __init__(
-        self,
-        options: MapOptions,
-        rows: Rows,
-        plan: Plan,
-        endpoint: Endpoint,
-        sink: Ledger | Stream,
-        *,
-        ask: Callable[[], Awaitable[None]],
+        self, options: MapOptions, rows: Rows, plan: Plan, sink: StoreFile | Stream
     ) -> None:
         self._options = options
+        self._rows = rows
         self._plan = plan
-        self._endpoint = endpoint
         self._sink = sink
-        self._source = Source(
-            rows,
-            plan,
-            sink.finished,
-            output=options.output,
-            digests_of=sink.digests_of,
-            on_columns=lambda columns: _check_columns(plan, columns, options),
-        )
-        self._app = Reachability(
-            ask,
-            max_outage=options.max_outage,
-            say=lambda words: _tell(words, options),
-            advice=self._advice,
-        )
-        self._progress = Progress(
-            self._app,
-            before=sink.finished.rows.count,
-            estimate=lambda: rows.estimate(self._source.read),
-            is_exact=rows.total is not None,
-            quiet=options.quiet or sink.is_screen,
-        )
+        self._before = sink.finished
         self.report: MapReport | None = None
-        self._failed_in_a_row = 0
-        self._last_code = 0
-        self._last_error = ""
+        self._is_quiet = options.quiet or (isinstance(sink, Stream) and sink.is_screen)
 
-    async def run(self) -> int:
-        """Run to the end of the input; return the exit code."""
-        failure: CommandError | None = None
+    async def run(self, endpoint: Endpoint, probe: Callable[[], Awaitable[None]]) -> int:
+        """Run to the end of the input; return the exit code.
+
+        Raises:
+            CommandError: It was stopped, or the input is invalid.
+            StoreError: The output can't be used.
+        """
+        options = self._options
+        run = Run(
+            endpoint,
+            self._checked(),
+            self._plan,
+            self._sink,
+            RunSettings(
+                limit=options.limit,
+                ordered=False,
+                rate=options.rate,
+                retry=options.retry,
+                timeout=options.timeout,
+                files=None if options.files is None else Path(options.files),
+                max_failures=options.max_failures or None,
+                max_outage=options.max_outage,
+                replay=False,
+            ),
+            name=options.output,
+            probe=probe,
+            say=lambda words: _tell(words, options),
+            describe=words_for,
+            on_written=lambda record: self._note(record, progress),
+        )
+        assert run.app is not None
+        progress = Progress(
+            run.app,
+            before=self._before.rows.count,
+            estimate=lambda: self._rows.estimate(run.rows.read),
+            is_exact=self._rows.total is not None,
+            quiet=self._is_quiet,
+        )
+        failure: CommandError | StoreError | None = None
         state = "interrupted"
-        limit, rate = self._options.limit, self._options.rate
         try:
             async with trio.open_nursery() as background:
-                background.start_soon(self._sink.keep_synced)
-                background.start_soon(self._progress.show)
+                background.start_soon(progress.show)
                 if self.report is not None:
                     background.start_soon(self.report.run)
-                calls = triojob.map(self._call, self._source, limit=limit, rate=rate, ordered=False)
-                async with calls as ended:
-                    try:
-                        async for _ in ended:
-                            # Each row has written its own line, at the moment it was finished.
-                            self._source.stopped = self._gave_up
-                        state = "stopped by --max-failures" if self._gave_up else "finished"
-                    except CommandError as exc:
-                        failure, state = exc, exc.format_message()
+                try:
+                    await self._take_all(run)
+                    state = "finished"
+                except RunStopped as exc:
+                    state = in_options(str(exc))
+                    failure = CommandError(f"{state}; {self._advice(progress)}", CODES[exc.outcome])
+                except (CommandError, StoreError) as exc:
+                    failure, state = exc, words_for(exc)
                 background.cancel_scope.cancel(reason="all rows are done")
         finally:
             # Also after an interruption: show the progress so far.
-            if failure is None or self._progress.done:
-                self._summarize()
+            if failure is None or progress.done:
+                self._summarize(progress)
             if self.report is not None:
                 self.report.write(state)
         if failure is not None:
             raise failure
-        return self._end()
+        return APP_ERROR if progress.failed + self._before.failed else 0
 
-    def _end(self) -> int:
-        if self._gave_up:
-            raise CommandError(
-                f"stopped after {self._failed_in_a_row} consecutive failed rows (--max-failures), "
-                f"the last with {self._last_error}; {self._advice()}",
-                self._last_code,
-            )
-        return APP_ERROR if self._progress.failed + self._sink.finished.failed else 0
+    def _note(self, record: Mapping[str, Any], progress: Progress) -> None:
+        if self.report is not None:
+            self.report.add(record)
+        progress.add(record["outcome"], record["row"], record.get("error"))
 
-    def _advice(self) -> str:
+    async def _take_all(self, run: Run[Row]) -> None:
+        """Run to the end; each row has its line in the output at the moment it ends."""
+        async with open_results(run) as outcomes:
+            async for _ in outcomes:
+                if isinstance(self._sink, Stream):
+                    await self._sink.flush()
+
+    async def _checked(self) -> AsyncGenerator[list[Row], None]:
+        """Yield the rows; check the columns in the first row if only the rows contain them."""
+        is_checked = self._rows.columns is not None
+        while batch := await self._rows.next_batch():
+            first = next((row for row in batch if row.error is None), None)
+            if first is not None and not is_checked:
+                is_checked = True
+                _check_columns(self._plan, first.values, self._options)
+            yield batch
+
+    def _advice(self, progress: Progress) -> str:
         if is_stream(self._options.output):
             return "only a run with --output FILE can be resumed"
-        if self._progress.failed:
+        if progress.failed:
             words = "to resume and retry failed rows, run"
             return f"{words}: {resume_command('--retry-failed')}"
         return f"to resume, run: {resume_command()}"
 
-    @property
-    def _gave_up(self) -> bool:
-        return 0 < self._options.max_failures <= self._failed_in_a_row
-
-    def _summarize(self) -> None:
-        progress, before = self._progress, self._sink.finished
+    def _summarize(self, progress: Progress) -> None:
+        before = self._before
         if self._options.as_json:
             write_json(
                 {
@@ -311,132 +242,6 @@ class _Run:
             )
         else:
             _tell(progress.summary(before.rows.count, before.failed), self._options)
-
-    async def _call(self, row: Row) -> None:
-        outcome = _Outcome(row)
-        attempts = _Attempts()
-        retry = _RowRetry(**asdict(self._options.retry), attempts_made=attempts)
-        timeout = seconds = self._options.timeout or float("inf")
-        while True:
-            await self._app.ready()
-            had_outage = False
-            outcome.forget_outage()
-            pause, attempts.pause = attempts.pause or 0.0, None
-            began = trio.current_time()
-            try:
-                with trio.move_on_after(seconds) as limit:
-                    await trio.sleep(pause)
-                    await self._attempt(outcome, retry)
-                if limit.cancelled_caught and not outcome.known:
-                    words = f"{self._endpoint.name} took longer than {timeout:g} s (--timeout)"
-                    outcome.fail("timeout", trio.TooSlowError(), words)
-            finally:
-                # Also during a cancellation: rows that are finished stay finished.
-                if outcome.known:
-                    self._write(outcome, attempts.made)
-            error = outcome.outage
-            if error is None:
-                break
-            if await self._app.confirm(error):
-                # The outage counts neither toward the row's time nor as an attempt.
-                seconds, attempts.pause, had_outage = timeout, 0.0, True
-            elif not outcome.known and attempts.pause is None:
-                self._fail(outcome, error)
-                self._write(outcome, attempts.made)
-            else:
-                seconds -= trio.current_time() - began
-                attempts.made += 1
-            if outcome.known:
-                break
-        # Only now: attempts during an outage do not count as evidence about the rows.
-        is_good = outcome.kind == "ok" or had_outage
-        self._failed_in_a_row = 0 if is_good else self._failed_in_a_row + 1
-        await self._sink.flush()
-
-    async def _attempt(self, outcome: _Outcome, retry: _RowRetry) -> None:
-        """Make the call and note its outcome; a cancelled one has none."""
-        try:
-            arguments = self._plan.arguments(outcome.row)
-        except ValueError as exc:
-            outcome.fail("invalid_input", exc)
-            return
-        # A group for each row: cancelling the row cancels the group, and so the call.
-        async with JobGroup(history=0, retry=retry) as group:
-            try:
-                job = group.submit(self._endpoint, **arguments)
-            except (TypeError, ValueError, OSError) as exc:
-                is_login = code_of(exc) == LOGIN
-                outcome.fail("auth_error" if is_login else "invalid_input", exc)
-                return
-            job.on_result(lambda ended: self._settle(outcome, ended, retry))
-            await job.wait()
-            if outcome.kind is None and outcome.outage is None:
-                await self._settle_later(outcome, job)
-
-    def _settle(self, outcome: _Outcome, job: Job[Any], retry: Retry) -> None:
-        """Note the outcome at once, unless files or a cancellation's cause must be awaited."""
-        error = job.exception()
-        if error is None:
-            result = job.outcome.unwrap() if job.outcome is not None else None
-            try:
-                if self._options.files is None or not files_in(result):
-                    outcome.succeed(as_data(result))
-            except TriojobError as exc:
-                self._fail(outcome, exc)
-        elif is_outage(error) and retry.may_repeat(error, stateful=self._plan.stateful):
-            outcome.outage = error
-        elif not isinstance(error, JobCancelled):
-            self._fail(outcome, error)
-
-    def _fail(self, outcome: _Outcome, error: BaseException) -> None:
-        code = code_of(error)
-        if code is None:
-            raise error
-        outcome.fail(_KINDS[code], error)
-        if is_outage(error):
-            outcome.outage = error
-
-    async def _settle_later(self, outcome: _Outcome, job: Job[Any]) -> None:
-        error = job.exception()
-        if error is not None:
-            # Not cancelled by this run: otherwise this task would have been cancelled too.
-            outcome.fail("cancelled", error)
-            return
-        assert self._options.files is not None
-        result = await job.result()
-        folder = Path(self._options.files) / f"row-{outcome.row.index}"
-        if folder.is_symlink():
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
-        saver = Saver(folder)
-        try:
-            await saver.save(result, final=True)
-        except TriojobError as exc:
-            self._fail(outcome, exc)
-        else:
-            outcome.succeed(as_data(result, saver.saved))
-
-    def _write(self, outcome: _Outcome, attempts: int) -> None:
-        row = outcome.row
-        record: dict[str, Any] = {"row": row.index}
-        if self._plan.has_key:
-            record["key"] = self._plan.key(row)
-        record["outcome"] = outcome.kind
-        if outcome.error is None:
-            record["result"] = outcome.result
-        else:
-            record["error"] = outcome.error
-        record["attempts"] = attempts
-        record["seconds"] = round(outcome.seconds, 6)
-        record["input"] = self._plan.digest(row)
-        self._sink.write(record)
-        if self.report is not None:
-            self.report.add(record)
-        self._progress.add(outcome.kind or "", row.index, outcome.error)
-        if outcome.error is not None:
-            self._last_error = ": ".join(outcome.error.values())
-            self._last_code = next(
-                (code for code, kind in _KINDS.items() if kind == outcome.kind), APP_ERROR
-            )
 
 
 def _tell(words: str, options: MapOptions) -> None:
@@ -472,4 +277,4 @@ def stopped(options: MapOptions) -> str:
 
 def make_retry(attempts: int, *, idempotent: bool) -> Retry:
     """Return the retry policy of rows."""
-    return replace(Retry(), attempts=attempts, timeout=None, wait_max=30.0, idempotent=idempotent)
+    return replace(ROW_RETRY, attempts=attempts, idempotent=idempotent)

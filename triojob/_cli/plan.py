@@ -9,12 +9,12 @@ from typing import Any
 
 from triojob import handle_file
 
+from .._durable.finished import digest_of
 from ..gradio.protocol.messages import is_list
 from ..gradio.schema.app import EndpointInfo
 from ..gradio.schema.parameters import Parameter
 from .arguments import from_text, read_arguments, unknown_parameter
 from .ending import CommandError
-from .ledger import digest_of
 from .rows import Row
 
 
@@ -114,10 +114,9 @@ class Plan:
         """Return the value that identifies the row in the output, or None."""
         return None if self._options.key is None else row.values.get(self._options.key)
 
-    @property
-    def stateful(self) -> bool:
-        """Whether the endpoint keeps State."""
-        return self._info.stateful
+    def arguments_of(self, row: Row) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of a row's call; see `arguments`."""
+        return (), self.arguments(row)
 
     @property
     def has_key(self) -> bool:

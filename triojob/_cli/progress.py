@@ -10,10 +10,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from .._durable.outage import Reachability
 from .._live._meter import ProgressMeter
 from .._live._text import one_line
 from .._live._units import duration, per_second
-from .outage import Reachability
 from .screen import screen
 
 FRAME_SECONDS = 0.1

@@ -6,14 +6,14 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import trio
 
+from .._durable.encoding import encode_line, write_all
+from .._durable.finished import FinishedRows
+from .._durable.store import Store
 from .ending import CommandError
 from .exit_codes import LOCAL
-from .ledger import Finished
-from .terminal import encode_line, to_json, write_all
 
 _STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
@@ -70,22 +70,26 @@ async def open_stream(path: str) -> Stream:
     return Stream(await trio.to_thread.run_sync(os.open, path, flags, abandon_on_cancel=True))
 
 
-class Stream:
+class Stream(Store):
     """Receives the lines of finished rows in the place of a file; it can't be resumed.
 
     It is written in a thread, so that a slow reader delays nothing else.
     """
 
     def __init__(self, descriptor: int) -> None:
-        self.finished = Finished()
+        self.finished = FinishedRows()
         self.is_screen = os.isatty(descriptor)
         self._descriptor = descriptor
         self._pending = b""
         self._turn = trio.Lock()
 
-    def write(self, record: Mapping[str, Any]) -> None:
+    def write(self, row: int, line: str) -> None:
         """Queue the line of a finished row."""
-        self._pending += encode_line(to_json(record))
+        self._pending += encode_line(line)
+
+    def read(self, row: int) -> str:
+        """Fail: it has no rows of earlier runs."""
+        raise LookupError(row)
 
     async def flush(self) -> None:
         """Wait until the queued lines have been written.
@@ -100,13 +104,9 @@ class Stream:
                     write_all, self._descriptor, data, abandon_on_cancel=True
                 )
 
-    def digests_of(self, _block: int) -> Mapping[int, str]:
+    def digests_of(self, block: int) -> Mapping[int, str]:
         """Return nothing: it has no rows of earlier runs."""
         return {}
-
-    async def keep_synced(self) -> None:
-        """Do nothing until cancelled."""
-        await trio.sleep_forever()
 
     def close(self) -> None:
         """Close it, unless it is standard output."""

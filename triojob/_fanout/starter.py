@@ -37,7 +37,7 @@ class JobStarter:
         rate: float | None,
         keep_items: bool,
     ) -> None:
-        self.name: str = _name_of(fn)
+        self.name: str = name_of(fn)
         self._fn = fn
         self._puller = Puller(iterables)
         self._group = group
@@ -104,7 +104,8 @@ class JobStarter:
             self.stop("a call of map failed")
 
 
-def _name_of(fn: Any) -> str:
+def name_of(fn: Any) -> str:
+    """Return the name of a function or an endpoint, also inside `functools.partial` objects."""
     while isinstance(fn, partial):
         fn = fn.func
     name: str = getattr(fn, "__qualname__", None) or getattr(fn, "name", None) or type(fn).__name__

@@ -295,6 +295,13 @@ class Endpoint(Submittable, Generic[P, T_co]):
         """
         return self._with(replace(self._options, retry=retry))
 
+    async def _probe(self) -> None:
+        await self._registry.watch.probe()
+
+    @property
+    def _app_url(self) -> str | None:
+        return self._registry.http.base
+
     def _with(self, options: CallOptions) -> Endpoint[P, T_co]:
         return Endpoint(
             self._registry, self._find, self._settings, via=self._asked_via, options=options
@@ -367,6 +374,20 @@ def generation_of(endpoint: Endpoint) -> int:
 def token_of(endpoint: Endpoint) -> trio.lowlevel.TrioToken | None:
     """Return the token of the Trio run in which calls of an endpoint can run."""
     return endpoint._registry.http.token
+
+
+async def probe(endpoint: Endpoint) -> None:
+    """Check that the app of an endpoint is reachable; for a pool, that one of its apps is.
+
+    Raises:
+        TriojobError: It is not.
+    """
+    await endpoint._probe()
+
+
+def app_url_of(endpoint: Endpoint) -> str | None:
+    """Return the URL of an endpoint's app; None for a pool, whose apps come and go."""
+    return endpoint._app_url
 
 
 def gives_paths(endpoint: Endpoint) -> bool:

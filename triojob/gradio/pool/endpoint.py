@@ -176,6 +176,21 @@ class PoolEndpoint(Endpoint[P, T_co]):
         async with self._of(replica.client_now).stream_inputs(*args, **kwargs) as stream:
             yield stream
 
+    async def _probe(self) -> None:
+        failures: dict[str, TriojobError] = {}
+        for client in self._replicas.open_clients():
+            registry = registry_of(client)
+            assert registry is not None
+            try:
+                return await registry.watch.probe()
+            except TriojobError as exc:
+                failures[client.src] = without_frames(exc)
+        raise self._replicas.no_replica("no replica of the pool is reachable", failures)
+
+    @property
+    def _app_url(self) -> str | None:
+        return None
+
     def _with(self, options: CallOptions) -> Endpoint[P, T_co]:
         return PoolEndpoint(self._replicas, self._ask, options)
 

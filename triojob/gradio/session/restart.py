@@ -153,8 +153,7 @@ class AppWatch:
         Raises:
             TriojobError: There was no response.
         """
-        # Outside the limit of requests, all of which might be waiting for this app.
-        response = await self._http.request("GET", "/app_id", limiter=self._http.cancel_requests)
+        response = await self._request_id()
         if response.status in (502, 504):  # a proxy reports that the app is down
             return f"another request received status {response.status}"
         app_id = _app_id(response)
@@ -162,6 +161,21 @@ class AppWatch:
             self.mark_suspect()
             return "the app was restarted meanwhile"
         return None
+
+    async def probe(self) -> None:
+        """Check that the app is reachable.
+
+        Raises:
+            ConnectionFailed: A proxy reports that the app is down.
+            TriojobError: There was no response.
+        """
+        response = await self._request_id()
+        if response.status in (502, 503, 504):
+            raise ConnectionFailed(f"the app is down: it responds with status {response.status}")
+
+    async def _request_id(self) -> Response:
+        # Outside the limit of requests, all of which might be waiting for this app.
+        return await self._http.request("GET", "/app_id", limiter=self._http.cancel_requests)
 
     def _take(self, app: AppInfo, app_id: Any) -> None:
         if app_id == self._id:

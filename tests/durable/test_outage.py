@@ -6,9 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from triojob import AuthenticationError, ConnectionFailed
-from triojob._cli.ending import CommandError
-from triojob._cli.outage import Reachability
+from triojob import AuthenticationError, ConnectionFailed, RunStopped
+from triojob._durable.outage import Reachability
 
 GONE = ConnectionFailed("no connection to http://app/: Connection refused")
 
@@ -29,12 +28,7 @@ class App:
             raise self._error
 
     def reachability(self, max_outage: float = 60) -> Reachability:
-        return Reachability(
-            self.ask,
-            max_outage=max_outage,
-            say=self.said.append,
-            advice=lambda: "to resume, run: x",
-        )
+        return Reachability(self.ask, max_outage=max_outage, say=self.said.append, describe=str)
 
 
 async def test_rows_share_one_question(autojump_clock: MockClock) -> None:
@@ -77,10 +71,11 @@ async def test_apps_that_answer_are_reachable(autojump_clock: MockClock, error: 
 
 async def test_silent_apps_are_unreachable(autojump_clock: MockClock) -> None:
     clock = autojump_clock.current_time()
-    reachability = Reachability(
-        trio.sleep_forever, max_outage=30, say=lambda _: None, advice=lambda: "to resume, run: x"
-    )
-    with pytest.raises(CommandError, match="Connection refused; to resume, run: x") as caught:
+    reachability = Reachability(trio.sleep_forever, max_outage=30, say=lambda _: None, describe=str)
+    with pytest.raises(RunStopped, match="Connection refused") as caught:
         await reachability.confirm(GONE)
-    assert caught.value.exit_code == 3
+    assert caught.value.outcome == "connection"
+    # Rows that waited too don't begin another wait.
+    with pytest.raises(RunStopped):
+        await reachability.confirm(GONE)
     assert trio.current_time() - clock >= 30

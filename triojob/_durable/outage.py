@@ -1,4 +1,4 @@
-"""Handles an unreachable app in ``triojob map``: suspends the run until the app responds."""
+"""Handles an unreachable app: suspends the run until the app responds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from triojob import TriojobError
-
+from .._exceptions import RunStopped, TriojobError
 from .._live._units import duration
-from .ending import CommandError, code_of, words_for
-from .exit_codes import CONNECTION, TIMEOUT
+from .failures import is_outage, kind_of
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 10.0
@@ -26,7 +24,7 @@ class Reachability:
         ask: Raises if the app does not describe itself.
         max_outage: The seconds without the app after which to stop.
         say: Receives a line for people.
-        advice: Returns how to resume the run.
+        describe: Returns the text of an error.
     """
 
     def __init__(
@@ -35,17 +33,18 @@ class Reachability:
         *,
         max_outage: float,
         say: Callable[[str], object],
-        advice: Callable[[], str],
+        describe: Callable[[BaseException], str],
     ) -> None:
         self.since: str | None = None
         """The time of day at which the current outage began; None if there is none."""
         self._ask = ask
         self._max_outage = max_outage
         self._say = say
-        self._advice = advice
+        self._describe = describe
         self._asking = trio.Lock()
         self._asked = self._outages = 0
         self._error: BaseException = TriojobError("")
+        self._stopped: RunStopped | None = None
 
     async def ready(self) -> None:
         """Wait while the app is being checked, or unreachable."""
@@ -62,10 +61,12 @@ class Reachability:
             Whether there was an outage.
 
         Raises:
-            CommandError: The app was unreachable for too long.
+            RunStopped: The app was unreachable for too long.
         """
         asked, outages = self._asked, self._outages
         async with self._asking:
+            if self._stopped is not None:
+                raise self._stopped
             if self._asked == asked:
                 self._error = error
                 if not await self._answers():
@@ -76,17 +77,18 @@ class Reachability:
     async def _wait(self) -> None:
         began, pause = trio.current_time(), FIRST_PAUSE
         self.since = time.strftime("%H:%M:%S")
-        self._say(f"app unreachable since {self.since}, retrying: {words_for(self._error)}")
+        error = self._describe(self._error)
+        self._say(f"app unreachable since {self.since}, retrying: {error}")
         while True:
             left = began + self._max_outage - trio.current_time()
             if left <= 0:
-                raise CommandError(
-                    f"stopped: the app has been unreachable since {self.since} (--max-outage), "
+                self._stopped = RunStopped(
+                    f"stopped: the app has been unreachable since {self.since} (max_outage), "
                     f"most recently with {type(self._error).__name__}: "
-                    f"{words_for(self._error)}; "
-                    f"{self._advice()}",
-                    code_of(self._error) or CONNECTION,
+                    f"{self._describe(self._error)}",
+                    outcome=kind_of(self._error) or "connection",
                 )
+                raise self._stopped
             await trio.sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE)
             if await self._answers():
@@ -105,8 +107,3 @@ class Reachability:
                     self._error = exc
                     return False
         return not scope.cancelled_caught
-
-
-def is_outage(error: BaseException) -> bool:
-    """Return whether the error of a call may mean that its app is unreachable."""
-    return isinstance(error, TriojobError) and code_of(error) in (CONNECTION, TIMEOUT)

@@ -9,10 +9,9 @@ from typing import Any
 
 import trio
 
-from triojob import File, PropertyUpdate
-
+from ..gradio.files.file import File
 from ..gradio.protocol.messages import is_list, is_object, is_tuple
-from .terminal import to_json
+from ..gradio.protocol.properties import PropertyUpdate
 
 
 def files_in(value: Any) -> list[File]:
@@ -92,10 +91,3 @@ class Saver:
         self._taken.add(path)
         self._last[name] = number
         return path
-
-
-def as_text(value: Any, *, pretty: bool) -> str:
-    """Return an output for people: a text as it is, any other value as JSON."""
-    if isinstance(value, str):
-        return value
-    return to_json(value, indent=2 if pretty else None)
