@@ -116,9 +116,10 @@ def fire(session: nox.Session) -> None:
 
 @nox.session
 def kills(session: nox.Session) -> None:
-    """Run qa/stress/test_kills.py with 200 kills."""
+    """Run qa/stress/test_kills.py and test_durable_kills.py with 200 kills each."""
     install_wheel(session)
-    arguments = pytest_arguments(session, "qa/stress/test_kills.py")
+    files = ("qa/stress/test_kills.py", "qa/stress/test_durable_kills.py")
+    arguments = pytest_arguments(session, *files)
     options = ("-o", "faulthandler_timeout=2000")
     session.run("python", "-m", "pytest", *options, *arguments, env={"TRIOJOB_KILLS": "200"})
 
