@@ -139,7 +139,7 @@ async def test_a_full_queue_refuses_and_later_calls_go_through(autojump_clock, m
         for _ in range(3):
             jobs.append(client.submit(5, api_name="/sleep"))
             await wait_all_tasks_blocked()
-        with pytest.raises(QueueFull, match=r"/sleep.*Max size is 1 and size is 1"):
+        with pytest.raises(QueueFull, match=r"/sleep.*size is 1; pass retry=Retry\(\), or call"):
             await jobs[2].result()
         assert await story(jobs[2]) == [*SENT, "QUEUE_FULL", "FINISHED"]
         assert jobs[2].status() == StatusUpdate(Status.FINISHED, success=False)

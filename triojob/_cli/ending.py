@@ -58,6 +58,7 @@ _OPTIONS = {
     "headers=": "--header",
     "max_size=": "--max-size",
     "repeats=True": "--repeats",
+    "pass retry=Retry(), or call later": "call later",
     "check hf_endpoint= and HF_ENDPOINT": "check HF_ENDPOINT",
     "hf_endpoint=": "HF_ENDPOINT",
     "pass resume=True": "add --resume",

@@ -28,6 +28,8 @@ from .messages import decode_object, is_list, is_object
 
 E = TypeVar("E", bound=TriojobError)
 
+RETRY = "pass retry=Retry(), or call later"
+"""The advice for a call that the server refused before it started."""
 _MOST_ERRORS = 1000
 """No call has more invalid parameters than this."""
 _MOST_TEXT = 2**16
@@ -63,12 +65,13 @@ def _error(response: Response, doing: str, endpoint: str) -> TriojobError:
         )
     if status == 429:
         return TooManyRequests(
-            f"{doing}: the server limits the rate of requests (429): {words}",
+            f"{doing}: the server limits the rate of requests (429): {words}"
+            f"{f'; {RETRY}' if endpoint else ''}",
             retry_after=_seconds(response.retry_after),
         )
     # A full queue and a stopped queue have the same status.
     if status == 503 and endpoint and "full" in words.lower():
-        return QueueFull(f"{doing}: {words}")
+        return QueueFull(f"{doing}: {words.rstrip('.')}; {RETRY}")
     if status == 503 and "stopped" in words.lower():
         return ServerStopped(f"{doing}: {words}")
     if status == 422 and endpoint and is_list(detail):

@@ -20,6 +20,7 @@ from ..._exceptions import JobCancelled, ProtocolError, QueueFull, short_repr, s
 from . import messages
 from .diff import EditError, apply_edits, grow_text, settled
 from .messages import InvalidMessage, Json
+from .refusals import RETRY
 
 _RUNNING = (Status.PROCESSING, Status.PROGRESS)
 
@@ -248,7 +249,7 @@ class EventTranslator:
             self.running = self.running or status.code in _RUNNING
             self._sink.status(status)
         elif kind == "queue_full":
-            self.fail(QueueFull(f"calling {self._name}: the app's queue is full"))
+            self.fail(QueueFull(f"calling {self._name}: the app's queue is full; {RETRY}"))
         elif kind == "log":
             self._sink.put(messages.log_message(message))
         else:
