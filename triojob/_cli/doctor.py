@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from triojob import CheckResult, Client, Diagnosis, Finding, diagnose
@@ -136,16 +136,15 @@ def _draw(diagnosis: Diagnosis, *, terminal: bool) -> bytes:
 
 def _draw_finding(console: Console, finding: Finding) -> None:
     console.print(_text(f"{finding.severity}: {finding.code}", _STYLES[finding.severity]))
-    for name, words in (("saw", finding.saw), ("means", finding.means)):
-        _draw_line(console, name, words)
-    for remedy in finding.remedies:
-        _draw_line(console, remedy.side, remedy.change)
-
-
-def _draw_line(console: Console, name: str, words: str) -> None:
-    # The words wrap under themselves.
-    line = _text(f"{name + ':':<8}{in_options(words)}")
-    console.print(Padding(line, (0, 0, 0, 2)), soft_wrap=False)
+    lines = [("saw", finding.saw), ("means", finding.means)]
+    lines += [(remedy.side, remedy.change) for remedy in finding.remedies]
+    # In a column of their own, words wrap under themselves.
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, words in lines:
+        grid.add_row(_text(f"  {name + ':':<7}"), _text(in_options(words)))
+    console.print(grid)
 
 
 def _summary(diagnosis: Diagnosis) -> list[str]:
@@ -158,9 +157,9 @@ def _summary(diagnosis: Diagnosis) -> list[str]:
     )
     done = [check for check in diagnosis.checks if check.outcome == "done"]
     lines = [f"Checked: {_names(done)}"] if done else []
-    reasons = dict.fromkeys(each.reason for each in diagnosis.checks if each.outcome != "done")
-    for reason in reasons:
-        names = _names([each for each in diagnosis.checks if each.reason == reason])
+    left_out = [each for each in diagnosis.checks if each.outcome in ("not_checked", "failed")]
+    for reason in dict.fromkeys(check.reason for check in left_out):
+        names = _names([check for check in left_out if check.reason == reason])
         lines.append(f"Not checked: {names}: {reason}")
     return [*lines, found or "Nothing found."]
 

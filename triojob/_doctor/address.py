@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ..gradio.http.urls import public_part, same_origin
 from .catalog import found
-from .context import Context, NotChecked
+from .context import Context, NotApplicable, NotChecked
 from .findings import Finding
 
 _COOKIE = re.compile(r"(?:^|,)\s*([^\s;,=]+)=")
@@ -33,7 +33,7 @@ async def address(context: Context) -> list[Finding]:
 async def cookies(context: Context) -> list[Finding]:
     """See whether cookies that were set would be sent back."""
     if not context.set_cookies:
-        raise NotChecked("the app sets no cookies before a call")
+        raise NotApplicable("the app sets no cookies before a call")
     http = context.http
     names = [name for header in context.set_cookies for name in _COOKIE.findall(header)]
     sent = http.httpx_client.build_request("GET", http.url("/queue/join")).headers.get("cookie", "")

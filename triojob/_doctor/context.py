@@ -27,7 +27,11 @@ REFUSED = (429, 503)
 
 
 class NotChecked(Exception):
-    """Raised by a check that does not apply, or that can't be done; the message says why."""
+    """Raised by a check that can't be done; the message says why."""
+
+
+class NotApplicable(NotChecked):
+    """Raised by a check that has nothing to check."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from .._exceptions import TriojobError
 from ..gradio.client import Client, access_of
 from ..gradio.http.settings import Timeouts
 from ..gradio.http.urls import public_part
-from .context import Check, Context, NotChecked
+from .context import Check, Context, NotApplicable, NotChecked
 from .findings import CheckResult, Diagnosis, Finding, Outcome
 from .registry import CHECKS
 
@@ -87,6 +87,8 @@ async def _run(
             if check.needs_app:
                 _ = context.app  # raises if it is not known
             found = await check.run(context)
+        except NotApplicable as exc:
+            return "not_applicable", str(exc)
         except NotChecked as exc:
             return "not_checked", str(exc)
         findings += found

@@ -8,7 +8,7 @@ from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
 Side = Literal["app", "server", "proxy", "client", "Space"]
-Outcome = Literal["done", "not_checked", "failed"]
+Outcome = Literal["done", "not_applicable", "not_checked", "failed"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class CheckResult:
 
     name: str
     outcome: Outcome
-    """``"done"``; ``"not_checked"``, because it does not apply or could not be done; or
-    ``"failed"``, because of an error that says nothing about the app."""
+    """``"done"``; ``"not_applicable"``, as there is nothing to check; ``"not_checked"``, as it
+    could not be done; or ``"failed"``, because of an error that says nothing about the app."""
     reason: str | None
     """Why it is not done."""
     seconds: float

@@ -6,7 +6,7 @@ from .._exceptions import NetworkError, ProtocolError, SpaceError, TooManyReques
 from ..gradio.spaces.resolve import look_up
 from ..gradio.spaces.stages import Step, stage_error, step_for
 from .catalog import found
-from .context import Context, NotChecked
+from .context import Context, NotApplicable
 from .findings import Finding
 
 
@@ -14,7 +14,7 @@ async def space(context: Context) -> list[Finding]:
     """Request the stage of the Space from the hub; the Space itself receives no request."""
     source, token = context.access.source, context.access.token
     if source.space is None:
-        raise NotChecked("the app is given by its own URL")
+        raise NotApplicable("the app is given by its own URL")
     try:
         runtime, app = await look_up(source.space, source.hub, token, context.access.connecting())
         step = step_for(runtime.stage)

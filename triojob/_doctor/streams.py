@@ -6,7 +6,7 @@ import trio
 
 from .._exceptions import ConnectionFailed, NetworkError, TriojobError
 from .catalog import found
-from .context import Context, NotChecked, refused, status_of
+from .context import Context, NotApplicable, NotChecked, refused, status_of
 from .findings import Finding
 
 PATIENCE = 17.0
@@ -57,5 +57,5 @@ async def websocket(context: Context) -> list[Finding]:
     except ConnectionFailed as exc:
         return [found("websocket-blocked", str(exc))]
     if not is_used:
-        raise NotChecked("the app's protocol needs none")
+        raise NotApplicable("the app's protocol needs none")
     return []

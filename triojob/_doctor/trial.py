@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from .._exceptions import AppError, QueueFull, TooManyRequests, TriojobError
 from .catalog import found
-from .context import Context, NotChecked
+from .context import Context, NotApplicable
 from .findings import Finding
 
 
 async def trial(context: Context) -> list[Finding]:
     """Make the call, with a client of its own."""
     if context.trial is None:
-        raise NotChecked("no call was asked for")
+        raise NotApplicable("no call was asked for")
     try:
         await context.trial()
     except QueueFull as exc:
