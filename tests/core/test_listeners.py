@@ -353,4 +353,5 @@ async def test_a_listener_may_remove_listeners_to_the_result() -> None:
 
         for listener in (first, second, second):
             job._record.listen("result", listener)
+    job._record.stop_listening(first)
     assert heard == ["first", "second"]
