@@ -399,6 +399,26 @@ async def test_unload_functions_are_never_run(app, autojump_clock):
     assert app.log.unloads == []
 
 
+@pytest.mark.parametrize("path", ["/heartbeat", "/app_id"])
+@pytest.mark.parametrize("moment", [0, 5, 15, 25])
+async def test_passing_trouble_is_no_finding(app, autojump_clock, path, moment):
+    count = itertools.count()
+
+    def respond(server: ScriptedServer, request: ServerRequest) -> ServerResponse | None:
+        is_due = request.path.startswith(path) and next(count) == moment
+        return ServerResponse(503, b"restarting") if is_due else None
+
+    intercepting(respond)(app)
+    diagnosis = await examine(app)
+    assert diagnosis.findings == ()
+    assert "failed" not in {check.outcome for check in diagnosis.checks}
+
+
+async def test_stream_that_is_cut_once_is_no_finding(app, autojump_clock):
+    app.fault("GET", "/heartbeat", Cut(5), times=1)
+    assert (await examine(app)).findings == ()
+
+
 async def test_restart_is_not_taken_for_replicas(app, autojump_clock):
     ids = itertools.chain([1] * 4, itertools.repeat(2))
     app.fault("GET", "/app_id", Reply(lambda _: ServerResponse(200, {"app_id": next(ids)})))

@@ -42,12 +42,15 @@ class Check:
         run: Returns what was found; raises `NotChecked`.
         seconds: The most that it can take.
         needs_app: Whether it can be done only if the app's description is known.
+        repeat: Whether to do it twice before anything is said: what happens only once may be due
+            to a restart of the app, or to its load at that moment.
     """
 
     name: str
     run: Callable[[Context], Awaitable[list[Finding]]]
     seconds: float = 30
     needs_app: bool = True
+    repeat: bool = False
 
 
 class Context:

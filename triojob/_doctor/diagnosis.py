@@ -17,6 +17,8 @@ from .findings import CheckResult, Diagnosis, Finding, Outcome
 from .registry import CHECKS
 
 _TIMEOUTS = Timeouts(read=20)
+_BETWEEN = 1.0
+"""Seconds before a check is repeated."""
 
 
 async def diagnose(
@@ -31,7 +33,8 @@ async def diagnose(
     The requests are few and harmless: they read what the app describes, open event streams (at most
     16 at once) and close them, and announce uploads of which they send nothing.  No endpoint is
     called, except by ``call``, and a Space that sleeps is not woken.
-    It takes about 20 seconds, mostly to wait for a heartbeat.
+    It takes about 20 seconds, mostly to wait for a heartbeat; more if there are findings, because
+    those that might be due to a passing state are made twice.
 
     Args:
         src: The app's URL, or a Space, as for `Client`.
@@ -87,6 +90,9 @@ async def _run(
             if check.needs_app:
                 _ = context.app  # raises if it is not known
             found = await check.run(context)
+            if found and check.repeat:
+                await trio.sleep(_BETWEEN)
+                found = await check.run(context)
         except NotApplicable as exc:
             return "not_applicable", str(exc)
         except NotChecked as exc:

@@ -22,13 +22,13 @@ CHECKS: tuple[Check, ...] = (
     Check("State", state),
     Check("queue", queue),
     Check("rendering", rendering),
-    Check("replicas", replicas),
-    Check("idle connections", idle_connections),
+    Check("replicas", replicas, repeat=True),
+    Check("idle connections", idle_connections, repeat=True),
     Check("request bodies", request_bodies),
     Check("WebSocket", websocket),
-    Check("event stream", event_stream, seconds=60),
+    Check("event stream", event_stream, seconds=60, repeat=True),
     # The last, because what they provoke could disturb the others.
-    Check("request rate", request_rate),
-    Check("connections", connections),
+    Check("request rate", request_rate, repeat=True),
+    Check("connections", connections, repeat=True),
     Check("call", trial, seconds=300),
 )
