@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import shlex
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +314,27 @@ async def test_input_that_has_grown_goes_on(scripted, work, source, output):
     options = map_options(source, output, resume=True)
     assert await map_rows(connection(scripted.url), options) == 0
     assert work.calls[30:] == ["new"]
+
+
+@pytest.mark.parametrize("suffix", ["sqlite", "parquet"])
+async def test_suffixes_name_other_stores(
+    scripted: ScriptedServer, work: Work, source: Path, tmp_path: Path, suffix: str
+) -> None:
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    output = tmp_path / f"out.{suffix}"
+    assert await map_rows(connection(scripted.url), map_options(source, output, key="id")) == 0
+    options = map_options(source, output, key="id", resume=True)
+    assert await map_rows(connection(scripted.url), options) == 0
+    assert len(work.calls) == 30
+    if suffix == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        (found,) = parquet.read_table(output).slice(7, 1).to_pylist()
+        assert (found["row"], found["key"], found["result"]) == (7, 7, "t7 1")
+    else:
+        with closing(sqlite3.connect(output)) as database:
+            rows = database.execute("SELECT row, result FROM outcomes WHERE key = 7")
+            assert rows.fetchall() == [(7, "t7 1")]
 
 
 # --- How it ends ---

@@ -196,6 +196,20 @@ async def completing(jobs: list[Job[int]]) -> None:
         assert_type(await job.result(), int)
 
 
+async def durable(client: Client, words: AsyncIterator[str]) -> None:
+    async with triojob.durable_map(length, words, store="a.jsonl", key=len, rate=2) as outcomes:
+        assert_type(outcomes, triojob.DurableResults)
+        assert_type(outcomes.group, JobGroup)
+        async for outcome in outcomes:
+            assert_type(outcome, triojob.RowOutcome)
+            assert_type(outcome.error_message, str | None)
+    rows = [{"name": "Ada", "id": 1}]
+    triojob.durable_map(letters, "abc", store=Path("a.sqlite"), retry=None, timeout=5)
+    triojob.durable_map(
+        client.endpoint("/greet"), rows, store="a.parquet", key="id", keywords=True, ordered=False
+    )
+
+
 async def mapping(client: Client, words: AsyncIterator[str]) -> None:
     assert_type(triojob.map(length, ["a"]), ResultIterator[int])
     triojob.map(length, ["a"], retry=Retry(), instruments=[Watcher()])
