@@ -11,10 +11,11 @@ from typing import Any
 import h11
 import pytest
 import trio
+import trio.testing
 
 from tests.doctor.table import PAGE, page
 from tests.servers.direct import go_direct
-from tests.servers.faults import Answer, Cut, Lose, Reply, Silence
+from tests.servers.faults import Answer, Cut, Delay, Lose, Reply, Silence
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import AppError, Client, Diagnosis, QueueFull, TooManyRequests, diagnose
 from triojob._doctor.catalog import CATALOG
@@ -387,6 +388,19 @@ async def test_broken_check_stops_no_other(app, autojump_clock, monkeypatch):
     assert results["rendering"].seconds <= 30
     assert results["connections"].outcome == "done"
     assert [finding.code for finding in diagnosis.findings] == ["errors-hidden"]
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 10, 20])
+async def test_cancelled_examination_leaves_nothing(app, autojump_clock, seconds):
+    async def call_for_ever(client: Client) -> None:
+        await trio.sleep_forever()
+
+    app.fault("GET", "/heartbeat", Delay(0.1))
+    with trio.move_on_after(seconds) as scope:
+        await examine(app, call=call_for_ever)
+    assert scope.cancelled_caught
+    await trio.testing.wait_all_tasks_blocked()
+    assert app.open_connections == 0
 
 
 async def test_unload_functions_are_never_run(app, autojump_clock):
