@@ -376,10 +376,10 @@ def test_digests_are_the_same_in_each_process() -> None:
     [
         (5, [], {}, "takes an async function or an endpoint first, not 5"),
         (other, 5, {}, "takes iterables and async iterables, not 5"),
-        (other, [], {"limit": 0}, "limit must be a whole number from 1 up, not 0"),
+        (other, [], {"limit": 0}, "limit must be a positive integer, not 0"),
         (other, [], {"rate": 0}, "rate must be more than 0"),
         (other, [], {"timeout": 0}, "timeout must be more than 0"),
-        (other, [], {"max_failures": 0}, "max_failures must be 1 or more"),
+        (other, [], {"max_failures": 0}, "max_failures must be at least 1"),
     ],
 )
 def test_invalid_arguments_are_refused(

@@ -122,13 +122,13 @@ def durable_map(
         )
     check_iterable("durable_map", rows)
     if not (isinstance(cast("object", limit), int) and limit >= 1):
-        raise ValueError(f"limit must be a whole number from 1 up, not {limit!r}")
+        raise ValueError(f"limit must be a positive integer, not {limit!r}")
     if rate is not None and not rate > 0:
         raise ValueError(f"rate must be more than 0 calls per second, or None, not {rate!r}")
     if timeout is not None and not timeout > 0:
         raise ValueError(f"timeout must be more than 0 seconds, or None, not {timeout!r}")
     if max_failures is not None and not max_failures >= 1:
-        raise ValueError(f"max_failures must be 1 or more, or None, not {max_failures!r}")
+        raise ValueError(f"max_failures must be at least 1, or None, not {max_failures!r}")
     settings = RunSettings(
         limit=limit,
         ordered=ordered,

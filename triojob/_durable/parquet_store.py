@@ -43,7 +43,7 @@ class ParquetStore(JsonlStore):
         except ImportError:
             raise MissingDependency(
                 "writing Parquet needs pyarrow, which is not installed; "
-                "get it with: pip install 'triojob[parquet]'"
+                "install it with: pip install 'triojob[parquet]'"
             ) from None
         journal = path.with_name(f"{path.name}.jsonl")
         if path.exists() and not journal.exists():

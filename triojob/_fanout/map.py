@@ -152,7 +152,7 @@ def map(
     Raises:
         TypeError: ``fn`` can't be called, or there is no iterable, or one is not iterable;
             or both ``fail_fast`` and ``return_jobs`` are given.
-        ValueError: ``limit`` is not a whole number from 1 up, or ``rate`` is not positive.
+        ValueError: ``limit`` is not a positive integer, or ``rate`` is not positive.
 
     A call whose arguments don't fit fails as any other call does.
     """
