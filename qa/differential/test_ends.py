@@ -33,7 +33,7 @@ from qa.differential.support import (
 )
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, ScriptedServer
-from tests.streams.support import add_counter, heartbeats
+from tests.support.sessions import add_counter, heartbeats
 from triojob.testing.components import json_value
 
 

@@ -26,9 +26,9 @@ from qa.differential.support import (
     their_client,
 )
 from qa.differential.test_messages import both
-from tests.files.support import file_data, say_ok, serve_files
 from tests.servers.faults import Answer, Cut, Fault, Lose, Silence
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.files import file_data, say_ok, serve_files
 from triojob.gradio.files import download as downloads
 from triojob.gradio.http.errors import MappedErrors
 from triojob.gradio.http.sockets import TimedOut

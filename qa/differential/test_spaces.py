@@ -25,10 +25,10 @@ import trio
 import triojob.sync
 from qa.differential.differences import shows
 from qa.differential.support import SECONDS, failure_of, their_client
-from tests.files.support import sent, serve_echo
 from tests.servers.hub import TOKEN, Origins, open_origins
 from tests.servers.scripted import Event
 from tests.spaces.support import SPACE, bearers
+from tests.support.files import sent, serve_echo
 from triojob.testing._server.http import ServerRequest, ServerResponse
 
 ORIGINAL = "bob/tale"

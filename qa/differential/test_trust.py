@@ -36,9 +36,9 @@ from qa.differential.support import (
 )
 from qa.differential.test_messages import both
 from tests.drivers.peer import SocketPeer
-from tests.files.support import file_data, sent, serve_echo, serve_files
 from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer
+from tests.support.files import file_data, sent, serve_echo, serve_files
 
 TOKEN = "hf_of_this_test"
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from tests.bulk.support import BulkServer
-from tests.sync.threads_support import Watched, wait_for
+from tests.support.threads import Watched, wait_for
 
 BLOCKS, ROWS = 12, 5
 TEXTS = [f"{block:02}-{row}" for block in range(BLOCKS) for row in range(ROWS)]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import trio
 
-from tests.real.support import SECONDS
 from tests.support.gradio import GradioProcess
+from tests.support.real import SECONDS, probe
 from triojob import Client
 
 PROTOCOLS = {
@@ -52,24 +51,6 @@ class Era:
 def behaviour(group: str, name: str) -> Callable[[Any], Any]:
     """Say which cell of the table a test fills."""
     return pytest.mark.behaviour(group, name)
-
-
-async def probe(client: Client, key: str) -> dict[str, int]:
-    """Return what the server's runs with this key did so far."""
-    record: dict[str, int] = json.loads(await client.predict(key, api_name="/probe"))
-    return record
-
-
-async def probe_until(client: Client, key: str, **expected: int) -> dict[str, int]:
-    """Return the record of ``key`` once it has what is expected."""
-    record: dict[str, int] = {}
-    with trio.move_on_after(SECONDS / 4):
-        while True:
-            record = await probe(client, key)
-            if expected.items() <= record.items():
-                return record
-            await trio.sleep(0.02)
-    raise AssertionError(f"the server's record of {key} is {record}, and never had {expected}")
 
 
 async def assert_stopped(client: Client, key: str) -> None:

@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from qa.eras.support import Era, behaviour
-from tests.real.support import assert_idle, opened
+from tests.support.real import assert_idle, opened
 from triojob import JobGroup, LogMessage, Status, StatusUpdate
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from qa.eras.support import Era, assert_stopped, behaviour, probe, probe_until
-from tests.real.support import assert_idle, new_key, opened, promptly
+from qa.eras.support import Era, assert_stopped, behaviour
+from tests.support.real import assert_idle, new_key, opened, probe, probe_until, promptly
 from triojob import Client, Job, JobCancelled
 
 

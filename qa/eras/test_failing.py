@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qa.eras.support import PASSWORD, USERNAME, Era, behaviour
-from tests.real.support import assert_idle, opened
+from tests.support.real import assert_idle, opened
 from triojob import AppError, AuthenticationError, Client
 
 

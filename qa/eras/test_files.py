@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qa.eras.support import PASSWORD, USERNAME, Era, behaviour
-from tests.real.support import opened
+from tests.support.real import opened
 from triojob import AppError, File, handle_file
 
 TEXT = "some text\n" * 1000

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qa.eras.support import WAITING, Era, behaviour, probe, probe_until
-from tests.real.support import new_key, opened, promptly, reach
+from qa.eras.support import WAITING, Era, behaviour
+from tests.support.real import new_key, opened, probe, probe_until, promptly, reach
 from triojob import QueueFull, Status, StatusUpdate, UnexpectedResponse
 
 

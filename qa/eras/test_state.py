@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qa.eras.support import Era, behaviour
-from tests.real.support import assert_idle, opened, promptly, reach
+from tests.support.real import assert_idle, opened, promptly, reach
 from triojob import JobCancelled, Status
 
 

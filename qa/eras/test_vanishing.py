@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from qa.eras.support import Era, behaviour, probe_until
-from tests.real.support import new_key, opened, promptly, reach
+from qa.eras.support import Era, behaviour
+from tests.support.real import new_key, opened, probe_until, promptly, reach
 from triojob import ConnectionLost, JobGroup, Status
 
 

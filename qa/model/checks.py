@@ -10,7 +10,7 @@ from outcome import Error
 
 from qa.model.app import GENERATORS, WITH_STATE, Boom, Sent, value_of
 from qa.model.world import BodyError, Call, PlainCall, Reader, Scope, World, failed
-from tests.core.support import leaves
+from tests.support.jobs import leaves
 from triojob import (
     AppError,
     CallInterrupted,

@@ -14,7 +14,7 @@ from outcome import Value
 
 from qa.model.choices import profile
 from qa.model.machine import Model
-from tests.core.support import leaves
+from tests.support.jobs import leaves
 from triojob._core.group import JobGroup
 from triojob._core.runner import JobRunner
 from triojob._core.sink import MessageSink

@@ -12,9 +12,9 @@ import trio
 import trio.testing
 
 from qa.model.app import Ledger, Plan, encode, generate_here, make_app, run_here
-from tests.client.cancelling_support import new_client
-from tests.core.support import BaseExceptionGroup, tasks_living
 from tests.servers.scripted import ScriptedServer, open_server
+from tests.support.cancelling import new_client
+from tests.support.jobs import BaseExceptionGroup, tasks_living
 from triojob import (
     Client,
     ClientClosed,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qa.nginx.support import NGINX, Behind
-from tests.real.support import SECONDS
+from tests.support.hanging import SECONDS
 
 CONFIG = """
 pid nginx.pid;

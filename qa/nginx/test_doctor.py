@@ -18,8 +18,8 @@ from qa.nginx.support import (
     with_rule,
 )
 from tests.drivers.test_socket_proxies import old_app
-from tests.real.support import SECONDS
 from tests.servers.scripted import ScriptedServer
+from tests.support.hanging import SECONDS
 from triojob import Diagnosis, Finding, diagnose
 from triojob._doctor import limits, streams
 from triojob.testing import components

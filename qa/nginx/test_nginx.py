@@ -20,7 +20,7 @@ from qa.nginx.support import (
 )
 from tests.connections.support import check_pieces, raw_responses, read_by_h11
 from tests.drivers.test_socket_proxies import old_app
-from tests.real.support import SECONDS, call_many
+from tests.support.real import SECONDS, call_many
 from triojob import (
     Client,
     ConnectionFailed,

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from qa.eras.support import WAITING, Era, probe
+from qa.eras.support import WAITING, Era
 from qa.reliability.cells import (
     CANCEL,
     COMPLETING,
@@ -31,8 +31,8 @@ from qa.reliability.faults import PAGE as PAGE_TEXT
 from qa.reliability.harm import Plan
 from qa.reliability.proxy import Proxy
 from qa.reliability.reading import Head
-from tests.core.support import tasks_living
-from tests.real.support import SECONDS, assert_idle, new_key
+from tests.support.jobs import tasks_living
+from tests.support.real import SECONDS, assert_idle, new_key, probe
 from triojob import Client, Job, Limits, QueueFull, Timeouts, handle_file
 
 TICKS, TICK = 4, 0.05

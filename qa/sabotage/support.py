@@ -22,10 +22,10 @@ import httpx
 import trio
 import trio.testing
 
-from tests.client.sessions_support import ROOMY
 from tests.drivers.peer import Peer, SocketPeer, Stream, reply
-from tests.files.support import file_data
 from tests.servers.scripted import Event, open_server
+from tests.support.files import file_data
+from tests.support.sessions import ROOMY
 from triojob import Client, ConnectionLost, Job, JobGroup, Timeouts, TriojobError
 from triojob._exceptions import direct_exceptions
 from triojob.testing.components import state

@@ -25,7 +25,7 @@ import httpx
 import pytest
 
 from tests.support.hanging import SECONDS
-from tests.sync.threads_support import (
+from tests.support.threads import (
     ServerThread,
     Watched,
     frequent_switches,

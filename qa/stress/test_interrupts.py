@@ -22,8 +22,8 @@ import pytest
 import trio
 
 import triojob
-from tests.core.support import Boom, InstructionTracer, at_instruction, fail, succeed
-from tests.sync.threads_support import (
+from tests.support.jobs import Boom, InstructionTracer, at_instruction, fail, succeed
+from tests.support.threads import (
     SECONDS,
     Script,
     ServerThread,

@@ -9,7 +9,7 @@ import trio
 
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError
-from tests.sync.threads_support import ServerThread
+from tests.support.threads import ServerThread
 from triojob.testing.components import file, json_value, number
 
 

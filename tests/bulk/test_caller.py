@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from tests.bulk.support import BulkServer
-from tests.sync.threads_support import HAS_FORK, Script, Watched, wait_for
+from tests.support.threads import HAS_FORK, Script, Watched, wait_for
 from triojob import Retry
 from triojob.bulk import BatchCaller
 

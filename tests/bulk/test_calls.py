@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.bulk.support import BulkServer
-from tests.sync.threads_support import Watched, wait_for
+from tests.support.threads import Watched, wait_for
 from triojob import (
     AppError,
     AuthenticationError,

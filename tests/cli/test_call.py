@@ -12,9 +12,9 @@ import pytest
 import trio
 
 from tests.cli.support import call_options, connection, leaf, needs_signals, read, run, started
-from tests.files.support import file_data
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.files import file_data
 from triojob import AppError, ConnectionFailed, EndpointNotFound
 from triojob._cli.call import call
 from triojob._cli.ending import CommandError, code_of

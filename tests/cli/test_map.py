@@ -26,10 +26,10 @@ from tests.cli.support import (
     started,
     write_rows,
 )
-from tests.files.support import file_data
 from tests.live.pages import Page
 from tests.servers.faults import Answer, Lose
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.files import file_data
 from triojob._cli.app import cli
 from triojob._cli.ending import CommandError
 from triojob._cli.map import MapOptions, make_retry, map_rows
@@ -503,7 +503,7 @@ async def test_a_signal_ends_it_in_order_and_it_says_how_to_go_on(
         ([], "Missing option '--output'"),
     ],
 )
-def test_options_that_make_no_sense(source: Path, more: list[str], wrong: str) -> None:
+def test_options_that_make_no_sense(source, more, wrong):
     words = ["map", "http://127.0.0.1:9", "/work", "--input", str(source), *more]
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 2
@@ -513,9 +513,7 @@ def test_options_that_make_no_sense(source: Path, more: list[str], wrong: str) -
 # --- The report ---
 
 
-async def test_a_run_has_a_report(
-    scripted: ScriptedServer, work: Work, source: Path, output: Path, tmp_path: Path
-) -> None:
+async def test_a_run_has_a_report(scripted, work, source, output, tmp_path):
     rows = [{"text": "fail" if number % 10 == 9 else "t"} for number in range(30)]
     report = tmp_path / "out.html"
     options = map_options(write_rows(source, rows), output, report=str(report))
@@ -538,9 +536,7 @@ async def test_a_run_has_a_report(
     assert "30 rows were finished by earlier runs" in page.text
 
 
-async def test_a_report_replaces_no_other_file(
-    scripted: ScriptedServer, work: Work, source: Path, output: Path
-) -> None:
+async def test_a_report_replaces_no_other_file(scripted, work, source, output):
     with pytest.raises(FileExistsError, match="not a report"):
         await map_rows(connection(scripted.url), map_options(source, output, report=str(source)))
     assert work.calls == []

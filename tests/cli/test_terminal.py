@@ -19,9 +19,9 @@ from tests.cli.support import (
     run,
     write_rows,
 )
-from tests.files.support import file_data
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.files import file_data
 from triojob._durable.encoding import to_json
 
 CONTROLS = "\x07\x1b[2J\x7f\x80\x85\x9b2J\x9f\u061c\u200e\u202e\u2066\u2069"
@@ -110,7 +110,7 @@ async def test_a_page_in_the_place_of_an_app_controls_no_terminal(scripted):
     assert SHOWN in said
 
 
-async def test_what_is_piped_is_what_the_app_said(hostile: ScriptedServer) -> None:
+async def test_what_is_piped_is_what_the_app_said(hostile):
     done = await run("call", hostile.url, "/say", "a=x", "--quiet")
     assert done.stdout == f"{CONTROLS}{LEFT}\n"
     assert done.stderr == ""
@@ -122,7 +122,7 @@ async def test_what_is_piped_is_what_the_app_said(hostile: ScriptedServer) -> No
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_json_says_the_same_in_escapes(indent: int | None) -> None:
+def test_json_says_the_same_in_escapes(indent):
     value = {CONTROLS: [CONTROLS + LEFT, 1, None, '\n\t"\\']}
     text = to_json(value, indent=indent)
     assert json.loads(text) == value

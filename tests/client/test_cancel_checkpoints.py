@@ -12,9 +12,8 @@ import trio.testing
 from trio.testing import assert_checkpoints
 
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.cancelling import MINE, add_functions, new_client, nothing_left, opened, sent
 from triojob import AppError, Client, ClientSession, Job, JobCancelled, JobTimeout
-
-from .cancelling_support import MINE, add_functions, new_client, nothing_left, opened, sent
 
 Surface: TypeAlias = Client | ClientSession
 Call = Callable[[Surface, str, str], Awaitable[Any]]

@@ -18,11 +18,10 @@ import trio.testing
 
 from tests.servers.faults import Delay, Hold
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.cancelling import SHORT_REQUESTS, SPARE, nothing_left, pool
 from tests.support.hanging import SECONDS
 from triojob import Client, Limits, Timeouts
 from triojob.testing.components import number
-
-from .cancelling_support import SHORT_REQUESTS, SPARE, nothing_left, pool
 
 pytestmark = pytest.mark.usefixtures("either_way")
 

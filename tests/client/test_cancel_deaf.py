@@ -11,9 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.servers.faults import Answer, Delay, Lose, Silence
 from tests.servers.scripted import ScriptedServer
-from triojob import Client, Timeouts
-
-from .cancelling_support import (
+from tests.support.cancelling import (
     MINE,
     OTHER,
     add_functions,
@@ -22,6 +20,7 @@ from .cancelling_support import (
     nothing_left,
     sent,
 )
+from triojob import Client, Timeouts
 
 CANCEL_REQUEST = Timeouts().cancel
 

@@ -10,12 +10,9 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from tests.core.support import Boom
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, GradioError
-from triojob import AppError, JobCancelled, JobGroup, Status
-
-from .cancelling_support import (
+from tests.support.cancelling import (
     MINE,
     OTHER,
     ROUNDS,
@@ -26,6 +23,8 @@ from .cancelling_support import (
     opened,
     sent,
 )
+from tests.support.jobs import Boom
+from triojob import AppError, JobCancelled, JobGroup, Status
 
 eager_or_lazy = pytest.mark.parametrize("eager", [True, False], ids=["eager", "lazy"])
 

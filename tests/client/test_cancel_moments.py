@@ -12,12 +12,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.core.support import Boom
 from tests.servers.faults import HoldFrame
 from tests.servers.scripted import Event
+from tests.support.cancelling import MINE, OTHER, SHORT_REQUESTS, Moment, Stage
+from tests.support.jobs import Boom
 from triojob import JobCancelled, JobGroup, Status
-
-from .cancelling_support import MINE, OTHER, SHORT_REQUESTS, Moment, Stage
 
 # --- Moments ---
 

@@ -9,9 +9,16 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from tests.support.cancelling import (
+    MINE,
+    OTHER,
+    add_functions,
+    assert_idle,
+    assert_told,
+    opened,
+    sent,
+)
 from triojob import Timeouts
-
-from .cancelling_support import MINE, OTHER, add_functions, assert_idle, assert_told, opened, sent
 
 
 @pytest.mark.parametrize("seconds, pause", [(5.0, 0.25), (0.125, 0.125)])

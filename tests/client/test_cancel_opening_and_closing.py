@@ -7,12 +7,9 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from tests.core.support import Boom
 from tests.servers.faults import Hold
 from tests.servers.scripted import ScriptedServer
-from triojob import ClientClosed, JobGroup, Timeouts
-
-from .cancelling_support import (
+from tests.support.cancelling import (
     MINE,
     OTHER,
     add_functions,
@@ -23,6 +20,8 @@ from .cancelling_support import (
     opened,
     sent,
 )
+from tests.support.jobs import Boom
+from triojob import ClientClosed, JobGroup, Timeouts
 
 CANCEL_REQUEST = Timeouts().cancel
 NEVER = trio.Event()

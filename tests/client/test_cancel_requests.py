@@ -14,9 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from tests.servers.faults import Answer, Delay, Fault, Hold, Lose
 from tests.servers.scripted import Event, GradioError, ScriptedServer
-from triojob import AppError, Client, Job, JobCancelled, JobGroup, Status
-
-from .cancelling_support import (
+from tests.support.cancelling import (
     MINE,
     OTHER,
     add_functions,
@@ -26,6 +24,7 @@ from .cancelling_support import (
     opened,
     sent,
 )
+from triojob import AppError, Client, Job, JobCancelled, JobGroup, Status
 
 BUSY = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})
 

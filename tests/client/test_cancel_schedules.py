@@ -12,12 +12,11 @@ from hypothesis import Phase, given, settings, strategies as st
 
 from tests.servers.faults import Delay
 from tests.servers.scripted import Event, ScriptedServer, open_server
+from tests.support.cancelling import cancel_of, new_client, nothing_left
 from tests.wire.strategies import checked
 from triojob import Client, Job, JobCancelled, JobGroup, Timeouts
 from triojob.testing._server.description import App
 from triojob.testing.components import number, state
-
-from .cancelling_support import cancel_of, new_client, nothing_left
 
 pytestmark = pytest.mark.usefixtures("either_way")
 

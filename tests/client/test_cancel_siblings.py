@@ -7,9 +7,7 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from triojob import Status
-
-from .cancelling_support import (
+from tests.support.cancelling import (
     MINE,
     OTHER,
     add_functions,
@@ -19,6 +17,7 @@ from .cancelling_support import (
     opened,
     sent,
 )
+from triojob import Status
 
 eager_or_lazy = pytest.mark.parametrize("eager", [True, False], ids=["eager", "lazy"])
 

@@ -12,9 +12,7 @@ import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
 from tests.servers.scripted import ScriptedServer
-from triojob import Client, ClientSession, Job, JobGroup
-
-from .cancelling_support import (
+from tests.support.cancelling import (
     OTHER,
     add_functions,
     assert_cancelled,
@@ -23,6 +21,7 @@ from .cancelling_support import (
     nothing_left,
     opened,
 )
+from triojob import Client, ClientSession, Job, JobGroup
 
 pytestmark = pytest.mark.usefixtures("either_way")
 

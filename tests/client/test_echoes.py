@@ -22,15 +22,14 @@ from tests.servers.echoing import FORMS, Form, found_in, sent, shown
 from tests.servers.faults import Answer, Reply
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from tests.support.hanging import SECONDS
+from tests.support.opening import add_functions, cookies_of, new_client, wait_until_running
+from tests.support.sessions import add_notebook
 from triojob import AppError, Client, Instrument, Job, JobGroup, Timeouts, handle_file
 from triojob._secrets import MASK
 from triojob.opentelemetry import OpenTelemetry
 from triojob.sync.exceptions import translate
 from triojob.testing._server.http import ServerRequest, ServerResponse
 from triojob.testing.components import dropdown, file
-
-from .opening_support import add_functions, cookies_of, new_client, wait_until_running
-from .sessions_support import add_notebook
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.servers.scripted import ScriptedServer
+from tests.support.opening import new_client
+from tests.support.sessions import opened
 from triojob import JobGroup
 from triojob.testing.components import (
     button,
@@ -20,9 +22,6 @@ from triojob.testing.components import (
     state,
     textbox,
 )
-
-from .opening_support import new_client
-from .sessions_support import opened
 
 EMPTY = inspect.Parameter.empty
 

@@ -10,6 +10,8 @@ import trio
 import trio.testing
 
 from tests.servers.scripted import Event, ScriptedServer, open_server
+from tests.support.opening import add_functions, nothing_left_over, wait_until_running
+from tests.support.sessions import add_sleeper, opened
 from triojob import (
     AppError,
     Client,
@@ -20,9 +22,6 @@ from triojob import (
     Status,
 )
 from triojob.testing.components import number
-
-from .opening_support import add_functions, nothing_left_over, wait_until_running
-from .sessions_support import add_sleeper, opened
 
 Clock = trio.testing.MockClock
 Surface = Client | ClientSession

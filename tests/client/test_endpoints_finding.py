@@ -9,12 +9,11 @@ import pytest
 
 from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer
+from tests.support.opening import new_client, targets
+from tests.support.sessions import opened
 from triojob import EndpointMismatch, EndpointNotFound
 from triojob.testing._server.description import App
 from triojob.testing.components import dropdown, slider, state, textbox
-
-from .opening_support import new_client, targets
-from .sessions_support import opened
 
 
 def add(server: ScriptedServer, *names: str | None) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.sessions import opened
 from triojob import ProtocolError
 from triojob.testing.components import Component, button, json_value, number, state
-
-from .sessions_support import opened
 
 
 def column() -> Component:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from tests.client.faults_support import (
+from tests.servers.faults import Answer
+from tests.support.faults import (
     RIDES,
     TIMES,
     Damage,
@@ -21,7 +22,6 @@ from tests.client.faults_support import (
     riding,
     stall_after,
 )
-from tests.servers.faults import Answer
 from triojob import (
     ConnectionLost,
     ConnectionTimeout,

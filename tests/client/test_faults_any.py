@@ -14,11 +14,11 @@ import trio
 import trio.testing
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
-from tests.client.faults_support import clean_client
-from tests.client.sessions_support import Streams
 from tests.servers.any_faults import breaks, delays, losses, pieces, silences
 from tests.servers.faults import Answer, Fault
 from tests.servers.scripted import Event, GradioError, ScriptedServer, open_server
+from tests.support.faults import clean_client
+from tests.support.sessions import Streams
 from triojob import (
     AppError,
     Client,

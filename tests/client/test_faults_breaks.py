@@ -8,7 +8,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.faults_support import (
+from tests.servers.faults import Cut, EndAfter, Hold
+from tests.servers.scripted import Event, ScriptedServer
+from tests.support.faults import (
     CLOSE_STREAM,
     RIDES,
     add_endpoints,
@@ -17,10 +19,8 @@ from tests.client.faults_support import (
     kinds,
     riding,
 )
-from tests.client.sessions_support import hashes
-from tests.core.support import BaseExceptionGroup, leaves
-from tests.servers.faults import Cut, EndAfter, Hold
-from tests.servers.scripted import Event, ScriptedServer
+from tests.support.jobs import BaseExceptionGroup, leaves
+from tests.support.sessions import hashes
 from triojob import Client, ConnectionFailed, ConnectionLost
 
 pytestmark = pytest.mark.usefixtures("either_way")

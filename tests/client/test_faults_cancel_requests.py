@@ -12,7 +12,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.faults_support import (
+from tests.servers.faults import Answer, Delay, Fault, Lose, Silence
+from tests.support.faults import (
     RIDES,
     TIMES,
     Damage,
@@ -20,12 +21,12 @@ from tests.client.faults_support import (
     add_endpoints,
     clean_client,
     cut_after,
+    name_of,
     replaced_by,
     riding,
     stall_after,
 )
-from tests.client.sessions_support import hashes
-from tests.servers.faults import Answer, Delay, Fault, Lose, Silence
+from tests.support.sessions import hashes
 from triojob import Client, JobCancelled, Limits
 
 pytestmark = pytest.mark.usefixtures("either_way")
@@ -62,10 +63,6 @@ HARMLESS: list[Fault] = [
     Answer(200, PAGE),
     Answer(200, {"success": False}),
 ]
-
-
-def name_of(value: object) -> str | None:
-    return f"{value.status} {value.body!r:.20}" if isinstance(value, Answer) else None
 
 
 async def cancel_all(jobs: list[Any]) -> None:

@@ -9,20 +9,21 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.faults_support import (
+from tests.servers.faults import Answer, Delay, Fault, Lose, Silence
+from tests.servers.scripted import ScriptedServer
+from tests.support.faults import (
     TIMES,
     Damage,
     Wire,
     add_endpoints,
     clean_client,
     cut_after,
+    name_of,
     replaced_by,
     stall_after,
 )
-from tests.client.sessions_support import ROOMY
-from tests.core.support import tasks_living
-from tests.servers.faults import Answer, Delay, Fault, Lose, Silence
-from tests.servers.scripted import ScriptedServer
+from tests.support.jobs import tasks_living
+from tests.support.sessions import ROOMY
 from triojob import (
     AuthenticationError,
     Client,
@@ -81,10 +82,6 @@ async def assert_works(server: ScriptedServer, **options: Any) -> None:
     server.clear_faults()
     async with clean_client(server, **options) as client:
         assert await client.predict("again", api_name="/echo") == "again"
-
-
-def name_of(value: object) -> str | None:
-    return f"{value.status} {value.body!r:.20}" if isinstance(value, Answer) else None
 
 
 STATUSES = [

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.client.faults_support import clean_client
 from tests.servers.faults import Drip, Fault, Split
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.faults import clean_client
 from triojob import Client, LogMessage, OutputUpdate, StatusUpdate
 
 pytestmark = pytest.mark.usefixtures("either_way")

@@ -6,7 +6,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.faults_support import (
+from tests.servers.scripted import Event, ScriptedServer
+from tests.support.faults import (
     RIDES,
     add_endpoints,
     clean_client,
@@ -14,8 +15,7 @@ from tests.client.faults_support import (
     kinds,
     riding,
 )
-from tests.client.sessions_support import hashes
-from tests.servers.scripted import Event, ScriptedServer
+from tests.support.sessions import hashes
 from triojob import ConnectionLost, Limits, ProtocolError, ServerStopped
 
 pytestmark = pytest.mark.usefixtures("either_way")

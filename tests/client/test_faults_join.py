@@ -9,16 +9,17 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.faults_support import (
+from tests.servers.faults import Answer, Lose, Silence
+from tests.support.faults import (
     RIDES,
     add_endpoints,
     clean_client,
     failures,
     kinds,
+    name_of,
     riding,
 )
-from tests.client.sessions_support import hashes
-from tests.servers.faults import Answer, Lose, Silence
+from tests.support.sessions import hashes
 from triojob import (
     AuthenticationError,
     ConnectionFailed,
@@ -83,10 +84,6 @@ REFUSALS: list[tuple[Answer, type[TriojobError], dict[str, Any]]] = [
     (Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."}), QueueFull, {}),
     (Answer(503, {"detail": "Queue is stopped."}), ServerStopped, {}),
 ]
-
-
-def name_of(answer: object) -> str | None:
-    return f"{answer.status} {answer.body!r:.20}" if isinstance(answer, Answer) else None
 
 
 @pytest.mark.parametrize("ride", RIDES)

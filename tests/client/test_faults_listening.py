@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import trio
 
-from tests.client.faults_support import (
+from tests.servers.faults import Answer, Delay, Fault, Lose
+from tests.support.faults import (
     RIDES,
     TIMES,
     Damage,
@@ -21,12 +22,12 @@ from tests.client.faults_support import (
     cut_after,
     failures,
     kinds,
+    name_of,
     replaced_by,
     riding,
     stall_after,
 )
-from tests.client.sessions_support import hashes
-from tests.servers.faults import Answer, Delay, Fault, Lose
+from tests.support.sessions import hashes
 from triojob import (
     AuthenticationError,
     ConnectionFailed,
@@ -67,10 +68,6 @@ REFUSALS = [
     Answer(200, b"data: {}\n\n"),
     Answer(200, "x" * 100_000),
 ]
-
-
-def name_of(answer: object) -> str | None:
-    return f"{answer.status} {answer.body!r:.20}" if isinstance(answer, Answer) else None
 
 
 @pytest.mark.parametrize("ride", RIDES)

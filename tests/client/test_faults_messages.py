@@ -10,9 +10,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.faults_support import add_endpoints, assert_idle, clean_client, failures
-from tests.client.sessions_support import hashes
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.faults import add_endpoints, assert_idle, clean_client, failures
+from tests.support.sessions import hashes
 from triojob import AppError, Job, JobCancelled, ProtocolError
 from triojob.gradio.protocol.messages import MOST_DEPTH
 

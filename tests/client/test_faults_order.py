@@ -6,7 +6,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.faults_support import (
+from tests.servers.faults import Answer, Delay, Hold, HoldFrame
+from tests.servers.scripted import Event
+from tests.support.faults import (
     CLOSE_STREAM,
     RIDES,
     add_endpoints,
@@ -14,9 +16,7 @@ from tests.client.faults_support import (
     clean_client,
     riding,
 )
-from tests.client.sessions_support import ROUNDS, Streams, hashes
-from tests.servers.faults import Answer, Delay, Hold, HoldFrame
-from tests.servers.scripted import Event
+from tests.support.sessions import ROUNDS, Streams, hashes
 from triojob import AppError, ConnectionLost, JobGroup, OutputUpdate, Status, StatusUpdate
 from triojob.testing.components import number
 

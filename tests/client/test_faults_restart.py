@@ -6,7 +6,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.faults_support import (
+from tests.servers.faults import Hold
+from tests.support.faults import (
     RIDES,
     add_endpoints,
     assert_idle,
@@ -15,8 +16,7 @@ from tests.client.faults_support import (
     kinds,
     riding,
 )
-from tests.client.sessions_support import add_notebook, hashes
-from tests.servers.faults import Hold
+from tests.support.sessions import add_notebook, hashes
 from triojob import ConnectionLost, JobGroup, ServerRestarted, Status
 
 

@@ -6,7 +6,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.faults_support import (
+from tests.servers.faults import Answer, Buffered, Delay, Drip, Interim, Lose, Silence, Stall
+from tests.servers.scripted import Event
+from tests.support.faults import (
     CLOSE_STREAM,
     RIDES,
     TIMES,
@@ -18,9 +20,7 @@ from tests.client.faults_support import (
     kinds,
     riding,
 )
-from tests.client.sessions_support import hashes
-from tests.servers.faults import Answer, Buffered, Delay, Drip, Interim, Lose, Silence, Stall
-from tests.servers.scripted import Event
+from tests.support.sessions import hashes
 from triojob import (
     Client,
     ConnectionFailed,

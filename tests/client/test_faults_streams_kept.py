@@ -6,10 +6,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.faults_support import add_endpoints, clean_client, failures
-from tests.client.sessions_support import add_sleeper
 from tests.servers.faults import Answer, Hold, HoldFrame, Lose
 from tests.servers.scripted import Event
+from tests.support.faults import add_endpoints, clean_client, failures
+from tests.support.sessions import add_sleeper
 from triojob import Limits
 
 LINGER = 1.0

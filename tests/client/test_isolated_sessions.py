@@ -10,7 +10,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.sessions_support import (
+from tests.servers.faults import Answer, Cut, HoldFrame, Lose, Silence
+from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.sessions import (
     Streams,
     add_sleeper,
     all_tasks,
@@ -18,8 +20,6 @@ from tests.client.sessions_support import (
     opened,
     quiet,
 )
-from tests.servers.faults import Answer, Cut, HoldFrame, Lose, Silence
-from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import (
     AppError,
     Client,

@@ -12,10 +12,9 @@ from tests.servers.direct import go_direct
 from tests.servers.faults import Answer, Hold
 from tests.servers.scripted import Event, ScriptedServer
 from tests.support.hanging import SECONDS
+from tests.support.opening import LOGIN, PASSWORD, add_functions, cookies_of, wait_until_running
+from tests.support.sessions import all_tasks
 from triojob import AppError, Client, JobGroup
-
-from .opening_support import LOGIN, PASSWORD, add_functions, cookies_of, wait_until_running
-from .sessions_support import all_tasks
 
 TOKEN, COOKIE = "t0ken-of-mine", "c00kie-of-mine"
 PAYLOAD, WORDS, YIELDED = "payload-of-mine", "words-of-the-app", "yielded-by-the-app"

@@ -12,8 +12,8 @@ import trio
 from hypothesis import Phase, example, given, settings, strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.client.sessions_support import QUEUED, opened, story
 from tests.servers.scripted import Event, open_server
+from tests.support.sessions import QUEUED, opened, story
 from tests.wire.strategies import checked, json_values, successions
 from triojob import Job, Status
 from triojob.testing._server.edits import edits_between

@@ -6,7 +6,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.sessions_support import (
+from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.sessions import (
     QUEUED,
     SENT,
     add_sleeper,
@@ -16,7 +17,6 @@ from tests.client.sessions_support import (
     states,
     story,
 )
-from tests.servers.scripted import Event, GradioError, ScriptedServer
 from triojob import (
     AppError,
     JobCancelled,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import trio
 
-from tests.client.sessions_support import opened, short
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.sessions import opened, short
 from triojob import OutputUpdate
 from triojob.testing.components import json_value, number
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.client.sessions_support import opened, quiet
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.sessions import opened, quiet
 from triojob import JobGroup
 from triojob.testing.components import json_value, number
 

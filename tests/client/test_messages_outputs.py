@@ -8,8 +8,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.sessions_support import QUEUED, SENT, opened, story
 from tests.servers.scripted import Event, Message
+from tests.support.sessions import QUEUED, SENT, opened, story
 from triojob import JobGroup, ProtocolError
 from triojob.testing.components import button, state
 

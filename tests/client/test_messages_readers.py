@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import trio
 
-from tests.client.sessions_support import (
+from tests.servers.scripted import Event, GradioError, ScriptedServer, frame
+from tests.support.sessions import (
     QUEUED,
     follow,
     opened,
     states,
     story,
 )
-from tests.servers.scripted import Event, GradioError, ScriptedServer, frame
 from triojob import AppError, Job, JobCancelled, JobTimeout, Limits
 from triojob.testing.components import number
 

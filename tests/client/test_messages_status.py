@@ -6,8 +6,8 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.client.sessions_support import QUEUED, SENT, add_sleeper, opened, quiet, story
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.sessions import QUEUED, SENT, add_sleeper, opened, quiet, story
 from triojob import LogMessage, ProgressUnit, Status, StatusUpdate
 
 

@@ -8,10 +8,9 @@ import pytest
 
 from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer, open_server
+from tests.support.opening import PASSWORD, add_functions, hosts, new_client, shown, targets
 from triojob import Client, ConnectionFailed, ProtocolError, TriojobError
 from triojob.testing._server.description import App
-
-from .opening_support import PASSWORD, add_functions, hosts, new_client, shown, targets
 
 
 async def opened_and_closed(server: ScriptedServer, url: str | None = None, **options: Any) -> None:

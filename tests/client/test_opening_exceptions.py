@@ -14,16 +14,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.core.support import BaseExceptionGroup, Boom, Thing, leaves
 from tests.servers.faults import Silence
 from tests.servers.scripted import ScriptedServer, open_server
+from tests.support.jobs import BaseExceptionGroup, Boom, Quit, Thing, leaves
+from tests.support.opening import add_functions, new_client, nothing_left_over, wait_until_running
 from triojob import AppError, Client, ClientSession, JobGroup
-
-from .opening_support import add_functions, new_client, nothing_left_over, wait_until_running
-
-
-class Quit(BaseException):
-    """Neither Python's nor Trio's."""
 
 
 def group_of(*errors: BaseException) -> BaseExceptionGroup[BaseException]:

@@ -10,9 +10,7 @@ import trio.testing
 
 from tests.servers.faults import Hold, HoldFrame, Silence
 from tests.servers.scripted import ScriptedServer, open_server
-from triojob import Client, ClientClosed, JobCancelled, JobGroup, Limits
-
-from .opening_support import (
+from tests.support.opening import (
     LOGIN,
     add_functions,
     ask_for_everything,
@@ -20,6 +18,7 @@ from .opening_support import (
     nothing_left_over,
     wait_until_running,
 )
+from triojob import Client, ClientClosed, JobCancelled, JobGroup, Limits
 
 
 async def enter_session(client: Client) -> None:

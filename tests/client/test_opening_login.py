@@ -12,11 +12,7 @@ import trio.testing
 
 from tests.servers.faults import Answer, Lose, Silence
 from tests.servers.scripted import ScriptedServer, open_server
-from triojob import AuthenticationError, Client, ConnectionLost, ConnectionTimeout, TriojobError
-from triojob.testing._server.description import App
-from triojob.testing._server.http import ServerRequest
-
-from .opening_support import (
+from tests.support.opening import (
     EVERY_KIND,
     LOGIN,
     LOOK,
@@ -25,17 +21,16 @@ from .opening_support import (
     ask_for_everything,
     cookies_of,
     login_cookies_of,
+    must_not_open,
     new_client,
     nothing_left_over,
     shown,
 )
+from triojob import AuthenticationError, Client, ConnectionLost, ConnectionTimeout, TriojobError
+from triojob.testing._server.description import App
+from triojob.testing._server.http import ServerRequest
 
 WRONG_PASSWORD = "wr0ng-h0rse"
-
-
-async def must_not_open(client: Client) -> None:
-    async with client:
-        raise AssertionError("it was opened")
 
 
 def form_of(request: ServerRequest) -> dict[str, str]:

@@ -10,9 +10,20 @@ import trio.testing
 
 from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer, open_server
+from tests.support.opening import (
+    EVERY_KIND,
+    LOGIN,
+    LOOK,
+    PASSWORD,
+    add_functions,
+    hosts,
+    must_not_open,
+    new_client,
+    nothing_left_over,
+    shown,
+)
 from triojob import (
     AuthenticationError,
-    Client,
     ClientClosed,
     Limits,
     ProtocolError,
@@ -21,25 +32,8 @@ from triojob import (
     UnexpectedResponse,
 )
 
-from .opening_support import (
-    EVERY_KIND,
-    LOGIN,
-    LOOK,
-    PASSWORD,
-    add_functions,
-    hosts,
-    new_client,
-    nothing_left_over,
-    shown,
-)
-
 HTML = {"content-type": "text/html; charset=utf-8"}
 JSON = {"content-type": "application/json"}
-
-
-async def must_not_open(client: Client) -> None:
-    async with client:
-        raise AssertionError("it was opened")
 
 
 @pytest.mark.parametrize("path", ["/config", "/info"])

@@ -9,9 +9,7 @@ import pytest
 
 from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer, open_server
-from triojob import Client, __version__
-
-from .opening_support import (
+from tests.support.opening import (
     EVERY_KIND,
     LOGIN,
     LOOK,
@@ -21,7 +19,8 @@ from .opening_support import (
     new_client,
     shown,
 )
-from .sessions_support import ROOMY
+from tests.support.sessions import ROOMY
+from triojob import Client, __version__
 
 pytestmark = pytest.mark.usefixtures("either_way")
 

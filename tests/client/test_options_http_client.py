@@ -14,9 +14,7 @@ import trio.testing
 
 from tests.servers.faults import Answer, Delay
 from tests.servers.scripted import ScriptedServer, open_server
-from triojob import Client, JobGroup, Limits, ProtocolError, TriojobError
-
-from .opening_support import (
+from tests.support.opening import (
     EVERY_KIND,
     LOGIN,
     LOOK,
@@ -29,7 +27,8 @@ from .opening_support import (
     shown,
     targets,
 )
-from .sessions_support import ROOMY, SECONDS, add_sleeper
+from tests.support.sessions import ROOMY, SECONDS, add_sleeper
+from triojob import Client, JobGroup, Limits, ProtocolError, TriojobError
 
 
 @asynccontextmanager

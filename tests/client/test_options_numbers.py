@@ -11,10 +11,9 @@ import trio.testing
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
 from tests.support.hanging import SECONDS
+from tests.support.opening import add_functions, new_client
+from tests.support.sessions import add_sleeper
 from triojob import Client, JobGroup, Limits, ProtocolError
-
-from .opening_support import add_functions, new_client
-from .sessions_support import add_sleeper
 
 URL = "http://app.test"
 

@@ -13,12 +13,11 @@ import trio.testing
 
 from tests.servers.faults import Delay, Hold, Silence, Stall
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.opening import add_functions, new_client, nothing_left_over, wait_until_running
+from tests.support.sessions import ROOMY, add_sleeper
 from triojob import Client, ConnectionFailed, ConnectionLost, ConnectionTimeout, Timeouts
 from triojob.testing._server.network import MemoryNetwork
 from triojob.testing.components import number
-
-from .opening_support import add_functions, new_client, nothing_left_over, wait_until_running
-from .sessions_support import ROOMY, add_sleeper
 
 pytestmark = pytest.mark.usefixtures("either_way")
 

@@ -5,7 +5,6 @@ On a real loopback socket, with certificates made on the spot.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,25 +14,14 @@ from tests.servers.faults import Answer
 from tests.servers.scripted import ScriptedServer, open_server
 from tests.servers.tls import Authority
 from tests.support.hanging import SECONDS
-from triojob import Client, ConnectionFailed, ConnectionLost, UnexpectedResponse
-
-from .opening_support import (
+from tests.support.opening import (
     EVERY_KIND,
     LOGIN,
     LOOK,
     add_functions,
     login_cookies_of,
 )
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest.fixture(scope="module")
-def trusting(authority: Authority) -> ssl.SSLContext:
-    return authority.client()
+from triojob import Client, ConnectionFailed, ConnectionLost, UnexpectedResponse
 
 
 @pytest.fixture

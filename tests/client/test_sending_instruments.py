@@ -9,9 +9,8 @@ import trio
 import trio.testing
 
 from tests.servers.scripted import ScriptedServer
+from tests.support.opening import add_functions, new_client
 from triojob import Instrument, Job, Limits
-
-from .opening_support import add_functions, new_client
 
 
 class Sends(Instrument):

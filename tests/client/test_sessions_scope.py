@@ -6,10 +6,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.sessions_support import add_notebook, add_sleeper, hashes, opened, quiet, states
-from tests.core.support import Boom, leaves
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, GradioError
+from tests.support.jobs import Boom, leaves
+from tests.support.sessions import add_notebook, add_sleeper, hashes, opened, quiet, states
 from triojob import (
     AppError,
     Client,

@@ -8,9 +8,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.client.sessions_support import add_notebook, add_sleeper, all_tasks, hashes, opened
 from tests.servers.faults import Answer, Cut, Hold, Lose
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.sessions import add_notebook, add_sleeper, all_tasks, hashes, opened
 from triojob import Timeouts, TriojobError
 
 

@@ -6,9 +6,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.sessions_support import Streams, add_notebook, add_sleeper, hashes, opened, quiet
 from tests.servers.faults import EndAfter, Hold, HoldFrame
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.sessions import Streams, add_notebook, add_sleeper, hashes, opened, quiet
 from triojob import ConnectionLost, JobGroup, Status
 from triojob.testing.components import number
 

@@ -8,9 +8,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.sessions_support import ROUNDS, Streams, add_notebook, add_sleeper, hashes, opened
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, GradioError
+from tests.support.sessions import ROUNDS, Streams, add_notebook, add_sleeper, hashes, opened
 from triojob import AppError, ConnectionLost, JobCancelled, JobGroup, Status
 from triojob.testing.components import state
 

@@ -8,9 +8,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.sessions_support import add_sleeper, opened
 from tests.servers.faults import Answer, Hold
 from tests.servers.scripted import Event
+from tests.support.sessions import add_sleeper, opened
 from triojob import (
     Client,
     JobGroup,

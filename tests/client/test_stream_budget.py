@@ -8,7 +8,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.sessions_support import (
+from tests.servers.faults import Cut, Hold
+from tests.support.sessions import (
     ROUNDS,
     Streams,
     add_notebook,
@@ -17,7 +18,6 @@ from tests.client.sessions_support import (
     opened,
     quiet,
 )
-from tests.servers.faults import Cut, Hold
 from triojob import ConnectionLost, Job, JobGroup, Limits
 
 

@@ -7,9 +7,9 @@ import random
 import pytest
 import trio
 
-from tests.client.sessions_support import Streams, add_notebook, add_sleeper, opened, quiet
 from tests.servers.faults import Cut
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.sessions import Streams, add_notebook, add_sleeper, opened, quiet
 from triojob import Client, ClientSession, ConnectionLost, Job, JobCancelled, JobGroup, Limits
 
 pytestmark = pytest.mark.usefixtures("either_way")

@@ -15,9 +15,9 @@ import trio
 import trio.testing
 
 import triojob
-from tests.core.support import BaseExceptionGroup, leaves
-from tests.files.support import file_data, serve_files
 from tests.servers.scripted import Event
+from tests.support.files import file_data, serve_files
+from tests.support.jobs import BaseExceptionGroup, leaves
 from triojob import Client, ClientPool, Endpoint, File, InputStream, JobGroup, gather
 from triojob.sync import open_portal
 from triojob.testing import ScriptedApp

@@ -21,16 +21,6 @@ from .support import CHUNKED, PLAIN, ask
 Serve = Callable[[trio.SocketStream], Awaitable[None]]
 
 
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest.fixture(scope="module")
-def trusting(authority: Authority) -> ssl.SSLContext:
-    return authority.client()
-
-
 @asynccontextmanager
 async def serving(serve: Serve, host: str = "127.0.0.1") -> AsyncIterator[int]:
     """Serve on a port of its own, and show at the end that the client has closed all it opened."""

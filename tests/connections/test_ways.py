@@ -13,14 +13,9 @@ from tests.servers.scripted import Event, ScriptedServer, open_server
 from tests.support.hanging import SECONDS
 from triojob import Client, ConnectionFailed, UnexpectedResponse
 
+pytestmark = pytest.mark.usefixtures("no_proxies")
+
 LOGIN = ("ada", "lovelace")
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 @pytest.fixture

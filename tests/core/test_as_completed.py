@@ -9,9 +9,8 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.jobs import ROUNDS, Boom, collect, fail, fail_after, listeners, sleep, succeed
 from triojob import Job, JobCancelled, JobGroup, as_completed
-
-from .support import ROUNDS, Boom, collect, fail, fail_after, listeners, sleep, succeed
 
 
 async def test_jobs_come_in_the_order_in_which_they_end(autojump_clock):

@@ -17,6 +17,17 @@ import trio
 import trio.testing
 from outcome import Value
 
+from tests.support.jobs import (
+    BaseExceptionGroup,
+    Boom,
+    Quit,
+    Scripted,
+    collect,
+    count,
+    fail,
+    leaves,
+    succeed,
+)
 from triojob import (
     Instrument,
     Job,
@@ -31,13 +42,7 @@ from triojob import (
 from triojob._core.messages import WholeOutput
 from triojob._core.sink import ChannelSink
 
-from .support import BaseExceptionGroup, Boom, Scripted, collect, count, fail, leaves, succeed
-
 Callback = Callable[[Job[Any]], object]
-
-
-class Quit(BaseException):
-    """Neither Python's nor Trio's."""
 
 
 RAISED = [KeyboardInterrupt, SystemExit, asyncio.CancelledError, GeneratorExit, Quit, Boom]

@@ -11,9 +11,17 @@ import trio
 import trio.testing
 from trio.testing import assert_checkpoints
 
+from tests.support.jobs import (
+    Boom,
+    count,
+    count_and_fail,
+    fail,
+    sleep,
+    succeed,
+    tasks_living,
+    watchers,
+)
 from triojob import Job, JobCancelled, JobGroup, JobTimeout
-
-from .support import Boom, count, count_and_fail, fail, sleep, succeed, tasks_living, watchers
 
 Await = Callable[[Job[Any]], Awaitable[Any]]
 

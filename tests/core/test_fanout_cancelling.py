@@ -12,10 +12,10 @@ import trio
 import trio.testing
 
 import triojob
+from tests.support.jobs import BaseExceptionGroup, collect, leaves, tasks_living
 from triojob import JobGroup, as_completed, first_completed, first_success, gather
 
 from .mapping import Source, Worker
-from .support import BaseExceptionGroup, collect, leaves, tasks_living
 
 
 async def use_gather(worker: Worker) -> None:

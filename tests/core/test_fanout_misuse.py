@@ -13,9 +13,8 @@ import trio
 import trio.testing
 
 import triojob
+from tests.support.jobs import Scripted, collect, count, succeed, tasks_living
 from triojob import JobGroup, first_completed, first_success, gather
-
-from .support import Scripted, collect, count, succeed, tasks_living
 
 Helper = Callable[..., Awaitable[Any]]
 HELPERS = pytest.mark.parametrize("helper", [gather, first_completed, first_success])

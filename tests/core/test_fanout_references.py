@@ -12,9 +12,8 @@ import pytest
 import trio
 
 import triojob
+from tests.support.jobs import ROUNDS, BaseExceptionGroup, Boom, Thing
 from triojob import JobGroup, as_completed, first_completed, first_success, gather
-
-from .support import ROUNDS, BaseExceptionGroup, Boom, Thing
 
 pytestmark = [
     pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs reference counting"),

@@ -8,9 +8,8 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.jobs import ROUNDS, Boom, count, fail, fail_after, sleep, succeed, tasks_living
 from triojob import JobCancelled, JobGroup, first_completed, first_success
-
-from .support import ROUNDS, Boom, count, fail, fail_after, sleep, succeed, tasks_living
 
 
 class Cancelled:

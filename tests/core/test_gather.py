@@ -11,9 +11,18 @@ import trio
 import trio.testing
 from outcome import Value
 
+from tests.support.jobs import (
+    Boom,
+    Scripted,
+    count,
+    fail,
+    fail_after,
+    leaves,
+    sleep,
+    succeed,
+    tasks_living,
+)
 from triojob import Job, JobCancelled, JobGroup, first_completed, first_success, gather
-
-from .support import Boom, Scripted, count, fail, fail_after, leaves, sleep, succeed, tasks_living
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup

@@ -8,14 +8,8 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.jobs import BaseExceptionGroup, Boom, Quit, fail, leaves
 from triojob import Job, JobCancelled, JobGroup, Status, StatusUpdate
-
-from .support import BaseExceptionGroup, Boom, fail, leaves
-
-
-class Quit(BaseException):
-    """Neither Python's nor Trio's."""
-
 
 KINDS = pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, Quit])
 

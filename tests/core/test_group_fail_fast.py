@@ -6,9 +6,8 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.jobs import Boom, fail, fail_after
 from triojob import JobGroup
-
-from .support import Boom, fail, fail_after
 
 
 async def test_the_first_failure_cancels_siblings_and_body(autojump_clock):

@@ -12,9 +12,16 @@ import trio
 import trio.testing
 
 import triojob
+from tests.support.jobs import (
+    ROUNDS,
+    BaseExceptionGroup,
+    Boom,
+    count_and_fail,
+    fail,
+    fail_after,
+    leaves,
+)
 from triojob import Job, JobGroup, first_success, gather
-
-from .support import ROUNDS, BaseExceptionGroup, Boom, count_and_fail, fail, fail_after, leaves
 
 
 async def test_a_failure_is_raised_in_an_exception_group() -> None:

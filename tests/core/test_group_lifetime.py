@@ -9,9 +9,8 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.jobs import Boom, fail, sleep, succeed, tasks_living
 from triojob import GroupClosed, Job, JobCancelled, JobGroup, Status
-
-from .support import Boom, fail, sleep, succeed, tasks_living
 
 
 async def test_leaving_the_block_waits_for_the_jobs(autojump_clock: trio.testing.MockClock) -> None:

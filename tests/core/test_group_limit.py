@@ -8,9 +8,8 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.jobs import ROUNDS, fail, sleep, succeed
 from triojob import Job, JobGroup, Status
-
-from .support import ROUNDS, fail, sleep, succeed
 
 
 class Gauge:

@@ -11,9 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from triojob import Job, JobGroup, as_completed, first_completed, first_success, gather
-
-from .support import (
+from tests.support.jobs import (
     BaseExceptionGroup,
     Boom,
     Order,
@@ -24,6 +22,7 @@ from .support import (
     run_in_all_orders,
     sleep,
 )
+from triojob import Job, JobGroup, as_completed, first_completed, first_success, gather
 
 Jobs = Sequence[Job[Any]]
 Got = list[BaseException]

@@ -11,9 +11,8 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.jobs import collect, count, succeed
 from triojob import JobGroup, Status
-
-from .support import collect, count, succeed
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 

@@ -12,6 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tests.support.jobs import Scripted
 from triojob import (
     GroupStatistics,
     Instrument,
@@ -25,8 +26,6 @@ from triojob import (
 )
 from triojob._core.messages import WholeOutput, now
 from triojob._core.sink import ChannelSink
-
-from .support import Scripted
 
 
 class Diary(Instrument):

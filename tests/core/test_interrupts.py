@@ -17,6 +17,7 @@ import trio
 import trio.testing
 
 import triojob
+from tests.support.jobs import BaseExceptionGroup, count, leaves, listeners, sleep, succeed
 from triojob import (
     JobGroup,
     as_completed,
@@ -25,8 +26,6 @@ from triojob import (
     gather,
     report,
 )
-
-from .support import BaseExceptionGroup, count, leaves, listeners, sleep, succeed
 
 PACKAGE = Path(triojob.__file__).parent
 CORE = {str(PACKAGE / name) for name in ("", "_core", "_fanout")}

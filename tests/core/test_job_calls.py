@@ -11,11 +11,10 @@ import pytest
 import trio
 from outcome import Outcome
 
+from tests.support.jobs import Boom
 from triojob import JobGroup
 from triojob._core.call import Batch, Call, Submittable
 from triojob._core.runner import JobRunner
-
-from .support import Boom
 
 
 class Refusing(Submittable, Call):

@@ -9,11 +9,10 @@ import trio
 import trio.testing
 from outcome import Error, Value
 
+from tests.support.jobs import Boom, Scripted, appending, fail, succeed
 from triojob import JobCancelled, JobGroup, Status, report
 from triojob._core.messages import Interrupt, WholeOutput
 from triojob._core.sink import ChannelSink
-
-from .support import Boom, Scripted, appending, fail, succeed
 
 
 async def test_a_job_cancelled_before_it_starts_never_starts() -> None:

@@ -14,10 +14,9 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.jobs import Appended, appending, at_instruction, collect, count, succeed
 from triojob import Job, JobGroup, LogMessage, OutputUpdate, report
 from triojob._core.history import History, OutputCursor, UpdateCursor
-
-from .support import Appended, appending, at_instruction, collect, count, succeed
 
 
 @pytest.mark.parametrize("history", [1, 2, 5, 29, 30, 31, 100, None])

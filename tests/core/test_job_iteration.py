@@ -9,9 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from triojob import Job, JobCancelled, JobGroup, OutputIterator, report
-
-from .support import (
+from tests.support.jobs import (
     Boom,
     Thing,
     appending,
@@ -23,6 +21,7 @@ from .support import (
     tasks_living,
     watchers,
 )
+from triojob import Job, JobCancelled, JobGroup, OutputIterator, report
 
 
 async def gather_into(seen: list[Any], job: Job[Any], start: float, pace: float) -> None:

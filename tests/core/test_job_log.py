@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.core.support import BaseExceptionGroup, fail, sleep, succeed
+from tests.support.jobs import BaseExceptionGroup, fail, sleep, succeed
 from triojob import Instrument, Job, JobGroup
 from triojob._core.group import follow
 from triojob._core.logs import JobLog, log_job

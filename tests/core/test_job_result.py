@@ -12,9 +12,8 @@ import trio
 import trio.testing
 from outcome import Error, Value
 
+from tests.support.jobs import Boom, count, fail, fail_after, sleep, succeed
 from triojob import Job, JobCancelled, JobGroup, JobNotDone, JobTimeout
-
-from .support import Boom, count, fail, fail_after, sleep, succeed
 
 
 def test_a_job_is_never_made_directly() -> None:

@@ -9,10 +9,9 @@ import trio
 import trio.testing
 from outcome import Value
 
+from tests.support.jobs import Scripted, count, fail, succeed
 from triojob import JobGroup, LogMessage, ProgressUnit, Status, StatusUpdate, report
 from triojob._core.sink import ChannelSink
-
-from .support import Scripted, count, fail, succeed
 
 
 async def test_a_job_starts_as_starting_without_a_verdict() -> None:

@@ -9,6 +9,16 @@ import trio
 import trio.testing
 from outcome import Value
 
+from tests.support.jobs import (
+    Boom,
+    Scripted,
+    collect,
+    count,
+    count_and_fail,
+    succeed,
+    tasks_living,
+    watchers,
+)
 from triojob import (
     Job,
     JobGroup,
@@ -22,17 +32,6 @@ from triojob import (
 )
 from triojob._core.messages import WholeOutput
 from triojob._core.sink import ChannelSink
-
-from .support import (
-    Boom,
-    Scripted,
-    collect,
-    count,
-    count_and_fail,
-    succeed,
-    tasks_living,
-    watchers,
-)
 
 
 def short(update: object) -> Any:

@@ -10,9 +10,8 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.jobs import Boom, appending, collect, count, fail, sleep, succeed
 from triojob import Job, JobGroup, Status, StatusUpdate, report
-
-from .support import Boom, appending, collect, count, fail, sleep, succeed
 
 
 async def test_status_listeners_hear_every_status_and_the_final_one() -> None:

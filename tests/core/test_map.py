@@ -12,10 +12,10 @@ import trio.testing
 from outcome import Value
 
 import triojob
+from tests.support.jobs import Scripted, collect, count, sleep, succeed, tasks_living
 from triojob import GroupClosed, Instrument, Job, JobGroup, Retry
 
 from .mapping import Source, Worker
-from .support import Scripted, collect, count, sleep, succeed, tasks_living
 
 
 async def sleep_for(seconds: float) -> float:

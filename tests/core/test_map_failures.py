@@ -10,10 +10,10 @@ import trio
 import trio.testing
 
 import triojob
+from tests.support.jobs import ROUNDS, Boom, collect, tasks_living
 from triojob import JobCancelled, report
 
 from .mapping import Source, Worker
-from .support import ROUNDS, Boom, collect, tasks_living
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup

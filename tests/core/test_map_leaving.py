@@ -11,10 +11,10 @@ import trio
 import trio.testing
 
 import triojob
+from tests.support.jobs import Boom, collect, leaves, sleep, tasks_living
 from triojob import JobGroup
 
 from .mapping import Source, Worker
-from .support import Boom, collect, leaves, sleep, tasks_living
 
 
 @pytest.mark.parametrize("ordered", [True, False])

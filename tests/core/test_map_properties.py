@@ -10,8 +10,7 @@ import trio.testing
 from hypothesis import given, settings, strategies as st
 
 import triojob
-
-from .support import BaseExceptionGroup, Boom, leaves
+from tests.support.jobs import BaseExceptionGroup, Boom, leaves
 
 STEPS = st.integers(min_value=0, max_value=3)
 

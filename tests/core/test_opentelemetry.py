@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from trio.testing import wait_all_tasks_blocked
 
-from tests.core.support import BaseExceptionGroup, Boom, count, fail, sleep
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from tests.support.hanging import SECONDS
+from tests.support.jobs import BaseExceptionGroup, Boom, count, fail, sleep
 from triojob import AppError, Client, ClientClosed, Job, JobGroup, Retry, report
 from triojob.opentelemetry import OpenTelemetry
 
@@ -153,7 +153,7 @@ async def test_how_jobs_end_is_told_and_no_failure_is_seen_by_that(autojump_cloc
     assert span.status.status_code is trace.StatusCode.ERROR
     assert span.status.description == "the words"
     assert attributes(span)["triojob.job.end"] == "failed"
-    assert attributes(span)["error.type"] == "tests.core.support.Boom"
+    assert attributes(span)["error.type"] == "tests.support.jobs.Boom"
     assert events(span)[-1] == "exception"
 
     span = telemetry.of(stopped)
@@ -220,7 +220,7 @@ async def test_waiting_and_taking_are_measured_in_seconds(autojump_clock, teleme
     )
     assert (0 + 1, {"code.function.name": name}) in telemetry.measured("triojob.job.wait")
     ends = [series for _, series in telemetry.measured("triojob.job.duration")]
-    assert {series.get("error.type") for series in ends} == {None, "tests.core.support.Boom"}
+    assert {series.get("error.type") for series in ends} == {None, "tests.support.jobs.Boom"}
 
 
 def add_functions(server: ScriptedServer) -> None:

@@ -11,10 +11,9 @@ import pytest
 import trio
 import trio.testing
 
+from tests.support.jobs import BaseExceptionGroup, Boom, Thing, count, fail, sleep, succeed
 from triojob import Instrument, Job, JobCancelled, JobGroup, JobTimeout, report
 from triojob._core.group import follow
-
-from .support import BaseExceptionGroup, Boom, Thing, count, fail, sleep, succeed
 
 pytestmark = [
     pytest.mark.skipif(sys.implementation.name != "cpython", reason="needs reference counting"),

@@ -12,6 +12,7 @@ import trio.testing
 from outcome import Value
 
 from tests.support.hanging import SECONDS
+from tests.support.jobs import collect, count, succeed
 from triojob import (
     Job,
     JobGroup,
@@ -24,8 +25,6 @@ from triojob import (
 )
 from triojob._core.messages import Finished, WholeOutput
 from triojob._core.sink import ChannelSink
-
-from .support import collect, count, succeed
 
 
 async def progress_of(*args: Any, **kwargs: Any) -> list[ProgressUnit] | None:

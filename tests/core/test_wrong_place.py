@@ -14,6 +14,7 @@ import trio
 import trio.testing
 
 import triojob
+from tests.support.jobs import Scripted, collect, sleep, succeed
 from triojob import (
     GroupClosed,
     Instrument,
@@ -27,8 +28,6 @@ from triojob import (
 )
 from triojob._core.call import Call, Submittable
 from triojob._core.group import follow
-
-from .support import Scripted, collect, sleep, succeed
 
 Use = Callable[[JobGroup, Job[Any]], Any]
 

@@ -15,15 +15,11 @@ from trio_websocket import ConnectionClosed, wrap_server_stream
 
 from tests.drivers.peer import SECONDS, TRACES
 from tests.servers.proxies import ForwardProxy, read_head
-from tests.servers.tls import Authority
 from triojob import Client, ConnectionFailed
 
+pytestmark = pytest.mark.usefixtures("no_proxies")
+
 SECRET = {"authorization": "Bearer secret"}
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
 
 
 class Rewound(trio.abc.Stream):
@@ -120,13 +116,6 @@ def by_own_transport(
     patch: pytest.MonkeyPatch, proxy: str, tls: ssl.SSLContext | None
 ) -> dict[str, Any]:
     return {"transport": httpx.AsyncHTTPTransport(proxy=proxy, verify=tls or True)}
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 @pytest.mark.parametrize("told", [by_environment, by_own_client, by_own_transport])

@@ -92,9 +92,7 @@ async def run_some(count: int, fn: Any, rows: Any, store: Path, **options: Any) 
 # --- Outcomes ---
 
 
-async def test_rows_are_called_once_over_runs(
-    autojump_clock: MockClock, slow: Work, store: Path
-) -> None:
+async def test_rows_are_called_once_over_runs(autojump_clock, slow, store):
     slow.failing = {3}
     first = await run(slow.work, range(10), store, limit=4)
     assert [outcome.row for outcome in first] == list(range(10))
@@ -155,9 +153,7 @@ async def test_runs_can_leave_out_earlier_outcomes(work: Work, store: Path) -> N
     assert [outcome.row for outcome in outcomes] == [3, 4]
 
 
-async def test_earlier_outcomes_do_not_wait_for_calls(
-    autojump_clock: MockClock, slow: Work, lines: Path
-) -> None:
+async def test_earlier_outcomes_do_not_wait_for_calls(autojump_clock, slow, lines):
     await run(slow.work, range(BLOCK), lines, limit=BLOCK)
     began = trio.current_time()
     async with durable_map(slow.work, range(BLOCK + 1), store=lines) as outcomes:
@@ -168,9 +164,7 @@ async def test_earlier_outcomes_do_not_wait_for_calls(
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_cancelled_runs_resume(
-    autojump_clock: MockClock, slow: Work, store: Path, seed: int
-) -> None:
+async def test_cancelled_runs_resume(autojump_clock, slow, store, seed):
     chance = random.Random(seed)
     slow.seconds = lambda _: chance.uniform(0, 2)
     rows, ordered = range(40), bool(seed % 2)
@@ -223,9 +217,7 @@ async def test_async_rows_and_generators_work(work: Work, lines: Path) -> None:
     "result, stored",
     [((1, (2,)), [1, [2]]), ({"a": float("nan")}, {"a": None}), (None, None), ("\u2028", "\u2028")],
 )
-async def test_results_are_as_the_store_has_them(
-    work: Work, lines: Path, result: Any, stored: Any
-) -> None:
+async def test_results_are_as_the_store_has_them(work, lines, result, stored):
     async def get(_: int) -> Any:
         await trio.lowlevel.checkpoint()
         return result
@@ -274,9 +266,7 @@ async def test_rows_without_a_key_are_invalid(lines: Path, row: Any, wrong: str)
     assert wrong in (outcomes[1].error_message or "")
 
 
-async def test_the_group_counts_the_calls(
-    autojump_clock: MockClock, slow: Work, lines: Path
-) -> None:
+async def test_the_group_counts_the_calls(autojump_clock, slow, lines):
     slow.failing = {1}
     await run_some(1, slow.work, range(1), lines)
     async with durable_map(slow.work, range(4), store=lines, limit=2) as outcomes:
@@ -382,9 +372,7 @@ def test_digests_are_the_same_in_each_process() -> None:
         (other, [], {"max_failures": 0}, "max_failures must be at least 1"),
     ],
 )
-def test_invalid_arguments_are_refused(
-    tmp_path: Path, fn: Any, rows: Any, options: Any, wrong: str
-) -> None:
+def test_invalid_arguments_are_refused(tmp_path, fn, rows, options, wrong):
     with pytest.raises((TypeError, ValueError), match=wrong):
         durable_map(fn, rows, store=tmp_path / "run.jsonl", **options)
 
@@ -403,9 +391,7 @@ async def test_functions_that_are_not_async_end_the_run(work: Work, lines: Path)
 # --- How it ends ---
 
 
-async def test_many_failures_stop_the_run(
-    autojump_clock: MockClock, slow: Work, lines: Path
-) -> None:
+async def test_many_failures_stop_the_run(autojump_clock, slow, lines):
     slow.failing = set(range(2, 100))
     found: list[int] = []
     with pytest.raises(
@@ -437,9 +423,7 @@ async def test_timeouts_are_outcomes(autojump_clock: MockClock, slow: Work, line
     assert outcomes[1].seconds == 5
 
 
-async def test_a_full_disk_ends_the_run(
-    autojump_clock: MockClock, slow: Work, lines: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_ends_the_run(autojump_clock, slow, lines, monkeypatch):
     found: list[int] = []
     with pytest.raises(OSError, match=r"No space left on device: .*run\.jsonl"):
         async with durable_map(slow.work, range(50), store=lines, limit=2) as outcomes:
@@ -451,9 +435,7 @@ async def test_a_full_disk_ends_the_run(
     assert len(slow.calls) <= 6
 
 
-async def test_a_full_disk_shows_without_a_loop(
-    autojump_clock: MockClock, slow: Work, lines: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_shows_without_a_loop(autojump_clock, slow, lines, monkeypatch):
     monkeypatch.setattr("triojob._durable.jsonl_store.write_all", _fail)
     with pytest.raises(OSError, match="No space left"):
         async with durable_map(slow.work, range(5), store=lines):
@@ -464,9 +446,7 @@ def _fail(_descriptor: int, _data: bytes) -> None:
     raise OSError(28, "No space left on device")
 
 
-async def test_a_failing_sync_ends_the_run(
-    autojump_clock: MockClock, slow: Work, lines: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failing_sync_ends_the_run(autojump_clock, slow, lines, monkeypatch):
     def fail(_descriptor: int) -> None:
         raise OSError(5, "Input/output error")
 
@@ -501,9 +481,7 @@ async def test_failing_rows_come_before_their_exception(work: Work, lines: Path)
     assert found == [0]
 
 
-async def test_jobs_that_users_cancel_have_no_outcome(
-    autojump_clock: MockClock, slow: Work, lines: Path
-) -> None:
+async def test_jobs_that_users_cancel_have_no_outcome(autojump_clock, slow, lines):
     with pytest.raises(JobCancelled):
         async with durable_map(slow.work, range(3), store=lines) as outcomes:
             await trio.sleep(0.5)
@@ -594,9 +572,7 @@ FULL = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})
 
 
 @pytest.mark.parametrize("retry, attempts", [(Retry(wait_max=0), 3), (None, 1)])
-async def test_calls_that_never_started_are_retried(
-    app: App, lines: Path, retry: Retry | None, attempts: int
-) -> None:
+async def test_calls_that_never_started_are_retried(app, lines, retry, attempts):
     app.server.fault("POST", "/queue/join", FULL, times=2)
     (outcome,) = await app.run(["a"], lines, retry=retry)
     assert outcome.attempts == attempts

@@ -219,9 +219,7 @@ def test_parquet_needs_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not [*tmp_path.iterdir()]
 
 
-def test_after_a_write_that_fails_there_is_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_a_write_that_fails_there_is_no_other(tmp_path, monkeypatch):
     """A line after half of a line would be garbage in the midst."""
     path = tmp_path / "out.jsonl"
     store = opened(path)

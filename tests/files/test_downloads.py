@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import trio
 
-from tests.files.support import everything_in, file_data, opened, serve_files
 from tests.servers.faults import Answer, Cut, Hold, Interim, Lose, Stall
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.files import everything_in, file_data, opened, serve_files
 from triojob import (
     AppError,
     ConnectionLost,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.files.support import META, file_data
+from tests.support.files import META, file_data
 from tests.support.steps import steps
 from triojob import PropertyUpdate
 from triojob.gradio.files.data import (

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import trio
 
-from tests.files.support import everything_in, file_data, opened, serve_files
 from tests.servers.faults import Cut, Stall
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.files import everything_in, file_data, opened, serve_files
 from triojob import ClientClosed, ConnectionLost, File, FileTooLarge, Limits, UnexpectedResponse
 from triojob.gradio.http.files import Download
 from triojob.testing.components import json_value

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.files.support import META, everything_in, file_data, opened, serve_files
 from tests.servers.faults import Answer, Split
 from tests.servers.scripted import Event, ScriptedServer, open_server
+from tests.support.files import META, everything_in, file_data, opened, serve_files
 from triojob import Client, File, FileTooLarge, Limits, ProtocolError, UnexpectedResponse
 from triojob.testing.components import json_value
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.files.support import META, opened, say_ok, sent, serve_echo
 from tests.servers.scripted import ScriptedServer
+from tests.support.files import META, opened, say_ok, sent, serve_echo
 from triojob import FileInput, FileTooLarge, handle_file
 from triojob.gradio.files.inputs import FilePlaceholders, file_json
 from triojob.gradio.schema.parameters import Parameter

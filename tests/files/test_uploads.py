@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import trio
 
-from tests.files.support import META, opened, sent, serve_echo
 from tests.servers.faults import Answer, Cut, Hold, Lose, Silence
 from tests.servers.scripted import ScriptedServer
+from tests.support.files import META, opened, sent, serve_echo
 from triojob import (
     AuthenticationError,
     Client,

@@ -13,8 +13,8 @@ from rich.console import Console
 from trio.testing import MockClock
 
 import triojob
-from tests.core.support import BaseExceptionGroup
 from tests.live.support import draws, fails, output, recorder
+from tests.support.jobs import BaseExceptionGroup
 from triojob import JobGroup, report
 from triojob._live._screens import Notebook, Plain, Terminal, choose_screen
 

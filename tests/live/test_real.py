@@ -9,9 +9,9 @@ import pytest
 import trio
 
 import triojob
-from tests.core.support import BaseExceptionGroup
 from tests.live.support import Seen, output, recorder
 from tests.support.hanging import SECONDS
+from tests.support.jobs import BaseExceptionGroup
 from triojob import Client, Job, JobGroup, Status, StatusUpdate
 from triojob._live._rendering import log_text
 

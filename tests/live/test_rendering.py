@@ -10,10 +10,10 @@ import trio
 from rich.cells import cell_len
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.core.support import BaseExceptionGroup
 from tests.live.support import Seen, draws, fails
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event
+from tests.support.jobs import BaseExceptionGroup
 from triojob import Client, Job, JobGroup, LogMessage, ProgressUnit, Status, StatusUpdate, report
 from triojob._live._rendering import describe, progress
 from triojob._live._watch import STEPS

@@ -11,10 +11,10 @@ import trio
 from trio.testing import MockClock
 
 import triojob
-from tests.core.support import BaseExceptionGroup
 from tests.live.pages import Page
 from tests.live.support import draws, fails, recorder as console
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.jobs import BaseExceptionGroup
 from triojob import Client, JobGroup
 from triojob._live._charts import Axis, number_axis, seconds_axis, time_axis
 from triojob._live._load import Load
@@ -193,9 +193,7 @@ async def test_a_live_view_writes_a_report(autojump_clock: MockClock, tmp_path: 
     assert "At most 3 in flight." in page.inside("desc")
 
 
-async def test_a_report_counts_the_calls_of_clients(
-    autojump_clock: MockClock, memory_app: ScriptedServer, tmp_path: Path
-) -> None:
+async def test_a_report_counts_the_calls_of_clients(autojump_clock, memory_app, tmp_path):
     async def nap(event: Event) -> None:
         await trio.sleep(10)
         await event.completed(["x"])
@@ -215,9 +213,7 @@ async def test_a_report_counts_the_calls_of_clients(
     assert "Calls that wait here" in page.inside("h2")
 
 
-async def test_an_interrupted_view_says_so_in_its_report(
-    autojump_clock: MockClock, tmp_path: Path
-) -> None:
+async def test_an_interrupted_view_says_so_in_its_report(autojump_clock, tmp_path):
     path = tmp_path / "live.html"
     with trio.move_on_after(5):
         async with JobGroup() as group, triojob.live(group, console=console(), report=path):
@@ -227,9 +223,7 @@ async def test_an_interrupted_view_says_so_in_its_report(
     assert page.inside("h1") == ["Jobs", "interrupted"]
 
 
-async def test_a_report_that_fails_is_logged(
-    autojump_clock: MockClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_report_that_fails_is_logged(autojump_clock, tmp_path, caplog):
     path = tmp_path / "live.html"
     async with JobGroup() as group, triojob.live(group, console=console(), report=path):
         job = group.submit(draws)

@@ -14,10 +14,10 @@ from rich.console import Console
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import triojob
-from tests.core.support import BaseExceptionGroup, leaves, tasks_living
 from tests.live.support import CURSOR_OFF, CURSOR_ON, draws, fails, output, recorder
 from tests.servers.scripted import Event
 from tests.support.hanging import SECONDS
+from tests.support.jobs import BaseExceptionGroup, leaves, tasks_living
 from triojob import Client, JobGroup, MissingDependency, report
 from triojob._live import _screens
 

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.pool.support import FULL, JOIN, Replicas, replicas
 from tests.servers.scripted import Event, GradioError
-from tests.stubs.support import loaded
+from tests.support.stubs import loaded
 from triojob import (
     AppError,
     ClientClosed,

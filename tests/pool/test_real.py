@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import trio
 
-from tests.real.support import SECONDS, new_key
 from tests.support.gradio import GradioProcess
+from tests.support.real import SECONDS, new_key
 from triojob import (
     Client,
     ClientPool,

@@ -9,11 +9,11 @@ import pytest
 import trio
 import trio.testing
 
-from tests.files.support import file_data, opened
 from tests.protocols.server import NewServer
 from tests.protocols.sse_v9 import PROTOCOL
 from tests.servers.scripted import Chosen, Event, ScriptedServer, open_server
-from tests.sync.threads_support import ServerThread
+from tests.support.files import file_data, opened
+from tests.support.threads import ServerThread
 from triojob import JobCancelled, Status, StatusUpdate, sync
 from triojob.gradio.protocol import registry
 from triojob.testing._server.description import App

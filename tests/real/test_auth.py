@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 import trio
 
-from tests.real.support import (
+from tests.support.gradio import ServeGradio
+from tests.support.hanging import SECONDS
+from tests.support.opening import must_not_open
+from tests.support.real import (
     assert_stopped,
     new_key,
     opened,
     promptly,
 )
-from tests.support.gradio import ServeGradio
-from tests.support.hanging import SECONDS
 from triojob import AuthenticationError, Client, JobCancelled, JobGroup
 
 # As in `gradio_app.py`.
@@ -24,11 +25,6 @@ LOGIN = ("trio", USERS["trio"])
 def guarded_url(serve_gradio: ServeGradio) -> str:
     """Give the URL of an app that asks for a login."""
     return serve_gradio("--auth")
-
-
-async def must_not_open(client: Client) -> None:
-    async with client:
-        raise AssertionError("it was opened")
 
 
 async def test_plain_call_and_job_and_session(guarded_url: str) -> None:

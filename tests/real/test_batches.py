@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.real.support import assert_idle, new_key, opened, probe, probe_until, promptly
+from tests.support.real import assert_idle, new_key, opened, probe, probe_until, promptly
 
 
 async def test_call_is_one_sample_of_a_batch(gradio_url: str) -> None:

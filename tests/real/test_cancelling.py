@@ -7,7 +7,7 @@ import random
 import pytest
 import trio
 
-from tests.real.support import (
+from tests.support.real import (
     SECONDS,
     assert_cancelled,
     assert_idle,

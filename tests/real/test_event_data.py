@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.real.support import opened
+from tests.support.real import opened
 from triojob import AppError, Client, JobGroup
 
 

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from tests.real.support import opened
+from tests.support.real import opened
 from triojob import AppError, TriojobError, ValidationError
 
 

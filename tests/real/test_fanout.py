@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import triojob
-from tests.real.support import assert_idle, assert_stopped, new_key, opened, probe, probe_until
+from tests.support.real import assert_idle, assert_stopped, new_key, opened, probe, probe_until
 from triojob import first_success
 
 

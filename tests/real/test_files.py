@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.real.support import opened
 from tests.support.gradio import ServeGradio
+from tests.support.real import opened
 from triojob import File, FileTooLarge, Job, Limits, handle_file
 
 MIB = 2**20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.real.support import new_key, opened, probe, probe_until
+from tests.support.real import new_key, opened, probe, probe_until
 from triojob import Client
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from tests.real.support import (
+from tests.support.real import (
     assert_idle,
     new_key,
     opened,

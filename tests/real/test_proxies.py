@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.real.support import opened
 from tests.servers.proxies import BufferingProxy
+from tests.support.real import opened
 from triojob import Timeouts
 
 TIMES = Timeouts(stream_idle=0.2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from tests.real.support import SECONDS, call_many
 from tests.support.gradio import ServeGradio
+from tests.support.real import SECONDS, call_many
 from triojob import Client
 
 

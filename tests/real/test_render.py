@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.real.support import opened
+from tests.support.real import opened
 from triojob import EndpointNotFound, JobGroup, RenderUpdate
 
 

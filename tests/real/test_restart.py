@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from tests.real.support import new_key, opened, probe_until
+from tests.support.real import new_key, opened, probe_until
 from triojob import ConnectionLost, ServerRestarted
 
 

@@ -11,9 +11,9 @@ import pytest
 import trio
 import trio.testing
 
-from tests.core.support import tasks_living
-from tests.real.support import assert_idle, new_key, opened, probe, probe_until, until
 from tests.support.hanging import SECONDS
+from tests.support.jobs import tasks_living
+from tests.support.real import assert_idle, new_key, opened, probe, probe_until, until
 from triojob import Client, Job, JobCancelled, JobGroup, Limits, Timeouts
 
 CALLS = 500

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import trio
 
-from tests.real.support import SECONDS, new_key, opened, probe, probe_until
+from tests.support.real import SECONDS, new_key, opened, probe, probe_until
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.real.support import opened
+from tests.support.real import opened
 
 
 async def test_functions_share_the_state_of_their_session(gradio_url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.real.support import opened
+from tests.support.real import opened
 from triojob import (
     Job,
     Limits,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.real.support import opened
+from tests.support.real import opened
 from triojob import EndpointNotFound, JobGroup
 
 RAW_TEXT = "one\u2028two\u2029three\u0085four\x0bfive \U0001f600 caf\u00e9\r\nsix"

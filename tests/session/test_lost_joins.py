@@ -11,7 +11,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.cancelling_support import (
+from tests.servers.faults import Answer, Hold, Lose
+from tests.servers.scripted import Event, ScriptedServer
+from tests.support.cancelling import (
     MINE,
     OTHER,
     add_functions,
@@ -21,9 +23,7 @@ from tests.client.cancelling_support import (
     opened,
     sent,
 )
-from tests.client.sessions_support import hashes
-from tests.servers.faults import Answer, Hold, Lose
-from tests.servers.scripted import Event, ScriptedServer
+from tests.support.sessions import hashes
 from triojob import ConnectionLost, Job, Timeouts
 
 BOUND = 1000

@@ -7,10 +7,10 @@ import math
 import pytest
 import trio
 
-from tests.client.sessions_support import add_sleeper, hashes, opened
 from tests.servers.faults import Answer, Lose
 from tests.servers.faulty import Disconnect
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.sessions import add_sleeper, hashes, opened
 from triojob import (
     ConnectionLost,
     JobGroup,

@@ -10,10 +10,10 @@ import trio
 import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
-from tests.client.cancelling_support import MINE, OTHER, add_functions, new_client, opened
-from tests.client.sessions_support import hashes
 from tests.servers.faults import Delay, Hold
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.cancelling import MINE, OTHER, add_functions, new_client, opened
+from tests.support.sessions import hashes
 from triojob import CallInterrupted, Job, JobGroup, gather, map as map_calls
 from triojob.gradio.session.pending_call import PendingCall
 from triojob.testing.components import state

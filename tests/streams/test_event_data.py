@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from tests.streams.support import opened
+from tests.support.sessions import opened
 
 
 async def test_is_sent_with_the_call_and_collides_with_no_parameter(memory_app, autojump_clock):

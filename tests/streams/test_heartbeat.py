@@ -13,12 +13,12 @@ import trio.testing
 
 from tests.servers.faults import Answer, Buffered, Cut, Hold, Lose, Silence
 from tests.servers.scripted import ScriptedServer
-from tests.streams.support import (
+from tests.support.sessions import (
     add_counter,
     add_sleeper,
+    hashes,
     heartbeats,
     opened,
-    sessions,
     until,
 )
 from triojob import ConnectionLost, Limits, Timeouts
@@ -37,14 +37,14 @@ async def test_client_opens_one_with_its_first_stateful_call(memory_app, autojum
         assert heartbeats(memory_app) == []
         assert [await client.predict(api_name="/bump") for _ in range(3)] == [1, 2, 3]
         await until(lambda: memory_app.heartbeats.open)
-        assert heartbeats(memory_app) == [sessions(memory_app)[0]]
+        assert heartbeats(memory_app) == [hashes(memory_app)[0]]
         # It lives as long as the session, not as long as its calls.
         await trio.sleep(3600)
         assert memory_app.heartbeats.open == 1
         assert memory_app.log.unloads == []
     await until(lambda: not memory_app.heartbeats.open)
     assert len(heartbeats(memory_app)) == 1
-    assert memory_app.log.unloads == [sessions(memory_app)[0]]
+    assert memory_app.log.unloads == [hashes(memory_app)[0]]
 
 
 async def test_calls_without_state_open_none(memory_app, autojump_clock):
@@ -63,7 +63,7 @@ async def test_each_session_has_its_own(memory_app: ScriptedServer, autojump_clo
                 await one.predict(api_name="/bump")
                 await two.predict(api_name="/bump")
                 await until(lambda: memory_app.heartbeats.open == 2)
-                first, second = sessions(memory_app)
+                first, second = hashes(memory_app)
             await until(lambda: memory_app.log.unloads == [second])
             assert await one.predict(api_name="/bump") == 2
         await until(lambda: memory_app.log.unloads == [second, first])
@@ -107,7 +107,7 @@ async def test_closed_after_the_jobs_and_their_cancel_requests(memory_app, autoj
         await ended.wait()
     await until(lambda: not memory_app.heartbeats.open)
     assert [event.state for event in memory_app.events.values()] == ["cancelled"]
-    assert memory_app.log.unloads == sessions(memory_app)
+    assert memory_app.log.unloads == hashes(memory_app)
 
 
 async def test_session_closes_it_after_its_cancel_requests(memory_app, autojump_clock):
@@ -231,7 +231,7 @@ async def test_new_session_after_a_break_has_a_new_one(memory_app, autojump_cloc
         await until(lambda: len(memory_app.log.unloads) == 1)
         assert await client.predict(api_name="/bump") == 1
         await until(lambda: memory_app.heartbeats.open == 1)
-        old, new = sessions(memory_app)
+        old, new = hashes(memory_app)
         assert old != new
         assert heartbeats(memory_app) == [old, new]
         assert memory_app.log.unloads == [old]
@@ -265,4 +265,4 @@ async def test_nothing_tells_the_session(memory_app, autojump_clock, caplog):
     records: list[Any] = [record for record in caplog.records if record.name == "triojob"]
     assert records
     text = "\n".join(record.getMessage() for record in records)
-    assert sessions(memory_app)[0] not in text
+    assert hashes(memory_app)[0] not in text

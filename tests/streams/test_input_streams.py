@@ -11,7 +11,7 @@ import trio.testing
 
 from tests.servers.faults import Answer, Cut, Hold, Lose
 from tests.servers.scripted import Event, ScriptedServer
-from tests.streams.support import opened, until
+from tests.support.sessions import opened, until
 from triojob import (
     ConnectionLost,
     InputStreamClosed,

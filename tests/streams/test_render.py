@@ -8,7 +8,7 @@ import trio.testing
 
 from tests.servers.faults import Cut
 from tests.servers.scripted import Event, ScriptedServer
-from tests.streams.support import opened
+from tests.support.sessions import opened
 from triojob import (
     ConnectionLost,
     EndpointNotFound,

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from tests.stubs.support import TEXT, app, described, loaded, output, parameter, write
 from tests.support.steps import steps
+from tests.support.stubs import TEXT, app, described, loaded, output, parameter, write
 from triojob.gradio.schema import stubs, types
 from triojob.gradio.schema.app import AppInfo
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.stubs.support import app, described, output, parameter, write
+from tests.support.stubs import app, described, output, parameter, write
 from triojob.gradio.schema.labels import text_of
 
 TRANSLATIONS = {"de": {"name": "Ihr Name", "only": "Nur"}, "en": {"name": "Your name"}}

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.real.support import opened
-from tests.stubs.support import loaded
 from tests.support.gradio import GRADIO_APP, GradioProcess
+from tests.support.real import opened
+from tests.support.stubs import loaded
 from triojob import JobGroup, handle_file
 
 TYPED = Path(__file__).parent.parent / "typed"

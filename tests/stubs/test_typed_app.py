@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, ScriptedServer
-from tests.stubs.support import loaded
+from tests.support.stubs import loaded
 from triojob import Client, ClientClosed, Endpoint, EndpointMismatch, EndpointNotFound, JobGroup
 from triojob.testing.components import checkbox, dropdown, file, textbox
 

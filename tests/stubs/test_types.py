@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.stubs.support import app, described, header, output, parameter, signature, write
+from tests.support.stubs import app, described, header, output, parameter, signature, write
 from triojob.gradio.schema.app import AppInfo
 from triojob.testing.components import FILE_SCHEMA
 

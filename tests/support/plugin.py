@@ -6,6 +6,7 @@ import functools
 import gc
 import inspect
 import signal
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.protocols.server import NewServer
 from tests.protocols.sse_v9 import PROTOCOL
 from tests.servers.direct import go_direct
 from tests.servers.scripted import Chosen, ScriptedServer, open_server
+from tests.servers.tls import Authority
 from tests.support.gradio import GradioProcess, ServeGradio, StartGradio
 from tests.support.hanging import Watchdog
 from tests.support.leftovers import Leftovers
@@ -200,3 +202,23 @@ async def memory_app() -> AsyncIterator[ScriptedServer]:
     """
     async with open_server(memory=True) as server:
         yield server
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the proxies of the environment."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """Make certificates that only `trusting` trusts."""
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def trusting(authority: Authority) -> ssl.SSLContext:
+    """Trust the certificates of the authority."""
+    return authority.client()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sync.threads_support import ServerThread
+from tests.support.threads import ServerThread
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import trio
 
-from tests.core.support import count
+from tests.support.jobs import count
+from tests.support.threads import ServerThread, Watched
 from triojob import JobGroup
 from triojob.sync import (
     AppError,
@@ -22,8 +23,6 @@ from triojob.sync import (
     start_portal,
     submit,
 )
-
-from .threads_support import ServerThread, Watched
 
 
 @pytest.fixture

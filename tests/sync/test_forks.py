@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.hanging import SECONDS
-
-from .threads_support import HAS_FORK, Script, ServerThread
+from tests.support.threads import HAS_FORK, Script, ServerThread
 
 START = f"""\
 import multiprocessing, os, signal, sys, threading, warnings

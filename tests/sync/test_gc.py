@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 import trio
 
-from tests.core.support import Boom, Thing
 from tests.servers.scripted import ScriptedServer
+from tests.support.jobs import Boom, Thing
+from tests.support.threads import SECONDS, ServerThread, wait_for
 from triojob import JobCancelled, JobTimeout
 from triojob.sync import AppError, Client, Job, Portal, start_portal
-
-from .threads_support import SECONDS, ServerThread, wait_for
 
 pytestmark = pytest.mark.skipif(
     sys.implementation.name != "cpython", reason="needs reference counting"

@@ -11,18 +11,17 @@ import pytest
 import trio
 import trio.testing
 
-from tests.core.support import BaseExceptionGroup, Boom, leaves, succeed
 from tests.support.hanging import SECONDS
-from triojob import ClientClosed, GroupClosed, JobGroup
-from triojob.sync import Client, Portal, open_portal, start_portal, submit
-
-from .threads_support import (
+from tests.support.jobs import BaseExceptionGroup, Boom, leaves, succeed
+from tests.support.threads import (
     ServerThread,
     Watched,
     frequent_switches,
     threads,
     wait_until_blocked,
 )
+from triojob import ClientClosed, GroupClosed, JobGroup
+from triojob.sync import Client, Portal, open_portal, start_portal, submit
 
 in_thread = trio.to_thread.run_sync
 

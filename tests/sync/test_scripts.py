@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.faults import Silence
-
-from .threads_support import Script, ServerThread
+from tests.support.threads import Script, ServerThread
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="sends a signal as Ctrl-C does")
 

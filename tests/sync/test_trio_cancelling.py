@@ -12,19 +12,18 @@ import pytest
 import trio
 import trio.testing
 
-from tests.core.support import count, succeed
 from tests.servers.faults import Silence
 from tests.servers.scripted import ScriptedServer
 from tests.support.hanging import SECONDS
-from triojob import JobGroup, Status
-from triojob.sync import Client, Job, open_portal, start_portal, submit
-
-from .threads_support import (
+from tests.support.jobs import count, succeed
+from tests.support.threads import (
     Watched,
     add_endpoints,
     wait_for,
     wait_until_blocked,
 )
+from triojob import JobGroup, Status
+from triojob.sync import Client, Job, open_portal, start_portal, submit
 
 in_thread = trio.to_thread.run_sync
 

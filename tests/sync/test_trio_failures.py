@@ -9,17 +9,16 @@ import pytest
 import trio
 import trio.testing
 
-from tests.core.support import (
+from tests.support.jobs import (
     BaseExceptionGroup,
     Boom,
     count_and_fail,
     fail,
     leaves,
 )
+from tests.support.threads import Watched, wait_until_blocked
 from triojob import JobCancelled, JobGroup
 from triojob.sync import Job, submit
-
-from .threads_support import Watched, wait_until_blocked
 
 in_thread = trio.to_thread.run_sync
 

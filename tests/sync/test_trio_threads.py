@@ -13,18 +13,17 @@ import pytest
 import trio
 import trio.testing
 
-from tests.core.support import (
+from tests.support.hanging import SECONDS
+from tests.support.jobs import (
     Boom,
     count,
     fail,
     sleep,
     succeed,
 )
-from tests.support.hanging import SECONDS
+from tests.support.threads import Watched, wait_until_blocked
 from triojob import Client, GroupClosed, JobCancelled, JobGroup, JobTimeout, Status, report
 from triojob.sync import Job, submit
-
-from .threads_support import Watched, wait_until_blocked
 
 in_thread = trio.to_thread.run_sync
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tests.core.support import at_instruction
+from tests.support.jobs import at_instruction
 from triojob._core.history import History, OutputCursor
 from triojob._core.sink import ChannelSink
 from triojob.gradio.protocol import diff

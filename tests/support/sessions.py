@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -46,17 +46,40 @@ async def opened(server: ScriptedServer, **options: Any) -> AsyncIterator[Client
             yield client
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds; on the mock clock that takes no time."""
+    with trio.fail_after(SECONDS / 10):
+        while not condition():  # noqa: ASYNC110 - a scripted server doesn't tell
+            await trio.sleep(0.1)
+
+
 # --- Apps ---
 
 
-def add_sleeper(server: ScriptedServer, name: str = "sleep", **options: Any) -> AppEndpoint:
+def add_sleeper(
+    server: ScriptedServer, name: str = "sleep", *, stateful: bool = False, **options: Any
+) -> AppEndpoint:
     """Add a function that sleeps for as many seconds as it is told, and returns their number."""
+    kept = [state(0)] if stateful else []
 
     async def sleep(event: Event) -> None:
-        await trio.sleep(event.data[0])
-        await event.completed([event.data[0]])
+        await trio.sleep(event.data[-1])
+        await event.completed([*[1 for _ in kept], event.data[-1]])
 
-    return server.app.add(name, sleep, inputs=[number("seconds")], **options)
+    if stateful:
+        options["outputs"] = [*kept, number("slept")]
+    return server.app.add(name, sleep, inputs=[*kept, number("seconds")], **options)
+
+
+def add_counter(server: ScriptedServer) -> AppEndpoint:
+    """Add a function that counts its calls in a State."""
+    counter = state(0)
+
+    async def bump(event: Event) -> None:
+        value = event.data[0] + 1
+        await event.completed([value, value])
+
+    return server.app.add("bump", bump, inputs=[counter], outputs=[counter, number("count")])
 
 
 def add_notebook(server: ScriptedServer, *names: str, seconds: float = 0) -> None:
@@ -118,6 +141,12 @@ QUEUED = [*SENT, ("IN_QUEUE", 0, 1, None), "PROCESSING"]
 def hashes(server: ScriptedServer, fn_index: int | None = None) -> list[str]:
     """Return the session of each call, in the order in which the calls came."""
     return [join["session_hash"] for join in server.joins if fn_index in (None, join["fn_index"])]
+
+
+def heartbeats(server: ScriptedServer) -> list[str]:
+    """List the sessions whose heartbeat was asked for, each time it was."""
+    paths = [request.path for request in server.requests if request.method == "GET"]
+    return [path.removeprefix("/heartbeat/") for path in paths if path.startswith("/heartbeat/")]
 
 
 def states(server: ScriptedServer, name: str) -> list[str]:

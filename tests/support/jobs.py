@@ -36,6 +36,10 @@ class Boom(Exception):
     """What failing jobs raise."""
 
 
+class Quit(BaseException):
+    """Neither Python's nor Trio's."""
+
+
 class Thing:
     """An object that can be watched by a weak reference."""
 

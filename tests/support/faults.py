@@ -13,9 +13,10 @@ import httpcore
 import trio
 import trio.testing
 
-from tests.client.sessions_support import ROOMY
-from tests.core.support import tasks_living
+from tests.servers.faults import Answer
 from tests.servers.scripted import Event, ScriptedServer, frame
+from tests.support.jobs import tasks_living
+from tests.support.sessions import ROOMY
 from triojob import Client, ClientSession, Job, Timeouts
 from triojob.testing._server.network import MemoryNetwork, MemoryPeer
 
@@ -308,3 +309,8 @@ class _SlowConnection(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+
+def name_of(fault: object) -> str | None:
+    """Return what pytest calls a response that is a test's parameter."""
+    return f"{fault.status} {fault.body!r:.20}" if isinstance(fault, Answer) else None

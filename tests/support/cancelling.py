@@ -13,9 +13,9 @@ import pytest
 import trio
 import trio.testing
 
-from tests.core.support import tasks_living
 from tests.servers.faults import Hold
 from tests.servers.scripted import Event, ScriptedServer
+from tests.support.jobs import tasks_living
 from triojob import Client, ClientSession, Endpoint, Job, JobCancelled, JobGroup, Limits, Status
 from triojob.testing.components import state
 

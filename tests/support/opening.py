@@ -10,12 +10,11 @@ from typing import Any
 import trio
 import trio.testing
 
-from tests.core.support import tasks_living
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.jobs import tasks_living
+from tests.support.sessions import ROOMY
 from triojob import Client
 from triojob.testing._server.http import ServerRequest
-
-from .sessions_support import ROOMY
 
 PASSWORD = "corr3ct-h0rse"
 LOGIN = ("ada", PASSWORD)
@@ -121,3 +120,9 @@ def shown(error: BaseException) -> str:
 def causes(error: BaseException) -> list[BaseException]:
     """Return an exception and what it was raised from."""
     return [error] if error.__cause__ is None else [error, *causes(error.__cause__)]
+
+
+async def must_not_open(client: Client) -> None:
+    """Open a client that refuses to."""
+    async with client:
+        raise AssertionError("it was opened")
