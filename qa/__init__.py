@@ -7,14 +7,14 @@
 - `eras`: what works on old releases of Gradio; writes ``docs/eras.md``
 - `fuzz`: what reads a server's bytes, with inputs from Hypothesis and atheris
 - `measuring`: the benchmarks' arithmetic, and that their replay server equals a real one
-- `model`: programs of groups, jobs and faults in any order, from a state machine
+- `model`: programs, schedules and faults in any order, from state machines and strategies
 - `mutation`: whether the tests detect small mistakes; writes ``reliability/mutation-figures.md``
 - `nginx`: a real app behind a real nginx
 - `notebook`: the documentation's notebooks, in real kernels
 - `reliability`: each fault at each moment of a call; writes ``reliability/matrix.md``
 - `sabotage`: each function that a call runs raises once
 - `soak`: very many jobs through a proxy that injects faults; writes ``reliability/soak.*``
-- `stress`: many threads, interrupts at each instruction, a killed `triojob map`
+- `stress`: many threads, calls and cancellations, interrupts at each instruction, killed runs
 
 Short versions of some of them are part of the default test run (`testpaths` in pyproject.toml).
 """

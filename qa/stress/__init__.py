@@ -1,1 +1,1 @@
-"""Stress: many threads, an interrupt at any instruction, and a killed `triojob map`."""
+"""Stress: many threads, calls and cancellations, interrupts at any instruction, and killed `triojob map`."""

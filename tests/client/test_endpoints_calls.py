@@ -96,13 +96,6 @@ async def test_a_plain_call_can_be_timed_out(memory_app, autojump_clock):
         assert [event.state for event in memory_app.events.values()] == ["cancelled"]
 
 
-async def test_plain_calls_are_checkpoints(memory_app: ScriptedServer) -> None:
-    add_functions(memory_app)
-    async with opened(memory_app) as client:
-        with trio.testing.assert_checkpoints():
-            await client.predict("a", api_name="/echo")
-
-
 # --- The groups of clients and sessions ---
 
 
@@ -284,24 +277,3 @@ async def test_a_partial_endpoint_is_checked_where_it_is_submitted(memory_app):
                 group.submit(functools.partial(echo, *args), **kwargs)
         assert group.jobs == ()
     assert memory_app.joins == []
-
-
-async def test_a_partial_endpoint_streams_its_outputs(memory_app, autojump_clock):
-    add_stream(memory_app)
-    async with opened(memory_app) as client, JobGroup() as group:
-        job = group.submit(functools.partial(client.endpoint("/stream"), 3), text="x")
-        assert job.name == "/stream"
-        assert [output async for output in job] == ["x 0", "x 1", "x 2"]
-        assert job.status().code is Status.FINISHED
-
-
-async def test_cancelling_a_partial_endpoint_stops_it_on_the_server(memory_app, autojump_clock):
-    add_functions(memory_app)
-    async with nothing_left_over(memory_app), opened(memory_app) as client:
-        async with JobGroup() as group:
-            job = group.submit(functools.partial(client.endpoint("/hang"), "a"))
-            await wait_until_running(memory_app, 1)
-            job.cancel()
-        await trio.testing.wait_all_tasks_blocked()
-        assert job.cancelled
-        assert [event.state for event in memory_app.events.values()] == ["cancelled"]

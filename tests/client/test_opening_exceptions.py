@@ -7,8 +7,8 @@ import signal
 import sys
 import traceback
 import weakref
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
@@ -39,7 +39,6 @@ RAISED = [
 ]
 
 Surface = Client | ClientSession
-Opener = Callable[[ScriptedServer], AbstractAsyncContextManager[Surface]]
 
 
 @asynccontextmanager

@@ -72,12 +72,6 @@ async def test_making_a_client_does_nothing_yet(memory_app: ScriptedServer) -> N
 # --- While it is open ---
 
 
-async def test_entering_returns_the_client(memory_app: ScriptedServer) -> None:
-    client = new_client(memory_app)
-    async with client as entered:
-        assert entered is client
-
-
 async def test_a_client_cannot_be_entered_twice_at_once(memory_app: ScriptedServer) -> None:
     add_functions(memory_app)
     async with new_client(memory_app) as client:
@@ -285,14 +279,6 @@ async def test_a_client_entered_under_a_cancelled_scope_sends_nothing(memory_app
                 raise AssertionError("it was opened")
         assert scope.cancelled_caught
     assert memory_app.requests == []
-
-
-async def test_entering_and_leaving_are_checkpoints(memory_app: ScriptedServer) -> None:
-    client = new_client(memory_app)
-    with trio.testing.assert_checkpoints():
-        await client.__aenter__()
-    with trio.testing.assert_checkpoints():
-        await client.__aexit__(None, None, None)
 
 
 # --- Several ---

@@ -103,16 +103,6 @@ async def test_calls_are_made_in_the_order_of_submission(autojump_clock, memory_
             assert [await job.result() for job in jobs] == ["a", "ab", "abc", "abcd"]
 
 
-async def test_calls_that_wait_are_made_in_the_order_in_which_they_came(autojump_clock, memory_app):
-    add_notebook(memory_app, seconds=1)
-    async with opened(memory_app) as client:
-        jobs = []
-        for letter in "abcd":
-            jobs.append(client.submit(letter, api_name="/note"))
-            await wait_all_tasks_blocked()
-        assert [await job.result() for job in jobs] == ["a", "ab", "abc", "abcd"]
-
-
 async def test_a_failure_does_not_end_the_session(autojump_clock, memory_app):
     words = state("")
 

@@ -62,17 +62,6 @@ async def test_jobs_over_the_budget_are_served_in_the_order_of_submission(
         assert [join["data"] for join in memory_app.joins[before:]] == [[0], [1], [2], [3]]
 
 
-async def test_jobs_submitted_one_after_the_other_are_served_in_that_order(
-    autojump_clock, memory_app
-):
-    add_sleeper(memory_app)
-    async with opened(memory_app, limits=Limits(streams=1)) as client:
-        for number in range(6):
-            client.submit(number, api_name="/sleep")
-            await wait_all_tasks_blocked()
-    assert [join["data"] for join in memory_app.joins] == [[number] for number in range(6)]
-
-
 async def test_one_that_is_cancelled_while_it_waits_frees_nothing(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client:

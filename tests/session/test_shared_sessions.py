@@ -129,20 +129,6 @@ async def test_one_that_starts_meanwhile_is_told_what_happened(memory_app, autoj
     assert not memory_app.running
 
 
-async def test_what_runs_beside_a_cancelled_call_is_left_alone(memory_app, autojump_clock):
-    add_functions(memory_app, end := trio.Event())
-    async with opened(memory_app) as client, client.session() as session:
-        mine, other = [session.submit(text, api_name="/held") for text in (MINE, OTHER)]
-        await wait_all_tasks_blocked()
-        mine.cancel()
-        await on_the_server(memory_app)
-        assert memory_app.cancels == []
-        end.set()
-        assert await other.result() == OTHER
-        await on_the_server(memory_app)
-        assert len(memory_app.cancels) == 1
-
-
 async def test_a_deaf_server_keeps_nobody_waiting_for_ever(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as session:
