@@ -1,1 +1,1 @@
-"""Stress: many threads, calls and cancellations, interrupts at any instruction, and killed `triojob map`."""
+"""Stress: threads, cancellations, interrupts, and killed runs of `triojob map`, many of each."""
