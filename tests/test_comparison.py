@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
 
 
-def test_the_page_is_about_the_versions_that_are_measured():
+def test_page_is_about_versions_that_are_measured():
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     package = json.loads((ROOT / "benchmarks/rivals/node/package.json").read_text("utf-8"))
     (python,) = re.findall(r'"gradio_client==(.+)"', project)
@@ -29,7 +29,7 @@ def test_the_page_is_about_the_versions_that_are_measured():
     assert f" @gradio/client {package['dependencies']['@gradio/client']}," in PAGE
 
 
-def test_the_differences_that_the_page_names_are_shown_by_tests():
+def test_named_differences_are_shown():
     named = re.findall(r"\(`([a-z0-9-]+)`\)", PAGE)
     assert len(named) >= 3
     assert set(named) <= {difference.id for difference in DIFFERENCES}
@@ -48,7 +48,7 @@ async def succeed() -> str:
     return "well"
 
 
-async def test_with_anyio_a_failure_ends_the_group_whether_or_not_it_was_seen(autojump_clock):
+async def test_anyio_failure_ends_its_group(autojump_clock):
     with pytest.RaisesGroup(ValueError):
         async with anyio.create_task_group() as group:
             other = group.create_task(succeed())
@@ -59,7 +59,7 @@ async def test_with_anyio_a_failure_ends_the_group_whether_or_not_it_was_seen(au
     assert other.status is anyio.TaskHandle.Status.CANCELLED
 
 
-async def test_with_triojob_a_failure_that_was_seen_ends_nothing(autojump_clock):
+async def test_triojob_retrieved_failure_ends_nothing(autojump_clock):
     async with JobGroup() as group:
         other = group.submit(succeed)
         failing = group.submit(fail)
@@ -68,7 +68,7 @@ async def test_with_triojob_a_failure_that_was_seen_ends_nothing(autojump_clock)
     assert await other.result() == "well"
 
 
-async def test_with_anyio_awaiting_a_failed_task_raises_an_exception_of_its_own(autojump_clock):
+async def test_anyio_failed_task_raises_its_own(autojump_clock):
     with pytest.RaisesGroup(ValueError):
         async with anyio.create_task_group() as group:
             failing = group.create_task(fail())
@@ -87,7 +87,7 @@ async def test_with_anyio_one_task_can_be_cancelled(autojump_clock):
         await unwanted
 
 
-async def test_with_aioresult_a_failure_ends_the_nursery_by_default(autojump_clock):
+async def test_with_aioresult_failure_ends_nursery_by_default(autojump_clock):
     with pytest.RaisesGroup(ValueError):
         async with trio.open_nursery() as nursery:
             failing = ResultCapture.start_soon(nursery, fail)
@@ -95,7 +95,7 @@ async def test_with_aioresult_a_failure_ends_the_nursery_by_default(autojump_clo
     assert isinstance(failing.exception(), ValueError)
 
 
-async def test_with_aioresult_a_failure_that_is_suppressed_may_get_lost(autojump_clock):
+async def test_aioresult_may_lose_suppressed_failures(autojump_clock):
     async with trio.open_nursery() as nursery:
         ResultCapture.start_soon(nursery, fail, suppress_exception=True)
 
@@ -106,7 +106,7 @@ async def test_with_triojob_no_failure_gets_lost(autojump_clock):
             group.submit(fail)
 
 
-async def test_with_aioresult_one_task_is_not_cancelled_but_by_a_scope_of_yours(autojump_clock):
+async def test_aioresult_tasks_need_own_scopes(autojump_clock):
     scope = trio.CancelScope()
 
     async def scoped() -> None:

@@ -164,7 +164,7 @@ async def test_it_plays_to_the_end() -> None:
 @pytest.mark.full
 @pytest.mark.real
 @needs_signals
-async def test_it_plays_to_the_end_in_a_terminal() -> None:
+async def test_it_plays_to_end_in_terminal() -> None:
     # More jobs than the terminal has room for.
     async with start_demo("--jobs", "8", command=(*IN_TERMINAL, *DEMO)) as demo:
         code = await demo.end()
@@ -180,7 +180,7 @@ async def test_it_plays_to_the_end_in_a_terminal() -> None:
 @pytest.mark.full
 @pytest.mark.real
 @needs_signals
-async def test_in_a_terminal_ctrl_c_gives_the_terminal_back() -> None:
+async def test_in_terminal_ctrl_c_gives_terminal_back() -> None:
     async with start_demo(command=(*IN_TERMINAL, *DEMO)) as demo:
         await demo.until("running")
         # Live: the cursor is hidden, and the table is drawn over and over.
@@ -242,7 +242,7 @@ async def test_a_signal_while_the_app_starts() -> None:
 
 @pytest.mark.real
 @needs_signals
-async def test_the_app_does_not_outlive_a_killed_demo() -> None:
+async def test_app_does_not_outlive_killed_demo() -> None:
     async with start_demo("--plain") as demo:
         await demo.until("running")
         assert is_running(demo.app_pid)
@@ -254,7 +254,7 @@ async def test_the_app_does_not_outlive_a_killed_demo() -> None:
 @pytest.mark.real
 @needs_signals
 @needs_proc
-async def test_the_app_does_not_outlive_a_demo_killed_while_it_starts() -> None:
+async def test_app_dies_with_killed_starting_demo() -> None:
     async with start_demo("--plain") as demo:
         await demo.until("Starting")
         app = await first_child(demo.process.pid)

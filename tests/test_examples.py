@@ -178,7 +178,7 @@ def test_readme_links_are_absolute():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_readme_has_the_commands_as_blocks_of_one_line(command):
+def test_readme_commands_are_single_lines(command):
     assert f"```console\n{command}\n```\n" in README.read_text(encoding="utf-8")
 
 
@@ -191,7 +191,7 @@ def test_list_for_language_models_has_every_page():
     }
 
 
-def test_page_whose_examples_call_the_app_says_so():
+def test_page_whose_examples_call_app_says_so():
     note = "```{include} examples/app.md\n```"
     calling = {path.name for path in EXAMPLES if calls_an_app(path)}
     for page in PAGES:
@@ -218,12 +218,12 @@ def test_each_example_is_on_a_page():
 
 
 @pytest.mark.parametrize("name, test", TESTED_ELSEWHERE.items(), ids=TESTED_ELSEWHERE)
-def test_each_example_that_is_no_script_has_a_test_of_its_own(name, test):
+def test_each_other_example_has_a_test(name, test):
     assert (DOCS / "examples" / name).is_file()
     assert Path(name).stem in (ROOT / test).read_text(encoding="utf-8")
 
 
-def test_all_code_on_the_pages_is_in_files():
+def test_all_code_on_pages_is_in_files():
     for page in PAGES:
         assert "```python" not in page.read_text(encoding="utf-8"), page.name
 
@@ -239,7 +239,7 @@ def public_names() -> dict[str, object]:
     }
 
 
-def test_the_reference_has_every_public_name_and_field():
+def test_reference_has_every_public_name_and_field():
     reference = (DOCS / "reference.md").read_text(encoding="utf-8")
     for name, value in public_names().items():
         start = re.search(rf"^\.\. (auto|py:)\w+:: (triojob\.)?{name}\b", reference, re.MULTILINE)
@@ -250,7 +250,7 @@ def test_the_reference_has_every_public_name_and_field():
             assert documented == [field.name for field in dataclasses.fields(value)]
 
 
-def test_the_reference_has_every_public_name_of_the_bridge():
+def test_reference_has_every_public_name_of_bridge():
     reference = (DOCS / "reference.md").read_text(encoding="utf-8")
     own = {
         name
@@ -261,7 +261,7 @@ def test_the_reference_has_every_public_name_of_the_bridge():
     assert set(documented) == own
 
 
-def test_the_reference_has_every_public_name_for_tests():
+def test_reference_has_every_public_name_for_tests():
     reference = (DOCS / "reference.md").read_text(encoding="utf-8")
     own = {
         f"{module.__name__.removeprefix('triojob.testing').lstrip('.')}.{name}".lstrip(".")
@@ -308,7 +308,7 @@ def test_each_test_on_a_page_is_there():
             assert not name or f"def {name}(" in text, f"{page.name}: {file}::{name}"
 
 
-def test_the_differences_from_gradio_client_are_those_that_tests_show():
+def test_differences_are_those_of_tests():
     page = (DOCS / "migration.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([\w-]+)` \| (.+) \| (.+) \|$", page, re.MULTILINE)
     assert rows == [(item.id, item.title, item.reason) for item in DIFFERENCES]

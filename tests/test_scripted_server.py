@@ -101,7 +101,7 @@ def test_config_is_what_was_recorded() -> None:
     assert described(ours) == described(real)
 
 
-def test_info_of_a_file_is_what_was_recorded() -> None:
+def test_info_of_file_is_what_was_recorded() -> None:
     """All else of /info is compared in `tests/testing/test_traces.py`."""
     real = recorded.load_json("info")["named_endpoints"]
     ours = recorded_app().info()["named_endpoints"]
@@ -307,7 +307,7 @@ async def test_answers_http_as_the_real_server_does(gradio_url: str) -> None:
         await both("POST", "/queue/join", {**join, "fn_index": "no such function"})
 
 
-async def test_unknown_session_is_refused_as_by_the_real_server(gradio_url: str) -> None:
+async def test_unknown_session_is_refused_like_real(gradio_url: str) -> None:
     base = gradio_url + "/gradio_api"
     async with (
         open_server() as server,
@@ -327,7 +327,7 @@ async def test_unknown_session_is_refused_as_by_the_real_server(gradio_url: str)
                 await anext(stream)
 
 
-async def test_cancel_kills_siblings_without_a_word_as_the_real_server_does(gradio_url):
+async def test_cancel_kills_siblings_like_real_server(gradio_url):
     base = gradio_url + "/gradio_api"
     app = App()
     app.add("parallel_count", count_forever, inputs=[number("n"), number("delay")], generator=True)
@@ -467,7 +467,7 @@ async def test_heartbeats_until_the_client_leaves(memory_app, autojump_clock):
     assert trio.current_time() >= 100
 
 
-async def test_a_client_that_leaves_takes_what_is_queued_with_it(memory_app, autojump_clock):
+async def test_leaving_client_takes_its_queued_calls(memory_app, autojump_clock):
     @memory_app.app.endpoint(concurrency_limit=1)
     async def plain(event: Event) -> None:
         await trio.sleep(10)
@@ -505,7 +505,7 @@ async def test_ranks_and_estimates(memory_app, autojump_clock):
         assert memory_app.streams.max_open == 1
 
 
-async def test_two_streams_on_one_session_share_the_messages(memory_app, autojump_clock):
+async def test_two_streams_on_one_session_share_messages(memory_app, autojump_clock):
     memory_app.app.add("count", count_forever, generator=True)
     heard: list[list[Message]] = [[], []]
 
@@ -524,7 +524,7 @@ async def test_two_streams_on_one_session_share_the_messages(memory_app, autojum
     assert sum(kinds(half).count("process_generating") for half in heard) in (steps - 1, steps)
 
 
-async def test_cancel_of_a_queued_event_kills_the_running_one(memory_app, autojump_clock):
+async def test_cancel_of_queued_event_kills_running_one(memory_app, autojump_clock):
     @memory_app.app.endpoint(concurrency_limit=1)
     async def plain(event: Event) -> None:
         await trio.sleep(10)
@@ -597,7 +597,7 @@ async def test_queue_full_stopped_and_login(memory_app: ScriptedServer) -> None:
         assert (answer.status_code, answer.json()) == (503, {"detail": "Queue is stopped."})
 
 
-async def test_cached_endpoint_is_done_before_the_join_is_answered(memory_app):
+async def test_cached_endpoint_precedes_the_joins_answer(memory_app):
     memory_app.app.add("echo", inputs=["a"], cached=True)
     async with memory_app.client() as client:
         messages = await call(client, 0, ["1"], session_hash="s")
@@ -726,7 +726,7 @@ async def test_clean_end_before_the_end(server: ScriptedServer) -> None:
             await listen(client, "t")
 
 
-async def test_a_join_that_crosses_the_close_of_the_stream(server: ScriptedServer) -> None:
+async def test_join_that_crosses_close_of_stream(server: ScriptedServer) -> None:
     release = trio.Event()
     server.fault("GET", "/queue/data", HoldFrame(release, "close_stream"), times=1)
     async with server.client() as client:

@@ -13,7 +13,7 @@ from triojob.bulk import BatchCaller
 from triojob.bulk._batches import read_batch
 
 
-def test_a_dict_of_arrays_comes_back_with_arrays_of_objects(server: BulkServer):
+def test_dict_of_arrays_gets_arrays_of_objects(server: BulkServer):
     batch = {"a": np.array([6, 1, 9]), "b": np.array([2.0, 0.0, math.nan]), "c": [1, 2, 3]}
     done = BatchCaller(server.url, "/divide")(batch)
     assert done["a"] is batch["a"]
@@ -23,12 +23,12 @@ def test_a_dict_of_arrays_comes_back_with_arrays_of_objects(server: BulkServer):
     assert done["error"].tolist() == [None, "AppError: b is 0", "AppError: b is missing"]
 
 
-def test_a_dict_of_lists_comes_back_with_lists(server: BulkServer):
+def test_dict_of_lists_comes_back_with_lists(server: BulkServer):
     done = BatchCaller(server.url, "/greet")({"name": ("Ada", "Grace")})
     assert done["result"] == ["Hello Ada!", "Hello Grace!"]
 
 
-def test_a_data_frame_comes_back_with_its_index_and_columns_of_objects(server: BulkServer):
+def test_data_frame_keeps_index_gets_object_columns(server: BulkServer):
     frame = pd.DataFrame({"a": [6, 1], "b": [2, None]}, index=["x", "x"])
     before = frame.copy()
     done = BatchCaller(server.url, "/divide")(frame)
@@ -40,19 +40,19 @@ def test_a_data_frame_comes_back_with_its_index_and_columns_of_objects(server: B
     pd.testing.assert_frame_equal(frame, before)
 
 
-def test_a_data_frame_without_rows_has_the_columns_all_the_same():
+def test_empty_data_frame_has_all_columns():
     done = BatchCaller("http://127.0.0.1:9", "/greet")(pd.DataFrame({"name": []}))
     assert list(done.columns) == ["name", "result", "error"]
     assert len(done) == 0
 
 
-def test_results_that_are_lists_stay_in_one_cell_each(server: BulkServer):
+def test_list_results_stay_in_one_cell(server: BulkServer):
     caller = BatchCaller(server.url, "/measure")
     for batch in ({"text": np.array(["ab", "c"])}, pd.DataFrame({"text": ["ab", "c"]})):
         assert caller(batch)["result"].tolist() == [("AB", 2), ("C", 1)]
 
 
-def test_a_data_frame_is_filled_where_it_has_no_results(server: BulkServer):
+def test_data_frame_is_filled_without_results(server: BulkServer):
     caller = BatchCaller(server.url, "/divide", skip_completed=True)
     frame = pd.DataFrame({"a": [1, 4], "b": [1, 2], "result": [7.0, None]})
     done = caller(frame)

@@ -49,12 +49,12 @@ def test_its_repr_tells_no_secret():
         ({"url": []}, "needs one or more replicas"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_once(options, error):
+def test_invalid_options_are_refused_at_once(options, error):
     with pytest.raises((TypeError, ValueError), match=error):
         BatchCaller(**{"url": "http://x", **options})
 
 
-def test_copies_share_one_client_and_one_limit_in_a_process(server: BulkServer):
+def test_copies_share_client_and_limit(server: BulkServer):
     caller = BatchCaller(server.url, "/held", limit=3)
     copies = [caller, copy.copy(caller), pickle.loads(pickle.dumps(caller))]
     threads = [
@@ -68,7 +68,7 @@ def test_copies_share_one_client_and_one_limit_in_a_process(server: BulkServer):
     assert server.openings() == 1
 
 
-def test_it_can_be_pickled_after_it_was_used(server: BulkServer):
+def test_used_caller_can_be_pickled(server: BulkServer):
     caller = BatchCaller(server.url, "/greet", retry=Retry(attempts=3), limit=5)
     before = pickle.dumps(caller)
     caller({"name": ["Ada"]})
@@ -78,7 +78,7 @@ def test_it_can_be_pickled_after_it_was_used(server: BulkServer):
     assert again({"name": ["Ada"]})["result"] == ["Hello Ada!"]
 
 
-def test_closing_ends_the_client_and_the_next_batch_opens_another(server: BulkServer):
+def test_next_batch_after_closing_opens_another_client(server: BulkServer):
     caller = BatchCaller(server.url, "/held")
     caller.close()  # nothing is open
     thread = Watched(caller, {"text": ["a"]})
@@ -91,7 +91,7 @@ def test_closing_ends_the_client_and_the_next_batch_opens_another(server: BulkSe
     assert server.openings() == 2
 
 
-def test_batches_of_an_iterator_come_back_one_by_one(server: BulkServer):
+def test_iterator_gets_its_batches_one_by_one(server: BulkServer):
     caller = BatchCaller(server.url, "/greet")
     batches = caller.in_pandas(iter([{"name": ["Ada"]}, {"name": ["Grace"]}]))
     assert next(batches)["result"] == ["Hello Ada!"]
@@ -99,7 +99,7 @@ def test_batches_of_an_iterator_come_back_one_by_one(server: BulkServer):
     assert [batch["result"] for batch in batches] == [["Hello Grace!"]]
 
 
-def test_processes_of_a_pool_open_one_client_each(server: BulkServer, tmp_path):
+def test_processes_of_pool_open_one_client_each(server: BulkServer, tmp_path):
     code = """
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -120,7 +120,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not HAS_FORK, reason="there is no fork here")
-def test_a_forked_child_opens_a_client_of_its_own(server: BulkServer, tmp_path):
+def test_forked_child_opens_client_of_its_own(server: BulkServer, tmp_path):
     code = """
 import os, sys, warnings
 warnings.filterwarnings("ignore", "This process", DeprecationWarning)
@@ -140,7 +140,7 @@ print("good")
     assert server.openings() == 2
 
 
-def test_importing_it_imports_no_engine_and_no_table(tmp_path):
+def test_importing_it_imports_no_engine_or_table(tmp_path):
     code = """
 import sys, triojob.bulk
 print(sorted({"ray", "dask", "pyspark", "pandas", "numpy", "pyarrow"} & set(sys.modules)))

@@ -26,7 +26,7 @@ IMPATIENT = {"limits": Limits(refused_for=0)}
 NO_PAUSE = Retry(wait_initial=0, wait_jitter=0)
 
 
-def test_each_row_has_its_result_and_a_row_that_fails_has_its_error(server: BulkServer):
+def test_each_row_has_result_or_error(server: BulkServer):
     caller = BatchCaller(server.url, "/divide")
     batch = {"a": [1, 2, 3, 4], "b": [1, 0, None, 2], "other": "wxyz"}
     assert caller(batch) == {
@@ -37,7 +37,7 @@ def test_each_row_has_its_result_and_a_row_that_fails_has_its_error(server: Bulk
     assert list(batch) == ["a", "b", "other"]  # it is left as it was
 
 
-def test_rows_go_to_several_replicas_and_not_to_one_that_is_gone(server: BulkServer):
+def test_rows_avoid_replica_that_is_gone(server: BulkServer):
     others = [BulkServer(), BulkServer()]
     try:
         caller = BatchCaller([server.url, *(each.url for each in others)], "/greet")
@@ -53,7 +53,7 @@ def test_rows_go_to_several_replicas_and_not_to_one_that_is_gone(server: BulkSer
             each.close()
 
 
-def test_replicas_that_will_never_open_are_not_tried_again(server: BulkServer):
+def test_replicas_that_never_open_are_not_retried(server: BulkServer):
     other = BulkServer()
     try:
         for each in (server, other):
@@ -67,7 +67,7 @@ def test_replicas_that_will_never_open_are_not_tried_again(server: BulkServer):
         other.close()
 
 
-def test_a_row_that_cannot_be_sent_is_an_error_and_not_sent(server: BulkServer):
+def test_invalid_row_is_error_and_not_sent(server: BulkServer):
     caller = BatchCaller(server.url, "/greet")
     done = caller({"name": ["Ada", b"bytes"]})
     assert done["result"] == ["Hello Ada!", None]
@@ -75,7 +75,7 @@ def test_a_row_that_cannot_be_sent_is_an_error_and_not_sent(server: BulkServer):
     assert len(server.joins()) == 1
 
 
-def test_a_failure_is_raised_if_that_is_asked_for_and_the_other_calls_are_cancelled(server):
+def test_failure_can_be_raised_and_cancel_others(server):
     caller = BatchCaller(server.url, "/held", on_error="raise", limit=2)
     thread = Watched(caller, {"text": ["first", b"bytes", "third", "fourth"]})
     with pytest.raises(TypeError, match="takes text, not b'bytes'"):
@@ -84,14 +84,14 @@ def test_a_failure_is_raised_if_that_is_asked_for_and_the_other_calls_are_cancel
     assert not server.calls["fourth"]
 
 
-def test_what_an_app_raises_is_raised_as_it_is(server: BulkServer):
+def test_error_of_the_app_is_raised_unchanged(server: BulkServer):
     caller = BatchCaller(server.url, "/divide", on_error="raise")
     with pytest.raises(AppError, match="b is 0") as caught:
         caller({"a": [1, 1], "b": [1, 0]})
     assert caught.value.endpoint == "/divide"
 
 
-def test_no_more_calls_run_at_once_than_the_limit_allows(server: BulkServer):
+def test_no_more_calls_run_than_limit(server: BulkServer):
     texts = [f"text {n}" for n in range(12)]
     thread = Watched(BatchCaller(server.url, "/held", limit=3), {"text": texts})
     wait_for(lambda: server.held == 3)
@@ -109,7 +109,7 @@ def test_a_slow_call_holds_up_no_others(server: BulkServer):
     assert thread.get()["result"] == ["FIRST", *"ABCDEFGH"]
 
 
-def test_a_call_that_takes_too_long_is_cancelled_on_the_server_and_loses_no_other(server):
+def test_slow_call_is_cancelled_on_server_alone(server):
     caller = BatchCaller(server.url, "/held", timeout=0.3)
     done = caller({"text": ["a", "b"]})
     assert done["result"] == [None, None]
@@ -127,7 +127,7 @@ def test_calls_that_never_started_are_made_again(server: BulkServer):
     assert len(server.joins()) == 4
 
 
-def test_without_retry_such_a_call_is_an_error(server: BulkServer):
+def test_without_retry_such_call_is_error(server: BulkServer):
     server.refuse("POST", "/queue/join", 429, times=1)
     done = BatchCaller(server.url, "/greet", retry=None, client_options=IMPATIENT)(
         {"name": ["Ada", "Grace"]}
@@ -135,20 +135,20 @@ def test_without_retry_such_a_call_is_an_error(server: BulkServer):
     assert sorted(error is None for error in done["error"]) == [False, True]
 
 
-def test_the_opening_is_made_again_as_calls_are(server: BulkServer):
+def test_opening_is_made_again_as_calls_are(server: BulkServer):
     server.refuse("GET", "/config", 503, times=2)
     done = BatchCaller(server.url, "/greet", retry=NO_PAUSE)({"name": ["Ada"]})
     assert done["result"] == ["Hello Ada!"]
 
 
 @pytest.mark.parametrize("retry", [None, Retry(attempts=2, wait_initial=0, wait_jitter=0)])
-def test_an_app_that_cannot_be_opened_is_raised_as_no_row_is_to_blame(retry):
+def test_unopened_app_raises_and_blames_no_row(retry):
     caller = BatchCaller("http://127.0.0.1:9", "/greet", retry=retry)
     with pytest.raises(ConnectionFailed):
         caller({"name": ["Ada"]})
 
 
-def test_an_endpoint_that_is_not_there_is_raised(server: BulkServer):
+def test_endpoint_that_is_not_there_is_raised(server: BulkServer):
     with pytest.raises(EndpointNotFound, match="'/greet'"):
         BatchCaller(server.url, "/greeting")({"name": ["Ada"]})
 
@@ -158,12 +158,12 @@ def test_a_batch_without_rows_opens_nothing():
     assert caller({"name": []}) == {"name": [], "result": [], "error": []}
 
 
-def test_columns_and_constants_go_to_the_parameters_that_they_are_named_for(server: BulkServer):
+def test_columns_and_constants_go_to_named_parameters(server: BulkServer):
     caller = BatchCaller(server.url, "/divide", inputs={"a": "total"}, fixed_arguments={"b": 2})
     assert caller({"total": [2, 3], "b": ["not", "this"]})["result"] == [1, 1.5]
 
 
-def test_a_constant_goes_before_a_column_of_its_name(server: BulkServer):
+def test_constant_goes_before_column_of_its_name(server: BulkServer):
     caller = BatchCaller(server.url, "/divide", fixed_arguments={"b": 2})
     assert caller({"a": [2], "b": [1]})["result"] == [1]
 
@@ -181,7 +181,7 @@ def test_a_constant_goes_before_a_column_of_its_name(server: BulkServer):
         ({}, {"a": [1], "b": [1], "error": [1]}, "already has a column 'error'"),
     ],
 )
-def test_what_would_fail_for_every_row_is_raised_before_any_call(server, options, batch, message):
+def test_error_of_every_row_raises_before_calls(server, options, batch, message):
     with pytest.raises((TypeError, ValueError), match=message):
         BatchCaller(server.url, "/divide", **options)(batch)
     assert server.joins() == []
@@ -193,7 +193,7 @@ def test_a_parameter_without_a_value_is_named(server: BulkServer):
         caller({"other": ["Ada"]})
 
 
-def test_outputs_of_an_endpoint_get_a_column_each(server: BulkServer):
+def test_outputs_of_endpoint_get_column_each(server: BulkServer):
     caller = BatchCaller(server.url, "/measure", output=["upper", "length"])
     done = caller({"text": ["abc", b""]})
     assert list(done) == ["text", "upper", "length", "error"]
@@ -202,7 +202,7 @@ def test_outputs_of_an_endpoint_get_a_column_each(server: BulkServer):
     assert BatchCaller(server.url, "/measure")({"text": ["abc"]})["result"] == [("ABC", 3)]
 
 
-def test_results_are_converted_and_one_that_cannot_be_is_an_error(server: BulkServer):
+def test_failed_conversion_is_an_error(server: BulkServer):
     batch = {"text": ["fine", "odd"]}
     caller = BatchCaller(server.url, "/odd", transform=json.dumps)
     assert caller(batch)["result"] == ['"fine"', '{"n": 1}']
@@ -213,7 +213,7 @@ def test_results_are_converted_and_one_that_cannot_be_is_an_error(server: BulkSe
         BatchCaller(server.url, "/odd", transform=str.upper, on_error="raise")(batch)
 
 
-def test_a_key_goes_with_each_call_as_a_header(server: BulkServer):
+def test_key_goes_with_each_call_as_header(server: BulkServer):
     caller = BatchCaller(server.url, "/greet", key="id")
     done = caller({"name": ["Ada", "Grace", "Edsger", "Barbara"], "id": [7, "x", None, "é"]})
     assert done["result"] == ["Hello Ada!", "Hello Grace!", None, None]
@@ -222,7 +222,7 @@ def test_a_key_goes_with_each_call_as_a_header(server: BulkServer):
     assert sorted(join.headers["idempotency-key"] for join in server.joins()) == ["7", "x"]
 
 
-def test_only_rows_without_a_result_are_called_if_that_is_asked_for(server: BulkServer):
+def test_rows_with_results_can_be_skipped(server: BulkServer):
     caller = BatchCaller(server.url, "/divide", skip_completed=True)
     first = caller({"a": [1, 4], "b": [1, 0]})
     assert first["result"] == [1, None]
@@ -231,7 +231,7 @@ def test_only_rows_without_a_result_are_called_if_that_is_asked_for(server: Bulk
     assert len(server.joins()) == 3
 
 
-def test_paths_in_a_column_are_sent_as_files(server: BulkServer, tmp_path):
+def test_paths_in_column_are_sent_as_files(server: BulkServer, tmp_path):
     path = tmp_path / "picture.txt"
     path.write_text("content", encoding="utf-8")
     caller = BatchCaller(server.url, "/size", files="file")
@@ -240,7 +240,7 @@ def test_paths_in_a_column_are_sent_as_files(server: BulkServer, tmp_path):
     assert done["error"][1].startswith("FileNotFoundError: ")
 
 
-async def test_cancelling_the_wait_cancels_the_calls_on_the_server_too(server: BulkServer):
+async def test_cancelling_wait_cancels_calls_on_server_too(server: BulkServer):
     caller = BatchCaller(server.url, "/held")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.to_thread.run_sync, caller, {"text": ["a", "b"]})

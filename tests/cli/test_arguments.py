@@ -75,7 +75,7 @@ def test_a_text_becomes_what_the_parameter_takes(info, typed, value):
     assert (found, type(found)) == (value, type(value))
 
 
-def test_a_list_takes_several_arguments_of_its_name(info: EndpointInfo) -> None:
+def test_list_takes_several_arguments_of_its_name(info: EndpointInfo) -> None:
     assert parse(info, "picks=one", "n=1", "picks=two") == {"picks": ["one", "two"], "n": 1}
 
 
@@ -109,14 +109,14 @@ def test_what_makes_no_sense_is_refused(info: EndpointInfo, typed: list[str], wr
 # --- Files ---
 
 
-def test_a_path_is_a_file_where_the_parameter_takes_files(info: EndpointInfo) -> None:
+def test_path_is_file_where_parameter_takes_files(info: EndpointInfo) -> None:
     values = parse(info, "file=@a/b.txt", "files=@c.txt", "files=@http://host/d.txt")
     assert isinstance(values["file"], FileInput)
     assert values["file"].path == "a/b.txt"
     assert [file.name for file in values["files"]] == ["c.txt", "d.txt"]
 
 
-def test_elsewhere_it_is_the_text_in_the_file(info: EndpointInfo, tmp_path: Path) -> None:
+def test_elsewhere_it_is_text_in_file(info: EndpointInfo, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes("\ufefftwo\r\nlines\n".encode())
     assert parse(info, f"text=@{path}") == {"text": "two\r\nlines\n"}
@@ -124,13 +124,13 @@ def test_elsewhere_it_is_the_text_in_the_file(info: EndpointInfo, tmp_path: Path
     assert parse(info, f"n=@{path}", f"value=@{path}") == {"n": 5, "value": 5}
 
 
-def test_standard_input_is_a_text_or_a_file(info: EndpointInfo) -> None:
+def test_standard_input_is_text_or_file(info: EndpointInfo) -> None:
     assert read_arguments(info, ["text=@-"], b"from\x00a pipe\n") == {"text": "from\x00a pipe\n"}
     (file,) = read_arguments(info, ["file=@-"], b"\xff\x00").values()
     assert file.source == b"\xff\x00"
 
 
-async def test_standard_input_is_read_for_one_argument_only() -> None:
+async def test_only_one_argument_reads_standard_input() -> None:
     assert await read_stdin(["text=a", "n:=@-"]) is None
     with pytest.raises(
         CommandError, match=r"only one argument can be read from standard input \(@-\)"

@@ -56,12 +56,12 @@ async def test_the_only_endpoint_needs_no_name(scripted, capfd):
     assert capfd.readouterr().out == "hi\n"
 
 
-async def test_of_a_text_that_grows_only_what_is_new_is_printed(scripted, capfd):
+async def test_growing_text_prints_only_what_is_new(scripted, capfd):
     serve_text(scripted, "one", "one two", "one two", "one two three")
     assert await output_of(scripted, capfd, "/tell") == "one two three\n"
 
 
-async def test_other_outputs_are_on_lines_of_their_own(scripted, capfd):
+async def test_other_outputs_get_their_own_lines(scripted, capfd):
     serve_text(scripted, "one", "two", {"n": 1}, 5, 55, None)
     assert await output_of(scripted, capfd, "/tell") == 'one\ntwo\n{"n": 1}\n5\n55\nnull\n'
 
@@ -96,7 +96,7 @@ async def test_half_of_a_character_is_escaped(scripted, capfd):
     assert await output_of(scripted, capfd, "/odd") == "?\n"
 
 
-async def test_log_lines_of_the_app_go_to_standard_error(scripted, capfd):
+async def test_log_lines_go_to_standard_error(scripted, capfd):
     @scripted.app.endpoint()
     async def logs(event: Event) -> None:
         await event.log("mind the \x1b[2J gap", level="warning", title="Careful")
@@ -135,7 +135,7 @@ async def test_files_are_saved_where_it_is_told(scripted, capfd, tmp_path):
     assert names == ["a-2.bin", "a-3.bin", "a-4.bin", "a.bin"]
 
 
-async def test_files_go_to_standard_output_as_they_are(scripted, capfdbinary):
+async def test_files_go_to_standard_output_unchanged(scripted, capfdbinary):
     serve_files(scripted)
     await call(connection(scripted.url), call_options("/give", files="-"))
     assert capfdbinary.readouterr().out == b"\x00\xff\n1\x00\xff\n12"
@@ -145,7 +145,7 @@ async def test_files_go_to_standard_output_as_they_are(scripted, capfdbinary):
     assert "the result contains no files" in str(leaf(caught.value))
 
 
-async def test_without_a_folder_files_stay_with_the_app(scripted, capfd):
+async def test_without_folder_files_stay_with_app(scripted, capfd):
     serve_files(scripted)
     printed = await output_of(scripted, capfd, "/give")
     assert json.loads(printed)[0].startswith(f"{scripted.url}/gradio_api/file=")
@@ -198,7 +198,7 @@ async def test_no_connection() -> None:
     assert code_of(caught.value) == 3
 
 
-async def test_a_server_that_refuses_for_now_is_told_apart(scripted: ScriptedServer) -> None:
+async def test_temporary_refusal_is_told_apart(scripted: ScriptedServer) -> None:
     scripted.app.add("echo", inputs=["text"])
     scripted.fault("POST", "/queue/join", FULL)
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - in groups
@@ -206,7 +206,7 @@ async def test_a_server_that_refuses_for_now_is_told_apart(scripted: ScriptedSer
     assert code_of(leaf(caught.value)) == 6
 
 
-async def test_a_timeout_cancels_the_call_on_the_server_too(scripted):
+async def test_timeout_cancels_call_on_server_too(scripted):
     begun, ended = trio.Event(), trio.Event()
 
     @scripted.app.endpoint()
@@ -235,7 +235,7 @@ async def test_as_a_process_it_succeeds(scripted: ScriptedServer) -> None:
     assert (done.code, done.stdout, done.stderr) == (0, "é\x00\n", "")
 
 
-async def test_as_a_process_it_fails_in_words_and_for_machines(scripted: ScriptedServer) -> None:
+async def test_process_fails_in_words_and_for_machines(scripted: ScriptedServer) -> None:
     @scripted.app.endpoint()
     async def fail(event: Event) -> None:
         await event.generating(["so far"])
@@ -262,7 +262,7 @@ async def test_logging_in(scripted: ScriptedServer, tmp_path: Path) -> None:
 
 @needs_signals
 @pytest.mark.parametrize("number", [2, 15])
-async def test_a_signal_cancels_the_call_on_the_server_too(scripted, number):
+async def test_signal_cancels_call_on_server_too(scripted, number):
     begun, ended = trio.Event(), trio.Event()
 
     @scripted.app.endpoint(generator=True)
@@ -293,7 +293,7 @@ async def test_a_signal_cancels_the_call_on_the_server_too(scripted, number):
         ("map", "http://127.0.0.1:9", "/x", "--input", "-", "--format", "csv", "--output", "-"),
     ],
 )
-async def test_a_signal_ends_the_wait_for_standard_input(words: tuple[str, ...]) -> None:
+async def test_signal_ends_wait_for_standard_input(words: tuple[str, ...]) -> None:
     async with started(*words, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         # It takes from the pipe what is more than that has room for, and so it reads.
@@ -304,7 +304,7 @@ async def test_a_signal_ends_the_wait_for_standard_input(words: tuple[str, ...])
 
 
 @needs_signals
-async def test_a_reader_that_goes_away_ends_it_quietly(scripted: ScriptedServer) -> None:
+async def test_reader_that_goes_away_ends_it_quietly(scripted: ScriptedServer) -> None:
     @scripted.app.endpoint(generator=True, outputs=[number("out")])
     async def count(event: Event) -> None:
         for n in range(10_000):

@@ -135,9 +135,7 @@ URL = "http://127.0.0.1:7860"
         (f"{URL} /draw view='a b' ro", "ro", [URL, "/draw", "view=a b"], "ro", "rows=", "rows="),
     ],
 )
-def test_a_line_of_bash_is_read_as_bash_does(
-    monkeypatch, typed, word, args, incomplete, value, candidate
-):
+def test_line_is_read_as_bash_does(monkeypatch, typed, word, args, incomplete, value, candidate):
     found, rest, made = completes(monkeypatch, f"triojob call {typed}", word)
     assert (found, rest) == (["call", *args], incomplete)
     assert made(value) == f"plain,{candidate}"

@@ -71,7 +71,7 @@ async def test_what_makes_no_sense_is_refused(changes: dict[str, Any], wrong: st
     assert "two words" not in str(caught.value)
 
 
-async def test_headers_of_the_line_and_of_a_file(scripted: ScriptedServer, tmp_path: Path) -> None:
+async def test_headers_of_line_and_of_file(scripted: ScriptedServer, tmp_path: Path) -> None:
     file = tmp_path / "headers"
     file.write_text("X-One: 1\n\nX-Two:2:3\n")
     async with connection(scripted.url, headers=(f"@{file}", "X-Three: 3")).open():
@@ -114,7 +114,7 @@ def test_nobody_to_ask_for_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "use TRIOJOB_AUTH or --auth @FILE" in done.output
 
 
-def test_a_password_is_asked_for_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_is_asked_for_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, Any]] = []
 
     def prompt(text: str, **options: Any) -> str:
@@ -152,7 +152,7 @@ async def in_terminal(*words: str, keys: bytes = b"") -> tuple[int, str]:
 
 
 @needs_signals
-async def test_in_a_terminal_the_outputs_take_the_place_of_the_status(scripted):
+async def test_in_terminal_outputs_take_place_of_status(scripted):
     scripted.app.auth = ("ada", SECRET)
     scripted.app.add("tell", inputs=["a", "b"], generator=True)
     words = ("call", scripted.url, "/tell", "a=one", "b=one two \x1b[31m", "--auth", "ada")
@@ -173,7 +173,7 @@ async def test_ctrl_c_at_the_prompt() -> None:
 
 
 @needs_signals
-async def test_in_a_terminal_there_are_frames_and_a_bar(scripted, tmp_path):
+async def test_in_terminal_there_are_frames_and_bar(scripted, tmp_path):
     scripted.app.add("echo", inputs=["text"])
     code, said = await in_terminal("info", scripted.url)
     assert code == 0

@@ -68,7 +68,7 @@ async def test_for_people(scripted: ScriptedServer, capfd: pytest.CaptureFixture
     assert "undocumented" in await described(scripted, capfd, all_endpoints=True)
 
 
-async def test_of_one_endpoint_the_example_is_a_script(scripted, capfd):
+async def test_of_one_endpoint_example_is_script(scripted, capfd):
     serve(scripted)
     printed = await described(scripted, capfd, "no_input")
     assert "/draw" not in printed
@@ -132,7 +132,7 @@ async def test_the_examples_work_on_a_real_app(gradio_url, tmp_path, capfd):
 
 
 @pytest.mark.real
-async def test_every_example_for_the_shell_fits_its_endpoint(gradio_url, capfd):
+async def test_every_example_for_shell_fits_its_endpoint(gradio_url, capfd):
     await info(connection(gradio_url), None, all_endpoints=True, as_json=True, timeout=None)
     found = json.loads(capfd.readouterr().out)
     async with Client(gradio_url) as client:

@@ -166,14 +166,14 @@ async def test_a_row_that_never_reached_the_app(scripted, work, source, output, 
     )
 
 
-async def test_a_row_that_was_never_begun_is_called_again(scripted, work, source, output):
+async def test_row_that_never_began_is_called_again(scripted, work, source, output):
     scripted.fault("POST", "/queue/join", FULL, times=2)
     options = map_options(source, output, limit=1, retry=make_retry(5, idempotent=False))
     assert await map_rows(connection(scripted.url), options) == 0
     assert [record["attempts"] for record in read_lines(output)] == [3] + [1] * 29
 
 
-async def test_an_output_of_nothing_but_depth_fails_its_row_only(scripted, tmp_path, output):
+async def test_deeply_nested_output_fails_its_row_only(scripted, tmp_path, output):
     @scripted.app.endpoint("work", inputs=["text"], outputs=[json_value("out")])
     async def work(event: Event) -> None:
         if event.data[0] == "flat":
@@ -218,7 +218,7 @@ async def test_files_go_up_and_come_down(scripted, tmp_path, output):
     assert "gone.txt" in records[2]["error"]["message"]
 
 
-async def test_rows_of_a_session_with_state_are_called_one_by_one(scripted, source, output, capfd):
+async def test_stateful_rows_run_one_by_one(scripted, source, output, capfd):
     scripted.app.add("work", inputs=["text", state()], outputs=["out", state()])
     options = map_options(source, output, quiet=False)
     assert await map_rows(connection(scripted.url), options) == 0
@@ -228,9 +228,7 @@ async def test_rows_of_a_session_with_state_are_called_one_by_one(scripted, sour
     assert "30 rows: 30 ok, 0 failed, in " in told
 
 
-async def test_a_first_row_that_lacks_a_column_stops_it_before_a_call(
-    scripted, work, tmp_path, output
-):
+async def test_row_without_column_stops_before_calling(scripted, work, tmp_path, output):
     source = write_rows(tmp_path / "in.jsonl", [{"txt": "a"}, {"text": "b"}])
     with pytest.raises(
         CommandError, match=r"no column 'text' for text of /work \(did you mean 'txt'\?\)"
@@ -407,7 +405,7 @@ async def test_long_outages_end_the_run(scripted, source, output):
     assert {record["outcome"] for record in read_lines(output)} == {"ok"}
 
 
-async def test_where_the_input_is_broken_what_came_before_is_kept(scripted, work, tmp_path, output):
+async def test_rows_before_broken_input_are_kept(scripted, work, tmp_path, output):
     source = tmp_path / "in.csv"
     source.write_bytes(b"text\na\nb\n\xff\n")
     with pytest.raises(CommandError, match="line 4 is not valid UTF-8"):
@@ -419,7 +417,7 @@ async def test_where_the_input_is_broken_what_came_before_is_kept(scripted, work
 # --- As a process ---
 
 
-async def test_as_a_process_it_tells_machines_how_it_went(scripted, work, output):
+async def test_process_tells_machines_how_it_went(scripted, work, output):
     rows = b'{"text": "a"}\n{"text": "fail"}\n'
     words = ("map", scripted.url, "work", "--input", "-", "--output", output, "--json")
     done = await run(*words, stdin=rows)
@@ -440,7 +438,7 @@ async def test_as_a_process_it_tells_machines_how_it_went(scripted, work, output
     assert sorted(work.calls) == ["a", "fail"]
 
 
-async def test_lines_of_results_may_go_to_standard_output(scripted, work, source):
+async def test_results_may_go_to_standard_output(scripted, work, source):
     done = await run("map", scripted.url, "/work", "--input", source, "--output", "-")
     assert done.code == 0
     assert sorted(record["row"] for record in done.lines) == list(range(30))
@@ -448,9 +446,7 @@ async def test_lines_of_results_may_go_to_standard_output(scripted, work, source
 
 @needs_signals
 @pytest.mark.parametrize("number", [2, 15])
-async def test_a_signal_ends_it_in_order_and_it_says_how_to_go_on(
-    scripted, tmp_path, output, number
-):
+async def test_signal_ends_run_naming_how_to_resume(scripted, tmp_path, output, number):
     begun = 0
     waiting, ended = trio.Event(), 0
 

@@ -40,7 +40,7 @@ def test_control_characters_are_made_visible() -> None:
     assert printable(text) == shown
 
 
-def test_a_property_update_is_shown_as_gradio_has_it() -> None:
+def test_property_update_is_shown_as_in_gradio() -> None:
     value = (PropertyUpdate({"visible": False}), {"a": [1]})
     assert as_data(value) == [{"__type__": "update", "visible": False}, {"a": [1]}]
     assert files_in(value) == []
@@ -59,7 +59,7 @@ def test_for_people_a_text_is_itself() -> None:
     assert as_text([1], pretty=False) == "[1]"
 
 
-def test_an_output_as_deep_as_can_be_is_written() -> None:
+def test_deepest_possible_output_is_written() -> None:
     file = File(cast("Any", None), FileData("/srv/p.png"))
     value: Any = [file]
     for _ in range(MOST_DEPTH // 2 - 1):

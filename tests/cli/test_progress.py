@@ -12,7 +12,7 @@ def reachability() -> Reachability:
     return Reachability(trio.lowlevel.checkpoint, max_outage=0, say=print, describe=str)
 
 
-async def test_how_many_how_fast_and_for_how_long(autojump_clock: trio.testing.MockClock) -> None:
+async def test_count_speed_and_duration_are_shown(autojump_clock: trio.testing.MockClock) -> None:
     progress = Progress(reachability(), before=1000, estimate=lambda: 2000, is_exact=False)
     assert progress._words() == "1,000 of about 2,000 rows"
     for _ in range(60):
@@ -32,14 +32,14 @@ async def test_how_many_how_fast_and_for_how_long(autojump_clock: trio.testing.M
     )
 
 
-async def test_where_nobody_knows_how_many_rows_there_are(autojump_clock):
+async def test_unknown_number_of_rows_is_shown(autojump_clock):
     progress = Progress(reachability(), before=0, estimate=lambda: None, is_exact=False)
     await trio.sleep(2)
     progress.add("ok", 0, None)
     assert progress._words() == "1 row, 0.5/s"
 
 
-async def test_without_a_terminal_it_is_a_line_now_and_then(autojump_clock, capfd):
+async def test_no_terminal_gets_a_line_sometimes(autojump_clock, capfd):
     progress = Progress(reachability(), before=0, estimate=lambda: 7, is_exact=True)
     with trio.move_on_after(25):
         await progress.show()

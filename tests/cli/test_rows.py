@@ -45,7 +45,7 @@ async def test_lines_of_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", [b"{", b"[1]", b"5", b"\xff", b"[" * 100_000])
-async def test_a_broken_line_of_json_breaks_no_other(tmp_path: Path, line: bytes) -> None:
+async def test_broken_line_of_json_breaks_no_other(tmp_path: Path, line: bytes) -> None:
     rows = await rows_of(tmp_path / "in.ndjson", b'{"a": 1}\n' + line + b'\n{"a": 2}\n')
     assert [row.values for row in rows] == [{"a": 1}, {}, {"a": 2}]
     assert (rows[1].error or "").startswith("the line is not ")
@@ -114,7 +114,7 @@ def test_invalid_readings_are_refused(tmp_path: Path, reading: Reading, wrong: s
         Rows(str(path), reading)
 
 
-async def test_a_csv_row_of_the_wrong_length_breaks_no_other(tmp_path: Path) -> None:
+async def test_csv_row_of_wrong_length_stands_alone(tmp_path: Path) -> None:
     rows = await rows_of(tmp_path / "in.csv", b"a,b\n1\n1,2\n1,2,3\n")
     assert [row.error for row in rows] == [
         "the row has 1 cells, but the header has 2",
@@ -209,7 +209,7 @@ def typed(**values: Any) -> Row:
     return Row(0, values, is_text=False)
 
 
-def test_columns_go_to_the_parameters_of_their_names() -> None:
+def test_columns_go_to_parameters_of_their_names() -> None:
     made = plan()
     assert made.arguments(cells(text="5", n="5", flag="no", other="x")) == {
         "text": "5",
@@ -220,7 +220,7 @@ def test_columns_go_to_the_parameters_of_their_names() -> None:
     assert made.unused(["text", "n", "other"]) == ["other"]
 
 
-def test_an_empty_cell_is_an_empty_text_or_the_default() -> None:
+def test_empty_cell_is_empty_text_or_default() -> None:
     assert plan().arguments(cells(text="", n="")) == {"text": ""}
 
 
@@ -233,7 +233,7 @@ def test_columns_with_other_names_and_constants() -> None:
         made.arguments(cells(text="no"))
 
 
-def test_only_a_column_that_is_said_to_have_files_is_read_from_disk() -> None:
+def test_only_file_columns_are_read_from_disk() -> None:
     row = cells(text="a", file="b.txt", files="c.txt")
     with pytest.raises(ValueError, match="file takes files; add --file-column file if"):
         plan().arguments(row)
@@ -275,7 +275,7 @@ def test_options_that_make_no_sense(constants, options, wrong):
         plan(*constants, **options)
 
 
-def test_what_an_input_lacks_is_said_before_anything_is_called() -> None:
+def test_missing_input_is_reported_before_any_call() -> None:
     plan().check_columns(["text"])
     with pytest.raises(
         CommandError, match=r"no column 'text' for text of /run \(did you mean 'txt'\?\)"
@@ -287,7 +287,7 @@ def test_what_an_input_lacks_is_said_before_anything_is_called() -> None:
         plan(key="id").check_columns(["text"])
 
 
-def test_the_digest_is_that_of_what_goes_into_the_call() -> None:
+def test_digest_covers_what_the_call_gets() -> None:
     digest = plan().digest(cells(text="a"))
     assert digest == plan().digest(cells(text="a", other="x"))
     assert digest != plan().digest(cells(text="b"))

@@ -103,14 +103,14 @@ async def test_nothing_controls_a_terminal(hostile, tmp_path, words, shown):
 
 
 @needs_signals
-async def test_a_page_in_the_place_of_an_app_controls_no_terminal(scripted):
+async def test_page_instead_of_app_controls_no_terminal(scripted):
     scripted.fault("GET", "/config", Answer(500, f"<h1>{CONTROLS}</h1>"))
     said = await in_terminal("info", scripted.url, "-v")
     assert_harmless(said)
     assert SHOWN in said
 
 
-async def test_what_is_piped_is_what_the_app_said(hostile):
+async def test_what_is_piped_is_what_app_said(hostile):
     done = await run("call", hostile.url, "/say", "a=x", "--quiet")
     assert done.stdout == f"{CONTROLS}{LEFT}\n"
     assert done.stderr == ""

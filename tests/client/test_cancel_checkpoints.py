@@ -45,7 +45,7 @@ def assert_schedules() -> Iterator[None]:
 # --- Clients and sessions ---
 
 
-async def test_opening_a_client_is_a_checkpoint_and_closing_it_lets_others_run(app, autojump_clock):
+async def test_opening_and_closing_let_others_run(app, autojump_clock):
     client = new_client(app)
     async with nothing_left(app):
         with assert_checkpoints():
@@ -63,7 +63,7 @@ async def test_leaving_a_session_lets_others_run(app, autojump_clock):
 
 
 @pytest.mark.parametrize("in_session", [False, True])
-async def test_leaving_them_with_a_job_is_a_checkpoint(app, autojump_clock, in_session):
+async def test_leaving_them_with_job_is_checkpoint(app, autojump_clock, in_session):
     async with nothing_left(app):
         client = await new_client(app).__aenter__()
         manager = client.session() if in_session else client
@@ -104,7 +104,7 @@ async def test_a_call_is_a_checkpoint(app, autojump_clock, make, in_session, api
 
 @each_call
 @each_surface
-async def test_a_call_in_a_cancelled_scope_is_not_made(app, autojump_clock, make, in_session):
+async def test_call_in_cancelled_scope_is_not_made(app, autojump_clock, make, in_session):
     async with opened(app) as client, client.session() as session:
         surface = session if in_session else client
         for api_name in ("/echo", "/kept"):
@@ -173,7 +173,7 @@ each_function = pytest.mark.parametrize("api_name", ["/echo", "/fails", "/kept",
 @each_await
 @each_surface
 @each_function
-async def test_waiting_for_a_job_that_goes_on_is_a_checkpoint(
+async def test_waiting_for_running_job_is_a_checkpoint(
     app, autojump_clock, wait, in_session, api_name
 ):
     async with opened(app) as client, client.session() as session:
@@ -186,9 +186,7 @@ async def test_waiting_for_a_job_that_goes_on_is_a_checkpoint(
 
 @each_await
 @each_function
-async def test_waiting_for_a_job_that_has_ended_is_a_checkpoint(
-    app, autojump_clock, wait, api_name
-):
+async def test_waiting_for_ended_job_is_a_checkpoint(app, autojump_clock, wait, api_name):
     async with opened(app) as client:
         job = client.submit("text", api_name=api_name)
         await job.wait()
@@ -199,7 +197,7 @@ async def test_waiting_for_a_job_that_has_ended_is_a_checkpoint(
 
 
 @each_await
-async def test_waiting_for_a_job_that_was_cancelled_is_a_checkpoint(app, autojump_clock, wait):
+async def test_waiting_for_cancelled_job_is_a_checkpoint(app, autojump_clock, wait):
     async with opened(app) as client:
         job = client.submit(MINE, api_name="/ticks")
         await trio.sleep(2.5)
@@ -210,7 +208,7 @@ async def test_waiting_for_a_job_that_was_cancelled_is_a_checkpoint(app, autojum
 
 
 @each_await
-async def test_a_wait_that_is_cancelled_leaves_the_job_alone(app, autojump_clock, wait):
+async def test_wait_that_is_cancelled_leaves_job_alone(app, autojump_clock, wait):
     async with opened(app) as client:
         job = client.submit(MINE, api_name="/held")
         await trio.sleep(1)

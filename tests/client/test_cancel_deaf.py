@@ -91,9 +91,7 @@ def deaf_client(server: ScriptedServer, **options: object) -> Client:
 
 @each_deafness(TO_ALL)
 @pytest.mark.parametrize("endpoint", ["/held", "/ticks", "/queued", "/kept"])
-async def test_a_deaf_server_delays_neither_the_job_nor_for_long_the_client(
-    memory_app, autojump_clock, caplog, deafness, endpoint
-):
+async def test_deaf_server_delays_no_job(memory_app, autojump_clock, caplog, deafness, endpoint):
     add_functions(memory_app, trio.Event())
     async with nothing_left(memory_app):
         async with deaf_client(memory_app) as client:
@@ -119,9 +117,7 @@ async def test_a_deaf_server_delays_neither_the_job_nor_for_long_the_client(
 
 
 @each_deafness(TO_ALL)
-async def test_the_place_of_a_stream_is_free_again_after_a_cancel_requests_time(
-    memory_app, autojump_clock, deafness
-):
+async def test_stream_slot_is_free_after_cancel_request(memory_app, autojump_clock, deafness):
     add_functions(memory_app, trio.Event())
     async with (
         nothing_left(memory_app),
@@ -144,9 +140,7 @@ async def test_the_place_of_a_stream_is_free_again_after_a_cancel_requests_time(
 
 
 @each_deafness(TO_CANCEL_REQUESTS)
-async def test_the_next_stateful_call_waits_no_longer_than_a_cancel_request_may_take(
-    memory_app, autojump_clock, deafness
-):
+async def test_next_stateful_call_waits_for_cancel_request(memory_app, autojump_clock, deafness):
     add_functions(memory_app, end := trio.Event())
     end.set()
     async with nothing_left(memory_app), deaf_client(memory_app) as client:
@@ -161,7 +155,7 @@ async def test_the_next_stateful_call_waits_no_longer_than_a_cancel_request_may_
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 30])
-async def test_how_long_a_cancel_request_may_take_is_a_setting(memory_app, autojump_clock, seconds):
+async def test_time_for_cancel_request_is_a_setting(memory_app, autojump_clock, seconds):
     add_functions(memory_app, trio.Event())
     timeouts = Timeouts(cancel=seconds)
     async with nothing_left(memory_app):
@@ -175,9 +169,7 @@ async def test_how_long_a_cancel_request_may_take_is_a_setting(memory_app, autoj
         end_runs(memory_app)
 
 
-async def test_many_cancel_requests_to_a_deaf_server_take_no_longer_than_one(
-    memory_app, autojump_clock
-):
+async def test_many_cancel_requests_share_their_time(memory_app, autojump_clock):
     """More than there are places for requests that tell of cancellations."""
     add_functions(memory_app, trio.Event())
     async with nothing_left(memory_app):
@@ -192,9 +184,7 @@ async def test_many_cancel_requests_to_a_deaf_server_take_no_longer_than_one(
         end_runs(memory_app)
 
 
-async def test_many_cancel_requests_of_a_session_to_a_deaf_server_take_no_longer_than_one(
-    memory_app, autojump_clock
-):
+async def test_many_cancel_requests_of_session_share_time(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with nothing_left(memory_app):
         async with deaf_client(memory_app) as client:
@@ -212,9 +202,7 @@ async def test_many_cancel_requests_of_a_session_to_a_deaf_server_take_no_longer
 
 
 @pytest.mark.parametrize("handled", [False, True])
-async def test_a_server_that_falls_silent_before_it_names_the_call_is_given_up(
-    memory_app, autojump_clock, handled
-):
+async def test_server_silent_before_naming_is_given_up(memory_app, autojump_clock, handled):
     """The response with the call's id never comes, nor does the one to the cancel request."""
     add_functions(memory_app, trio.Event())
     never_answers(memory_app)

@@ -31,7 +31,7 @@ eager_or_lazy = pytest.mark.parametrize("eager", [True, False], ids=["eager", "l
 
 @eager_or_lazy
 @pytest.mark.parametrize("endpoint", ["/held", "/ticks", "/kept"])
-async def test_the_server_is_told_when_the_last_sibling_has_ended(
+async def test_cancel_request_follows_the_last_siblings_end(
     memory_app, autojump_clock, endpoint, eager
 ):
     memory_app.queue.eager = eager
@@ -53,7 +53,7 @@ async def test_the_server_is_told_when_the_last_sibling_has_ended(
         await assert_idle(memory_app, client)
 
 
-async def test_the_server_is_told_when_the_last_sibling_has_failed(memory_app, autojump_clock):
+async def test_cancel_request_follows_the_last_siblings_failure(memory_app, autojump_clock):
     ends = {text: trio.Event() for text in (MINE, OTHER)}
 
     @memory_app.app.endpoint(inputs=["text"])
@@ -75,7 +75,7 @@ async def test_the_server_is_told_when_the_last_sibling_has_failed(memory_app, a
 
 
 @eager_or_lazy
-async def test_the_server_is_told_of_all_once_all_are_cancelled(memory_app, autojump_clock, eager):
+async def test_cancel_requests_follow_when_all_are_cancelled(memory_app, autojump_clock, eager):
     memory_app.queue.eager = eager
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client, client.session() as session:
@@ -96,9 +96,7 @@ async def test_the_server_is_told_of_all_once_all_are_cancelled(memory_app, auto
 
 
 @eager_or_lazy
-async def test_a_queued_sibling_is_cancelled_and_the_running_one_goes_on(
-    memory_app, autojump_clock, eager
-):
+async def test_queued_sibling_is_cancelled_running_one_continues(memory_app, autojump_clock, eager):
     """Gradio's cancel of the queued one would kill the running one."""
     memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
@@ -120,7 +118,7 @@ async def test_a_queued_sibling_is_cancelled_and_the_running_one_goes_on(
 
 
 @eager_or_lazy
-async def test_the_running_and_the_queued_one_are_both_cancelled(memory_app, autojump_clock, eager):
+async def test_running_and_queued_one_are_both_cancelled(memory_app, autojump_clock, eager):
     """Cancelling the running one would start the queued ones, so those leave the queue first."""
     memory_app.queue.eager = eager
     add_functions(memory_app, trio.Event())
@@ -139,9 +137,7 @@ async def test_the_running_and_the_queued_one_are_both_cancelled(memory_app, aut
     assert_told(memory_app, [running])
 
 
-async def test_a_sibling_whose_call_is_unanswered_holds_the_cancel_request_back(
-    memory_app, autojump_clock
-):
+async def test_unanswered_sibling_holds_cancel_request_back(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as session:
         job = session.submit(MINE, api_name="/held")
@@ -161,7 +157,7 @@ async def test_a_sibling_whose_call_is_unanswered_holds_the_cancel_request_back(
     assert_told(memory_app, sent(memory_app))
 
 
-async def test_a_sibling_that_was_not_sent_yet_is_not_harmed(memory_app, autojump_clock):
+async def test_unsent_sibling_is_not_harmed(memory_app, autojump_clock):
     """It waits for a request's place when the other one, which runs, is cancelled."""
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as session:
@@ -182,9 +178,7 @@ async def test_a_sibling_that_was_not_sent_yet_is_not_harmed(memory_app, autojum
 
 
 @pytest.mark.parametrize("steps", range(5))
-async def test_a_call_that_starts_as_the_server_is_told_is_not_taken_for_cancelled(
-    memory_app, autojump_clock, steps
-):
+async def test_call_starting_during_cancel_request_survives(memory_app, autojump_clock, steps):
     """It waits until the server has been told, and then counts as a sibling like any other."""
     for _ in range(ROUNDS):
         add_functions(memory_app, end := trio.Event())
@@ -208,7 +202,7 @@ async def test_a_call_that_starts_as_the_server_is_told_is_not_taken_for_cancell
             assert_told(memory_app, sent(memory_app))
 
 
-async def test_the_sessions_end_tells_of_those_whose_siblings_still_ran(memory_app, autojump_clock):
+async def test_ending_session_sends_held_cancel_requests(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client, JobGroup() as group:
         async with client.session() as session:
@@ -237,7 +231,7 @@ async def test_two_sessions_do_not_harm_each_other(memory_app, autojump_clock):
     assert_told(memory_app, sent(memory_app))
 
 
-async def test_a_failing_body_of_a_session_harms_no_other(memory_app, autojump_clock):
+async def test_failing_body_of_session_harms_no_other(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:
         other = client.submit(OTHER, api_name="/held")

@@ -363,9 +363,7 @@ async def test_a_call_that_is_cancelled(memory_app, autojump_clock, moment, surf
 
 @each_moment(QUICK, "session")
 @each_way(SESSION_WAYS)
-async def test_a_call_of_a_session_that_is_cancelled(
-    memory_app, autojump_clock, moment, surface, way
-):
+async def test_call_of_session_that_is_cancelled(memory_app, autojump_clock, moment, surface, way):
     stage = Stage(memory_app, moment, surface)
     async with stage.watched():
         await way(stage)

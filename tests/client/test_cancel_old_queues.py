@@ -22,9 +22,7 @@ from triojob import Timeouts
 
 
 @pytest.mark.parametrize("seconds, pause", [(5.0, 0.25), (0.125, 0.125)])
-async def test_its_stream_is_closed_a_while_before_the_server_is_told(
-    memory_app, autojump_clock, seconds, pause
-):
+async def test_stream_closes_before_the_cancel_request(memory_app, autojump_clock, seconds, pause):
     end = trio.Event()
     add_functions(memory_app, end)
     memory_app.app.version = "6.13.1"
@@ -47,7 +45,7 @@ async def test_its_stream_is_closed_a_while_before_the_server_is_told(
 
 
 @pytest.mark.parametrize("version, name", [("6.13.1", "/held"), ("6.14.0", "/queued")])
-async def test_the_server_is_told_at_once_of_a_call_that_runs_and_by_a_newer_one_of_any(
+async def test_running_call_is_cancelled_on_server_immediately(
     memory_app, autojump_clock, version, name
 ):
     end = trio.Event()

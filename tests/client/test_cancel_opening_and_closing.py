@@ -90,9 +90,7 @@ async def test_cancelled_at_each_moment_of_its_discovery(memory_app, autojump_cl
             raise AssertionError("it should not open twice")
 
 
-async def test_a_discovery_that_is_cancelled_does_not_stand_in_the_way_of_the_next(
-    memory_app, autojump_clock
-):
+async def test_cancelled_discovery_does_not_block_the_next(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     memory_app.fault("GET", "/config", Hold(NEVER), times=1)
     async with nothing_left(memory_app):
@@ -129,7 +127,7 @@ async def test_cancelled_while_it_waits_for_its_jobs(memory_app, autojump_clock)
     assert_told(memory_app, sent(memory_app))
 
 
-async def test_a_job_that_it_waits_for_is_cancelled(memory_app, autojump_clock):
+async def test_job_that_it_waits_for_is_cancelled(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with nothing_left(memory_app), trio.open_nursery() as nursery:
         async with new_client(memory_app) as client:
@@ -149,9 +147,7 @@ async def test_a_job_that_it_waits_for_is_cancelled(memory_app, autojump_clock):
 
 
 @pytest.mark.parametrize("handled", [False, True])
-async def test_a_cancellation_does_not_cut_its_cancel_requests_short(
-    memory_app, autojump_clock, handled
-):
+async def test_cancellation_does_not_shorten_cancel_requests(memory_app, autojump_clock, handled):
     add_functions(memory_app, trio.Event())
     memory_app.fault("POST", "/cancel", Hold(answer := trio.Event(), handled=handled))
     async with nothing_left(memory_app), trio.open_nursery() as nursery:
@@ -172,9 +168,7 @@ async def test_a_cancellation_does_not_cut_its_cancel_requests_short(
     assert [event.state for event in sent(memory_app)] == ["cancelled"]
 
 
-async def test_a_cancel_request_that_nobody_answers_is_bounded_under_a_cancellation_too(
-    memory_app, autojump_clock
-):
+async def test_unanswered_cancel_request_is_bounded_under_cancellation(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     memory_app.fault("POST", "/cancel", Hold(NEVER))
     async with nothing_left(memory_app):
@@ -184,9 +178,7 @@ async def test_a_cancel_request_that_nobody_answers_is_bounded_under_a_cancellat
         assert trio.current_time() == 1 + CANCEL_REQUEST
 
 
-async def test_a_call_from_around_that_is_never_named_is_bounded_under_a_cancellation_too(
-    memory_app, autojump_clock
-):
+async def test_unnamed_call_is_bounded_under_cancellation(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     memory_app.fault("POST", "/queue/join", Hold(NEVER, handled=False))
     async with nothing_left(memory_app), JobGroup() as group:
@@ -199,7 +191,7 @@ async def test_a_call_from_around_that_is_never_named_is_bounded_under_a_cancell
 
 
 @pytest.mark.parametrize("seconds", [1, CANCEL_REQUEST - 1])
-async def test_it_waits_for_the_name_of_a_cancelled_call(memory_app, autojump_clock, seconds):
+async def test_it_waits_for_name_of_cancelled_call(memory_app, autojump_clock, seconds):
     add_functions(memory_app, trio.Event())
     memory_app.fault("POST", "/queue/join", Hold(answer := trio.Event()))
     async with nothing_left(memory_app), trio.open_nursery() as nursery:
@@ -245,7 +237,7 @@ async def test_it_ends_the_calls_before_anything_else(memory_app, autojump_clock
         assert all(job.done for job in jobs)
 
 
-async def test_a_session_is_cancelled_while_it_waits_for_its_jobs(memory_app, autojump_clock):
+async def test_session_is_cancelled_while_waiting_for_jobs(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         with trio.move_on_after(1) as scope:
@@ -260,7 +252,7 @@ async def test_a_session_is_cancelled_while_it_waits_for_its_jobs(memory_app, au
         assert memory_app.streams.open == 0
 
 
-async def test_an_exception_comes_out_as_fast_as_the_cancel_requests(memory_app, autojump_clock):
+async def test_exception_comes_out_with_cancel_requests(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with nothing_left(memory_app):
         with pytest.raises(Boom):

@@ -39,9 +39,7 @@ async def held_job(client: Client, server: ScriptedServer, *faults: Fault) -> Jo
 
 
 @pytest.mark.parametrize("handled", [False, True])
-async def test_a_cancellation_is_held_until_the_server_has_named_the_call(
-    memory_app, autojump_clock, handled
-):
+async def test_cancellation_is_held_until_call_is_named(memory_app, autojump_clock, handled):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         answer = trio.Event()
@@ -64,9 +62,7 @@ async def test_a_cancellation_is_held_until_the_server_has_named_the_call(
         await assert_idle(memory_app, client)
 
 
-async def test_a_held_cancellation_of_a_call_that_is_refused_is_forgotten(
-    memory_app, autojump_clock, caplog
-):
+async def test_held_cancellation_of_refused_call_is_dropped(memory_app, autojump_clock, caplog):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         answer = trio.Event()
@@ -81,9 +77,7 @@ async def test_a_held_cancellation_of_a_call_that_is_refused_is_forgotten(
 
 
 @pytest.mark.parametrize("handled", [False, True])
-async def test_a_held_cancellation_of_a_call_whose_answer_is_lost_is_told_without_a_name(
-    memory_app, autojump_clock, handled
-):
+async def test_held_cancellation_of_lost_answer_is_nameless(memory_app, autojump_clock, handled):
     """The server may be running it; nothing else of that function is in the isolated session."""
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
@@ -100,7 +94,7 @@ async def test_a_held_cancellation_of_a_call_whose_answer_is_lost_is_told_withou
         await assert_idle(memory_app, client)
 
 
-async def test_each_of_many_calls_is_told_of_once(memory_app, autojump_clock):
+async def test_many_calls_send_one_request_each(memory_app, autojump_clock):
     """More than the requests that may tell of cancellations at once."""
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
@@ -114,9 +108,7 @@ async def test_each_of_many_calls_is_told_of_once(memory_app, autojump_clock):
         await assert_idle(memory_app, client)
 
 
-async def test_each_call_of_a_session_is_told_of_however_slow_the_server_is(
-    memory_app, autojump_clock
-):
+async def test_slow_server_hears_of_each_sessions_call(memory_app, autojump_clock):
     """They go out one after the other; the bound is on the server's silence."""
     add_functions(memory_app, trio.Event())
     memory_app.fault("POST", "/cancel", Delay(4))
@@ -129,7 +121,7 @@ async def test_each_call_of_a_session_is_told_of_however_slow_the_server_is(
     assert len(sent(memory_app)) == 5
 
 
-async def test_a_call_that_is_cancelled_by_all_means_is_told_of_once(memory_app, autojump_clock):
+async def test_call_cancelled_repeatedly_sends_one_request(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         with trio.CancelScope() as scope:
@@ -145,7 +137,7 @@ async def test_a_call_that_is_cancelled_by_all_means_is_told_of_once(memory_app,
     assert_told(memory_app, sent(memory_app))
 
 
-async def test_a_job_that_has_ended_is_not_told_of(memory_app, autojump_clock):
+async def test_ended_job_sends_no_cancel_request(memory_app, autojump_clock):
     @memory_app.app.endpoint(inputs=["text"])
     async def fails(event: Event) -> None:
         raise GradioError("boom")
@@ -165,7 +157,7 @@ async def test_a_job_that_has_ended_is_not_told_of(memory_app, autojump_clock):
     assert memory_app.cancels == []
 
 
-async def test_a_call_that_the_server_never_heard_of_is_not_told_of(memory_app, autojump_clock):
+async def test_unheard_call_sends_no_cancel_request(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         async with JobGroup(limit=1) as group:
@@ -180,7 +172,7 @@ async def test_a_call_that_the_server_never_heard_of_is_not_told_of(memory_app, 
     assert memory_app.cancels == []
 
 
-async def test_a_call_that_waits_for_its_groups_limit_is_not_told_of(memory_app, autojump_clock):
+async def test_call_waiting_for_limit_sends_no_request(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, JobGroup(limit=1) as group:
         held = client.endpoint("/held")
@@ -197,7 +189,7 @@ async def test_a_call_that_waits_for_its_groups_limit_is_not_told_of(memory_app,
     assert memory_app.cancels == []
 
 
-async def test_a_call_that_somebody_else_cancels_is_not_told_of_again(memory_app, autojump_clock):
+async def test_call_cancelled_elsewhere_sends_no_request(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client, memory_app.client() as http:
         job = client.submit(MINE, api_name="/held")
@@ -212,9 +204,7 @@ async def test_a_call_that_somebody_else_cancels_is_not_told_of_again(memory_app
     assert memory_app.cancels == [body]
 
 
-async def test_requests_that_wait_for_answers_do_not_hold_cancel_requests_up(
-    memory_app, autojump_clock
-):
+async def test_waiting_requests_do_not_delay_cancel_requests(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:
         job = client.submit(MINE, api_name="/held")
@@ -231,7 +221,7 @@ async def test_requests_that_wait_for_answers_do_not_hold_cancel_requests_up(
         assert [await other.result() for other in others] == [OTHER] * 60
 
 
-async def test_a_cancel_request_that_works_is_not_logged(memory_app, autojump_clock, caplog):
+async def test_cancel_request_that_works_is_not_logged(memory_app, autojump_clock, caplog):
     caplog.set_level(logging.INFO, "triojob")
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:

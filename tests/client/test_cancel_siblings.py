@@ -54,9 +54,7 @@ async def test_two_of_six_running_calls_are_cancelled(memory_app, autojump_clock
 
 
 @eager_or_lazy
-async def test_a_queued_call_is_cancelled_and_the_running_one_goes_on(
-    memory_app, autojump_clock, eager
-):
+async def test_cancelled_queued_call_leaves_running_one(memory_app, autojump_clock, eager):
     """In one session this would kill the running one, and perhaps start the cancelled one."""
     memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
@@ -80,9 +78,7 @@ async def test_a_queued_call_is_cancelled_and_the_running_one_goes_on(
 
 
 @eager_or_lazy
-async def test_the_running_call_is_cancelled_and_the_queued_one_starts(
-    memory_app, autojump_clock, eager
-):
+async def test_queued_call_starts_after_running_is_cancelled(memory_app, autojump_clock, eager):
     memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:
@@ -98,7 +94,7 @@ async def test_the_running_call_is_cancelled_and_the_queued_one_starts(
         await assert_cancelled(first)
 
 
-async def test_a_plain_call_is_cancelled_and_its_siblings_go_on(memory_app, autojump_clock):
+async def test_cancelled_plain_call_leaves_siblings_alone(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     results: list[str] = []
     async with opened(memory_app) as client:
@@ -121,9 +117,7 @@ async def test_a_plain_call_is_cancelled_and_its_siblings_go_on(memory_app, auto
 
 
 @eager_or_lazy
-async def test_a_stateful_call_is_cancelled_and_the_next_one_takes_its_turn(
-    memory_app, autojump_clock, eager
-):
+async def test_next_stateful_call_runs_after_cancellation(memory_app, autojump_clock, eager):
     memory_app.queue.eager = eager
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client:

@@ -122,9 +122,7 @@ async def test_a_plain_call_cancelled_at_any_step(app, autojump_clock, api_name,
 
 
 @each_function
-async def test_a_session_that_ends_at_any_step_ends_the_calls_from_around_it(
-    app, autojump_clock, api_name
-):
+async def test_session_ending_at_any_step_ends_calls(app, autojump_clock, api_name):
     async with opened(app) as client:
         for number in (steps := Steps()):
             async with JobGroup() as group:
@@ -139,9 +137,7 @@ async def test_a_session_that_ends_at_any_step_ends_the_calls_from_around_it(
 
 
 @pytest.mark.parametrize("api_name", ["/held", "/kept"])
-async def test_a_client_that_ends_at_any_step_ends_the_calls_from_around_it(
-    app, autojump_clock, api_name
-):
+async def test_client_ending_at_any_step_ends_calls(app, autojump_clock, api_name):
     for number in (steps := Steps()):
         async with nothing_left(app), JobGroup() as group:
             async with new_client(app) as client:

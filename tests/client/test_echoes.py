@@ -423,7 +423,7 @@ async def set_header(request: httpx.Request) -> None:
     ],
     ids=lambda options: next(iter(options)),
 )
-async def test_secrets_of_your_own_http_client_are_known(memory_app, caplog, options):
+async def test_secrets_of_own_http_client_are_known(memory_app, caplog, options):
     add_functions(memory_app)
     answer_with_echo(memory_app, "POST", "/queue/join", text(500), str)
     own = httpx.AsyncClient(transport=memory_app.transport(), **options)
@@ -457,7 +457,7 @@ class Broken(Instrument):
         raise ExceptionGroup("several", [ValueError("x\ny"), error])
 
 
-async def test_a_traceback_in_the_log_has_no_forged_line(memory_app, autojump_clock, caplog):
+async def test_traceback_in_log_has_no_forged_line(memory_app, autojump_clock, caplog):
     add_functions(memory_app)
     words = "a\nCRITICAL root: forged \x1b[2J"
     async with new_client(memory_app) as client, JobGroup(instruments=[Broken()]) as group:

@@ -71,7 +71,7 @@ async def test_the_signature_is_that_of_the_app(memory_app: ScriptedServer) -> N
     ]
 
 
-async def test_a_required_parameter_may_come_after_optional_ones(memory_app):
+async def test_required_parameter_may_come_after_optional_ones(memory_app):
     """As in an app it may; of Python's functions, none has that."""
     memory_app.app.add("late", inputs=[textbox("first", "x"), "second"])
     async with opened(memory_app) as client:
@@ -85,7 +85,7 @@ async def test_a_required_parameter_may_come_after_optional_ones(memory_app):
         assert await late(second="y") == "x"
 
 
-async def test_arguments_bind_by_place_and_by_name_with_defaults_for_the_rest(memory_app):
+async def test_arguments_bind_by_position_name_and_default(memory_app):
     add_form(memory_app)
     async with opened(memory_app) as client:
         form = client.endpoint("/form")
@@ -135,9 +135,7 @@ CASES = ("args", "kwargs", "error", "words")
 
 
 @pytest.mark.parametrize(CASES, [*UNBOUND, *UNSENDABLE, *REFUSED])
-async def test_a_wrong_argument_is_refused_by_name_and_nothing_is_sent(
-    memory_app, args, kwargs, error, words
-):
+async def test_wrong_argument_is_named_and_not_sent(memory_app, args, kwargs, error, words):
     """By each way of calling; those that make a job raise before there is one."""
     add_form(memory_app)
     async with opened(memory_app) as client, client.session() as session:
@@ -158,7 +156,7 @@ async def test_a_wrong_argument_is_refused_by_name_and_nothing_is_sent(
     assert memory_app.joins == []
 
 
-async def test_a_plain_call_checks_when_it_is_awaited(memory_app: ScriptedServer) -> None:
+async def test_plain_call_checks_when_it_is_awaited(memory_app: ScriptedServer) -> None:
     """As any async function, it does nothing before that."""
     add_form(memory_app)
     async with opened(memory_app) as client:
@@ -182,7 +180,7 @@ async def test_a_function_without_parameters(memory_app: ScriptedServer) -> None
 
 
 @pytest.mark.parametrize("name", ["self", "fn", "args", "kwargs", "endpoint", "group", "timeout"])
-async def test_a_parameter_may_be_called_what_the_app_likes(memory_app, name):
+async def test_parameter_may_be_called_what_app_likes(memory_app, name):
     memory_app.app.add("odd", inputs=[name])
     async with opened(memory_app) as client, client.session() as session:
         for surface in (client, session):
@@ -197,7 +195,7 @@ async def test_a_parameter_may_be_called_what_the_app_likes(memory_app, name):
 
 
 @pytest.mark.parametrize("name", ["api_name", "fn_index", "not a name", "class", "", "1st"])
-async def test_a_name_that_no_argument_can_have_is_replaced(memory_app, name):
+async def test_impossible_argument_name_is_replaced(memory_app, name):
     memory_app.app.add(
         "odd", inputs=["a", "b"], outputs=["x", "y"], parameter_names=["first", name]
     )
@@ -220,7 +218,7 @@ async def test_unchecked_the_app_itself_decides(memory_app: ScriptedServer) -> N
 
 
 @pytest.mark.parametrize(CASES, [*UNBOUND, *UNSENDABLE])
-async def test_unchecked_or_not_a_call_has_to_make_sense(memory_app, args, kwargs, error, words):
+async def test_unchecked_call_must_still_make_sense(memory_app, args, kwargs, error, words):
     add_form(memory_app)
     async with new_client(memory_app, validate=False) as client:
         with pytest.raises(error, match=words):

@@ -37,7 +37,7 @@ def add_stream(server: ScriptedServer) -> None:
             await event.generating([f"{event.data[1]} {count}"])
 
 
-async def test_a_plain_call_a_job_and_predict_give_the_same(memory_app, autojump_clock):
+async def test_plain_call_job_and_predict_give_same(memory_app, autojump_clock):
     add_stream(memory_app)
     async with opened(memory_app) as client, client.session() as session:
         for surface in (client, session):
@@ -62,7 +62,7 @@ async def test_submit_returns_before_anything_is_sent(memory_app: ScriptedServer
         assert await job.result() == "a"
 
 
-async def test_an_endpoint_may_be_called_any_number_of_times_at_once(memory_app, autojump_clock):
+async def test_endpoint_can_run_many_times_at_once(memory_app, autojump_clock):
     add_sleeper(memory_app)
     results: list[Any] = []
     async with opened(memory_app) as client:
@@ -77,7 +77,7 @@ async def test_an_endpoint_may_be_called_any_number_of_times_at_once(memory_app,
     assert results == list(range(1, 51))
 
 
-async def test_an_endpoint_starts_as_a_task_of_its_own(memory_app: ScriptedServer) -> None:
+async def test_endpoint_starts_as_task_of_its_own(memory_app: ScriptedServer) -> None:
     """It is an async callable like any other."""
     add_functions(memory_app)
     async with opened(memory_app) as client, trio.open_nursery() as nursery:
@@ -100,9 +100,7 @@ async def test_a_plain_call_can_be_timed_out(memory_app, autojump_clock):
 
 
 @pytest.mark.parametrize("in_session", [False, True], ids=["client", "session"])
-async def test_jobs_are_those_that_wait_or_run_or_failed_unseen(
-    memory_app, autojump_clock, in_session
-):
+async def test_jobs_lists_waiting_running_and_unretrieved(memory_app, autojump_clock, in_session):
     add_functions(memory_app)
     async with opened(memory_app) as client, client.session() as session:
         surface, other = (session, client) if in_session else (client, session)
@@ -121,9 +119,7 @@ async def test_jobs_are_those_that_wait_or_run_or_failed_unseen(
         assert surface.jobs == other.jobs == ()
 
 
-async def test_plain_calls_and_jobs_of_other_groups_are_none_of_its_jobs(
-    memory_app, autojump_clock
-):
+async def test_jobs_leaves_out_plain_and_foreign_calls(memory_app, autojump_clock):
     add_functions(memory_app)
     async with opened(memory_app) as client, JobGroup() as group:
         hang = client.endpoint("/hang")
@@ -139,9 +135,7 @@ async def test_plain_calls_and_jobs_of_other_groups_are_none_of_its_jobs(
 
 @pytest.mark.parametrize("in_session", [False, True], ids=["client", "session"])
 @pytest.mark.parametrize("limit", [1, 3])
-async def test_limit_is_how_many_jobs_of_submit_run_at_once(
-    memory_app, autojump_clock, in_session, limit
-):
+async def test_limit_bounds_submitted_jobs(memory_app, autojump_clock, in_session, limit):
     add_sleeper(memory_app)
     options: dict[str, Any] = {} if in_session else {"limit": limit}
     async with (
@@ -164,9 +158,7 @@ async def test_limit_is_how_many_jobs_of_submit_run_at_once(
 
 
 @pytest.mark.parametrize("in_session", [False, True], ids=["client", "session"])
-async def test_history_is_how_many_outputs_jobs_of_submit_keep(
-    memory_app, autojump_clock, in_session
-):
+async def test_history_bounds_outputs_of_submitted_jobs(memory_app, autojump_clock, in_session):
     add_stream(memory_app)
     options: dict[str, Any] = {} if in_session else {"history": 2}
     async with (
@@ -186,7 +178,7 @@ async def test_history_is_how_many_outputs_jobs_of_submit_keep(
         assert len(job.outputs()) == 5
 
 
-async def test_a_group_of_ones_own_has_its_own_limit(memory_app, autojump_clock):
+async def test_own_group_has_its_own_limit(memory_app, autojump_clock):
     add_sleeper(memory_app)
     async with opened(memory_app, limit=1) as client:
         sleep = client.endpoint("/sleep")
@@ -201,9 +193,7 @@ async def test_a_group_of_ones_own_has_its_own_limit(memory_app, autojump_clock)
 # --- Endpoints away from home ---
 
 
-async def test_an_endpoint_may_run_in_a_group_beside_those_of_another_client(
-    memory_app, autojump_clock
-):
+async def test_group_can_mix_endpoints_of_clients(memory_app, autojump_clock):
     add_sleeper(memory_app)
     async with open_server(memory=True) as other_app:
         add_sleeper(other_app)
@@ -214,7 +204,7 @@ async def test_an_endpoint_may_run_in_a_group_beside_those_of_another_client(
         assert len(memory_app.joins) == len(other_app.joins) == 2
 
 
-async def test_a_group_around_the_client_hears_of_the_clients_end(memory_app, autojump_clock):
+async def test_group_around_client_hears_of_clients_end(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app), JobGroup() as group:
         async with opened(memory_app) as client:
@@ -230,7 +220,7 @@ async def test_a_group_around_the_client_hears_of_the_clients_end(memory_app, au
         assert await group.submit(trio.sleep, 1).result() is None
 
 
-async def test_a_group_around_a_session_hears_of_the_sessions_end(memory_app, autojump_clock):
+async def test_group_around_session_hears_of_sessions_end(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app), opened(memory_app) as client, JobGroup() as group:
         async with client.session() as session:
@@ -267,7 +257,7 @@ async def test_a_partial_endpoint_runs_as_a_job(memory_app: ScriptedServer) -> N
     assert len(memory_app.joins) == 5
 
 
-async def test_a_partial_endpoint_is_checked_where_it_is_submitted(memory_app):
+async def test_partial_endpoint_is_checked_at_submit(memory_app):
     """As the endpoint itself is: else a fan-out of wrong calls fails one by one, and later."""
     add_functions(memory_app)
     async with opened(memory_app) as client, JobGroup() as group:

@@ -40,7 +40,7 @@ async def test_by_number(memory_app: ScriptedServer) -> None:
         assert client.endpoint(fn_index=0).name == "/other"
 
 
-async def test_each_way_of_calling_takes_a_name_or_a_number(memory_app: ScriptedServer) -> None:
+async def test_calls_take_a_name_or_a_number(memory_app: ScriptedServer) -> None:
     add(memory_app, "other", "greet")
     async with opened(memory_app) as client, client.session() as session:
         for surface in (client, session):
@@ -50,7 +50,7 @@ async def test_each_way_of_calling_takes_a_name_or_a_number(memory_app: Scripted
     assert [join["fn_index"] for join in memory_app.joins] == [1] * 12
 
 
-async def test_a_name_and_a_number_are_too_much(memory_app: ScriptedServer) -> None:
+async def test_name_and_number_are_too_much(memory_app: ScriptedServer) -> None:
     add(memory_app, "other", "greet")
     async with opened(memory_app) as client:
         with pytest.raises(TypeError, match="api_name or fn_index, not both"):
@@ -81,7 +81,7 @@ async def test_neither_means_predict_where_there_are_several(memory_app: Scripte
     assert memory_app.joins[0]["fn_index"] == 1
 
 
-async def test_neither_is_not_enough_where_none_stands_out(memory_app: ScriptedServer) -> None:
+async def test_nothing_is_not_enough_among_several(memory_app: ScriptedServer) -> None:
     add(memory_app, "greet", "other")
     async with opened(memory_app) as client:
         for ask in (client.endpoint, client.submit):
@@ -103,7 +103,7 @@ async def test_an_app_without_endpoints(memory_app: ScriptedServer) -> None:
         assert "Endpoints: 0" in client.view_api()
 
 
-async def test_an_unknown_name_lists_what_there_is_and_suggests_the_nearest(memory_app):
+async def test_unknown_name_lists_names_and_suggests(memory_app):
     add(memory_app, "greet", "translate")
     async with opened(memory_app) as client, client.session() as session:
         for surface in (client, session):
@@ -115,7 +115,7 @@ async def test_an_unknown_name_lists_what_there_is_and_suggests_the_nearest(memo
             assert isinstance(caught.value, LookupError)
 
 
-async def test_a_name_that_is_like_no_other_gets_the_list_only(memory_app):
+async def test_unlike_name_gets_the_list_only(memory_app):
     add(memory_app, "greet", "translate")
     async with opened(memory_app) as client:
         with pytest.raises(EndpointNotFound, match="it has '/greet', '/translate'") as caught:
@@ -153,7 +153,7 @@ async def test_a_way_that_there_is_not(memory_app: ScriptedServer, via: Any) -> 
 # --- What is not for all ---
 
 
-async def test_a_private_endpoint_is_called_by_number_only(memory_app: ScriptedServer) -> None:
+async def test_private_endpoint_is_called_by_number_only(memory_app: ScriptedServer) -> None:
     add(memory_app, "greet")
     memory_app.app.add("hidden", inputs=["a", state()], visibility="private")
     async with opened(memory_app) as client:
@@ -167,7 +167,7 @@ async def test_a_private_endpoint_is_called_by_number_only(memory_app: ScriptedS
         assert "hidden" not in client.view_api(all_endpoints=True)
 
 
-async def test_an_undocumented_endpoint_is_called_by_name_but_not_listed(memory_app):
+async def test_undocumented_endpoint_is_callable_and_unlisted(memory_app):
     add(memory_app, "greet")
     memory_app.app.add("quiet", inputs=["a"], visibility="undocumented")
     async with opened(memory_app) as client:
@@ -180,7 +180,7 @@ async def test_an_undocumented_endpoint_is_called_by_name_but_not_listed(memory_
 
 
 @pytest.mark.parametrize("visibilities", [["public", "undocumented"], ["undocumented", "public"]])
-async def test_of_functions_of_one_name_the_public_one_is_meant(memory_app, visibilities):
+async def test_public_function_wins_among_equal_names(memory_app, visibilities):
     """So it is where Blocks are rendered in others: Gradio's names are not unique then."""
     for visibility in visibilities:
         inputs = ["text"] if visibility == "public" else [textbox("secret", value="its own")]
@@ -204,7 +204,7 @@ async def test_of_functions_of_one_name_the_public_one_is_meant(memory_app, visi
     assert [*targets(memory_app)][2:looks] == ["GET /gradio_api/info"] * (public == 0)
 
 
-async def test_an_endpoint_that_is_described_twice_says_so_when_used(memory_app):
+async def test_endpoint_described_twice_says_so(memory_app):
     """The app restarts between the two descriptions: one function has another input."""
     add(memory_app, "greet", "other")
 
@@ -223,7 +223,7 @@ async def test_an_endpoint_that_is_described_twice_says_so_when_used(memory_app)
 
 
 @pytest.mark.parametrize("name", [None, False])
-async def test_an_endpoint_without_a_name_is_called_by_number_only(memory_app, name):
+async def test_unnamed_endpoint_is_called_by_number(memory_app, name):
     add(memory_app, "greet")
     memory_app.app.add(name, inputs=["a"])
     async with opened(memory_app) as client:
@@ -233,7 +233,7 @@ async def test_an_endpoint_without_a_name_is_called_by_number_only(memory_app, n
         assert client.submit("a", fn_index=1).name == "fn_index 1"
 
 
-async def test_what_runs_in_the_browser_only_is_not_found(memory_app: ScriptedServer) -> None:
+async def test_browser_only_functions_are_not_found(memory_app: ScriptedServer) -> None:
     add(memory_app, "greet")
     memory_app.app.add("page", inputs=["a"], backend=False)
     async with opened(memory_app) as client:
@@ -282,7 +282,7 @@ async def test_help_shows_parameters_outputs_and_notes(memory_app: ScriptedServe
     assert shown.splitlines()[2:] == lines
 
 
-async def test_each_asking_gives_an_endpoint_that_does_the_same(memory_app):
+async def test_each_asking_gives_endpoint_that_does_same(memory_app):
     add(memory_app, "greet")
     async with opened(memory_app) as client:
         assert await client.endpoint("greet")("a") == await client.endpoint("/greet")("a") == "a"

@@ -42,7 +42,7 @@ async def test_an_endpoint_without_inputs(memory_app: ScriptedServer) -> None:
     assert memory_app.joins[0]["data"] == []
 
 
-async def test_a_state_is_the_servers_and_never_the_callers(memory_app: ScriptedServer) -> None:
+async def test_state_is_servers_and_never_callers(memory_app: ScriptedServer) -> None:
     counter = state(0)
 
     async def count(event: Event) -> None:

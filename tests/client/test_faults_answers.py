@@ -78,9 +78,7 @@ async def test_a_damaged_answer_ends_its_call(memory_app, autojump_clock, ride, 
         b"HTTP/1.1 504 Gateway Timeout\r\n\r\n<html>",
     ],
 )
-async def test_a_call_that_was_accepted_though_the_answer_did_not_say_so_is_stopped(
-    memory_app, autojump_clock, answer
-):
+async def test_call_accepted_by_bad_answer_is_stopped(memory_app, autojump_clock, answer):
     # A proxy gives up on an app that takes long to accept a call; the app does not.
     add_endpoints(memory_app)
     Wire(memory_app, "POST /queue/join", replaced_by(answer)).once = True
@@ -93,7 +91,7 @@ async def test_a_call_that_was_accepted_though_the_answer_did_not_say_so_is_stop
         assert len(memory_app.joins) == 1
 
 
-async def test_an_answer_may_be_cut_after_any_byte(memory_app, autojump_clock):
+async def test_answer_may_be_cut_after_any_byte(memory_app, autojump_clock):
     add_endpoints(memory_app)
     wire = Wire(memory_app, "POST /queue/join", cut_after(0))
     async with clean_client(memory_app) as client:
@@ -112,9 +110,7 @@ async def test_an_answer_may_be_cut_after_any_byte(memory_app, autojump_clock):
         assert len(memory_app.joins) == len(results)
 
 
-async def test_a_connection_that_breaks_between_head_and_body_leaves_no_generator_behind(
-    memory_app, autojump_clock
-):
+async def test_break_after_headers_leaves_no_generator(memory_app, autojump_clock):
     add_endpoints(memory_app)
     network = memory_app.network = SlowNetwork(memory_app)
     memory_app.fault("GET", "/app_id", Answer(404))  # so that it is asked once

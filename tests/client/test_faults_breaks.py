@@ -34,9 +34,7 @@ BREAKS: dict[str, Callable[[ScriptedServer], None]] = {
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("way", BREAKS)
-async def test_all_that_ride_on_a_stream_fail_at_once_when_it_breaks(
-    memory_app, autojump_clock, ride, way
-):
+async def test_broken_stream_fails_all_its_calls(memory_app, autojump_clock, ride, way):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -53,9 +51,7 @@ async def test_all_that_ride_on_a_stream_fail_at_once_when_it_breaks(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_dead_server_is_lost_to_the_calls_under_way_and_refuses_the_next(
-    memory_app, autojump_clock, ride
-):
+async def test_dead_server_loses_running_and_refuses_next(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -70,7 +66,7 @@ async def test_a_dead_server_is_lost_to_the_calls_under_way_and_refuses_the_next
 
 
 @pytest.mark.parametrize("reset", [False, True])
-async def test_a_stream_may_be_cut_after_any_byte(memory_app, autojump_clock, reset):
+async def test_stream_may_be_cut_after_any_byte(memory_app, autojump_clock, reset):
     add_endpoints(memory_app)
     results: list[str] = []
     async with clean_client(memory_app) as client:
@@ -94,7 +90,7 @@ async def test_a_stream_may_be_cut_after_any_byte(memory_app, autojump_clock, re
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("forget", [False, True])
 @pytest.mark.parametrize("frames", [0, 1, 2, 3])
-async def test_a_stream_that_ends_early_is_a_broken_one(
+async def test_stream_that_ends_early_is_broken_one(
     memory_app, autojump_clock, ride, forget, frames
 ):
     add_endpoints(memory_app)
@@ -111,9 +107,7 @@ async def test_a_stream_that_ends_early_is_a_broken_one(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_server_that_takes_its_leave_with_calls_unfinished_has_lost_them(
-    memory_app, autojump_clock, ride
-):
+async def test_server_leaving_early_loses_unfinished_calls(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()
@@ -134,9 +128,7 @@ async def test_a_server_that_takes_its_leave_with_calls_unfinished_has_lost_them
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_new_session_hash_is_taken_after_a_break_and_not_after_a_good_end(
-    memory_app, autojump_clock, ride
-):
+async def test_new_session_hash_follows_a_break_only(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         for _ in range(2):
@@ -154,9 +146,7 @@ async def test_a_new_session_hash_is_taken_after_a_break_and_not_after_a_good_en
     assert broken != fourth == fifth
 
 
-async def test_each_job_on_a_broken_stream_has_an_error_of_its_own_that_names_its_endpoint(
-    memory_app, autojump_clock
-):
+async def test_each_lost_job_names_its_endpoint(memory_app, autojump_clock):
     # One exception raised in several tasks would mix up their tracebacks, and a group would
     # raise one failure in the place of several.
     add_endpoints(memory_app)
@@ -177,7 +167,7 @@ async def test_each_job_on_a_broken_stream_has_an_error_of_its_own_that_names_it
         assert type(cause) is ConnectionLost
 
 
-async def test_a_group_raises_as_many_failures_as_jobs_were_lost(memory_app, autojump_clock):
+async def test_group_raises_a_failure_per_lost_job(memory_app, autojump_clock):
     add_endpoints(memory_app)
     with trio.fail_after(100), pytest.raises(BaseExceptionGroup) as caught:
         client = Client(memory_app.url, transport=memory_app.transport())
@@ -190,9 +180,7 @@ async def test_a_group_raises_as_many_failures_as_jobs_were_lost(memory_app, aut
 
 
 @pytest.mark.parametrize("handled", [False, True])
-async def test_a_call_that_is_being_sent_while_the_stream_breaks_is_lost_too(
-    memory_app, autojump_clock, handled
-):
+async def test_call_sent_while_stream_breaks_is_lost(memory_app, autojump_clock, handled):
     # Whether it came before the server noticed the break, and so dropped it, nobody knows.
     add_endpoints(memory_app)
     gate = trio.Event()
@@ -223,9 +211,7 @@ async def test_a_call_that_is_being_sent_while_the_stream_breaks_is_lost_too(
         await calls.assert_goes_on()
 
 
-async def test_a_stream_that_breaks_while_nobody_rides_on_it_fails_nobody(
-    memory_app, autojump_clock
-):
+async def test_unused_streams_break_fails_nobody(memory_app, autojump_clock):
     add_endpoints(memory_app)
     memory_app.queue.deaf_to_cancel = (
         True  # so that the server keeps the stream of the session open

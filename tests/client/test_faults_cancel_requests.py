@@ -78,7 +78,7 @@ async def cancel_all(jobs: list[Any]) -> None:
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
-async def test_a_cancel_request_that_fails_fails_nothing_else(
+async def test_cancel_request_that_fails_fails_nothing_else(
     memory_app, autojump_clock, caplog, ride, fault
 ):
     add_endpoints(memory_app)
@@ -107,9 +107,7 @@ async def test_a_cancel_request_that_fails_fails_nothing_else(
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fault", HARMLESS, ids=name_of)
-async def test_a_cancel_request_that_is_answered_at_all_is_over(
-    memory_app, autojump_clock, caplog, ride, fault
-):
+async def test_answered_cancel_request_is_over(memory_app, autojump_clock, caplog, ride, fault):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -135,7 +133,7 @@ DAMAGES: dict[str, Damage] = {
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-async def test_a_damaged_answer_to_a_cancel_request_holds_nobody_up(
+async def test_damaged_answer_to_cancel_request_blocks_nobody(
     memory_app, autojump_clock, caplog, ride, damage
 ):
     add_endpoints(memory_app)
@@ -149,9 +147,7 @@ async def test_a_damaged_answer_to_a_cancel_request_holds_nobody_up(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_cancel_request_that_was_not_found_once_is_no_reason_to_say_no_other(
-    memory_app, autojump_clock, ride
-):
+async def test_cancel_requests_continue_after_a_404(memory_app, autojump_clock, ride):
     # Old servers have no such route, but this one says in /config how new it is.
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
@@ -167,9 +163,7 @@ async def test_a_cancel_request_that_was_not_found_once_is_no_reason_to_say_no_o
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_cancel_request_to_a_server_that_is_gone_fails_nothing_else(
-    memory_app, autojump_clock, ride
-):
+async def test_cancel_request_to_dead_server_fails_nothing(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -182,9 +176,7 @@ async def test_a_cancel_request_to_a_server_that_is_gone_fails_nothing_else(
         await calls.assert_goes_on()
 
 
-async def test_a_call_of_the_same_function_waits_until_the_cancel_request_is_over(
-    memory_app, autojump_clock
-):
+async def test_same_function_waits_for_cancel_request(memory_app, autojump_clock):
     # If it joined before, the cancel request would stop it too.
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
@@ -206,7 +198,7 @@ async def test_a_call_of_the_same_function_waits_until_the_cancel_request_is_ove
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fault", [Silence(handled=False), Silence(), Lose()])
-async def test_leaving_the_client_waits_for_its_cancel_requests_and_not_for_ever(
+async def test_leaving_client_waits_briefly_for_cancel_requests(
     memory_app, autojump_clock, ride, fault
 ):
     add_endpoints(memory_app)

@@ -103,9 +103,7 @@ STATUSES = [
     [(p, a) for p in PATHS for a in STATUSES if (p, a.status) != ("/info", 404)],
     ids=name_of,
 )
-async def test_a_status_that_makes_no_sense_is_an_unexpected_response(
-    memory_app, autojump_clock, path, answer
-):
+async def test_senseless_status_is_an_unexpected_response(memory_app, autojump_clock, path, answer):
     options = set_up(memory_app, path)
     memory_app.fault(METHODS[path], path, answer)
     error = await error_on_entering(memory_app, **options)
@@ -116,7 +114,7 @@ async def test_a_status_that_makes_no_sense_is_an_unexpected_response(
 
 @pytest.mark.parametrize("path", ["/config", "/info"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_told_of_and_never_followed(memory_app, autojump_clock, path, status):
+async def test_redirect_is_told_of_and_never_followed(memory_app, autojump_clock, path, status):
     options = set_up(memory_app, path)
     memory_app.fault("GET", path, Answer(status, b"", ELSEWHERE))
     error = await error_on_entering(memory_app, **options)
@@ -136,9 +134,7 @@ async def test_a_redirect_is_told_of_and_never_followed(memory_app, autojump_clo
     ],
     ids=name_of,
 )
-async def test_a_refusal_to_describe_the_app_is_not_the_refusal_of_a_call(
-    memory_app, autojump_clock, answer
-):
+async def test_refused_description_is_no_refused_call(memory_app, autojump_clock, answer):
     # No input was validated, and nothing was to be queued.
     add_endpoints(memory_app)
     memory_app.fault("GET", "/config", answer)
@@ -155,9 +151,7 @@ async def test_a_401_asks_for_a_login(memory_app, autojump_clock, path):
 
 
 @pytest.mark.parametrize("options", [{}, {"auth": ("ada", "wrong")}, {"auth": ("bob", PASSWORD)}])
-async def test_an_app_that_wants_a_login_is_not_entered_without(
-    memory_app, autojump_clock, options
-):
+async def test_app_wanting_login_is_not_entered_without(memory_app, autojump_clock, options):
     right = set_up(memory_app, "/login")
     assert type(await error_on_entering(memory_app, **options)) is AuthenticationError
     await assert_works(memory_app, **right)
@@ -175,7 +169,7 @@ async def test_a_429_says_when_to_come_back(memory_app, autojump_clock, path, he
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_server_that_says_that_it_stops_has_stopped(memory_app, autojump_clock, path):
+async def test_stopping_server_has_stopped(memory_app, autojump_clock, path):
     options = set_up(memory_app, path)
     memory_app.fault(METHODS[path], path, Answer(503, {"detail": "Queue is stopped."}))
     assert type(await error_on_entering(memory_app, **options)) is ServerStopped
@@ -201,7 +195,7 @@ async def test_a_server_that_says_that_it_stops_has_stopped(memory_app, autojump
     ],
     ids=name_of,
 )
-async def test_a_description_that_makes_no_sense_is_a_protocol_error(
+async def test_senseless_description_is_a_protocol_error(
     memory_app, autojump_clock, path, answer, kind
 ):
     options = set_up(memory_app, path)
@@ -225,7 +219,7 @@ FAULTS: list[tuple[Fault, type[TriojobError], float]] = [
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("fault, kind, seconds", FAULTS)
-async def test_a_connection_that_is_lost_or_silent_is_told_of(
+async def test_lost_or_silent_connection_is_reported(
     memory_app, autojump_clock, path, fault, kind, seconds
 ):
     options = set_up(memory_app, path)
@@ -239,7 +233,7 @@ async def test_a_connection_that_is_lost_or_silent_is_told_of(
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_server_that_is_not_there_is_told_of(memory_app, autojump_clock, path):
+async def test_missing_server_is_reported(memory_app, autojump_clock, path):
     options = set_up(memory_app, path)
     memory_app.listener.refusing = True
     assert type(await error_on_entering(memory_app, **options)) is ConnectionFailed
@@ -277,9 +271,7 @@ async def test_a_damaged_answer_is_told_of(memory_app, autojump_clock, path, dam
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_entering_may_be_cancelled_while_the_server_is_silent(
-    memory_app, autojump_clock, path
-):
+async def test_entering_silent_server_can_be_cancelled(memory_app, autojump_clock, path):
     options = set_up(memory_app, path)
     memory_app.fault(METHODS[path], path, Silence())
     now = trio.current_time()

@@ -78,7 +78,7 @@ async def test_a_stream_may_be_torn_anywhere(memory_app, autojump_clock):
             assert await story_of(client) == whole, fault
 
 
-async def test_several_calls_may_share_a_stream_that_is_torn(memory_app, autojump_clock):
+async def test_several_calls_may_share_torn_stream(memory_app, autojump_clock):
     add_talker(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
         for size in (1, 3, 31):

@@ -83,9 +83,7 @@ def assert_shows(error: BaseException, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", GARBAGE)
-async def test_what_cannot_be_decoded_fails_all_that_ride_on_the_stream(
-    memory_app, autojump_clock, name
-):
+async def test_undecodable_data_fails_all_on_the_stream(memory_app, autojump_clock, name):
     add_trap(memory_app, GARBAGE[name])
     async with riding(memory_app, "session") as calls:
         jobs = await calls.under_way()
@@ -112,9 +110,7 @@ async def test_what_names_no_call_fails_none(memory_app, autojump_clock, caplog,
 
 
 @pytest.mark.parametrize("name", GARBAGE)
-async def test_what_cannot_be_decoded_fails_no_call_on_another_stream(
-    memory_app, autojump_clock, name
-):
+async def test_undecodable_data_spares_other_streams(memory_app, autojump_clock, name):
     add_trap(memory_app, GARBAGE[name])
     async with riding(memory_app, "isolated") as calls:
         [other] = await calls.under_way()
@@ -141,7 +137,7 @@ GARBLED = {
 
 @pytest.mark.parametrize("kind", ["log", "process_generating", "process_completed"])
 @pytest.mark.parametrize("name", GARBLED)
-async def test_garbage_that_names_its_call_fails_only_that(memory_app, autojump_clock, name, kind):
+async def test_garbage_naming_its_call_fails_only_that(memory_app, autojump_clock, name, kind):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()
@@ -166,7 +162,7 @@ async def test_garbage_that_names_its_call_fails_only_that(memory_app, autojump_
 
 
 @pytest.mark.parametrize("kind", ["process_generating", "process_completed"])
-async def test_an_event_that_is_too_large_fails_only_its_own_call(memory_app, autojump_clock, kind):
+async def test_too_large_event_fails_only_its_call(memory_app, autojump_clock, kind):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()
@@ -191,7 +187,7 @@ async def test_an_event_that_is_too_large_fails_only_its_own_call(memory_app, au
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("name", HARMLESS)
-async def test_what_says_nothing_to_anybody_is_passed_over(memory_app, autojump_clock, ride, name):
+async def test_messages_for_nobody_are_passed_over(memory_app, autojump_clock, ride, name):
     add_trap(memory_app, HARMLESS[name])
     async with riding(memory_app, ride) as calls:
         jobs = calls.start(api_name="/trap")
@@ -208,9 +204,7 @@ async def test_what_says_nothing_to_anybody_is_passed_over(memory_app, autojump_
         pytest.param(b"", b"id: " + b"x" * 995 + b"\n", id="fields without an end"),
     ],
 )
-async def test_an_event_that_never_ends_is_given_up_where_it_is_too_large(
-    memory_app, autojump_clock, ride, start, part
-):
+async def test_endless_event_is_given_up_when_large(memory_app, autojump_clock, ride, start, part):
     add_endpoints(memory_app)
     memory_app.app.heartbeat_interval = 10**6  # a heartbeat would end the event
     sent = 0
@@ -237,7 +231,7 @@ async def test_an_event_that_never_ends_is_given_up_where_it_is_too_large(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_message_may_be_as_large_as_is_allowed(memory_app, autojump_clock, ride):
+async def test_message_may_reach_the_allowed_size(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride, limits=Limits(message_size=50_000)) as calls:
         text = "x" * 49_000
@@ -261,7 +255,7 @@ UNEXPECTED = [
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fields, kind, words", UNEXPECTED)
-async def test_an_unexpected_error_is_everybodys_on_the_stream(
+async def test_unexpected_error_is_everybodys_on_stream(
     memory_app, autojump_clock, ride, fields, kind, words
 ):
     add_endpoints(memory_app)
@@ -277,9 +271,7 @@ async def test_an_unexpected_error_is_everybodys_on_the_stream(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_queue_that_is_stopped_ends_the_calls_under_way_and_refuses_the_next(
-    memory_app, autojump_clock, ride
-):
+async def test_stopped_queue_ends_calls_and_refuses_next(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         jobs = await calls.under_way()
@@ -292,7 +284,7 @@ async def test_a_queue_that_is_stopped_ends_the_calls_under_way_and_refuses_the_
         await calls.assert_goes_on()
 
 
-async def test_a_session_that_the_server_forgot_is_a_lost_connection(memory_app, autojump_clock):
+async def test_session_that_server_forgot_is_lost_connection(memory_app, autojump_clock):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()

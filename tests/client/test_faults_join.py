@@ -88,7 +88,7 @@ REFUSALS: list[tuple[Answer, type[TriojobError], dict[str, Any]]] = [
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("answer, kind, attributes", REFUSALS, ids=name_of)
-async def test_a_refused_call_fails_with_what_the_answer_says(
+async def test_refused_call_fails_with_what_answer_says(
     memory_app, autojump_clock, ride, answer, kind, attributes
 ):
     add_endpoints(memory_app)
@@ -126,7 +126,7 @@ async def test_a_refused_call_fails_with_what_the_answer_says(
         [{"msg": "x" * 10_000}] * 100,
     ],
 )
-async def test_a_refusal_of_no_sense_is_still_a_refusal(memory_app, autojump_clock, detail):
+async def test_refusal_of_no_sense_is_still_refusal(memory_app, autojump_clock, detail):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         memory_app.fault("POST", "/queue/join", Answer(422, {"detail": detail}), times=1)
@@ -148,7 +148,7 @@ async def test_a_refusal_of_no_sense_is_still_a_refusal(memory_app, autojump_clo
         "\x7f",
     ],
 )
-async def test_a_redirect_to_nowhere_harms_only_its_own_call(memory_app, autojump_clock, location):
+async def test_redirect_to_nowhere_harms_its_call_only(memory_app, autojump_clock, location):
     # httpx looks at the address though it is not to follow it.
     add_endpoints(memory_app)
     async with riding(memory_app, "isolated") as calls:
@@ -180,9 +180,7 @@ async def test_a_redirect_to_nowhere_harms_only_its_own_call(memory_app, autojum
         {"detail": "x" * 10_000},
     ],
 )
-async def test_an_acceptance_that_names_no_event_is_a_protocol_error(
-    memory_app, autojump_clock, ride, body
-):
+async def test_acceptance_without_event_is_protocol_error(memory_app, autojump_clock, ride, body):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         memory_app.fault("POST", "/queue/join", Answer(200, body), times=calls.count)
@@ -194,9 +192,7 @@ async def test_an_acceptance_that_names_no_event_is_a_protocol_error(
         await calls.assert_goes_on()
 
 
-async def test_an_acceptance_that_names_the_event_of_another_call_harms_not_the_other(
-    memory_app, autojump_clock
-):
+async def test_acceptance_naming_another_event_harms_nobody(memory_app, autojump_clock):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
         first = session.submit(api_name="/story")
@@ -215,7 +211,7 @@ async def test_an_acceptance_that_names_the_event_of_another_call_harms_not_the_
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_refused_connection_is_told_apart_from_a_lost_one(memory_app, autojump_clock, ride):
+async def test_refused_and_lost_connections_are_told_apart(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         memory_app.listener.refusing = True
@@ -232,7 +228,7 @@ async def test_a_refused_connection_is_told_apart_from_a_lost_one(memory_app, au
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("handled", [False, True])
-async def test_a_call_whose_answer_is_lost_is_not_sent_again_but_stopped(
+async def test_call_with_lost_answer_is_stopped_once(
     memory_app, autojump_clock, ride, handled, reset
 ):
     add_endpoints(memory_app)
@@ -254,9 +250,7 @@ async def test_a_call_whose_answer_is_lost_is_not_sent_again_but_stopped(
         assert [join["fn_index"] for join in memory_app.joins].count(cancel["fn_index"]) == 1
 
 
-async def test_a_call_whose_answer_is_lost_is_not_stopped_at_the_expense_of_another(
-    memory_app, autojump_clock
-):
+async def test_stopping_lost_call_spares_another(memory_app, autojump_clock):
     add_endpoints(memory_app)
     async with riding(memory_app, "session") as calls:
         jobs = await calls.under_way()
@@ -272,9 +266,7 @@ async def test_a_call_whose_answer_is_lost_is_not_stopped_at_the_expense_of_anot
         assert memory_app.running == []
 
 
-async def test_a_session_with_an_event_of_no_name_keeps_no_place_from_others(
-    memory_app, autojump_clock
-):
+async def test_session_with_unnamed_event_frees_its_slot(memory_app, autojump_clock):
     # The server never closes the stream of such a session: the event stays pending there.
     add_endpoints(memory_app)
     async with (
@@ -289,9 +281,7 @@ async def test_a_session_with_an_event_of_no_name_keeps_no_place_from_others(
 
 
 @pytest.mark.parametrize("fault", [Lose(), Silence(), Answer(200, b"nonsense")], ids=repr)
-async def test_a_call_that_could_not_be_made_is_told_of_with_the_endpoints_name(
-    memory_app, autojump_clock, fault
-):
+async def test_unsendable_call_names_its_endpoint(memory_app, autojump_clock, fault):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         memory_app.fault("POST", "/queue/join", fault, times=1)

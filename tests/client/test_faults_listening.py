@@ -72,9 +72,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("answer", REFUSALS, ids=name_of)
-async def test_a_refused_stream_fails_all_that_wait_for_it(
-    memory_app, autojump_clock, ride, answer
-):
+async def test_refused_stream_fails_all_waiting_calls(memory_app, autojump_clock, ride, answer):
     add_endpoints(memory_app)
     async with riding(memory_app, ride, limits=Limits(refused_for=0)) as calls:
         await calls.connect()
@@ -93,9 +91,7 @@ async def test_a_refused_stream_fails_all_that_wait_for_it(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_queue_that_stops_before_the_stream_is_open_has_stopped(
-    memory_app, autojump_clock, ride
-):
+async def test_queue_stopped_before_the_stream_has_stopped(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         await calls.connect()
@@ -127,9 +123,7 @@ NOTHING_DONE = (
     ],
     ids=name_of,
 )
-async def test_a_call_that_was_accepted_never_fails_as_one_that_was_refused(
-    memory_app, autojump_clock, ride, answer
-):
+async def test_accepted_call_never_fails_as_refused(memory_app, autojump_clock, ride, answer):
     add_endpoints(memory_app)
     async with riding(memory_app, ride, limits=Limits(refused_for=0)) as calls:
         memory_app.fault("GET", "/queue/data", answer, times=1)
@@ -139,9 +133,7 @@ async def test_a_call_that_was_accepted_never_fails_as_one_that_was_refused(
         await calls.assert_goes_on()
 
 
-async def test_a_call_that_was_accepted_never_fails_as_one_that_was_not_sent(
-    memory_app, autojump_clock
-):
+async def test_accepted_call_never_fails_as_unsent(memory_app, autojump_clock):
     add_endpoints(memory_app)
 
     async def accept_and_refuse_the_rest(stream: trio.abc.Stream, data: bytes) -> None:
@@ -172,7 +164,7 @@ FAULTS: list[tuple[Fault, type[ConnectionLost], float]] = [
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("fault, kind, seconds", FAULTS)
-async def test_a_stream_that_is_lost_before_it_is_open_fails_all_that_wait_for_it(
+async def test_stream_lost_before_opening_fails_waiting_calls(
     memory_app, autojump_clock, ride, fault, kind, seconds
 ):
     add_endpoints(memory_app)
@@ -206,7 +198,7 @@ DAMAGES: dict[str, tuple[Damage, type[TriojobError]]] = {
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("damage, kind", DAMAGES.values(), ids=DAMAGES)
-async def test_a_damaged_stream_fails_all_that_wait_for_it(
+async def test_damaged_stream_fails_all_waiting_calls(
     memory_app, autojump_clock, ride, damage, kind
 ):
     add_endpoints(memory_app)

@@ -104,7 +104,7 @@ def assert_shows(error: BaseException, message: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
-async def test_a_message_that_cannot_be_ends_its_job_at_once(memory_app, autojump_clock, name):
+async def test_impossible_message_ends_its_job_immediately(memory_app, autojump_clock, name):
     message = IMPOSSIBLE[name]
     add_trap(memory_app, message)
     async with clean_client(memory_app) as client:
@@ -123,7 +123,7 @@ async def test_a_message_that_cannot_be_ends_its_job_at_once(memory_app, autojum
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
-async def test_the_others_in_the_session_never_hear_of_it(memory_app, autojump_clock, name):
+async def test_others_in_session_never_hear_of_it(memory_app, autojump_clock, name):
     message = IMPOSSIBLE[name]
     add_trap(memory_app, message)
     async with clean_client(memory_app) as client, client.session() as session:
@@ -140,7 +140,7 @@ async def test_the_others_in_the_session_never_hear_of_it(memory_app, autojump_c
 
 
 @pytest.mark.parametrize("name", POSSIBLE)
-async def test_a_message_that_may_be_is_no_reason_to_fail(memory_app, autojump_clock, name):
+async def test_unusual_message_fails_nothing(memory_app, autojump_clock, name):
     add_trap(memory_app, POSSIBLE[name])
     async with clean_client(memory_app) as client:
         job: Job[Any] = client.submit(api_name="/trap")
@@ -159,9 +159,7 @@ async def test_a_message_that_may_be_is_no_reason_to_fail(memory_app, autojump_c
         ({"error": LONG}, LONG),
     ],
 )
-async def test_a_failure_in_odd_words_is_still_the_apps(
-    memory_app, autojump_clock, output, message
-):
+async def test_failure_in_odd_words_is_still_apps(memory_app, autojump_clock, output, message):
     add_trap(memory_app, {"msg": COMPLETED, "output": output, "success": False})
     async with clean_client(memory_app) as client:
         [error] = await failures([client.submit(api_name="/trap")])
@@ -169,9 +167,7 @@ async def test_a_failure_in_odd_words_is_still_the_apps(
         assert error.message == message
 
 
-async def test_an_empty_output_is_the_answer_to_a_cancellation_and_no_result(
-    memory_app, autojump_clock
-):
+async def test_empty_output_answers_a_cancellation(memory_app, autojump_clock):
     add_trap(memory_app, {"msg": COMPLETED, "output": {}, "success": True})
     async with clean_client(memory_app) as client:
         job: Job[Any] = client.submit(api_name="/trap")
@@ -181,7 +177,7 @@ async def test_an_empty_output_is_the_answer_to_a_cancellation_and_no_result(
 
 
 @pytest.mark.parametrize("edits", [[], [5], ["x"], [[["nonsense", [], 1]]], [[["add", [9], 1]]]])
-async def test_edits_that_do_not_fit_end_no_job(memory_app, autojump_clock, edits):
+async def test_misfitting_edits_end_no_job(memory_app, autojump_clock, edits):
     # Gradio's own are wrong at times; the completion brings the value.
     @memory_app.app.endpoint(generator=True)
     async def trap(event: Event) -> None:
@@ -218,9 +214,7 @@ def deepest() -> int:
         '{"msg":"progress","progress_data":%s}',
     ],
 )
-async def test_what_is_nested_as_deeply_as_can_be_harms_only_its_own_job(
-    memory_app, autojump_clock, text
-):
+async def test_deepest_nesting_harms_only_its_job(memory_app, autojump_clock, text):
     # So deep that it is refused, or that the decoder just takes it.
     add_endpoints(memory_app)
     depth = 0
@@ -243,7 +237,7 @@ async def test_what_is_nested_as_deeply_as_can_be_harms_only_its_own_job(
         sibling.cancel()
 
 
-async def test_an_impossible_message_is_told_of_with_the_endpoints_name(memory_app, autojump_clock):
+async def test_impossible_message_names_the_endpoint(memory_app, autojump_clock):
     add_trap(memory_app, {"msg": "estimation", "rank": "first"})
     async with clean_client(memory_app) as client:
         [error] = await failures([client.submit(api_name="/trap")])

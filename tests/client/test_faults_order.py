@@ -34,9 +34,7 @@ def completion(event_id: str, text: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("api_name", ["/echo", "/tale"])
-async def test_a_call_that_joins_while_the_stream_closes_is_told_of_on_the_next(
-    memory_app, autojump_clock, api_name
-):
+async def test_call_joining_during_closing_uses_next_stream(memory_app, autojump_clock, api_name):
     add_endpoints(memory_app)
     memory_app.app.add("tale", inputs=["text"], generator=True)
     gate = trio.Event()
@@ -59,9 +57,7 @@ async def test_a_call_that_joins_while_the_stream_closes_is_told_of_on_the_next(
 
 
 @pytest.mark.parametrize("handled", [False, True])
-async def test_a_call_that_is_being_sent_while_the_stream_closes_opens_the_next(
-    memory_app, autojump_clock, handled
-):
+async def test_call_sent_during_closing_opens_next_stream(memory_app, autojump_clock, handled):
     add_endpoints(memory_app)
     first_gate, second_gate = trio.Event(), trio.Event()
     async with clean_client(memory_app) as client, client.session() as session:
@@ -79,9 +75,7 @@ async def test_a_call_that_is_being_sent_while_the_stream_closes_opens_the_next(
         await assert_idle(client, memory_app)
 
 
-async def test_calls_that_come_whenever_they_like_never_meet_a_closing_stream(
-    memory_app, autojump_clock
-):
+async def test_calls_never_meet_a_closing_stream(memory_app, autojump_clock):
     # Trio runs tasks in random order: joins, completions and closings meet in every way.
     add_endpoints(memory_app)
     streams = Streams(memory_app)
@@ -100,9 +94,7 @@ async def test_calls_that_come_whenever_they_like_never_meet_a_closing_stream(
         await assert_idle(client, memory_app)
 
 
-async def test_a_server_that_closes_each_stream_at_once_is_not_asked_for_ever(
-    memory_app, autojump_clock
-):
+async def test_server_closing_each_stream_is_given_up(memory_app, autojump_clock):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint(manual=True)
@@ -121,7 +113,7 @@ async def test_a_server_that_closes_each_stream_at_once_is_not_asked_for_ever(
 # --- Messages come before the answer to the call ---
 
 
-async def test_what_comes_before_the_answer_is_not_lost(memory_app, autojump_clock):
+async def test_what_comes_before_answer_is_not_lost(memory_app, autojump_clock):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint(inputs=[number("n")], generator=True)
@@ -162,7 +154,7 @@ async def test_what_comes_before_the_answer_is_not_lost(memory_app, autojump_clo
         await assert_idle(client, memory_app)
 
 
-async def test_a_failure_that_comes_before_the_answer_is_not_lost(memory_app, autojump_clock):
+async def test_failure_before_the_answer_is_kept(memory_app, autojump_clock):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()
@@ -180,9 +172,7 @@ async def test_a_failure_that_comes_before_the_answer_is_not_lost(memory_app, au
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_what_a_call_did_before_its_stream_was_opened_is_not_lost(
-    memory_app, autojump_clock, ride
-):
+async def test_messages_before_the_stream_are_kept(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         memory_app.fault("POST", "/queue/join", Delay(30), times=calls.count)
@@ -220,9 +210,7 @@ async def test_a_second_completion_says_nothing_to_anybody(memory_app, autojump_
         await calls.assert_goes_on()
 
 
-async def test_what_is_said_of_a_finished_call_fails_no_other_on_the_stream(
-    memory_app, autojump_clock
-):
+async def test_message_for_finished_call_fails_no_other(memory_app, autojump_clock):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
         other = session.submit(api_name="/story")
@@ -249,9 +237,7 @@ async def test_what_is_said_of_a_finished_call_fails_no_other_on_the_stream(
         await assert_idle(client, memory_app)
 
 
-async def test_what_is_said_of_nobody_while_a_call_is_being_sent_is_forgotten(
-    memory_app, autojump_clock
-):
+async def test_message_for_nobody_is_forgotten(memory_app, autojump_clock):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client, client.session() as session:
         other = session.submit(api_name="/story")

@@ -33,7 +33,7 @@ async def test_a_restart_between_calls_goes_unnoticed(memory_app, autojump_clock
         await calls.assert_goes_on()
 
 
-async def test_a_restart_is_no_trouble_for_many_idle_connections(memory_app, autojump_clock):
+async def test_restart_harms_no_idle_connections(memory_app, autojump_clock):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         for _ in range(3):
@@ -47,9 +47,7 @@ async def test_a_restart_is_no_trouble_for_many_idle_connections(memory_app, aut
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_calls_that_wait_in_the_servers_queue_are_lost_in_a_restart(
-    memory_app, autojump_clock, ride
-):
+async def test_queued_calls_are_lost_in_restart(memory_app, autojump_clock, ride):
     memory_app.app.concurrency_limit = 1
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
@@ -68,9 +66,7 @@ async def test_calls_that_wait_in_the_servers_queue_are_lost_in_a_restart(
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("handled", [False, True])
-async def test_a_call_that_is_being_sent_is_lost_in_a_restart(
-    memory_app, autojump_clock, ride, handled
-):
+async def test_call_being_sent_is_lost_in_restart(memory_app, autojump_clock, ride, handled):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         memory_app.fault(
@@ -86,7 +82,7 @@ async def test_a_call_that_is_being_sent_is_lost_in_a_restart(
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_restart_at_each_call_costs_that_call_only(memory_app, autojump_clock, ride):
+async def test_each_restart_costs_its_call_only(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         for _ in range(10):
@@ -114,7 +110,7 @@ async def test_the_state_starts_anew_after_a_restart(memory_app, autojump_clock)
             assert await surface.predict("d", api_name="/note") == "cd"
 
 
-async def test_the_state_starts_anew_after_a_stream_broke(memory_app, autojump_clock):
+async def test_state_starts_anew_after_stream_broke(memory_app, autojump_clock):
     # The server goes on, but drops what the session had when it notices, now or in a moment.
     add_endpoints(memory_app)
     add_notebook(memory_app, seconds=1)
@@ -128,7 +124,7 @@ async def test_the_state_starts_anew_after_a_stream_broke(memory_app, autojump_c
             assert await surface.predict("c", api_name="/note") == "c"
 
 
-async def test_an_app_with_a_login_gets_it_again_after_a_restart(memory_app, autojump_clock):
+async def test_app_gets_login_again_after_restart(memory_app, autojump_clock):
     add_endpoints(memory_app)
     memory_app.app.auth = ("ada", "password")
     async with clean_client(memory_app, auth=("ada", "password")) as client:

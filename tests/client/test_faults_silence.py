@@ -37,9 +37,7 @@ pytestmark = pytest.mark.usefixtures("either_way")
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("size", [0, 1, 150, 300])
-async def test_a_stream_that_stalls_is_given_up_after_the_time_for_silence(
-    memory_app, autojump_clock, ride, size
-):
+async def test_stalled_stream_is_given_up(memory_app, autojump_clock, ride, size):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         now = trio.current_time()
@@ -55,9 +53,7 @@ async def test_a_stream_that_stalls_is_given_up_after_the_time_for_silence(
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("handled", [False, True])
-async def test_a_stream_that_never_begins_is_given_up_after_the_time_for_silence(
-    memory_app, autojump_clock, ride, handled
-):
+async def test_stream_that_never_begins_is_given_up(memory_app, autojump_clock, ride, handled):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         now = trio.current_time()
@@ -78,7 +74,7 @@ async def test_any_sign_of_life_breaks_the_silence(memory_app, autojump_clock, i
         assert trio.current_time() > now + 60 * interval
 
 
-async def test_signs_of_life_that_are_too_far_apart_are_silence(memory_app, autojump_clock):
+async def test_rare_signs_of_life_are_silence(memory_app, autojump_clock):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         memory_app.fault("GET", "/queue/data", Drip(5, 3601), times=1)
@@ -91,9 +87,7 @@ async def test_signs_of_life_that_are_too_far_apart_are_silence(memory_app, auto
 @pytest.mark.parametrize(
     "fault", [Silence(handled=False), Silence(), Delay(121, handled=False), Delay(121)]
 )
-async def test_an_answer_to_a_call_that_takes_too_long_is_not_waited_for(
-    memory_app, autojump_clock, ride, fault
-):
+async def test_slow_answer_is_not_waited_for(memory_app, autojump_clock, ride, fault):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         now = trio.current_time()
@@ -122,7 +116,7 @@ async def test_interim_responses_are_no_answer(memory_app, autojump_clock, ride,
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("handled", [False, True])
-async def test_an_app_may_take_long_to_accept_a_call(memory_app, autojump_clock, ride, handled):
+async def test_app_may_take_long_to_accept_call(memory_app, autojump_clock, ride, handled):
     add_endpoints(memory_app)
     async with riding(memory_app, ride) as calls:
         memory_app.fault("POST", "/queue/join", Delay(119, handled=handled), times=calls.count)
@@ -131,9 +125,7 @@ async def test_an_app_may_take_long_to_accept_a_call(memory_app, autojump_clock,
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_call_that_never_completes_lives_on_heartbeats_until_it_is_cancelled(
-    memory_app, autojump_clock, ride
-):
+async def test_endless_call_lives_on_heartbeats_until_cancelled(memory_app, autojump_clock, ride):
     # A job takes as long as it takes; only silence is a fault.
     @memory_app.app.endpoint(inputs=["text"])
     async def echo(event: Event) -> None:
@@ -159,9 +151,7 @@ async def test_a_call_that_never_completes_lives_on_heartbeats_until_it_is_cance
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_a_cancel_request_after_which_the_server_keeps_the_stream_is_believed(
-    memory_app, autojump_clock, ride
-):
+async def test_cancel_request_is_believed_over_open_stream(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
 
     @memory_app.app.endpoint()
@@ -178,9 +168,7 @@ async def test_a_cancel_request_after_which_the_server_keeps_the_stream_is_belie
         await calls.assert_goes_on()
 
 
-async def test_without_a_time_for_silence_a_stalled_stream_is_listened_to_for_ever(
-    memory_app, autojump_clock
-):
+async def test_without_stream_idle_stalls_are_unbounded(memory_app, autojump_clock):
     add_endpoints(memory_app)
     times = Timeouts(stream_idle=None)
     async with clean_client(memory_app, bound=10**6, timeouts=times) as client:
@@ -246,7 +234,7 @@ GONE = {
 
 @pytest.mark.parametrize("ride", RIDES)
 @pytest.mark.parametrize("answer, words", GONE.values(), ids=GONE)
-async def test_streams_of_an_app_that_is_gone_end(memory_app, autojump_clock, ride, answer, words):
+async def test_streams_of_app_that_is_gone_end(memory_app, autojump_clock, ride, answer, words):
     add_endpoints(memory_app)
     async with riding(memory_app, ride, limits=Limits(message_size=60_000)) as calls:
         now = trio.current_time()
@@ -276,7 +264,7 @@ async def test_any_answer_of_the_app_is_one(memory_app, autojump_clock, status):
         assert trio.current_time() == pytest.approx(now + TIMES.max_stream_idle)
 
 
-async def test_a_stream_that_comes_while_the_app_is_asked_goes_on(memory_app, autojump_clock):
+async def test_stream_arriving_during_the_check_continues(memory_app, autojump_clock):
     @memory_app.app.endpoint()
     async def work(event: Event) -> None:
         await trio.sleep(90)
@@ -288,7 +276,7 @@ async def test_a_stream_that_comes_while_the_app_is_asked_goes_on(memory_app, au
         assert await client.predict(api_name="/work") == "done"
 
 
-async def test_the_app_is_asked_however_many_requests_wait(memory_app, autojump_clock):
+async def test_app_is_asked_however_many_requests_wait(memory_app, autojump_clock):
     """Validators may hold all requests that make calls; that says nothing of a stream."""
 
     @memory_app.app.endpoint()
@@ -309,7 +297,7 @@ async def test_the_app_is_asked_however_many_requests_wait(memory_app, autojump_
         assert [await other.result() for other in blocking] == ["x"] * 6
 
 
-async def test_a_connection_that_is_never_made_is_given_up(memory_app, autojump_clock):
+async def test_connection_never_made_is_given_up(memory_app, autojump_clock):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         memory_app.kill_connections()
@@ -325,7 +313,7 @@ async def test_a_connection_that_is_never_made_is_given_up(memory_app, autojump_
         assert await client.predict("again", api_name="/echo") == "again"
 
 
-async def test_a_server_that_takes_no_bytes_is_given_up(memory_app, autojump_clock):
+async def test_server_taking_no_bytes_is_given_up(memory_app, autojump_clock):
     add_endpoints(memory_app)
     network = memory_app.network = SlowNetwork(memory_app)
     async with clean_client(memory_app) as client:
@@ -340,9 +328,7 @@ async def test_a_server_that_takes_no_bytes_is_given_up(memory_app, autojump_clo
 
 
 @pytest.mark.parametrize("ride", RIDES)
-async def test_leaving_a_client_of_a_silent_server_takes_no_longer_than_a_cancel_request(
-    memory_app, autojump_clock, ride
-):
+async def test_leaving_silent_server_takes_one_cancel_request(memory_app, autojump_clock, ride):
     add_endpoints(memory_app)
     client = Client(memory_app.url, transport=memory_app.transport())
     with trio.fail_after(1000):

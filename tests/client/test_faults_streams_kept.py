@@ -17,9 +17,7 @@ FULL = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})
 
 
 @pytest.mark.parametrize("broken", [False, True])
-async def test_the_stream_of_a_session_is_the_servers_to_close_until_the_session_ends(
-    memory_app, autojump_clock, broken
-):
+async def test_server_closes_a_sessions_stream(memory_app, autojump_clock, broken):
     add_endpoints(memory_app)
     async with clean_client(memory_app) as client:
         async with client.session() as session:
@@ -39,9 +37,7 @@ async def test_the_stream_of_a_session_is_the_servers_to_close_until_the_session
         assert memory_app.streams.open == 0
 
 
-async def test_a_stream_with_an_event_of_no_name_is_closed_a_while_after_its_last_call(
-    memory_app, autojump_clock
-):
+async def test_stream_with_unnamed_event_closes_later(memory_app, autojump_clock):
     add_endpoints(memory_app)
     add_sleeper(memory_app)
 
@@ -68,7 +64,7 @@ async def test_a_stream_with_an_event_of_no_name_is_closed_a_while_after_its_las
         assert memory_app.streams.open == 0
 
 
-async def test_so_it_is_if_another_call_of_the_function_went_on(memory_app, autojump_clock):
+async def test_unnamed_event_beside_another_call_closes_later(memory_app, autojump_clock):
     add_endpoints(memory_app)
     add_sleeper(memory_app)
     async with (
@@ -87,9 +83,7 @@ async def test_so_it_is_if_another_call_of_the_function_went_on(memory_app, auto
         assert await client.predict("x", api_name="/echo") == "x"
 
 
-async def test_a_refused_call_gives_no_place_away_that_another_one_needs(
-    memory_app, autojump_clock
-):
+async def test_refused_call_keeps_anothers_slot(memory_app, autojump_clock):
     add_endpoints(memory_app)
     gate = trio.Event()
     async with clean_client(memory_app) as client, client.session() as session:
@@ -103,9 +97,7 @@ async def test_a_refused_call_gives_no_place_away_that_another_one_needs(
         assert await sent.result() == "x"
 
 
-async def test_calls_wait_until_the_server_was_told_of_one_that_has_no_name(
-    memory_app, autojump_clock
-):
+async def test_calls_wait_until_unnamed_one_is_cancelled(memory_app, autojump_clock):
     # A cancellation by any name would stop what is of the same function.
     add_endpoints(memory_app)
     told = trio.Event()
@@ -123,7 +115,7 @@ async def test_calls_wait_until_the_server_was_told_of_one_that_has_no_name(
         following.cancel()
 
 
-async def test_calls_wait_for_their_turn_to_make_a_request(memory_app, autojump_clock):
+async def test_calls_wait_for_a_request_slot(memory_app, autojump_clock):
     add_endpoints(memory_app)
     gate = trio.Event()
     async with clean_client(memory_app) as client:

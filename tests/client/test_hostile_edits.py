@@ -31,7 +31,7 @@ HOSTILE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("sent", HOSTILE.values(), ids=HOSTILE)
-async def test_an_edit_that_can_not_be_harms_nothing(memory_app, autojump_clock, sent):
+async def test_edit_that_can_not_be_harms_nothing(memory_app, autojump_clock, sent):
     @memory_app.app.endpoint(outputs=[json_value("out")], generator=True)
     async def edits(event: Event) -> None:
         await event.generating_raw([[1, "text"]])
@@ -48,7 +48,7 @@ async def test_an_edit_that_can_not_be_harms_nothing(memory_app, autojump_clock,
             assert await client.predict(api_name="/edits") == ["the end"]
 
 
-async def test_what_edits_build_up_is_shared_and_not_copied_out(memory_app, autojump_clock):
+async def test_values_built_by_edits_are_shared(memory_app, autojump_clock):
     """A thousand edits of one large value: each output has it, and memory has it once."""
     large = ["x"] * 10_000
 

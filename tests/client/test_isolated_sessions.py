@@ -45,7 +45,7 @@ async def test_calls_at_once_have_a_session_each(autojump_clock, memory_app):
     assert len(set(hashes(memory_app))) == 20
 
 
-async def test_plain_calls_at_once_have_a_session_each(autojump_clock, memory_app):
+async def test_plain_calls_at_once_have_session_each(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, trio.open_nursery() as nursery:
         for _ in range(5):
@@ -97,7 +97,7 @@ async def test_a_call_leaves_nothing_for_the_collector(autojump_clock, memory_ap
             gc.enable()
 
 
-async def test_each_session_has_one_stream_while_its_call_runs(autojump_clock, memory_app):
+async def test_each_session_has_one_stream_per_call(autojump_clock, memory_app):
     add_sleeper(memory_app)
     streams = Streams(memory_app)
     async with opened(memory_app) as client:
@@ -109,7 +109,7 @@ async def test_each_session_has_one_stream_while_its_call_runs(autojump_clock, m
         assert set(streams.made.values()) == {1}
 
 
-async def test_a_call_that_ended_leaves_no_stream_open(autojump_clock, memory_app):
+async def test_call_that_ended_leaves_no_stream_open(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         for _ in range(5):
@@ -120,7 +120,7 @@ async def test_a_call_that_ended_leaves_no_stream_open(autojump_clock, memory_ap
         assert "0/256 streams" in repr(client)
 
 
-async def test_no_more_calls_seem_to_be_under_way_than_there_are_streams(memory_app):
+async def test_calls_under_way_never_exceed_streams(memory_app):
     memory_app.app.add("echo", inputs=["a"])
     async with opened(memory_app, limits=Limits(streams=2)) as client:
         jobs = [client.submit("a", api_name="/echo") for _ in range(100)]
@@ -130,7 +130,7 @@ async def test_no_more_calls_seem_to_be_under_way_than_there_are_streams(memory_
             await trio.lowlevel.checkpoint()
 
 
-async def test_calls_in_a_row_use_one_session_again(autojump_clock, memory_app):
+async def test_calls_in_row_use_one_session_again(autojump_clock, memory_app):
     add_sleeper(memory_app, "sleep")
     add_sleeper(memory_app, "doze")
     streams = Streams(memory_app)
@@ -145,9 +145,7 @@ async def test_calls_in_a_row_use_one_session_again(autojump_clock, memory_app):
     assert streams.most_at_once == 1
 
 
-async def test_many_calls_without_a_pause_need_few_sessions_and_connections(
-    autojump_clock, memory_app
-):
+async def test_many_calls_need_few_sessions(autojump_clock, memory_app):
     add_sleeper(memory_app)
     streams = Streams(memory_app)
     async with opened(memory_app) as client:
@@ -177,7 +175,7 @@ async def test_calls_after_calls_use_the_same_sessions(autojump_clock, memory_ap
     assert memory_app.listener.connections_made <= 20
 
 
-async def test_an_app_error_ends_a_call_by_itself(autojump_clock, memory_app):
+async def test_app_error_ends_call_by_itself(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def fail(event: Event) -> None:
         raise GradioError("boom")
@@ -190,7 +188,7 @@ async def test_an_app_error_ends_a_call_by_itself(autojump_clock, memory_app):
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_a_refused_call_needs_no_stream_and_spoils_no_session(autojump_clock, memory_app):
+async def test_refused_call_needs_no_stream(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("POST", "/queue/join", Answer(503, {"detail": "Queue is full."}), times=3)
     # With one place for a stream, one that was not given back would be missed.
@@ -219,7 +217,7 @@ async def assert_retired(client: Client, server: ScriptedServer) -> None:
     assert after != used
 
 
-async def test_a_session_is_used_again_after_a_confirmed_cancellation(autojump_clock, memory_app):
+async def test_session_is_used_again_after_confirmed_cancellation(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         job = client.submit(100, api_name="/sleep")
@@ -232,9 +230,7 @@ async def test_a_session_is_used_again_after_a_confirmed_cancellation(autojump_c
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_a_session_is_not_used_again_after_an_unanswered_cancellation(
-    autojump_clock, memory_app
-):
+async def test_session_ends_after_an_unanswered_cancellation(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("POST", "/cancel", Silence())
     async with opened(memory_app) as client:
@@ -257,7 +253,7 @@ async def test_many_cancelled_calls_need_few_sessions(autojump_clock, memory_app
     assert len(set(hashes(memory_app))) <= 40
 
 
-async def test_a_session_is_not_used_again_after_its_stream_broke(autojump_clock, memory_app):
+async def test_session_ends_after_its_stream_broke(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("GET", "/queue/data", Cut(100), times=1)
     async with opened(memory_app) as client:
@@ -266,7 +262,7 @@ async def test_a_session_is_not_used_again_after_its_stream_broke(autojump_clock
         await assert_retired(client, memory_app)
 
 
-async def test_a_session_is_not_used_again_after_its_stream_was_refused(autojump_clock, memory_app):
+async def test_session_ends_after_its_stream_was_refused(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("GET", "/queue/data", Answer(404, {"detail": "Not Found"}), times=1)
     async with opened(memory_app) as client:
@@ -279,9 +275,7 @@ NONSENSE = [b"data: {nonsense}\n\n", b"data: []\n\n"]
 
 
 @pytest.mark.parametrize("frame", NONSENSE)
-async def test_a_session_is_not_used_again_after_a_frame_that_cannot_be(
-    autojump_clock, memory_app, frame
-):
+async def test_session_ends_after_an_impossible_frame(autojump_clock, memory_app, frame):
     add_sleeper(memory_app)
 
     @memory_app.app.endpoint()
@@ -295,7 +289,7 @@ async def test_a_session_is_not_used_again_after_a_frame_that_cannot_be(
         await assert_retired(client, memory_app)
 
 
-async def test_a_session_is_used_again_after_an_invalid_message(autojump_clock, memory_app):
+async def test_session_is_used_again_after_invalid_message(autojump_clock, memory_app):
     add_sleeper(memory_app)
 
     @memory_app.app.endpoint()
@@ -313,7 +307,7 @@ async def test_a_session_is_used_again_after_an_invalid_message(autojump_clock, 
     assert next(iter(memory_app.events.values())).state == "cancelled"
 
 
-async def test_a_session_is_not_used_again_if_its_call_was_never_named(autojump_clock, memory_app):
+async def test_session_ends_if_call_was_never_named(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("POST", "/queue/join", Lose(), times=1)
     # The stream that would name it breaks.
@@ -326,9 +320,7 @@ async def test_a_session_is_not_used_again_if_its_call_was_never_named(autojump_
     assert next(iter(memory_app.events.values())).state == "cancelled"
 
 
-async def test_a_session_is_not_used_again_if_the_server_forgets_to_close_its_stream(
-    autojump_clock, memory_app
-):
+async def test_session_ends_if_stream_stays_open(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("GET", "/queue/data", HoldFrame(trio.Event(), "close_stream"), times=1)
     async with opened(memory_app) as client:
@@ -336,9 +328,7 @@ async def test_a_session_is_not_used_again_if_the_server_forgets_to_close_its_st
         await assert_retired(client, memory_app)
 
 
-async def test_a_session_waits_for_its_stream_to_end_before_it_is_used_again(
-    autojump_clock, memory_app
-):
+async def test_session_waits_for_its_streams_end(autojump_clock, memory_app):
     add_sleeper(memory_app)
     end = trio.Event()
     memory_app.fault("GET", "/queue/data", HoldFrame(end, "close_stream"), times=1)

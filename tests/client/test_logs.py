@@ -78,7 +78,7 @@ async def test_a_busy_session_logs_no_secret(scripted, caplog):
         assert not [text for text in texts if secret in text]
 
 
-async def test_a_busy_session_says_which_job_each_line_is_about(scripted, caplog):
+async def test_busy_session_logs_jobs_of_lines(scripted, caplog):
     await be_busy(scripted, caplog)
     by_job: dict[int, list[str]] = {}
     for record in said(caplog):
@@ -112,7 +112,7 @@ async def test_a_busy_session_says_which_job_each_line_is_about(scripted, caplog
     assert "responded with status 500" in warnings[0].getMessage()
 
 
-async def test_a_request_on_a_connection_of_its_own_is_its_jobs(
+async def test_request_on_own_connection_belongs_to_job(
     autojump_clock, memory_app, caplog, monkeypatch
 ):
     go_direct(monkeypatch)

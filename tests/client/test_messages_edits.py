@@ -113,7 +113,7 @@ def several(stream: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 @given(several(successions().map(without_miscounts)))
 @example([["", "a", "ab", "b", None, 0], [[1, [2, 3]], [1, [2]], [1], []]])
 @example([[{"a": {"b": [1]}}, {"a": {}}, {"c": 1}]])
-def test_outputs_are_what_was_yielded_and_stay_so(streams: list[list[Any]]) -> None:
+def test_outputs_stay_what_was_yielded(streams: list[list[Any]]) -> None:
     yielded = copy.deepcopy(streams)
     for heard, values in zip(run_streams(streams), yielded, strict=True):
         assert heard.live == heard.outputs == values
@@ -137,7 +137,7 @@ def test_each_component_is_edited_on_its_own(streams: list[list[Any]]) -> None:
 @given(several(successions() | st.tuples(json_values, json_values)))
 @example([[[[1, 2], [3, 4, 5], 6, 7], [[1], [3]]]])
 @example([[[{"a": [1, 2, 3, 4]}], [{"a": [1, 2]}]]])
-def test_even_where_gradio_miscounts_the_first_and_the_last_output_are_right(streams):
+def test_first_and_last_outputs_survive_gradios_miscounts(streams):
     for heard, values in zip(run_streams(streams), streams, strict=True):
         assert heard.live[0] == values[0]
         assert heard.result == heard.live[-1] == values[-1]
@@ -171,9 +171,7 @@ MISFITS: list[tuple[Any, list[Any]]] = [
 
 
 @pytest.mark.parametrize("first, edit", MISFITS)
-async def test_after_an_edit_that_does_not_fit_outputs_stop_until_the_completion(
-    autojump_clock, memory_app, first, edit
-):
+async def test_outputs_stop_at_misfit_until_completion(autojump_clock, memory_app, first, edit):
     """The job goes on: Gradio's edits are wrong now and then, and its completion is whole."""
     go_on = trio.Event()
 
@@ -209,7 +207,7 @@ async def test_after_an_edit_that_does_not_fit_outputs_stop_until_the_completion
 @pytest.mark.parametrize(
     "data", [[], [[]], [[], "no list"], [[], None], [[], [["append", [7], "x"]]]]
 )
-async def test_edits_that_fit_one_component_only_change_none(autojump_clock, memory_app, data):
+async def test_edits_fitting_one_component_change_none(autojump_clock, memory_app, data):
     @memory_app.app.endpoint(outputs=["a", "b"], generator=True)
     async def perform(event: Event) -> None:
         await event.generating(["x", "y"])
@@ -222,7 +220,7 @@ async def test_edits_that_fit_one_component_only_change_none(autojump_clock, mem
         assert job.outputs() == [("x", "y"), ("xx", "yy")]
 
 
-async def test_a_call_that_is_out_of_step_can_fail_and_be_cancelled(autojump_clock, memory_app):
+async def test_misfitting_call_can_fail_and_be_cancelled(autojump_clock, memory_app):
     @memory_app.app.endpoint(inputs=["how"], generator=True)
     async def perform(event: Event) -> None:
         await event.generating(["a"])
@@ -241,9 +239,7 @@ async def test_a_call_that_is_out_of_step_can_fail_and_be_cancelled(autojump_clo
         assert fails.outputs() == hangs.outputs() == ["a"]
 
 
-async def test_after_a_misfit_a_completion_that_repeats_the_last_output_is_one_all_the_same(
-    autojump_clock, memory_app
-):
+async def test_repeated_output_after_misfit_counts_again(autojump_clock, memory_app):
     """Between the two the app had yielded something that nobody knows."""
 
     @memory_app.app.endpoint(generator=True)
@@ -258,9 +254,7 @@ async def test_after_a_misfit_a_completion_that_repeats_the_last_output_is_one_a
         assert job.outputs() == ["a", "a"]
 
 
-async def test_one_call_out_of_step_leaves_the_others_of_its_stream_in_step(
-    autojump_clock, memory_app
-):
+async def test_misfitting_call_leaves_others_alone(autojump_clock, memory_app):
     @memory_app.app.endpoint(inputs=["how"], generator=True)
     async def perform(event: Event) -> None:
         await event.generating(["a"])

@@ -29,7 +29,7 @@ from triojob import (
 from triojob.testing.components import number
 
 
-async def test_an_error_of_the_app_has_its_words_and_how_to_show_them(autojump_clock, memory_app):
+async def test_app_error_has_words_and_presentation(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def fail(event: Event) -> None:
         await event.log("trying")
@@ -49,7 +49,7 @@ async def test_an_error_of_the_app_has_its_words_and_how_to_show_them(autojump_c
         assert job.outputs() == []
 
 
-async def test_an_error_midway_leaves_the_outputs_before_it(autojump_clock, memory_app):
+async def test_error_midway_leaves_outputs_before_it(autojump_clock, memory_app):
     @memory_app.app.endpoint(generator=True)
     async def fail(event: Event) -> None:
         await event.generating(["a"])
@@ -68,7 +68,7 @@ async def test_an_error_midway_leaves_the_outputs_before_it(autojump_clock, memo
         assert (error.title, error.duration, error.visible) == ("Midway", None, True)
 
 
-async def test_an_error_of_one_step_is_told_by_the_completion(autojump_clock, memory_app):
+async def test_completion_reports_error_of_one_step(autojump_clock, memory_app):
     @memory_app.app.endpoint(generator=True)
     async def fail(event: Event) -> None:
         await event.generating(["a"])
@@ -85,7 +85,7 @@ async def test_an_error_of_one_step_is_told_by_the_completion(autojump_clock, me
 
 
 @pytest.mark.parametrize("midway", [False, True])
-async def test_a_hidden_error_says_how_to_see_it(autojump_clock, memory_app, midway):
+async def test_hidden_error_says_how_to_see_it(autojump_clock, memory_app, midway):
     memory_app.app.show_error = False
 
     @memory_app.app.endpoint(generator=True)
@@ -101,7 +101,7 @@ async def test_a_hidden_error_says_how_to_see_it(autojump_clock, memory_app, mid
         assert "/fail" in str(caught.value)
 
 
-async def test_of_another_exception_the_app_tells_only_its_words(autojump_clock, memory_app):
+async def test_other_exceptions_have_only_their_words(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def fail(event: Event) -> None:
         await event.fail({"error": "division by zero", "visible": True})
@@ -113,7 +113,7 @@ async def test_of_another_exception_the_app_tells_only_its_words(autojump_clock,
         assert caught.value.visible is True
 
 
-async def test_a_failure_is_no_word_on_the_next_call(autojump_clock, memory_app):
+async def test_failure_is_no_word_on_next_call(autojump_clock, memory_app):
     @memory_app.app.endpoint(inputs=["word"])
     async def perform(event: Event) -> None:
         if event.data[0] == "bad":
@@ -131,7 +131,7 @@ async def test_a_failure_is_no_word_on_the_next_call(autojump_clock, memory_app)
 # --- Refused before it ran ---
 
 
-async def test_a_full_queue_refuses_and_later_calls_go_through(autojump_clock, memory_app):
+async def test_full_queue_refuses_and_recovers(autojump_clock, memory_app):
     memory_app.app.max_queue_size = 1
     add_sleeper(memory_app, concurrency_limit=1)
     async with opened(memory_app) as client:
@@ -170,7 +170,7 @@ async def test_a_validator_refuses_by_parameter(autojump_clock, memory_app):
     assert memory_app.streams.made == 1
 
 
-async def test_a_validator_that_raises_refuses_with_its_words(autojump_clock, memory_app):
+async def test_validator_that_raises_refuses_with_its_words(autojump_clock, memory_app):
     memory_app.app.add("check", inputs=["text", number("n")], validator=at_most_ten)
     async with opened(memory_app) as client:
         with pytest.raises(ValidationError, match="thirteen is no number") as caught:
@@ -194,7 +194,7 @@ async def cancel_from_outside(server: ScriptedServer) -> None:
             assert response.status_code == 200
 
 
-async def test_a_call_that_the_server_cancelled_is_cancelled(autojump_clock, memory_app):
+async def test_call_that_server_cancelled_is_cancelled(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, JobGroup(fail_fast=True) as group:
         job = group.submit(client.endpoint("/sleep"), 10**6)
@@ -213,7 +213,7 @@ async def test_a_call_that_the_server_cancelled_is_cancelled(autojump_clock, mem
     assert len(memory_app.cancels) == 1
 
 
-async def test_a_generator_that_the_server_cancelled_keeps_its_outputs(autojump_clock, memory_app):
+async def test_generator_that_server_cancelled_keeps_its_outputs(autojump_clock, memory_app):
     @memory_app.app.endpoint(generator=True)
     async def perform(event: Event) -> None:
         await event.generating(["a"])
@@ -228,7 +228,7 @@ async def test_a_generator_that_the_server_cancelled_keeps_its_outputs(autojump_
         assert isinstance(error, JobCancelled)
 
 
-async def test_a_plain_call_that_the_server_cancelled_raises(autojump_clock, memory_app):
+async def test_plain_call_that_server_cancelled_raises(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, trio.open_nursery() as nursery:
 

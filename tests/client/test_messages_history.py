@@ -50,9 +50,7 @@ HISTORIES = [1, 2, 7, 42, N - 1, N, N + 1, None]
 
 
 @pytest.mark.parametrize("history", HISTORIES)
-async def test_what_is_kept_is_right_and_what_is_dropped_is_counted(
-    autojump_clock, memory_app, history
-):
+async def test_history_keeps_the_last_and_counts_dropped(autojump_clock, memory_app, history):
     add_streams(memory_app)
     async with opened(memory_app, history=history) as client:
         job = client.submit(N, api_name="/chat")
@@ -68,9 +66,7 @@ async def test_what_is_kept_is_right_and_what_is_dropped_is_counted(
         assert [u.output for u in updates] == chats(dropped, N)
 
 
-async def test_of_other_messages_as_many_are_kept_apart_from_the_outputs(
-    autojump_clock, memory_app
-):
+async def test_other_messages_are_bounded_apart(autojump_clock, memory_app):
     add_streams(memory_app)
     async with opened(memory_app, history=3) as client:
         job = client.submit(N, api_name="/text")
@@ -91,9 +87,7 @@ async def test_of_other_messages_as_many_are_kept_apart_from_the_outputs(
         assert updates.dropped == (N - 3) + (5 + N + 1 - 3)
 
 
-async def test_after_a_misfit_the_completion_is_right_though_edits_were_dropped(
-    autojump_clock, memory_app
-):
+async def test_completion_after_misfit_survives_dropped_edits(autojump_clock, memory_app):
     @memory_app.app.endpoint(generator=True)
     async def perform(event: Event) -> None:
         for i in range(N):

@@ -87,14 +87,14 @@ async def test_a_job_keeps_about_what_was_sent(autojump_clock, memory_app, name)
 
 
 @pytest.mark.usefixtures("_traced")
-async def test_with_a_history_a_job_keeps_that_much(autojump_clock, memory_app):
+async def test_with_history_job_keeps_that_much(autojump_clock, memory_app):
     kept = await kept_by_a_job(memory_app, "/ticker", history=5)
     # What is dropped goes in batches of some twenty.
     assert 5 * len(LINE) < kept < 60 * len(LINE)
 
 
 @pytest.mark.usefixtures("_traced")
-async def test_reading_a_stream_late_costs_a_few_values_at_a_time(autojump_clock, memory_app):
+async def test_reading_stream_late_costs_few_values(autojump_clock, memory_app):
     add_growing(memory_app)
     async with opened(memory_app) as client:
         job = client.submit(N, api_name="/text")

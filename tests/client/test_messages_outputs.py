@@ -20,7 +20,7 @@ def streaming(data: list[Any]) -> Message:
     return {"msg": "process_streaming", "output": output, "success": True, "time_limit": 30.0}
 
 
-async def test_a_function_that_returns_none_has_none_as_its_output(autojump_clock, memory_app):
+async def test_none_is_an_output(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def nothing(event: Event) -> None:
         await event.completed([None])
@@ -31,9 +31,7 @@ async def test_a_function_that_returns_none_has_none_as_its_output(autojump_cloc
         assert await job.result() is None
 
 
-async def test_what_a_function_reports_midway_are_outputs_whatever_it_says_it_is(
-    autojump_clock, memory_app
-):
+async def test_reports_midway_are_outputs_of_functions(autojump_clock, memory_app):
     """The description may be wrong on it: a decorated generator looks like a function."""
 
     @memory_app.app.endpoint(generator=False)
@@ -63,7 +61,7 @@ async def test_steps_of_a_streaming_endpoint_are_outputs(autojump_clock, memory_
         assert await job.result() == "c"
 
 
-async def test_a_cached_call_tells_of_no_queue_and_no_start(autojump_clock, memory_app):
+async def test_cached_call_reports_no_queue(autojump_clock, memory_app):
     memory_app.app.add("look_up", inputs=["key"], cached=True)
     memory_app.app.add("replay", inputs=["a", "b"], generator=True, cached=True)
     async with opened(memory_app) as client:
@@ -88,7 +86,7 @@ async def test_a_cached_call_tells_of_no_queue_and_no_start(autojump_clock, memo
     ],
 )
 @pytest.mark.parametrize("generator", [False, True])
-async def test_hidden_components_are_dropped_and_one_output_is_bare(
+async def test_hidden_components_are_dropped(
     autojump_clock, memory_app, outputs, data, shown, generator
 ):
     @memory_app.app.endpoint(outputs=outputs, generator=generator)
@@ -105,7 +103,7 @@ async def test_hidden_components_are_dropped_and_one_output_is_bare(
         assert job.outputs() == [shown] * (2 if generator else 1)
 
 
-async def test_a_completion_that_says_something_new_is_an_output(autojump_clock, memory_app):
+async def test_completion_that_says_something_new_is_output(autojump_clock, memory_app):
     @memory_app.app.endpoint(generator=True)
     async def perform(event: Event) -> None:
         await event.generating(["draft"])
@@ -141,9 +139,7 @@ async def test_outputs_are_there_as_they_come(autojump_clock, memory_app, live):
 
 
 @pytest.mark.parametrize("data", [[], ["x"]])
-async def test_too_few_outputs_are_an_error_that_names_the_endpoint(
-    autojump_clock, memory_app, data
-):
+async def test_too_few_outputs_name_the_endpoint(autojump_clock, memory_app, data):
     @memory_app.app.endpoint(outputs=["a", "b"])
     async def perform(event: Event) -> None:
         await event.completed(data)
@@ -155,7 +151,7 @@ async def test_too_few_outputs_are_an_error_that_names_the_endpoint(
         assert job.outputs() == []
 
 
-async def test_a_completion_with_something_else_than_data_is_an_error(autojump_clock, memory_app):
+async def test_completion_without_data_is_an_error(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def perform(event: Event) -> None:
         event.never_complete()

@@ -102,7 +102,7 @@ async def test_who_gives_up_waiting_disturbs_nobody(autojump_clock, memory_app):
     assert memory_app.cancels == []
 
 
-async def test_listeners_on_jobs_of_one_stream_hear_their_own_job_only(autojump_clock, memory_app):
+async def test_listeners_hear_only_their_own_job(autojump_clock, memory_app):
     @memory_app.app.endpoint(inputs=[number("n")], outputs=[number("i")], generator=True)
     async def count(event: Event) -> None:
         for i in range(5):
@@ -120,7 +120,7 @@ async def test_listeners_on_jobs_of_one_stream_hear_their_own_job_only(autojump_
 # --- Slow readers ---
 
 
-async def test_who_reads_one_job_slowly_delays_no_other_of_its_stream(autojump_clock, memory_app):
+async def test_slow_reader_delays_no_other_job(autojump_clock, memory_app):
     add_speller(memory_app)
     async with opened(memory_app) as client, client.session() as session:
         slow, fast = [session.submit("well", api_name="/spell") for _ in range(2)]
@@ -153,7 +153,7 @@ async def test_a_burst_of_messages_is_taken_whole(autojump_clock, memory_app, re
     assert told == ([[*expected, "FINISHED"]] if reading else [])
 
 
-async def test_a_call_with_a_slow_reader_ends_on_the_server_on_time(autojump_clock, memory_app):
+async def test_slow_reader_does_not_delay_its_call(autojump_clock, memory_app):
     add_speller(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
         job = client.submit("well", api_name="/spell")

@@ -127,7 +127,7 @@ async def test_log_lines(autojump_clock: MockClock, memory_app: ScriptedServer) 
         assert job.status() == StatusUpdate(Status.FINISHED, success=True, log=LOGS[-1])
 
 
-async def test_all_messages_come_in_the_order_in_which_they_were_sent(autojump_clock, memory_app):
+async def test_messages_come_in_order_of_sending(autojump_clock, memory_app):
     @memory_app.app.endpoint(manual=True, generator=True)
     async def perform(event: Event) -> None:
         await event.estimation(2, 3)
@@ -175,7 +175,7 @@ async def test_all_messages_come_in_the_order_in_which_they_were_sent(autojump_c
         assert job.status().log == LogMessage("there", title="Info", duration=10)
 
 
-async def test_what_is_of_no_call_and_what_is_unknown_is_passed_over(autojump_clock, memory_app):
+async def test_unknown_and_unowned_messages_are_ignored(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def perform(event: Event) -> None:
         await event.send({"msg": "news_of_a_later_gradio", "text": "hello"})

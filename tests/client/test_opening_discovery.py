@@ -18,7 +18,7 @@ async def opened_and_closed(server: ScriptedServer, url: str | None = None, **op
         pass
 
 
-async def test_opening_asks_for_the_config_and_then_for_all_endpoints(memory_app):
+async def test_opening_asks_for_config_then_endpoints(memory_app):
     await opened_and_closed(memory_app)
     assert targets(memory_app) == ["GET /config", "GET /gradio_api/info?all_endpoints=True"]
 
@@ -42,7 +42,7 @@ async def test_what_follows_goes_below_the_prefix(memory_app: ScriptedServer) ->
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
-async def test_an_app_that_is_mounted_at_a_path(slash: str) -> None:
+async def test_app_that_is_mounted_at_path(slash: str) -> None:
     async with open_server(App(mount="/apps/demo"), memory=True) as server:
         add_functions(server)
         async with new_client(server, server.url + slash) as client:
@@ -119,7 +119,7 @@ def test_the_url_of_an_app(src: str, base: str) -> None:
     assert base in repr(client)
 
 
-async def test_query_and_fragment_of_the_url_are_not_sent(memory_app: ScriptedServer) -> None:
+async def test_query_and_fragment_are_not_sent(memory_app: ScriptedServer) -> None:
     await opened_and_closed(memory_app, memory_app.url + "/?token=abc#top")
     assert targets(memory_app) == ["GET /config", "GET /gradio_api/info?all_endpoints=True"]
 
@@ -153,7 +153,7 @@ async def test_a_host_by_its_ipv6_address(memory_app: ScriptedServer) -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_url_of_an_app_is_refused_at_once(src: Any) -> None:
+def test_other_urls_are_refused_immediately(src: Any) -> None:
     with pytest.raises(ValueError, match=r"URL"):
         Client(src)
 
@@ -173,13 +173,13 @@ def test_what_is_no_url_of_an_app_is_refused_at_once(src: Any) -> None:
         "ftp://app.test/?token={}",
     ],
 )
-def test_a_url_with_a_password_is_refused_and_never_shown(src: str) -> None:
+def test_password_in_url_is_never_shown(src: str) -> None:
     with pytest.raises(ValueError, match="URL") as caught:
         Client(src.format(PASSWORD))
     assert PASSWORD not in shown(caught.value)
 
 
-def test_a_url_with_a_password_is_refused_with_what_to_do() -> None:
+def test_password_in_url_is_refused_with_advice() -> None:
     with pytest.raises(ValueError, match=r"auth=\(user, password\)"):
         Client("http://ada:secret@app.test")
 
@@ -211,7 +211,7 @@ async def test_a_long_protocol_is_cut_short(memory_app: ScriptedServer) -> None:
     assert len(str(caught.value)) < 1000
 
 
-async def test_an_app_without_info_is_called_by_number(memory_app: ScriptedServer) -> None:
+async def test_app_without_info_is_called_by_number(memory_app: ScriptedServer) -> None:
     """The oldest apps have none; their components say what a function takes."""
     add_functions(memory_app)
     memory_app.fault("GET", "/info", Answer(404, {"detail": "Not Found"}))

@@ -52,7 +52,7 @@ SURFACES = pytest.mark.parametrize("open_surface", [new_client, in_session])
 
 @SURFACES
 @pytest.mark.parametrize("error", RAISED, ids=repr)
-async def test_what_the_body_raises_comes_out_as_the_same_object(memory_app, open_surface, error):
+async def test_bodys_exception_stays_the_same_object(memory_app, open_surface, error):
     async with nothing_left_over(memory_app):
         with pytest.raises(type(error)) as caught:
             async with open_surface(memory_app):
@@ -76,9 +76,7 @@ async def test_what_the_body_raises_cancels_the_jobs(memory_app, autojump_clock,
 
 
 @SURFACES
-async def test_a_group_of_exceptions_that_the_body_made_comes_out_as_it_is(
-    memory_app, open_surface
-):
+async def test_bodys_own_group_comes_out_unchanged(memory_app, open_surface):
     """Of a nursery or a job group in the body, where most programs have one."""
     add_functions(memory_app)
     with pytest.RaisesGroup(AppError, match="unhandled errors in a JobGroup"):
@@ -95,9 +93,7 @@ async def raise_boom() -> None:
 
 
 @SURFACES
-async def test_the_failure_of_a_job_that_the_body_asked_for_comes_out_bare(
-    memory_app, open_surface
-):
+async def test_retrieved_failure_comes_out_bare(memory_app, open_surface):
     add_functions(memory_app)
     with pytest.raises(AppError, match="job"):
         async with open_surface(memory_app) as surface:
@@ -105,7 +101,7 @@ async def test_the_failure_of_a_job_that_the_body_asked_for_comes_out_bare(
 
 
 @SURFACES
-async def test_the_failure_of_a_plain_call_comes_out_bare(memory_app, open_surface):
+async def test_failure_of_plain_call_comes_out_bare(memory_app, open_surface):
     add_functions(memory_app)
     with pytest.raises(AppError, match="call"):
         async with open_surface(memory_app) as surface:
@@ -113,7 +109,7 @@ async def test_the_failure_of_a_plain_call_comes_out_bare(memory_app, open_surfa
 
 
 @SURFACES
-async def test_failures_that_nobody_saw_come_out_in_one_group(memory_app, open_surface):
+async def test_unretrieved_failures_come_in_one_group(memory_app, open_surface):
     add_functions(memory_app)
     with pytest.RaisesGroup(
         pytest.RaisesExc(AppError, match="one"), pytest.RaisesExc(AppError, match="two")
@@ -131,9 +127,7 @@ async def test_failures_that_nobody_saw_come_out_in_one_group(memory_app, open_s
 @pytest.mark.parametrize(
     "error", [Boom("body"), KeyboardInterrupt(), StopAsyncIteration()], ids=repr
 )
-async def test_what_the_body_raises_stands_first_beside_such_failures(
-    memory_app, open_surface, error
-):
+async def test_bodys_exception_comes_first(memory_app, open_surface, error):
     add_functions(memory_app)
     with pytest.raises(BaseExceptionGroup) as caught:
         async with open_surface(memory_app) as surface:
@@ -145,7 +139,7 @@ async def test_what_the_body_raises_stands_first_beside_such_failures(
 
 
 @SURFACES
-async def test_a_group_from_the_body_beside_such_failures_keeps_its_shape(memory_app, open_surface):
+async def test_bodys_group_beside_failures_keeps_its_shape(memory_app, open_surface):
     add_functions(memory_app)
     with pytest.RaisesGroup(pytest.RaisesGroup(Boom, match="of the body"), AppError):
         async with open_surface(memory_app) as surface:
@@ -153,7 +147,7 @@ async def test_a_group_from_the_body_beside_such_failures_keeps_its_shape(memory
             raise group_of(Boom("one"))
 
 
-async def test_what_comes_through_two_clients_is_still_bare(memory_app: ScriptedServer) -> None:
+async def test_exception_through_two_clients_is_bare(memory_app: ScriptedServer) -> None:
     async with nothing_left_over(memory_app):
         with pytest.raises(Boom):
             async with (
@@ -165,7 +159,7 @@ async def test_what_comes_through_two_clients_is_still_bare(memory_app: Scripted
                 raise Boom
 
 
-async def test_the_failure_of_an_outer_clients_job_is_raised_by_the_outer_client(memory_app):
+async def test_outer_client_raises_its_jobs_failure(memory_app):
     add_functions(memory_app)
     with pytest.RaisesGroup(AppError):
         async with new_client(memory_app) as outer:
@@ -175,7 +169,7 @@ async def test_the_failure_of_an_outer_clients_job_is_raised_by_the_outer_client
     assert reached
 
 
-async def test_the_cancelled_that_came_with_a_failure_belongs_to_its_scope(memory_app):
+async def test_cancelled_beside_failure_belongs_to_its_scope(memory_app):
     add_functions(memory_app)
     with pytest.RaisesGroup(AppError), trio.CancelScope() as scope:
         async with new_client(memory_app) as client:
@@ -185,7 +179,7 @@ async def test_the_cancelled_that_came_with_a_failure_belongs_to_its_scope(memor
     assert scope.cancelled_caught
 
 
-async def test_a_group_with_a_cancelled_in_it_comes_out_without(memory_app):
+async def test_group_comes_out_without_its_cancelled(memory_app):
     """A nursery in the body mixes both; the scope takes its part, and the rest comes out bare."""
 
     async def clean_up() -> None:
@@ -203,7 +197,7 @@ async def test_a_group_with_a_cancelled_in_it_comes_out_without(memory_app):
     assert scope.cancelled_caught
 
 
-async def test_a_group_that_the_clients_own_scope_takes_a_part_of_comes_out_bare(memory_app):
+async def test_group_with_own_scope_comes_out_bare(memory_app):
     async def clean_up() -> None:
         try:
             await trio.sleep_forever()
@@ -219,7 +213,7 @@ async def test_a_group_that_the_clients_own_scope_takes_a_part_of_comes_out_bare
     assert client.cancel_scope.cancelled_caught
 
 
-async def test_what_a_cancelled_body_raises_comes_out_bare(memory_app: ScriptedServer) -> None:
+async def test_what_cancelled_body_raises_comes_out_bare(memory_app: ScriptedServer) -> None:
     """As of any clean-up that fails: it takes the place of the cancellation."""
     with pytest.raises(Boom), trio.CancelScope() as scope:
         async with new_client(memory_app):
@@ -270,7 +264,7 @@ async def test_what_was_raised_is_not_kept(memory_app: ScriptedServer) -> None:
 # --- Ctrl-C ---
 
 
-async def test_ctrl_c_in_the_body_comes_out_bare(memory_app, autojump_clock):
+async def test_ctrl_c_in_body_comes_out_bare(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app):
         with pytest.raises(KeyboardInterrupt):
@@ -282,7 +276,7 @@ async def test_ctrl_c_in_the_body_comes_out_bare(memory_app, autojump_clock):
 
 
 @pytest.mark.parametrize("when", ["opening", "working", "leaving"])
-def test_ctrl_c_while_the_program_waits_ends_the_client(when: str) -> None:
+def test_ctrl_c_while_program_waits_ends_client(when: str) -> None:
     """Trio raises it in the main task, wherever that waits."""
     ended = False
 

@@ -51,7 +51,7 @@ async def call(client: Client) -> None:
     ],
     ids=["submit", "predict", "session", "endpoint", "view_api", "version", "protocol", "scope"],
 )
-async def test_a_client_that_is_not_entered_says_what_to_do(memory_app, use):
+async def test_unentered_client_says_what_to_do(memory_app, use):
     client = new_client(memory_app)
     with pytest.raises(ClientClosed, match=r"async with Client\(url\) as client"):
         result = use(client)
@@ -72,7 +72,7 @@ async def test_making_a_client_does_nothing_yet(memory_app: ScriptedServer) -> N
 # --- While it is open ---
 
 
-async def test_a_client_cannot_be_entered_twice_at_once(memory_app: ScriptedServer) -> None:
+async def test_client_cannot_be_entered_twice_at_once(memory_app: ScriptedServer) -> None:
     add_functions(memory_app)
     async with new_client(memory_app) as client:
         with pytest.raises(ClientClosed, match="only once"):
@@ -123,7 +123,7 @@ async def test_leaving_waits_for_the_jobs_of_submit(memory_app, autojump_clock):
     assert await job.result() == "a"
 
 
-async def test_jobs_may_be_submitted_while_the_end_waits_for_others(memory_app, autojump_clock):
+async def test_jobs_may_be_submitted_while_ending(memory_app, autojump_clock):
     add_functions(memory_app)
     jobs = []
     async with new_client(memory_app) as client:
@@ -145,9 +145,7 @@ async def test_the_clients_scope_ends_it(memory_app, autojump_clock):
         assert len(memory_app.cancels) == 1
 
 
-async def test_leaving_does_not_wait_for_a_server_that_keeps_a_stream_open(
-    memory_app, autojump_clock
-):
+async def test_leaving_does_not_wait_for_open_stream(memory_app, autojump_clock):
     add_functions(memory_app)
     memory_app.fault("GET", "/queue/data", HoldFrame(trio.Event(), "close_stream"))
     async with nothing_left_over(memory_app):
@@ -177,7 +175,7 @@ async def test_nothing_can_be_started_after_the_end(memory_app: ScriptedServer) 
     assert memory_app.joins == []
 
 
-async def test_no_endpoint_is_to_be_had_after_the_end(memory_app: ScriptedServer) -> None:
+async def test_no_endpoint_after_the_end(memory_app: ScriptedServer) -> None:
     add_functions(memory_app)
     async with new_client(memory_app) as client:
         pass
@@ -185,7 +183,7 @@ async def test_no_endpoint_is_to_be_had_after_the_end(memory_app: ScriptedServer
         client.endpoint("/echo")
 
 
-async def test_no_call_is_made_in_a_session_opened_after_the_end(memory_app):
+async def test_session_after_the_end_makes_no_call(memory_app):
     add_functions(memory_app)
     async with new_client(memory_app) as client:
         pass
@@ -195,7 +193,7 @@ async def test_no_call_is_made_in_a_session_opened_after_the_end(memory_app):
     assert memory_app.joins == []
 
 
-async def test_a_session_takes_no_calls_after_its_end(memory_app: ScriptedServer) -> None:
+async def test_session_takes_no_calls_after_its_end(memory_app: ScriptedServer) -> None:
     add_functions(memory_app)
     async with new_client(memory_app) as client:
         async with client.session() as session:
@@ -212,7 +210,7 @@ async def test_a_session_takes_no_calls_after_its_end(memory_app: ScriptedServer
     assert len(memory_app.joins) == 2
 
 
-async def test_what_is_known_of_the_app_stays_known(memory_app: ScriptedServer) -> None:
+async def test_what_is_known_of_app_stays_known(memory_app: ScriptedServer) -> None:
     async with new_client(memory_app) as client:
         text = client.view_api()
     assert client.view_api() == text
@@ -271,7 +269,7 @@ async def test_opening_can_be_cancelled_while_it_connects(memory_app, autojump_c
     assert memory_app.listener.connections_made == 0
 
 
-async def test_a_client_entered_under_a_cancelled_scope_sends_nothing(memory_app):
+async def test_client_entered_under_cancelled_scope_sends_nothing(memory_app):
     async with nothing_left_over(memory_app):
         with trio.CancelScope() as scope:
             scope.cancel()
@@ -284,7 +282,7 @@ async def test_a_client_entered_under_a_cancelled_scope_sends_nothing(memory_app
 # --- Several ---
 
 
-async def test_two_clients_of_one_app_have_nothing_in_common(memory_app, autojump_clock):
+async def test_clients_of_one_app_share_nothing(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app):
         async with new_client(memory_app) as one:
@@ -301,7 +299,7 @@ async def test_two_clients_of_one_app_have_nothing_in_common(memory_app, autojum
         assert len({join["session_hash"] for join in memory_app.joins}) == 3
 
 
-async def test_clients_of_two_apps_keep_to_their_own(memory_app: ScriptedServer) -> None:
+async def test_clients_of_two_apps_stay_apart(memory_app: ScriptedServer) -> None:
     add_functions(memory_app)
     async with open_server(memory=True) as other_app:
         other_app.app.add("shout", inputs=["a"])
@@ -313,7 +311,7 @@ async def test_clients_of_two_apps_keep_to_their_own(memory_app: ScriptedServer)
         assert len(memory_app.joins) == len(other_app.joins) == 1
 
 
-async def test_the_outer_client_may_end_the_calls_of_a_group_around_it(memory_app, autojump_clock):
+async def test_outer_client_may_end_groups_calls(memory_app, autojump_clock):
     add_functions(memory_app)
     async with nothing_left_over(memory_app), JobGroup() as group:
         async with new_client(memory_app) as outer:

@@ -57,7 +57,7 @@ async def test_login_comes_first_and_is_a_form(memory_app: ScriptedServer) -> No
 @pytest.mark.parametrize(
     "password", ["", "a&b=c", "50% + 50%", "k\u00e4se \U0001f9c0", " spaces ", "\"'\\\r\n\t"]
 )
-async def test_name_and_password_may_be_of_any_characters(memory_app, password):
+async def test_name_and_password_take_any_characters(memory_app, password):
     memory_app.fault("POST", "/login", Answer(200, {"success": True}))
     async with new_client(memory_app, auth=("k\u00f6nig&co", password)):
         pass
@@ -65,14 +65,14 @@ async def test_name_and_password_may_be_of_any_characters(memory_app, password):
     assert form == {"username": ["k\u00f6nig&co"], "password": [password]}
 
 
-async def test_login_to_a_mounted_app_is_below_the_mount() -> None:
+async def test_login_to_mounted_app_is_below_mount() -> None:
     async with open_server(App(mount="/apps/demo", auth=LOGIN), memory=True) as server:
         async with new_client(server, auth=LOGIN):
             pass
         assert server.requests[0].target == "/apps/demo/login"
 
 
-async def test_the_cookie_goes_with_each_request_that_follows(memory_app: ScriptedServer) -> None:
+async def test_cookie_goes_with_each_request_that_follows(memory_app: ScriptedServer) -> None:
     guard(memory_app)
     async with new_client(memory_app, auth=LOGIN) as client:
         await ask_for_everything(memory_app, client)
@@ -85,7 +85,7 @@ async def test_the_cookie_goes_with_each_request_that_follows(memory_app: Script
         assert cookies_of(request) == cookies_of(others[0])
 
 
-async def test_a_cookie_of_the_config_goes_with_each_request_that_follows(memory_app):
+async def test_cookie_of_config_goes_with_requests(memory_app):
     """By it a load balancer brings all that we ask to the one process that knows our session."""
     add_functions(memory_app)
     config = memory_app.app.config(memory_app.url)
@@ -107,7 +107,7 @@ async def test_clients_of_two_users_do_not_mix(memory_app: ScriptedServer) -> No
     assert cookies_of(joins[0]) != cookies_of(joins[1])
 
 
-async def test_a_wrong_password_is_said_so_and_ends_it(memory_app: ScriptedServer) -> None:
+async def test_wrong_password_is_reported(memory_app: ScriptedServer) -> None:
     guard(memory_app)
     async with nothing_left_over(memory_app):
         with pytest.raises(AuthenticationError, match=r"refused the login.*'ada'") as caught:
@@ -117,20 +117,20 @@ async def test_a_wrong_password_is_said_so_and_ends_it(memory_app: ScriptedServe
     assert memory_app.paths() == ["POST /login"]
 
 
-async def test_without_a_login_it_is_said_what_to_do(memory_app: ScriptedServer) -> None:
+async def test_missing_login_says_what_to_do(memory_app: ScriptedServer) -> None:
     guard(memory_app)
     with pytest.raises(AuthenticationError, match=r"pass auth=\(user, password\) to Client"):
         await must_not_open(new_client(memory_app))
     assert memory_app.paths() == ["GET /config"]
 
 
-async def test_a_login_that_the_app_does_not_ask_for_does_no_harm(memory_app):
+async def test_unneeded_login_does_no_harm(memory_app):
     add_functions(memory_app)
     async with new_client(memory_app, auth=LOGIN) as client:
         assert await client.predict("a", api_name="/echo") == "a"
 
 
-async def test_a_login_that_is_accepted_and_then_forgotten(memory_app: ScriptedServer) -> None:
+async def test_login_that_is_accepted_and_then_forgotten(memory_app: ScriptedServer) -> None:
     """As of an app behind several processes that know nothing of one another."""
     guard(memory_app)
     memory_app.fault("POST", "/login", Answer(200, {"success": True}))
@@ -138,7 +138,7 @@ async def test_a_login_that_is_accepted_and_then_forgotten(memory_app: ScriptedS
         await must_not_open(new_client(memory_app, auth=LOGIN))
 
 
-async def test_a_login_that_a_restart_has_ended_is_made_again(memory_app: ScriptedServer) -> None:
+async def test_login_lost_in_restart_is_repeated(memory_app: ScriptedServer) -> None:
     guard(memory_app)
     async with new_client(memory_app, auth=LOGIN) as client:
         assert await client.predict("a", api_name="/echo") == "a"
@@ -147,7 +147,7 @@ async def test_a_login_that_a_restart_has_ended_is_made_again(memory_app: Script
     assert memory_app.paths().count("POST /login") == 2
 
 
-async def test_a_login_that_lapses_fails_the_calls_from_then_on(memory_app):
+async def test_lapsed_login_fails_later_calls(memory_app):
     guard(memory_app)
     async with new_client(memory_app, auth=LOGIN) as client:
         assert await client.predict("a", api_name="/echo") == "a"
@@ -158,7 +158,7 @@ async def test_a_login_that_lapses_fails_the_calls_from_then_on(memory_app):
 
 
 @pytest.mark.parametrize("auth", ["ab", "ada:secret", ("ada",), ("a", "b", "c"), ("ada", None), 3])
-def test_what_is_no_login_is_refused_at_once_and_not_shown(auth: Any) -> None:
+def test_invalid_login_is_refused_and_not_shown(auth: Any) -> None:
     with pytest.raises((ValueError, TypeError), match="auth") as caught:
         Client("http://app.test", auth=auth)
     assert "secret" not in str(caught.value)
@@ -181,7 +181,7 @@ ECHOES = [
 
 
 @pytest.mark.parametrize("answer", ECHOES, ids=lambda answer: str(answer.status))
-async def test_a_server_that_repeats_the_password_is_not_quoted(memory_app, answer):
+async def test_server_that_repeats_password_is_not_quoted(memory_app, answer):
     memory_app.fault("POST", "/login", answer)
     with pytest.raises(TriojobError) as caught:
         await must_not_open(new_client(memory_app, auth=LOGIN))
@@ -202,7 +202,7 @@ def everything_logged(caplog: pytest.LogCaptureFixture, *loggers: str) -> str:
     return "\n".join(f"{record.getMessage()} {record.__dict__}" for record in records)
 
 
-async def test_the_password_is_in_no_repr_and_no_log(memory_app, caplog):
+async def test_password_is_never_shown_or_logged(memory_app, caplog):
     caplog.set_level(logging.DEBUG)
     guard(memory_app)
     memory_app.fault("POST", "/cancel", Answer(500, b"no"), times=1)

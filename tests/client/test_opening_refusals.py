@@ -72,7 +72,7 @@ JSON = {"content-type": "application/json"}
         (Answer(403, {"detail": "Forbidden"}), UnexpectedResponse, "status 403: Forbidden"),
     ],
 )
-async def test_an_answer_that_is_no_description_of_an_app(memory_app, path, answer, error, words):
+async def test_answer_that_is_no_description_of_app(memory_app, path, answer, error, words):
     memory_app.fault("GET", path, answer)
     async with nothing_left_over(memory_app):
         client = new_client(memory_app)
@@ -83,7 +83,7 @@ async def test_an_answer_that_is_no_description_of_an_app(memory_app, path, answ
             assert f"reading {path}" in str(caught.value)
 
 
-async def test_the_type_of_an_answer_may_have_parameters(memory_app: ScriptedServer) -> None:
+async def test_type_of_answer_may_have_parameters(memory_app: ScriptedServer) -> None:
     config = memory_app.app.config(memory_app.url)
     headers = {"content-type": "application/json; charset=utf-8"}
     memory_app.fault("GET", "/config", Answer(200, config, headers))
@@ -91,7 +91,7 @@ async def test_the_type_of_an_answer_may_have_parameters(memory_app: ScriptedSer
         assert client.protocol == "sse_v3"
 
 
-async def test_the_server_may_say_when_to_come_back(memory_app: ScriptedServer) -> None:
+async def test_server_may_say_when_to_come_back(memory_app: ScriptedServer) -> None:
     memory_app.fault("GET", "/config", Answer(429, b"", {"retry-after": "17"}))
     with pytest.raises(TooManyRequests) as caught:
         await must_not_open(new_client(memory_app))
@@ -114,14 +114,14 @@ async def test_a_long_answer_is_cut_short(memory_app: ScriptedServer, status: in
     assert len(str(caught.value)) < 1000
 
 
-async def test_an_answer_that_is_too_large_is_not_read_to_its_end(memory_app):
+async def test_too_large_answer_is_not_read_whole(memory_app):
     memory_app.fault("GET", "/config", Answer(200, b" " * 200_000, JSON))
     async with nothing_left_over(memory_app):
         with pytest.raises(ProtocolError, match=r"more than 1000 bytes.*message_size"):
             await must_not_open(new_client(memory_app, limits=Limits(message_size=1000)))
 
 
-async def test_a_client_that_could_not_be_opened_is_used_up(memory_app: ScriptedServer) -> None:
+async def test_unopened_client_is_used_up(memory_app: ScriptedServer) -> None:
     memory_app.fault("GET", "/config", Answer(500), times=1)
     client = new_client(memory_app)
     with pytest.raises(UnexpectedResponse):
@@ -175,7 +175,7 @@ async def test_a_redirect_on_opening_is_not_followed(memory_app, status, path):
         "https://evil.test:8443/a/b#n4me?p4ssword",
     ],
 )
-async def test_the_secrets_of_a_redirect_are_not_shown(memory_app, location):
+async def test_secrets_of_redirect_are_not_shown(memory_app, location):
     memory_app.fault("GET", "/config", Answer(302, b"", {"location": location}))
     with pytest.raises(UnexpectedResponse) as caught:
         await must_not_open(new_client(memory_app))
@@ -186,7 +186,7 @@ async def test_the_secrets_of_a_redirect_are_not_shown(memory_app, location):
     "headers, words",
     [({}, "to nowhere"), ({"location": "/elsewhere/?q=1"}, "to /elsewhere/;")],
 )
-async def test_a_redirect_within_the_host_or_to_nowhere_is_none_either(memory_app, headers, words):
+async def test_local_redirects_are_not_followed_either(memory_app, headers, words):
     memory_app.fault("GET", "/config", Answer(307, b"", headers))
     with pytest.raises(UnexpectedResponse, match=words):
         await must_not_open(new_client(memory_app))
@@ -196,7 +196,7 @@ async def test_a_redirect_within_the_host_or_to_nowhere_is_none_either(memory_ap
 @pytest.mark.parametrize(
     "method, path", [("POST", "/queue/join"), ("GET", "/queue/data")], ids=["join", "stream"]
 )
-async def test_a_redirect_of_a_call_is_not_followed(memory_app, method, path):
+async def test_redirect_of_call_is_not_followed(memory_app, method, path):
     add_functions(memory_app)
     memory_app.fault(method, path, Answer(307, b"", {"location": ELSEWHERE}))
     async with new_client(memory_app, headers={"x-secret": PASSWORD}) as client:
@@ -207,7 +207,7 @@ async def test_a_redirect_of_a_call_is_not_followed(memory_app, method, path):
     assert hosts(memory_app) == {"scripted.test"}
 
 
-async def test_a_redirect_of_a_cancellation_is_not_followed(memory_app, caplog):
+async def test_redirect_of_cancellation_is_not_followed(memory_app, caplog):
     add_functions(memory_app)
     memory_app.fault("POST", "/cancel", Answer(308, b"", {"location": ELSEWHERE}))
     with caplog.at_level(logging.WARNING, "triojob"):
@@ -224,7 +224,7 @@ async def test_a_redirect_of_a_cancellation_is_not_followed(memory_app, caplog):
 
 
 @pytest.mark.parametrize("status", [302, 307])
-async def test_a_redirect_of_a_login_is_not_followed(memory_app, status):
+async def test_redirect_of_login_is_not_followed(memory_app, status):
     """It is how an app that asks for no login answers one."""
     memory_app.fault("POST", "/login", Answer(status, b"", {"location": ELSEWHERE}))
     async with new_client(memory_app, auth=LOGIN) as client:

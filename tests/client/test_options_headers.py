@@ -71,7 +71,7 @@ async def test_cookies_go_with_each_request(memory_app: ScriptedServer) -> None:
         assert cookies_of(request) == {"one": "1", "two": "b"}
 
 
-async def test_cookies_go_beside_those_of_the_login_and_of_the_server(memory_app):
+async def test_cookies_join_those_of_login_and_server(memory_app):
     memory_app.app.auth = LOGIN
     add_functions(memory_app)
     async with new_client(memory_app, auth=LOGIN, cookies={"mine": "1"}) as client:
@@ -84,7 +84,7 @@ async def test_cookies_go_beside_those_of_the_login_and_of_the_server(memory_app
 
 
 @pytest.mark.parametrize("kind", [dict, MappingProxyType, httpx.Headers], ids=lambda k: k.__name__)
-async def test_any_mapping_will_do_and_is_left_as_it_was(memory_app, kind):
+async def test_mappings_are_taken_and_left_unchanged(memory_app, kind):
     memory_app.app.auth = LOGIN
     add_functions(memory_app)
     headers, cookies = kind({"x-mine": "1"}), kind({"mine": "1"})
@@ -109,7 +109,7 @@ async def test_what_the_caller_changes_later_changes_nothing(memory_app: Scripte
         assert cookies_of(request) == {"mine": "1"}
 
 
-async def test_what_a_request_says_of_itself_wins_in_whatever_case(memory_app, wire):
+async def test_requests_own_headers_win(memory_app, wire):
     """As of headers that were copied from a browser's request, all of them."""
     memory_app.app.auth = LOGIN
     add_functions(memory_app)
@@ -124,7 +124,7 @@ async def test_what_a_request_says_of_itself_wins_in_whatever_case(memory_app, w
     assert values(by_path["/queue/data"], "accept") == ["text/event-stream"]
 
 
-async def test_the_app_can_tell_triojob_from_a_browser(memory_app, wire):
+async def test_app_can_tell_triojob_from_browser(memory_app, wire):
     add_functions(memory_app)
     async with new_client(memory_app) as client:
         await ask_for_everything(memory_app, client)
@@ -158,9 +158,7 @@ BAD_VALUES = [f"{TOKEN}\n", f"{TOKEN}\r\nx-injected: 1", f"{TOKEN}\x00", f"\n{TO
 
 @pytest.mark.parametrize("value", BAD_VALUES)
 @pytest.mark.parametrize("option", ["headers", "cookies"])
-async def test_a_value_that_no_request_can_carry_is_refused_at_once_and_not_shown(
-    memory_app, option, value
-):
+async def test_impossible_header_is_refused_and_not_shown(memory_app, option, value):
     with pytest.raises(ValueError, match="x-secret") as caught:
         async with new_client(memory_app, **{option: {"x-secret": value}}):
             pass
@@ -168,7 +166,7 @@ async def test_a_value_that_no_request_can_carry_is_refused_at_once_and_not_show
     assert memory_app.requests == []
 
 
-async def test_headers_are_in_no_repr_and_in_no_message(memory_app: ScriptedServer) -> None:
+async def test_headers_are_in_no_repr_or_message(memory_app: ScriptedServer) -> None:
     add_functions(memory_app)
     options = {"headers": {"authorization": TOKEN}, "cookies": {"session": TOKEN}}
     memory_app.fault("POST", "/queue/join", Answer(500, "no"), times=1)
@@ -184,7 +182,7 @@ async def test_headers_are_in_no_repr_and_in_no_message(memory_app: ScriptedServ
 # --- With a client of the caller's own ---
 
 
-async def test_with_an_own_client_they_go_with_each_request_too(memory_app):
+async def test_headers_go_along_with_own_client(memory_app):
     add_functions(memory_app)
     async with httpx.AsyncClient(transport=memory_app.transport(limits=ROOMY)) as own:
         options = {"headers": {"x-mine": "1"}, "cookies": {"mine": "1"}}
@@ -196,7 +194,7 @@ async def test_with_an_own_client_they_go_with_each_request_too(memory_app):
         assert cookies_of(request) == {"mine": "1"}
 
 
-async def test_with_an_own_client_they_go_to_no_other_host(memory_app: ScriptedServer) -> None:
+async def test_headers_stay_at_host_with_own_client(memory_app: ScriptedServer) -> None:
     """They are for the app, and the own client may be for all the world."""
     async with open_server(memory=True) as other:
         memory_app.network.add("other.test", other.listener)
@@ -210,7 +208,7 @@ async def test_with_an_own_client_they_go_to_no_other_host(memory_app: ScriptedS
             assert TOKEN not in str(request.headers)
 
 
-async def test_an_own_client_has_them_no_longer_than_the_client(memory_app):
+async def test_own_client_loses_headers_with_the_client(memory_app):
     async with httpx.AsyncClient(transport=memory_app.transport(limits=ROOMY)) as own:
         own.cookies.set("mine", "of the own client")
         options = {"headers": {"x-secret": TOKEN}, "cookies": {"mine": TOKEN}}

@@ -56,7 +56,7 @@ async def test_an_own_client_is_not_closed(memory_app: ScriptedServer) -> None:
         assert (await own.get(f"{memory_app.url}/config")).status_code == 200
 
 
-async def test_an_own_client_is_not_closed_by_a_failure(memory_app: ScriptedServer) -> None:
+async def test_own_client_is_not_closed_by_failure(memory_app: ScriptedServer) -> None:
     memory_app.fault("GET", "/info", Answer(500))
     async with own_client(memory_app) as own:
         with pytest.raises(TriojobError):
@@ -65,7 +65,7 @@ async def test_an_own_client_is_not_closed_by_a_failure(memory_app: ScriptedServ
         assert not own.is_closed
 
 
-async def test_what_an_own_client_is_set_to_holds_for_each_request(memory_app):
+async def test_settings_of_own_client_hold(memory_app):
     add_functions(memory_app)
     settings: dict[str, Any] = {
         "headers": {"x-own": "1", "user-agent": "own/1"},
@@ -87,7 +87,7 @@ async def test_what_an_own_client_is_set_to_holds_for_each_request(memory_app):
         assert request.query["signature"] == "abc"
 
 
-async def test_headers_of_the_client_win_over_those_of_an_own_client(memory_app):
+async def test_clients_headers_win_over_own_clients(memory_app):
     async with (
         own_client(memory_app, headers={"x-both": "own", "x-own": "own"}) as own,
         new_client(memory_app, http_client=own, headers={"X-Both": "ours"}),
@@ -98,7 +98,7 @@ async def test_headers_of_the_client_win_over_those_of_an_own_client(memory_app)
         assert request.headers["x-own"] == "own"
 
 
-async def test_the_base_url_of_an_own_client_is_of_no_account(memory_app: ScriptedServer) -> None:
+async def test_base_url_of_own_client_is_ignored(memory_app: ScriptedServer) -> None:
     async with (
         own_client(memory_app, base_url="http://other.test/below/") as own,
         new_client(memory_app, http_client=own),
@@ -107,7 +107,7 @@ async def test_the_base_url_of_an_own_client_is_of_no_account(memory_app: Script
     assert targets(memory_app) == ["GET /config", "GET /gradio_api/info?all_endpoints=True"]
 
 
-async def test_an_own_client_that_follows_redirects_does_not_follow_ours(memory_app):
+async def test_own_client_does_not_follow_our_redirects(memory_app):
     memory_app.fault("GET", "/config", Answer(302, b"", {"location": "http://evil.test/"}))
     async with open_server(memory=True) as evil:
         memory_app.network.add("evil.test", evil.listener)
@@ -118,7 +118,7 @@ async def test_an_own_client_that_follows_redirects_does_not_follow_ours(memory_
         assert evil.requests == []
 
 
-async def test_the_timeouts_of_an_own_client_do_not_hold(memory_app, autojump_clock):
+async def test_timeouts_of_own_client_do_not_hold(memory_app, autojump_clock):
     add_sleeper(memory_app)
     for path in ("/config", "/queue/join"):
         memory_app.fault("GET" if path == "/config" else "POST", path, Delay(100))
@@ -155,7 +155,7 @@ async def test_two_clients_may_share_an_own_client(memory_app, autojump_clock):
 
 
 @pytest.mark.parametrize("connections", [1, 2, 5, 100, None])
-async def test_calls_get_through_a_pool_of_any_size(memory_app, autojump_clock, connections):
+async def test_calls_get_through_pool_of_any_size(memory_app, autojump_clock, connections):
     """A small one makes them slow, and nothing worse."""
     add_sleeper(memory_app)
     with trio.fail_after(SECONDS):
@@ -168,7 +168,7 @@ async def test_calls_get_through_a_pool_of_any_size(memory_app, autojump_clock, 
             await own.aclose()
 
 
-async def test_an_own_client_has_fewer_streams_unless_it_is_told(memory_app, autojump_clock):
+async def test_own_client_has_fewer_streams_by_default(memory_app, autojump_clock):
     """As many as fit into the pool that httpx makes if it isn't told."""
     add_sleeper(memory_app)
     async with own_client(memory_app) as own:
@@ -185,7 +185,7 @@ async def test_an_own_client_has_fewer_streams_unless_it_is_told(memory_app, aut
 # --- Event hooks ---
 
 
-async def test_event_hooks_see_each_request_and_may_change_it(memory_app: ScriptedServer) -> None:
+async def test_event_hooks_see_and_change_requests(memory_app: ScriptedServer) -> None:
     """As hooks do that renew a token."""
     add_functions(memory_app)
     seen: list[tuple[str, int]] = []
@@ -232,7 +232,7 @@ RAISING = {"event_hooks": {"response": [raise_for_status]}}
 
 
 @pytest.mark.parametrize("path", ["/config", "/info"])
-async def test_a_hook_that_raises_for_a_status_ends_the_opening(memory_app, path):
+async def test_hook_that_raises_for_status_ends_opening(memory_app, path):
     memory_app.fault("GET", path, Answer(410))
     async with own_client(memory_app, **RAISING) as own, nothing_left_over(memory_app):
         with pytest.raises((TriojobError, httpx.HTTPStatusError), match="410"):
@@ -244,7 +244,7 @@ async def test_a_hook_that_raises_for_a_status_ends_the_opening(memory_app, path
 @pytest.mark.parametrize(
     "method, path", [("POST", "/queue/join"), ("GET", "/queue/data")], ids=["join", "stream"]
 )
-async def test_a_hook_that_raises_for_a_status_fails_the_call_only(memory_app, method, path):
+async def test_hook_raising_for_status_fails_its_call(memory_app, method, path):
     """Nor does the message that httpx makes of it come out, with the URL's query in it."""
     add_functions(memory_app)
     memory_app.fault(method, path, Answer(404), times=1)
@@ -260,7 +260,7 @@ async def test_a_hook_that_raises_for_a_status_fails_the_call_only(memory_app, m
 
 
 @pytest.mark.parametrize("path", ["/queue/join", "/queue/data", "/cancel"])
-async def test_a_hook_that_fails_harms_its_own_call_only(memory_app, caplog, path):
+async def test_failing_hook_harms_its_call_only(memory_app, caplog, path):
     add_functions(memory_app)
     failing = False
 
@@ -310,7 +310,7 @@ class Watched(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-async def test_a_transport_carries_each_request_and_is_closed_at_the_end(memory_app):
+async def test_transport_carries_all_requests_and_is_closed(memory_app):
     add_functions(memory_app)
     transport = Watched(memory_app.transport(limits=ROOMY))
     async with nothing_left_over(memory_app):
@@ -322,7 +322,7 @@ async def test_a_transport_carries_each_request_and_is_closed_at_the_end(memory_
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_a_transport_is_closed_however_the_opening_ends(memory_app, cancelled):
+async def test_transport_is_closed_however_opening_ends(memory_app, cancelled):
     memory_app.fault("GET", "/info", Answer(500))
     transport = Watched(memory_app.transport(limits=ROOMY))
     async with nothing_left_over(memory_app):
@@ -335,7 +335,7 @@ async def test_a_transport_is_closed_however_the_opening_ends(memory_app, cancel
         assert transport.closed == 1
 
 
-async def test_a_transport_that_is_no_network_at_all() -> None:
+async def test_transport_that_is_no_network_at_all() -> None:
     """Such as an ASGI app's, or one that answers from memory."""
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -362,7 +362,7 @@ async def test_a_transport_that_is_no_network_at_all() -> None:
     ],
     ids=["transport", "verify=False", "verify=context"],
 )
-async def test_settings_of_an_own_client_are_refused_beside_it(options: dict[str, Any]) -> None:
+async def test_own_client_excludes_other_settings(options: dict[str, Any]) -> None:
     async with httpx.AsyncClient() as own:
         with pytest.raises(ValueError, match=r"transport= and verify= .* own http_client"):
             Client("http://app.test", http_client=own, **options)
@@ -370,7 +370,7 @@ async def test_settings_of_an_own_client_are_refused_beside_it(options: dict[str
         Client("http://app.test", http_client=own, verify=True, transport=None)
 
 
-def test_a_failure_of_the_hooks_is_not_shown_with_its_url() -> None:
+def test_hooks_failure_does_not_show_its_url() -> None:
     """What the tests above take for granted: httpx does show the query."""
     request = httpx.Request("GET", "http://app.test/?q=1")
     with pytest.raises(httpx.HTTPStatusError) as caught:

@@ -27,7 +27,7 @@ URL = "http://app.test"
         ({"history": -1}, "history must be at least 0"),
     ],
 )
-def test_a_number_that_makes_no_sense_is_refused_at_once(options, words):
+def test_senseless_numbers_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         Client(URL, **options)
 
@@ -60,7 +60,7 @@ def test_options_go_by_name_only() -> None:
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])
-async def test_no_more_streams_than_allowed_are_open_at_once(memory_app, autojump_clock, most):
+async def test_no_more_streams_open_than_allowed(memory_app, autojump_clock, most):
     add_sleeper(memory_app)
     async with new_client(memory_app, limits=Limits(streams=most)) as client:
         assert client.limits.streams == most
@@ -72,9 +72,7 @@ async def test_no_more_streams_than_allowed_are_open_at_once(memory_app, autojum
 
 
 @pytest.mark.parametrize("most", [1, 5, 48, 60])
-async def test_so_many_calls_are_on_their_way_to_the_server_at_once(
-    memory_app, autojump_clock, most
-):
+async def test_no_more_calls_are_sent_than_allowed(memory_app, autojump_clock, most):
     answer = trio.Event()
     add_functions(memory_app)
     memory_app.fault("POST", "/queue/join", Hold(answer, handled=False), times=100)
@@ -91,7 +89,7 @@ async def test_so_many_calls_are_on_their_way_to_the_server_at_once(
     assert [await job.result() for job in jobs] == [*range(100)]
 
 
-async def test_the_pool_has_room_for_each_of_them(scripted: ScriptedServer) -> None:
+async def test_pool_has_room_for_each_of_them(scripted: ScriptedServer) -> None:
     """On a real socket, by the pool that the client makes: all run at once, or none would end."""
     all_run = trio.Event()
 
@@ -112,7 +110,7 @@ async def test_the_pool_has_room_for_each_of_them(scripted: ScriptedServer) -> N
 @pytest.mark.parametrize(
     "files, streams", [(10_000, 256), (640, 256), (400, 136), (130, 1), (64, 1)]
 )
-def test_a_process_that_may_open_few_files_has_fewer_streams(files: int, streams: int) -> None:
+def test_few_descriptors_allow_fewer_streams(files: int, streams: int) -> None:
     """A stream is a socket, and the program has other uses for files."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -131,7 +129,7 @@ def test_a_process_that_may_open_few_files_has_fewer_streams(files: int, streams
 # --- Limits.message_size ---
 
 
-async def test_an_answer_may_be_as_large_as_allowed_and_no_larger(memory_app):
+async def test_answer_may_be_as_large_as_allowed(memory_app):
     add_functions(memory_app)
     async with new_client(memory_app, limits=Limits(message_size=10_000)) as client:
         assert await client.predict("x" * 9000, api_name="/echo") == "x" * 9000

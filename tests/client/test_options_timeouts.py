@@ -26,7 +26,7 @@ Clock = trio.testing.MockClock
 SLOW = Timeouts(connect=3, write=5, read=7, stream_idle=20, cancel=11)
 
 
-def test_the_bounds_that_hold_if_nothing_is_said() -> None:
+def test_bounds_that_hold_if_nothing_is_said() -> None:
     assert Timeouts() == Timeouts(
         connect=10, write=30, read=120, stream_idle=60, max_stream_idle=3600, cancel=5
     )
@@ -74,7 +74,7 @@ async def test_a_connection_that_is_not_made(memory_app, autojump_clock, timeout
     assert trio.current_time() == seconds
 
 
-async def test_a_connection_that_is_not_made_for_a_call(memory_app, autojump_clock):
+async def test_connection_that_is_not_made_for_call(memory_app, autojump_clock):
     """The server never heard of it, and so there is nothing to cancel either."""
     add_functions(memory_app)
     async with new_client(memory_app, timeouts=SLOW) as client:
@@ -88,7 +88,7 @@ async def test_a_connection_that_is_not_made_for_a_call(memory_app, autojump_clo
     assert memory_app.joins == memory_app.cancels == []
 
 
-async def test_connecting_may_take_as_long_as_it_takes(memory_app, autojump_clock):
+async def test_connecting_may_take_its_time(memory_app, autojump_clock):
     memory_app.listener.connect_gate = trio.Event()
     async with trio.open_nursery() as nursery:
 
@@ -134,9 +134,7 @@ class Reluctant(MemoryNetwork):
 
 
 @pytest.mark.parametrize("timeouts, seconds", [(None, 30), (Timeouts(write=5), 5)])
-async def test_a_request_that_the_server_does_not_take(
-    memory_app, autojump_clock, timeouts, seconds
-):
+async def test_request_that_server_does_not_take(memory_app, autojump_clock, timeouts, seconds):
     network = Reluctant(memory_app)
     network.full = True
     with pytest.raises(ConnectionTimeout, match=f"accepted no data for {seconds} s") as caught:
@@ -148,7 +146,7 @@ async def test_a_request_that_the_server_does_not_take(
     assert isinstance(caught.value, TimeoutError)
 
 
-async def test_a_call_that_the_server_does_not_take(memory_app, autojump_clock):
+async def test_call_that_server_does_not_take(memory_app, autojump_clock):
     add_functions(memory_app)
     network = Reluctant(memory_app)
     transport = network.transport(limits=ROOMY)
@@ -265,7 +263,7 @@ async def test_silence_may_last_if_it_may(memory_app, autojump_clock):
 @pytest.mark.parametrize(
     "timeouts, seconds", [(None, 5), (Timeouts(cancel=11), 11), (Timeouts(cancel=0), 0)]
 )
-async def test_a_server_that_is_deaf_to_a_cancellation(
+async def test_server_that_is_deaf_to_cancellation(
     memory_app, autojump_clock, caplog, timeouts, seconds
 ):
     """The job has ended by then, and only the client's end waits."""
@@ -286,7 +284,7 @@ async def test_a_server_that_is_deaf_to_a_cancellation(
     )
 
 
-async def test_a_call_that_is_not_answered_does_not_hold_up_the_end(memory_app, autojump_clock):
+async def test_unanswered_call_does_not_delay_the_end(memory_app, autojump_clock):
     """Its cancellation waits until the server has named it, for as long as a cancel request may."""
     add_functions(memory_app)
     memory_app.fault("POST", "/queue/join", Silence())
@@ -300,7 +298,7 @@ async def test_a_call_that_is_not_answered_does_not_hold_up_the_end(memory_app, 
         assert trio.current_time() == 1 + 11 + 11
 
 
-async def test_a_slow_server_is_told_of_each_of_many_cancellations(memory_app, autojump_clock):
+async def test_slow_server_hears_of_each_cancellation(memory_app, autojump_clock):
     """The bound is on the server's silence, and not on how many wait for their turn to tell."""
     add_functions(memory_app)
     memory_app.fault("POST", "/cancel", Delay(1))

@@ -32,14 +32,14 @@ async def secure(authority: Authority) -> AsyncIterator[ScriptedServer]:
             yield server
 
 
-async def test_a_certificate_of_an_unknown_authority_is_refused(secure: ScriptedServer) -> None:
+async def test_certificate_of_unknown_authority_is_refused(secure: ScriptedServer) -> None:
     with pytest.raises(ConnectionFailed, match=r"no connection to https://127.*certificate verify"):
         async with Client(secure.url, headers={"x-secret": "1"}):
             pass
     assert secure.requests == []
 
 
-async def test_settings_that_know_the_authority_let_it_through(secure, trusting):
+async def test_settings_that_know_authority_let_it_through(secure, trusting):
     async with Client(secure.url, verify=trusting) as client, client.session() as session:
         assert client.src.startswith("https://")
         assert await client.predict("a", api_name="/echo") == "a"
@@ -84,7 +84,7 @@ async def test_a_server_that_speaks_nothing_but_tls(secure: ScriptedServer) -> N
             pass
 
 
-async def test_both_cookies_of_a_login_go_with_each_request_that_follows(secure, trusting):
+async def test_both_login_cookies_go_with_requests(secure, trusting):
     """The one that is for https only is sent here, and here only."""
     secure.app.auth = LOGIN
     async with Client(secure.url, auth=LOGIN, verify=trusting) as client:
@@ -96,7 +96,7 @@ async def test_both_cookies_of_a_login_go_with_each_request_that_follows(secure,
         assert login_cookies_of(request) == {"access-token", "access-token-unsecure"}
 
 
-async def test_a_connection_that_a_failing_server_drops_is_not_used_again(secure, trusting):
+async def test_connection_of_failing_server_is_not_reused(secure, trusting):
     """After a 500 uvicorn drops it unannounced; through TLS we see that as little as without."""
     secure.fault("POST", "/queue/join", Answer(500, b"Internal Server Error"), times=1)
     async with Client(secure.url, verify=trusting) as client:

@@ -81,7 +81,7 @@ async def test_each_attempt_is_seen_in_the_status(autojump_clock, memory_app):
     assert job.outputs() == ["x"]
 
 
-async def test_a_server_that_limits_the_rate_gets_the_time_it_asks_for(autojump_clock, memory_app):
+async def test_rate_limit_gets_the_time_it_asks(autojump_clock, memory_app):
     add_echo(memory_app)
     memory_app.fault(*JOIN, TOO_MANY, times=2)
     async with Client(memory_app.url, transport=memory_app.transport()) as client:
@@ -90,7 +90,7 @@ async def test_a_server_that_limits_the_rate_gets_the_time_it_asks_for(autojump_
         assert trio.current_time() - start == 14
 
 
-async def test_after_the_last_attempt_its_failure_is_the_calls(autojump_clock, memory_app):
+async def test_after_last_attempt_its_failure_is_calls(autojump_clock, memory_app):
     seen = add_echo(memory_app)
     memory_app.fault(*JOIN, FULL)
     async with Client(memory_app.url, transport=memory_app.transport()) as client:
@@ -110,9 +110,7 @@ async def test_nothing_is_made_again_unless_asked_for(autojump_clock, memory_app
 
 
 @pytest.mark.parametrize("handled", [True, False])
-async def test_what_the_server_may_have_got_is_made_again_only_if_idempotent(
-    autojump_clock, memory_app, handled
-):
+async def test_possibly_started_calls_need_idempotence(autojump_clock, memory_app, handled):
     seen = add_echo(memory_app)
     async with Client(memory_app.url, transport=memory_app.transport()) as client:
         memory_app.fault(*JOIN, Lose(handled=handled), times=1)
@@ -140,7 +138,7 @@ async def test_a_failure_of_the_app_is_final(autojump_clock: MockClock, memory_a
     assert runs == 1
 
 
-async def test_a_stream_that_has_begun_is_not_begun_again(autojump_clock, memory_app):
+async def test_begun_stream_is_not_repeated(autojump_clock, memory_app):
     runs = 0
 
     @memory_app.app.endpoint(generator=True)
@@ -162,7 +160,7 @@ async def test_a_stream_that_has_begun_is_not_begun_again(autojump_clock, memory
     assert runs == 1
 
 
-async def test_an_endpoint_has_its_own_word_before_the_groups(autojump_clock, memory_app):
+async def test_endpoint_has_its_own_word_before_groups(autojump_clock, memory_app):
     add_echo(memory_app)
     memory_app.fault(*JOIN, FULL)
     async with (
@@ -175,7 +173,7 @@ async def test_an_endpoint_has_its_own_word_before_the_groups(autojump_clock, me
     assert joins(memory_app) == 1
 
 
-async def test_cancelling_in_a_pause_ends_the_job_at_once(autojump_clock, memory_app):
+async def test_cancelling_in_pause_ends_job_at_once(autojump_clock, memory_app):
     add_echo(memory_app)
     memory_app.fault(*JOIN, FULL)
     async with (
@@ -202,7 +200,7 @@ async def test_the_clients_end_ends_a_pause(autojump_clock: MockClock, memory_ap
             await job.result()
 
 
-async def test_functions_of_this_process_are_not_run_again(autojump_clock: MockClock):
+async def test_local_functions_are_not_retried(autojump_clock: MockClock):
     runs = 0
 
     async def fails() -> None:

@@ -32,9 +32,7 @@ async def test_its_headers_go_with_the_call(memory_app: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("session", [False, True])
-async def test_a_header_that_can_t_be_fails_its_call_and_takes_no_others_place(
-    memory_app, autojump_clock, session
-):
+async def test_impossible_header_fails_its_call_only(memory_app, autojump_clock, session):
     add_functions(memory_app)
     bad = Sends("\n")
     async with new_client(memory_app, instruments=[bad], limits=Limits(streams=1)) as client:

@@ -38,9 +38,7 @@ async def test_leaving_a_session_waits_for_its_jobs(autojump_clock, memory_app):
     assert memory_app.cancels == []
 
 
-async def test_an_exception_of_the_body_cancels_its_jobs_and_comes_out_bare(
-    autojump_clock, memory_app
-):
+async def test_bodys_exception_cancels_jobs_and_is_bare(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         with pytest.raises(Boom, match="body") as caught:
@@ -56,7 +54,7 @@ async def test_an_exception_of_the_body_cancels_its_jobs_and_comes_out_bare(
     assert states(memory_app, "sleep") == ["cancelled"] * 3 + ["finished"]
 
 
-async def test_a_failure_that_nobody_saw_is_raised_at_its_end(autojump_clock, memory_app):
+async def test_unretrieved_failure_is_raised_at_end(autojump_clock, memory_app):
     @memory_app.app.endpoint()
     async def fail(event: Event) -> None:
         raise GradioError("boom")
@@ -86,7 +84,7 @@ async def test_a_failure_does_not_end_the_session(autojump_clock, memory_app):
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_a_deadline_around_a_session_ends_all_in_it(autojump_clock, memory_app):
+async def test_deadline_around_session_ends_all_in_it(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         with trio.move_on_after(5) as scope:
@@ -102,7 +100,7 @@ async def test_a_deadline_around_a_session_ends_all_in_it(autojump_clock, memory
 # --- Those of others that ride on it ---
 
 
-async def test_jobs_of_other_groups_are_cancelled_when_the_session_ends(autojump_clock, memory_app):
+async def test_ending_session_cancels_other_groups_jobs(autojump_clock, memory_app):
     add_sleeper(memory_app)
     add_notebook(memory_app, seconds=10**6)
     async with opened(memory_app) as client, JobGroup() as group:
@@ -126,7 +124,7 @@ async def test_jobs_of_other_groups_are_cancelled_when_the_session_ends(autojump
     assert states(memory_app, "note") == ["cancelled"]
 
 
-async def test_their_cancellation_is_no_failure_of_their_group(autojump_clock, memory_app):
+async def test_cancelled_session_jobs_are_no_failures(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, JobGroup(fail_fast=True) as group:
         async with client.session() as session:
@@ -137,9 +135,7 @@ async def test_their_cancellation_is_no_failure_of_their_group(autojump_clock, m
     assert await other.result() == 1
 
 
-async def test_a_plain_call_that_rides_on_it_raises_when_the_session_ends(
-    autojump_clock, memory_app
-):
+async def test_plain_call_raises_when_session_ends(autojump_clock, memory_app):
     add_sleeper(memory_app)
     raised: list[BaseException] = []
 
@@ -157,7 +153,7 @@ async def test_a_plain_call_that_rides_on_it_raises_when_the_session_ends(
         assert [str(error) for error in raised] == ["/sleep was cancelled: its session has ended"]
 
 
-async def test_a_job_that_waits_for_a_stream_ends_with_its_session(autojump_clock, memory_app):
+async def test_job_waiting_for_stream_ends_with_session(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client, JobGroup() as group:
         busy = client.submit(1000, api_name="/sleep")
@@ -178,7 +174,7 @@ async def test_a_job_that_waits_for_a_stream_ends_with_its_session(autojump_cloc
     assert len(hashes(memory_app)) == 1
 
 
-async def test_a_job_that_waits_in_its_group_ends_as_its_session_did(autojump_clock, memory_app):
+async def test_job_waiting_in_group_ends_with_session(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, JobGroup(limit=1) as group:
         first = group.submit(client.endpoint("/sleep"), 5)
@@ -191,7 +187,7 @@ async def test_a_job_that_waits_in_its_group_ends_as_its_session_did(autojump_cl
     assert len(hashes(memory_app)) == 1
 
 
-async def test_a_job_that_is_being_sent_ends_with_its_session(autojump_clock, memory_app):
+async def test_job_being_sent_ends_with_session(autojump_clock, memory_app):
     add_sleeper(memory_app)
     answer = trio.Event()
     memory_app.fault("POST", "/queue/join", Hold(answer))
@@ -214,9 +210,7 @@ async def test_a_job_that_is_being_sent_ends_with_its_session(autojump_clock, me
 # --- The server is told ---
 
 
-async def test_a_cancellation_is_told_when_no_other_call_of_the_function_is_under_way(
-    autojump_clock, memory_app
-):
+async def test_cancel_request_waits_for_other_calls(autojump_clock, memory_app):
     add_sleeper(memory_app, "sleep")
     add_sleeper(memory_app, "doze")
     async with opened(memory_app) as client, client.session() as session:
@@ -235,9 +229,7 @@ async def test_a_cancellation_is_told_when_no_other_call_of_the_function_is_unde
     assert states(memory_app, "doze") == ["finished"]
 
 
-async def test_a_call_is_not_sent_while_the_server_is_told_to_stop_its_function(
-    autojump_clock, memory_app
-):
+async def test_call_waits_for_a_cancel_request(autojump_clock, memory_app):
     add_sleeper(memory_app, "sleep")
     add_sleeper(memory_app, "doze")
     answer = trio.Event()
@@ -256,7 +248,7 @@ async def test_a_call_is_not_sent_while_the_server_is_told_to_stop_its_function(
     assert states(memory_app, "sleep") == ["cancelled", "finished"]
 
 
-async def test_the_end_of_the_session_tells_of_all_cancellations(autojump_clock, memory_app):
+async def test_end_of_session_tells_of_all_cancellations(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, JobGroup() as group:
         async with client.session() as session:
@@ -277,7 +269,7 @@ async def test_the_end_of_the_session_tells_of_all_cancellations(autojump_clock,
 # --- Afterwards ---
 
 
-async def test_nothing_can_be_started_in_a_session_that_has_ended(autojump_clock, memory_app):
+async def test_ended_session_starts_nothing(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         async with client.session() as session:
@@ -340,7 +332,7 @@ async def test_sessions_in_parallel_do_not_meet(autojump_clock, memory_app):
     assert memory_app.streams.max_open <= 8
 
 
-async def test_sessions_one_after_the_other_use_the_same_connections(autojump_clock, memory_app):
+async def test_sessions_one_after_other_use_same_connections(autojump_clock, memory_app):
     add_notebook(memory_app, seconds=1)
     async with opened(memory_app) as client:
         for _ in range(20):

@@ -68,7 +68,7 @@ async def test_no_log_line_shows_it(autojump_clock, memory_app, caplog):
     assert_unknown(caplog.text, memory_app)
 
 
-async def test_no_log_line_of_the_http_library_shows_it(autojump_clock, memory_app, caplog):
+async def test_http_library_logs_no_session_hash(autojump_clock, memory_app, caplog):
     """A program that logs at INFO, as many do, has the lines of all libraries in its log."""
     caplog.set_level(logging.DEBUG)
     add_sleeper(memory_app)

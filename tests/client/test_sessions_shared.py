@@ -23,7 +23,7 @@ def add_counter(server: ScriptedServer) -> None:
             await event.generating([i])
 
 
-async def test_a_session_has_a_state_of_its_own(autojump_clock, memory_app):
+async def test_session_has_state_of_its_own(autojump_clock, memory_app):
     add_notebook(memory_app, "note", "remark")
     async with opened(memory_app) as client, client.session() as session:
         assert await session.predict("a", api_name="/note") == "a"
@@ -33,7 +33,7 @@ async def test_a_session_has_a_state_of_its_own(autojump_clock, memory_app):
     assert len(set(hashes(memory_app))) == 2
 
 
-async def test_every_way_to_call_in_a_session_is_of_that_session(autojump_clock, memory_app):
+async def test_every_call_of_session_uses_it(autojump_clock, memory_app):
     add_notebook(memory_app)
     add_sleeper(memory_app)
     async with opened(memory_app) as client, client.session() as session:
@@ -50,7 +50,7 @@ async def test_every_way_to_call_in_a_session_is_of_that_session(autojump_clock,
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_an_endpoint_taken_from_the_client_is_not_of_the_session(autojump_clock, memory_app):
+async def test_clients_endpoint_is_not_the_sessions(autojump_clock, memory_app):
     add_notebook(memory_app)
     async with opened(memory_app) as client:
         free = client.endpoint("/note")
@@ -59,7 +59,7 @@ async def test_an_endpoint_taken_from_the_client_is_not_of_the_session(autojump_
             assert [await pinned("a"), await free("x"), await pinned("b")] == ["a", "x", "ab"]
 
 
-async def test_any_number_of_calls_ride_on_one_stream(autojump_clock, memory_app):
+async def test_any_number_of_calls_share_a_stream(autojump_clock, memory_app):
     add_counter(memory_app)
     add_sleeper(memory_app)
     add_notebook(memory_app, seconds=3)
@@ -80,7 +80,7 @@ async def test_any_number_of_calls_ride_on_one_stream(autojump_clock, memory_app
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_a_session_needs_few_connections_for_many_calls(autojump_clock, memory_app):
+async def test_session_needs_few_connections_for_many_calls(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app) as client, client.session() as session:
         async with JobGroup() as group:
@@ -93,7 +93,7 @@ async def test_a_session_needs_few_connections_for_many_calls(autojump_clock, me
     assert memory_app.streams.made <= 2
 
 
-async def test_a_call_after_the_stream_has_ended_opens_another(autojump_clock, memory_app):
+async def test_call_after_stream_has_ended_opens_another(autojump_clock, memory_app):
     add_sleeper(memory_app)
     streams = Streams(memory_app)
     async with opened(memory_app) as client, client.session() as session:
@@ -105,7 +105,7 @@ async def test_a_call_after_the_stream_has_ended_opens_another(autojump_clock, m
     assert streams.most_at_once == 1
 
 
-async def test_calls_in_a_row_never_have_two_streams_at_once(autojump_clock, memory_app):
+async def test_calls_in_row_never_have_two_streams(autojump_clock, memory_app):
     add_sleeper(memory_app)
     streams = Streams(memory_app)
     async with opened(memory_app) as client, client.session() as session:
@@ -115,9 +115,7 @@ async def test_calls_in_a_row_never_have_two_streams_at_once(autojump_clock, mem
     assert streams.most_at_once == 1
 
 
-async def test_a_call_that_joins_while_the_stream_is_being_closed_is_not_lost(
-    autojump_clock, memory_app
-):
+async def test_call_joining_closing_stream_is_kept(autojump_clock, memory_app):
     add_sleeper(memory_app)
     end = trio.Event()
     memory_app.fault("GET", "/queue/data", HoldFrame(end, "close_stream"), times=1)
@@ -133,7 +131,7 @@ async def test_a_call_that_joins_while_the_stream_is_being_closed_is_not_lost(
     assert streams.most_at_once == 1
 
 
-async def test_a_call_may_end_before_its_request_is_answered(autojump_clock, memory_app):
+async def test_call_may_end_before_its_answer(autojump_clock, memory_app):
     """On an open stream its messages come before its name does."""
     add_counter(memory_app)
     add_sleeper(memory_app)
@@ -152,7 +150,7 @@ async def test_a_call_may_end_before_its_request_is_answered(autojump_clock, mem
     assert memory_app.streams.made == 1
 
 
-async def test_a_stream_that_ends_too_early_fails_all_that_ride_on_it(autojump_clock, memory_app):
+async def test_stream_ending_early_fails_its_calls(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("GET", "/queue/data", EndAfter(11, forget=True), times=1)
     async with opened(memory_app) as client, client.session() as session:
@@ -194,7 +192,7 @@ async def test_a_session_may_have_a_history(autojump_clock, memory_app):
 
 
 @pytest.mark.parametrize("wrong", [{"limit": 0}, {"history": -1}])
-async def test_a_limit_or_history_that_cannot_be_is_refused(autojump_clock, memory_app, wrong):
+async def test_invalid_limit_or_history_is_refused(autojump_clock, memory_app, wrong):
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
         with pytest.raises(ValueError, match=next(iter(wrong))):

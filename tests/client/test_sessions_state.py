@@ -15,7 +15,7 @@ from triojob import AppError, ConnectionLost, JobCancelled, JobGroup, Status
 from triojob.testing.components import state
 
 
-async def test_state_is_kept_across_calls_however_they_are_made(autojump_clock, memory_app):
+async def test_state_is_kept_across_kinds_of_calls(autojump_clock, memory_app):
     add_notebook(memory_app)
     add_sleeper(memory_app)
     async with opened(memory_app) as client:
@@ -42,7 +42,7 @@ async def test_functions_with_one_state_share_it(autojump_clock, memory_app):
 
 
 @pytest.mark.parametrize("place", ["input", "output"])
-async def test_a_state_among_inputs_or_outputs_alone_is_a_state(autojump_clock, memory_app, place):
+async def test_state_on_one_side_is_state(autojump_clock, memory_app, place):
     kept = state("kept")
     inputs, outputs = ([kept], ["out"]) if place == "input" else ([], [kept, "out"])
     memory_app.app.add("peek", inputs=inputs, outputs=outputs)
@@ -53,7 +53,7 @@ async def test_a_state_among_inputs_or_outputs_alone_is_a_state(autojump_clock, 
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_one_call_of_a_function_is_under_way_at_a_time(autojump_clock, memory_app):
+async def test_one_call_of_function_at_a_time(autojump_clock, memory_app):
     running = most = 0
     words = state("")
 
@@ -79,7 +79,7 @@ async def test_one_call_of_a_function_is_under_way_at_a_time(autojump_clock, mem
     assert most == 1
 
 
-async def test_different_functions_run_at_once_over_one_stream(autojump_clock, memory_app):
+async def test_functions_run_together_over_one_stream(autojump_clock, memory_app):
     add_notebook(memory_app, "note", "remark", "aside", seconds=5)
     streams = Streams(memory_app)
     async with opened(memory_app) as client:
@@ -95,7 +95,7 @@ async def test_different_functions_run_at_once_over_one_stream(autojump_clock, m
     assert streams.most_at_once == 1
 
 
-async def test_calls_are_made_in_the_order_of_submission(autojump_clock, memory_app):
+async def test_calls_are_made_in_order_of_submission(autojump_clock, memory_app):
     add_notebook(memory_app)
     for _ in range(ROUNDS):
         async with opened(memory_app) as client:
@@ -141,9 +141,7 @@ async def test_a_cancellation_does_not_end_the_session(autojump_clock, memory_ap
     assert len(set(hashes(memory_app))) == 1
 
 
-async def test_the_next_call_is_sent_after_the_cancellation_was_answered(
-    autojump_clock, memory_app
-):
+async def test_next_call_follows_the_answered_cancellation(autojump_clock, memory_app):
     """What joined before would be cancelled with the other."""
     add_notebook(memory_app, seconds=10)
     answer = trio.Event()
@@ -162,7 +160,7 @@ async def test_the_next_call_is_sent_after_the_cancellation_was_answered(
         assert await second.result() == "a"
 
 
-async def test_one_that_is_cancelled_while_it_waits_was_never_made(autojump_clock, memory_app):
+async def test_call_cancelled_while_waiting_is_never_made(autojump_clock, memory_app):
     add_notebook(memory_app, seconds=10)
     async with opened(memory_app) as client:
         jobs = []
@@ -176,9 +174,7 @@ async def test_one_that_is_cancelled_while_it_waits_was_never_made(autojump_cloc
     assert len(hashes(memory_app)) == 2
 
 
-async def test_a_broken_stream_fails_all_that_ride_on_it_and_the_state_is_lost(
-    autojump_clock, memory_app
-):
+async def test_broken_stream_loses_calls_and_state(autojump_clock, memory_app):
     add_notebook(memory_app, "note", "remark", seconds=5)
     async with opened(memory_app) as client:
         assert await client.predict("a", api_name="/note") == "a"
@@ -200,7 +196,7 @@ async def test_a_broken_stream_fails_all_that_ride_on_it_and_the_state_is_lost(
 # --- Whose session it is ---
 
 
-async def test_each_client_has_its_own_session_and_state(autojump_clock, memory_app):
+async def test_each_client_has_own_session_and_state(autojump_clock, memory_app):
     add_notebook(memory_app)
     async with opened(memory_app) as one, opened(memory_app) as two:
         for expected in ("x", "xx"):
@@ -211,7 +207,7 @@ async def test_each_client_has_its_own_session_and_state(autojump_clock, memory_
     assert len(set(hashes(memory_app))) == 3
 
 
-async def test_calls_without_state_are_not_made_in_the_session(autojump_clock, memory_app):
+async def test_stateless_calls_leave_the_session_alone(autojump_clock, memory_app):
     add_notebook(memory_app)
     add_sleeper(memory_app)
     async with opened(memory_app) as client:

@@ -24,7 +24,7 @@ from triojob import (
 from triojob.testing.components import json_value, state
 
 
-async def test_calls_and_streams_are_counted_while_they_are_under_way(autojump_clock, memory_app):
+async def test_running_calls_and_streams_are_counted(autojump_clock, memory_app):
     @memory_app.app.endpoint(inputs=["text"])
     async def hang(event: Event) -> None:
         await trio.sleep_forever()
@@ -141,7 +141,7 @@ async def test_each_window_is_counted(autojump_clock, memory_app):
         group.cancel_scope.cancel()
 
 
-async def test_latencies_and_rate_are_those_of_ended_calls(autojump_clock, memory_app):
+async def test_latencies_and_rate_cover_ended_calls(autojump_clock, memory_app):
     add_sleeper(memory_app, "take")
     async with opened(memory_app) as client:
         assert client.statistics().latency == LatencyStatistics()

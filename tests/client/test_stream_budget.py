@@ -25,7 +25,7 @@ def codes(jobs: list[Job[Any]]) -> list[str]:
     return [job.status().code.name for job in jobs]
 
 
-async def test_jobs_over_the_budget_are_starting_and_all_finish(autojump_clock, memory_app):
+async def test_jobs_over_budget_wait_and_finish(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=3)) as client:
         jobs = [client.submit(n, api_name="/sleep") for n in range(1, 11)]
@@ -50,9 +50,7 @@ async def test_plain_calls_keep_to_the_budget_too(autojump_clock, memory_app):
     assert memory_app.streams.made == 7
 
 
-async def test_jobs_over_the_budget_are_served_in_the_order_of_submission(
-    autojump_clock, memory_app
-):
+async def test_jobs_over_budget_keep_their_order(autojump_clock, memory_app):
     add_sleeper(memory_app)
     for _ in range(ROUNDS):
         before = len(memory_app.joins)
@@ -62,7 +60,7 @@ async def test_jobs_over_the_budget_are_served_in_the_order_of_submission(
         assert [join["data"] for join in memory_app.joins[before:]] == [[0], [1], [2], [3]]
 
 
-async def test_one_that_is_cancelled_while_it_waits_frees_nothing(autojump_clock, memory_app):
+async def test_cancelled_waiting_job_frees_nothing(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
         first = client.submit(100, api_name="/sleep")
@@ -85,9 +83,7 @@ async def test_one_that_is_cancelled_while_it_waits_frees_nothing(autojump_clock
     assert memory_app.streams.max_open == 1
 
 
-async def test_one_that_is_cancelled_while_it_runs_gives_its_place_to_the_next(
-    autojump_clock, memory_app
-):
+async def test_cancelled_running_job_frees_its_slot(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
         first = client.submit(10**9, api_name="/sleep")
@@ -101,9 +97,7 @@ async def test_one_that_is_cancelled_while_it_runs_gives_its_place_to_the_next(
     assert memory_app.streams.max_open == 1
 
 
-async def test_a_cancelled_call_holds_its_place_until_the_server_has_been_told(
-    autojump_clock, memory_app
-):
+async def test_cancelled_call_holds_slot_until_answered(autojump_clock, memory_app):
     add_sleeper(memory_app)
     answer = trio.Event()
     memory_app.fault("POST", "/cancel", Hold(answer, handled=False))
@@ -122,7 +116,7 @@ async def test_a_cancelled_call_holds_its_place_until_the_server_has_been_told(
     assert memory_app.streams.max_open == 1
 
 
-async def test_a_broken_stream_gives_its_place_to_the_next(autojump_clock, memory_app):
+async def test_broken_stream_gives_its_place_to_next(autojump_clock, memory_app):
     add_sleeper(memory_app)
     memory_app.fault("GET", "/queue/data", Cut(100), times=3)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
@@ -132,7 +126,7 @@ async def test_a_broken_stream_gives_its_place_to_the_next(autojump_clock, memor
         assert await client.predict(1, api_name="/sleep") == 1
 
 
-async def test_the_calls_of_a_session_need_one_place(autojump_clock, memory_app):
+async def test_calls_of_session_need_one_place(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with (
         opened(memory_app, limits=Limits(streams=1, in_flight=3)) as client,
@@ -151,7 +145,7 @@ async def test_the_calls_of_a_session_need_one_place(autojump_clock, memory_app)
     assert memory_app.streams.max_open == 1
 
 
-async def test_a_sessions_calls_wait_for_its_one_place(autojump_clock, memory_app):
+async def test_sessions_calls_wait_for_its_one_place(autojump_clock, memory_app):
     add_sleeper(memory_app)
     streams = Streams(memory_app)
     async with (
@@ -171,7 +165,7 @@ async def test_a_sessions_calls_wait_for_its_one_place(autojump_clock, memory_ap
     assert memory_app.streams.max_open == streams.most_at_once == 1
 
 
-async def test_the_clients_own_session_needs_a_place_too(autojump_clock, memory_app):
+async def test_clients_own_session_needs_place_too(autojump_clock, memory_app):
     add_sleeper(memory_app)
     add_notebook(memory_app, "note", "remark", seconds=5)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
@@ -197,7 +191,7 @@ async def test_limit_and_budget_go_together(autojump_clock, memory_app, limit):
     assert memory_app.streams.max_open == min(limit, 3)
 
 
-async def test_the_wait_for_a_place_can_be_bounded_by_the_caller(autojump_clock, memory_app):
+async def test_callers_can_bound_their_wait(autojump_clock, memory_app):
     add_sleeper(memory_app)
     async with opened(memory_app, limits=Limits(streams=1)) as client:
         first = client.submit(100, api_name="/sleep")

@@ -19,28 +19,28 @@ URL = "http://app.test"
 @pytest.mark.parametrize(
     "soft, streams", [(1, 1), (100, 1), (130, 1), (200, 36), (256, 64), (640, 256), (10**6, 256)]
 )
-def test_the_default_budget_leaves_descriptors_to_the_program(monkeypatch, soft, streams):
+def test_default_budget_leaves_descriptors_to_program(monkeypatch, soft, streams):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, 10**6))
     assert Client(URL).limits.streams == streams
 
 
-def test_where_descriptors_have_no_limit_the_budget_is_256(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unlimited_descriptors_make_budget_256(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
     assert Client(URL).limits.streams == 256
 
 
-def test_where_there_is_no_such_limit_the_budget_is_256(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_limit_makes_budget_256(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "resource", None)
     assert Client(URL).limits.streams == 256
 
 
-def test_the_budget_can_be_set_whatever_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_budget_can_be_set_whatever_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda which: (100, 100))
     assert Client(URL, limits=Limits(streams=1000)).limits.streams == 1000
 
 
 @pytest.mark.parametrize("soft, streams", [(10**6, 32), (150, 11)])
-def test_for_ones_own_http_client_the_default_budget_is_smaller(monkeypatch, soft, streams):
+def test_own_http_client_has_smaller_budget(monkeypatch, soft, streams):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, 10**6))
     client = Client(URL, http_client=httpx.AsyncClient())
     assert client.limits.streams == streams
@@ -52,7 +52,7 @@ def test_a_budget_of_nothing_is_refused(streams: int) -> None:
         Client(URL, limits=Limits(streams=streams))
 
 
-def test_a_process_that_may_open_few_files_has_a_small_budget() -> None:
+def test_few_descriptors_make_small_budget() -> None:
     program = f"""
 import resource
 from triojob import Client

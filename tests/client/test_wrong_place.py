@@ -92,7 +92,7 @@ def test_nothing_new_begins_in_asyncio(name: str) -> None:
 
 
 @pytest.mark.parametrize("place", [in_asyncio, in_another_run])
-async def test_the_wrong_place_is_refused_and_harms_nobody(memory_app, place):
+async def test_wrong_place_is_refused_and_harms_nobody(memory_app, place):
     async def take(event: Event) -> None:
         await event.streaming(event.data)
         await event.next_input(1000)

@@ -66,7 +66,7 @@ IMPOSSIBLE = {
 
 @pytest.mark.parametrize("pieces", [None, 1, 7])
 @pytest.mark.parametrize("kind", REUSABLE)
-async def test_an_answer_after_which_the_connection_goes_on(peer, kind, pieces, autojump_clock):
+async def test_answer_after_which_connection_goes_on(peer, kind, pieces, autojump_clock):
     answer, expected = REUSABLE[kind]
     peer.answers = [answer, answer]
     peer.pieces = pieces
@@ -92,7 +92,7 @@ async def test_an_answer_after_which_the_connection_ends(peer, kind, pieces):
 
 
 @pytest.mark.parametrize("pieces", [None, 1])
-async def test_trailers_with_other_line_ends_are_refused_however_they_come(peer, pieces):
+async def test_trailers_need_proper_line_ends(peer, pieces):
     """Fuzzing found this: h11 takes those, and the way in which a head comes must not matter."""
     peer.answers = [CHUNKED.replace(b"x-trailer: 1\r\n\r\n", b"x:\n\r\n")]
     peer.pieces = pieces
@@ -125,7 +125,7 @@ async def test_an_answer_that_breaks_off_anywhere(peer: Peer, answer: bytes) -> 
     assert await ask(connections) == (200, b"hello")
 
 
-async def test_what_came_before_the_damage_is_taken_first(peer: Peer) -> None:
+async def test_what_came_before_damage_is_taken_first(peer: Peer) -> None:
     peer.answers = [
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\nxx\r\n"
     ]
@@ -169,7 +169,7 @@ async def test_a_reader_that_has_enough(peer: Peer, pieces: int | None) -> None:
     assert peer.open == 0
 
 
-async def test_a_server_that_is_silent_before_its_answer(peer, autojump_clock):
+async def test_server_that_is_silent_before_its_answer(peer, autojump_clock):
     with pytest.raises(TimedOut) as caught:
         await ask(peer.connections())
     assert caught.value.phase == "read"
@@ -180,7 +180,7 @@ async def test_a_server_that_is_silent_before_its_answer(peer, autojump_clock):
 @pytest.mark.parametrize(
     "word", [b"HTTP/1.1 102 Processing\r\n\r\n", b"x: y\r\n"], ids=["interim", "header"]
 )
-async def test_the_head_of_an_answer_comes_in_time_or_not(peer, autojump_clock, word):
+async def test_headers_must_come_in_time(peer, autojump_clock, word):
     """However often the server says something that is none."""
     connections = peer.connections()
 
@@ -205,7 +205,7 @@ async def test_the_head_of_an_answer_comes_in_time_or_not(peer, autojump_clock, 
     assert peer.open == 0
 
 
-async def test_a_server_that_is_silent_in_its_answer(peer: Peer, autojump_clock: MockClock) -> None:
+async def test_server_that_is_silent_in_its_answer(peer: Peer, autojump_clock: MockClock) -> None:
     peer.answers = [BEGUN]
     with pytest.raises(TimedOut) as caught:
         await ask(peer.connections())

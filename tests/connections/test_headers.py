@@ -57,7 +57,7 @@ def test_proxies(monkeypatch, settings, host, expected):
     "target",
     ["config", "gradio_api/queue/data?session_hash=ab12", "file=a/b.txt", "a%20b", "", "a..b"],
 )
-def test_plain_targets_are_those_that_httpx_leaves_as_they_are(target: str) -> None:
+def test_plain_targets_need_no_quoting(target: str) -> None:
     assert needs_no_quoting(target)
     assert httpx.URL(f"http://app.test/{target}").raw_path == f"/{target}".encode()
 
@@ -94,7 +94,7 @@ class Counted:
         return self.heads.block("POST", path, own)
 
 
-def test_a_block_is_built_once_for_all_requests_like_it() -> None:
+def test_equal_requests_share_a_built_block() -> None:
     counted = Counted()
     assert counted.block() == b"Host: app.test\r\n"
     assert counted.block("b") == b"Host: app.test\r\n"
@@ -117,7 +117,7 @@ def test_a_cookie_goes_where_it_belongs() -> None:
     assert b"Cookie" not in counted.block("a")
 
 
-def test_a_cookie_that_expires_is_looked_at_each_time() -> None:
+def test_expiring_cookie_is_checked_each_time() -> None:
     counted = Counted()
     answer = httpx.Response(
         200,

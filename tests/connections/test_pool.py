@@ -13,7 +13,7 @@ from triojob.gradio.http.sockets import Broken, ByteStream, NotConnected
 from .support import CHUNKED, KEPT, PLAIN, REQUEST, Distant, Peer, ask, read
 
 
-async def test_one_request_after_the_other_uses_one_connection(peer: Peer) -> None:
+async def test_one_request_after_other_uses_one_connection(peer: Peer) -> None:
     peer.answers = [PLAIN, CHUNKED] * 5
     connections = peer.connections()
     for _ in range(10):
@@ -45,7 +45,7 @@ async def test_an_idle_connection_expires(peer: Peer, autojump_clock: MockClock)
     assert peer.open == 1
 
 
-async def test_what_expires_is_closed_by_the_next_answer(peer, autojump_clock):
+async def test_what_expires_is_closed_by_next_answer(peer, autojump_clock):
     """Those of many requests at once are not left for a client that has few from then on."""
     peer.answers = [PLAIN] * 10
     connections = peer.connections()
@@ -94,7 +94,7 @@ async def test_short_pauses_are_made_on_one_connection(autojump_clock: MockClock
 
 @pytest.mark.parametrize("keeps", [0.0, 0.01, 0.07, 0.2, 0.4])
 @pytest.mark.parametrize("pause", [0.0, 0.009, 0.065, 0.17, 0.37])
-async def test_a_server_that_keeps_none_for_long_is_found_out(autojump_clock, keeps, pause):
+async def test_server_keeping_connections_briefly_is_noticed(autojump_clock, keeps, pause):
     """Nothing says how early such a server closes; but what is lost is lost once."""
     server = Distant(keeps, way=0.03)
     connections = server.connections()
@@ -109,7 +109,7 @@ async def test_a_server_that_keeps_none_for_long_is_found_out(autojump_clock, ke
     assert server.heard == 10 - lost
 
 
-async def test_what_was_learned_is_forgotten_with_the_server(autojump_clock: MockClock) -> None:
+async def test_what_was_learned_is_forgotten_with_server(autojump_clock: MockClock) -> None:
     server = Distant(keeps=0.1, way=0)
     connections = server.connections()
     for made in (1, 2, 3):
@@ -140,9 +140,7 @@ async def test_what_was_learned_is_forgotten_with_the_server(autojump_clock: Moc
         ("Connection: keep-alive\r\nKeep-Alive: timeout=1", KEPT / 2),
     ],
 )
-async def test_what_the_server_says_of_idle_connections_holds(
-    peer, autojump_clock, header, seconds
-):
+async def test_what_server_says_of_idle_connections_holds(peer, autojump_clock, header, seconds):
     peer.answers = [PLAIN.replace(b"\r\n", b"\r\n%s\r\n" % header.encode(), 1)] * 3
     connections = peer.connections()
     await ask(connections)
@@ -154,7 +152,7 @@ async def test_what_the_server_says_of_idle_connections_holds(
     assert len(peer.lines) == (2 if seconds else 3)
 
 
-async def test_a_connection_that_the_server_has_closed_is_not_used(peer: Peer) -> None:
+async def test_closed_connection_is_not_used(peer: Peer) -> None:
     peer.answers = [PLAIN, PLAIN]
     peer.hangs_up = True
     connections = peer.connections()
@@ -166,7 +164,7 @@ async def test_a_connection_that_the_server_has_closed_is_not_used(peer: Peer) -
     assert peer.lines[0].closed
 
 
-async def test_a_request_is_sent_once_even_if_the_server_has_just_hung_up(peer: Peer) -> None:
+async def test_request_after_hangup_is_sent_once(peer: Peer) -> None:
     """It may have been received: who knows."""
     peer.answers = [PLAIN, None]
     connections = peer.connections()
@@ -177,7 +175,7 @@ async def test_a_request_is_sent_once_even_if_the_server_has_just_hung_up(peer: 
     assert peer.open == 0
 
 
-async def test_an_answer_that_comes_before_the_server_hangs_up_counts(peer: Peer) -> None:
+async def test_answer_before_hangup_counts(peer: Peer) -> None:
     """Also where the request could not be sent any more: it says why."""
     peer.answers = [PLAIN]
     peer.is_quick = True
@@ -190,7 +188,7 @@ async def test_an_answer_that_comes_before_the_server_hangs_up_counts(peer: Peer
     assert await ask(connections) == (408, b"")
 
 
-async def test_what_comes_after_an_answer_is_no_answer_to_the_next_request(peer: Peer) -> None:
+async def test_extra_bytes_answer_no_request(peer: Peer) -> None:
     forged = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"
     peer.answers = [PLAIN + forged, PLAIN]
     connections = peer.connections()
@@ -200,7 +198,7 @@ async def test_what_comes_after_an_answer_is_no_answer_to_the_next_request(peer:
     assert peer.open == 1
 
 
-async def test_an_answer_that_is_not_read_ends_its_connection(peer: Peer) -> None:
+async def test_unread_answer_ends_its_connection(peer: Peer) -> None:
     peer.answers = [CHUNKED]
     answer = await peer.connections().send(REQUEST, write=None, read=None)
     assert peer.open == 1
@@ -208,7 +206,7 @@ async def test_an_answer_that_is_not_read_ends_its_connection(peer: Peer) -> Non
     assert peer.open == 0
 
 
-async def test_a_connection_that_is_never_to_be_used_again(peer: Peer) -> None:
+async def test_discarded_connection_is_not_used_again(peer: Peer) -> None:
     peer.answers = [PLAIN]
     answer = await peer.connections().send(REQUEST, write=None, read=None)
     await read(answer)
@@ -217,7 +215,7 @@ async def test_a_connection_that_is_never_to_be_used_again(peer: Peer) -> None:
     assert peer.open == 0
 
 
-async def test_closing_closes_the_idle_ones_and_the_others_when_they_are_done(peer: Peer) -> None:
+async def test_closing_closes_idle_and_later_busy_ones(peer: Peer) -> None:
     peer.answers = [PLAIN] * 3
     connections = peer.connections()
     answer = await connections.send(REQUEST, write=None, read=None)
@@ -264,7 +262,7 @@ async def test_a_cancellation_anywhere_leaves_no_connection(peer: Peer, pieces: 
     assert await ask(connections) == (200, b"hello")
 
 
-async def test_a_server_that_goes_just_before_a_request_is_not_connected(peer: Peer) -> None:
+async def test_server_leaving_before_request_is_unconnected(peer: Peer) -> None:
     peer.answers = [PLAIN]
     gone = False
 

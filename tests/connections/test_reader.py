@@ -88,7 +88,7 @@ def responses(draw: st.DrawFn) -> bytes:
 @example(OK + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\nhello", [])
 @example(OK + b"x: a\r\n b\r\ncontent-length: 0\r\n\r\n", [])
 @example(OK.replace(b"\r", b"") + b"content-length: 0\n\n", [])
-def test_a_connection_used_again_was_read_as_h11_does(data: bytes, places: list[int]) -> None:
+def test_reused_connection_reads_as_h11(data: bytes, places: list[int]) -> None:
     read = read_by_us([data])
     split = read_by_us(in_pieces(data, places))
     assert (split.status, split.body, split.complete) == (read.status, read.body, read.complete)
@@ -120,7 +120,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_can_be_read_in_two_ways_is_refused(kind: str) -> None:
+def test_ambiguous_framing_is_refused(kind: str) -> None:
     assert check_pieces(REFUSED[kind]).refused
 
 
@@ -149,7 +149,7 @@ def test_unasked_bytes_end_the_connection(response: bytes, unasked: bytes) -> No
         (CHUNKED[:-5] + b"0\r\nname: ", b"v"),
     ],
 )
-def test_nothing_but_a_body_goes_on_for_ever(start: bytes, endless: bytes, size: int) -> None:
+def test_nothing_but_body_goes_on_for_ever(start: bytes, endless: bytes, size: int) -> None:
     reader, fed = ResponseReader(), 0
     if start:
         reader.feed(start)
@@ -185,7 +185,7 @@ def test_many_small_chunks_are_no_long_line() -> None:
         (OK + b"connection: close\r\n\r\nhello", True),
     ],
 )
-def test_only_a_body_without_length_may_end_with_its_connection(head: bytes, ends: bool) -> None:
+def test_only_unbounded_body_may_end_with_connection(head: bytes, ends: bool) -> None:
     reader = ResponseReader()
     reader.feed(head)
     reader.feed_eof()

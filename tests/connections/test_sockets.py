@@ -100,7 +100,7 @@ async def test_no_such_host() -> None:
         await ask(to(1, host="nothing.invalid"))
 
 
-async def test_a_reset_in_the_midst_of_an_answer() -> None:
+async def test_reset_in_midst_of_answer() -> None:
     async def serve(stream: trio.SocketStream) -> None:
         await stream.receive_some()
         await stream.send_all(PLAIN[:-2])
@@ -225,7 +225,7 @@ async def test_records_behind_an_answer_end_its_connection(
         connections.close()
 
 
-async def test_a_long_answer_and_a_long_request_by_tls(authority, trusting):
+async def test_long_answer_and_long_request_by_tls(authority, trusting):
     settings = authority.server("127.0.0.1")
     body = bytes(range(256)) * 10_000
 
@@ -248,7 +248,7 @@ async def test_a_long_answer_and_a_long_request_by_tls(authority, trusting):
 
 
 @pytest.mark.parametrize("ending", ["", "word", "reset"])
-async def test_an_answer_that_is_cut_short_by_tls(authority, trusting, ending):
+async def test_answer_that_is_cut_short_by_tls(authority, trusting, ending):
     async def serve(stream: trio.SSLStream[trio.SocketStream]) -> None:
         await stream.receive_some()
         await stream.send_all(PLAIN[:-2])

@@ -66,7 +66,7 @@ async def test_a_proxy_is_used(server: ScriptedServer, monkeypatch: pytest.Monke
         assert goes_direct(client)
 
 
-async def test_headers_that_frame_requests_are_left_to_httpx(server: ScriptedServer) -> None:
+async def test_framing_headers_are_left_to_httpx(server: ScriptedServer) -> None:
     async with Client(server.url, headers={"Connection": "close"}) as client:
         assert not goes_direct(client)
         assert await client.predict("a", api_name="/echo") == "a"
@@ -115,7 +115,7 @@ async def test_both_ways_say_the_same(server: ScriptedServer) -> None:
     assert direct == await live(server, transport=httpx.AsyncHTTPTransport())
 
 
-async def test_a_path_that_is_not_plain_goes_over_httpx(server: ScriptedServer) -> None:
+async def test_unusual_path_goes_over_httpx(server: ScriptedServer) -> None:
     async with Client(server.url) as client:
         assert client._registry is not None
         answer = await client._registry.http.request("GET", "/a path/ä")

@@ -13,7 +13,7 @@ from tests.support.jobs import ROUNDS, Boom, collect, fail, fail_after, listener
 from triojob import Job, JobCancelled, JobGroup, as_completed
 
 
-async def test_jobs_come_in_the_order_in_which_they_end(autojump_clock):
+async def test_jobs_come_in_order_of_ending(autojump_clock):
     async with JobGroup() as group:
         jobs = [group.submit(sleep, seconds, seconds) for seconds in (3, 1, 2)]
         times = []
@@ -22,7 +22,7 @@ async def test_jobs_come_in_the_order_in_which_they_end(autojump_clock):
     assert times == [(1, 1), (2, 2), (3, 3)]
 
 
-async def test_a_consumer_that_comes_late_gets_them_in_that_order_too(autojump_clock):
+async def test_late_consumer_gets_the_same_order(autojump_clock):
     async with JobGroup() as group:
         jobs = [group.submit(sleep, seconds, seconds) for seconds in (3, 1, 2)]
         ended = as_completed(jobs)
@@ -30,7 +30,7 @@ async def test_a_consumer_that_comes_late_gets_them_in_that_order_too(autojump_c
         assert [await job.result() async for job in ended] == [1, 2, 3]
 
 
-async def test_those_that_have_ended_come_first_in_the_order_given(autojump_clock):
+async def test_ended_jobs_come_first_as_given(autojump_clock):
     async with JobGroup() as group:
         late = group.submit(sleep, 5)
         done = [group.submit(succeed, number) for number in range(3)]
@@ -45,7 +45,7 @@ async def test_jobs_may_be_of_several_groups(autojump_clock: trio.testing.MockCl
         assert await collect(as_completed(jobs)) == jobs[::-1]
 
 
-async def test_those_that_fail_or_are_cancelled_come_too(autojump_clock):
+async def test_failed_and_cancelled_jobs_come_too(autojump_clock):
     async with JobGroup() as group:
         bad, cancelled = group.submit(fail_after, 2), group.submit(trio.sleep_forever)
         cancelled.cancel()
@@ -93,7 +93,7 @@ async def test_leaving_the_loop_early_leaves_nothing_behind(autojump_clock):
             gc.enable()
 
 
-async def test_an_iterator_that_is_never_used_leaves_nothing_behind() -> None:
+async def test_unused_iterator_leaves_nothing() -> None:
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
         ended = as_completed([job])
@@ -103,7 +103,7 @@ async def test_an_iterator_that_is_never_used_leaves_nothing_behind() -> None:
         job.cancel()
 
 
-async def test_being_cancelled_ends_no_job_and_loses_none(autojump_clock):
+async def test_cancellation_ends_and_loses_no_job(autojump_clock):
     async with JobGroup() as group:
         jobs = [group.submit(sleep, 5), group.submit(sleep, 3)]
         ended = as_completed(jobs)
@@ -168,7 +168,7 @@ async def test_its_repr_counts(autojump_clock: trio.testing.MockClock) -> None:
         assert repr(ended) == "<JobIterator: 1 running, 1 ended>"
 
 
-async def test_what_is_no_job_is_refused_and_says_what_to_do() -> None:
+async def test_non_jobs_are_refused_with_advice() -> None:
     for wrong in ([succeed], [fail()], [None]):
         with pytest.raises(TypeError, match=r"takes jobs, not .*triojob.map\(fn, items, ordered"):
             as_completed(wrong)  # type: ignore[arg-type]

@@ -241,7 +241,7 @@ def look(job: Job[Any], kept: list[Any]) -> None:
         look,
     ],
 )
-async def test_a_callback_may_do_anything_to_its_job(autojump_clock, no_collector, place, act):
+async def test_callback_may_do_anything_to_its_job(autojump_clock, no_collector, place, act):
     called = 0
     for call in (*CALLS, *CANCELLED):
         kept: list[Any] = []
@@ -330,7 +330,7 @@ class Broken(WholeOutput):
         raise Boom
 
 
-async def test_an_output_that_breaks_at_the_end_is_the_jobs_failure() -> None:
+async def test_output_broken_at_end_is_failure() -> None:
     async def break_last(sink: ChannelSink) -> None:
         try:
             await trio.sleep_forever()

@@ -139,7 +139,7 @@ async def test_leaving_a_group_is_a_schedule_point() -> None:
 
 
 @each_await
-async def test_an_ended_job_lets_itself_be_cancelled_and_loses_nothing(wait: Await) -> None:
+async def test_ended_job_survives_cancellation(wait: Await) -> None:
     async with JobGroup() as group:
         job = group.submit(succeed)
         await job.wait()
@@ -151,9 +151,7 @@ async def test_an_ended_job_lets_itself_be_cancelled_and_loses_nothing(wait: Awa
 
 
 @pytest.mark.parametrize("wait", [wait for wait in AWAITS if wait is not await_result_for_no_time])
-async def test_a_cancelled_wait_leaves_no_task_and_no_waiter_and_a_running_job(
-    autojump_clock, wait
-):
+async def test_cancelled_wait_leaves_job_running(autojump_clock, wait):
     async with JobGroup(limit=1) as group:
         job = group.submit(sleep, 10)
         # Take what is there already, so that each way of waiting has to wait.
@@ -173,7 +171,7 @@ async def test_a_cancelled_wait_leaves_no_task_and_no_waiter_and_a_running_job(
     assert trio.current_time() == pytest.approx(10)
 
 
-async def test_a_cancelled_step_leaves_its_output_to_the_next(autojump_clock):
+async def test_cancelled_step_leaves_its_output_to_next(autojump_clock):
     async with JobGroup() as group:
         iterator = group.submit(count, 3, 10).__aiter__()
         seen = []
@@ -188,7 +186,7 @@ async def test_a_cancelled_step_leaves_its_output_to_the_next(autojump_clock):
     assert seen == [0, 1, 2]
 
 
-async def test_a_step_cancelled_as_its_output_is_there_loses_nothing() -> None:
+async def test_step_cancelled_beside_output_loses_nothing() -> None:
     async with JobGroup() as group:
         job = group.submit(count, 2)
         await job.wait()
@@ -214,7 +212,7 @@ async def test_a_failure_survives_a_cancelled_wait() -> None:
             await iterator.__anext__()
 
 
-async def test_a_wait_cancelled_in_the_very_step_in_which_the_job_ends(autojump_clock):
+async def test_wait_can_be_cancelled_as_job_ends(autojump_clock):
     """Either the value or the cancellation wins; nothing else comes of it."""
     for _ in range(20):
         async with JobGroup() as group:
@@ -225,7 +223,7 @@ async def test_a_wait_cancelled_in_the_very_step_in_which_the_job_ends(autojump_
             assert await job.result() == "value"
 
 
-async def test_a_wait_with_a_timeout_lets_outer_cancellation_through(autojump_clock):
+async def test_wait_with_timeout_lets_outer_cancellation_through(autojump_clock):
     async with JobGroup() as group:
         job = group.submit(sleep, 10)
         with trio.move_on_after(1) as scope:
@@ -233,7 +231,7 @@ async def test_a_wait_with_a_timeout_lets_outer_cancellation_through(autojump_cl
         assert scope.cancelled_caught
 
 
-async def test_the_wait_for_a_slot_can_be_cancelled_from_around(autojump_clock):
+async def test_wait_for_slot_can_be_cancelled(autojump_clock):
     before = tasks_living()
     with trio.move_on_after(1):
         async with JobGroup(limit=1) as group:

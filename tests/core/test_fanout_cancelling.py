@@ -91,7 +91,7 @@ async def test_cancelling_before_any_step_leaves_nothing(autojump_clock, use):
 
 
 @USES
-def test_ctrl_c_while_it_waits_ends_what_runs(use: Callable[[Worker], Awaitable[None]]) -> None:
+def test_ctrl_c_during_wait_ends_calls(use: Callable[[Worker], Awaitable[None]]) -> None:
     worker = Worker(seconds=1000)
 
     async def interrupt() -> None:

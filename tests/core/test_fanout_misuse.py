@@ -53,7 +53,7 @@ async def test_a_blocking_function_is_refused(helper: Helper) -> None:
 
 
 @HELPERS
-async def test_a_list_of_calls_is_refused_with_a_hint(helper: Helper) -> None:
+async def test_list_of_calls_is_refused_with_hint(helper: Helper) -> None:
     name = helper.__name__
     with pytest.raises(TypeError, match=rf"pass them separately: {name}\(\*calls\)$"):
         await helper([succeed, succeed])
@@ -73,7 +73,7 @@ async def test_a_function_with_arguments_is_refused(helper: Helper) -> None:
 
 
 @HELPERS
-async def test_what_was_bound_is_discarded_when_another_call_is_refused(helper: Helper) -> None:
+async def test_bound_calls_are_discarded_on_refusal(helper: Helper) -> None:
     async def produce(_: Any) -> None:
         raise AssertionError
 
@@ -99,7 +99,7 @@ async def test_a_limit_is_a_positive_whole_number(limit: Any) -> None:
     assert tasks_living() == before
 
 
-def test_a_map_has_a_limit_in_any_case() -> None:
+def test_map_has_limit_in_any_case() -> None:
     for limit in (None, math.inf, "3"):
         given: Any = limit
         with pytest.raises(ValueError, match=r"^limit must be a positive integer"):
@@ -118,14 +118,14 @@ async def test_an_infinite_rate_is_none(autojump_clock: trio.testing.MockClock) 
     assert trio.current_time() == 0
 
 
-def test_a_map_of_a_coroutine_object_is_refused() -> None:
+def test_map_of_coroutine_object_is_refused() -> None:
     call: Any = succeed(1)
     with pytest.raises(TypeError, match=r"^map takes a function and items: map\(fn, items\), not"):
         triojob.map(call, [1])
     gc.collect()
 
 
-def test_a_map_takes_a_function_first_and_iterables_after_it() -> None:
+def test_map_takes_function_before_iterables() -> None:
     wrong: Any = triojob.map
     with pytest.raises(TypeError, match=r"^map takes an async function or an endpoint first, not"):
         wrong([1, 2], succeed)
@@ -147,7 +147,7 @@ def test_pairs_and_fail_fast_exclude_each_other() -> None:
             wrong(succeed, [1], return_jobs=True, fail_fast=fail_fast)
 
 
-async def test_an_error_names_the_function_and_not_what_a_partial_holds() -> None:
+async def test_error_names_the_partials_function() -> None:
     async def login(password: str) -> str:
         await trio.lowlevel.checkpoint()
         return password

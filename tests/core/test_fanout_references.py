@@ -153,7 +153,7 @@ async def test_what_a_helper_held_dies_with_it(use: Any) -> None:
         assert things.alive == 0
 
 
-async def test_what_gather_raises_does_not_keep_the_results_alive() -> None:
+async def test_gather_failure_keeps_no_results_alive() -> None:
     results, others = Things(), Things()
     for options in ({}, {"fail_fast": True}):
         with pytest.RaisesGroup(Boom) as caught:

@@ -26,7 +26,7 @@ class Cancelled:
             raise
 
 
-async def test_the_first_result_wins_and_the_others_are_cancelled_before_it_returns(autojump_clock):
+async def test_first_result_cancels_the_others(autojump_clock):
     losers = Cancelled()
     before = tasks_living()
     assert await first_success(losers.forever, partial(sleep, 2, "won"), losers.forever) == "won"
@@ -39,7 +39,7 @@ async def test_a_failure_is_out_of_the_race(autojump_clock: trio.testing.MockClo
     assert await first_success(fail, partial(fail_after, 1), partial(sleep, 2, "won")) == "won"
 
 
-async def test_if_all_fail_all_failures_are_raised_in_the_order_of_the_calls(autojump_clock):
+async def test_all_failures_come_in_order_of_calls(autojump_clock):
     with pytest.RaisesGroup(Boom, Boom, Boom) as caught:
         await first_success(
             partial(fail_after, 3, "a"), partial(fail, "b"), partial(fail_after, 1, "c")
@@ -54,7 +54,7 @@ async def test_one_call_alone_wins_or_fails() -> None:
         await first_success(fail)
 
 
-async def test_given_jobs_race_too_and_those_that_lose_are_cancelled(autojump_clock):
+async def test_given_jobs_race_and_lose(autojump_clock):
     async with JobGroup() as one, JobGroup() as other:
         slow, quick = one.submit(trio.sleep_forever), other.submit(sleep, 1, "won")
         assert await first_success(slow, quick, partial(sleep, 5)) == "won"
@@ -63,7 +63,7 @@ async def test_given_jobs_race_too_and_those_that_lose_are_cancelled(autojump_cl
             await slow.result()
 
 
-async def test_a_given_job_that_failed_before_another_won_is_nobodys_failure(autojump_clock):
+async def test_failed_given_job_before_winner_is_dropped(autojump_clock):
     async with JobGroup() as group:
         assert await first_success(group.submit(fail), group.submit(sleep, 1, "won")) == "won"
 
@@ -77,7 +77,7 @@ async def test_a_cancelled_job_has_no_result() -> None:
             await first_success(job)
 
 
-async def test_a_job_that_has_ended_wins_and_the_first_of_several() -> None:
+async def test_first_ended_job_wins() -> None:
     async with JobGroup() as group:
         jobs = [group.submit(succeed, number) for number in range(3)]
         for job in jobs:
@@ -87,7 +87,7 @@ async def test_a_job_that_has_ended_wins_and_the_first_of_several() -> None:
         assert await first_completed(trio.sleep_forever, jobs[1], jobs[0]) is jobs[1]
 
 
-async def test_a_loser_is_waited_for_as_long_as_its_clean_up_takes(autojump_clock):
+async def test_losers_clean_up_is_waited_for(autojump_clock):
     async def careful() -> None:
         try:
             await trio.sleep_forever()
@@ -99,7 +99,7 @@ async def test_a_loser_is_waited_for_as_long_as_its_clean_up_takes(autojump_cloc
     assert trio.current_time() == 4
 
 
-async def test_what_a_loser_fails_with_does_not_spoil_the_result(autojump_clock):
+async def test_losers_failure_does_not_spoil_result(autojump_clock):
     async def bad_cleanup() -> None:
         try:
             await trio.sleep_forever()
@@ -116,7 +116,7 @@ async def test_a_generator_wins_by_its_end(autojump_clock: trio.testing.MockCloc
     assert await first_success(partial(count, 3, 1), partial(sleep, 4)) == 2
 
 
-async def test_first_completed_returns_the_job_however_it_ended(autojump_clock):
+async def test_first_completed_returns_job_however_it_ended(autojump_clock):
     losers = Cancelled()
     good = await first_completed(losers.forever, partial(sleep, 1, "good"))
     assert await good.result() == "good"
@@ -126,26 +126,26 @@ async def test_first_completed_returns_the_job_however_it_ended(autojump_clock):
     assert losers.count == 3
 
 
-async def test_a_failure_that_came_first_and_is_not_looked_at_is_not_raised(autojump_clock):
+async def test_unviewed_first_failure_is_not_raised(autojump_clock):
     job = await first_completed(fail, trio.sleep_forever)
     assert job.done
 
 
-async def test_a_given_job_that_failed_first_stays_unseen_by_its_group() -> None:
+async def test_failed_given_job_stays_unretrieved() -> None:
     with pytest.RaisesGroup(Boom):
         async with JobGroup() as group:
             bad = group.submit(fail)
             assert await first_completed(bad, trio.sleep_forever) is bad
 
 
-async def test_what_given_losers_failed_with_is_of_no_interest() -> None:
+async def test_given_losers_failures_are_dropped() -> None:
     async with JobGroup() as group:
         good, bad = group.submit(succeed), group.submit(fail)
         await bad.wait()
         assert await first_completed(good, bad) is good
 
 
-async def test_being_cancelled_cancels_functions_and_leaves_given_jobs(autojump_clock):
+async def test_cancellation_cancels_functions_not_given_jobs(autojump_clock):
     losers = Cancelled()
     async with JobGroup() as group:
         given = group.submit(sleep, 10)

@@ -28,7 +28,7 @@ if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
 
 
-async def test_results_come_in_the_order_of_the_calls(autojump_clock):
+async def test_results_come_in_order_of_calls(autojump_clock):
     calls = [partial(sleep, seconds, seconds) for seconds in (3, 1, 2)]
     assert await gather(*calls) == (3, 1, 2)
     assert trio.current_time() == 3  # at once, not one after the other
@@ -54,7 +54,7 @@ async def test_no_calls_at_all_give_no_results() -> None:
         assert await gather() == ()
 
 
-async def test_it_is_a_checkpoint_with_jobs_that_have_ended_too() -> None:
+async def test_ended_jobs_still_make_a_checkpoint() -> None:
     async with JobGroup() as group:
         job = group.submit(succeed)
         await job.wait()
@@ -77,7 +77,7 @@ async def test_at_most_limit_calls_run_at_once(autojump_clock: trio.testing.Mock
     assert trio.current_time() == 4
 
 
-async def test_one_failure_lets_the_others_end_and_is_raised_in_a_group(autojump_clock):
+async def test_one_failure_lets_others_end(autojump_clock):
     ended: list[str] = []
 
     async def slow() -> None:
@@ -91,7 +91,7 @@ async def test_one_failure_lets_the_others_end_and_is_raised_in_a_group(autojump
     assert trio.current_time() == 5
 
 
-async def test_no_failure_hides_another_and_they_come_in_the_order_of_the_calls(autojump_clock):
+async def test_all_failures_come_in_order(autojump_clock):
     with pytest.RaisesGroup(Boom, Boom, Boom) as caught:
         await gather(
             partial(fail_after, 3, "a"), succeed, partial(fail, "b"), partial(fail_after, 1, "c")
@@ -99,7 +99,7 @@ async def test_no_failure_hides_another_and_they_come_in_the_order_of_the_calls(
     assert [str(error) for error in caught.value.exceptions] == ["a", "b", "c"]
 
 
-async def test_a_failure_that_is_itself_a_group_stays_whole() -> None:
+async def test_failure_that_is_itself_group_stays_whole() -> None:
     async def nested() -> None:
         raise ExceptionGroup("inner", [Boom("x"), Boom("y")])
 
@@ -107,7 +107,7 @@ async def test_a_failure_that_is_itself_a_group_stays_whole() -> None:
         await gather(nested, fail)
 
 
-async def test_the_same_job_twice_gives_its_result_twice_and_its_failure_once() -> None:
+async def test_same_job_twice_fails_once() -> None:
     async with JobGroup() as group:
         good, bad = group.submit(succeed), group.submit(fail)
         assert await gather(good, good) == ("value", "value")
@@ -125,14 +125,14 @@ async def test_the_same_function_twice_is_called_twice() -> None:
     assert sorted(await gather(call, call)) == [1, 2]
 
 
-async def test_the_failure_of_a_given_job_counts_as_seen_by_its_group() -> None:
+async def test_given_jobs_failure_counts_as_retrieved() -> None:
     async with JobGroup() as group:
         bad = group.submit(fail)
         with pytest.RaisesGroup(Boom):
             await gather(bad)
 
 
-async def test_a_cancelled_job_has_no_result_and_counts_as_a_failure() -> None:
+async def test_cancelled_job_counts_as_failure() -> None:
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
         job.cancel("not needed")
@@ -156,7 +156,7 @@ async def test_fail_fast_cancels_the_other_functions(autojump_clock):
     assert trio.current_time() == 1
 
 
-async def test_fail_fast_loses_no_failure_of_what_it_cancels(autojump_clock):
+async def test_fail_fast_keeps_failures_of_cancelled(autojump_clock):
     async def bad_cleanup() -> None:
         try:
             await trio.sleep_forever()
@@ -177,7 +177,7 @@ async def test_fail_fast_leaves_given_jobs_alone(autojump_clock: trio.testing.Mo
     assert await given.result() == "value"
 
 
-async def test_a_given_job_that_fails_cancels_the_functions_with_fail_fast(autojump_clock):
+async def test_failing_given_job_cancels_functions_fast(autojump_clock):
     async with JobGroup() as group:
         given = group.submit(fail_after, 1)
         with pytest.RaisesGroup(Boom):
@@ -185,7 +185,7 @@ async def test_a_given_job_that_fails_cancels_the_functions_with_fail_fast(autoj
     assert trio.current_time() == 1
 
 
-async def test_a_given_job_that_is_cancelled_does_so_too(autojump_clock):
+async def test_cancelled_given_job_cancels_functions_too(autojump_clock):
     async with JobGroup() as group:
         given = group.submit(trio.sleep_forever)
         given.cancel()
@@ -198,21 +198,21 @@ async def test_fail_fast_without_a_failure_changes_nothing() -> None:
     assert await gather(succeed, partial(succeed, 2), fail_fast=True) == ("value", 2)
 
 
-async def test_jobs_are_returned_instead_of_results_and_nothing_is_raised(autojump_clock):
+async def test_return_jobs_raises_nothing(autojump_clock):
     good, bad = await gather(partial(sleep, 1), fail, return_jobs=True)
     assert isinstance(good, Job)
     assert await good.result() == "value"
     assert isinstance(bad.exception(), Boom)
 
 
-async def test_a_given_job_that_is_returned_stays_unseen_by_its_group() -> None:
+async def test_returned_given_job_stays_unretrieved() -> None:
     with pytest.RaisesGroup(Boom):
         async with JobGroup() as group:
             bad = group.submit(fail)
             assert await gather(bad, return_jobs=True) == (bad,)
 
 
-async def test_being_cancelled_cancels_functions_and_leaves_given_jobs(autojump_clock):
+async def test_cancellation_spares_given_jobs(autojump_clock):
     cancelled: list[str] = []
 
     async def slow() -> None:
@@ -234,7 +234,7 @@ async def test_being_cancelled_cancels_functions_and_leaves_given_jobs(autojump_
     assert await given.result() == "value"
 
 
-async def test_a_failure_is_not_lost_when_it_is_cancelled(autojump_clock):
+async def test_failure_survives_cancellation(autojump_clock):
     with pytest.RaisesGroup(Boom), trio.move_on_after(2):
         await gather(trio.sleep_forever, fail)
 

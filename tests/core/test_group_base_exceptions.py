@@ -23,7 +23,7 @@ def cancel(where: str, job: Job[Any], group: JobGroup, around: trio.CancelScope)
 
 
 @KINDS
-async def test_it_goes_through_once_and_cancels_the_rest(kind: type[BaseException]) -> None:
+async def test_it_goes_through_once_and_cancels_rest(kind: type[BaseException]) -> None:
     error = kind()
 
     async def work() -> None:
@@ -39,7 +39,7 @@ async def test_it_goes_through_once_and_cancels_the_rest(kind: type[BaseExceptio
 
 
 @KINDS
-async def test_whoever_waits_learns_that_the_job_is_gone(kind: type[BaseException]) -> None:
+async def test_whoever_waits_learns_that_job_is_gone(kind: type[BaseException]) -> None:
     async def work() -> None:
         await trio.lowlevel.checkpoint()
         raise kind
@@ -69,7 +69,7 @@ async def test_it_comes_next_to_unseen_failures(kind: type[BaseException]) -> No
 
 @KINDS
 @pytest.mark.parametrize("where", ["job", "group", "around"])
-async def test_it_is_not_lost_when_it_comes_as_the_job_is_cancelled(kind, where):
+async def test_it_survives_the_jobs_cancellation(kind, where):
     async def work() -> None:
         try:
             await trio.sleep_forever()
@@ -86,7 +86,7 @@ async def test_it_is_not_lost_when_it_comes_as_the_job_is_cancelled(kind, where)
 
 @KINDS
 @pytest.mark.parametrize("where", ["job", "group", "around"])
-async def test_it_is_not_lost_when_it_comes_along_with_cancellations(kind, where):
+async def test_it_survives_beside_cancellations(kind, where):
     async def raise_when_cancelled() -> None:
         try:
             await trio.sleep_forever()
@@ -109,7 +109,7 @@ async def test_it_is_not_lost_when_it_comes_along_with_cancellations(kind, where
 
 
 @KINDS
-async def test_it_goes_through_in_a_group_with_others(kind: type[BaseException]) -> None:
+async def test_it_goes_through_in_group_with_others(kind: type[BaseException]) -> None:
     async def raise_kind() -> None:
         raise kind
 
@@ -144,7 +144,7 @@ async def test_from_the_body_it_cancels_the_jobs(kind: type[BaseException]) -> N
 
 
 @KINDS
-async def test_from_a_listener_it_ends_the_job_and_wakes_everybody(kind):
+async def test_listeners_exception_ends_job_and_wakes_waiters(kind):
     seen: list[str] = []
 
     def listener(_: object) -> None:
@@ -174,7 +174,7 @@ async def test_from_a_listener_it_ends_the_job_and_wakes_everybody(kind):
 
 
 @KINDS
-async def test_from_a_listener_it_is_why_the_job_is_gone(kind: type[BaseException]) -> None:
+async def test_listeners_exception_is_the_jobs_reason(kind: type[BaseException]) -> None:
     def listener(_: object) -> None:
         raise kind
 

@@ -38,7 +38,7 @@ async def test_waiting_jobs_never_start(autojump_clock: trio.testing.MockClock) 
     assert not started
 
 
-async def test_a_failure_that_was_seen_is_raised_all_the_same() -> None:
+async def test_retrieved_failure_is_raised_all_the_same() -> None:
     with pytest.RaisesGroup(Boom):
         async with JobGroup(fail_fast=True) as group:
             job = group.submit(fail)
@@ -61,7 +61,7 @@ async def test_all_failures_are_raised() -> None:
             group.submit(fail, "first")
 
 
-async def test_a_failure_raised_in_the_body_too_is_not_doubled() -> None:
+async def test_failure_raised_in_body_is_not_doubled() -> None:
     with pytest.RaisesGroup(Boom):
         async with JobGroup(fail_fast=True) as group:
             await group.submit(fail).result()
@@ -74,7 +74,7 @@ async def test_a_cancelled_job_cancels_nobody(autojump_clock: trio.testing.MockC
     assert not sibling.cancelled
 
 
-async def test_the_failure_is_not_lost_when_all_is_cancelled_from_around(autojump_clock):
+async def test_failure_survives_cancellation_from_around(autojump_clock):
     with pytest.RaisesGroup(Boom):
         with trio.move_on_after(2):
             async with JobGroup(fail_fast=True) as group:

@@ -24,7 +24,7 @@ from tests.support.jobs import (
 from triojob import Job, JobGroup, first_success, gather
 
 
-async def test_a_failure_is_raised_in_an_exception_group() -> None:
+async def test_failure_is_raised_in_exception_group() -> None:
     with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="only")) as caught:
         async with JobGroup() as group:
             group.submit(fail, "only")
@@ -40,7 +40,7 @@ async def test_all_failures_are_raised() -> None:
                 group.submit(fail, str(n))
 
 
-async def test_a_failure_does_not_disturb_the_other_jobs(autojump_clock):
+async def test_failure_does_not_disturb_other_jobs(autojump_clock):
     with pytest.RaisesGroup(Boom):
         async with JobGroup() as group:
             group.submit(fail)
@@ -58,7 +58,7 @@ async def test_what_the_body_raises_comes_first() -> None:
     assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError, Boom]
 
 
-async def test_a_failure_is_not_lost_when_its_waiting_group_is_cancelled(autojump_clock):
+async def test_failure_survives_cancelled_waiting_group(autojump_clock):
     with pytest.RaisesGroup(Boom, Boom):
         with trio.move_on_after(5):
             async with JobGroup() as group:
@@ -67,7 +67,7 @@ async def test_a_failure_is_not_lost_when_its_waiting_group_is_cancelled(autojum
                 group.submit(trio.sleep_forever)
 
 
-async def test_the_cancelled_next_to_a_failure_still_belongs_to_its_scope(autojump_clock):
+async def test_cancelled_beside_failure_keeps_its_scope(autojump_clock):
     reached = False
     with pytest.RaisesGroup(Boom), trio.CancelScope() as scope:
         async with JobGroup() as group:
@@ -79,14 +79,14 @@ async def test_the_cancelled_next_to_a_failure_still_belongs_to_its_scope(autoju
     assert not reached
 
 
-async def test_a_failure_is_not_lost_when_the_group_cancels_itself() -> None:
+async def test_failure_survives_groups_own_cancellation() -> None:
     with pytest.RaisesGroup(Boom):
         async with JobGroup() as group:
             await group.submit(fail).wait()
             group.cancel_scope.cancel()
 
 
-async def test_a_job_that_fails_as_it_is_cancelled_is_not_lost() -> None:
+async def test_failure_while_cancelled_is_kept() -> None:
     async def work() -> None:
         try:
             await trio.sleep_forever()
@@ -101,7 +101,7 @@ async def test_a_job_that_fails_as_it_is_cancelled_is_not_lost() -> None:
     assert not job.cancelled
 
 
-async def test_a_job_that_fails_as_all_is_cancelled_is_not_lost(autojump_clock):
+async def test_failure_while_all_is_cancelled_is_kept(autojump_clock):
     async def work() -> None:
         try:
             await trio.sleep_forever()
@@ -116,7 +116,7 @@ async def test_a_job_that_fails_as_all_is_cancelled_is_not_lost(autojump_clock):
 
 
 @pytest.mark.parametrize("where", ["job", "group", "around"])
-async def test_a_failure_that_comes_mixed_with_cancelled_is_not_lost(where: str) -> None:
+async def test_failure_mixed_with_cancelled_is_kept(where: str) -> None:
     """A nursery in the job raises the failure and Trio's `Cancelled` in one group."""
 
     async def clean_up() -> None:
@@ -181,7 +181,7 @@ async def test_a_retrieved_failure_is_not_raised_again(autojump_clock, retrieve,
 
 
 @pytest.mark.parametrize("retrieve", RETRIEVALS)
-async def test_a_failure_retrieved_by_a_task_outside_is_not_raised_again(autojump_clock, retrieve):
+async def test_failure_retrieved_outside_is_not_raised(autojump_clock, retrieve):
     """That task waits as the last job fails: it must not race with the end of the group."""
     for _ in range(ROUNDS):
         async with trio.open_nursery() as nursery, JobGroup() as group:
@@ -190,7 +190,7 @@ async def test_a_failure_retrieved_by_a_task_outside_is_not_raised_again(autojum
 
 
 @pytest.mark.parametrize("retrieve", RETRIEVALS)
-async def test_a_retrieved_failure_leaves_the_others_to_be_raised(autojump_clock, retrieve):
+async def test_retrieved_failure_leaves_others_to_be_raised(autojump_clock, retrieve):
     with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="unseen")):
         async with JobGroup() as group:
             group.submit(fail, "unseen")
@@ -257,20 +257,20 @@ async def test_watching_is_not_retrieving(watch: Watch) -> None:
             await watch(group.submit(fail))
 
 
-async def test_a_failure_retrieved_in_a_listener_is_retrieved() -> None:
+async def test_failure_retrieved_in_listener_is_retrieved() -> None:
     seen: list[BaseException | None] = []
     async with JobGroup() as group:
         group.submit(fail).on_result(lambda job: seen.append(job.exception()))
     assert isinstance(seen[0], Boom)
 
 
-async def test_the_bodys_exception_is_not_doubled_when_it_is_the_jobs_failure() -> None:
+async def test_jobs_failure_in_body_is_not_doubled() -> None:
     with pytest.RaisesGroup(Boom):
         async with JobGroup() as group:
             await group.submit(fail).result()
 
 
-async def test_one_exception_raised_by_two_jobs_is_raised_once() -> None:
+async def test_shared_exception_is_raised_once() -> None:
     shared = Boom("shared")
 
     async def work() -> None:
@@ -282,7 +282,7 @@ async def test_one_exception_raised_by_two_jobs_is_raised_once() -> None:
             group.submit(work)
 
 
-async def test_failures_can_be_retrieved_after_the_group_too() -> None:
+async def test_failures_can_be_retrieved_after_group_too() -> None:
     with pytest.RaisesGroup(Boom):
         async with JobGroup() as group:
             job = group.submit(fail)
@@ -291,7 +291,7 @@ async def test_failures_can_be_retrieved_after_the_group_too() -> None:
     assert group.jobs == ()
 
 
-async def test_an_exception_group_from_a_job_is_one_failure() -> None:
+async def test_exception_group_from_job_is_one_failure() -> None:
     async def raise_at_once() -> None:
         raise Boom
 
@@ -305,7 +305,7 @@ async def test_an_exception_group_from_a_job_is_one_failure() -> None:
             group.submit(work)
 
 
-async def test_the_failure_raised_is_the_very_object_with_its_cause() -> None:
+async def test_failure_is_raised_with_its_cause() -> None:
     cause = ZeroDivisionError()
     error = Boom()
 
@@ -319,7 +319,7 @@ async def test_the_failure_raised_is_the_very_object_with_its_cause() -> None:
     assert error.__cause__ is cause
 
 
-async def test_a_failure_shows_the_functions_own_frames_and_not_the_librarys() -> None:
+async def test_failure_shows_no_library_frames() -> None:
     with pytest.raises(BaseExceptionGroup) as caught:
         async with JobGroup() as group:
             group.submit(fail)
@@ -327,7 +327,7 @@ async def test_a_failure_shows_the_functions_own_frames_and_not_the_librarys() -
     assert [frame.name for frame in traceback.extract_tb(error.__traceback__)] == ["fail"]
 
 
-async def test_unwrapping_the_outcome_many_times_does_not_grow_the_traceback() -> None:
+async def test_unwrapping_does_not_lengthen_traceback() -> None:
     lengths: list[int] = []
     async with JobGroup() as group:
         job = group.submit(fail)
@@ -387,7 +387,7 @@ async def test_each_helper_names_the_jobs_that_failed() -> None:
     assert notes(raised.value) == ["work(3)"]
 
 
-async def test_a_failure_of_many_jobs_has_bounded_notes() -> None:
+async def test_failure_of_many_jobs_has_bounded_notes() -> None:
     same = Boom("same")
 
     async def work(n: int) -> None:

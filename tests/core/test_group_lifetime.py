@@ -20,7 +20,7 @@ async def test_leaving_the_block_waits_for_the_jobs(autojump_clock: trio.testing
     assert trio.current_time() >= 3
 
 
-async def test_a_group_tells_whether_it_has_ended_and_which_run_it_lives_in() -> None:
+async def test_group_knows_its_end_and_run() -> None:
     group = JobGroup()
     assert group.closed is False
     async with group:
@@ -29,7 +29,7 @@ async def test_a_group_tells_whether_it_has_ended_and_which_run_it_lives_in() ->
     assert group.closed is True
 
 
-async def test_jobs_submitted_while_the_group_ends_are_waited_for(autojump_clock):
+async def test_jobs_submitted_while_ending_are_awaited(autojump_clock):
     jobs: list[Job[str]] = []
     async with JobGroup() as group:
 
@@ -41,7 +41,7 @@ async def test_jobs_submitted_while_the_group_ends_are_waited_for(autojump_clock
     assert await jobs[0].result() == "child"
 
 
-async def test_a_listener_of_the_last_job_can_submit_another(autojump_clock):
+async def test_listener_of_last_job_can_submit_another(autojump_clock):
     jobs: list[Job[str]] = []
     async with JobGroup() as group:
         last = group.submit(sleep, 1)
@@ -59,7 +59,7 @@ async def test_the_bodys_exception_cancels_the_jobs() -> None:
     assert all(job.status().code is Status.CANCELLED for job in jobs)
 
 
-async def test_a_cancellation_around_the_group_cancels_the_jobs(autojump_clock):
+async def test_cancellation_around_group_cancels_jobs(autojump_clock):
     with trio.move_on_after(1) as scope:
         async with JobGroup() as group:
             job = group.submit(trio.sleep_forever)
@@ -82,7 +82,7 @@ async def test_the_cancel_scope_cancels_body_and_jobs() -> None:
         await job.result()
 
 
-async def test_the_program_goes_on_after_a_group_that_its_body_has_cancelled() -> None:
+async def test_program_continues_after_cancelled_group() -> None:
     async def run() -> str:
         async with JobGroup() as group:
             group.cancel_scope.cancel()
@@ -94,7 +94,7 @@ async def test_the_program_goes_on_after_a_group_that_its_body_has_cancelled() -
     assert result == outcome.Value("after the group")
 
 
-async def test_a_job_submitted_to_a_cancelled_group_never_starts() -> None:
+async def test_job_submitted_to_cancelled_group_never_starts() -> None:
     started: list[bool] = []
 
     async def work() -> None:
@@ -145,7 +145,7 @@ async def test_a_group_is_entered_only_once() -> None:
 
 
 @pytest.mark.parametrize("steps", range(7))
-async def test_a_submit_from_outside_runs_or_is_refused_whenever_it_comes(steps: int) -> None:
+async def test_outside_submit_runs_or_is_refused(steps: int) -> None:
     """Between the last job's end and the end of the group other tasks run."""
     for _ in range(10):
         group = JobGroup()
@@ -166,7 +166,7 @@ async def test_a_submit_from_outside_runs_or_is_refused_whenever_it_comes(steps:
             assert await job.result() == "value"
 
 
-async def test_jobs_lists_what_waits_or_runs_oldest_first(autojump_clock):
+async def test_jobs_lists_unfinished_oldest_first(autojump_clock):
     async with JobGroup(limit=1) as group:
         jobs = tuple(group.submit(sleep, 1, number) for number in range(3))
         assert group.jobs == jobs
@@ -189,7 +189,7 @@ async def test_groups_nest(autojump_clock: trio.testing.MockClock) -> None:
     assert [await job.result() for job in jobs] == [["0.0", "0.1"], ["1.0", "1.1"], ["2.0", "2.1"]]
 
 
-async def test_cancelling_a_job_cancels_the_group_inside_it() -> None:
+async def test_cancelling_job_cancels_group_inside_it() -> None:
     inside: list[Job[None]] = []
 
     async def parent() -> None:
@@ -204,7 +204,7 @@ async def test_cancelling_a_job_cancels_the_group_inside_it() -> None:
     assert inside[0].cancelled
 
 
-async def test_a_failure_in_an_inner_group_fails_the_job_around_it() -> None:
+async def test_inner_groups_failure_fails_outer_job() -> None:
     async def parent() -> None:
         async with JobGroup() as inner:
             inner.submit(_raise)
@@ -220,7 +220,7 @@ async def _raise() -> None:
     raise Boom
 
 
-async def test_an_outer_group_may_be_used_from_an_inner_one(autojump_clock):
+async def test_inner_group_may_use_outer_one(autojump_clock):
     async with JobGroup() as outer:
         async with JobGroup() as inner:
             inner.cancel_scope.cancel()
@@ -230,7 +230,7 @@ async def test_an_outer_group_may_be_used_from_an_inner_one(autojump_clock):
     assert await job.result() == "value"
 
 
-async def test_a_job_is_kept_until_somebody_has_seen_its_failure() -> None:
+async def test_job_is_kept_until_failure_is_retrieved() -> None:
     async with JobGroup() as group:
         good, bad = group.submit(succeed), group.submit(fail)
         assert good._record.unretrieved

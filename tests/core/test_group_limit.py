@@ -44,7 +44,7 @@ async def test_all_slots_are_used(autojump_clock: trio.testing.MockClock) -> Non
 
 
 @pytest.mark.parametrize("limit", [None, math.inf])
-async def test_without_a_limit_all_jobs_run_at_once(autojump_clock, limit):
+async def test_without_limit_all_jobs_run_at_once(autojump_clock, limit):
     gauge = Gauge()
     async with JobGroup(limit=limit) as group:
         for _ in range(50):
@@ -61,7 +61,7 @@ async def test_jobs_over_the_limit_are_starting(autojump_clock: trio.testing.Moc
         assert len(group.jobs) == 3
 
 
-async def test_jobs_get_their_turn_in_the_order_of_submission() -> None:
+async def test_jobs_start_in_order_of_submission() -> None:
     for _ in range(ROUNDS):
         order: list[int] = []
 
@@ -75,7 +75,7 @@ async def test_jobs_get_their_turn_in_the_order_of_submission() -> None:
         assert order == list(range(5))
 
 
-async def test_jobs_submitted_later_wait_behind_those_that_wait(autojump_clock):
+async def test_later_jobs_wait_behind_waiting_ones(autojump_clock):
     for _ in range(ROUNDS):
         order: list[int] = []
 
@@ -90,7 +90,7 @@ async def test_jobs_submitted_later_wait_behind_those_that_wait(autojump_clock):
         assert order == list(range(4))
 
 
-async def test_a_waiting_job_can_be_cancelled_and_never_starts(autojump_clock):
+async def test_cancelled_waiting_job_never_starts(autojump_clock):
     started: list[str] = []
 
     async def work(name: str) -> None:
@@ -111,7 +111,7 @@ async def test_a_waiting_job_can_be_cancelled_and_never_starts(autojump_clock):
     assert started == ["first", "third"]
 
 
-async def test_who_is_cancelled_in_the_line_gives_no_slot_to_others(autojump_clock):
+async def test_cancelled_waiters_free_no_slot(autojump_clock):
     gauge = Gauge()
     async with JobGroup(limit=2) as group:
         for _ in range(2):
@@ -125,7 +125,7 @@ async def test_who_is_cancelled_in_the_line_gives_no_slot_to_others(autojump_clo
     assert gauge.peak == 2
 
 
-async def test_who_waits_for_a_job_hears_of_its_end_before_the_next_one_starts() -> None:
+async def test_waiters_hear_before_next_job_starts() -> None:
     async def wait(job: Job[str], news: list[str]) -> None:
         await job.wait()
         news.append("the first has ended")
@@ -142,7 +142,7 @@ async def test_who_waits_for_a_job_hears_of_its_end_before_the_next_one_starts()
         assert news == ["the first has ended", "the second starts"]
 
 
-async def test_a_job_cancelled_as_its_turn_comes_never_starts() -> None:
+async def test_job_cancelled_at_its_turn_never_starts() -> None:
     """The slot is handed over before the waiting job's task runs again; a cancel fits between."""
     started: list[str] = []
 
@@ -185,7 +185,7 @@ async def test_no_slot_stays_taken_however_jobs_end(autojump_clock):
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, math.nan, -math.inf])
-def test_a_limit_that_is_no_count_is_refused(limit: float) -> None:
+def test_limit_that_is_no_count_is_refused(limit: float) -> None:
     with pytest.raises(ValueError, match="limit"):
         JobGroup(limit=limit)
 

@@ -192,7 +192,7 @@ async def end_with_failures(
 
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("name", RETRIEVING)
-def test_who_waits_as_the_group_ends_has_the_failure(name: str, number: int) -> None:
+def test_who_waits_as_group_ends_has_failure(name: str, number: int) -> None:
     main = partial(end_with_failures, consume=RETRIEVING[name], number=number)
     assert set(run_in_all_orders(main, STEPS)) == {(number, 0)}
 
@@ -230,7 +230,7 @@ async def complete_and_do_something(jobs: Jobs, _: Got) -> None:
     "consume",
     [only_wait, only_follow, only_complete, complete_and_leave, complete_and_do_something],
 )
-def test_who_only_looks_leaves_the_failure_to_the_group(consume: Consume, number: int) -> None:
+def test_who_only_looks_leaves_failure_to_group(consume: Consume, number: int) -> None:
     main = partial(end_with_failures, consume=consume, number=number)
     assert set(run_in_all_orders(main, STEPS)) == {(0, number)}
 
@@ -240,7 +240,7 @@ RACE = {"a long call besides": lambda jobs, got: use_first_success(jobs, got, tr
 
 @pytest.mark.parametrize("seconds", [0.5, 1, 2])
 @pytest.mark.parametrize("name", [*(name for name in RETRIEVING if "slowly" not in name), *RACE])
-def test_a_failure_is_not_lost_when_its_consumer_is_cancelled(name: str, seconds: float) -> None:
+def test_failure_survives_its_cancelled_consumer(name: str, seconds: float) -> None:
     """Even if its group ended before, and left it to the consumer."""
 
     async def consume(jobs: Jobs, got: Got) -> None:
@@ -253,7 +253,7 @@ def test_a_failure_is_not_lost_when_its_consumer_is_cancelled(name: str, seconds
 
 
 @pytest.mark.parametrize("seconds", [1, 3])
-def test_a_given_job_that_fails_before_another_wins_is_nobodys_failure(seconds: float) -> None:
+def test_given_job_failing_before_winner_is_dropped(seconds: float) -> None:
     """Whether its group ends before or after that."""
 
     async def consume(jobs: Jobs, _: Got) -> None:
@@ -269,7 +269,7 @@ def test_a_given_job_that_fails_before_another_wins_is_nobodys_failure(seconds: 
     "consume", [use_gather, use_gather_of_jobs, use_first_completed, use_first_success]
 )
 @pytest.mark.parametrize("steps", range(20))
-async def test_a_helper_has_the_failure_until_it_returns(consume: Any, steps: int) -> None:
+async def test_helper_has_failure_until_it_returns(consume: Any, steps: int) -> None:
     """Whenever the group ends: here as the helper waits, as it leaves its own group, and later."""
 
     async def take_steps() -> None:
@@ -285,7 +285,7 @@ async def test_a_helper_has_the_failure_until_it_returns(consume: Any, steps: in
 
 
 @pytest.mark.parametrize("helper", [gather, first_success])
-async def test_a_cancelled_helper_raises_what_fails_during_its_clean_up(autojump_clock, helper):
+async def test_cancelled_helper_raises_clean_up_failures(autojump_clock, helper):
     async def clean_up_slowly() -> None:
         try:
             await trio.sleep_forever()
@@ -307,21 +307,21 @@ async def test_a_cancelled_helper_raises_what_fails_during_its_clean_up(autojump
 # Some of the above in one order, and fast.
 
 
-async def test_asking_for_one_after_the_other_is_fast_enough() -> None:
+async def test_asking_in_turn_is_fast_enough() -> None:
     got: Got = []
     async with trio.open_nursery() as nursery, JobGroup() as group:
         nursery.start_soon(use_results_in_turn, [group.submit(fail) for _ in range(30)], got)
     assert len(got) == 30
 
 
-async def test_a_group_leaves_the_failure_to_a_busy_consumer(autojump_clock):
+async def test_group_leaves_failure_to_busy_consumer(autojump_clock):
     got: Got = []
     async with trio.open_nursery() as nursery, JobGroup() as group:
         nursery.start_soon(use_as_completed_slowly, [group.submit(fail_after, 1)], got)
     assert len(got) == 1
 
 
-async def test_a_consumer_that_is_busy_as_the_body_runs_has_time(autojump_clock):
+async def test_busy_consumer_has_time_during_body(autojump_clock):
     got: Got = []
     async with trio.open_nursery() as nursery:
         with pytest.RaisesGroup(Boom):

@@ -26,14 +26,14 @@ async def test_arguments_reach_the_function() -> None:
     assert await job.result() == ((1, 2), {"fn": 3, "self": 4})
 
 
-async def test_the_return_value_is_the_result_and_the_one_output() -> None:
+async def test_return_value_is_result_and_one_output() -> None:
     async with JobGroup() as group:
         job = group.submit(succeed, (1, 2))
     assert await job.result() == (1, 2)
     assert job.outputs() == [(1, 2)]
 
 
-async def test_yields_are_the_outputs_and_the_last_one_the_result() -> None:
+async def test_yields_are_outputs_and_last_one_result() -> None:
     async with JobGroup() as group:
         job = group.submit(count, 3)
     assert job.outputs() == [0, 1, 2]
@@ -41,7 +41,7 @@ async def test_yields_are_the_outputs_and_the_last_one_the_result() -> None:
     assert await job.result() == 2
 
 
-async def test_a_generator_that_yields_nothing_has_no_output() -> None:
+async def test_generator_that_yields_nothing_has_no_output() -> None:
     async with JobGroup() as group:
         job = group.submit(count, 0)
     assert job.outputs() == []
@@ -66,7 +66,7 @@ async def test_methods_partials_and_callable_objects_are_taken() -> None:
     assert [await job.result() for job in jobs] == ["method", "call", "partial", "lambda"]
 
 
-async def test_the_generator_is_closed_in_the_job_when_it_is_cancelled() -> None:
+async def test_cancelled_job_closes_its_generator() -> None:
     closed_in: list[str] = []
 
     async def work() -> AsyncIterator[int]:
@@ -91,7 +91,7 @@ async def test_a_plain_function_is_refused() -> None:
         assert group.jobs == ()
 
 
-async def test_a_coroutine_object_is_refused_without_a_warning() -> None:
+async def test_coroutine_object_is_refused_without_warning() -> None:
     async with JobGroup() as group:
         with pytest.raises(TypeError, match=r"submit\(fn, x\), not submit\(fn\(x\)\)"):
             group.submit(succeed())  # type: ignore[call-overload]
@@ -119,7 +119,7 @@ async def test_wrong_arguments_show_at_the_submit(fn: Any) -> None:
         assert group.jobs == ()
 
 
-async def test_submit_is_no_checkpoint_and_starts_nothing_yet() -> None:
+async def test_submit_starts_nothing_yet() -> None:
     started: list[bool] = []
 
     async def work() -> None:

@@ -63,7 +63,7 @@ async def fails() -> None:
     raise ValueError("no")
 
 
-async def test_the_life_of_a_job_is_told_in_order():
+async def test_life_of_job_is_told_in_order():
     diary = Diary()
     async with JobGroup(instruments=[diary]) as group:
         await group.submit(talks).wait()
@@ -88,7 +88,7 @@ async def test_an_end_by_cancellation_is_told_too():
     assert diary.lines[-2:] == ["CANCELLED", ("ended", True)]
 
 
-async def test_hearing_of_a_failure_is_not_seeing_it():
+async def test_hearing_of_failure_is_not_seeing_it():
     diary = Diary()
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group
         async with JobGroup(instruments=[diary]) as group:
@@ -97,7 +97,7 @@ async def test_hearing_of_a_failure_is_not_seeing_it():
     assert "unhandled errors" in str(caught.value)
 
 
-async def test_an_instrument_may_look_at_a_failure_without_having_seen_it():
+async def test_instrument_does_not_retrieve_failures():
     class Looks(Instrument):
         found: BaseException | None = None
 
@@ -114,7 +114,7 @@ async def test_an_instrument_may_look_at_a_failure_without_having_seen_it():
     assert caught.value.exceptions == (looks.found,)
 
 
-async def test_what_an_instrument_sets_at_the_start_is_the_jobs_own(autojump_clock: MockClock):
+async def test_settings_at_start_belong_to_job(autojump_clock: MockClock):
     number: ContextVar[int] = ContextVar("number", default=0)
 
     class Numbers(Instrument):
@@ -132,7 +132,7 @@ async def test_what_an_instrument_sets_at_the_start_is_the_jobs_own(autojump_clo
     assert number.get() == 0
 
 
-async def test_a_start_is_told_when_the_turn_comes_and_not_of_one_that_never_has_it(autojump_clock):
+async def test_start_is_reported_at_the_turn(autojump_clock):
     class Starts(Instrument):
         def __init__(self) -> None:
             self.starts: list[tuple[int, float]] = []
@@ -147,7 +147,7 @@ async def test_a_start_is_told_when_the_turn_comes_and_not_of_one_that_never_has
     assert starts.starts == [(jobs[0].id, begin), (jobs[2].id, begin + 1)]
 
 
-async def test_an_instrument_that_raises_in_what_it_does_itself_is_let_go_of_once(caplog):
+async def test_broken_instrument_is_dropped_once(caplog):
     class Reentrant(Instrument):
         calls = 0
 
@@ -165,7 +165,7 @@ async def test_an_instrument_that_raises_in_what_it_does_itself_is_let_go_of_onc
     assert len(caplog.records) == 2
 
 
-async def test_an_instrument_that_raises_is_logged_and_harms_nobody(caplog):
+async def test_raising_instrument_is_logged_and_harmless(caplog):
     class Broken(Instrument):
         calls = 0
 
@@ -207,7 +207,7 @@ async def test_statistics_add_up(autojump_clock: MockClock):
         assert counts() == GroupStatistics(5, 0, 1, 2, 1, 1, 0)
 
 
-async def test_statistics_say_what_is_waited_for_and_where(autojump_clock, monkeypatch):
+async def test_statistics_say_what_waits_and_where(autojump_clock, monkeypatch):
     async def queues(rank: int | None) -> None:
         report.status(Status.IN_QUEUE, rank=rank)
         await trio.sleep_forever()
@@ -250,7 +250,7 @@ async def test_statistics_say_what_is_waited_for_and_where(autojump_clock, monke
     )
 
 
-async def test_statistics_count_each_job_once_by_how_it_ended():
+async def test_statistics_count_each_ended_job_once():
     async with JobGroup() as group:
         jobs = [group.submit(fn) for fn in (talks, fails, trio.sleep_forever) for _ in range(3)]
         for job in jobs[6:]:
@@ -269,7 +269,7 @@ async def test_statistics_count_each_job_once_by_how_it_ended():
             job.exception()
 
 
-async def test_a_job_was_last_heard_of_at_its_last_output():
+async def test_last_activity_is_the_last_output():
     first = now() + timedelta(hours=1)
     last = first + timedelta(hours=1)
 

@@ -137,7 +137,7 @@ def test_a_map_goes_on_where_it_was(ordered: bool) -> None:
 
 
 @pytest.mark.parametrize("helper", [gather, first_success, first_completed])
-def test_a_helper_ends_its_calls_and_leaves_given_jobs(helper: Any) -> None:
+def test_helper_ends_calls_and_leaves_given_jobs(helper: Any) -> None:
     async def main(interrupted: Interrupted) -> None:
         before = trio.lowlevel.current_statistics().tasks_living
         async with JobGroup() as group:
@@ -175,7 +175,7 @@ def test_a_submit_counts_and_has_its_turn() -> None:
         (partial(report.progress, 0.5), "SSSSOLS"),
     ],
 )
-def test_a_report_comes_whole_or_not_at_all(use: Callable[[], None], whole: str) -> None:
+def test_report_comes_whole_or_not_at_all(use: Callable[[], None], whole: str) -> None:
     """The letters are those of `StatusUpdate`, `OutputUpdate` and `LogMessage`."""
 
     async def main(interrupted: Interrupted) -> None:

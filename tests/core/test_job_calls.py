@@ -36,7 +36,7 @@ class Refusing(Submittable, Call):
         raise Boom("no such file")
 
 
-async def test_what_a_call_raises_is_its_failure_and_tells_where_it_was_raised() -> None:
+async def test_calls_exception_is_its_failure() -> None:
     async with JobGroup() as group:
         job = group.submit(Refusing())
         await job.wait()

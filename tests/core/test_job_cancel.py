@@ -15,7 +15,7 @@ from triojob._core.messages import Interrupt, WholeOutput
 from triojob._core.sink import ChannelSink
 
 
-async def test_a_job_cancelled_before_it_starts_never_starts() -> None:
+async def test_job_cancelled_before_it_starts_never_starts() -> None:
     started: list[bool] = []
 
     async def work() -> None:
@@ -41,7 +41,7 @@ async def test_a_call_that_never_ran_is_discarded() -> None:
 
 
 @pytest.mark.parametrize("steps", range(6))
-async def test_a_job_cancelled_at_any_moment_either_never_starts_or_is_cleaned_up(steps):
+async def test_cancelled_job_never_starts_or_cleans_up(steps):
     events: list[str] = []
 
     async def work() -> None:
@@ -103,7 +103,7 @@ async def test_a_cancellation_from_around_brings_its_reason(where: str) -> None:
     assert other.reason == "no need"
 
 
-async def test_the_jobs_own_reason_comes_before_that_of_its_group() -> None:
+async def test_jobs_reason_precedes_its_groups() -> None:
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
         await trio.testing.wait_all_tasks_blocked()
@@ -145,7 +145,7 @@ async def test_cancelling_an_ended_job_does_nothing() -> None:
     assert good.status().code is Status.FINISHED
 
 
-async def test_a_job_that_ended_as_the_cancel_came_keeps_its_end() -> None:
+async def test_job_ended_before_cancel_keeps_end() -> None:
     """The function has returned, but the job's own task has not heard of it yet."""
     returned = trio.Event()
 
@@ -164,7 +164,7 @@ async def test_a_job_that_ended_as_the_cancel_came_keeps_its_end() -> None:
         assert not job.cancelled
 
 
-async def test_a_failure_that_came_as_the_cancel_came_is_not_lost() -> None:
+async def test_failure_racing_cancel_is_kept() -> None:
     raised = trio.Event()
 
     async def work() -> None:
@@ -183,7 +183,7 @@ async def test_a_failure_that_came_as_the_cancel_came_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize("ended", [False, True])
-async def test_what_was_sent_as_the_cancellation_came_is_part_of_the_job(ended: bool) -> None:
+async def test_message_racing_cancellation_is_kept(ended: bool) -> None:
     sinks: list[ChannelSink] = []
 
     async def produce(sink: ChannelSink) -> None:
@@ -206,7 +206,7 @@ async def test_what_was_sent_as_the_cancellation_came_is_part_of_the_job(ended: 
         assert job.cancelled
 
 
-async def test_a_call_that_ends_by_being_cancelled_elsewhere_is_no_failure() -> None:
+async def test_call_cancelled_elsewhere_is_no_failure() -> None:
     async def produce(sink: ChannelSink) -> None:
         sink.finish(Error(JobCancelled("by the server")), cancelled=True)
 
@@ -221,7 +221,7 @@ async def test_a_call_that_ends_by_being_cancelled_elsewhere_is_no_failure() -> 
     assert other.status().code is Status.FINISHED
 
 
-async def test_a_function_that_swallows_the_cancellation_gives_its_value() -> None:
+async def test_function_that_swallows_cancellation_gives_its_value() -> None:
     async def work() -> str:
         with trio.CancelScope() as inner:
             try:
@@ -241,7 +241,7 @@ async def test_a_function_that_swallows_the_cancellation_gives_its_value() -> No
     assert job.status().success is True
 
 
-async def test_a_function_that_swallows_the_cancellation_from_around_gives_its_value() -> None:
+async def test_swallowed_outer_cancellation_gives_the_value() -> None:
     async def work() -> str:
         try:
             await trio.sleep_forever()
@@ -286,7 +286,7 @@ async def test_a_job_may_cancel_itself() -> None:
     assert error.reason == "by itself"
 
 
-async def test_cancel_returns_at_once_and_is_no_checkpoint() -> None:
+async def test_cancel_returns_without_a_checkpoint() -> None:
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
         await trio.testing.wait_all_tasks_blocked()
@@ -320,7 +320,7 @@ async def test_all_who_wait_hear_of_the_cancellation() -> None:
     assert sorted(heard) == ["iteration", "result"]
 
 
-async def test_a_cancelled_of_a_scope_inside_the_function_is_not_the_jobs() -> None:
+async def test_inner_scopes_cancelled_is_not_the_jobs() -> None:
     async def work() -> str:
         with trio.move_on_after(0):
             await trio.sleep_forever()

@@ -31,7 +31,7 @@ async def test_the_last_outputs_are_kept(history: int | None) -> None:
 
 
 @pytest.mark.parametrize("history", [1, 2, 5, 29, 30, 31, None])
-async def test_outputs_that_are_edits_are_whole_whatever_was_dropped(autojump_clock, history):
+async def test_edited_outputs_stay_whole_after_dropping(autojump_clock, history):
     async with JobGroup(history=history) as group:
         job = group.submit(appending(30))
     kept = 30 if history is None else min(30, history)
@@ -41,7 +41,7 @@ async def test_outputs_that_are_edits_are_whole_whatever_was_dropped(autojump_cl
     assert [u.output async for u in job.updates() if isinstance(u, OutputUpdate)] == expected
 
 
-async def test_with_no_history_nothing_is_kept_but_the_result() -> None:
+async def test_no_history_keeps_only_the_result() -> None:
     async with JobGroup(history=0) as group:
         job = group.submit(count, 10)
         single = group.submit(succeed)
@@ -68,7 +68,7 @@ async def test_an_iterator_counts_what_it_missed(autojump_clock: trio.testing.Mo
     assert iterator.dropped > 20
 
 
-async def test_a_late_iterator_counts_what_was_dropped_before_it() -> None:
+async def test_late_iterator_counts_dropped_outputs() -> None:
     async with JobGroup(history=4) as group:
         job = group.submit(count, 30)
     assert job.__aiter__().dropped == 26

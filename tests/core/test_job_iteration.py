@@ -31,7 +31,7 @@ async def gather_into(seen: list[Any], job: Job[Any], start: float, pace: float)
         await trio.sleep(pace)
 
 
-async def test_each_of_many_loops_sees_everything_in_order(autojump_clock):
+async def test_each_loop_sees_everything_in_order(autojump_clock):
     paces = list(itertools.product((0, 1.5, 4.5, 50), (0, 0.3, 3)))
     seen: list[list[int]] = [[] for _ in paces]
     async with JobGroup() as group, trio.open_nursery() as nursery:
@@ -41,7 +41,7 @@ async def test_each_of_many_loops_sees_everything_in_order(autojump_clock):
     assert seen == [list(range(6))] * len(paces)
 
 
-async def test_outputs_that_are_edits_are_whole_for_each_loop(autojump_clock):
+async def test_edited_outputs_are_whole_in_loops(autojump_clock):
     paces = list(itertools.product((0, 2.5, 50), (0, 3)))
     seen: list[list[Any]] = [[] for _ in paces]
     async with JobGroup() as group, trio.open_nursery() as nursery:
@@ -51,7 +51,7 @@ async def test_outputs_that_are_edits_are_whole_for_each_loop(autojump_clock):
     assert seen == [[list(range(n + 1)) for n in range(5)]] * len(paces)
 
 
-async def test_an_output_is_seen_as_soon_as_it_is_yielded(autojump_clock):
+async def test_output_is_seen_as_yielded(autojump_clock):
     times: list[float] = []
     async with JobGroup() as group:
         async for _ in group.submit(count, 3, 1):
@@ -59,7 +59,7 @@ async def test_an_output_is_seen_as_soon_as_it_is_yielded(autojump_clock):
     assert times == pytest.approx([1, 2, 3])
 
 
-async def test_a_job_that_does_not_stream_yields_its_one_output() -> None:
+async def test_plain_job_yields_its_one_output() -> None:
     async with JobGroup() as group:
         assert await collect(group.submit(succeed)) == ["value"]
 
@@ -135,7 +135,7 @@ async def test_a_failure_raised_by_each_loop() -> None:
                 await collect(job)
 
 
-async def test_a_failure_that_is_a_stop_async_iteration_ends_no_loop_silently() -> None:
+async def test_stop_async_iteration_ends_no_loop_silently() -> None:
     """``await anext(it)`` without a guard raises one; a loop over the job must not end well."""
 
     async def work() -> None:
@@ -174,7 +174,7 @@ async def test_an_iterator_can_be_gone_on_with(autojump_clock: trio.testing.Mock
         assert await collect(iterator) == [2, 3, 4]
 
 
-async def test_two_tasks_that_share_an_iterator_share_the_outputs(autojump_clock):
+async def test_two_tasks_that_share_iterator_share_outputs(autojump_clock):
     seen: list[int] = []
     async with JobGroup() as group, trio.open_nursery() as nursery:
         iterator = aiter_of(group.submit(count, 20, 1))
@@ -188,7 +188,7 @@ async def test_two_tasks_that_share_an_iterator_share_the_outputs(autojump_clock
     assert sorted(seen) == list(range(20))
 
 
-async def test_a_slow_loop_does_not_delay_the_job(autojump_clock: trio.testing.MockClock) -> None:
+async def test_slow_loop_does_not_delay_job(autojump_clock: trio.testing.MockClock) -> None:
     async with JobGroup() as group:
         job = group.submit(count, 3, 1)
         job.on_result(lambda _: ended.append(trio.current_time()))
@@ -210,7 +210,7 @@ async def test_outputs_are_the_yielded_objects_themselves() -> None:
     assert [id(thing) for thing in seen] == [id(thing) for thing in things]
 
 
-async def test_what_was_sent_before_a_cancellation_is_seen() -> None:
+async def test_what_was_sent_before_cancellation_is_seen() -> None:
     async def work() -> None:
         report.output("before")
         try:

@@ -30,7 +30,7 @@ def lines_of(job: Job[Any], log: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage().removeprefix(start) for record in records]
 
 
-async def test_it_tells_of_each_step_and_for_how_long(autojump_clock, log):
+async def test_each_step_is_logged_with_its_time(autojump_clock, log):
     async with JobGroup(limit=1) as group:
         first, second = group.submit(sleep, 1.5), group.submit(sleep, 2)
     assert lines_of(first, log) == [
@@ -65,7 +65,7 @@ async def test_it_tells_why_a_job_was_cancelled(autojump_clock, log):
     assert len(lines_of(jobs[2], log)) == 2, "it was cancelled before its turn, so never started"
 
 
-async def test_why_is_said_without_the_words_of_what_failed_around_it(autojump_clock, log):
+async def test_reason_is_logged_without_failures_words(autojump_clock, log):
     with pytest.raises(BaseExceptionGroup):
         async with JobGroup() as group:
             beside_failure = group.submit(trio.sleep_forever)
@@ -81,7 +81,7 @@ async def test_why_is_said_without_the_words_of_what_failed_around_it(autojump_c
     assert "private" not in log.text
 
 
-async def test_of_a_failure_it_tells_the_type_and_not_the_words(log):
+async def test_failures_type_is_logged_without_words(log):
     with pytest.raises(BaseExceptionGroup, match="unhandled errors"):
         async with JobGroup() as group:
             job = group.submit(fail, "private words")
@@ -89,7 +89,7 @@ async def test_of_a_failure_it_tells_the_type_and_not_the_words(log):
     assert "private" not in log.text
 
 
-async def test_a_name_with_percent_signs_is_only_a_name(log: pytest.LogCaptureFixture) -> None:
+async def test_name_with_percent_signs_is_only_name(log: pytest.LogCaptureFixture) -> None:
     log_job(logging.DEBUG, 7, "/100%d%s", "did %s", "it")
     log_job(logging.DEBUG, None, "/100%d%s", "did %s", "it")
     assert log.messages == ["#7 /100%d%s: did it", "/100%d%s: did it"]
@@ -130,7 +130,7 @@ async def test_a_level_that_changes_meanwhile_harms_nothing(caplog):
     assert [line.partition(" ")[0] for line in lines_of(late, caplog)] == ["submitted", "started"]
 
 
-async def test_who_follows_a_job_later_leaves_its_log_as_it_was(autojump_clock, log):
+async def test_later_followers_leave_the_log_alone(autojump_clock, log):
     async with JobGroup() as group:
         job = group.submit(sleep, 3)
         await trio.sleep(1)
@@ -138,7 +138,7 @@ async def test_who_follows_a_job_later_leaves_its_log_as_it_was(autojump_clock, 
     assert lines_of(job, log) == ["submitted", "started after 0.000 s", "succeeded after 3.000 s"]
 
 
-async def test_the_log_lets_go_of_a_job_that_has_ended(log: pytest.LogCaptureFixture) -> None:
+async def test_log_forgets_ended_jobs(log: pytest.LogCaptureFixture) -> None:
     async with JobGroup() as group:
         job = group.submit(succeed)
         assert job._record.emit is not None

@@ -21,7 +21,7 @@ def test_a_job_is_never_made_directly() -> None:
         Job()
 
 
-async def test_any_number_of_tasks_wait_for_one_job(autojump_clock: trio.testing.MockClock) -> None:
+async def test_many_tasks_wait_for_one_job(autojump_clock: trio.testing.MockClock) -> None:
     results: list[str] = []
 
     async def wait(job: Job[str]) -> None:
@@ -57,7 +57,7 @@ async def test_the_result_can_be_had_many_times() -> None:
     assert await job.result() == "value"
 
 
-async def test_the_traceback_of_a_failure_leads_into_the_function_each_time() -> None:
+async def test_traceback_leads_into_function_each_time() -> None:
     async with JobGroup() as group:
         job = group.submit(fail)
         depths = []
@@ -84,7 +84,7 @@ async def test_wait_raises_nothing_of_the_jobs() -> None:
         failed.exception()
 
 
-async def test_a_timeout_ends_the_wait_and_not_the_job(autojump_clock):
+async def test_timeout_ends_wait_and_not_job(autojump_clock):
     async with JobGroup() as group:
         job = group.submit(sleep, 10)
         with pytest.raises(
@@ -107,7 +107,7 @@ async def test_a_timeout_can_be_caught_as(autojump_clock, kind):
 
 
 @pytest.mark.parametrize("timeout", [0, 0.0, 1, math.inf])
-async def test_an_ended_job_has_its_result_at_once(autojump_clock, timeout):
+async def test_ended_job_has_its_result_at_once(autojump_clock, timeout):
     async with JobGroup() as group:
         good, bad = group.submit(succeed), group.submit(fail)
         await trio.testing.wait_all_tasks_blocked()
@@ -117,7 +117,7 @@ async def test_an_ended_job_has_its_result_at_once(autojump_clock, timeout):
         assert trio.current_time() == 0
 
 
-async def test_no_time_at_all_is_a_timeout_for_a_running_job() -> None:
+async def test_zero_timeout_times_out_running_job() -> None:
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
         with pytest.raises(JobTimeout):
@@ -133,7 +133,7 @@ async def test_a_timeout_may_be_infinite(autojump_clock: trio.testing.MockClock)
 
 @pytest.mark.parametrize("timeout", [-1, -0.001, math.nan, -math.inf])
 @pytest.mark.parametrize("fn", [succeed, trio.sleep_forever])
-async def test_a_timeout_that_is_no_duration_is_refused(fn: Any, timeout: float) -> None:
+async def test_timeout_that_is_no_duration_is_refused(fn: Any, timeout: float) -> None:
     async with JobGroup() as group:
         job = group.submit(fn)
         await trio.testing.wait_all_tasks_blocked()
@@ -142,7 +142,7 @@ async def test_a_timeout_that_is_no_duration_is_refused(fn: Any, timeout: float)
         group.cancel_scope.cancel()
 
 
-async def test_a_timeout_around_the_wait_is_not_the_jobs_timeout(autojump_clock):
+async def test_timeout_around_wait_is_not_jobs_timeout(autojump_clock):
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
         with trio.move_on_after(1) as scope:
@@ -154,7 +154,7 @@ async def test_a_timeout_around_the_wait_is_not_the_jobs_timeout(autojump_clock)
         job.cancel()
 
 
-async def test_a_timeout_error_of_the_function_is_not_the_waits(autojump_clock):
+async def test_timeout_error_of_function_is_not_waits(autojump_clock):
     async def work() -> None:
         with trio.fail_after(1):
             await trio.sleep_forever()
@@ -187,7 +187,7 @@ async def test_exception_is_what_result_raises() -> None:
         assert bad.exception() is caught.value
 
 
-async def test_exception_of_a_running_job_is_an_error() -> None:
+async def test_exception_of_running_job_is_error() -> None:
     async with JobGroup() as group:
         job = group.submit(trio.sleep_forever)
         with pytest.raises(JobNotDone, match=r"await job\.wait"):
@@ -197,7 +197,7 @@ async def test_exception_of_a_running_job_is_an_error() -> None:
         job.cancel()
 
 
-async def test_the_outcome_is_none_while_the_job_runs() -> None:
+async def test_outcome_is_none_while_job_runs() -> None:
     async with JobGroup() as group:
         job = group.submit(succeed)
         assert job.outcome is None
@@ -234,7 +234,7 @@ async def test_what_a_failed_stream_yielded_is_kept() -> None:
     assert job.outputs() == [1, 2]
 
 
-async def test_outputs_is_a_list_of_the_callers_own() -> None:
+async def test_outputs_is_list_of_callers_own() -> None:
     async with JobGroup() as group:
         job = group.submit(count, 2)
         await job.wait()
@@ -252,7 +252,7 @@ async def test_outputs_so_far_need_no_wait(autojump_clock: trio.testing.MockCloc
         assert job.outputs() == [0, 1]
 
 
-async def test_a_job_that_waits_for_a_cancelled_one_fails_and_is_not_cancelled() -> None:
+async def test_waiting_for_cancelled_job_is_a_failure() -> None:
     async def second(first: Job[None]) -> None:
         await first.result()
 

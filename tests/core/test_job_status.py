@@ -14,7 +14,7 @@ from triojob import JobGroup, LogMessage, ProgressUnit, Status, StatusUpdate, re
 from triojob._core.sink import ChannelSink
 
 
-async def test_a_job_starts_as_starting_without_a_verdict() -> None:
+async def test_job_starts_as_starting_without_verdict() -> None:
     async with JobGroup() as group:
         job = group.submit(succeed)
         assert job.status() == StatusUpdate(Status.STARTING)
@@ -29,7 +29,7 @@ async def test_a_running_job_is_processing() -> None:
         job.cancel()
 
 
-async def test_a_stream_is_iterating_from_its_first_output(autojump_clock):
+async def test_stream_is_iterating_from_its_first_output(autojump_clock):
     async with JobGroup() as group:
         job = group.submit(count, 3, 1)
         await trio.sleep(0.5)
@@ -38,7 +38,7 @@ async def test_a_stream_is_iterating_from_its_first_output(autojump_clock):
         assert job.status().code is Status.ITERATING
 
 
-async def test_the_final_status_tells_how_the_job_ended() -> None:
+async def test_final_status_tells_how_job_ended() -> None:
     async with JobGroup() as group:
         good, bad, gone = (group.submit(fn) for fn in (succeed, fail, trio.sleep_forever))
         gone.cancel()
@@ -53,7 +53,7 @@ async def test_the_final_status_tells_how_the_job_ended() -> None:
     assert [job.cancelled for job in (good, bad, gone)] == [False, False, True]
 
 
-async def test_progress_and_log_persist_and_rank_does_not() -> None:
+async def test_progress_and_log_persist_rank_does_not() -> None:
     statuses: list[StatusUpdate] = []
 
     async def produce(sink: ChannelSink) -> None:
@@ -88,7 +88,7 @@ async def test_progress_and_log_persist_and_rank_does_not() -> None:
     ]
 
 
-async def test_a_cancelled_jobs_status_keeps_no_place_in_the_queue() -> None:
+async def test_cancelled_jobs_status_has_no_rank() -> None:
     async def work() -> None:
         report.status(Status.IN_QUEUE, rank=3, queue_size=4, eta=5)
         await trio.sleep_forever()
@@ -101,7 +101,7 @@ async def test_a_cancelled_jobs_status_keeps_no_place_in_the_queue() -> None:
     assert job.status() == StatusUpdate(Status.CANCELLED, success=False)
 
 
-async def test_the_final_status_has_a_time_of_its_own() -> None:
+async def test_final_status_has_time_of_its_own() -> None:
     async with JobGroup() as group:
         job = group.submit(succeed)
         first = job.status()
@@ -119,7 +119,7 @@ async def test_a_snapshot_does_not_change() -> None:
             snapshot.code = Status.FINISHED  # type: ignore[misc]
 
 
-async def test_whoever_sees_the_final_status_can_have_the_result() -> None:
+async def test_whoever_sees_final_status_can_have_result() -> None:
     seen: list[bool] = []
     async with JobGroup() as group:
         job = group.submit(succeed)

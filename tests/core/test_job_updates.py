@@ -96,7 +96,7 @@ MIXED = [
 
 @pytest.mark.parametrize("start", [0, 0.5, 1.5, 10])
 @pytest.mark.parametrize("pace", [0, 0.7, 5])
-async def test_status_outputs_and_logs_come_in_the_order_of_sending(autojump_clock, start, pace):
+async def test_updates_come_in_order_of_sending(autojump_clock, start, pace):
     seen: list[Any] = []
     async with JobGroup() as group:
         job = group.submit(mixed)
@@ -151,7 +151,7 @@ async def test_leaving_early_leaves_nothing_behind(autojump_clock: trio.testing.
         assert watchers(job) == 0
 
 
-async def test_an_update_iterator_at_its_end_stays_there() -> None:
+async def test_update_iterator_at_its_end_stays_there() -> None:
     async with JobGroup() as group:
         updates = group.submit(succeed).updates()
         assert isinstance(updates, UpdateIterator)
@@ -162,7 +162,7 @@ async def test_an_update_iterator_at_its_end_stays_there() -> None:
                 await updates.__anext__()
 
 
-async def test_a_progress_update_is_the_snapshot_of_that_moment() -> None:
+async def test_progress_update_is_snapshot_of_that_moment() -> None:
     async def work() -> None:
         report.progress(0.25)
         report.log("note")
@@ -179,7 +179,7 @@ async def test_a_progress_update_is_the_snapshot_of_that_moment() -> None:
     assert second.log == LogMessage("note")
 
 
-async def test_what_was_sent_at_once_is_seen_at_once() -> None:
+async def test_outputs_sent_together_are_seen_together() -> None:
     """However much comes in one piece of a stream, whoever waits is woken once."""
 
     async def produce(sink: ChannelSink) -> None:
@@ -198,7 +198,7 @@ async def test_what_was_sent_at_once_is_seen_at_once() -> None:
         await job.wait()
 
 
-async def test_who_rings_for_other_threads_is_called_when_what_came_is_recorded() -> None:
+async def test_watchers_are_called_after_recording() -> None:
     rings: list[tuple[list[Any], bool]] = []
 
     async def produce(sink: ChannelSink) -> None:

@@ -50,7 +50,7 @@ def test_merged_histograms_have_all_durations() -> None:
     assert whole.longest == 5.0
 
 
-def test_a_burst_after_silence_has_its_own_rate() -> None:
+def test_burst_after_silence_has_its_own_rate() -> None:
     meter = RateMeter(0.0)
     for number in range(100):
         meter.count(3600 + number / 10)

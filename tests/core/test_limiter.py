@@ -11,7 +11,7 @@ import trio.testing
 from triojob._core.limiter import OrderedLimiter
 
 
-async def test_without_a_limit_nothing_is_kept_of_those_that_have_run() -> None:
+async def test_no_limit_keeps_no_record() -> None:
     limiter = OrderedLimiter(math.inf)
     for number in range(10):
         limiter.enqueue(number)
@@ -22,7 +22,7 @@ async def test_without_a_limit_nothing_is_kept_of_those_that_have_run() -> None:
 
 
 @pytest.mark.parametrize("method", ["acquire", "acquire_queued"])
-async def test_a_cancelled_wait_has_left_the_line_and_is_no_turn(method: str) -> None:
+async def test_cancelled_wait_leaves_the_limiter(method: str) -> None:
     limiter = OrderedLimiter(1)
     await limiter.acquire(1)
     got: list[int] = []
@@ -44,7 +44,7 @@ async def test_a_cancelled_wait_has_left_the_line_and_is_no_turn(method: str) ->
     assert got == [3]
 
 
-async def test_a_turn_is_taken_now_where_many_are_left() -> None:
+async def test_many_free_tokens_are_taken_now() -> None:
     limiter = OrderedLimiter(65)
     assert [limiter.acquire_nowait(number) for number in (1, 2, 3)] == [True, True, False]
     await limiter.acquire(3)

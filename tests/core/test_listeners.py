@@ -14,7 +14,7 @@ from tests.support.jobs import Boom, appending, collect, count, fail, sleep, suc
 from triojob import Job, JobGroup, Status, StatusUpdate, report
 
 
-async def test_status_listeners_hear_every_status_and_the_final_one() -> None:
+async def test_status_listeners_hear_each_status() -> None:
     heard: list[StatusUpdate] = []
     async with JobGroup() as group:
         job = group.submit(count, 1)
@@ -34,14 +34,14 @@ async def test_output_listeners_hear_every_output() -> None:
     assert heard == [0, 1, 2]
 
 
-async def test_output_listeners_hear_the_one_output_of_a_plain_function() -> None:
+async def test_output_listener_hears_plain_result() -> None:
     heard: list[str] = []
     async with JobGroup() as group:
         group.submit(succeed).on_output(heard.append)
     assert heard == ["value"]
 
 
-async def test_the_result_listener_is_called_once_with_the_ended_job() -> None:
+async def test_result_listener_is_called_once() -> None:
     heard: list[tuple[Job[Any], bool]] = []
     async with JobGroup() as group:
         job = group.submit(succeed)
@@ -50,7 +50,7 @@ async def test_the_result_listener_is_called_once_with_the_ended_job() -> None:
 
 
 @pytest.mark.parametrize("fn", [succeed, fail, trio.sleep_forever])
-async def test_the_result_listener_is_called_however_the_job_ends(fn: Any) -> None:
+async def test_result_listener_is_called_however_job_ends(fn: Any) -> None:
     heard: list[Job[Any]] = []
     async with JobGroup() as group:
         job = group.submit(fn)
@@ -62,7 +62,7 @@ async def test_the_result_listener_is_called_however_the_job_ends(fn: Any) -> No
     assert heard == [job]
 
 
-async def test_a_result_listener_of_an_ended_job_is_called_here_and_now() -> None:
+async def test_late_result_listener_is_called_now() -> None:
     heard: list[Job[Any]] = []
     async with JobGroup() as group:
         job = group.submit(succeed)
@@ -71,7 +71,7 @@ async def test_a_result_listener_of_an_ended_job_is_called_here_and_now() -> Non
         assert heard == [job]
 
 
-async def test_what_a_late_result_listener_raises_is_raised_here() -> None:
+async def test_late_result_listeners_exception_is_raised() -> None:
     def listener(_: object) -> None:
         raise Boom
 
@@ -82,7 +82,7 @@ async def test_what_a_late_result_listener_raises_is_raised_here() -> None:
             job.on_result(listener)
 
 
-async def test_late_listeners_hear_what_is_still_to_come(autojump_clock):
+async def test_late_listeners_hear_the_rest(autojump_clock):
     outputs: list[Any] = []
     codes: list[Status] = []
     async with JobGroup() as group:
@@ -95,7 +95,7 @@ async def test_late_listeners_hear_what_is_still_to_come(autojump_clock):
 
 
 @pytest.mark.parametrize("history", [None, 1, 3])
-async def test_late_listeners_hear_whole_values_of_outputs_that_are_edits(autojump_clock, history):
+async def test_late_listeners_hear_whole_edited_outputs(autojump_clock, history):
     heard: list[list[int]] = []
     async with JobGroup(history=history) as group:
         job = group.submit(appending(30))
@@ -104,7 +104,7 @@ async def test_late_listeners_hear_whole_values_of_outputs_that_are_edits(autoju
     assert heard == [list(range(n)) for n in (28, 29, 30)]
 
 
-async def test_a_second_late_listener_hears_no_older_output(autojump_clock):
+async def test_second_late_listener_hears_no_older_output(autojump_clock):
     first: list[Any] = []
     second: list[Any] = []
     async with JobGroup() as group:
@@ -116,7 +116,7 @@ async def test_a_second_late_listener_hears_no_older_output(autojump_clock):
     assert second == [2, 3]
 
 
-async def test_listeners_hear_outputs_that_history_does_not_keep() -> None:
+async def test_listeners_hear_outputs_beyond_history() -> None:
     heard: list[int] = []
     async with JobGroup(history=0) as group:
         group.submit(count, 3).on_output(heard.append)
@@ -163,7 +163,7 @@ async def test_a_listener_that_raises_fails_the_group(autojump_clock, kind):
     assert sibling.cancelled
 
 
-async def test_a_listener_that_raises_is_not_called_again() -> None:
+async def test_listener_that_raises_is_not_called_again() -> None:
     calls: list[object] = []
 
     def listener(status: object) -> None:
@@ -176,7 +176,7 @@ async def test_a_listener_that_raises_is_not_called_again() -> None:
     assert len(calls) == 1
 
 
-async def test_a_listener_that_raises_at_the_end_leaves_the_result_alone() -> None:
+async def test_listener_raising_at_end_spares_result() -> None:
     def listener(_: object) -> None:
         raise Boom
 
@@ -187,7 +187,7 @@ async def test_a_listener_that_raises_at_the_end_leaves_the_result_alone() -> No
     assert await job.result() == "value"
 
 
-async def test_a_listener_that_raises_on_an_output_does_not_fail_the_job_with_it() -> None:
+async def test_listener_raising_on_output_spares_job() -> None:
     def listener(_: object) -> None:
         raise Boom
 
@@ -198,7 +198,7 @@ async def test_a_listener_that_raises_on_an_output_does_not_fail_the_job_with_it
     assert not isinstance(job.exception(), Boom)
 
 
-async def test_the_other_listeners_are_called_all_the_same() -> None:
+async def test_other_listeners_are_called_all_same() -> None:
     heard: list[Job[Any]] = []
 
     def listener(_: object) -> None:
@@ -212,7 +212,7 @@ async def test_the_other_listeners_are_called_all_the_same() -> None:
     assert heard == [job]
 
 
-async def test_a_listener_that_unwraps_a_failure_fails_the_group_with_it() -> None:
+async def test_listener_raising_the_failure_fails_group() -> None:
     """To retrieve a failure in a listener, and to raise, is one and the same there."""
 
     def listener(job: Job[Any]) -> None:
@@ -226,7 +226,7 @@ async def test_a_listener_that_unwraps_a_failure_fails_the_group_with_it() -> No
     assert isinstance(job.exception(), Boom)
 
 
-async def test_a_listener_that_raises_after_another_retrieved_the_failure() -> None:
+async def test_listener_that_raises_after_another_retrieved_failure() -> None:
     def listener(_: object) -> None:
         raise ZeroDivisionError
 
@@ -237,7 +237,7 @@ async def test_a_listener_that_raises_after_another_retrieved_the_failure() -> N
             job.on_result(listener)
 
 
-async def test_a_listener_that_raises_comes_next_to_the_jobs_own_failure() -> None:
+async def test_listeners_exception_joins_jobs_failure() -> None:
     def listener(_: object) -> None:
         raise ZeroDivisionError
 
@@ -298,7 +298,7 @@ async def test_what_is_no_plain_function_is_refused(kind: str, listener: Any) ->
             add(job, kind, listener)
 
 
-async def test_all_hear_in_order_though_one_of_them_reports() -> None:
+async def test_reporting_listener_keeps_the_order() -> None:
     """A listener may have kept the context of the function, and report as it."""
     inside: list[contextvars.Context] = []
     heard: list[int | None] = []
@@ -329,7 +329,7 @@ async def test_listeners_run_in_the_jobs_own_task() -> None:
     assert names == [f"<job #{job.id} succeed>"]
 
 
-async def test_listeners_and_iterators_do_not_take_from_each_other() -> None:
+async def test_listeners_and_iterators_share_outputs() -> None:
     heard: list[int] = []
     async with JobGroup() as group:
         job = group.submit(count, 5)

@@ -23,7 +23,7 @@ async def sleep_for(seconds: float) -> float:
     return seconds
 
 
-async def test_results_come_in_the_order_of_the_items(autojump_clock):
+async def test_results_come_in_order_of_items(autojump_clock):
     async with triojob.map(sleep_for, [3, 1, 2]) as results:
         assert await collect(results) == [3, 1, 2]
     assert trio.current_time() == 3
@@ -50,7 +50,7 @@ async def test_what_submit_takes_can_be_mapped(autojump_clock: trio.testing.Mock
     assert await first(Scripted(produce), [1]) == "remote"
 
 
-async def test_several_iterables_give_an_argument_each_until_the_shortest_ends() -> None:
+async def test_shortest_iterable_ends_the_map() -> None:
     async def add(a: int, b: int, c: int) -> int:
         await trio.lowlevel.checkpoint()
         return a + b + c
@@ -65,7 +65,7 @@ async def test_no_items_give_no_results() -> None:
             assert await collect(results) == []
 
 
-async def test_the_outputs_of_a_job_can_be_mapped(autojump_clock: trio.testing.MockClock) -> None:
+async def test_outputs_of_job_can_be_mapped(autojump_clock: trio.testing.MockClock) -> None:
     async with JobGroup() as group:
         job = group.submit(count, 3, 1)
         async with triojob.map(sleep_for, job) as results:
@@ -85,7 +85,7 @@ async def test_old_sequences_can_be_mapped() -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("limit", [1, 3])
-async def test_exactly_limit_calls_run_while_there_are_items(autojump_clock, limit, ordered):
+async def test_exactly_limit_calls_run(autojump_clock, limit, ordered):
     worker = Worker()
     async with triojob.map(worker.work, range(12), limit=limit, ordered=ordered) as results:
         await trio.sleep(0.5)
@@ -97,9 +97,7 @@ async def test_exactly_limit_calls_run_while_there_are_items(autojump_clock, lim
 
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("kind", ["items", "aitems"])
-async def test_no_more_than_limit_items_are_taken_ahead_of_a_slow_consumer(
-    autojump_clock, ordered, kind
-):
+async def test_slow_consumer_bounds_items_taken(autojump_clock, ordered, kind):
     source, worker = Source(), Worker()
     async with triojob.map(
         worker.work, getattr(source, kind)(), limit=4, ordered=ordered
@@ -113,7 +111,7 @@ async def test_no_more_than_limit_items_are_taken_ahead_of_a_slow_consumer(
             assert len(worker.started) == 4 + taken
 
 
-async def test_an_ordered_map_waits_for_its_first_item_and_holds_the_others(autojump_clock):
+async def test_ordered_map_holds_later_results(autojump_clock):
     async with triojob.map(sleep_for, [10, 1, 1, 1, 1], limit=3) as results:
         got = [(await results.__anext__(), trio.current_time()) for _ in range(3)]
         assert got == [(10, 10), (1, 10), (1, 10)]
@@ -121,13 +119,13 @@ async def test_an_ordered_map_waits_for_its_first_item_and_holds_the_others(auto
     assert trio.current_time() == 11
 
 
-async def test_an_unordered_map_goes_on_while_one_item_is_slow(autojump_clock):
+async def test_unordered_map_continues_past_slow_item(autojump_clock):
     async with triojob.map(sleep_for, [10, 1, 1, 1, 1], limit=2, ordered=False) as results:
         got = [(result, trio.current_time()) async for result in results]
     assert got == [(1, 1), (1, 2), (1, 3), (1, 4), (10, 10)]
 
 
-async def test_jobs_go_on_while_the_consumer_is_busy(autojump_clock):
+async def test_jobs_go_on_while_consumer_is_busy(autojump_clock):
     times = []
     async with triojob.map(sleep_for, [1] * 6, limit=2) as results:
         async for _ in results:
@@ -143,7 +141,7 @@ async def test_a_rate_spaces_the_starts(autojump_clock: trio.testing.MockClock) 
     assert worker.starts == [0, 0.25, 0.5, 0.75, 1]
 
 
-async def test_a_rate_makes_up_for_no_time_that_was_lost(autojump_clock):
+async def test_rate_makes_up_no_lost_time(autojump_clock):
     worker = Worker(seconds=0)
 
     async def items() -> Any:
@@ -174,7 +172,7 @@ async def test_pairs_are_items_and_their_ended_jobs(autojump_clock):
         assert await job.result() == item
 
 
-async def test_with_several_iterables_the_item_of_a_pair_is_a_tuple() -> None:
+async def test_pairs_of_several_iterables_hold_tuples() -> None:
     async def add(a: int, b: int) -> int:
         await trio.lowlevel.checkpoint()
         return a + b
@@ -254,7 +252,7 @@ async def test_outside_its_block_a_map_says_so() -> None:
     assert tasks_living() == before
 
 
-async def test_a_task_outside_the_block_that_waits_for_results_is_told(autojump_clock):
+async def test_waiter_outside_ended_map_is_told(autojump_clock):
     told: list[str] = []
 
     async def consume(results: Any) -> None:
@@ -269,7 +267,7 @@ async def test_a_task_outside_the_block_that_waits_for_results_is_told(autojump_
     assert trio.current_time() == 1
 
 
-async def test_its_group_shows_the_jobs_counts_them_and_tells_instruments() -> None:
+async def test_group_of_map_shows_its_jobs() -> None:
     ended: list[str] = []
 
     class Ends(Instrument):

@@ -33,7 +33,7 @@ def messages(error: Any) -> list[str]:
     return [str(part) for part in error.exceptions]
 
 
-async def test_a_failure_comes_at_its_place_after_the_results_before_it(autojump_clock):
+async def test_failure_comes_after_earlier_results(autojump_clock):
     got: list[int] = []
 
     async def work(item: int) -> int:
@@ -50,7 +50,7 @@ async def test_a_failure_comes_at_its_place_after_the_results_before_it(autojump
     assert trio.current_time() == 5
 
 
-async def test_a_failure_cancels_the_calls_after_it_at_once_and_takes_no_more_items(autojump_clock):
+async def test_failure_cancels_later_calls_immediately(autojump_clock):
     source, worker = Source(), Worker()
 
     async def work(item: int) -> int:
@@ -69,7 +69,7 @@ async def test_a_failure_cancels_the_calls_after_it_at_once_and_takes_no_more_it
     assert source.taken == 4
 
 
-async def test_an_item_that_was_taken_just_then_is_not_called(autojump_clock):
+async def test_item_just_taken_is_not_called(autojump_clock):
     for _ in range(ROUNDS):
         worker = Worker(seconds=100)
 
@@ -87,9 +87,7 @@ async def test_an_item_that_was_taken_just_then_is_not_called(autojump_clock):
                 await results.__anext__()
 
 
-async def test_an_unordered_map_gives_what_ended_before_the_failure_and_cancels_the_rest(
-    autojump_clock,
-):
+async def test_unordered_map_gives_ended_results_before_failure(autojump_clock):
     worker = Worker(seconds=10)
     got: list[int] = []
 
@@ -113,7 +111,7 @@ async def test_an_unordered_map_gives_what_ended_before_the_failure_and_cancels_
     assert trio.current_time() == 4
 
 
-async def test_an_earlier_item_that_fails_later_still_comes_first(autojump_clock):
+async def test_earlier_item_failing_later_comes_first(autojump_clock):
     async def work(item: int) -> int:
         await trio.sleep(5 - item)
         if item in {1, 3}:
@@ -129,14 +127,14 @@ async def test_an_earlier_item_that_fails_later_still_comes_first(autojump_clock
     assert messages(caught.value) == ["1", "3"]
 
 
-async def test_a_failure_can_be_caught_around_the_loop_and_ends_it(autojump_clock):
+async def test_caught_failure_ends_the_loop(autojump_clock):
     async with triojob.map(failing(Worker(), 1), range(9), limit=3) as results:
         with pytest.raises(Boom, match="1"):
             await collect(results)
         assert await collect(results) == []
 
 
-async def test_kept_failures_are_raised_together_when_the_block_ends(autojump_clock):
+async def test_kept_failures_are_raised_at_end(autojump_clock):
     got: list[int] = []
     with pytest.RaisesGroup(Boom, Boom) as caught:
         async with triojob.map(
@@ -149,9 +147,7 @@ async def test_kept_failures_are_raised_together_when_the_block_ends(autojump_cl
     assert messages(caught.value) == ["1", "3"]
 
 
-async def test_kept_failures_that_were_passed_are_raised_when_the_block_is_left_early(
-    autojump_clock,
-):
+async def test_kept_failures_are_raised_when_leaving_early(autojump_clock):
     with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="1")):
         async with triojob.map(
             failing(Worker(), 1, 3), range(6), limit=6, fail_fast=False
@@ -183,13 +179,13 @@ async def test_pairs_show_each_failure_to_who_looks(autojump_clock):
     assert failed == [1, 3]
 
 
-async def test_failures_of_pairs_that_nobody_looks_at_are_raised(autojump_clock):
+async def test_unviewed_failures_of_pairs_are_raised(autojump_clock):
     with pytest.RaisesGroup(Boom, Boom):
         async with triojob.map(failing(Worker(), 1, 3), range(5), return_jobs=True) as results:
             await collect(results)
 
 
-async def test_arguments_that_do_not_fit_are_that_calls_failure() -> None:
+async def test_bad_arguments_fail_their_call() -> None:
     async def one(item: int) -> int:
         await trio.lowlevel.checkpoint()
         return item
@@ -201,7 +197,7 @@ async def test_arguments_that_do_not_fit_are_that_calls_failure() -> None:
                 await job.result()
 
 
-async def test_a_function_that_is_not_async_says_what_to_do() -> None:
+async def test_sync_function_says_what_to_do() -> None:
     sync: Any = str.upper
     with pytest.RaisesGroup(
         pytest.RaisesExc(
@@ -217,7 +213,7 @@ async def test_a_function_that_is_not_async_says_what_to_do() -> None:
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("options", [{}, {"fail_fast": False}, {"return_jobs": True}])
 @pytest.mark.parametrize("is_async", [True, False])
-async def test_what_an_iterable_raises_comes_after_the_results_of_the_items_before(
+async def test_iterables_exception_follows_earlier_results(
     autojump_clock, ordered, options, is_async
 ):
     def items() -> Any:
@@ -237,7 +233,7 @@ async def test_what_an_iterable_raises_comes_after_the_results_of_the_items_befo
     assert len(got) == 3
 
 
-async def test_the_loop_is_over_after_an_iterables_error(autojump_clock):
+async def test_loop_is_over_after_iterables_error(autojump_clock):
     def items() -> Any:
         yield 0
         raise Boom
@@ -248,7 +244,7 @@ async def test_the_loop_is_over_after_an_iterables_error(autojump_clock):
         assert await collect(results) == []
 
 
-async def test_an_iterable_that_can_not_be_begun_raises_in_the_loop() -> None:
+async def test_unstartable_iterable_raises_in_loop() -> None:
     class Bad:
         def __iter__(self) -> Any:
             raise Boom
@@ -260,7 +256,7 @@ async def test_an_iterable_that_can_not_be_begun_raises_in_the_loop() -> None:
 
 
 @pytest.mark.parametrize("kind", [StopAsyncIteration, StopIteration])
-async def test_a_failure_that_would_end_the_loop_silently_does_not(kind):
+async def test_silent_loop_end_becomes_an_error(kind):
     async def stop(_: int) -> None:
         await trio.lowlevel.checkpoint()
         raise kind
@@ -270,7 +266,7 @@ async def test_a_failure_that_would_end_the_loop_silently_does_not(kind):
             await collect(results)
 
 
-async def test_a_group_that_a_call_raises_stays_whole() -> None:
+async def test_group_that_call_raises_stays_whole() -> None:
     async def work(_: int) -> None:
         await trio.lowlevel.checkpoint()
         raise ExceptionGroup("inner", [Boom(), Boom()])
@@ -280,7 +276,7 @@ async def test_a_group_that_a_call_raises_stays_whole() -> None:
             await collect(results)
 
 
-async def test_calls_may_report_and_a_pair_has_what_they_reported() -> None:
+async def test_pairs_have_what_calls_reported() -> None:
     async def work(item: int) -> None:
         await trio.lowlevel.checkpoint()
         report.output(item)

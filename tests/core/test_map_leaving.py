@@ -19,9 +19,7 @@ from .mapping import Source, Worker
 
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("kind", ["items", "aitems"])
-async def test_leaving_by_break_cancels_what_runs_and_closes_the_generator(
-    autojump_clock, ordered, kind
-):
+async def test_break_cancels_calls_and_closes_generator(autojump_clock, ordered, kind):
     source, worker = Source(), Worker()
     before = tasks_living()
     items = getattr(source, kind)()
@@ -44,7 +42,7 @@ async def test_leaving_before_the_first_result_cancels_all(autojump_clock):
     assert source.closed
 
 
-async def test_a_generator_that_waits_for_its_next_item_is_closed_too(autojump_clock):
+async def test_waiting_generator_is_closed_too(autojump_clock):
     source = Source(interval=100)
     async with triojob.map(Worker().work, source.aitems()):
         await trio.sleep(1)
@@ -52,7 +50,7 @@ async def test_a_generator_that_waits_for_its_next_item_is_closed_too(autojump_c
     assert trio.current_time() == 1
 
 
-async def test_an_async_iterator_that_is_no_generator_is_left_open() -> None:
+async def test_plain_async_iterator_stays_open() -> None:
     send, receive = trio.open_memory_channel[int](10)
     async with send, receive:
         for number in range(3):
@@ -62,7 +60,7 @@ async def test_an_async_iterator_that_is_no_generator_is_left_open() -> None:
         assert receive.statistics().open_receive_channels == 1
 
 
-async def test_the_clean_up_of_a_generator_may_take_its_time_if_it_is_shielded(autojump_clock):
+async def test_shielded_clean_up_of_generator_may_last(autojump_clock):
     closed: list[float] = []
 
     async def items() -> Any:
@@ -79,7 +77,7 @@ async def test_the_clean_up_of_a_generator_may_take_its_time_if_it_is_shielded(a
     assert closed == [4]
 
 
-async def test_failures_that_were_not_come_to_are_dropped_with_the_results(autojump_clock):
+async def test_unreached_failures_are_dropped(autojump_clock):
     async def work(item: int) -> int:
         await trio.sleep(1)
         if item:
@@ -91,7 +89,7 @@ async def test_failures_that_were_not_come_to_are_dropped_with_the_results(autoj
             await results.__anext__()
 
 
-async def test_a_failure_in_the_clean_up_of_what_is_cancelled_is_not_lost(autojump_clock):
+async def test_clean_up_failure_of_cancelled_is_kept(autojump_clock):
     async def work(item: int) -> None:
         try:
             await trio.sleep_forever()
@@ -103,7 +101,7 @@ async def test_a_failure_in_the_clean_up_of_what_is_cancelled_is_not_lost(autoju
             await trio.sleep(1)
 
 
-async def test_what_closing_an_iterable_raises_is_not_lost(autojump_clock):
+async def test_what_closing_iterable_raises_is_not_lost(autojump_clock):
     async def items() -> Any:
         try:
             while True:
@@ -126,7 +124,7 @@ async def test_what_closing_an_iterable_raises_is_not_lost(autojump_clock):
             await trio.sleep_forever()
 
 
-async def test_what_the_body_raises_comes_in_a_group_with_the_failures_so_far(autojump_clock):
+async def test_bodys_exception_joins_failures_so_far(autojump_clock):
     worker = Worker()
 
     async def work(item: int) -> None:
@@ -141,9 +139,7 @@ async def test_what_the_body_raises_comes_in_a_group_with_the_failures_so_far(au
     assert sorted(worker.cancelled) == [0, 2]
 
 
-async def test_an_iterables_error_that_nobody_came_to_is_raised_with_that_of_the_body(
-    autojump_clock,
-):
+async def test_iterables_error_joins_the_bodys(autojump_clock):
     def items() -> Any:
         yield 1
         raise Boom
@@ -191,7 +187,7 @@ async def test_cancelling_at_any_step_leaves_nothing(autojump_clock):
         assert tasks_living() == before
 
 
-async def test_ctrl_c_ends_the_jobs_and_comes_out(autojump_clock):
+async def test_ctrl_c_ends_jobs_and_comes_out(autojump_clock):
     worker, source = Worker(seconds=100), Source()
 
     async def interrupted(item: int) -> None:
@@ -229,7 +225,7 @@ async def test_an_unused_map_opens_nothing() -> None:
     assert source.taken == 0
 
 
-async def test_nothing_holds_the_items_and_results_of_an_endless_map(autojump_clock):
+async def test_endless_map_holds_no_items(autojump_clock):
     alive = 0
 
     class Item:

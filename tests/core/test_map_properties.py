@@ -27,7 +27,7 @@ STEPS = st.integers(min_value=0, max_value=3)
     leave_after=st.none() | st.integers(min_value=0, max_value=12),
 )
 @settings(max_examples=300, deadline=None)
-def test_every_item_once_in_order_and_within_the_limit(
+def test_items_come_once_ordered_within_limit(
     seconds, bad, limit, ordered, is_async, mode, rate, pauses, leave_after
 ):
     taken = running = 0

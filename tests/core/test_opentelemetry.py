@@ -84,7 +84,7 @@ def own_id(span: ReadableSpan | trace.Span) -> int:
     return found.span_id
 
 
-async def test_a_job_is_a_child_of_what_is_current_where_it_is_submitted(autojump_clock, telemetry):
+async def test_job_is_child_of_submitters_span(autojump_clock, telemetry):
     async def submitter(group: JobGroup, name: str) -> tuple[int, list[Job[Any]]]:
         with telemetry.tracer.start_as_current_span(name) as span:
             jobs = []
@@ -105,7 +105,7 @@ async def test_a_job_is_a_child_of_what_is_current_where_it_is_submitted(autojum
     assert parent(telemetry.of(alone)) is None
 
 
-async def test_what_a_job_traces_is_below_it_however_many_run_at_once(autojump_clock, telemetry):
+async def test_spans_of_jobs_nest_below_them(autojump_clock, telemetry):
     async def inner(number: int) -> None:
         with telemetry.tracer.start_as_current_span(f"inner {number}"):
             await trio.sleep(1)
@@ -127,7 +127,7 @@ async def test_what_a_job_traces_is_below_it_however_many_run_at_once(autojump_c
         assert below == [f"inner {number}", f"later {number}"]
 
 
-async def test_how_jobs_end_is_told_and_no_failure_is_seen_by_that(autojump_clock, telemetry):
+async def test_ends_are_recorded_without_retrieving_failures(autojump_clock, telemetry):
     with pytest.raises(BaseExceptionGroup) as caught:
         async with JobGroup(instruments=[telemetry.instrument()]) as group:
             well = group.submit(sleep, 2)
@@ -163,7 +163,7 @@ async def test_how_jobs_end_is_told_and_no_failure_is_seen_by_that(autojump_cloc
     assert "error.type" not in attributes(span)
 
 
-async def test_a_job_that_never_started_has_a_span_too(autojump_clock, telemetry):
+async def test_job_that_never_started_has_span_too(autojump_clock, telemetry):
     async with JobGroup(instruments=[telemetry.instrument()], limit=1) as group:
         group.submit(sleep, 1)
         never = group.submit(sleep, 1)
@@ -172,7 +172,7 @@ async def test_a_job_that_never_started_has_a_span_too(autojump_clock, telemetry
     assert attributes(telemetry.of(never))["triojob.job.end"] == "cancelled"
 
 
-async def test_messages_are_events_without_what_is_in_them(autojump_clock, telemetry):
+async def test_events_leave_out_message_contents(autojump_clock, telemetry):
     async def talks() -> None:
         for share in (0.1, 0.5):
             report.progress(share)
@@ -236,9 +236,7 @@ def sent(server: ScriptedServer) -> list[str | None]:
     return [request.headers.get("traceparent") for request in joins]
 
 
-async def test_a_call_of_an_app_carries_the_trace_if_that_is_wanted(
-    autojump_clock, memory_app, telemetry
-):
+async def test_app_call_can_carry_the_trace(autojump_clock, memory_app, telemetry):
     add_functions(memory_app)
     token = context.attach(baggage.set_baggage("tenant", "a b"))
     try:
@@ -266,7 +264,7 @@ async def test_a_call_of_an_app_carries_the_trace_if_that_is_wanted(
     assert len(with_baggage) == 2, "it is only where the trace is, too"
 
 
-async def test_a_call_of_an_app_says_which_and_how_it_ended(autojump_clock, memory_app, telemetry):
+async def test_app_call_says_which_and_how(autojump_clock, memory_app, telemetry):
     add_functions(memory_app)
     async with (
         Client(memory_app.url, transport=memory_app.transport()) as client,
@@ -292,7 +290,7 @@ async def test_a_call_of_an_app_says_which_and_how_it_ended(autojump_clock, memo
     assert statuses == ["JOINING_QUEUE", "IN_QUEUE", "PROCESSING"]
 
 
-async def test_each_attempt_of_a_call_carries_the_trace(autojump_clock, memory_app, telemetry):
+async def test_each_attempt_of_call_carries_trace(autojump_clock, memory_app, telemetry):
     add_functions(memory_app)
     full = Answer(503, b'{"detail": "Queue is full."}', {"content-type": "application/json"})
     memory_app.fault("POST", "/queue/join", full, times=2)
@@ -366,7 +364,7 @@ async def test_latency_begins_when_a_call_is_sent(autojump_clock, memory_app, te
     assert (latency, duration) == (pytest.approx(20, rel=0.01), pytest.approx(30, rel=0.01))
 
 
-def test_without_an_sdk_it_does_nothing_and_nothing_is_warned_of() -> None:
+def test_without_sdk_nothing_happens() -> None:
     code = """
 import trio
 from triojob import JobGroup
@@ -381,7 +379,7 @@ trio.run(main)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_without_the_extra_the_error_says_what_to_install() -> None:
+def test_without_extra_error_says_what_to_install() -> None:
     code = """
 import sys
 sys.modules["opentelemetry"] = None

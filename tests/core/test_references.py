@@ -84,7 +84,7 @@ async def failing_stream(watched: Watched) -> Any:
 
 
 @pytest.mark.parametrize("fn", [failing, failing_stream])
-async def test_a_failed_job_dies_when_nobody_asked_for_its_result(fn: Any) -> None:
+async def test_unretrieved_failed_job_dies(fn: Any) -> None:
     watched = Watched()
     async with JobGroup() as group:
         job = group.submit(fn, watched)
@@ -97,7 +97,7 @@ async def test_a_failed_job_dies_when_nobody_asked_for_its_result(fn: Any) -> No
 
 
 @pytest.mark.parametrize("fn", [failing, failing_stream])
-async def test_a_failed_job_dies_after_its_result_was_raised(fn: Any) -> None:
+async def test_failed_job_dies_after_result(fn: Any) -> None:
     watched = Watched()
 
     async def ask(job: Job[Any]) -> None:
@@ -112,7 +112,7 @@ async def test_a_failed_job_dies_after_its_result_was_raised(fn: Any) -> None:
         assert watched.alive == []
 
 
-async def test_a_failed_job_dies_after_it_was_iterated_over() -> None:
+async def test_failed_job_dies_after_iteration() -> None:
     watched = Watched()
 
     async def iterate(job: Job[Any]) -> None:
@@ -130,7 +130,7 @@ async def test_a_failed_job_dies_after_it_was_iterated_over() -> None:
         assert watched.alive == []
 
 
-async def test_a_failed_job_dies_after_its_outcome_was_unwrapped() -> None:
+async def test_failed_job_dies_after_unwrapping() -> None:
     watched = Watched()
 
     async def unwrap(job: Job[Any]) -> None:
@@ -204,7 +204,7 @@ async def failing_when_cancelled_in_a_nursery(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize("fn", [failing_when_cancelled, failing_when_cancelled_in_a_nursery])
-async def test_a_job_that_fails_as_it_is_cancelled_dies(fn: Any) -> None:
+async def test_job_failing_while_cancelled_dies(fn: Any) -> None:
     watched = Watched()
     async with JobGroup() as group:
         job = group.submit(fn, watched)
@@ -298,7 +298,7 @@ async def test_listeners_die_though_one_of_them_raised() -> None:
     assert watched.alive == []
 
 
-async def test_a_failed_job_dies_though_somebody_follows_its_group_since() -> None:
+async def test_failed_job_dies_despite_late_follower() -> None:
     watched = Watched()
 
     async def run() -> None:
@@ -367,7 +367,7 @@ async def test_a_cancelled_group_dies(autojump_clock: trio.testing.MockClock) ->
     assert watched.alive == []
 
 
-async def test_a_group_does_not_hold_ended_jobs_that_did_well_or_were_seen() -> None:
+async def test_group_releases_successful_and_retrieved_jobs() -> None:
     watched = Watched()
     async with JobGroup(limit=100) as group:
         for _ in range(3_500):

@@ -79,7 +79,7 @@ async def test_a_share_that_is_none_is_refused(share: float) -> None:
         await group.submit(work).result()
 
 
-async def test_a_share_is_checked_outside_a_job_too() -> None:
+async def test_share_is_checked_outside_job_too() -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         report.progress(2)
 
@@ -111,7 +111,7 @@ async def test_a_generator_may_report_too() -> None:
         assert await job.result() == 3
 
 
-async def test_a_log_line_is_in_the_updates_and_the_status() -> None:
+async def test_log_line_is_in_updates_and_status() -> None:
     async def work() -> None:
         report.log("hello")
         report.log("careful", "warning")
@@ -182,7 +182,7 @@ async def test_each_job_reports_for_itself() -> None:
     assert [job.outputs() for job in jobs] == [[n, n] for n in range(5)]
 
 
-async def test_a_job_inside_a_job_reports_for_itself() -> None:
+async def test_job_inside_job_reports_for_itself() -> None:
     inner: list[Job[None]] = []
 
     async def child() -> None:
@@ -220,7 +220,7 @@ def test_outside_trio_it_says_so() -> None:
     all_reports()
 
 
-async def test_in_a_threads_outside_a_job_it_says_so() -> None:
+async def test_in_threads_outside_job_it_says_so() -> None:
     await trio.to_thread.run_sync(all_reports)
 
 
@@ -247,7 +247,7 @@ async def test_after_the_jobs_end_it_says_so() -> None:
     assert job.outputs() == [None]
 
 
-async def test_after_the_end_of_a_job_that_has_reported_it_says_so_too() -> None:
+async def test_reporting_after_the_end_is_refused() -> None:
     ended = trio.Event()
 
     async def late() -> None:
@@ -267,7 +267,7 @@ async def test_after_the_end_of_a_job_that_has_reported_it_says_so_too() -> None
     assert job.outputs() == ["in time"]
 
 
-async def test_a_thread_of_the_job_reports_in_order() -> None:
+async def test_thread_of_job_reports_in_order() -> None:
     def work() -> str:
         report.progress((1, 2), desc="half")
         report.output("a")
@@ -287,7 +287,7 @@ async def test_a_thread_of_the_job_reports_in_order() -> None:
     assert await job.result() != threading.current_thread().name
 
 
-async def test_a_threads_errors_are_raised_in_the_thread() -> None:
+async def test_threads_errors_are_raised_in_thread() -> None:
     def work() -> str:
         with pytest.raises(ValueError, match="between 0 and 1"):
             report.progress(7)
@@ -297,7 +297,7 @@ async def test_a_threads_errors_are_raised_in_the_thread() -> None:
         assert await group.submit(trio.to_thread.run_sync, work).result() == "checked"
 
 
-async def test_an_abandoned_thread_is_told_that_the_job_has_ended() -> None:
+async def test_abandoned_thread_learns_of_the_end() -> None:
     go_on, told = threading.Event(), threading.Event()
     messages: list[str] = []
 
@@ -322,7 +322,7 @@ async def test_an_abandoned_thread_is_told_that_the_job_has_ended() -> None:
     assert messages == ["the job of this report has ended"]
 
 
-async def test_a_listener_that_reports_does_not_report_for_its_own_job() -> None:
+async def test_reporting_listener_does_not_report_itself() -> None:
     """A listener runs in the job's own task, which is not the function."""
 
     def listener(_: object) -> None:
@@ -335,7 +335,7 @@ async def test_a_listener_that_reports_does_not_report_for_its_own_job() -> None
     assert job.outputs() == ["value"]
 
 
-async def test_a_functions_own_child_task_may_outlive_its_reporter_but_not_the_group() -> None:
+async def test_child_task_may_outlive_its_reporter() -> None:
     """What comes after the return value is dropped or kept, but never reorders the outputs."""
 
     async def work() -> Any:
@@ -347,7 +347,7 @@ async def test_a_functions_own_child_task_may_outlive_its_reporter_but_not_the_g
     assert job.outputs() == [0, 1, 2]
 
 
-async def test_only_the_end_reaches_a_call_without_readers() -> None:
+async def test_only_end_reaches_call_without_readers() -> None:
     sink = ChannelSink(only_end=True)
     assert sink.status(StatusUpdate(Status.PROCESSING))
     assert sink.output(WholeOutput(1))

@@ -53,17 +53,17 @@ def test_what_never_started_is_made_again(error, idempotent):
 
 
 @pytest.mark.parametrize("error", MAY_HAVE_RUN, ids=words)
-def test_what_may_have_run_is_made_again_only_if_that_does_no_harm(error):
+def test_possibly_run_calls_need_idempotence(error):
     assert not Retry().may_repeat(error, stateful=False)
     assert Retry(idempotent=True).may_repeat(error, stateful=True)
 
 
 @pytest.mark.parametrize("error", THE_SAME_AGAIN, ids=words)
-def test_what_would_end_the_same_way_is_not_made_again(error):
+def test_permanent_failures_are_not_retried(error):
     assert not Retry(idempotent=True).may_repeat(error, stateful=False)
 
 
-def test_a_state_that_is_lost_is_not_passed_over():
+def test_lost_state_is_not_retried():
     lost = ServerRestarted("x")
     assert not Retry().may_repeat(lost, stateful=False)
     assert not Retry(idempotent=True).may_repeat(lost, stateful=True)
@@ -76,14 +76,14 @@ def test_pauses_double_up_to_the_longest():
     assert [retry.pause(error, attempt, 0, 0.5) for attempt in range(1, 6)] == [1, 2, 4, 5, 5]
 
 
-def test_chance_is_added_but_never_beyond_the_longest():
+def test_chance_is_added_but_never_beyond_longest():
     retry = Retry(wait_initial=1, wait_max=1.75, wait_jitter=1)
     error = QueueFull("x")
     assert retry.pause(error, 1, 0, 0.5) == 1.5
     assert retry.pause(error, 1, 0, 1.0) == 1.75
 
 
-def test_the_server_is_given_as_long_as_it_asks_for():
+def test_server_gets_the_time_it_asks():
     retry = Retry(wait_max=5, wait_jitter=0)
     assert retry.pause(TooManyRequests("x", retry_after=30.0), 1, 0, 0) == 30
     assert retry.pause(TooManyRequests("x", retry_after=0.0), 1, 0, 0) == 0.1
@@ -98,7 +98,7 @@ def test_it_gives_up_after_so_many_attempts():
     assert Retry(attempts=None, timeout=None).pause(error, 10**6, 1e9, 1) == 5
 
 
-def test_it_gives_up_at_once_where_the_pause_would_end_too_late():
+def test_too_long_backoff_gives_up_at_once():
     retry = Retry(timeout=10, wait_initial=1, wait_jitter=0)
     error = QueueFull("x")
     assert retry.pause(error, 1, 9, 0) == 1

@@ -66,7 +66,7 @@ ENVELOPES: dict[str, Form] = {
 
 @pytest.mark.parametrize("envelope", ENVELOPES.values(), ids=ENVELOPES)
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
-def test_what_was_encoded_as_a_whole_is_looked_into(secret: str, envelope: Form) -> None:
+def test_whole_encodings_are_looked_into(secret: str, envelope: Form) -> None:
     secrets = known(secret)
     assert scrub(f"a: {envelope(secret)}.").strip('a: ".') == MASK
     del secrets
@@ -104,14 +104,14 @@ def test_a_session_is_masked_without_being_kept() -> None:
         (" ", "a b", "a b"),
     ],
 )
-def test_a_short_secret_is_masked_as_a_word(secret: str, text: str, shown: str) -> None:
+def test_short_secret_is_masked_as_word(secret: str, text: str, shown: str) -> None:
     secrets = known(secret)
     assert scrub(text) == shown
     del secrets
 
 
 @pytest.mark.parametrize("secret", ["server", "7860", "pw"])
-def test_our_own_words_are_left_as_they_are(secret: str) -> None:
+def test_our_own_words_stay_visible(secret: str) -> None:
     """A mask in the place of a word that everybody knows would tell what the secret is."""
     secrets = known(secret)
     ours = f"127.0.0.1:7860: the server wants a login, pw: {shorten(f'no {secret}')}"
@@ -195,7 +195,7 @@ class Mute(Exception):
     __str__ = __repr__
 
 
-def test_a_cause_that_holds_a_secret_is_not_shown() -> None:
+def test_cause_that_holds_secret_is_not_shown() -> None:
     secrets = known("q7Zx9")
 
     def chained(cause: Exception) -> BaseException:

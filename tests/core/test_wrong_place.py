@@ -100,7 +100,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("place, name", CASES)
-async def test_the_wrong_place_is_refused_and_harms_nobody(place, name):
+async def test_wrong_place_is_refused_and_harms_nobody(place, name):
     done = trio.Event()
 
     async def work() -> str:
@@ -124,7 +124,7 @@ async def test_the_wrong_place_is_refused_and_harms_nobody(place, name):
     assert [str(each.message) for each in warned] == []
 
 
-async def test_a_refused_group_can_be_entered_in_its_place() -> None:
+async def test_refused_group_works_in_its_place() -> None:
     group, results = JobGroup(), triojob.map(succeed, [1])
     for manager in (group, results):
         with pytest.raises(RuntimeError, match=r"trio\.run"):
@@ -148,7 +148,7 @@ async def test_iterators_go_on_in_their_run_only() -> None:
             assert await collect(iterator)
 
 
-async def test_a_job_that_has_ended_can_be_read_in_any_run() -> None:
+async def test_ended_job_is_readable_everywhere() -> None:
     async with JobGroup() as group:
         job = group.submit(succeed)
         await job.wait()
@@ -163,7 +163,7 @@ async def test_a_job_that_has_ended_can_be_read_in_any_run() -> None:
     await trio.to_thread.run_sync(trio.run, read)
 
 
-async def test_a_report_belongs_to_the_run_of_its_job() -> None:
+async def test_report_belongs_to_run_of_its_job() -> None:
     """The context of a job goes along to threads, and so to the runs that are started there."""
 
     async def report_from_afar() -> None:
@@ -180,7 +180,7 @@ async def test_a_report_belongs_to_the_run_of_its_job() -> None:
     assert job.outputs() == ["from a thread"]
 
 
-async def test_the_host_of_a_guest_may_submit_and_cancel_but_not_wait() -> None:
+async def test_guests_host_may_submit_not_wait() -> None:
     """Asyncio, in the thread that Trio runs in."""
 
     async def host() -> None:
@@ -214,7 +214,7 @@ async def test_the_host_of_a_guest_may_submit_and_cancel_but_not_wait() -> None:
     await trio.to_thread.run_sync(asyncio.run, host())
 
 
-async def test_a_group_that_has_ended_says_so_everywhere() -> None:
+async def test_group_that_has_ended_says_so_everywhere() -> None:
     async with JobGroup() as group:
         pass
 
@@ -227,7 +227,7 @@ async def test_a_group_that_has_ended_says_so_everywhere() -> None:
     await trio.to_thread.run_sync(use)
 
 
-async def test_a_call_of_another_run_is_refused_and_let_go_of() -> None:
+async def test_call_of_another_run_is_refused() -> None:
     """As that of an endpoint is, whose client lives in another run."""
     script = Scripted(sleep)
 
@@ -249,7 +249,7 @@ async def test_a_call_of_another_run_is_refused_and_let_go_of() -> None:
         assert script.discarded == 2
 
 
-async def test_a_group_is_followed_in_its_run_only() -> None:
+async def test_group_is_followed_in_its_run_only() -> None:
     async with JobGroup() as group:
         with pytest.raises(RuntimeError, match=r"^this group belongs"):
             await trio.to_thread.run_sync(follow, group, Instrument())

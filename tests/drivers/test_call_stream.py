@@ -108,7 +108,7 @@ async def test_cancelled_while_it_sends_the_data(autojump_clock: Any) -> None:
     assert peer.bodies["/reset"] == [{"event_id": "e1"}]
 
 
-async def test_cancelled_generator_is_reset_until_the_server_knows_it(autojump_clock: Any) -> None:
+async def test_cancelled_generator_is_reset_until_known(autojump_clock: Any) -> None:
     """Before its first output the server answers that there is none."""
     peer = Peer("4.0.2")
     stream = peer.streams("/queue/join")
@@ -147,7 +147,7 @@ async def test_reset_is_given_up_in_the_end(autojump_clock: Any) -> None:
     assert trio.current_time() - start <= 5  # what a cancel request may take
 
 
-async def test_a_coroutine_is_stopped_by_the_apps_function(autojump_clock: Any) -> None:
+async def test_coroutine_is_stopped_by_apps_function(autojump_clock: Any) -> None:
     """`/slow` of the recorded app is in the `cancels` of another function."""
     peer = Peer("4.0.2")
     stream = peer.streams("/queue/join")

@@ -33,7 +33,7 @@ def reorder(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("version, via, path", WAYS)
-async def test_no_way_sends_a_call_to_another_function(version, via, path, autojump_clock):
+async def test_no_way_sends_call_to_another_function(version, via, path, autojump_clock):
     peer = SocketPeer(version) if version.startswith("3") else Peer(version)
     with trio.fail_after(SECONDS):
         async with Client(peer.url, transport=peer) as client:

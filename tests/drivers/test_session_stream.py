@@ -75,7 +75,7 @@ async def test_a_cancelled_generator_is_reset(autojump_clock: Any) -> None:
     assert peer.bodies["/reset"] == [{"event_id": "e1"}] * 2
 
 
-async def test_a_cancelled_coroutine_is_stopped_by_the_apps_function(autojump_clock: Any) -> None:
+async def test_cancelled_coroutine_is_stopped_by_apps_function(autojump_clock: Any) -> None:
     peer = Peer("4.14.0")
     peer.says("/queue/join", {"event_id": "e1"})
     peer.says("/run/predict", {"data": []})
@@ -94,7 +94,7 @@ async def test_a_cancelled_coroutine_is_stopped_by_the_apps_function(autojump_cl
 
 
 @pytest.mark.parametrize("is_running", [False, True])
-async def test_a_waiting_call_leaves_the_queue_by_its_stream(is_running, autojump_clock):
+async def test_waiting_call_leaves_queue_by_its_stream(is_running, autojump_clock):
     """Gradio's `/cancel` leaves a waiting call in the queue, up to 6.10 at least."""
     peer = Peer("4.31.5")
     peer.says("/queue/join", {"event_id": "e1"})

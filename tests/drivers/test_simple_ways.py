@@ -111,7 +111,7 @@ async def test_run_that_goes_wrong(value, status, error, autojump_clock):
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_run_takes_its_session_again_unless_it_was_cancelled_there(cancelled, autojump_clock):
+async def test_session_is_reused_unless_run_was_cancelled(cancelled, autojump_clock):
     peer = Peer("4.31.5")
     peer.says("/run/count", {"data": ["0"]})
     with trio.fail_after(SECONDS):
@@ -132,7 +132,7 @@ async def test_run_takes_its_session_again_unless_it_was_cancelled_there(cancell
     assert (third != first) == cancelled
 
 
-async def test_run_waits_for_a_place_in_the_budget(autojump_clock: Any) -> None:
+async def test_run_waits_for_place_in_budget(autojump_clock: Any) -> None:
     peer = Peer("4.31.5")
     under_way = most = 0
 
@@ -159,7 +159,7 @@ async def test_run_waits_for_a_place_in_the_budget(autojump_clock: Any) -> None:
     assert most == 2
 
 
-async def test_what_waits_for_a_place_ends_with_its_session(autojump_clock: Any) -> None:
+async def test_waiting_runs_end_with_session(autojump_clock: Any) -> None:
     peer = Peer("4.31.5")
     peer.hangs("/run/count")
     with trio.fail_after(SECONDS):
@@ -199,9 +199,7 @@ async def lose(_peer: Peer, _body: Any) -> Any:
         (200, {"data": 3}, ProtocolError, 1),
     ],
 )
-async def test_a_run_that_failed_as_if_the_app_were_another_has_the_next_one_look(
-    status, value, error, looks, autojump_clock
-):
+async def test_failed_run_checks_the_app_next(status, value, error, looks, autojump_clock):
     peer = Peer("4.31.5")
     # An app that doesn't tell its id is asked once, and then if it is suspect.
     peer.says("/app_id", {"detail": "Not Found"}, status=404)
@@ -219,7 +217,7 @@ async def test_a_run_that_failed_as_if_the_app_were_another_has_the_next_one_loo
     assert len(peer.bodies["/app_id"]) == looks
 
 
-async def test_a_run_that_was_meant_for_the_app_before_leaves_its_place_to_the_next(autojump_clock):
+async def test_abandoned_run_leaves_its_slot(autojump_clock):
     peer = Peer("4.31.5")
     peer.says("/run/bump", {"data": [None, 1]})
     with trio.fail_after(SECONDS):
@@ -241,7 +239,7 @@ async def test_a_run_that_was_meant_for_the_app_before_leaves_its_place_to_the_n
             assert client.statistics().joining == 0
 
 
-async def test_what_is_logged_of_a_run_is_of_its_job(autojump_clock, caplog):
+async def test_log_lines_of_run_name_its_job(autojump_clock, caplog):
     caplog.set_level(logging.DEBUG)
     peer = Peer("4.31.5")
     peer.says("/run/count", {"data": ["0"]})

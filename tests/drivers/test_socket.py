@@ -159,9 +159,7 @@ async def test_the_server_resets_the_connection() -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Switching Pro"])
 @pytest.mark.parametrize("reset", [False, True])
-async def test_a_handshake_that_breaks_is_noticed_at_once_and_leaves_no_socket(
-    answer, reset, monkeypatch
-):
+async def test_broken_handshake_leaves_no_socket(answer, reset, monkeypatch):
     async def break_off(stream: trio.SocketStream) -> None:
         await stream.receive_some(65536)
         await stream.send_all(answer)
@@ -193,7 +191,7 @@ async def test_a_handshake_that_breaks_is_noticed_at_once_and_leaves_no_socket(
     assert [stream.socket.fileno() for stream in made] == [-1]
 
 
-async def test_a_question_that_comes_twice_is_answered_once() -> None:
+async def test_question_that_comes_twice_is_answered_once() -> None:
     answers: list[dict[str, Any]] = []
 
     async def script(socket: Any) -> None:
@@ -268,14 +266,14 @@ async def test_a_message_that_is_too_large(parts: int) -> None:
         await assert_idle(client)
 
 
-async def test_without_the_library_opening_says_what_to_install(monkeypatch):
+async def test_without_library_opening_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "wsproto", None)
     with pytest.raises(MissingDependency, match=r"pip install 'triojob\[ws\]'"):
         async with Client("http://peer.test", transport=SocketPeer("3.50.2")):
             pass
 
 
-async def test_pings_are_answered_and_frames_make_a_message() -> None:
+async def test_pings_are_answered_and_frames_make_message() -> None:
     async def script(socket: Any) -> None:
         frames = FrameProtocol(client=False, extensions=[])
         text = '{"msg": "send_hash", "note": "caf\u00e9 \U0001f600"}'
@@ -430,7 +428,7 @@ async def test_generators_of_one_session_take_turns() -> None:
             assert most > 1  # isolated sessions are sessions of their own
 
 
-async def test_generators_that_wait_for_their_turn_end_with_their_session() -> None:
+async def test_waiting_generators_end_with_session() -> None:
     talk = Talk()
     peer = SocketPeer("3.50.2")
     peer.script = lambda socket: talk.start(socket, 6)

@@ -150,9 +150,7 @@ async def test_it_goes_through_the_proxy(monkeypatch, authority, told, secure):
 )
 @pytest.mark.parametrize("told", [by_environment, by_own_client, by_own_transport])
 @pytest.mark.parametrize("secure", [False, True])
-async def test_a_proxy_that_refuses_it_is_not_gone_around(
-    monkeypatch, authority, answer, words, told, secure
-):
+async def test_refusing_proxy_is_not_bypassed(monkeypatch, authority, answer, words, told, secure):
     server, client_tls = authority.server("127.0.0.1"), authority.client()
     with trio.fail_after(SECONDS):
         async with (

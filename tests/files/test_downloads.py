@@ -50,9 +50,7 @@ def app(memory_app: ScriptedServer) -> ScriptedServer:
     return memory_app
 
 
-async def test_result_outputs_iteration_and_listeners_show_the_local_path(
-    app, tmp_path, autojump_clock
-):
+async def test_all_readers_see_the_local_path(app, tmp_path, autojump_clock):
     async with opened(app, download_files=tmp_path / "new" / "folder") as client:
         heard: list[Any] = []
         job = client.submit(api_name="/give")
@@ -76,9 +74,7 @@ async def test_result_outputs_iteration_and_listeners_show_the_local_path(
         assert stat.S_IMODE(Path(local).stat().st_mode) == 0o600
 
 
-async def test_by_default_files_go_to_the_folder_for_temporary_files(
-    app, tmp_path, monkeypatch, autojump_clock
-):
+async def test_default_folder_is_temporary(app, tmp_path, monkeypatch, autojump_clock):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     async with opened(app) as client:
         local = await client.predict(api_name="/give")
@@ -94,7 +90,7 @@ async def test_without_files_there_is_no_folder(memory_app, tmp_path, autojump_c
     assert not (tmp_path / "none").exists()
 
 
-async def test_files_are_found_in_nested_values_and_updates(memory_app, tmp_path, autojump_clock):
+async def test_files_in_nested_values_are_found(memory_app, tmp_path, autojump_clock):
     for name in ("1", "2", "3"):
         memory_app.files[f"/srv/{name}"] = name.encode()
     gallery = [{"image": file_data("/srv/1"), "caption": "one"}, [file_data("/srv/2"), None]]
@@ -130,9 +126,7 @@ async def test_files_in_hidden_outputs_are_left_alone(memory_app, tmp_path, auto
     assert downloads(memory_app) == []
 
 
-async def test_a_generator_s_edits_are_rebuilt_before_files_are_looked_for(
-    memory_app, tmp_path, autojump_clock
-):
+async def test_edits_are_rebuilt_before_finding_files(memory_app, tmp_path, autojump_clock):
     for name in "abc":
         memory_app.files[f"/srv/{name}.png"] = name.encode()
 
@@ -162,9 +156,7 @@ async def test_a_generator_s_edits_are_rebuilt_before_files_are_looked_for(
     assert result == shown[4]
 
 
-async def test_a_slow_download_delays_only_its_own_job_and_keeps_its_order(
-    app, tmp_path, autojump_clock
-):
+async def test_slow_download_delays_only_its_job(app, tmp_path, autojump_clock):
     gate = trio.Event()
     app.fault("GET", f"/file={PATH}", Hold(gate))
 
@@ -193,7 +185,7 @@ async def test_a_slow_download_delays_only_its_own_job_and_keeps_its_order(
 # --- Downloads that break ---
 
 
-async def test_a_broken_download_is_taken_up_where_it_broke(app, tmp_path, autojump_clock):
+async def test_broken_download_is_resumed(app, tmp_path, autojump_clock):
     app.fault("GET", f"/file={PATH}", Cut(100_000), times=1)
     app.fault("GET", f"/file={PATH}", Cut(50_000, reset=True), times=1)
     async with opened(app, download_files=tmp_path) as client:
@@ -202,7 +194,7 @@ async def test_a_broken_download_is_taken_up_where_it_broke(app, tmp_path, autoj
     assert ranges(app) == [None, "bytes=100000-", "bytes=150000-"]
 
 
-async def test_without_a_version_a_broken_download_starts_again(app, tmp_path, autojump_clock):
+async def test_without_version_broken_download_starts_again(app, tmp_path, autojump_clock):
     app.storage.ranges = False
     app.fault("GET", f"/file={PATH}", Cut(100_000), times=2)
     async with opened(app, download_files=tmp_path) as client:
@@ -211,7 +203,7 @@ async def test_without_a_version_a_broken_download_starts_again(app, tmp_path, a
     assert ranges(app) == [None, None, None]
 
 
-async def test_a_file_that_changed_meanwhile_is_downloaded_anew(app, tmp_path, autojump_clock):
+async def test_file_that_changed_meanwhile_is_downloaded_anew(app, tmp_path, autojump_clock):
     app.fault("GET", f"/file={PATH}", Cut(100_000), times=1)
     async with opened(app, download_files=tmp_path) as client:
         job = client.submit(api_name="/give")
@@ -222,7 +214,7 @@ async def test_a_file_that_changed_meanwhile_is_downloaded_anew(app, tmp_path, a
 
 
 @pytest.mark.parametrize("weak", [True, False])
-async def test_a_server_that_ignores_if_range_does_not_get_two_files_mixed(
+async def test_ignored_if_range_mixes_no_files(
     app: ScriptedServer, tmp_path: Path, autojump_clock: trio.testing.MockClock, *, weak: bool
 ) -> None:
     wrong = {"content-range": "bytes 7-9/256000"}
@@ -246,9 +238,7 @@ async def test_a_server_that_ignores_if_range_does_not_get_two_files_mixed(
     assert everything_in(tmp_path) == ([] if not weak else everything_in(tmp_path))
 
 
-async def test_it_is_given_up_after_three_more_tries_and_nothing_is_left(
-    app, tmp_path, autojump_clock
-):
+async def test_three_retries_leave_nothing(app, tmp_path, autojump_clock):
     app.fault("GET", f"/file={PATH}", Cut(1000))
     async with opened(app, download_files=tmp_path) as client:
         with pytest.raises(ConnectionLost):
@@ -257,17 +247,13 @@ async def test_it_is_given_up_after_three_more_tries_and_nothing_is_left(
     assert everything_in(tmp_path) == []
 
 
-async def test_a_connection_lost_before_the_first_byte_is_tried_again(
-    app, tmp_path, autojump_clock
-):
+async def test_connection_lost_before_bytes_is_retried(app, tmp_path, autojump_clock):
     app.fault("GET", f"/file={PATH}", Lose(), times=3)
     async with opened(app, download_files=tmp_path) as client:
         assert Path(await client.predict(api_name="/give")).read_bytes() == CONTENT
 
 
-async def test_a_silent_server_is_waited_for_as_long_as_the_timeouts_say(
-    app, tmp_path, autojump_clock
-):
+async def test_silent_server_is_bounded_by_timeouts(app, tmp_path, autojump_clock):
     app.fault("GET", f"/file={PATH}", Stall(1000), times=1)
     async with opened(app, download_files=tmp_path, timeouts=Timeouts(read=7)) as client:
         assert Path(await client.predict(api_name="/give")).read_bytes() == CONTENT
@@ -281,9 +267,7 @@ async def test_interim_responses_are_no_file(app, tmp_path, autojump_clock):
     assert ranges(app) == [None, None]
 
 
-async def test_a_file_that_the_server_does_not_hand_out_fails_the_job(
-    app, tmp_path, autojump_clock
-):
+async def test_withheld_file_fails_its_job(app, tmp_path, autojump_clock):
     del app.files[PATH]
     async with opened(app, download_files=tmp_path) as client:
         with pytest.raises(UnexpectedResponse, match=r"'data.bin' of /give.*403") as caught:
@@ -293,7 +277,7 @@ async def test_a_file_that_the_server_does_not_hand_out_fails_the_job(
     assert everything_in(tmp_path) == []
 
 
-async def test_a_folder_that_can_not_be_made_fails_the_job(app, tmp_path, autojump_clock):
+async def test_impossible_folder_fails_its_job(app, tmp_path, autojump_clock):
     (tmp_path / "taken").write_text("a file")
     async with opened(app, download_files=tmp_path / "taken") as client:
         with pytest.raises(OSError, match="taken"):
@@ -328,7 +312,7 @@ async def test_a_cancelled_download_leaves_nothing_behind(app, tmp_path, autojum
     await app.settled()
 
 
-async def test_many_cancelled_downloads_lose_no_place_in_the_pool(app, tmp_path, autojump_clock):
+async def test_cancelled_downloads_lose_no_slot(app, tmp_path, autojump_clock):
     app.fault("GET", f"/file={PATH}", Stall(1000), times=40)
     async with opened(app, download_files=tmp_path, limits=Limits(transfers=2)) as client:
         for _ in range(20):

@@ -78,11 +78,11 @@ def test_streams_are_files_too() -> None:
         ("ws", {"name": None, "is_file": True}),
     ],
 )
-def test_what_only_looks_like_a_file_is_none(protocol: str, value: dict[str, Any]) -> None:
+def test_what_only_looks_like_file_is_none(protocol: str, value: dict[str, Any]) -> None:
     assert find_files([value], find_protocol(protocol).traits.read_file) == []
 
 
-def test_odd_fields_of_a_file_are_left_out() -> None:
+def test_odd_fields_of_file_are_left_out() -> None:
     value = file_data("/t", size=-1, orig_name=["x"], url=3, mime_type={}, is_stream="yes")
     [(_, file)] = find_files(value, marked_by_type)
     assert file == FileData("/t")
@@ -151,7 +151,7 @@ BEFORE: list[Any] = [
         ([["replace", [], file_data("/1")]], ["/1"]),
     ],
 )
-def test_files_that_edits_bring_are_found_by_the_edits(edits, brought):
+def test_edits_find_the_files_they_bring(edits, brought):
     changed: list[Any] = []
     after = apply_edits(BEFORE, edits, changed)
     found = files_by_edits(edits, changed, marked_by_type)
@@ -160,7 +160,7 @@ def test_files_that_edits_bring_are_found_by_the_edits(edits, brought):
     assert {file.path for _, file in find_files(after, marked_by_type)} <= old | set(brought)
 
 
-def test_a_key_that_goes_may_make_a_file() -> None:
+def test_key_that_goes_may_make_file() -> None:
     changed: list[Any] = []
     edits: list[Any] = [["delete", [2, "more"], None]]
     apply_edits(BEFORE, edits, changed)
@@ -168,7 +168,7 @@ def test_a_key_that_goes_may_make_a_file() -> None:
     assert file.path == "/t/u.txt"
 
 
-def test_looking_for_them_does_not_look_at_the_value() -> None:
+def test_finding_files_skips_old_values() -> None:
     edits: list[Any] = [["append", [0, "content"], "more"], ["replace", [0, "n"], 1]]
 
     def make(n: int) -> Callable[[], object]:

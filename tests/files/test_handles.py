@@ -31,7 +31,7 @@ def gets(server: ScriptedServer) -> list[str]:
     return [path for path in server.paths() if "/file=" in path]
 
 
-async def test_a_handle_tells_of_the_file_and_fetches_nothing(app, autojump_clock):
+async def test_handle_tells_of_file_and_fetches_nothing(app, autojump_clock):
     async with opened(app, download_files=False) as client:
         job = client.submit(api_name="/give")
         file = await job.result()
@@ -45,7 +45,7 @@ async def test_a_handle_tells_of_the_file_and_fetches_nothing(app, autojump_cloc
         assert gets(app) == []
 
 
-async def test_save_into_a_folder_and_to_a_path(app, tmp_path, autojump_clock):
+async def test_save_into_folder_and_to_path(app, tmp_path, autojump_clock):
     async with opened(app, download_files=False) as client:
         file = await client.predict(api_name="/give")
         assert await file.save(tmp_path) == tmp_path / "da ta.bin"
@@ -61,7 +61,7 @@ async def test_save_into_a_folder_and_to_a_path(app, tmp_path, autojump_clock):
     assert (tmp_path / "da ta.bin").read_bytes() == CONTENT
 
 
-async def test_a_save_that_fails_leaves_what_was_there(app, tmp_path, autojump_clock):
+async def test_save_that_fails_leaves_what_was_there(app, tmp_path, autojump_clock):
     old = tmp_path / "old.bin"
     old.write_bytes(b"old")
     async with opened(app, download_files=False) as client:
@@ -124,7 +124,7 @@ async def test_small_reads_copy_each_byte_once(app, size, monkeypatch):
     assert CountedBytes.copied <= size
 
 
-async def test_leaving_an_open_file_early_frees_its_place(app, autojump_clock):
+async def test_leaving_open_file_early_frees_its_place(app, autojump_clock):
     app.files[PATH] = CONTENT * 100
     async with opened(app, download_files=False, limits=Limits(transfers=1)) as client:
         file = await client.predict(api_name="/give")
@@ -146,7 +146,7 @@ async def test_leaving_an_open_file_early_frees_its_place(app, autojump_clock):
             assert sum([len(chunk) async for chunk in stream]) == len(CONTENT) * 100
 
 
-async def test_a_stream_that_breaks_says_so_and_is_over(app, autojump_clock):
+async def test_broken_stream_says_so_and_ends(app, autojump_clock):
     app.fault("GET", QUOTED, Cut(1000), times=1)
     async with opened(app, download_files=False) as client:
         file = await client.predict(api_name="/give")
@@ -169,7 +169,7 @@ async def test_what_is_read_is_bounded(app, tmp_path, autojump_clock):
                     pass
 
 
-async def test_refusals_are_raised_where_the_file_is_asked_for(app, tmp_path, autojump_clock):
+async def test_refusals_are_raised_at_the_request(app, tmp_path, autojump_clock):
     async with opened(app, download_files=False) as client:
         file = await client.predict(api_name="/give")
         del app.files[PATH]
@@ -186,7 +186,7 @@ async def test_refusals_are_raised_where_the_file_is_asked_for(app, tmp_path, au
     assert everything_in(tmp_path) == []
 
 
-async def test_the_end_of_the_client_ends_what_is_being_fetched(app, tmp_path, autojump_clock):
+async def test_ending_client_ends_transfers(app, tmp_path, autojump_clock):
     app.fault("GET", QUOTED, Stall(1000))
     async with trio.open_nursery() as nursery:
 
@@ -202,9 +202,7 @@ async def test_the_end_of_the_client_ends_what_is_being_fetched(app, tmp_path, a
     assert everything_in(tmp_path) == []
 
 
-async def test_handles_in_a_stream_of_outputs_follow_its_edits(
-    memory_app, tmp_path, autojump_clock
-):
+async def test_handles_follow_edits_of_outputs(memory_app, tmp_path, autojump_clock):
     for name in "abc":
         memory_app.files[f"/srv/{name}"] = name.encode()
 
@@ -273,7 +271,7 @@ async def test_a_stream_is_followed_to_its_end(
             await anext(file.segments())
 
 
-async def test_save_of_a_stream_is_the_file_of_all_parts(radio, tmp_path, autojump_clock):
+async def test_saving_stream_joins_all_parts(radio, tmp_path, autojump_clock):
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
         saved = await file.save(tmp_path)
@@ -283,7 +281,7 @@ async def test_save_of_a_stream_is_the_file_of_all_parts(radio, tmp_path, autoju
     assert saved.read_bytes() == b"onetwothree"
 
 
-async def test_following_a_stream_can_be_cancelled_and_ends_with_the_client(radio, autojump_clock):
+async def test_following_can_be_cancelled_with_client(radio, autojump_clock):
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
         with trio.move_on_after(10) as scope:
@@ -307,7 +305,7 @@ async def test_following_a_stream_can_be_cancelled_and_ends_with_the_client(radi
         "a\\b",
     ],
 )
-async def test_a_playlist_names_only_what_lies_beside_it(radio, autojump_clock, segment):
+async def test_playlist_names_only_what_lies_beside_it(radio, autojump_clock, segment):
     radio.storage.media[f"{FOLDER}/playlist.m3u8"] = playlist("a.aac", segment, ended=True)
     async with opened(radio) as client:
         file = await client.predict(api_name="/give")
@@ -334,7 +332,7 @@ async def test_only_streams_of_parts_are_followed(app, autojump_clock):
             file.segments()
 
 
-async def test_a_stream_of_gradio_4_is_read_as_it_comes(memory_app, autojump_clock):
+async def test_gradio_4_stream_is_followed(memory_app, autojump_clock):
     memory_app.storage.media["session/1/7"] = b"sound"
     serve_files(memory_app, file_data("session/1/7", is_stream=True))
     async with opened(memory_app) as client:

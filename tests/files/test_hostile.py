@@ -88,7 +88,7 @@ def ascii_json(value: Any) -> str:
     return json.dumps(value)
 
 
-async def test_nothing_is_overwritten_or_written_through_a_link(app, tmp_path, autojump_clock):
+async def test_nothing_is_overwritten_or_written_through_link(app, tmp_path, autojump_clock):
     serve_files(app, file_data(PATH))
     victim = tmp_path / "victim"
     victim.write_text("mine")
@@ -139,7 +139,7 @@ async def test_another_server_gets_no_request_at_all(app, tmp_path, autojump_clo
     assert hosts(app) == {"scripted.test"}
 
 
-async def test_a_handle_of_a_file_elsewhere_is_never_asked_for(app, tmp_path, autojump_clock):
+async def test_foreign_handle_is_never_requested(app, tmp_path, autojump_clock):
     elsewhere = "http://evil.test/x.bin"
     stream = file_data("http://evil.test/playlist.m3u8", is_stream=True)
     serve_files(app, file_data(elsewhere), stream)
@@ -155,7 +155,7 @@ async def test_a_handle_of_a_file_elsewhere_is_never_asked_for(app, tmp_path, au
     assert hosts(app) == {"scripted.test"}
 
 
-async def test_the_app_s_own_url_is_used_where_the_path_is_refused(app, tmp_path, autojump_clock):
+async def test_apps_own_url_is_used_for_paths(app, tmp_path, autojump_clock):
     url = f"{app.url}/gradio_api/file={PATH}"
     serve_files(app, file_data("/proxied", url=url))
     async with opened(app, download_files=tmp_path) as client:
@@ -177,7 +177,7 @@ async def test_redirects_are_not_followed(app, tmp_path, autojump_clock, status)
     assert everything_in(tmp_path) == []
 
 
-async def test_a_path_can_not_climb_out_of_the_route(app, tmp_path, autojump_clock):
+async def test_path_can_not_climb_out_of_route(app, tmp_path, autojump_clock):
     for path in (
         "/../../../login",
         "..",
@@ -200,7 +200,7 @@ async def test_a_path_can_not_climb_out_of_the_route(app, tmp_path, autojump_clo
 # --- 3. What only looks like a file ---
 
 
-async def test_ordinary_data_with_a_path_is_no_file(app, tmp_path, autojump_clock):
+async def test_ordinary_data_with_path_is_no_file(app, tmp_path, autojump_clock):
     value = {"path": PATH, "is_stream": True, "url": "http://evil.test/x", "size": 3}
     serve_files(app, value, {"path": "/etc/passwd", "meta": {"_type": "other"}})
     async with opened(app, download_files=tmp_path) as client:
@@ -211,7 +211,7 @@ async def test_ordinary_data_with_a_path_is_no_file(app, tmp_path, autojump_cloc
 
 
 @pytest.mark.sse_v3
-async def test_an_output_of_nothing_but_depth_does_no_harm(app, tmp_path, autojump_clock):
+async def test_deeply_nested_output_is_harmless(app, tmp_path, autojump_clock):
     @app.app.endpoint(outputs=[json_value("out")], generator=True)
     async def deep(event: Event) -> None:
         await event.generating([[]])
@@ -240,7 +240,7 @@ async def test_an_output_of_nothing_but_depth_does_no_harm(app, tmp_path, autoju
 # --- 4. Local files: see test_inputs.py ---
 
 
-async def test_no_file_here_is_read_because_an_output_names_it(app, tmp_path, autojump_clock):
+async def test_outputs_never_read_local_files(app, tmp_path, autojump_clock):
     secret = tmp_path / "secret"
     secret.write_text("secret")
     app.app.add("echo", inputs=[json_value("value")], outputs=[json_value("out")])
@@ -269,7 +269,7 @@ async def test_a_download_is_bounded_by_what_comes(app, tmp_path, autojump_clock
     assert len([name for name in everything_in(tmp_path) if name.endswith(".bin")]) == 1
 
 
-async def test_all_files_of_a_call_are_bounded_together(app, tmp_path, autojump_clock):
+async def test_all_files_of_call_are_bounded_together(app, tmp_path, autojump_clock):
     values = [file_data(f"/srv/{number}.bin") for number in range(5)]
     for value in values:
         app.files[value["path"]] = b"x" * 400
@@ -282,7 +282,7 @@ async def test_all_files_of_a_call_are_bounded_together(app, tmp_path, autojump_
         assert len(await client.predict(api_name="/give")) == 5
 
 
-async def test_a_length_that_is_a_lie_is_not_believed(app, tmp_path, autojump_clock):
+async def test_length_that_is_lie_is_not_believed(app, tmp_path, autojump_clock):
     serve_files(app, file_data(PATH, size=10**15))
     async with opened(app, download_files=tmp_path) as client:
         # The server's word on the size of the file changes nothing.
@@ -303,7 +303,7 @@ async def test_compression_that_nobody_asked_for_is_refused(
     assert everything_in(tmp_path) == []
 
 
-async def test_a_range_that_was_not_asked_for_is_refused(app, tmp_path, autojump_clock):
+async def test_unrequested_range_is_refused(app, tmp_path, autojump_clock):
     serve_files(app, file_data(PATH))
     app.fault("GET", f"/file={PATH}", Answer(206, b"tent", {"content-range": "bytes 3-6/7"}))
     async with opened(app, download_files=tmp_path) as client:
@@ -311,7 +311,7 @@ async def test_a_range_that_was_not_asked_for_is_refused(app, tmp_path, autojump
             await client.predict(api_name="/give")
 
 
-async def test_an_endless_answer_to_an_upload_is_bounded(app, autojump_clock):
+async def test_endless_answer_to_upload_is_bounded(app, autojump_clock):
     from triojob import handle_file
 
     app.app.add("take", inputs=[json_value("value")])

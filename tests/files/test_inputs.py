@@ -21,7 +21,7 @@ from triojob.gradio.schema.parameters import Parameter
 from triojob.testing.components import file, number
 
 
-def test_the_name_and_kind_come_from_the_source(tmp_path: Path) -> None:
+def test_name_and_kind_come_from_source(tmp_path: Path) -> None:
     for source, name, kind in (
         ("some/photo.png", "photo.png", "image/png"),
         (tmp_path / "a.txt", "a.txt", "text/plain"),
@@ -36,7 +36,7 @@ def test_the_name_and_kind_come_from_the_source(tmp_path: Path) -> None:
     assert isinstance(marked, FileInput)
 
 
-def test_the_marker_is_frozen_and_shows_no_content() -> None:
+def test_marker_is_frozen_and_shows_no_content() -> None:
     marked = handle_file(b"secret", name="a.bin")
     with pytest.raises(AttributeError):
         marked.name = "b"  # type: ignore[misc]
@@ -65,7 +65,7 @@ def test_what_is_no_file_is_refused(source: Any, name: str | None, error: type[E
         handle_file(source, name=name)
 
 
-async def test_a_path_is_checked_when_the_call_is_submitted(memory_app, tmp_path):
+async def test_path_is_checked_when_call_is_submitted(memory_app, tmp_path):
     serve_echo(memory_app)
     async with opened(memory_app) as client:
         echo = client.endpoint("/echo")
@@ -84,7 +84,7 @@ async def test_a_path_is_checked_when_the_call_is_submitted(memory_app, tmp_path
     assert "POST /upload" not in memory_app.paths()
 
 
-async def test_a_file_larger_than_the_app_takes_is_refused_unsent(memory_app, tmp_path):
+async def test_too_large_file_is_refused_unsent(memory_app, tmp_path):
     serve_echo(memory_app)
     memory_app.app.max_file_size = 10
     large = tmp_path / "large.bin"
@@ -102,14 +102,14 @@ async def test_a_file_larger_than_the_app_takes_is_refused_unsent(memory_app, tm
 
 
 @pytest.mark.parametrize("value", ["photo.png", Path("photo.png"), b"png"])
-async def test_a_bare_path_for_a_file_is_refused(memory_app: ScriptedServer, value: Any) -> None:
+async def test_bare_path_for_file_is_refused(memory_app: ScriptedServer, value: Any) -> None:
     serve_echo(memory_app)
     async with opened(memory_app) as client:
         with pytest.raises(TypeError, match=r"takes a file: pass handle_file\("):
             client.submit(value, api_name="/echo")
 
 
-async def test_a_bare_path_in_a_list_of_files_is_refused(memory_app: ScriptedServer) -> None:
+async def test_bare_path_in_list_is_refused(memory_app: ScriptedServer) -> None:
     memory_app.app.add("many", inputs=[file("files", multiple=True)])
     async with opened(memory_app) as client:
         with pytest.raises(TypeError, match="handle_file"):
@@ -119,7 +119,7 @@ async def test_a_bare_path_in_a_list_of_files_is_refused(memory_app: ScriptedSer
         await client.predict(handle_file(b"x"), api_name="/many")
 
 
-async def test_a_path_that_is_no_marker_names_the_remedy(memory_app: ScriptedServer) -> None:
+async def test_path_that_is_no_marker_names_remedy(memory_app: ScriptedServer) -> None:
     serve_echo(memory_app)
     async with opened(memory_app) as client:
         with pytest.raises(TypeError, match=r"handle_file\(path\)"):
@@ -145,7 +145,7 @@ async def test_dictionaries_are_never_read_from_disk(memory_app, tmp_path):
     assert memory_app.joins[0]["data"] == [value, {"x": [value]}]
 
 
-async def test_a_default_of_the_server_is_never_read_from_disk(memory_app, tmp_path):
+async def test_servers_default_is_never_read_from_disk(memory_app, tmp_path):
     secret = tmp_path / "id_rsa"
     secret.write_text("secret")
     default = {"path": str(secret), "meta": META, "orig_name": "id_rsa"}
@@ -189,7 +189,7 @@ SCHEMA_4 = {
         {"type": "array", "items": SCHEMA_4},
     ],
 )
-def test_a_bare_path_is_refused_in_older_apps_too(schema: dict[str, Any]) -> None:
+def test_bare_path_is_refused_by_older_apps(schema: dict[str, Any]) -> None:
     # Their example is one that the schema doesn't allow.
     item = {"type": schema, "component": "File", "example_input": URL}
     parameter = Parameter.from_info("file", 0, item, {})
@@ -219,7 +219,7 @@ def test_each_era_gets_its_own_form() -> None:
     }
 
 
-def test_calls_with_files_leave_no_regular_expressions_behind() -> None:
+def test_file_calls_leave_no_patterns_behind() -> None:
     def patterns() -> int:
         return sum(isinstance(thing, re.Pattern) for thing in gc.get_objects())
 

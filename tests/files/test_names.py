@@ -59,7 +59,7 @@ def test_bad_names_become_harmless(given_name: str, name: str) -> None:
     assert safe_name(given_name) == name
 
 
-def test_long_names_are_cut_in_bytes_and_keep_their_suffix() -> None:
+def test_long_names_keep_their_suffix() -> None:
     assert safe_name("x" * 300 + ".txt") == "x" * (MAX_NAME - 4) + ".txt"
     assert safe_name("é" * 300 + ".txt") == "é" * ((MAX_NAME - 4) // 2) + ".txt"
     # What is no suffix is not kept.
@@ -69,14 +69,14 @@ def test_long_names_are_cut_in_bytes_and_keep_their_suffix() -> None:
     assert safe_name("x" * 199 + ". " + "y" * 100) == "x" * 199
 
 
-def test_the_first_that_is_a_name_is_taken() -> None:
+def test_first_that_is_name_is_taken() -> None:
     assert safe_name(None, "..", "a/b.txt", "c.txt") == "b.txt"
     assert safe_name(3, {"a": 1}) == "file"
     assert safe_name() == "file"
 
 
 @given(st.text(), st.text(alphabet="./\\:. \x00conCON1é", max_size=400))
-def test_no_name_at_all_is_more_than_a_component(text: str, odd: str) -> None:
+def test_no_name_exceeds_a_component(text: str, odd: str) -> None:
     for name in (safe_name(text), safe_name(odd)):
         assert name not in ("", ".", "..")
         assert not set(name) & set('/\\:\x00<>"|?*')

@@ -69,7 +69,7 @@ def no_descriptor_of(path: Path) -> bool:
     return str(path) not in links
 
 
-async def test_a_path_arrives_and_is_sent_as_file_data(memory_app, path, autojump_clock):
+async def test_path_arrives_as_file_data(memory_app, path, autojump_clock):
     serve_echo(memory_app)
     async with opened(memory_app) as client:
         assert await client.predict(handle_file(path), api_name="/echo") == "ok"
@@ -120,7 +120,7 @@ async def test_what_the_caller_changes_later_changes_nothing(memory_app, autojum
     assert [file["orig_name"] for file in sent(memory_app)[1]["files"]] == ["1.bin"]
 
 
-async def test_text_that_looks_like_a_gap_is_left_alone(memory_app, autojump_clock):
+async def test_text_like_placeholder_is_left_alone(memory_app, autojump_clock):
     serve_echo(memory_app)
     rest = ["0", "x-0", {"00000000000000000000000000000000-0": '"\\"-0"'}]
     async with opened(memory_app) as client:
@@ -128,7 +128,7 @@ async def test_text_that_looks_like_a_gap_is_left_alone(memory_app, autojump_clo
     assert sent(memory_app)[1] == rest
 
 
-async def test_a_url_is_passed_through_for_the_server_to_fetch(memory_app, autojump_clock):
+async def test_url_is_left_for_the_server(memory_app, autojump_clock):
     serve_echo(memory_app)
     url = "https://pictures.example/cat.png?size=2"
     async with opened(memory_app) as client:
@@ -142,7 +142,7 @@ async def test_a_url_is_passed_through_for_the_server_to_fetch(memory_app, autoj
     )
 
 
-async def test_an_open_file_is_read_from_where_it_stood(memory_app, path, autojump_clock):
+async def test_open_file_is_read_from_position(memory_app, path, autojump_clock):
     serve_echo(memory_app)
     source = io.BytesIO(b"0123456789")
     source.seek(4)
@@ -176,7 +176,7 @@ class Pipe(io.RawIOBase):
         return len(chunk)
 
 
-async def test_an_open_file_that_can_not_seek_is_sent_once(memory_app, autojump_clock):
+async def test_unseekable_file_is_sent_once(memory_app, autojump_clock):
     serve_echo(memory_app)
     marked = handle_file(Pipe([b"ab", b"cd"]), name="p.bin")  # type: ignore[arg-type]
     async with opened(memory_app) as client:
@@ -191,7 +191,7 @@ async def test_an_open_file_that_can_not_seek_is_sent_once(memory_app, autojump_
             client.submit(marked, api_name="/echo")
 
 
-async def test_progress_is_told_before_the_call_is_queued(memory_app, autojump_clock):
+async def test_progress_is_told_before_call_is_queued(memory_app, autojump_clock):
     serve_echo(memory_app)
     large, small = handle_file(b"x" * 3_000_000, name="l.bin"), handle_file(b"y", name="s.bin")
     async with opened(memory_app) as client:
@@ -234,9 +234,7 @@ async def test_progress_is_told_before_the_call_is_queued(memory_app, autojump_c
         (Cut(1), ConnectionLost),
     ],
 )
-async def test_an_upload_that_fails_fails_its_job_and_nothing_is_queued(
-    memory_app, path, autojump_clock, answer, error
-):
+async def test_failed_upload_queues_nothing(memory_app, path, autojump_clock, answer, error):
     serve_echo(memory_app)
     memory_app.fault("POST", "/upload", answer)
     async with opened(memory_app) as client:
@@ -276,7 +274,7 @@ async def test_a_failed_upload_leaves_no_cycle(memory_app, path, retry):
         assert [failure() for failure in failures[:-1]] == [None, None]
 
 
-async def test_several_are_sent_at_once_but_not_too_many(memory_app, autojump_clock):
+async def test_uploads_run_together_within_limit(memory_app, autojump_clock):
     serve_echo(memory_app)
     gate = trio.Event()
     memory_app.fault("POST", "/upload", Hold(gate))
@@ -302,9 +300,7 @@ async def test_the_first_failure_ends_the_other_uploads(memory_app, autojump_clo
     assert memory_app.joins == []
 
 
-async def test_a_job_cancelled_while_it_uploads_leaves_nothing_open(
-    memory_app, tmp_path, autojump_clock
-):
+async def test_cancelled_upload_leaves_nothing_open(memory_app, tmp_path, autojump_clock):
     serve_echo(memory_app)
     memory_app.fault("POST", "/upload", Silence(), times=1)
     path = tmp_path / "big.bin"
@@ -322,9 +318,7 @@ async def test_a_job_cancelled_while_it_uploads_leaves_nothing_open(
         assert await client.predict(handle_file(b"x"), api_name="/echo") == "ok"
 
 
-async def test_a_client_that_ends_cancels_uploads_of_jobs_around_it(
-    memory_app, path, autojump_clock
-):
+async def test_ending_client_cancels_uploads(memory_app, path, autojump_clock):
     serve_echo(memory_app)
     memory_app.fault("POST", "/upload", Silence())
     async with JobGroup() as group:
@@ -336,7 +330,7 @@ async def test_a_client_that_ends_cancels_uploads_of_jobs_around_it(
     assert no_descriptor_of(path)
 
 
-async def test_a_file_that_goes_away_or_shrinks_fails_the_job(memory_app, path, autojump_clock):
+async def test_vanishing_or_shrinking_file_fails_job(memory_app, path, autojump_clock):
     serve_echo(memory_app)
     async with opened(memory_app) as client:
         job = client.submit(handle_file(path), api_name="/echo")

@@ -18,7 +18,7 @@ def logger() -> Iterator[logging.Logger]:
     logger.handlers.clear()
 
 
-def test_handlers_of_a_stream_are_turned_and_turned_back(logger: logging.Logger):
+def test_handlers_are_redirected_and_restored(logger: logging.Logger):
     old, new, other = io.StringIO(), io.StringIO(), io.StringIO()
     for stream in (old, other):
         logger.addHandler(logging.StreamHandler(stream))
@@ -31,7 +31,7 @@ def test_handlers_of_a_stream_are_turned_and_turned_back(logger: logging.Logger)
     assert other.getvalue() == "during\nafter\n"
 
 
-def test_a_handler_that_got_another_stream_meanwhile_keeps_it(logger: logging.Logger):
+def test_redirected_handler_keeps_its_stream(logger: logging.Logger):
     old, new, theirs = io.StringIO(), io.StringIO(), io.StringIO()
     handler = logging.StreamHandler(old)
     logger.addHandler(handler)

@@ -16,7 +16,7 @@ def test_before_anything_is_done_nothing_is_known():
     assert (meter.rate(105.0), meter.eta(105.0), meter.share()) == (None, None, 0.0)
 
 
-def test_a_rate_is_what_was_done_over_the_time_it_took():
+def test_rate_is_work_over_time():
     meter = ProgressMeter(100.0, total=10)
     for second in range(1, 5):
         meter.count(100.0 + 2 * second)
@@ -25,14 +25,14 @@ def test_a_rate_is_what_was_done_over_the_time_it_took():
     assert meter.share() == 0.4
 
 
-def test_a_burst_at_the_start_is_no_rate_yet():
+def test_burst_at_start_is_no_rate_yet():
     meter = ProgressMeter(0.0, total=1000)
     meter.count(0.001, 50)
     assert meter.rate(0.002) is None
     assert meter.rate(1.0) == 50.0
 
 
-def test_what_was_done_before_counts_for_the_rest_and_not_for_the_rate():
+def test_earlier_work_counts_not_for_rate():
     meter = ProgressMeter(0.0, total=100)
     meter.credit(90)
     assert meter.rate(10.0) is None
@@ -74,7 +74,7 @@ def test_more_than_the_total_is_all():
     assert ProgressMeter(0.0, total=0).share() == 1.0
 
 
-def test_without_a_total_there_is_a_rate_but_no_end():
+def test_rate_without_total_has_no_end():
     meter = ProgressMeter(0.0)
     meter.count(2.0, 4)
     assert (meter.rate(2.0), meter.eta(2.0), meter.share()) == (2.0, None, None)

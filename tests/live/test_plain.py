@@ -19,7 +19,7 @@ from triojob import JobGroup, report
 from triojob._live._screens import Notebook, Plain, Terminal, choose_screen
 
 
-async def test_lines_come_at_changes_and_every_few_seconds_at_most(autojump_clock: MockClock):
+async def test_lines_come_at_changes_or_sometimes(autojump_clock: MockClock):
     console = recorder(terminal=False)
     async with JobGroup(limit=1) as group, triojob.live(group, total=4, console=console):
         for seconds in (0.5, 1, 1, 5):
@@ -32,7 +32,7 @@ async def test_lines_come_at_changes_and_every_few_seconds_at_most(autojump_cloc
     ]
 
 
-async def test_messages_that_change_no_count_are_no_lines(autojump_clock: MockClock):
+async def test_uncounted_messages_make_no_lines(autojump_clock: MockClock):
     async def tells() -> None:
         for number in range(300):
             report.progress((number, 300))
@@ -45,14 +45,14 @@ async def test_messages_that_change_no_count_are_no_lines(autojump_clock: MockCl
     assert len(output(console).splitlines()) <= 4
 
 
-async def test_a_long_silence_is_broken_now_and_then(autojump_clock: MockClock):
+async def test_long_silence_is_broken_now_and_then(autojump_clock: MockClock):
     console = recorder(terminal=False)
     async with JobGroup() as group, triojob.live(group, console=console):
         group.submit(trio.sleep, 300)
     assert 9 <= len(output(console).splitlines()) <= 12
 
 
-async def test_failures_and_lines_of_the_app_are_printed(autojump_clock: MockClock):
+async def test_failures_and_lines_of_app_are_printed(autojump_clock: MockClock):
     async def warns() -> None:
         report.log("mind [red]the\x1b[2J gap", "warning")
         await trio.sleep(5)
@@ -91,7 +91,7 @@ async def test_what_the_encoding_lacks_is_escaped(autojump_clock: MockClock):
     assert "ValueError: gr\\xf6\\xdfer" in file.read()
 
 
-async def test_nothing_is_printed_of_nothing_but_the_end(autojump_clock: MockClock):
+async def test_nothing_is_printed_of_nothing_but_end(autojump_clock: MockClock):
     console = recorder(terminal=False)
     async with JobGroup() as group, triojob.live(group, console=console):
         await trio.sleep(100)
@@ -141,7 +141,7 @@ def test_a_terminal_without_unicode_gets_lines(monkeypatch: pytest.MonkeyPatch):
     assert type(choose_screen(None)) is Plain
 
 
-def test_a_console_of_ones_own_says_what_it_is():
+def test_own_console_decides():
     assert type(choose_screen(recorder())) is Terminal
     assert type(choose_screen(recorder(terminal=False))) is Plain
 
@@ -161,9 +161,7 @@ async def test_without_colours_none_are_sent(autojump_clock: MockClock):
 # --- Readers that go away ---
 
 
-async def test_a_reader_that_goes_away_ends_the_view_and_not_the_jobs(
-    autojump_clock, monkeypatch, caplog
-):
+async def test_leaving_reader_ends_view_only(autojump_clock, monkeypatch, caplog):
     class Gone(Stream):
         def write(self, text: str) -> int:
             raise BrokenPipeError

@@ -42,7 +42,7 @@ async def test_progress_and_streams_are_followed(gradio_url: str):
         told.cancel()
 
 
-async def test_failures_and_lines_for_the_user_are_shown(gradio_url: str):
+async def test_failures_and_lines_for_user_are_shown(gradio_url: str):
     with pytest.raises(BaseExceptionGroup):
         async with Client(gradio_url) as client, JobGroup() as group:
             seen = Seen(group)
@@ -61,7 +61,7 @@ async def test_failures_and_lines_for_the_user_are_shown(gradio_url: str):
             assert counts == "1 done, 1 failed"
 
 
-async def test_a_clients_own_jobs_are_shown_to_their_end(gradio_url: str):
+async def test_clients_jobs_are_shown_until_end(gradio_url: str):
     console = recorder()
     async with Client(gradio_url) as client, triojob.live(client, total=2, console=console):
         client.submit("Ada", api_name="/greet")

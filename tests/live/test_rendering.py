@@ -37,7 +37,7 @@ async def talks() -> Any:
         await trio.sleep(1)
 
 
-async def test_each_job_has_a_line_with_what_is_known_of_it(autojump_clock: MockClock):
+async def test_each_job_has_a_descriptive_line(autojump_clock: MockClock):
     async with JobGroup(limit=4) as group:
         names = {}
         seen = Seen(group, title=names.get)
@@ -76,7 +76,7 @@ async def test_failures_are_shown_and_stay_unseen(autojump_clock: MockClock):
     assert [str(error) for error in caught.value.exceptions] == ["[red]no\x1b[2J\nmore"]
 
 
-async def test_jobs_that_were_there_before_are_shown_too(autojump_clock: MockClock):
+async def test_earlier_jobs_are_shown_too(autojump_clock: MockClock):
     with pytest.RaisesGroup(ValueError):
         async with JobGroup(limit=2) as group:
             await group.submit(trio.sleep, 1).wait()
@@ -100,7 +100,7 @@ async def test_jobs_that_were_there_before_are_shown_too(autojump_clock: MockClo
             assert seen.lines()[-2] == "4 done, 1 failed"
 
 
-async def test_of_a_thousand_jobs_those_that_run_and_the_last_failures_are_shown(autojump_clock):
+async def test_running_and_failed_jobs_come_first(autojump_clock):
     async def one(number: int) -> None:
         await trio.sleep(1)
         if number in (3, 5, 11):
@@ -127,7 +127,7 @@ async def test_of_a_thousand_jobs_those_that_run_and_the_last_failures_are_shown
             assert len(seen.lines(height=1)) == 1
 
 
-async def test_jobs_in_the_servers_queue_have_what_room_is_left(autojump_clock: MockClock):
+async def test_queued_jobs_get_the_remaining_room(autojump_clock: MockClock):
     async def queues() -> None:
         report.status(Status.IN_QUEUE, rank=1)
         await trio.sleep(10)
@@ -158,7 +158,7 @@ async def test_no_line_is_wider_than_the_terminal(autojump_clock: MockClock, wid
         assert max(map(cell_len, seen.lines(width=width))) <= width
 
 
-async def test_a_text_that_outgrows_its_line_shows_its_end(autojump_clock: MockClock):
+async def test_outgrown_line_shows_its_end(autojump_clock: MockClock):
     async def long() -> Any:
         yield "start " + "word " * 100 + "end"
         await trio.sleep(5)
@@ -173,7 +173,7 @@ async def test_a_text_that_outgrows_its_line_shows_its_end(autojump_clock: MockC
         assert "…" in line
 
 
-async def test_many_outputs_are_caught_up_with_step_by_step(autojump_clock: MockClock):
+async def test_many_outputs_are_caught_up_stepwise(autojump_clock: MockClock):
     async def many() -> Any:
         for number in range(3 * STEPS):
             yield str(number)
@@ -187,7 +187,7 @@ async def test_many_outputs_are_caught_up_with_step_by_step(autojump_clock: Mock
         assert ends == [str(STEPS - 1), str(2 * STEPS - 1), *[str(3 * STEPS - 1)] * 2]
 
 
-async def test_a_bounded_history_is_caught_up_with_from_where_it_starts(autojump_clock):
+async def test_bounded_history_is_caught_up(autojump_clock):
     async def many() -> Any:
         for number in range(100):
             yield str(number)
@@ -201,7 +201,7 @@ async def test_a_bounded_history_is_caught_up_with_from_where_it_starts(autojump
             assert seen.lines()[0].endswith(f" {second * 10}")
 
 
-async def test_a_title_that_raises_is_logged_once_and_the_name_is_shown(autojump_clock, caplog):
+async def test_raising_title_is_logged_once(autojump_clock, caplog):
     def broken(job: Job[Any]) -> str:
         raise LookupError("no title")
 
@@ -230,7 +230,7 @@ async def test_what_has_ended_is_let_go_of(autojump_clock: MockClock):
         assert seen.changes == changes
 
 
-async def test_a_title_that_is_no_text_is_made_one(autojump_clock: MockClock):
+async def test_other_titles_become_text(autojump_clock: MockClock):
     async with JobGroup() as group:
         seen = Seen(group, title=lambda job: ("a", 1))
         group.submit(draws)
@@ -268,11 +268,11 @@ def test_states_are_said_in_words(status, state):
         (ProgressUnit(-1, 4, "rows"), (0.0, "-1/4 rows")),
     ],
 )
-def test_progress_is_believed_as_far_as_it_makes_sense(unit, said):
+def test_senseless_progress_is_ignored(unit, said):
     assert progress(StatusUpdate(Status.PROGRESS, progress_data=[unit]), 0) == said
 
 
-async def test_a_log_line_is_news_for_who_prints_it(autojump_clock: MockClock):
+async def test_log_line_is_an_event(autojump_clock: MockClock):
     async with JobGroup() as group:
         seen = Seen(group)
         group.submit(logs)

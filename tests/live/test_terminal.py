@@ -98,7 +98,7 @@ async def end(terminal: Terminal, process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
-async def test_it_repaints_in_place_and_the_last_state_stays():
+async def test_repaints_stay_and_leave_last_state():
     async with shown("work") as (terminal, process):
         await terminal.until(lambda: "3/40 steps" in terminal.text)
         assert terminal.bytes.count(CURSOR_OFF.encode()) == 1
@@ -130,7 +130,7 @@ async def test_what_the_body_prints_goes_above_it():
     assert terminal.lines[-1] == "WARNING:mine:logged after"
 
 
-async def test_what_goes_into_a_file_is_not_turned_to_the_terminal(tmp_path: Path):
+async def test_files_are_no_terminals(tmp_path: Path):
     with (tmp_path / "out").open("wb") as file:
         async with shown("prints", stdout=file.fileno()) as (terminal, process):
             assert await end(terminal, process) == 0
@@ -142,7 +142,7 @@ async def test_what_goes_into_a_file_is_not_turned_to_the_terminal(tmp_path: Pat
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "error"])
-async def test_ctrl_c_and_errors_give_the_terminal_back(how: str):
+async def test_ctrl_c_and_errors_give_terminal_back(how: str):
     async with shown(*(("hangs", "2") if how == "ctrl-c" else ("raises",))) as (terminal, process):
         if how == "ctrl-c":
             await terminal.until(lambda: "running" in terminal.text)
@@ -159,7 +159,7 @@ async def test_ctrl_c_and_errors_give_the_terminal_back(how: str):
     assert not terminal.screen.cursor.hidden
 
 
-async def test_a_terminal_of_another_size_is_filled_to_that_size():
+async def test_terminal_is_filled_to_its_size():
     async with shown("hangs", "30", width=70, height=14) as (terminal, process):
         await terminal.until(lambda: len(terminal.lines) == 13)
         terminal.resize(40, 9)
@@ -174,7 +174,7 @@ async def test_a_terminal_of_another_size_is_filled_to_that_size():
     assert not terminal.screen.cursor.hidden
 
 
-async def test_lines_that_the_terminal_has_wrapped_are_erased():
+async def test_lines_that_terminal_has_wrapped_are_erased():
     async with shown("hangs", "2", width=70, height=14) as (terminal, process):
         await terminal.until(lambda: "2 running" in terminal.text)
         before = terminal.lines

@@ -34,7 +34,7 @@ def test_a_text_becomes_one_harmless_line(text, line):
 
 
 @given(st.text())
-def test_no_control_character_is_left_in_any_text(text):
+def test_text_has_no_control_characters(text):
     assert not [
         character
         for character in one_line(text)
@@ -43,14 +43,14 @@ def test_no_control_character_is_left_in_any_text(text):
     ]
 
 
-def test_of_a_long_text_a_bounded_part_is_looked_at():
+def test_long_text_is_looked_at_partly():
     text = "a" * 10**6 + "b"
     assert one_line(text) == "a" * LONGEST
     assert one_line(text, tail=True) == "a" * (LONGEST - 1) + "b"
 
 
 @given(st.text(max_size=60), st.integers(1, 30), st.booleans())
-def test_a_shortened_text_is_never_wider_than_it_may_be(text, width, tail):
+def test_shortened_text_fits_its_width(text, width, tail):
     from rich.cells import cell_len
 
     line = one_line(text)
@@ -95,11 +95,11 @@ def test_the_words_in_an_output_are_found(value, text):
         (True, None),
     ],
 )
-def test_a_number_is_said_in_few_characters_if_it_is_one(value, text):
+def test_number_is_written_briefly(value, text):
     assert number(value) == text
 
 
-def test_an_error_whose_text_raises_is_said_all_the_same():
+def test_error_with_broken_text_is_shown():
     class Bad(Exception):
         def __str__(self):
             raise RuntimeError("no text")

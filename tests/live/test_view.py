@@ -62,7 +62,7 @@ async def test_a_thousand_jobs_cost_few_drawings(autojump_clock: MockClock, draw
     assert "1000 done" in output(console)
 
 
-async def test_while_nothing_changes_it_is_drawn_once_a_second(autojump_clock, drawings):
+async def test_unchanged_view_is_drawn_every_second(autojump_clock, drawings):
     async with JobGroup() as group, triojob.live(group, console=recorder()):
         group.submit(trio.sleep, 60)
     assert len(drawings.times) <= 62
@@ -82,7 +82,7 @@ async def test_it_takes_no_time_from_the_jobs(autojump_clock: MockClock):
     assert trio.current_time() == 5
 
 
-async def test_a_terminal_that_takes_nothing_is_not_waited_for(autojump_clock, monkeypatch):
+async def test_blocked_terminal_is_not_waited_for(autojump_clock, monkeypatch):
     console = recorder()
     async with JobGroup() as group, triojob.live(group, console=console):
         group.submit(draws)
@@ -99,7 +99,7 @@ async def test_a_terminal_that_takes_nothing_is_not_waited_for(autojump_clock, m
 # --- Where it is entered ---
 
 
-async def test_leaving_it_waits_for_the_jobs_and_shows_their_end(autojump_clock: MockClock):
+async def test_leaving_view_shows_the_end(autojump_clock: MockClock):
     console = recorder()
     async with JobGroup() as group:
         async with triojob.live(group, console=console):
@@ -135,7 +135,7 @@ async def test_it_shows_several_groups_together(autojump_clock: MockClock):
     assert "2 done" in output(console)
 
 
-async def test_of_a_client_it_shows_the_sessions_too(memory_app, autojump_clock):
+async def test_of_client_it_shows_sessions_too(memory_app, autojump_clock):
     @memory_app.app.endpoint(inputs=["text"])
     async def echo(event: Event) -> None:
         await event.completed(event.data)
@@ -204,7 +204,7 @@ async def test_shown_failures_are_raised_all_the_same(autojump_clock: MockClock)
     assert sorted(str(error) for error in caught.value.exceptions) == ["0", "1", "2"]
 
 
-async def test_a_view_that_cannot_draw_is_logged_and_harms_no_job(autojump_clock, caplog):
+async def test_broken_view_harms_no_job(autojump_clock, caplog):
     class Full(io.StringIO):
         full = False
 
@@ -226,7 +226,7 @@ async def test_a_view_that_cannot_draw_is_logged_and_harms_no_job(autojump_clock
         pass
 
 
-async def test_a_second_view_of_a_terminal_is_refused(autojump_clock: MockClock):
+async def test_second_view_of_terminal_is_refused(autojump_clock: MockClock):
     first, second = recorder(), recorder()
     async with JobGroup() as group, triojob.live(group, console=first):
         with pytest.raises(RuntimeError, match="pass all groups to it"):
@@ -240,7 +240,7 @@ async def test_a_second_view_of_a_terminal_is_refused(autojump_clock: MockClock)
         assert "1 done" in output(lines)
 
 
-async def test_it_leaves_no_task_and_no_hook_behind(autojump_clock: MockClock):
+async def test_view_leaves_no_task_or_hook(autojump_clock: MockClock):
     async with JobGroup() as group:
         before = tasks_living()
         async with triojob.live(group, console=recorder()):
@@ -261,7 +261,7 @@ def test_something_without_jobs_is_refused(targets):
 
 
 @pytest.mark.parametrize("total", [-1, float("nan"), float("inf")])
-def test_a_total_that_makes_no_sense_is_refused(total):
+def test_total_that_makes_no_sense_is_refused(total):
     with pytest.raises(ValueError, match="total must be at least 0"):
         triojob.live(JobGroup(), total=total)
 
@@ -276,7 +276,7 @@ def test_without_rich_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
         triojob.live(JobGroup())
 
 
-def test_rich_is_not_imported_before_a_view_is_made():
+def test_rich_is_imported_with_the_view():
     code = (
         "import sys, triojob; assert 'rich' not in sys.modules;"
         "triojob.live(triojob.JobGroup()); assert 'rich' in sys.modules"

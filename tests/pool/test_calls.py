@@ -70,7 +70,7 @@ async def test_one_that_takes_longer_gets_fewer(autojump_clock: MockClock, three
         assert min(many) > 22
 
 
-async def test_the_queue_of_others_is_taken_into_account(autojump_clock, three):
+async def test_queue_of_others_is_taken_into_account(autojump_clock, three):
     async def crowded(event: Event) -> None:
         await event.send({**ESTIMATION, "event_id": event.event_id})
         await event.starts()
@@ -128,7 +128,7 @@ async def test_wrong_arguments_are_refused_at_submit(autojump_clock: MockClock, 
     assert three.counts == [0, 0, 0]
 
 
-async def test_what_the_app_raises_goes_to_no_other(autojump_clock: MockClock, three: Replicas):
+async def test_what_app_raises_goes_to_no_other(autojump_clock: MockClock, three: Replicas):
     runs: list[int] = []
 
     async def fail(event: Event) -> None:
@@ -157,7 +157,7 @@ async def test_outputs_come_as_they_do_from_one(autojump_clock: MockClock, three
         assert [output async for output in job] == ["0", "1", "2"]
 
 
-async def test_files_go_to_the_replica_of_the_call(autojump_clock: MockClock, three: Replicas):
+async def test_files_go_to_replica_of_call(autojump_clock: MockClock, three: Replicas):
     async def size(event: Event) -> None:
         await event.completed([event.data[0]["orig_name"]])
 
@@ -172,7 +172,7 @@ async def test_files_go_to_the_replica_of_the_call(autojump_clock: MockClock, th
     assert uploads == joins == [1, 1, 0]
 
 
-async def test_files_are_uploaded_to_the_next_replica_too(autojump_clock, three):
+async def test_files_are_uploaded_to_next_replica_too(autojump_clock, three):
     async def size(event: Event) -> None:
         await event.completed([event.data[0]["path"]])
 
@@ -186,7 +186,7 @@ async def test_files_are_uploaded_to_the_next_replica_too(autojump_clock, three)
     assert path.endswith("a.txt")
 
 
-async def test_a_failure_that_nobody_has_seen_is_raised_at_the_end(autojump_clock, three):
+async def test_unretrieved_failure_of_pool_is_raised(autojump_clock, three):
     async def fail(event: Event) -> None:
         raise GradioError("boom")
 
@@ -242,7 +242,7 @@ async def test_replicas_that_disagree_are_refused(autojump_clock: MockClock, thr
             pool.endpoint("/slow")
 
 
-async def test_a_pool_is_entered_once_and_used_while_it_is_open(autojump_clock, three):
+async def test_pool_is_entered_once(autojump_clock, three):
     pool = three.pool()
     with pytest.raises(ClientClosed, match="enter the pool first"):
         pool.endpoint("/echo")
@@ -260,7 +260,7 @@ async def test_a_pool_is_entered_once_and_used_while_it_is_open(autojump_clock, 
         ClientPool([])
 
 
-async def test_the_bodys_exception_comes_out_bare_and_ends_the_jobs(autojump_clock, three):
+async def test_bodys_exception_ends_jobs_and_is_bare(autojump_clock, three):
     start = trio.current_time()
     with pytest.raises(KeyError):
         async with three.pool() as pool:
@@ -271,7 +271,7 @@ async def test_the_bodys_exception_comes_out_bare_and_ends_the_jobs(autojump_clo
     assert trio.current_time() - start < 100
 
 
-async def test_jobs_in_groups_around_end_with_the_pool(autojump_clock: MockClock, three: Replicas):
+async def test_jobs_in_groups_around_end_with_pool(autojump_clock: MockClock, three: Replicas):
     start = trio.current_time()
     async with JobGroup() as group:
         async with three.pool() as pool:
@@ -283,7 +283,7 @@ async def test_jobs_in_groups_around_end_with_the_pool(autojump_clock: MockClock
     assert trio.current_time() - start < 100
 
 
-async def test_cancelling_a_job_stops_it_on_its_replica(autojump_clock: MockClock, three: Replicas):
+async def test_cancelling_job_stops_it_on_its_replica(autojump_clock: MockClock, three: Replicas):
     async with three.pool() as pool:
         job = pool.submit("1000", api_name="/slow")
         await trio.sleep(1)

@@ -25,7 +25,7 @@ def fail(health: Health, now: float = 0, error: Exception = DOWN) -> None:
     health.failed(health.send(), error, now, 0)
 
 
-def test_the_one_with_the_fewest_calls_is_chosen():
+def test_one_with_fewest_calls_is_chosen():
     assert chosen(healths(), [2, 1, 3]) == 1
 
 
@@ -35,13 +35,13 @@ def test_those_with_the_same_load_take_turns(first: int):
     assert chosen(healths(), [0, 1, 0], 1) == 2
 
 
-def test_one_that_is_not_there_is_not_chosen():
+def test_missing_replica_is_not_chosen():
     assert choose([None, Candidate(Health(), 9), None], 0, 0) == 1
     assert choose([None, None], 0, 0) is None
     assert choose([], 0, 0) is None
 
 
-def test_a_queue_of_others_counts_and_grows_old():
+def test_queue_of_others_counts_and_grows_old():
     health = healths(2)
     health[0].told(8, own=0, now=0)
     assert chosen(health, [0, 3], now=0) == 1
@@ -58,7 +58,7 @@ def test_ones_own_calls_are_not_counted_twice():
     assert health.queued(0) == 0
 
 
-def test_one_that_failed_is_left_alone_for_longer_each_time():
+def test_failing_replica_cools_down_longer():
     health = Health()
     waits: list[float] = []
     for _ in range(9):
@@ -70,13 +70,13 @@ def test_one_that_failed_is_left_alone_for_longer_each_time():
     assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
-def test_one_that_says_for_how_long_is_left_alone_for_that():
+def test_announced_pause_is_kept():
     health = Health()
     fail(health, error=TooManyRequests("slow down", retry_after=77))
     assert health.rest_until == 77
 
 
-def test_after_its_rest_one_call_is_its_trial():
+def test_cooldown_ends_with_one_trial():
     health = Health()
     fail(health)
     epoch = health.send()
@@ -86,7 +86,7 @@ def test_after_its_rest_one_call_is_its_trial():
     assert (health.failures, health.last_failure) == (0, None)
 
 
-def test_a_trial_that_nobody_waits_for_is_no_trial():
+def test_unawaited_trial_is_no_trial():
     health = Health()
     fail(health)
     epoch = health.send()
@@ -94,7 +94,7 @@ def test_a_trial_that_nobody_waits_for_is_no_trial():
     assert health.is_ready(1)
 
 
-def test_calls_that_were_on_their_way_tell_nothing_new():
+def test_earlier_calls_tell_nothing_new():
     health = Health()
     epochs = [health.send() for _ in range(100)]
     for epoch in epochs:
@@ -104,7 +104,7 @@ def test_calls_that_were_on_their_way_tell_nothing_new():
     assert health.failures == 1
 
 
-def test_if_all_rest_the_one_whose_rest_ends_first_is_tried():
+def test_earliest_cooldown_is_tried():
     health = healths()
     for now, one in enumerate(health):
         fail(one, now)
@@ -125,7 +125,7 @@ def test_if_all_rest_the_one_whose_rest_ends_first_is_tried():
         (ValueError(), False),
     ],
 )
-def test_what_says_something_of_the_server_and_what_of_the_call(error: Exception, trouble: bool):
+def test_server_errors_differ_from_call_errors(error: Exception, trouble: bool):
     assert is_trouble(error) is trouble
 
 
@@ -134,7 +134,7 @@ def test_what_says_something_of_the_server_and_what_of_the_call(error: Exception
     st.integers(0, 20),
     st.floats(0, 100),
 )
-def test_the_chosen_one_is_never_worse_than_another(state, first, now):
+def test_chosen_one_is_never_worse_than_another(state, first, now):
     candidates: list[Candidate | None] = []
     for load, failures, there in state:
         health = Health()

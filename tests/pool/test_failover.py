@@ -44,7 +44,7 @@ async def test_what_was_refused_goes_to_another(autojump_clock, three, fault):
     assert three.counts == [0, 2, 2]
 
 
-async def test_what_a_dead_server_never_got_goes_to_another(autojump_clock, three):
+async def test_unsent_calls_fail_over(autojump_clock, three):
     async with three.pool() as pool:
         three[0].die()
         assert [await pool.predict(str(n), api_name="/echo") for n in range(4)] == list("0123")
@@ -53,7 +53,7 @@ async def test_what_a_dead_server_never_got_goes_to_another(autojump_clock, thre
 
 
 @pytest.mark.parametrize("handled", [True, False])
-async def test_what_may_have_started_goes_to_no_other(autojump_clock, three, handled):
+async def test_possibly_started_calls_stay(autojump_clock, three, handled):
     three[0].fault(*JOIN, Lose(handled=handled), times=1)
     async with three.pool() as pool:
         with pytest.raises(ConnectionLost) as caught:
@@ -63,7 +63,7 @@ async def test_what_may_have_started_goes_to_no_other(autojump_clock, three, han
     assert sum(three.counts) == int(handled)
 
 
-async def test_a_gateway_that_gave_up_may_have_started_it(autojump_clock, three):
+async def test_gateway_timeout_may_have_started_it(autojump_clock, three):
     three[0].fault(*JOIN, Answer(502, "bad gateway"), times=1)
     async with three.pool() as pool:
         with pytest.raises(UnexpectedResponse):
@@ -81,7 +81,7 @@ async def test_idempotent_calls_go_to_another_whatever_broke(autojump_clock, thr
     assert three.counts == [1, 0, 1]
 
 
-async def test_a_stream_that_broke_after_an_output_is_never_begun_anew(autojump_clock, three):
+async def test_broken_stream_with_output_is_not_repeated(autojump_clock, three):
     async def count(event: Event) -> None:
         await event.generating(["0"])
         await trio.sleep(1)
@@ -99,7 +99,7 @@ async def test_a_stream_that_broke_after_an_output_is_never_begun_anew(autojump_
         assert pool.statistics().failovers == 0
 
 
-async def test_if_none_takes_it_the_error_tells_of_each(autojump_clock: MockClock, three: Replicas):
+async def test_no_taker_error_tells_of_each(autojump_clock: MockClock, three: Replicas):
     three[0].fault(*JOIN, FULL)
     three[1].fault(*JOIN, TOO_MANY)
     async with three.pool() as pool:
@@ -117,7 +117,7 @@ async def test_if_none_takes_it_the_error_tells_of_each(autojump_clock: MockCloc
     assert three.counts == [0, 0, 0]
 
 
-async def test_a_retry_begins_again_with_all_of_them(autojump_clock: MockClock, three: Replicas):
+async def test_retry_begins_again_with_all_of_them(autojump_clock: MockClock, three: Replicas):
     for server in three.servers:
         server.fault(*JOIN, FULL, times=2)
     async with three.pool() as pool:
@@ -129,7 +129,7 @@ async def test_a_retry_begins_again_with_all_of_them(autojump_clock: MockClock, 
     assert sum(three.counts) == 1
 
 
-async def test_after_the_last_attempt_the_error_still_tells_of_each(autojump_clock, three):
+async def test_last_error_tells_of_each_attempt(autojump_clock, three):
     for server in three.servers:
         server.fault(*JOIN, FULL)
     async with three.pool() as pool:
@@ -138,9 +138,7 @@ async def test_after_the_last_attempt_the_error_still_tells_of_each(autojump_clo
     assert [len(server.joins) for server in three.servers] == [2, 2, 2]
 
 
-async def test_what_began_and_then_found_no_other_says_that_it_may_have_begun(
-    autojump_clock, three
-):
+async def test_begun_call_says_it_may_have_run(autojump_clock, three):
     async with three.pool() as pool:
         three[1].die()
         three[2].die()
@@ -180,7 +178,7 @@ async def test_one_that_comes_back_is_used_again(autojump_clock: MockClock, thre
         assert pool.statistics().replicas[0].failure is None
 
 
-async def test_after_its_rest_only_one_call_tries_it(autojump_clock: MockClock, three: Replicas):
+async def test_one_call_tries_after_cooldown(autojump_clock: MockClock, three: Replicas):
     three[0].fault(*JOIN, FULL)
     async with three.pool() as pool:
         await pool.predict("a", api_name="/echo")
@@ -195,7 +193,7 @@ async def test_after_its_rest_only_one_call_tries_it(autojump_clock: MockClock, 
     assert sum(three.counts) == 31
 
 
-async def test_many_calls_that_fail_together_are_one_failure(autojump_clock, three):
+async def test_joint_failures_count_once(autojump_clock, three):
     async with three.pool() as pool, JobGroup() as group:
         jobs = [group.submit(pool.endpoint("/slow"), "50") for _ in range(60)]
         await trio.sleep(1)
@@ -209,7 +207,7 @@ async def test_many_calls_that_fail_together_are_one_failure(autojump_clock, thr
     assert ends == {type(None): 40, ConnectionLost: 20}
 
 
-async def test_each_call_has_one_outcome_whatever_dies_when(autojump_clock, three):
+async def test_each_call_has_one_outcome(autojump_clock, three):
     async with three.pool() as pool, JobGroup(limit=20) as group:
         jobs = [group.submit(pool.endpoint("/slow"), str(1 + n / 1000)) for n in range(200)]
         await trio.sleep(2.5)
@@ -226,9 +224,7 @@ async def test_each_call_has_one_outcome_whatever_dies_when(autojump_clock, thre
     assert ends[ConnectionLost] <= 7
 
 
-async def test_a_replica_that_was_started_anew_as_another_app_gets_no_calls(
-    autojump_clock, three, caplog
-):
+async def test_replica_of_another_app_gets_no_calls(autojump_clock, three, caplog):
     async with three.pool() as pool:
         echo = pool.endpoint("/echo")
         three[0].die()
@@ -247,7 +243,7 @@ async def test_a_replica_that_was_started_anew_as_another_app_gets_no_calls(
         assert "http://r0.test/ receives no calls of /echo" in caplog.text
 
 
-async def test_if_all_have_become_another_app_the_error_says_so(autojump_clock, three):
+async def test_all_becoming_another_app_is_said(autojump_clock, three):
     async with three.pool() as pool:
         echo = pool.endpoint("/echo")
         for server in three.servers:
@@ -266,7 +262,7 @@ async def test_if_all_have_become_another_app_the_error_says_so(autojump_clock, 
         assert await pool.endpoint("/echo")(x="a") == "a"
 
 
-async def test_a_session_stays_with_its_replica_and_fails_with_it(autojump_clock, three):
+async def test_session_stays_with_its_replica(autojump_clock, three):
     async with three.pool() as pool:
         async with pool.session() as session:
             assert await session.predict("a", api_name="/echo") == "a"
@@ -276,7 +272,7 @@ async def test_a_session_stays_with_its_replica_and_fails_with_it(autojump_clock
         assert await pool.predict("b", api_name="/echo") == "b"
 
 
-async def test_a_pool_that_ends_ends_the_pauses_too(autojump_clock: MockClock, three: Replicas):
+async def test_pool_that_ends_ends_pauses_too(autojump_clock: MockClock, three: Replicas):
     for server in three.servers:
         server.fault(*JOIN, FULL)
     async with JobGroup(retry=Retry(attempts=None, timeout=None)) as group:
@@ -287,7 +283,7 @@ async def test_a_pool_that_ends_ends_the_pauses_too(autojump_clock: MockClock, t
             await job.result()
 
 
-async def test_a_broken_stream_sends_the_replica_to_rest(autojump_clock, three):
+async def test_broken_stream_sends_replica_to_rest(autojump_clock, three):
     three[0].fault("GET", "/queue/data", Cut(0), times=1)
     async with three.pool() as pool:
         with pytest.raises(ConnectionLost):
@@ -306,7 +302,7 @@ def test_the_error_crosses_process_borders():
     assert isinstance(again, ConnectionFailed)
 
 
-async def test_a_call_that_none_took_leaves_no_cycle(autojump_clock: MockClock, three: Replicas):
+async def test_call_that_none_took_leaves_no_cycle(autojump_clock: MockClock, three: Replicas):
     async with three.pool() as pool, JobGroup() as group:
         echo = pool.endpoint("/echo")
         for server in three.servers:

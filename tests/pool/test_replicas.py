@@ -30,7 +30,7 @@ def open_ones(pool: ClientPool) -> list[bool]:
     return [replica.open for replica in pool.statistics().replicas]
 
 
-async def test_a_pool_opens_as_long_as_one_answers(autojump_clock, three, caplog):
+async def test_pool_opens_as_long_as_one_answers(autojump_clock, three, caplog):
     three[0].listener.refusing = three[2].listener.refusing = True
     async with three.pool() as pool:
         assert open_ones(pool) == [False, True, False]
@@ -40,7 +40,7 @@ async def test_a_pool_opens_as_long_as_one_answers(autojump_clock, three, caplog
     assert three.counts == [0, 3, 0]
 
 
-async def test_a_replica_that_makes_no_sense_ends_no_pool(autojump_clock, three, monkeypatch):
+async def test_broken_replica_ends_no_pool(autojump_clock, three, monkeypatch):
     odd, read, first = ZeroDivisionError(), AppInfo.__init__, three[0].app
 
     def read_oddly(self: AppInfo, config: Any, info: Any) -> None:
@@ -58,7 +58,7 @@ async def test_a_replica_that_makes_no_sense_ends_no_pool(autojump_clock, three,
         assert [await pool.predict(str(n), api_name="/echo") for n in range(2)] == list("01")
 
 
-async def test_one_that_comes_later_is_used_from_then_on(autojump_clock, three):
+async def test_late_replica_is_used(autojump_clock, three):
     three[0].listener.refusing = True
     async with three.pool() as pool:
         echo = pool.endpoint("/echo")
@@ -73,7 +73,7 @@ async def test_one_that_comes_later_is_used_from_then_on(autojump_clock, three):
     assert three.counts == [2, 2, 2]
 
 
-async def test_a_pool_of_which_none_answers_tells_of_each(autojump_clock, three):
+async def test_pool_without_answers_tells_of_each(autojump_clock, three):
     for server in three.servers:
         server.listener.refusing = True
     with pytest.raises(NoReplicaAvailable) as caught:
@@ -94,7 +94,7 @@ async def test_all_can_be_required(autojump_clock: MockClock, three: Replicas):
         assert open_ones(pool) == [True, True, True]
 
 
-async def test_one_that_wants_another_login_is_left_out(autojump_clock: MockClock, three: Replicas):
+async def test_replica_of_another_login_is_left_out(autojump_clock: MockClock, three: Replicas):
     three[0].app.auth = ("ada", "l0velace")
     async with three.pool() as pool:
         failure = pool.statistics().replicas[0].failure
@@ -103,7 +103,7 @@ async def test_one_that_wants_another_login_is_left_out(autojump_clock: MockCloc
         assert open_ones(pool) == [False, True, True]
 
 
-async def test_what_makes_no_sense_is_refused_at_once(three: Replicas):
+async def test_senseless_settings_are_refused(three: Replicas):
     with pytest.raises(ValueError, match=r"Limits\.streams"):
         three.pool(lambda url: Client(url, limits=Limits(streams=0)))
 
@@ -116,7 +116,7 @@ async def test_cancelling_the_opening_ends_it(autojump_clock: MockClock, three: 
     assert scope.cancelled_caught
 
 
-async def test_a_pool_closes_though_a_replica_is_never_done_with_opening(autojump_clock, three):
+async def test_pool_closes_despite_opening_replica(autojump_clock, three):
     three[1].listener.refusing = True
     async with three.pool():
         three[1].listener.refusing = False
@@ -174,7 +174,7 @@ async def test_cancelling_a_leave_ends_its_calls(autojump_clock: MockClock, thre
         assert sorted(job.cancelled for job in jobs) == [False, False, True]
 
 
-async def test_a_session_on_one_that_has_left_is_over(autojump_clock: MockClock, three: Replicas):
+async def test_session_on_removed_replica_is_over(autojump_clock: MockClock, three: Replicas):
     async with three.pool() as pool, pool.session() as session:
         echo = session.endpoint("/echo")
         assert await echo("a") == "a"
@@ -183,7 +183,7 @@ async def test_a_session_on_one_that_has_left_is_over(autojump_clock: MockClock,
             await echo("b")
 
 
-async def test_one_that_can_t_be_opened_does_not_join(autojump_clock: MockClock, three: Replicas):
+async def test_unopenable_replica_does_not_join(autojump_clock: MockClock, three: Replicas):
     three[2].listener.refusing = True
     async with ClientPool(three.urls[:2], three.client) as pool:
         with pytest.raises(ConnectionFailed):

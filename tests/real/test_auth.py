@@ -66,7 +66,7 @@ async def test_wrong_password_is_refused(guarded_url: str, user: str, password: 
             await must_not_open(Client(guarded_url, auth=(user, password)))
 
 
-async def test_no_password_is_refused_with_what_to_do(guarded_url: str) -> None:
+async def test_missing_password_says_what_to_do(guarded_url: str) -> None:
     with trio.fail_after(SECONDS):
         with pytest.raises(AuthenticationError, match=r"pass auth=\(user, password\)"):
             await must_not_open(Client(guarded_url))

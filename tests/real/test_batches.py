@@ -18,7 +18,7 @@ async def test_call_is_one_sample_of_a_batch(gradio_url: str) -> None:
             assert [(await probe(client, key))["at_once"] for key in keys] == [1, 2, 2]
 
 
-async def test_running_batch_runs_on_when_a_call_is_cancelled(gradio_url: str) -> None:
+async def test_running_batch_survives_a_cancelled_call(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         first, one, other = (new_key("batch") for _ in range(3))
         ahead = client.submit("a", first, api_name="/slow_batch")
@@ -38,7 +38,7 @@ async def test_running_batch_runs_on_when_a_call_is_cancelled(gradio_url: str) -
         await assert_idle(client)
 
 
-async def test_waiting_sample_is_taken_out_of_the_queue(gradio_url: str) -> None:
+async def test_waiting_sample_is_taken_out_of_queue(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         first, one, other = (new_key("batch") for _ in range(3))
         ahead = client.submit("a", first, api_name="/slow_batch")

@@ -10,7 +10,7 @@ from triojob.bulk import BatchCaller
 
 
 @pytest.mark.parametrize("make", [dict, pd.DataFrame])
-def test_rows_that_fail_stand_beside_those_that_do_not(gradio_url, make):
+def test_failing_rows_stand_beside_others(gradio_url, make):
     batch = make({"name": np.array(["Ada", "", "Grace"]), "age": np.array([36, 20, 850])})
     done = BatchCaller(gradio_url, "/validated", output="said", error_column="why_not")(batch)
     assert list(done["said"]) == ["Ada is 36", None, None]
@@ -20,7 +20,7 @@ def test_rows_that_fail_stand_beside_those_that_do_not(gradio_url, make):
     assert third.endswith("the app refused the input: age: Nobody is of that age.")
 
 
-def test_the_app_sees_the_key_of_each_row(gradio_url):
+def test_app_sees_key_of_each_row(gradio_url):
     caller = BatchCaller(
         gradio_url, "/header", fixed_arguments={"name": "Idempotency-Key"}, key="id", output="seen"
     )

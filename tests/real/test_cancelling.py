@@ -71,7 +71,7 @@ async def test_cancelling_with_state_leaves_those_that_wait(gradio_url: str) -> 
 # --- In a session, where Gradio can't cancel one of several calls of a function ---
 
 
-async def test_session_ends_a_job_here_and_spares_its_sibling_there(gradio_url: str) -> None:
+async def test_session_cancels_here_and_spares_siblings(gradio_url: str) -> None:
     async with opened(gradio_url) as client, client.session() as session:
         keys = [new_key("deferred") for _ in range(2)]
         slow = session.endpoint("/ticker_async")
@@ -98,7 +98,7 @@ async def test_session_ends_a_job_here_and_spares_its_sibling_there(gradio_url: 
         await assert_stopped(client, keys[0])
 
 
-async def test_session_tells_at_once_where_there_is_no_sibling(gradio_url: str) -> None:
+async def test_lone_session_call_is_cancelled_immediately(gradio_url: str) -> None:
     async with opened(gradio_url) as client, client.session() as session:
         keys = [new_key("alone") for _ in range(2)]
         job = session.submit(60, keys[0], api_name="/slow")
@@ -110,7 +110,7 @@ async def test_session_tells_at_once_where_there_is_no_sibling(gradio_url: str) 
         assert await beside.result() == "19"
 
 
-async def test_sessions_call_made_while_the_server_is_told(gradio_url: str) -> None:
+async def test_sessions_call_made_while_server_is_told(gradio_url: str) -> None:
     """What joins while its function is being cancelled would be cancelled too."""
     async with opened(gradio_url) as client, client.session() as session:
         slow = session.endpoint("/slow")

@@ -10,7 +10,7 @@ from tests.support.real import opened
 from triojob import AppError, TriojobError, ValidationError
 
 
-async def test_gradio_error_says_all_that_the_app_said(gradio_url: str) -> None:
+async def test_gradio_error_says_all_that_app_said(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         with pytest.raises(AppError, match=r"^boom$") as caught:
             await client.predict(api_name="/fail")

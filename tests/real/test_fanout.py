@@ -26,7 +26,7 @@ async def test_a_map_over_two_hundred_inputs(gradio_url: str) -> None:
         await assert_idle(client)
 
 
-async def test_the_loser_of_a_race_stops_on_the_server(gradio_url: str) -> None:
+async def test_loser_of_race_stops_on_server(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         key, quick = new_key("loser"), client.endpoint("/parallel_sleep")
         slow = client.endpoint("/ticker")
@@ -42,7 +42,7 @@ async def test_the_loser_of_a_race_stops_on_the_server(gradio_url: str) -> None:
         await assert_idle(client)
 
 
-async def test_leaving_a_map_early_stops_its_calls_on_the_server(gradio_url: str) -> None:
+async def test_leaving_map_stops_calls_on_server(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         keys = [new_key("left") for _ in range(3)]
         call = partial(client.endpoint("/ticker_async"), 1000, 0.1)

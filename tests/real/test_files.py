@@ -17,7 +17,7 @@ from triojob import File, FileTooLarge, Job, Limits, handle_file
 MIB = 2**20
 
 
-async def test_many_files_of_all_kinds_come_back_as_they_went(gradio_url, tmp_path):
+async def test_files_of_all_kinds_come_back(gradio_url, tmp_path):
     large = tmp_path / "large.bin"
     large.write_bytes(bytes(range(256)) * 20_000)
     odd = tmp_path / "ödd näme (1) 漢字.txt"

@@ -11,7 +11,7 @@ async def unloads(client: Client, session_hash: str) -> int:
     return int(record.get("unloaded", 0))
 
 
-async def test_session_is_unloaded_when_it_ends_and_not_before(gradio_url: str) -> None:
+async def test_session_is_unloaded_at_its_end(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         async with client.session() as other:
             other_hash = await other.predict(api_name="/who")
@@ -40,7 +40,7 @@ async def test_client_is_unloaded_when_it_ends(gradio_url: str) -> None:
         assert await unloads(watcher, isolated_hash) == 0
 
 
-async def test_running_job_is_cancelled_before_its_session_is_unloaded(gradio_url: str) -> None:
+async def test_running_job_is_cancelled_before_unload(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         async with client.session() as session:
             session_hash = await session.predict(api_name="/who")

@@ -48,7 +48,7 @@ async def test_each_output_asks_for_the_next_input(gradio_url: str) -> None:
             assert await each.predict(api_name="/bump") == 17
 
 
-async def test_plain_call_is_a_stream_of_one_input(gradio_url: str) -> None:
+async def test_plain_call_is_stream_of_one_input(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         async with promptly():
             assert await client.predict("hi", new_key("x"), api_name="/shout") == "HI"
@@ -94,7 +94,7 @@ async def test_cancelling_stops_it_on_the_server(gradio_url: str) -> None:
         await assert_idle(client)
 
 
-async def test_cancelling_the_job_while_the_app_waits_for_input(gradio_url: str) -> None:
+async def test_cancelling_job_while_app_waits_for_input(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         async with client.endpoint("/shout").stream_inputs("a", new_key("x")) as stream:
             async for output in stream:

@@ -75,9 +75,7 @@ async def service(gradio_url: str) -> AsyncIterator[str]:
         yield url
 
 
-async def test_a_service_tells_of_a_job_and_cancels_it_when_the_reader_hangs_up(
-    service, gradio_url
-):
+async def test_service_streams_jobs_and_cancels(service, gradio_url):
     whole, left = new_key("whole"), new_key("left")
 
     told = await trio.to_thread.run_sync(lambda: read(service, pages=3, key=whole))

@@ -31,7 +31,7 @@ async def test_session_hashes(gradio_url: str) -> None:
         await slow.wait()
 
 
-async def test_cancelled_call_keeps_the_session_and_its_state(gradio_url: str) -> None:
+async def test_cancelled_call_keeps_session_and_its_state(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         assert await client.predict(api_name="/bump") == 1
         job = client.submit(0.02, api_name="/bump_slow")

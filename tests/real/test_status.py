@@ -70,7 +70,7 @@ async def test_progress_of_nested_loops(gradio_url: str) -> None:
         assert await job.result() == "done"
 
 
-async def test_logs_in_order_with_all_that_they_say(gradio_url: str) -> None:
+async def test_logs_are_complete_and_ordered(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         job = client.submit(api_name="/logs")
         logged = [update async for update in job.updates() if isinstance(update, LogMessage)]
@@ -84,7 +84,7 @@ async def test_logs_in_order_with_all_that_they_say(gradio_url: str) -> None:
         assert job.status().code is Status.FINISHED
 
 
-async def test_one_stream_is_enough_for_a_session_beside_calls(gradio_url: str) -> None:
+async def test_one_stream_serves_session_and_calls(gradio_url: str) -> None:
     """Neither waits for the other for ever: what holds the one stream gives it back."""
     async with opened(gradio_url, limits=Limits(streams=1)) as client, client.session() as session:
         for i in range(3):

@@ -90,7 +90,7 @@ async def test_private_endpoint_is_called_by_number_only(gradio_url: str) -> Non
         assert await hidden("Ada") == "Hello Ada!"
 
 
-async def test_what_has_no_function_on_the_server_is_not_found(gradio_url: str) -> None:
+async def test_endpoint_without_function_is_not_found(gradio_url: str) -> None:
     async with opened(gradio_url) as client:
         for after in (1, 2):  # the JavaScript one and the one that only cancels
             number = client.endpoint("/direct").fn_index + after

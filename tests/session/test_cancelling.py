@@ -91,7 +91,7 @@ class Untouched:
         raise AssertionError(name)
 
 
-def test_calls_are_not_looked_at_unless_some_are_abandoned() -> None:
+def test_only_abandoned_calls_cost_a_look() -> None:
     function = FunctionCalls(math.inf)
     function.calls = {cast("PendingCall", Untouched()): None}
     session = cast("Session", SimpleNamespace(functions={3: function}))

@@ -149,7 +149,7 @@ async def test_several_at_once(memory_app, autojump_clock, end):
 
 
 @pytest.mark.sse_v3
-async def test_a_join_in_flight_is_not_taken_for_it(memory_app, autojump_clock, end):
+async def test_join_in_flight_is_kept(memory_app, autojump_clock, end):
     """Its event is told of first, and it is of the same function."""
     async with opened(memory_app) as client, client.session() as session:
         first = session.submit(OTHER, api_name="/queued")
@@ -236,7 +236,7 @@ async def test_the_search_for_it_harms_nobody(memory_app, autojump_clock, end, f
 
 
 @surfaces
-async def test_it_is_found_at_the_clients_end_too(memory_app, autojump_clock, end, shared):
+async def test_it_is_found_at_clients_end_too(memory_app, autojump_clock, end, shared):
     gate = trio.Event()
     async with nothing_left(memory_app), new_client(memory_app) as other:
         running = other.submit(OTHER, api_name="/queued")

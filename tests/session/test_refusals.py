@@ -58,9 +58,7 @@ async def test_a_refused_call_is_starting_again(app, autojump_clock):
 
 
 @pytest.mark.parametrize("path", ["/queue/join", "/queue/data"])
-async def test_the_wait_is_bounded_and_the_error_names_the_status(
-    app, autojump_clock, caplog, path
-):
+async def test_wait_is_bounded_and_error_names_status(app, autojump_clock, caplog, path):
     app.fault("POST" if path == "/queue/join" else "GET", path, PAGE)
     caplog.set_level("DEBUG", "triojob")
     async with opened(app, limits=Limits(refused_for=20)) as client:
@@ -74,7 +72,7 @@ async def test_the_wait_is_bounded_and_the_error_names_the_status(
     assert "<p>" not in caplog.text
 
 
-async def test_a_full_queue_of_the_app_is_said_at_once(app, autojump_clock):
+async def test_full_app_queue_is_said_immediately(app, autojump_clock):
     full = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})
     app.fault("POST", "/queue/join", full)
     async with opened(app) as client:
@@ -94,7 +92,7 @@ async def test_a_reset_call_is_not_sent_again(app, autojump_clock):
     assert app.paths().count("POST /queue/join") == 3
 
 
-async def test_a_server_that_is_gone_is_said_at_once(app, autojump_clock):
+async def test_missing_server_is_said_immediately(app, autojump_clock):
     async with opened(app) as client:
         assert await client.predict(0, api_name="/sleep") == 0
         await trio.sleep(10)
@@ -107,7 +105,7 @@ async def test_a_server_that_is_gone_is_said_at_once(app, autojump_clock):
         assert all(isinstance(error, NetworkError) for error in errors)
 
 
-async def test_no_connection_while_betweenare_open_is_too_many(app, autojump_clock):
+async def test_connections_beyond_limit_are_too_many(app, autojump_clock):
     async with opened(app) as client, JobGroup() as group:
         first = group.submit(client.endpoint("/sleep"), 20)
         await trio.sleep(10)
@@ -120,7 +118,7 @@ async def test_no_connection_while_betweenare_open_is_too_many(app, autojump_clo
         assert await first.result() == 20
 
 
-async def test_a_refused_call_that_is_cancelled_is_never_sent(app, autojump_clock):
+async def test_cancelled_refused_call_is_never_sent(app, autojump_clock):
     app.fault("POST", "/queue/join", SLOW_DOWN, times=1)
     async with opened(app) as client, client.session() as session:
         for surface in (client, session):
@@ -135,7 +133,7 @@ async def test_a_refused_call_that_is_cancelled_is_never_sent(app, autojump_cloc
 
 
 @pytest.mark.parametrize("via", ["run", "call"])
-async def test_calls_by_other_ways_are_sent_again_too(app, autojump_clock, via):
+async def test_other_protocols_calls_are_resent_too(app, autojump_clock, via):
     async with opened(app, limits=Limits(refused_for=5)) as client:
         path = f"/{via}/sleep"
         app.fault("POST", path, SLOW_DOWN)
@@ -173,7 +171,7 @@ async def test_a_limit_on_connections_loses_no_call(app, autojump_clock):
     assert len(app.events) == 100
 
 
-async def test_a_refused_call_keeps_its_session_and_no_stream(app, autojump_clock):
+async def test_refused_call_keeps_session_without_stream(app, autojump_clock):
     app.fault("POST", "/queue/join", SLOW_DOWN, times=1)
     async with opened(app, limits=Limits(streams=1)) as client:
         refused = client.submit(1, api_name="/sleep")
@@ -186,7 +184,7 @@ async def test_a_refused_call_keeps_its_session_and_no_stream(app, autojump_cloc
 
 
 @pytest.mark.parametrize("told", [True, False])
-async def test_a_reset_stream_that_took_all_is_no_hang(app, autojump_clock, told):
+async def test_complete_reset_stream_is_fine(app, autojump_clock, told):
     """Gradio says each message once; a second stream has heartbeats alone then."""
     handle, streams = app.handle, -math.inf
 
@@ -221,7 +219,7 @@ async def test_a_reset_stream_that_took_all_is_no_hang(app, autojump_clock, told
     assert len(app.events) == 3
 
 
-async def test_a_reset_stream_of_a_call_is_lost(app, autojump_clock):
+async def test_reset_stream_of_call_is_lost(app, autojump_clock):
     """`/call` tells nothing of a call that waits, so nobody can say what was lost."""
     app.fault("POST", "/call/sleep", Answer(200, {"event_id": "e1"}))
     app.fault("GET", "/call/sleep/e1", Lose(handled=False, reset=True))

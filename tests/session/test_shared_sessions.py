@@ -47,9 +47,7 @@ def one_at_a_time(request: pytest.FixtureRequest, memory_app: ScriptedServer) ->
 
 
 @pytest.mark.sse_v3
-async def test_those_that_wait_behind_a_cancelled_call_run(
-    memory_app, autojump_clock, one_at_a_time
-):
+async def test_those_that_wait_behind_cancelled_call_run(memory_app, autojump_clock, one_at_a_time):
     async with opened(memory_app) as client, client.session() as session:
         endless = session.submit(MINE, api_name=one_at_a_time)
         await wait_all_tasks_blocked()
@@ -68,7 +66,7 @@ async def test_those_that_wait_behind_a_cancelled_call_run(
 
 
 @pytest.mark.parametrize("how", ["job", "group", "timeout"])
-async def test_the_next_call_never_waits_behind_a_cancelled_one(
+async def test_next_call_never_waits_behind_cancelled_one(
     memory_app, autojump_clock, one_at_a_time, how
 ):
     async with opened(memory_app) as client, client.session() as session, JobGroup() as group:
@@ -96,7 +94,7 @@ async def test_the_next_call_never_waits_behind_a_cancelled_one(
 
 @pytest.mark.parametrize("streams", [True, False])
 @pytest.mark.sse_v3
-async def test_one_that_starts_meanwhile_is_told_what_happened(memory_app, autojump_clock, streams):
+async def test_meanwhile_started_call_is_told(memory_app, autojump_clock, streams):
     """It starts while the request to take it out of the queue is on its way."""
     gate = trio.Event()
 
@@ -129,7 +127,7 @@ async def test_one_that_starts_meanwhile_is_told_what_happened(memory_app, autoj
     assert not memory_app.running
 
 
-async def test_a_deaf_server_keeps_nobody_waiting_for_ever(memory_app, autojump_clock):
+async def test_deaf_server_keeps_nobody_waiting_for_ever(memory_app, autojump_clock):
     add_functions(memory_app, end := trio.Event())
     async with opened(memory_app) as client, client.session() as session:
         mine = session.submit(MINE, api_name="/queued")
@@ -160,7 +158,7 @@ def add_sleepy(server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("how", ["map", "gather", "shared"])
-async def test_calls_of_a_batch_share_a_session_for_a_while(memory_app, autojump_clock, how):
+async def test_calls_of_batch_share_session_for_while(memory_app, autojump_clock, how):
     add_sleepy(memory_app)
     names = [f"{n}" for n in range(300)]
     async with opened(memory_app) as client:
@@ -184,7 +182,7 @@ async def test_calls_of_a_batch_share_a_session_for_a_while(memory_app, autojump
     assert memory_app.paths().count("GET /queue/data") < 10
 
 
-async def test_jobs_that_can_be_cancelled_alone_are_isolated(memory_app, autojump_clock):
+async def test_separately_cancellable_jobs_are_isolated(memory_app, autojump_clock):
     add_sleepy(memory_app)
     async with opened(memory_app) as client:
         nap = client.endpoint("/nap")
@@ -193,7 +191,7 @@ async def test_jobs_that_can_be_cancelled_alone_are_isolated(memory_app, autojum
 
 
 @pytest.mark.sse_v3
-async def test_a_batch_that_is_left_stops_all_of_its_calls(memory_app, autojump_clock):
+async def test_left_batch_stops_all_calls(memory_app, autojump_clock):
     add_functions(memory_app, trio.Event())
     async with opened(memory_app) as client:
         with trio.move_on_after(5):
@@ -207,7 +205,7 @@ async def test_a_batch_that_is_left_stops_all_of_its_calls(memory_app, autojump_
     assert [event.state for event in memory_app.events.values()] == ["cancelled", *["removed"] * 9]
 
 
-async def test_state_stays_in_its_session_in_batches_too(memory_app, autojump_clock):
+async def test_batches_keep_state_in_session(memory_app, autojump_clock):
     words = state("")
 
     async def note(event: Event) -> None:
@@ -219,7 +217,7 @@ async def test_state_stays_in_its_session_in_batches_too(memory_app, autojump_cl
         assert await gather(*(partial(endpoint, word) for word in "abc")) == ("a", "ab", "abc")
 
 
-async def test_calls_that_wait_for_a_slot_keep_no_stream(memory_app, autojump_clock):
+async def test_calls_waiting_for_slot_keep_no_stream(memory_app, autojump_clock):
     """The call that has the slot waits for that stream."""
     add_sleepy(memory_app)
     memory_app.app.add("echo", inputs=["text"])

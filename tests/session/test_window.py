@@ -21,7 +21,7 @@ from .simulation import Server, Simulation
         (100, 256, range(110, 161)),
     ],
 )
-def test_it_settles_at_little_more_than_what_runs(slots: float, most: int, settled: range) -> None:
+def test_window_settles_near_running_calls(slots: float, most: int, settled: range) -> None:
     simulation = Simulation(Server(slots, seconds=1), Window(), 4000).run()
     assert max(simulation.sizes) <= most
     assert simulation.sizes[3000] in settled
@@ -29,14 +29,14 @@ def test_it_settles_at_little_more_than_what_runs(slots: float, most: int, settl
 
 
 @pytest.mark.parametrize("slots", [10, 40])
-def test_a_long_way_to_the_server_leaves_no_slot_idle(slots: int) -> None:
+def test_distant_server_leaves_no_slot_idle(slots: int) -> None:
     # Half of the time, each call is on its way there or back.
     server = Server(slots, seconds=0.02, latency=0.01)
     simulation = Simulation(server, Window(), 4000).run()
     assert simulation.now <= 1.1 * 4000 * 0.02 / slots
 
 
-def test_a_trial_that_brings_nothing_is_taken_back() -> None:
+def test_trial_that_brings_nothing_is_taken_back() -> None:
     """A server whose processor is busy lets nothing wait in its queue, but gets slower."""
     window = Window()
     time, sizes, flying = 0.0, [], []
@@ -67,13 +67,13 @@ def test_it_follows_a_limit_that_changes() -> None:
     assert simulation.now <= 4.0
 
 
-def test_calls_that_wait_behind_others_take_no_more() -> None:
+def test_queued_calls_take_no_more() -> None:
     simulation = Simulation(Server(10, others=50), Window(), 500).run()
     assert max(simulation.sizes) == INITIAL
 
 
 @pytest.mark.parametrize("connections", [1, 2, 5, 10, 20])
-def test_refusals_are_few_where_few_connections_are_allowed(connections: int) -> None:
+def test_few_connections_mean_few_refusals(connections: int) -> None:
     simulation = Simulation(Server(40, connections=connections), Window(), 1000).run()
     assert simulation.refusals < 1000 / 6
     assert max(simulation.sizes[200:]) <= connections + 1
@@ -89,7 +89,7 @@ def test_refusals_by_chance_leave_it_large(share: float) -> None:
 
 
 @pytest.mark.parametrize("ended, forgiven", [(0, 2), (7, 2), (8, 3), (1000, 8)])
-def test_so_many_refusals_in_a_row_are_forgiven(ended: int, forgiven: int) -> None:
+def test_so_many_refusals_in_row_are_forgiven(ended: int, forgiven: int) -> None:
     window = Window()
     for call in range(ended):
         window.sent(call)
@@ -124,7 +124,7 @@ def test_it_grows_for_those_who_wait_only() -> None:
     assert window.size == 32
 
 
-def test_it_grows_as_long_as_all_of_it_runs() -> None:
+def test_window_grows_while_all_runs() -> None:
     simulation = Simulation(Server(10_000, seconds=1), Window(), 10_000).run()
     assert max(simulation.sizes) >= 4096
 
@@ -134,7 +134,7 @@ def test_a_fixed_one_stays_as_it_is() -> None:
     assert set(simulation.sizes) == {24}
 
 
-def test_what_is_not_in_flight_is_not_counted() -> None:
+def test_calls_not_in_flight_are_uncounted() -> None:
     window = Window()
     for note in (window.queued, window.note_refusal, window.withdrawn):
         note(1)

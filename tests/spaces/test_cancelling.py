@@ -47,7 +47,7 @@ async def test_while_the_hub_is_asked_again(origins: Origins, autojump_clock) ->
     await assert_cancellable(origins, at=3)
 
 
-async def test_while_the_space_is_connected_to_be_woken(origins: Origins, autojump_clock) -> None:
+async def test_while_space_is_connected_to_be_woken(origins: Origins, autojump_clock) -> None:
     origins.space.stages = ["SLEEPING"]
     origins.host.listener.connect_gate = trio.Event()
     await assert_cancellable(origins, at=0.5)
@@ -61,7 +61,7 @@ async def test_while_the_space_is_woken(origins: Origins, autojump_clock) -> Non
     assert origins.host.paths() == ["GET /"]
 
 
-async def test_while_a_woken_space_is_left_to_wake_up(origins: Origins, autojump_clock) -> None:
+async def test_woken_space_is_left_waking(origins: Origins, autojump_clock) -> None:
     origins.space.stages = ["SLEEPING"]
     await assert_cancellable(origins, at=0.5)
     assert origins.host.paths() == ["GET /"]
@@ -87,7 +87,7 @@ async def test_by_the_listener(origins: Origins, autojump_clock) -> None:
     assert trio.current_time() == pytest.approx(start)
 
 
-async def test_entering_is_a_checkpoint_of_its_own_when_cancelled(origins: Origins) -> None:
+async def test_cancelled_entering_is_a_checkpoint(origins: Origins) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
         async with client_of(origins):

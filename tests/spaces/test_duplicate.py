@@ -128,7 +128,7 @@ async def test_no_hub(loopback: Origins) -> None:
         await duplicate(SPACE, "ada/copy", token=TOKEN, hf_endpoint=loopback.hub.url)
 
 
-async def test_cancelling_ends_the_waiting_and_a_copy_is_told_of(loopback: Origins, caplog) -> None:
+async def test_cancelled_waiting_names_the_copy(loopback: Origins, caplog) -> None:
     gate = trio.Event()
     loopback.hub.fault("POST", COPY, Hold(gate))
     with trio.CancelScope() as scope:

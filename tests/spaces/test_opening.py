@@ -59,7 +59,7 @@ async def test_hub_of_all_others_is_hugging_face(origins: Origins, autojump_cloc
         assert client.src == "https://ada-story.hf.space/"
 
 
-async def test_by_its_own_url_the_hub_is_not_asked(origins: Origins, autojump_clock) -> None:
+async def test_own_url_does_not_ask_hub(origins: Origins, autojump_clock) -> None:
     origins.hub.network.add("ada-story.hf.space", origins.host.listener)
     transport = TLSInFront(origins.hub.transport())
     async with client_of(origins, "https://ada-story.hf.space", transport=transport) as client:
@@ -67,7 +67,7 @@ async def test_by_its_own_url_the_hub_is_not_asked(origins: Origins, autojump_cl
     assert origins.hub.requests == []
 
 
-async def test_own_url_of_a_sleeping_space_says_how_to_wait(origins, autojump_clock):
+async def test_sleeping_spaces_url_says_how_to_wait(origins, autojump_clock):
     origins.hub.network.add("ada-story.hf.space", origins.host.listener)
     origins.space.stages = ["SLEEPING", "RUNNING"]
     transport = TLSInFront(origins.hub.transport())
@@ -76,7 +76,7 @@ async def test_own_url_of_a_sleeping_space_says_how_to_wait(origins, autojump_cl
         await client.__aenter__()
 
 
-async def test_own_failure_of_an_app_is_not_taken_for_sleep(origins, autojump_clock):
+async def test_apps_failure_is_no_sleep(origins, autojump_clock):
     origins.hub.network.add("ada-story.hf.space", origins.host.listener)
     origins.host.fault("GET", "/config", Answer(500, b"Internal Server Error"))
     transport = TLSInFront(origins.hub.transport())
@@ -107,14 +107,14 @@ async def test_missing_and_private_get_one_error(origins: Origins, autojump_cloc
     assert origins.host.requests == []
 
 
-async def test_private_space_whose_host_answers_with_a_page(origins, autojump_clock):
+async def test_private_space_whose_host_answers_with_page(origins, autojump_clock):
     # The hub shows it, as one that became private just now.
     origins.host.space = Space("ada/story", None, private=True)
     with pytest.raises(AuthenticationError, match=r"reading /config.*\(401\).*token="):
         await client_of(origins).__aenter__()
 
 
-async def test_gradio_login_is_still_told_from_a_private_space(origins, autojump_clock):
+async def test_gradio_login_differs_from_private_space(origins, autojump_clock):
     origins.host.app.auth = ("ada", "pw")
     with pytest.raises(AuthenticationError, match="auth="):
         await client_of(origins, token=TOKEN).__aenter__()
@@ -177,7 +177,7 @@ async def test_nothing_stays_open_when_the_hub_refuses(origins: Origins, autojum
     assert origins.hub.open_connections == 0
 
 
-async def test_own_http_client_serves_both_and_stays_open(origins: Origins, autojump_clock) -> None:
+async def test_own_http_client_serves_both(origins: Origins, autojump_clock) -> None:
     import httpx
 
     async with httpx.AsyncClient(transport=origins.hub.transport()) as own:
@@ -188,7 +188,7 @@ async def test_own_http_client_serves_both_and_stays_open(origins: Origins, auto
     assert origins.host.requests[0].headers["cookie"] == "a=b"
 
 
-async def test_headers_and_cookies_for_the_app_never_reach_the_hub(origins, autojump_clock):
+async def test_apps_headers_never_reach_the_hub(origins, autojump_clock):
     origins.space.stages = ["SLEEPING", "RUNNING"]
     async with client_of(origins, headers={"x-mine": "1"}, cookies={"a": "b"}):
         pass

@@ -36,7 +36,7 @@ TO_HUB = {"authorization": f"Bearer {TOKEN}"}
 TO_SPACE = {"x-hf-authorization": f"Bearer {TOKEN}"}
 
 
-async def test_each_request_carries_it_to_its_own_origin(origins: Origins, autojump_clock) -> None:
+async def test_token_goes_to_own_origin_only(origins: Origins, autojump_clock) -> None:
     origins.space.private = True
     origins.space.stages = ["SLEEPING", "BUILDING", "RUNNING"]
     started = trio.Event()
@@ -259,9 +259,7 @@ def test_no_saved_token(monkeypatch, tmp_path) -> None:
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("server, path", [("hub", "/api/spaces"), ("host", "/"), ("host", "/info")])
-async def test_no_echo_of_a_hub_or_space_shows_it(
-    origins, autojump_clock, caplog, form, server, path
-):
+async def test_echoes_never_show_the_token(origins, autojump_clock, caplog, form, server, path):
     caplog.set_level(logging.DEBUG)
     origins.space.stages = ["BUILDING", "SLEEPING", "RUNNING"]
     echoes = itertools.cycle(

@@ -140,7 +140,7 @@ async def test_a_limit_of_the_hub_is_kept(origins: Origins, autojump_clock, capl
     assert "limits the rate" in caplog.text
 
 
-async def test_a_limit_without_a_time_is_waited_for_as_a_stage(origins, autojump_clock):
+async def test_limit_without_time_is_a_stage(origins, autojump_clock):
     origins.space.stages = ["BUILDING", "RUNNING"]
     origins.hub.fault("GET", RUNTIME, Answer(429, ""), times=20)
     async with client_of(origins):
@@ -184,7 +184,7 @@ async def test_a_hub_that_dies_ends_the_wait(origins: Origins, autojump_clock) -
     assert looks == 3 + 4
 
 
-async def test_a_hub_that_falls_silent_ends_the_wait(origins: Origins, autojump_clock) -> None:
+async def test_hub_that_falls_silent_ends_wait(origins: Origins, autojump_clock) -> None:
     origins.space.stages = ["BUILDING"]
     origins.hub.fault("GET", RUNTIME, Silence())
     with pytest.raises(ConnectionTimeout, match="no response within"):
@@ -212,7 +212,7 @@ async def test_garbage_ends_the_wait_at_once(origins, autojump_clock, answer, er
 
 
 @pytest.mark.parametrize("fault", [Lose(), Silence(), Answer(500), Answer(200, b"x" * 2000)])
-async def test_only_the_arrival_of_a_waking_request_matters(origins, autojump_clock, fault):
+async def test_only_arrival_of_waking_request_matters(origins, autojump_clock, fault):
     origins.space.stages = ["SLEEPING", "RUNNING"]
     origins.host.fault("GET", "/", fault, times=1)
     async with client_of(origins, limits=Limits(message_size=100_000)) as client:

@@ -9,7 +9,7 @@ import pytest
 from tests.support.sessions import opened
 
 
-async def test_is_sent_with_the_call_and_collides_with_no_parameter(memory_app, autojump_clock):
+async def test_event_data_collides_with_no_parameter(memory_app, autojump_clock):
     memory_app.app.add("echo", inputs=["event_data", "trigger_id"], outputs=["one", "two"])
     async with opened(memory_app) as client, client.session() as session:
         for each in (client, session):
@@ -25,7 +25,7 @@ async def test_is_sent_with_the_call_and_collides_with_no_parameter(memory_app, 
 
 
 @pytest.mark.parametrize("data, error", [(object(), TypeError), (float("nan"), ValueError)])
-async def test_what_json_has_not_is_refused_at_once(data, error, memory_app, autojump_clock):
+async def test_non_json_is_refused_at_once(data, error, memory_app, autojump_clock):
     memory_app.app.add("echo", inputs=["text"])
     async with opened(memory_app) as client:
         with pytest.raises(error, match="event data for /echo"):

@@ -31,7 +31,7 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
 
 
-async def test_client_opens_one_with_its_first_stateful_call(memory_app, autojump_clock):
+async def test_first_stateful_call_opens_heartbeat(memory_app, autojump_clock):
     add_counter(memory_app)
     async with opened(memory_app) as client:
         assert heartbeats(memory_app) == []
@@ -79,7 +79,7 @@ async def test_app_says_whether_it_wants_one(says, memory_app, autojump_clock):
     assert len(heartbeats(memory_app)) == (says is not False)
 
 
-async def test_closed_after_the_jobs_and_their_cancel_requests(memory_app, autojump_clock):
+async def test_closed_after_jobs_and_their_cancel_requests(memory_app, autojump_clock):
     """Cancelled from outside: the app may unload a session only when nothing runs in it."""
     add_sleeper(memory_app, stateful=True)
     told = trio.Event()
@@ -128,7 +128,7 @@ async def test_session_closes_it_after_its_cancel_requests(memory_app, autojump_
 
 
 @pytest.mark.usefixtures("no_jitter")
-async def test_lost_one_is_opened_again_ever_more_slowly(memory_app, autojump_clock):
+async def test_lost_heartbeat_reopens_ever_more_slowly(memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Lose(handled=False), times=2)
     memory_app.fault("GET", "/heartbeat", Answer(503, "busy"), times=1)
@@ -190,7 +190,7 @@ async def test_other_answers_end_it_and_harm_nothing(answer, memory_app, autojum
     assert len(heartbeats(memory_app)) == 1
 
 
-async def test_silent_one_is_opened_again_if_the_app_is_silent_too(memory_app, autojump_clock):
+async def test_silent_heartbeat_reopens_if_app_is_silent(memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Silence(), times=1)
     async with opened(memory_app, timeouts=Timeouts(stream_idle=20)) as client:
@@ -203,7 +203,7 @@ async def test_silent_one_is_opened_again_if_the_app_is_silent_too(memory_app, a
 
 
 @pytest.mark.parametrize("head", [False, True])
-async def test_one_that_a_proxy_buffers_is_left_open(memory_app, autojump_clock, head):
+async def test_one_that_proxy_buffers_is_left_open(memory_app, autojump_clock, head):
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Buffered(10**6, head=head))
     async with opened(memory_app, timeouts=Timeouts(stream_idle=600)) as client:
@@ -214,7 +214,7 @@ async def test_one_that_a_proxy_buffers_is_left_open(memory_app, autojump_clock,
         assert memory_app.log.unloads == []
 
 
-async def test_silent_one_does_not_hold_up_the_end(memory_app, autojump_clock):
+async def test_silent_one_does_not_hold_up_end(memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.fault("GET", "/heartbeat", Silence(handled=False))
     async with opened(memory_app, timeouts=Timeouts(stream_idle=None, read=None)) as client:
@@ -222,7 +222,7 @@ async def test_silent_one_does_not_hold_up_the_end(memory_app, autojump_clock):
     assert trio.current_time() < 20
 
 
-async def test_new_session_after_a_break_has_a_new_one(memory_app, autojump_clock):
+async def test_new_session_after_break_has_new_one(memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.fault("GET", "/queue/data", Cut(after_bytes=30), times=1)
     async with opened(memory_app) as client:

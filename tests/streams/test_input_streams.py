@@ -49,7 +49,7 @@ def posts(server: ScriptedServer) -> list[str]:
     return ["close" if p.endswith("/close") else "send" for p in paths if p.startswith("/stream/")]
 
 
-async def test_each_input_waits_for_the_answer_to_the_one_before(memory_app, autojump_clock):
+async def test_each_input_waits_for_its_answer(memory_app, autojump_clock):
     taken = add_taker(memory_app)
     async with opened(memory_app) as client:
         async with client.endpoint("/take").stream_inputs("a") as stream:
@@ -88,7 +88,7 @@ async def test_repeated_values_are_outputs_of_their_own(memory_app, autojump_clo
         assert stream.job.outputs() == ["took a"] * 4
 
 
-async def test_wrong_arguments_are_refused_where_they_are_passed(memory_app, autojump_clock):
+async def test_wrong_arguments_are_refused_when_passed(memory_app, autojump_clock):
     taken = add_taker(memory_app)
     async with opened(memory_app) as client:
         async with client.endpoint("/take").stream_inputs("a") as stream:
@@ -104,9 +104,7 @@ async def test_wrong_arguments_are_refused_where_they_are_passed(memory_app, aut
     assert len(memory_app.joins) == 1
 
 
-async def test_end_is_told_once_and_only_once_the_last_input_is_answered(
-    memory_app, autojump_clock
-):
+async def test_end_is_sent_once_after_last_answer(memory_app, autojump_clock):
     taken = add_taker(memory_app, seconds=10)
     async with opened(memory_app) as client:
         async with client.endpoint("/take").stream_inputs("a") as stream:
@@ -183,7 +181,7 @@ async def test_broken_stream_ends_it(memory_app: ScriptedServer, autojump_clock:
             await stream.send("z")
 
 
-async def test_failure_that_nobody_saw_is_raised_at_the_end(memory_app, autojump_clock):
+async def test_unretrieved_stream_failure_is_raised(memory_app, autojump_clock):
     async def fail(event: Event) -> None:
         await event.streaming(["one"])
         await event.next_input()
@@ -230,7 +228,7 @@ async def test_no_input_is_sent_after_the_cancellation(memory_app, autojump_cloc
     assert "send" not in posts(memory_app)
 
 
-async def test_body_that_raises_cancels_and_is_raised_bare(memory_app, autojump_clock):
+async def test_raising_body_cancels_and_is_bare(memory_app, autojump_clock):
     add_taker(memory_app)
     async with opened(memory_app) as client:
         with pytest.raises(KeyError, match="mine"):
@@ -254,7 +252,7 @@ async def test_job_that_is_cancelled_before_it_began(memory_app, autojump_clock)
         assert memory_app.joins == []
 
 
-async def test_send_that_is_cancelled_while_it_waits_sends_nothing(memory_app, autojump_clock):
+async def test_cancelled_waiting_send_sends_nothing(memory_app, autojump_clock):
     taken = add_taker(memory_app, seconds=10)
     async with opened(memory_app) as client:
         async with client.endpoint("/take").stream_inputs("a") as stream:
@@ -265,7 +263,7 @@ async def test_send_that_is_cancelled_while_it_waits_sends_nothing(memory_app, a
         assert taken == ["a", "c"]
 
 
-async def test_send_that_is_cancelled_later_sends_all_the_same(memory_app, autojump_clock, caplog):
+async def test_late_cancelled_send_is_sent(memory_app, autojump_clock, caplog):
     taken = add_taker(memory_app)
     gate = trio.Event()
     memory_app.fault("POST", "/stream", Hold(gate, handled=False), times=1)
@@ -281,9 +279,7 @@ async def test_send_that_is_cancelled_later_sends_all_the_same(memory_app, autoj
     assert "can't send an input" not in caplog.text
 
 
-async def test_failure_of_an_input_that_nobody_waits_for_is_logged(
-    memory_app, autojump_clock, caplog
-):
+async def test_unawaited_inputs_failure_is_logged(memory_app, autojump_clock, caplog):
     caplog.set_level(logging.WARNING, logger="triojob")
     taken = add_taker(memory_app)
     gate = trio.Event()

@@ -46,7 +46,7 @@ def add_render(server: ScriptedServer, first: int) -> None:
     server.app.add("apply", apply, inputs=[number("n")], visibility="undocumented")
 
 
-async def test_functions_of_a_render_are_called_through_its_session(memory_app, autojump_clock):
+async def test_rendered_functions_are_called_by_session(memory_app, autojump_clock):
     add_render(memory_app, first=100)
     # An endpoint of the app with the same name and other parameters.
     memory_app.app.add("echo", inputs=["one", "two"], outputs=["three", "four"])

@@ -75,7 +75,7 @@ async def test_session_hears_that_its_state_is_gone(memory_app, autojump_clock, 
             assert await later.predict(api_name="/bump") == 1
 
 
-async def test_call_that_was_under_way_is_lost_and_the_next_one_told(memory_app, autojump_clock):
+async def test_running_call_is_lost_next_is_told(memory_app, autojump_clock):
     add_sleeper(memory_app, stateful=True)
     async with opened(memory_app) as client:
         running, waiting = (client.submit(10, api_name="/sleep") for _ in range(2))
@@ -145,9 +145,7 @@ async def test_session_without_state_has_lost_nothing(memory_app, autojump_clock
         (Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."}), False),
     ],
 )
-async def test_call_that_failed_as_if_the_app_were_another_has_the_next_one_look(
-    fault, suspect, memory_app, autojump_clock
-):
+async def test_suspicious_failure_checks_app_next(fault, suspect, memory_app, autojump_clock):
     # An app that doesn't tell its id is asked for its description, and only if it is suspect.
     memory_app.fault("GET", "/app_id", Answer(404))
     memory_app.app.add("echo", inputs=["text"])
@@ -212,9 +210,7 @@ async def test_other_defaults_are_no_change(memory_app, autojump_clock):
 
 
 @pytest.mark.parametrize("app_id", [None, 1, "text"])
-async def test_app_without_the_route_is_asked_for_its_description(
-    app_id, memory_app, autojump_clock
-):
+async def test_missing_route_asks_for_description(app_id, memory_app, autojump_clock):
     add_counter(memory_app)
     memory_app.app.add("echo", inputs=["text"])
     memory_app.app.config_overrides["app_id"] = app_id
@@ -293,7 +289,7 @@ def add_words(server: ScriptedServer, *names: str) -> None:
 
 
 @pytest.mark.parametrize("idle", [0, 0.1, 60])
-async def test_no_call_runs_the_function_that_has_its_number_now(idle, memory_app, autojump_clock):
+async def test_numbers_never_run_other_functions(idle, memory_app, autojump_clock):
     add_words(memory_app, "one", "two")
     async with opened(memory_app) as client, client.session() as session:
         one, own = client.endpoint("/one"), session.endpoint("/one")
@@ -309,7 +305,7 @@ async def test_no_call_runs_the_function_that_has_its_number_now(idle, memory_ap
         assert await client.predict("z", fn_index=0) == "two z"
 
 
-async def test_unchanged_app_is_called_as_if_nothing_had_been(memory_app, autojump_clock):
+async def test_unchanged_app_keeps_working(memory_app, autojump_clock):
     add_words(memory_app, "one", "two")
     async with opened(memory_app) as client:
         one = client.endpoint("/one")
@@ -322,7 +318,7 @@ async def test_unchanged_app_is_called_as_if_nothing_had_been(memory_app, autoju
         assert descriptions(memory_app) == 7
 
 
-async def test_app_that_restarts_while_a_call_connects_is_noticed(memory_app, autojump_clock):
+async def test_restart_while_connecting_is_noticed(memory_app, autojump_clock):
     add_words(memory_app, "one", "two")
     async with opened(memory_app) as client:
         one = client.endpoint("/one")
@@ -339,7 +335,7 @@ async def test_app_that_restarts_while_a_call_connects_is_noticed(memory_app, au
         assert await one("x") == "one x"
 
 
-async def test_app_that_restarts_while_it_is_asked_gets_the_call(memory_app, autojump_clock):
+async def test_restart_while_asking_gets_the_call(memory_app, autojump_clock):
     """The connection that was there for the call is gone then, and another one is made."""
     add_words(memory_app, "one")
     async with opened(memory_app) as client:
@@ -354,7 +350,7 @@ async def test_app_that_restarts_while_it_is_asked_gets_the_call(memory_app, aut
         assert await job.result() == "one x"
 
 
-async def test_many_calls_on_new_connections_share_the_looks(memory_app, autojump_clock):
+async def test_many_calls_on_new_connections_share_looks(memory_app, autojump_clock):
     add_words(memory_app, "one")
     async with opened(memory_app, limits=Limits(in_flight=256)) as client:
         one = client.endpoint("/one")
@@ -395,9 +391,7 @@ async def test_connections_that_are_known_need_no_look(memory_app, autojump_cloc
         (Lose(), "again"),
     ],
 )
-async def test_app_that_does_not_tell_its_id_is_called_all_the_same(
-    fault, asked, memory_app, autojump_clock
-):
+async def test_app_without_id_is_called(fault, asked, memory_app, autojump_clock):
     add_words(memory_app, "one")
     memory_app.fault("GET", "/app_id", fault)
     async with opened(memory_app) as client:
@@ -410,7 +404,7 @@ async def test_app_that_does_not_tell_its_id_is_called_all_the_same(
         assert descriptions(memory_app) == 1
 
 
-async def test_replica_that_restarted_while_idle_is_noticed_by_its_pool(memory_app, autojump_clock):
+async def test_idle_replicas_restart_is_noticed(memory_app, autojump_clock):
     add_words(memory_app, "one", "two")
     transport = memory_app.transport(limits=ROOMY)
 

@@ -47,14 +47,14 @@ async def test_it_prints_what_the_client_says(scripted: ScriptedServer):
     assert "日本語" in text
 
 
-async def test_the_module_says_how_to_make_it_anew(scripted: ScriptedServer):
+async def test_module_says_how_to_make_it_anew(scripted: ScriptedServer):
     add_endpoints(scripted)
     _, text, _ = await stubs(scripted.url, "--all")
     (line,) = (line for line in text.splitlines() if line.startswith("    triojob stubs "))
     assert (await stubs(*line.split()[2:]))[1] == text
 
 
-async def test_a_file_is_written_whole_or_not_at_all(scripted: ScriptedServer, tmp_path: Path):
+async def test_file_is_written_wholly_or_not(scripted: ScriptedServer, tmp_path: Path):
     add_endpoints(scripted)
     file = tmp_path / "my_app.py"
     file.write_text("old")
@@ -78,7 +78,7 @@ async def test_a_file_is_checked(scripted: ScriptedServer, tmp_path: Path):
     assert f"no longer matches the app; rewrite it with -o {file}" in errors
 
 
-async def test_an_app_with_a_login_is_logged_in_to(scripted: ScriptedServer):
+async def test_app_with_login_is_logged_in_to(scripted: ScriptedServer):
     add_endpoints(scripted)
     scripted.app.auth = AUTH
     code, text, errors = await stubs(scripted.url)
@@ -93,7 +93,7 @@ async def test_an_app_with_a_login_is_logged_in_to(scripted: ScriptedServer):
     assert (await stubs(scripted.url, "--auth", "ada"))[0] == 2
 
 
-async def test_a_class_that_can_t_be_called_so_is_refused(scripted: ScriptedServer):
+async def test_uncallable_class_is_refused(scripted: ScriptedServer):
     code, _, errors = await stubs(scripted.url, "--class-name", "a b")
     assert (code, errors) == (
         2,

@@ -104,7 +104,7 @@ def test_what_an_app_says_is_never_code(word: str):
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=12) | st.sampled_from(EVIL).flatmap(lambda x: st.text().map(x.__add__)))
-def test_whatever_an_app_says_the_module_is_one(word: str):
+def test_whatever_app_says_module_is_one(word: str):
     text = everywhere(word)
     nothing_ran(text)
     only_what_we_write(text)
@@ -123,7 +123,7 @@ def test_a_docstring_says_what_the_app_said(words: str):
 @pytest.mark.parametrize(
     "name", [*keyword.kwlist, "__debug__", "self", "_self", "__x", "ﬁ", "a b", "日本語", ""]
 )
-def test_a_parameter_has_its_name_or_a_number(name: str):
+def test_parameter_has_its_name_or_number(name: str):
     text = write(app({"fn": described(parameter(name), parameter("other"))}))
     nothing_ran(text)
     function = next(n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.AsyncFunctionDef))
@@ -141,7 +141,7 @@ def test_a_parameter_has_its_name_or_a_number(name: str):
         (["_App__x", "__x", "__x__"], ["self", "_App__x", "__x_", "__x__"]),
     ],
 )
-def test_names_that_python_takes_for_one_are_several(names: list[str], shown: list[str]):
+def test_names_equal_to_python_stay_apart(names: list[str], shown: list[str]):
     text = write(app({"fn": described(*map(parameter, names))}))
     nothing_ran(text)
     function = next(n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.AsyncFunctionDef))
@@ -171,7 +171,7 @@ def test_names_that_python_takes_for_one_are_several(names: list[str], shown: li
         ("-", "endpoint_"),
     ],
 )
-def test_a_method_has_a_name_that_python_takes(name: str, method: str):
+def test_method_has_name_that_python_takes(name: str, method: str):
     text = write(app({name: described()}))
     (function,) = (n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.AsyncFunctionDef))
     assert function.name == method
@@ -183,7 +183,7 @@ def test_names_that_become_the_same_get_numbers():
     assert methods == ["a_b", "a_b_2", "a_b_3", "a_b_2_2"]
 
 
-def test_dictionaries_of_the_same_name_get_numbers_and_hide_nothing():
+def test_equal_names_get_numbers():
     kinds = [
         {"title": title, "type": "object", "properties": {key: TEXT}}
         for title, key in (("Any", "a"), ("any", "b"), ("App", "c"), ("Point", "d"), ("Point", "e"))
@@ -194,7 +194,7 @@ def test_dictionaries_of_the_same_name_get_numbers_and_hide_nothing():
     nothing_ran(text)
 
 
-def test_a_key_that_is_no_name_or_hides_a_type_is_in_quotes():
+def test_odd_keys_are_quoted():
     odd = {
         "title": "Odd",
         "type": "object",
@@ -207,7 +207,7 @@ def test_a_key_that_is_no_name_or_hides_a_type_is_in_quotes():
         assert (module.Odd.__required_keys__, len(module.Odd.__optional_keys__)) == ({"a-b"}, 4)
 
 
-def test_no_secret_of_the_url_is_in_the_module():
+def test_no_secret_of_url_is_in_module():
     text = write(
         app({"fn": described()}), "https://ada:s3cret@app.example/one/?__sign=s3cret#s3cret"
     )
@@ -224,7 +224,7 @@ def test_the_same_app_has_the_same_module():
 @pytest.mark.parametrize(
     "name", ["a b", "class", "__debug__", "", "Any", "str", "TypedApp", "x: int", "ﬁ"]
 )
-def test_a_class_has_a_name_that_hides_nothing(name: str):
+def test_class_has_name_that_hides_nothing(name: str):
     with pytest.raises(ValueError, match="class_name"):
         write(app({}), class_name=name)
 
@@ -334,7 +334,7 @@ ENDLESS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("endpoints", ENDLESS.values(), ids=ENDLESS)
-def test_a_type_without_end_has_one_in_a_module(endpoints: dict[str, dict[str, Any]]):
+def test_type_without_end_has_one_in_module(endpoints: dict[str, dict[str, Any]]):
     text = ""
 
     def work() -> None:
@@ -352,6 +352,6 @@ def test_a_type_without_end_has_one_in_a_module(endpoints: dict[str, dict[str, A
     assert len(text) < 10_000 + 20 * size
 
 
-def test_an_app_without_endpoints_has_an_empty_class():
+def test_app_without_endpoints_has_empty_class():
     with loaded(write(app({}))) as module:
         assert issubclass(module.App, module.TypedApp)

@@ -36,11 +36,11 @@ async def now(url: str) -> str:
 
 
 @pytest.mark.real
-async def test_the_module_of_all_components_is_what_the_type_checkers_see(components_url):
+async def test_module_of_components_is_checked(components_url):
     assert await now(components_url) == kept()
 
 
-async def test_the_methods_of_the_tests_app_can_be_called(gradio_url, tmp_path):
+async def test_methods_of_tests_app_can_be_called(gradio_url, tmp_path):
     with loaded(await now(gradio_url)) as module:
         async with opened(gradio_url) as client, JobGroup() as group:
             app: Any = module.App(client)
@@ -57,7 +57,7 @@ async def test_the_methods_of_the_tests_app_can_be_called(gradio_url, tmp_path):
 
 
 @pytest.mark.real
-async def test_the_methods_of_all_components_can_be_called(components_url):
+async def test_methods_of_all_components_can_be_called(components_url):
     with loaded(kept()) as module:
         async with opened(components_url) as client:
             app: Any = module.App(client)

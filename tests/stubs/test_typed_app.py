@@ -117,7 +117,7 @@ async def test_an_endpoint_that_has_changed_is_refused(
             assert module.App(client, check=False).translate.name == "/translate"
 
 
-async def test_what_is_only_told_otherwise_is_no_change(autojump_clock: MockClock, memory_app):
+async def test_wording_is_no_change(autojump_clock: MockClock, memory_app):
     add(memory_app, "say", [textbox("a", "old")], parameter_names=("x",), description="Old.")
     with loaded(await written(memory_app)) as module:
         memory_app.app.endpoints.clear()
@@ -148,7 +148,7 @@ async def test_an_endpoint_that_is_gone_is_missed(autojump_clock: MockClock, mem
                 app.say  # noqa: B018
 
 
-async def test_an_endpoint_that_makes_no_sense_spoils_no_other(autojump_clock, memory_app):
+async def test_senseless_endpoint_spoils_no_other(autojump_clock, memory_app):
     add(memory_app, "say", ["text"])
     add(memory_app, "shout", ["text"])
     with loaded(await written(memory_app)) as module:
@@ -177,7 +177,7 @@ async def test_files_are_what_the_module_says(autojump_clock: MockClock, memory_
             assert client.stubs(files="path") == text
 
 
-async def test_a_client_that_is_not_open_has_no_app(memory_app):
+async def test_unopened_client_has_no_app(memory_app):
     client = opened(memory_app)
     with pytest.raises(ClientClosed):
         client.stubs()

@@ -110,7 +110,7 @@ def test_several_outputs_are_a_tuple(outputs: Any, result: str):
         ({"type": "number"}, "a", "Any='a'"),
     ],
 )
-def test_a_default_is_shown_where_it_is_of_the_type(schema: Any, default: Any, shown: str):
+def test_default_of_the_type_is_shown(schema: Any, default: Any, shown: str):
     found = signature(parameter(schema=schema, parameter_default=default))
     assert found == f"(self, x: {shown}) -> str"
 
@@ -123,18 +123,18 @@ def test_empty_components_give_none(component: str, kind: str):
     assert signature(parameter(component=component)) == f"(self, x: {kind}) -> str"
 
 
-def test_what_is_required_after_an_optional_one_is_given_by_name():
+def test_required_after_optional_is_named():
     shown = signature(parameter("a", parameter_default="1"), parameter("b"), parameter("c"))
     assert shown == "(self, a: str='1', *, b: str, c: str) -> str"
 
 
-def test_a_choice_that_may_be_another_one_is_no_choice():
+def test_open_choice_is_no_literal():
     schema = {"type": "string", "enum": ["a", "b"]}
     free = described(parameter(schema=schema), props=[{"allow_custom_value": True}])
     assert header(write(app({"fn": free})), "fn") == "(self, x: str) -> str"
 
 
-def test_files_are_handles_where_the_client_keeps_them_so():
+def test_kept_files_are_handles():
     many = {"type": "array", "items": FILE_SCHEMA}
     text = write(app({"fn": described(returns=[output(many)])}), files="handle")
     assert header(text, "fn") == "(self) -> list[File]"
@@ -143,29 +143,29 @@ def test_files_are_handles_where_the_client_keeps_them_so():
 
 
 @pytest.mark.parametrize("streams, result", [(True, "str | File"), (False, "str")])
-def test_sound_that_streams_is_no_path_while_it_does(streams: bool, result: str):
+def test_streaming_sound_is_no_path(streams: bool, result: str):
     sound = described(returns=[output(FILE_SCHEMA, component="Audio")], streams=streams)
     assert header(write(app({"fn": sound})), "fn") == f"(self) -> {result}"
 
 
-def test_a_definition_that_holds_itself_is_one_that_holds_itself():
+def test_recursive_definition_stays_recursive():
     text = write(app({"fn": described(returns=[output(TREE)])}))
     assert "class Tree(TypedDict):\n    branches: list[Tree]\n" in text
 
 
-def test_what_the_app_gave_may_be_given_back():
+def test_what_app_gave_may_be_given_back():
     text = write(app({"fn": described(parameter(schema=TREE), returns=[output(TREE)])}))
     assert header(text, "fn") == "(self, x: TreeInput | Tree) -> Tree"
 
 
-def test_a_dictionary_that_is_the_same_both_ways_is_defined_once():
+def test_equal_dictionary_is_defined_once():
     point = {"title": "Point", "type": "object", "properties": {"x": {"type": "number"}}}
     text = write(app({"fn": described(parameter(schema=point), returns=[output(point)])}))
     assert header(text, "fn") == "(self, x: Point) -> Point"
     assert text.count("class Point") == 1
 
 
-def test_an_app_sends_what_has_a_default_and_need_not_get_it():
+def test_sent_and_accepted_defaults_differ():
     half = {
         "title": "Half",
         "type": "object",
@@ -178,7 +178,7 @@ def test_an_app_sends_what_has_a_default_and_need_not_get_it():
     assert "class HalfInput(_HalfInputAlways, total=False):\n    b: str\n" in text
 
 
-def test_a_schema_that_is_too_deep_or_too_large_is_any():
+def test_deep_or_large_schema_is_any():
     deep: Any = {"type": "string"}
     for _ in range(50):
         deep = {"type": "array", "items": deep}

@@ -45,7 +45,7 @@ def test_a_job_is_awaited_by_wrap_future(client: Client) -> None:
     assert run(main()) == [f"Hello {n}!" for n in range(20)]
 
 
-def test_its_failure_is_raised_and_has_been_seen(client: Client, caplog: Any) -> None:
+def test_raised_failure_is_retrieved(client: Client, caplog: Any) -> None:
     async def main() -> None:
         with pytest.raises(AppError, match="kaput"):
             await asyncio.wrap_future(client.submit("kaput", api_name="/fail"))
@@ -105,7 +105,7 @@ def test_each_message_of_a_job_is_followed(client: Client) -> None:
     assert updates[-1] is outputs[-1]
 
 
-def test_a_loop_that_was_left_is_gone_on_with(client: Client) -> None:
+def test_left_loop_can_be_continued(client: Client) -> None:
     async def main() -> None:
         job = client.submit("x", api_name="/endless")
         seen: list[Any] = []
@@ -120,7 +120,7 @@ def test_a_loop_that_was_left_is_gone_on_with(client: Client) -> None:
     run(main())
 
 
-def test_a_loop_that_is_cancelled_leaves_no_waiter_and_the_job(client: Client) -> None:
+def test_cancelled_loop_leaves_nothing(client: Client) -> None:
     async def main() -> None:
         job = client.submit("x", api_name="/hang")
 
@@ -142,7 +142,7 @@ def test_a_loop_that_is_cancelled_leaves_no_waiter_and_the_job(client: Client) -
     run(main())
 
 
-def test_a_job_that_is_cancelled_ends_the_loop(client: Client) -> None:
+def test_job_that_is_cancelled_ends_loop(client: Client) -> None:
     async def main() -> None:
         job = client.submit("x", api_name="/endless")
         async for update in job:
@@ -153,7 +153,7 @@ def test_a_job_that_is_cancelled_ends_the_loop(client: Client) -> None:
     run(main())
 
 
-def test_two_loops_in_two_threads_wait_for_the_same_jobs(client: Client) -> None:
+def test_loops_in_threads_share_jobs(client: Client) -> None:
     jobs = [client.submit(0.05, str(n), api_name="/pause") for n in range(10)]
 
     async def wait() -> list[str]:
@@ -173,7 +173,7 @@ def test_two_loops_in_two_threads_wait_for_the_same_jobs(client: Client) -> None
     assert all(types[-1] == "output" for types in following.get())
 
 
-def test_two_loops_share_the_messages_of_a_job(client: Client) -> None:
+def test_two_loops_share_messages_of_job(client: Client) -> None:
     job = client.submit(200, api_name="/count")
 
     async def follow() -> list[Any]:
@@ -188,7 +188,7 @@ def test_two_loops_share_the_messages_of_a_job(client: Client) -> None:
     assert seen == [str(n) for n in range(200)]
 
 
-def test_a_loop_that_is_closed_in_the_middle_leaves_the_job_to_others(client, caplog):
+def test_closed_loop_leaves_job_to_others(client, caplog):
     job = client.submit(0.3, "value", api_name="/pause")
     loop = asyncio.new_event_loop()
 
@@ -207,7 +207,7 @@ def test_a_loop_that_is_closed_in_the_middle_leaves_the_job_to_others(client, ca
     following.get_coro().close()
 
 
-def test_it_follows_a_job_beside_a_guest_of_trio() -> None:
+def test_it_follows_job_beside_guest_of_trio() -> None:
     """Trio and asyncio run in the same thread then."""
 
     async def main() -> list[str]:

@@ -73,7 +73,7 @@ def run(start: Start) -> Run:
 
 
 @needs_fork
-def test_parent_and_child_go_on_with_the_same_client(run: Run) -> None:
+def test_parent_and_child_share_a_client(run: Run) -> None:
     code = """
 client = Client(sys.argv[1])
 assert client.predict("first", api_name="/greet") == "Hello first!"
@@ -97,7 +97,7 @@ assert all(map(ended_well, children))
 
 
 @needs_fork
-def test_the_parents_jobs_say_in_the_child_that_they_are_not_its_own(run: Run) -> None:
+def test_parents_jobs_are_not_the_childs(run: Run) -> None:
     code = """
 client = Client(sys.argv[1])
 job = client.submit("x", api_name="/endless")
@@ -136,7 +136,7 @@ job.cancel()
 
 
 @needs_fork
-def test_jobs_and_groups_of_a_trio_run_are_not_the_childs(run: Run) -> None:
+def test_trio_jobs_are_not_the_childs(run: Run) -> None:
     code = """
 import trio
 
@@ -180,7 +180,7 @@ trio.run(main)
 
 
 @needs_fork
-def test_a_portal_of_the_parent_is_closed_in_the_child(run: Run) -> None:
+def test_portal_of_parent_is_closed_in_child(run: Run) -> None:
     code = """
 import trio
 
@@ -209,7 +209,7 @@ with start_portal() as portal:
 
 @pytest.mark.full
 @needs_fork
-def test_forking_while_threads_are_in_the_midst_of_everything(run: Run) -> None:
+def test_forking_during_everything_works(run: Run) -> None:
     code = """
 sys.setswitchinterval(1e-6)
 client = Client(sys.argv[1])
@@ -253,7 +253,7 @@ for worker in workers:
 
 
 @needs_fork
-def test_a_fork_while_another_thread_computes_a_property(run: Run) -> None:
+def test_fork_while_another_thread_computes_property(run: Run) -> None:
     code = """
 class Slow:
     \"\"\"A choice of a dropdown that takes its time.\"\"\"
@@ -284,7 +284,7 @@ thread.join()
 
 
 @needs_fork
-def test_a_failure_that_the_parent_has_not_seen_is_logged_by_the_parent_only(start: Start) -> None:
+def test_only_parent_logs_its_failure(start: Start) -> None:
     code = """
 client = Client(sys.argv[1])
 job = client.submit("kaput", api_name="/fail")
@@ -306,7 +306,7 @@ METHODS = [
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_processes_of_a_pool_have_clients_of_their_own(start, own_server, method):
+def test_pool_processes_have_own_clients(start, own_server, method):
     """As the workers of ``pytest -n``, and of web servers."""
     code = f"""
 def work(n):
@@ -330,7 +330,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", METHODS[:2])
-def test_a_process_that_ends_with_jobs_under_way_ends(start, own_server, method):
+def test_process_with_running_jobs_ends(start, own_server, method):
     code = f"""
 def work(url):
     client = Client(url)
@@ -349,7 +349,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the descriptors in /proc")
 @needs_fork
-def test_closing_in_the_child_leaves_the_parents_connections(run, own_server):
+def test_closing_in_child_leaves_parents_connections(run, own_server):
     code = """
 client = Client(sys.argv[1])
 job = client.submit("x", api_name="/endless")

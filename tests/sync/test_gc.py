@@ -32,7 +32,7 @@ def portal() -> Iterator[Portal]:
 
 
 @pytest.mark.usefixtures("no_collector")
-def test_a_client_that_is_dropped_closes_its_connections(own_server, portal):
+def test_client_that_is_dropped_closes_its_connections(own_server, portal):
     client = Client(own_server.url, portal=portal)
     assert client.predict("ada", api_name="/greet") == "Hello ada!"
     reference = weakref.ref(client)
@@ -41,7 +41,7 @@ def test_a_client_that_is_dropped_closes_its_connections(own_server, portal):
     own_server.until(lambda server: not server.open_connections)
 
 
-def test_jobs_of_a_client_that_is_dropped_come_to_their_ends(own_server, portal):
+def test_jobs_of_dropped_client_end(own_server, portal):
     jobs = [
         Client(own_server.url, portal=portal).submit(0.1, str(n), api_name="/pause")
         for n in range(3)
@@ -51,7 +51,7 @@ def test_jobs_of_a_client_that_is_dropped_come_to_their_ends(own_server, portal)
     own_server.until_states("finished", "finished", "finished")
 
 
-def test_a_dropped_client_whose_portal_has_closed_is_no_trouble(own_server: ServerThread) -> None:
+def test_dropped_client_of_closed_portal_is_fine(own_server: ServerThread) -> None:
     with start_portal() as portal:
         client = Client(own_server.url, portal=portal)
     reference = weakref.ref(client)
@@ -60,7 +60,7 @@ def test_a_dropped_client_whose_portal_has_closed_is_no_trouble(own_server: Serv
     assert reference() is None
 
 
-def test_a_failure_is_logged_once_when_the_job_is_dropped(own_server, portal, caplog):
+def test_dropped_jobs_failure_is_logged_once(own_server, portal, caplog):
     client = Client(own_server.url, portal=portal)
     job = client.submit("kaput", api_name="/fail")
     assert list(job) == []
@@ -77,7 +77,7 @@ def test_a_failure_is_logged_once_when_the_job_is_dropped(own_server, portal, ca
     assert isinstance(record.exc_info[1], AppError)
 
 
-def test_a_failure_of_a_job_dropped_before_is_logged(own_server, portal, caplog):
+def test_failure_of_job_dropped_before_is_logged(own_server, portal, caplog):
     client = Client(own_server.url, portal=portal)
     client.submit("kaput", api_name="/fail")
     gc.collect()
@@ -85,7 +85,7 @@ def test_a_failure_of_a_job_dropped_before_is_logged(own_server, portal, caplog)
     assert "it failed, and its failure was never retrieved" in caplog.text
 
 
-def test_callbacks_of_a_job_dropped_before_are_called(own_server, portal):
+def test_callbacks_of_job_dropped_before_are_called(own_server, portal):
     client = Client(own_server.url, portal=portal)
     called: queue.SimpleQueue[str] = queue.SimpleQueue()
     client.submit(0.1, "x", api_name="/pause", result_callbacks=called.put)
@@ -94,7 +94,7 @@ def test_callbacks_of_a_job_dropped_before_are_called(own_server, portal):
 
 
 @pytest.mark.parametrize("ask", [Job.result, Job.exception])
-def test_a_failure_that_was_seen_is_not_logged(own_server, portal, caplog, ask):
+def test_failure_that_was_seen_is_not_logged(own_server, portal, caplog, ask):
     client = Client(own_server.url, portal=portal)
     job = client.submit("kaput", api_name="/fail")
     with contextlib.suppress(AppError):
@@ -198,7 +198,7 @@ def test_a_job_dies_with_its_last_name(own_server: ServerThread, portal: Portal,
 
 
 @pytest.mark.usefixtures("no_collector")
-def test_what_a_call_by_a_portal_raises_dies(portal: Portal) -> None:
+def test_what_call_by_portal_raises_dies(portal: Portal) -> None:
     watched = Watched()
 
     async def work(thing: Thing) -> None:
@@ -213,7 +213,7 @@ def test_what_a_call_by_a_portal_raises_dies(portal: Portal) -> None:
     watched.all_dead()
 
 
-def test_raising_a_failure_again_does_not_lengthen_its_traceback(own_server, portal):
+def test_raising_again_does_not_lengthen_traceback(own_server, portal):
     client = Client(own_server.url, portal=portal)
     job = client.submit("kaput", api_name="/fail")
     lengths = set()
@@ -225,7 +225,7 @@ def test_raising_a_failure_again_does_not_lengthen_its_traceback(own_server, por
 
 
 @pytest.mark.usefixtures("no_collector")
-def test_a_client_that_could_not_be_opened_dies(scripted_url: str, portal: Portal) -> None:
+def test_client_that_could_not_be_opened_dies(scripted_url: str, portal: Portal) -> None:
     watched = Watched()
 
     def open_it() -> None:

@@ -34,7 +34,7 @@ def _no_thread_left(shared_server: ServerThread) -> Iterator[None]:
     assert threads() - before == set()
 
 
-def test_a_portal_runs_async_functions_in_one_thread_of_its_own() -> None:
+def test_portal_runs_in_its_own_thread() -> None:
     async def where() -> int:
         await trio.lowlevel.checkpoint()
         return threading.get_ident()
@@ -49,7 +49,7 @@ def test_a_portal_runs_async_functions_in_one_thread_of_its_own() -> None:
     assert repr(portal) == "<Portal: closed>"
 
 
-def test_clients_share_a_portal_and_end_before_it(shared_server: ServerThread) -> None:
+def test_clients_share_portal_and_end_before_it(shared_server: ServerThread) -> None:
     with start_portal() as portal:
         with Client(shared_server.url, portal=portal) as client:
             other = Client(shared_server.url, portal=portal)
@@ -71,7 +71,7 @@ def test_portals_may_be_nested_and_are_apart() -> None:
     assert inner.closed
 
 
-def test_a_portal_may_be_started_inside_a_call_by_a_thread() -> None:
+def test_thread_may_start_portal_inside_call() -> None:
     def nested() -> Any:
         with start_portal() as inner:
             return inner.call(succeed, 1)
@@ -80,7 +80,7 @@ def test_a_portal_may_be_started_inside_a_call_by_a_thread() -> None:
         assert outer.call(in_thread, nested) == 1
 
 
-def test_closing_cancels_the_jobs_and_tells_the_server(shared_server: ServerThread) -> None:
+def test_closing_cancels_jobs_and_tells_server(shared_server: ServerThread) -> None:
     with start_portal() as portal:
         client = Client(shared_server.url, portal=portal)
         job = client.submit("x", api_name="/hang")
@@ -119,7 +119,7 @@ def test_what_a_body_raises_comes_out_bare() -> None:
 
 
 @pytest.mark.parametrize("kind", [Boom, KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_what_a_call_raises_is_raised_by_it_and_the_portal_goes_on(kind):
+def test_portal_raises_and_continues(kind):
     async def work() -> None:
         await trio.lowlevel.checkpoint()
         raise kind
@@ -131,7 +131,7 @@ def test_what_a_call_raises_is_raised_by_it_and_the_portal_goes_on(kind):
         assert portal.call(succeed, 1) == 1
 
 
-def test_a_failure_beside_a_cancellation_is_told_without_it() -> None:
+def test_failure_beside_cancellation_is_told_without_it() -> None:
     async def fail_when_cancelled() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.sleep_forever)
@@ -157,7 +157,7 @@ def test_a_closed_portal_takes_nothing(shared_server: ServerThread) -> None:
         Client(shared_server.url, portal=portal)
 
 
-def test_a_portal_is_started_once_and_may_be_left_again() -> None:
+def test_portal_starts_once_and_may_restart() -> None:
     manager = start_portal()
     with manager as portal:
         assert portal.call(succeed, 1) == 1
@@ -165,12 +165,12 @@ def test_a_portal_is_started_once_and_may_be_left_again() -> None:
     assert portal.closed
 
 
-def test_a_portal_that_was_never_opened_is_closed_to_calls() -> None:
+def test_unopened_portal_takes_no_calls() -> None:
     with pytest.raises(GroupClosed):
         Portal().call(succeed)
 
 
-def test_a_client_is_closed_once_by_however_many_threads(shared_server: ServerThread) -> None:
+def test_threads_close_a_client_once(shared_server: ServerThread) -> None:
     with start_portal() as portal:
         client = Client(shared_server.url, portal=portal)
         job = client.submit("x", api_name="/hang")
@@ -182,7 +182,7 @@ def test_a_client_is_closed_once_by_however_many_threads(shared_server: ServerTh
             client.submit("x", api_name="/greet")
 
 
-async def test_calling_it_from_its_own_thread_is_refused() -> None:
+async def test_portals_own_thread_is_refused() -> None:
     async with open_portal() as portal:
         with pytest.raises(RuntimeError, match="await the function"):
             portal.call(succeed)
@@ -203,7 +203,7 @@ async def test_calling_it_from_its_own_thread_is_refused() -> None:
     await in_thread(work)
 
 
-async def test_an_open_portal_is_a_way_into_this_run(shared_server: ServerThread) -> None:
+async def test_open_portal_is_way_into_this_run(shared_server: ServerThread) -> None:
     async with open_portal() as portal:
 
         async def where() -> int:
@@ -223,7 +223,7 @@ async def test_an_open_portal_is_a_way_into_this_run(shared_server: ServerThread
         await in_thread(portal.call, where)
 
 
-async def test_what_the_body_of_an_open_portal_raises_ends_the_calls() -> None:
+async def test_raising_body_ends_portals_calls() -> None:
     caller: Any = None
     with pytest.raises(Boom):
         async with open_portal() as portal:
@@ -234,7 +234,7 @@ async def test_what_the_body_of_an_open_portal_raises_ends_the_calls() -> None:
         await in_thread(caller.get)
 
 
-async def test_a_cancelled_scope_around_an_open_portal_ends_the_calls() -> None:
+async def test_cancelled_scope_around_open_portal_ends_calls() -> None:
     with trio.CancelScope() as scope:
         async with open_portal() as portal:
             caller = Watched(portal.call, trio.sleep_forever)
@@ -246,7 +246,7 @@ async def test_a_cancelled_scope_around_an_open_portal_ends_the_calls() -> None:
         await in_thread(caller.get)
 
 
-async def test_a_cancelled_call_is_cancelled_on_the_other_side() -> None:
+async def test_cancelled_call_is_cancelled_on_other_side() -> None:
     stopped = trio.Event()
 
     async def work() -> None:
@@ -266,7 +266,7 @@ async def test_a_cancelled_call_is_cancelled_on_the_other_side() -> None:
             await stopped.wait()
 
 
-def test_a_group_in_a_portal_takes_jobs_of_all_threads() -> None:
+def test_portals_group_takes_jobs_of_threads() -> None:
     opened = threading.Event()
     groups: list[JobGroup] = []
 
@@ -289,7 +289,7 @@ def test_a_group_in_a_portal_takes_jobs_of_all_threads() -> None:
         submit(groups[0], succeed)
 
 
-def test_every_call_ends_however_it_meets_the_closing() -> None:
+def test_every_call_ends_however_it_meets_closing() -> None:
     """Threads call, submit and leave while the portal closes: who comes too late is told so."""
 
     def call(portal: Portal) -> int:

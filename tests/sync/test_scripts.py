@@ -32,13 +32,13 @@ def script(folder: Path, code: str, server: ServerThread) -> Script:
 # --- The end ---
 
 
-def test_a_script_that_closes_nothing_ends_with_its_last_line(tmp_path, own_server):
+def test_unclosed_script_ends_with_last_line(tmp_path, own_server):
     code = 'print(client.predict("ada", api_name="/greet"))'
     assert script(tmp_path, code, own_server).end() == (0, "Hello ada!", "")
     own_server.until(lambda server: not server.open_connections)
 
 
-def test_a_script_with_jobs_under_way_ends_and_tells_the_server(tmp_path, own_server):
+def test_ending_script_tells_the_server(tmp_path, own_server):
     code = """
 jobs = [client.submit("x", api_name="/hang"), client.submit("x", api_name="/endless")]
 next(jobs[1])
@@ -63,7 +63,7 @@ def test_the_exit_code_is_the_scripts_own(tmp_path, own_server, code, expected):
     assert err.count("Traceback") == code.count("ValueError")
 
 
-def test_a_failure_that_nobody_asked_for_is_logged_at_the_end_and_only_once(tmp_path, own_server):
+def test_unretrieved_failure_is_logged_once(tmp_path, own_server):
     code = """
 job = client.submit("kaput", api_name="/fail")
 for output in job:
@@ -75,7 +75,7 @@ for output in job:
     assert "noise" not in err
 
 
-def test_the_with_block_of_a_script_waits_for_its_jobs(tmp_path, own_server):
+def test_with_block_waits_for_jobs(tmp_path, own_server):
     code = """
 with client:
     job = client.submit(0.2, "x", api_name="/pause")
@@ -88,7 +88,7 @@ print([t.name for t in threading.enumerate()])
 
 
 @pytest.mark.full
-def test_the_main_thread_may_end_before_threads_that_wait_for_jobs(tmp_path, own_server):
+def test_main_thread_may_end_first(tmp_path, own_server):
     code = """
 from concurrent.futures import ThreadPoolExecutor
 
@@ -107,7 +107,7 @@ for n in range(4):
     assert sorted(out.split()) == ["job", *["pooled"] * 4]
 
 
-def test_daemon_threads_that_wait_at_the_end_say_nothing(tmp_path, own_server):
+def test_waiting_daemon_threads_say_nothing(tmp_path, own_server):
     """They are woken by nothing, as any other daemon thread that waits when Python ends."""
     code = """
 import time
@@ -131,7 +131,7 @@ sys.stdin.read()
     assert running.end() == (0, "", "")
 
 
-def test_callbacks_of_jobs_that_the_end_cancels_run_to_their_ends(tmp_path, own_server):
+def test_callbacks_of_cancelled_jobs_finish(tmp_path, own_server):
     code = """
 import time
 
@@ -149,7 +149,7 @@ for job in [client.submit("x", api_name="/hang") for _ in range(3)]:
 
 
 @pytest.mark.full
-def test_callbacks_under_way_at_the_end_run_to_their_ends(tmp_path, own_server):
+def test_callbacks_at_the_end_finish(tmp_path, own_server):
     code = """
 import time
 
@@ -181,7 +181,7 @@ print(threading.active_count())
     assert Script(tmp_path, code).end() == (0, "1", "")
 
 
-def test_a_portal_of_ones_own_ends_with_its_block(tmp_path: Path, own_server: ServerThread) -> None:
+def test_own_portal_ends_with_its_block(tmp_path: Path, own_server: ServerThread) -> None:
     code = """
 from triojob.sync import start_portal
 
@@ -234,7 +234,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.full
 @posix
-def test_the_server_hears_of_it_when_control_c_ends_a_predict(tmp_path, own_server):
+def test_ctrl_c_in_predict_tells_server(tmp_path, own_server):
     """While the script goes on, and not by its end."""
     code = """
 try:
@@ -252,7 +252,7 @@ sys.stdin.read()
 
 
 @posix
-def test_a_script_that_control_c_ends_shows_where_it_was(tmp_path, own_server):
+def test_interrupted_script_shows_where(tmp_path, own_server):
     running = script(tmp_path, 'client.predict("x", api_name="/hang")', own_server)
     own_server.until(lambda server: server.running)
     running.process.send_signal(signal.SIGINT)
@@ -265,7 +265,7 @@ def test_a_script_that_control_c_ends_shows_where_it_was(tmp_path, own_server):
 
 @posix
 @pytest.mark.parametrize("path", ["/config", "/info"])
-def test_control_c_interrupts_the_opening_of_a_client(tmp_path, own_server, path):
+def test_control_c_interrupts_opening_of_client(tmp_path, own_server, path):
     own_server.call(own_server.server.fault, "GET", path, Silence(), 1)
     code = """
 import sys
@@ -287,7 +287,7 @@ sys.stdin.read()
 
 
 @posix
-def test_control_c_interrupts_the_wait_for_a_deaf_server_at_the_end(tmp_path, own_server):
+def test_ctrl_c_interrupts_a_deaf_end(tmp_path, own_server):
     """Closing waits for a server that answers no cancel request, for some seconds; one needn't."""
     own_server.call(own_server.server.fault, "POST", "/cancel", Silence())
     code = """

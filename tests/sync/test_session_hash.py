@@ -5,7 +5,7 @@ from __future__ import annotations
 from triojob.sync import Client, start_portal
 
 
-def test_the_session_that_a_client_names_is_its_calls_until_it_is_reset(own_server):
+def test_session_hash_lasts_until_reset(own_server):
     named: list[str] = []
     with start_portal() as portal, Client(own_server.url, portal=portal) as client:
         for _ in range(2):

@@ -81,7 +81,7 @@ async def cancelled_while(fn: Callable[[], object], blocked: Callable[[], Any]) 
     [Job.result, Job.exception, next, list, lambda job: job.result(1000)],
     ids=["result", "exception", "next", "list", "timeout"],
 )
-async def test_cancelling_frees_a_thread_and_leaves_the_job(wait: Any) -> None:
+async def test_cancelling_frees_thread_and_leaves_job(wait: Any) -> None:
     go_on = trio.Event()
 
     async def work() -> str:
@@ -98,7 +98,7 @@ async def test_cancelling_frees_a_thread_and_leaves_the_job(wait: Any) -> None:
         assert await in_thread(job.result) == "value"
 
 
-async def test_cancelling_frees_predict_and_the_server_hears_of_it(server):
+async def test_cancelling_frees_predict_and_tells_server(server):
     async def running() -> None:
         await until(lambda: server.running)
 
@@ -122,7 +122,7 @@ async def test_cancelling_frees_the_opening_of_a_client(server: ScriptedServer) 
         await until(lambda: not server.open_connections)
 
 
-async def test_cancelling_frees_the_opening_of_a_client_in_another_thread_too(own_server):
+async def test_cancelling_frees_opening_in_threads(own_server):
     await in_thread(own_server.call, own_server.server.fault, "GET", "/config", Silence())
 
     async def asked() -> None:
@@ -132,7 +132,7 @@ async def test_cancelling_frees_the_opening_of_a_client_in_another_thread_too(ow
     await in_thread(own_server.until, lambda server: not server.open_connections)
 
 
-async def test_cancelling_the_wait_for_the_jobs_of_a_with_block_cancels_them(server):
+async def test_cancelling_with_block_cancels_jobs(server):
     jobs: list[Job] = []
 
     async def running() -> None:
@@ -150,7 +150,7 @@ async def test_cancelling_the_wait_for_the_jobs_of_a_with_block_cancels_them(ser
     assert [event.state for event in server.events.values()] == ["cancelled"]
 
 
-async def test_a_thread_that_was_abandoned_waits_until_the_job_ends() -> None:
+async def test_abandoned_thread_waits_for_job() -> None:
     go_on = trio.Event()
     got: list[Any] = []
     over = threading.Event()
@@ -180,7 +180,7 @@ async def test_a_thread_that_was_abandoned_waits_until_the_job_ends() -> None:
     assert got == ["value"]
 
 
-def test_a_thread_that_was_abandoned_by_a_run_that_ended_is_freed(own_server):
+def test_thread_abandoned_by_ended_run_is_freed(own_server):
     client = Client(own_server.url)
     job = client.submit("x", api_name="/hang")
     freed: list[type[BaseException]] = []
@@ -208,7 +208,7 @@ def test_a_thread_that_was_abandoned_by_a_run_that_ended_is_freed(own_server):
     assert job.cancelled()
 
 
-async def test_ended_jobs_may_be_asked_in_a_cancelled_thread() -> None:
+async def test_ended_jobs_work_in_cancelled_thread() -> None:
     async with JobGroup() as group:
 
         def work() -> None:
@@ -228,7 +228,7 @@ async def test_ended_jobs_may_be_asked_in_a_cancelled_thread() -> None:
                 scope.cancel()
 
 
-async def test_blocking_the_trio_thread_is_refused_by_each_call() -> None:
+async def test_blocking_trio_is_refused() -> None:
     async with JobGroup() as group, open_portal() as portal:
         job = await in_thread(submit, group, trio.sleep_forever)
         client = Client.__new__(Client)  # it is refused before anything else
@@ -259,7 +259,7 @@ async def test_blocking_the_trio_thread_is_refused_by_each_call() -> None:
         assert job.cancel()
 
 
-async def test_what_is_there_is_given_in_the_trio_thread_too() -> None:
+async def test_present_values_work_in_trio() -> None:
     async with JobGroup() as group:
         job = await in_thread(submit, group, count, 2)
         await in_thread(job.result)
@@ -268,7 +268,7 @@ async def test_what_is_there_is_given_in_the_trio_thread_too() -> None:
         assert list(job) == [0, 1]
 
 
-async def test_predict_in_the_trio_thread_is_refused_and_leaves_no_call_behind(server):
+async def test_predict_in_trio_is_refused(server):
     async with opened(server) as client:
         with pytest.raises(RuntimeError, match="would block the thread that Trio runs in"):
             client.predict("x", api_name="/hang")
@@ -279,7 +279,7 @@ async def test_predict_in_the_trio_thread_is_refused_and_leaves_no_call_behind(s
         assert states[-1] == "finished"
 
 
-async def test_the_end_of_the_group_frees_plain_threads() -> None:
+async def test_end_of_group_frees_plain_threads() -> None:
     async with JobGroup() as group:
         job = await in_thread(submit, group, trio.sleep_forever)
         threads = [Watched(wait, job) for wait in (Job.result, list)]

@@ -23,7 +23,7 @@ from triojob.sync import Job, submit
 in_thread = trio.to_thread.run_sync
 
 
-async def test_the_group_raises_a_failure_that_no_thread_has_seen() -> None:
+async def test_unretrieved_thread_failure_is_raised() -> None:
     with pytest.raises(BaseExceptionGroup) as caught:
         async with JobGroup() as group:
             await in_thread(submit, group, fail)
@@ -31,7 +31,7 @@ async def test_the_group_raises_a_failure_that_no_thread_has_seen() -> None:
 
 
 @pytest.mark.parametrize("ask", [Job.result, Job.exception])
-async def test_the_group_does_not_raise_what_a_thread_has_seen(ask: Any) -> None:
+async def test_retrieved_thread_failure_is_not_raised(ask: Any) -> None:
     def work(group: JobGroup) -> None:
         job = submit(group, fail)
         with contextlib.suppress(Boom):
@@ -42,7 +42,7 @@ async def test_the_group_does_not_raise_what_a_thread_has_seen(ask: Any) -> None
 
 
 @pytest.mark.parametrize("ask", [Job.result, Job.exception])
-async def test_who_waits_when_the_last_job_of_a_group_fails_sees_it(ask: Any) -> None:
+async def test_last_waiter_retrieves_the_failure(ask: Any) -> None:
     """The group ends before the thread, which is not one of its tasks, runs again."""
     go_on = trio.Event()
 
@@ -62,7 +62,7 @@ async def test_who_waits_when_the_last_job_of_a_group_fails_sees_it(ask: Any) ->
     await in_thread(plain.get)
 
 
-async def test_iterating_does_not_see_the_failure_that_ends_the_loop() -> None:
+async def test_iteration_does_not_retrieve_failures() -> None:
     with pytest.raises(BaseExceptionGroup) as caught:
         async with JobGroup() as group:
             job = await in_thread(submit, group, count_and_fail, 2)
@@ -70,7 +70,7 @@ async def test_iterating_does_not_see_the_failure_that_ends_the_loop() -> None:
     assert [type(error) for error in leaves(caught.value)] == [Boom]
 
 
-async def test_a_failure_cancels_the_others_of_a_group_that_fails_fast() -> None:
+async def test_fail_fast_failure_cancels_others() -> None:
     def work(group: JobGroup) -> None:
         job = submit(group, trio.sleep_forever)
         submit(group, fail)

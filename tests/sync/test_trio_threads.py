@@ -28,7 +28,7 @@ from triojob.sync import Job, submit
 in_thread = trio.to_thread.run_sync
 
 
-async def test_a_function_a_generator_and_an_endpoint_are_submitted_by_a_thread(memory_app):
+async def test_threads_submit_functions_generators_endpoints(memory_app):
     memory_app.app.add("echo", inputs=["text"])
 
     def work(group: JobGroup, echo: Any) -> None:
@@ -46,7 +46,7 @@ async def test_a_function_a_generator_and_an_endpoint_are_submitted_by_a_thread(
         await in_thread(work, group, client.endpoint("/echo"))
 
 
-async def test_a_task_of_another_run_may_submit_and_wait_in_a_thread() -> None:
+async def test_another_runs_task_may_submit() -> None:
     token, go_on = trio.lowlevel.current_trio_token(), trio.Event()
 
     async def where() -> int:
@@ -67,7 +67,7 @@ async def test_a_task_of_another_run_may_submit_and_wait_in_a_thread() -> None:
             submit(group, where)
 
 
-async def test_the_job_is_a_future_that_repeats_itself(autojump_clock: Any) -> None:
+async def test_job_is_future_that_repeats_itself(autojump_clock: Any) -> None:
     def work(group: JobGroup) -> None:
         jobs = [submit(group, sleep, n, n) for n in range(4)]
         done, waiting = concurrent.futures.wait(jobs)
@@ -82,7 +82,7 @@ async def test_the_job_is_a_future_that_repeats_itself(autojump_clock: Any) -> N
         await in_thread(work, group)
 
 
-async def test_status_and_outputs_follow_what_the_job_reports() -> None:
+async def test_status_and_outputs_follow_what_job_reports() -> None:
     go_on = trio.Event()
 
     async def work() -> str:
@@ -107,7 +107,7 @@ async def test_status_and_outputs_follow_what_the_job_reports() -> None:
     assert look(queued) == (["value"], False, True)
 
 
-async def test_a_list_of_outputs_is_the_callers_own() -> None:
+async def test_list_of_outputs_is_callers_own() -> None:
     def work(group: JobGroup) -> None:
         job = submit(group, count, 2)
         job.result()
@@ -118,7 +118,7 @@ async def test_a_list_of_outputs_is_the_callers_own() -> None:
         await in_thread(work, group)
 
 
-async def test_a_timeout_bounds_the_wait_on_the_clock_of_the_run(autojump_clock: Any) -> None:
+async def test_timeout_bounds_wait_on_clock_of_run(autojump_clock: Any) -> None:
     go_on = trio.Event()
 
     async def wait() -> str:
@@ -141,7 +141,7 @@ async def test_a_timeout_bounds_the_wait_on_the_clock_of_the_run(autojump_clock:
         assert trio.current_time() - began >= 2000
 
 
-async def test_cancelling_a_job_ends_it_at_once_and_runs_its_clean_up(autojump_clock):
+async def test_cancelled_job_ends_at_once(autojump_clock):
     cleaned: list[str] = []
     started = threading.Event()
 
@@ -190,7 +190,7 @@ async def test_cancelling_an_ended_job_changes_nothing() -> None:
         await in_thread(work, group)
 
 
-async def test_a_callback_may_block_and_hears_of_each_end_once(caplog: Any) -> None:
+async def test_blocking_callback_hears_each_end_once(caplog: Any) -> None:
     heard: list[tuple[str, bool]] = []
     raised = threading.Event()
 
@@ -223,7 +223,7 @@ async def test_a_callback_may_block_and_hears_of_each_end_once(caplog: Any) -> N
     assert {record.levelno for record in caplog.records} == {logging.ERROR}
 
 
-async def test_the_server_hears_of_a_cancellation_before_the_callbacks_run() -> None:
+async def test_server_hears_of_cancellation_before_callbacks_run() -> None:
     stopped = threading.Event()
     seen: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
@@ -244,7 +244,7 @@ async def test_the_server_hears_of_a_cancellation_before_the_callbacks_run() -> 
         await in_thread(cancel, job)
 
 
-async def test_a_group_with_little_history_forgets_in_its_own_thread() -> None:
+async def test_bounded_group_forgets_in_its_thread() -> None:
     def work(group: JobGroup) -> list[int]:
         job = submit(group, count, 500)
         seen = list(job)
@@ -279,7 +279,7 @@ async def test_reading_a_job_needs_no_trio_thread() -> None:
         assert group.jobs == ()
 
 
-async def test_the_job_has_the_context_of_the_thread_that_submitted_it() -> None:
+async def test_job_has_its_submitters_context() -> None:
     variable = contextvars.ContextVar("variable", default="nobody's")
 
     async def get() -> str:
@@ -301,7 +301,7 @@ async def test_the_job_has_the_context_of_the_thread_that_submitted_it() -> None
         assert variable.get() == "the task's"
 
 
-async def test_a_group_that_is_not_open_takes_no_jobs() -> None:
+async def test_unopened_group_takes_no_jobs() -> None:
     def work(group: JobGroup, message: str) -> None:
         with pytest.raises(GroupClosed, match=message):
             submit(group, succeed)
@@ -324,7 +324,7 @@ async def test_wrong_arguments_are_told_by_submit() -> None:
         await in_thread(work, group)
 
 
-def test_a_group_of_a_run_that_has_ended_takes_no_jobs() -> None:
+def test_ended_runs_group_takes_no_jobs() -> None:
     async def main() -> JobGroup:
         async with JobGroup() as group:
             return group
@@ -333,7 +333,7 @@ def test_a_group_of_a_run_that_has_ended_takes_no_jobs() -> None:
         submit(trio.run(main), succeed)
 
 
-def test_each_of_many_runs_has_its_own_groups() -> None:
+def test_each_run_has_its_own_groups() -> None:
     async def main(n: int) -> Any:
         async with JobGroup() as group:
             return await in_thread(lambda: submit(group, succeed, n).result())
@@ -343,7 +343,7 @@ def test_each_of_many_runs_has_its_own_groups() -> None:
     assert [thread.get() for thread in together] == list(range(20))
 
 
-async def test_a_thread_of_another_run_waits_for_a_job_and_is_cancelled_there() -> None:
+async def test_another_runs_thread_can_be_cancelled() -> None:
     async def wait(job: Job) -> str:
         assert await in_thread(job.result) == "value"
         return "seen"
@@ -365,7 +365,7 @@ async def test_a_thread_of_another_run_waits_for_a_job_and_is_cancelled_there() 
         assert await in_thread(other.get) == "seen"
 
 
-async def test_another_runs_trio_thread_may_look_at_an_ended_job_and_has_seen_it() -> None:
+async def test_another_runs_thread_retrieves_ended_job() -> None:
     async def look(job: Job) -> None:
         await trio.lowlevel.checkpoint()
         with pytest.raises(Boom):

@@ -109,7 +109,7 @@ async def test_annotations_say_what_the_components_are(autojump_clock):
         )
 
 
-def test_functions_that_no_app_can_have_are_refused():
+def test_impossible_functions_are_refused():
     app = make_app()
 
     def several(*texts: str) -> str:
@@ -125,7 +125,7 @@ def test_functions_that_no_app_can_have_are_refused():
         app.endpoint("nap")(lambda n: n)
 
 
-async def test_a_wrong_number_of_outputs_is_an_error_of_the_test(autojump_clock):
+async def test_wrong_output_count_is_tests_error(autojump_clock):
     app = ScriptedApp()
 
     @app.endpoint()
@@ -138,7 +138,7 @@ async def test_a_wrong_number_of_outputs_is_an_error_of_the_test(autojump_clock)
             await client.predict(api_name="/pair")
 
 
-async def test_what_a_function_raises_is_kept_and_logged(autojump_clock, caplog):
+async def test_what_function_raises_is_kept_and_logged(autojump_clock, caplog):
     app = ScriptedApp()
 
     @app.endpoint()
@@ -167,7 +167,7 @@ async def test_what_the_body_raises_comes_out_bare(autojump_clock):
             raise KeyError
 
 
-async def test_a_run_begins_anew_and_its_records_stay(autojump_clock):
+async def test_run_begins_anew_and_its_records_stay(autojump_clock):
     app = make_app()
     for _ in range(2):
         async with app.client() as client:
@@ -229,7 +229,7 @@ async def test_connections_may_break(autojump_clock):
         assert await client.predict(0, api_name="/nap") == "slept"
 
 
-async def test_an_app_may_be_killed_and_started_anew(autojump_clock):
+async def test_app_may_be_killed_and_started_anew(autojump_clock):
     app = make_app()
     async with app.client() as client:
         assert await client.predict(api_name="/bump") == 1
@@ -257,7 +257,7 @@ async def test_an_app_may_be_shut_down(autojump_clock):
         assert await client.predict(0, api_name="/nap") == "slept"
 
 
-async def test_an_error_without_a_message_is_a_hidden_one(autojump_clock):
+async def test_error_without_message_is_hidden_one(autojump_clock):
     app = ScriptedApp()
 
     @app.endpoint()
@@ -269,7 +269,7 @@ async def test_an_error_without_a_message_is_a_hidden_one(autojump_clock):
             await client.predict(api_name="/hiding")
 
 
-async def test_a_queued_call_is_gone_with_the_app(autojump_clock):
+async def test_queued_call_is_gone_with_app(autojump_clock):
     app = make_app()
     async with app.client() as client, JobGroup() as group:
         jobs = [group.submit(client.endpoint("/nap"), 60) for _ in range(2)]

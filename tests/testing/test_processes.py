@@ -44,7 +44,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.real
-def test_an_app_of_a_module_is_served_until_the_block_ends(package: Path):
+def test_app_of_module_serves_until_end(package: Path):
     with run_gradio("twin_package.app:demo") as app:
         assert ask(app.url) == "Hello Ada!"
         assert app.process.poll() is None
@@ -83,7 +83,7 @@ def test_what_a_failing_script_printed_is_shown(tmp_path: Path):
         pass
 
 
-def test_an_app_that_takes_too_long_is_ended(tmp_path: Path):
+def test_app_that_takes_too_long_is_ended(tmp_path: Path):
     script = tmp_path / "slow.py"
     pid = tmp_path / "pid"
     script.write_text(
@@ -111,7 +111,7 @@ def forever(tmp_path: Path) -> Path:
     return script
 
 
-def test_an_app_is_shared_by_those_who_start_the_same(gradio_app, fresh_gradio_app, forever):
+def test_equal_starters_share_an_app(gradio_app, fresh_gradio_app, forever):
     env = fake_gradio(forever.parent)
     shared, fresh = gradio_app(forever, env=env), fresh_gradio_app(str(forever), env=env)
     assert gradio_app(str(forever), env=env) is shared
@@ -121,7 +121,7 @@ def test_an_app_is_shared_by_those_who_start_the_same(gradio_app, fresh_gradio_a
     assert gradio_app(forever, env=env).url != shared.url
 
 
-def test_a_python_without_gradio_says_what_to_install(forever: Path):
+def test_python_without_gradio_says_what_to_install(forever: Path):
     (forever.parent / "gradio.py").write_text("raise ModuleNotFoundError(name='gradio')")
     with (
         pytest.raises(
@@ -133,7 +133,7 @@ def test_a_python_without_gradio_says_what_to_install(forever: Path):
         pass
 
 
-def test_an_app_ends_with_the_process_that_started_it(tmp_path: Path, forever: Path):
+def test_app_ends_with_process_that_started_it(tmp_path: Path, forever: Path):
     starter = (
         "import os, sys\n"
         "from triojob.testing import run_gradio\n"

@@ -70,7 +70,7 @@ async def test_assertions_that_fail_show_what_was_there(
     assert str(caught.value) == problem + THERE
 
 
-def test_an_app_that_was_never_called_says_so():
+def test_app_that_was_never_called_says_so():
     with pytest.raises(AssertionError, match="there were no calls at all"):
         make_app().assert_called("/nap")
 
@@ -86,7 +86,7 @@ async def test_calls_that_are_left_are_told(autojump_clock):
     app.assert_no_jobs_left()
 
 
-async def test_an_app_that_ends_first_knows_what_was_left(autojump_clock):
+async def test_early_end_says_what_was_left(autojump_clock):
     app = make_app()
     async with trio.open_nursery() as nursery, app:
         client = Client(app.url, transport=app.transport())
@@ -104,7 +104,7 @@ async def test_an_app_that_ends_first_knows_what_was_left(autojump_clock):
         app.assert_no_jobs_left()
 
 
-async def test_waits_give_up_and_say_what_was_there(autojump_clock):
+async def test_waits_give_up_and_explain(autojump_clock):
     app = make_app()
     async with app.client() as client, JobGroup() as group:
         with pytest.raises(AssertionError, match="no 1 call of /nap running within 10 s"):

@@ -225,7 +225,7 @@ def test_the_same_code_sees_the_same(script: Script, gradio_app: StartGradio) ->
 STRICT = {"auth": ("ada", "l0velace"), "max_queue_size": 1, "show_error": True}
 
 
-def test_a_full_queue_and_shown_errors_look_the_same(gradio_app: StartGradio) -> None:
+def test_full_queue_and_shown_errors_look_same(gradio_app: StartGradio) -> None:
     async def fill(client: Client) -> Any:
         async with JobGroup() as group:
             nap = client.endpoint("/nap")

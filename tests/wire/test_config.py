@@ -123,7 +123,7 @@ def test_a_number_that_is_not_there(app: AppInfo, fn_index: int) -> None:
     assert caught.value.available == app.names()
 
 
-def test_a_name_and_a_number_are_too_much(app: AppInfo) -> None:
+def test_name_and_number_are_too_much(app: AppInfo) -> None:
     with pytest.raises(TypeError, match="not both"):
         app.find("/greet", 0)
 
@@ -161,7 +161,7 @@ def test_an_app_without_endpoints() -> None:
         app.find(None, None)
 
 
-def test_undocumented_endpoints_are_found_by_name_but_not_listed() -> None:
+def test_undocumented_endpoints_are_found_unlisted() -> None:
     app = Description().add("run", []).add("quiet", [], api_visibility="undocumented").app
     assert app.names() == ("/run",)
     assert app.names(all_endpoints=True) == ("/run", "/quiet")
@@ -194,7 +194,7 @@ def test_unnamed_endpoints_are_found_by_number_only(name: Any) -> None:
     assert info.encode(("a",), {}, validate=True) == '["a"]'
 
 
-def test_unnamed_endpoints_of_old_servers_are_described_by_number() -> None:
+def test_old_unnamed_endpoints_have_numbers() -> None:
     made = Description().add(None, [parameter("x")])
     made.info["unnamed_endpoints"]["0"] = {
         "parameters": [optional("told", "d")],
@@ -204,7 +204,7 @@ def test_unnamed_endpoints_of_old_servers_are_described_by_number() -> None:
     assert (only.name, only.default) == ("told", "d")
 
 
-def test_the_number_is_the_id_and_only_without_one_the_place() -> None:
+def test_number_is_id_without_position() -> None:
     made = Description().add("a", []).add("b", [])
     first, second = made.config["dependencies"]
     first["id"], second["id"] = 7, 3
@@ -252,7 +252,7 @@ def same_name(*visibilities: str) -> Description:
         ([PUBLIC, QUIET, PUBLIC, QUIET], 0, {2, 3}),
     ],
 )
-def test_each_function_of_a_name_has_its_own_parameters(visibilities, named, described):
+def test_equal_names_have_own_parameters(visibilities, named, described):
     app = same_name(*visibilities).app
     assert app.find("run", None).fn_index == named == app.number_of("/run")
     for place, visibility in enumerate(visibilities):
@@ -267,7 +267,7 @@ def test_each_function_of_a_name_has_its_own_parameters(visibilities, named, des
 
 
 @pytest.mark.parametrize("visibilities", [[PUBLIC, QUIET], [QUIET, PUBLIC]])
-def test_before_gradio_6_nothing_says_which_is_described(visibilities: list[str]) -> None:
+def test_before_gradio_6_visibility_is_unknown(visibilities: list[str]) -> None:
     made = same_name(*visibilities)
     for item in (*made.config["dependencies"], made.info["named_endpoints"]["/run"]):
         shown = item.pop("api_visibility") == PUBLIC
@@ -352,7 +352,7 @@ def test_what_users_see_of_an_output() -> None:
     assert endpoint(outputs=[returned(), STATE, returned()]).present([1, None, 2]) == (1, 2)
 
 
-def test_values_more_than_there_are_outputs_are_dropped() -> None:
+def test_surplus_values_are_dropped() -> None:
     assert endpoint(outputs=[returned()]).present([1, 2, 3]) == 1
 
 
@@ -389,7 +389,7 @@ def test_a_required_parameter_has_no_default() -> None:
     signature.bind("x", "y")
 
 
-def test_a_required_parameter_may_follow_an_optional_one() -> None:
+def test_required_parameter_may_follow_optional_one() -> None:
     info = endpoint(optional("a", 1), parameter("b"))
     assert "<required>" in str(info.signature)
     with pytest.raises(TypeError, match="misses 'b'"):
@@ -401,7 +401,7 @@ BAD_NAMES = ["", " ", "a b", "a-b", "1a", "class", "None", "a.b", "\u2028", "\ud
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_a_name_that_is_none_in_python_is_replaced(name: Any) -> None:
+def test_invalid_python_name_is_replaced(name: Any) -> None:
     info = endpoint(parameter("x"), parameter(name), parameter("y"))
     assert [*info.signature.parameters] == ["x", "param_1", "y"]
     assert info.encode(("a",), {"param_1": "b", "y": "c"}, validate=True) == '["a","b","c"]'
@@ -437,7 +437,7 @@ def test_no_two_parameters_have_one_name(names: list[str]) -> None:
     assert info.encode((), by_name, validate=True) == expected
 
 
-def test_soft_keywords_and_names_beyond_ascii_are_names() -> None:
+def test_soft_keywords_and_unicode_are_names() -> None:
     names = ["match", "type", "self", "caf\u00e9", "\u5c71", "_"]
     assert [*endpoint(*map(parameter, names)).signature.parameters] == names
 
@@ -519,7 +519,7 @@ VITAL = [
 
 @pytest.mark.parametrize("junk", ["missing", None, 3, "x", True], ids=repr)
 @pytest.mark.parametrize("which, path", VITAL)
-def test_without_what_is_vital_it_is_a_protocol_error(which, path, junk):
+def test_missing_essentials_are_protocol_errors(which, path, junk):
     if junk in ("missing", None) and path[-1] == "/greet":
         pytest.skip("Gradio leaves out endpoints whose components it can't find")
     described = dict(zip(("config", "info"), recorded(), strict=True))
@@ -555,7 +555,7 @@ def test_info_and_config_disagree_on_the_parameters(number: int) -> None:
 
 
 @pytest.mark.parametrize("junk", ["x", [1], None])
-def test_an_endpoint_that_makes_no_sense_does_not_spoil_the_others(junk: Any) -> None:
+def test_senseless_endpoint_spares_others(junk: Any) -> None:
     config, info = recorded()
     info["named_endpoints"]["/greet"]["parameters"] = junk
     app = AppInfo(config, info)
@@ -588,7 +588,7 @@ JUNK: list[Any] = [
 
 @pytest.mark.parametrize("junk", ["missing", *JUNK], ids=lambda junk: repr(junk)[:20])
 @pytest.mark.parametrize("which", ["config", "info"])
-def test_no_single_field_makes_anything_but_an_error_of_ours(which: str, junk: Any) -> None:
+def test_single_fields_raise_only_our_errors(which: str, junk: Any) -> None:
     described = dict(zip(("config", "info"), recorded(), strict=True))
     whole = described[which]
     wrong: dict[str, str] = {}
@@ -633,7 +633,7 @@ damages = st.lists(
 # Without shrinking: the path that the error shows is short anyway.
 @settings(checked, max_examples=200, phases=[Phase.generate])
 @given(damages)
-def test_no_damage_makes_anything_but_an_error_of_ours(damage):
+def test_damage_raises_only_our_errors(damage):
     described = dict(zip(("config", "info"), recorded(), strict=True))
     for which, where, junk in damage:
         paths = [*paths_into(described[which])]
@@ -650,7 +650,7 @@ def test_no_damage_makes_anything_but_an_error_of_ours(damage):
 
 @pytest.mark.parametrize("bound", JUNK, ids=lambda junk: repr(junk)[:20])
 @pytest.mark.parametrize("which", ["minimum", "maximum"])
-def test_no_bound_makes_anything_but_an_error_of_ours(which: str, bound: Any) -> None:
+def test_bounds_raise_only_our_errors(which: str, bound: Any) -> None:
     made = Description().add("run", [parameter("n", NUMBER, props={which: bound})])
     everything_about(made.config, made.info)
 
@@ -667,7 +667,7 @@ def test_a_private_endpoint_with_an_odd_component(component: Json) -> None:
     assert info.encode(("a",), {}, validate=True) == '["a"]'
 
 
-def test_a_component_that_is_not_there_is_a_plain_one() -> None:
+def test_missing_component_is_plain() -> None:
     """Components of `gr.render` are in no /config."""
     made = Description().add("run", [parameter("x")])
     made.config["components"].clear()

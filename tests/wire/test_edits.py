@@ -84,7 +84,7 @@ def test_edits_rebuild_the_new_value(values: list[Any]) -> None:
 
 @pytest.mark.full
 @pytest.mark.real
-def test_edits_of_gradio_itself_rebuild_the_new_value(gradio_diff: Diff) -> None:
+def test_edits_of_gradio_itself_rebuild_new_value(gradio_diff: Diff) -> None:
     @checked
     @given(successions())
     def check(values: list[Any]) -> None:
@@ -105,7 +105,7 @@ MISCOUNTED: list[tuple[Any, Any, Any]] = [
 
 
 @pytest.mark.parametrize("old, new, made", MISCOUNTED)
-def test_miscounted_deletions_are_an_error_or_a_wrong_value(old: Any, new: Any, made: Any) -> None:
+def test_miscounted_deletions_are_error_or_wrong_value(old: Any, new: Any, made: Any) -> None:
     """Only the completion, which has the full value, tells which of the two it was."""
     assert is_miscounted(old, new)
     edits = edits_between(old, new)
@@ -205,7 +205,7 @@ junk_edits = st.lists(
 
 @checked
 @given(json_values, junk_edits | json_values)
-def test_any_edits_give_a_value_or_an_edit_error(root: Any, edits: Any) -> None:
+def test_any_edits_give_value_or_edit_error(root: Any, edits: Any) -> None:
     root_before, edits_before = copy.deepcopy((root, edits))
     try:
         made = apply_edits(root, edits)
@@ -299,7 +299,7 @@ MALFORMED: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize("root, edits", MALFORMED)
-def test_an_edit_that_does_not_fit_is_an_edit_error(root: Any, edits: Any) -> None:
+def test_misfitting_edit_is_edit_error(root: Any, edits: Any) -> None:
     before = copy.deepcopy(root)
     with pytest.raises(EditError) as caught:
         apply_edits(root, edits)
@@ -309,7 +309,7 @@ def test_an_edit_that_does_not_fit_is_an_edit_error(root: Any, edits: Any) -> No
 
 @pytest.mark.parametrize("junk", ["x" * 10_000, ["x"] * 10_000, 10**3000])
 @pytest.mark.parametrize("where", [0, 1])
-def test_a_large_bad_edit_is_shown_cut_short(where: int, junk: Any) -> None:
+def test_large_bad_edit_is_shown_cut_short(where: int, junk: Any) -> None:
     edit: list[Any] = ["move", [0], 1]
     edit[where] = [junk] if where else junk
     with pytest.raises(EditError) as caught:
@@ -317,7 +317,7 @@ def test_a_large_bad_edit_is_shown_cut_short(where: int, junk: Any) -> None:
     assert len(str(caught.value)) < 200
 
 
-def test_an_error_in_the_last_edit_leaves_the_value_as_it_was() -> None:
+def test_failed_last_edit_changes_nothing() -> None:
     root = {"a": [1, 2], "b": "x"}
     with pytest.raises(EditError):
         apply_edits(root, [["delete", ["a", 0], None], ["append", ["b"], "y"], ["add", [], 0]])
@@ -348,7 +348,7 @@ def test_what_is_off_the_path_is_shared() -> None:
         assert old_node is not new_node
 
 
-def test_a_value_that_an_edit_brought_is_not_changed_by_the_next_edit() -> None:
+def test_edits_value_survives_next_edit() -> None:
     brought = {"x": [1]}
     first = apply_edits([], [["add", [0], brought]])
     second = apply_edits(first, [["add", [0, "x", 1], 2]])
@@ -357,7 +357,7 @@ def test_a_value_that_an_edit_brought_is_not_changed_by_the_next_edit() -> None:
     assert second == [{"x": [1, 2]}]
 
 
-def test_a_value_that_is_brought_twice_is_changed_once() -> None:
+def test_value_brought_twice_changes_once() -> None:
     brought: list[Any] = []
     edits = [["add", [0], brought], ["add", [1], brought], ["add", [0, 0], 1]]
     assert apply_edits([], edits) == [[1], []]
@@ -400,7 +400,7 @@ def test_deep_paths() -> None:
 
 
 @pytest.mark.parametrize("action", ["replace", "add"])
-def test_edits_nest_a_value_so_deep_and_no_deeper(action: str) -> None:
+def test_nesting_by_edits_is_bounded(action: str) -> None:
     root: Any = [0]
     for _ in range(MOST_DEPTH - 3):
         root = [root]

@@ -65,7 +65,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"a": [{"b": CountedText("x" * 100_000)}]}, ["a", 0, "b"]),
     ],
 )
-def test_many_appends_to_one_long_text_join_it_few_times(root, path, more):
+def test_long_texts_appends_join_rarely(root, path, more):
     edits = [["append", path, more]] * 10_000
     made = apply_edits(root, edits)
     for key in path:
@@ -76,7 +76,7 @@ def test_many_appends_to_one_long_text_join_it_few_times(root, path, more):
     assert 100_000 <= CountedText.copied < 2_000_000
 
 
-def test_many_appends_here_and_there_join_each_text_few_times() -> None:
+def test_scattered_appends_join_texts_rarely() -> None:
     root = [CountedText("x" * 100_000), {"a": CountedText("y" * 100_000)}]
     edits = [["append", [0], "."], ["append", [1, "a"], "-"], ["add", [2], None]] * 3000
     edits += [["delete", [2], None]] * 3000
@@ -87,7 +87,7 @@ def test_many_appends_here_and_there_join_each_text_few_times() -> None:
     assert CountedText.copied < 3_000_000
 
 
-def test_text_that_grows_and_moves_is_text_in_the_end() -> None:
+def test_grown_and_moved_text_stays_text() -> None:
     grow = [["append", [0], "b"]] * 3
     edits = [*grow, ["add", [0], "new"], ["append", [1], "c"], ["delete", [2], None]]
     assert apply_edits(["a", "x"], edits) == ["new", "abbbc"]
@@ -98,7 +98,7 @@ def test_text_that_grows_and_moves_is_text_in_the_end() -> None:
         apply_edits(["a"], [*grow, ["replace", [0, 0], "z"]])
 
 
-def test_no_message_moves_more_items_of_lists_than_the_limit() -> None:
+def test_messages_move_bounded_list_items() -> None:
     """A list of 2**16 items, and 2**11 items at its front, which would move 2**27."""
     root = CountedList([0] * 2**16)
     with pytest.raises(EditError, match="move more than"):
@@ -135,7 +135,7 @@ def test_what_gradio_sends_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         ([[0], []], None),
     ],
 )
-def test_deletions_in_a_row_are_what_they_are_one_by_one(edits: Any, left: Any) -> None:
+def test_deletions_in_row_equal_single_ones(edits: Any, left: Any) -> None:
     deletions = [["delete", path, None] for path in edits]
     if left is None:
         with pytest.raises(EditError):
@@ -153,7 +153,7 @@ def test_a_key_is_deleted_once() -> None:
 
 
 @pytest.mark.parametrize("path", [[3], ["a", 3]])
-def test_deletions_in_a_row_move_nothing_that_is_deleted_next(monkeypatch, path):
+def test_deletions_in_row_move_little(monkeypatch, path):
     monkeypatch.setattr(diff, "MOST_MOVED", 0)
     long = CountedList(range(100))
     made = apply_edits(long if len(path) == 1 else {"a": long}, [["delete", path, None]] * 97)
@@ -161,7 +161,7 @@ def test_deletions_in_a_row_move_nothing_that_is_deleted_next(monkeypatch, path)
     assert CountedList.moved == 0
 
 
-def test_an_item_that_is_put_in_moves_those_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_insertion_moves_items_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     behind = ["add", [1], "new"]
     monkeypatch.setattr(diff, "MOST_MOVED", 2)
     assert apply_edits([0, 1, 2], [behind, ["add", [4], 3]]) == [0, "new", 1, 2, 3]

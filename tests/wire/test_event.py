@@ -103,7 +103,7 @@ def test_a_plain_function() -> None:
 
 
 @pytest.mark.parametrize("data", [[], [None], [1, None], [{"a": [1]}], [False], [""], [[]]])
-def test_what_a_plain_function_returns_is_its_one_output(data: list[Any]) -> None:
+def test_plain_functions_have_one_output(data: list[Any]) -> None:
     followed = follow([completed(*data)])
     assert followed.outputs == [followed.value]
     assert followed.value == (data[0] if len(data) == 1 else tuple(data))
@@ -184,7 +184,7 @@ def test_a_cached_function() -> None:
     assert followed.carried == [("output", "a"), "finished"]
 
 
-def test_an_output_more_than_there_was_starts_from_nothing() -> None:
+def test_surplus_output_starts_empty() -> None:
     """An app that is reloaded may change its outputs under a running stream."""
     messages = [
         generating("a"),
@@ -198,13 +198,13 @@ def test_the_last_yield_is_not_yielded_again() -> None:
     assert follow([generating("a"), completed("a")], streams=True).outputs == ["a"]
 
 
-def test_a_completion_that_differs_is_one_more_output() -> None:
+def test_completion_that_differs_is_one_more_output() -> None:
     followed = follow([generating("a"), completed("b")], streams=True)
     assert followed.outputs == ["a", "b"]
     assert followed.value == "b"
 
 
-def test_a_completion_that_says_it_goes_on_ends_it_all_the_same() -> None:
+def test_contradictory_completion_still_ends_it() -> None:
     """A media stream whose time is over: its last response is the completion."""
     last = completed("b")
     last["output"]["is_generating"] = True
@@ -244,7 +244,7 @@ DESYNCHRONISED: list[Any] = [
 
 
 @pytest.mark.parametrize("edits", DESYNCHRONISED)
-def test_after_edits_that_do_not_fit_the_completion_has_the_value(edits: Any) -> None:
+def test_completion_has_value_after_misfit(edits: Any) -> None:
     messages = [
         generating([1]),
         generating(edits),
@@ -256,12 +256,12 @@ def test_after_edits_that_do_not_fit_the_completion_has_the_value(edits: Any) ->
     assert followed.value == [1, 2]
 
 
-def test_too_few_lists_of_edits_do_not_fit() -> None:
+def test_too_few_edit_lists_misfit() -> None:
     followed = follow([generating("a", "b"), generating([]), completed("a", "b")], streams=True)
     assert followed.outputs == [("a", "b"), ("a", "b")]
 
 
-def test_after_edits_that_do_not_fit_the_same_value_comes_once_more() -> None:
+def test_same_value_repeats_after_misfit() -> None:
     """What was missed in between is not known, so the completion is news."""
     followed = follow([generating("a"), generating(None), completed("a")], streams=True)
     assert followed.outputs == ["a", "a"]
@@ -275,7 +275,7 @@ def test_after_edits_that_do_not_fit_the_same_value_comes_once_more() -> None:
         ([["a", "b", "c"], ["d", "e", "f"], ["g", "h", "i"]], [["a"], ["d"]]),
     ],
 )
-def test_deletions_that_gradio_miscounts_are_repaired_by_the_completion(old: Any, new: Any) -> None:
+def test_completion_repairs_miscounted_deletions(old: Any, new: Any) -> None:
     messages = [generating(old), generating(edits_between(old, new)), completed(new)]
     followed = follow(messages, streams=True)
     assert followed.outputs[0] == old
@@ -285,7 +285,7 @@ def test_deletions_that_gradio_miscounts_are_repaired_by_the_completion(old: Any
 
 @checked
 @given(successions())
-def test_any_stream_ends_with_what_the_app_yielded_last(values: list[Any]) -> None:
+def test_streams_end_with_the_last_yield(values: list[Any]) -> None:
     pairs = itertools.pairwise(values)
     messages = [
         generating(values[0]),
@@ -299,7 +299,7 @@ def test_any_stream_ends_with_what_the_app_yielded_last(values: list[Any]) -> No
     assert messages == before
 
 
-def test_outputs_share_what_did_not_change_and_keep_what_did() -> None:
+def test_outputs_share_unchanged_parts() -> None:
     first: list[Any] = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": ""}]
     edits = [["append", [1, "content"], "x"]]
     followed = follow([generating(first), generating(edits), generating(edits)], streams=True)
@@ -335,7 +335,7 @@ def test_an_error_of_a_foreign_exception() -> None:
     )
 
 
-def test_an_error_whose_title_is_in_the_message_only() -> None:
+def test_error_whose_title_is_in_message_only() -> None:
     assert error_of(failed({"error": "boom"}, title="Oops")).title == "Oops"
 
 
@@ -346,7 +346,7 @@ def test_an_error_that_the_app_hides() -> None:
     assert "show_error=True" in str(error)
 
 
-def test_an_error_is_one_if_either_sign_says_so() -> None:
+def test_either_sign_makes_an_error() -> None:
     assert error_of(completed(output={"error": "boom"})).message == "boom"
     assert error_of(failed({})).message is None
     assert error_of(failed({"data": ["x"]})).message is None
@@ -356,12 +356,12 @@ def test_an_error_is_one_if_either_sign_says_so() -> None:
 
 
 @pytest.mark.parametrize("error", [["boom", 1], {"a": "boom"}, 3, False])
-def test_an_error_that_is_no_text_is_shown_as_json(error: Any) -> None:
+def test_other_errors_are_shown_as_json(error: Any) -> None:
     assert error_of(failed({"error": error})).message == json.dumps(error)
 
 
 @pytest.mark.parametrize("bad", ["10", True, [], {}])
-def test_an_odd_duration_does_not_hide_what_the_app_raised(bad: Any) -> None:
+def test_odd_duration_hides_no_error(bad: Any) -> None:
     """`duration` is for the app's page: `gr.Error(duration=...)` lets anything through."""
     assert error_of(failed({"error": "boom", "duration": bad})).message == "boom"
 
@@ -448,7 +448,7 @@ def test_failing_from_outside() -> None:
     assert last.outcome.error is error
 
 
-def test_a_job_that_nobody_follows_any_more_drops_its_messages() -> None:
+def test_unfollowed_job_drops_messages() -> None:
     sink = ChannelSink()
     translator = EventTranslator("/app", streams=True, edits=True, present=list, sink=sink)
     assert sink.close() == []
@@ -505,7 +505,7 @@ BROKEN: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("message", BROKEN.values(), ids=BROKEN)
-def test_what_cannot_be_ends_the_event_with_a_protocol_error(message: Json) -> None:
+def test_impossible_messages_end_the_event(message: Json) -> None:
     followed = follow([message, completed("late")], streams=True)
     check_protocol_error(followed)
     assert followed.carried == ["finished"]
@@ -552,7 +552,7 @@ GOOD = [
 
 @pytest.mark.parametrize("junk", JUNK, ids=repr)
 @pytest.mark.parametrize("message", GOOD, ids=[message["msg"] for message in GOOD])
-def test_no_single_field_makes_anything_but_a_protocol_error(message: Json, junk: Any) -> None:
+def test_fields_raise_only_protocol_errors(message: Json, junk: Any) -> None:
     for changed in each_change(message, junk):
         for before in ([], [generating("a", "b")]):
             followed = follow([*before, changed], streams=True)
@@ -620,7 +620,7 @@ NESTED: dict[str, Callable[[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("make", NESTED.values(), ids=NESTED)
-def test_no_depth_of_nesting_makes_anything_but_a_protocol_error(make):
+def test_nesting_raises_only_protocol_errors(make):
     limit = sys.getrecursionlimit()
     for depth in (*range(MOST_DEPTH - 8, MOST_DEPTH + 2), limit - 250, limit, 20 * limit):
         messages = []
@@ -636,7 +636,7 @@ def test_no_depth_of_nesting_makes_anything_but_a_protocol_error(make):
             )
 
 
-def test_edits_nest_no_value_deeper_than_a_message() -> None:
+def test_edits_nest_no_value_deeper_than_message() -> None:
     """Each message puts some more levels into the last, until there are too many."""
     messages = [generating([])]
     for start in range(0, 3000, 50):
@@ -649,6 +649,6 @@ def test_edits_nest_no_value_deeper_than_a_message() -> None:
     assert len(followed.outputs) == 2 + MOST_DEPTH // 50
 
 
-def test_the_event_id_is_not_the_translators_business() -> None:
+def test_event_id_is_not_translators_business() -> None:
     assert follow([{**completed("a"), "event_id": None}]).value == "a"
     assert follow([{**completed("a"), "event_id": EVENT}]).value == "a"

@@ -70,7 +70,7 @@ def test_what_is_left_to_the_edits(text: Any, edits: Any) -> None:
     assert grow_text(text, edits) is None
 
 
-def test_a_long_stream_joins_its_text_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_stream_joins_its_text_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is joined is a small multiple of the text, whether it has few steps or many."""
     joined = 0
     original = GrowingText.__str__
@@ -118,7 +118,7 @@ def test_outputs_show_text_whoever_looks_and_when() -> None:
     assert all(type(text) is str for text, _ in shown)
 
 
-def test_text_that_grows_is_not_taken_for_what_was_copied_and_is_gone() -> None:
+def test_growing_text_ignores_dead_copies() -> None:
     """Many lists are copied and replaced: text gets their place in memory, if that is free."""
     count = 200
     root = [[[n] for n in range(count)], ["x" * 100] * count]
@@ -131,7 +131,7 @@ def test_text_that_grows_is_not_taken_for_what_was_copied_and_is_gone() -> None:
         apply_edits(root, [*edits, ["replace", [1, 0, "x"], None]])
 
 
-def test_who_keeps_the_last_output_only_applies_no_edits_again(monkeypatch):
+def test_keeping_last_output_applies_no_edits(monkeypatch):
     applied = 0
     original = apply_data_edits
 
@@ -162,7 +162,7 @@ def test_who_keeps_the_last_output_only_applies_no_edits_again(monkeypatch):
     assert applied == 299
 
 
-def test_outputs_of_a_stream_share_their_paths_and_the_names_of_actions() -> None:
+def test_outputs_share_paths_and_actions() -> None:
     """Each output that is kept takes two fifths less memory so."""
     sink = ChannelSink()
     translator = EventTranslator(

@@ -87,7 +87,7 @@ def test_arguments_that_do_not_bind(args, kwargs, words, validate):
         assert word in str(caught.value)
 
 
-def test_a_name_that_is_like_no_other_gets_no_suggestion() -> None:
+def test_unlike_name_gets_no_suggestion() -> None:
     with pytest.raises(TypeError) as caught:
         encoded(THREE(), "a", zzz=1)
     assert "did you mean" not in str(caught.value)
@@ -121,7 +121,7 @@ FILE_DEFAULT = {
 @pytest.mark.parametrize(
     "default", [None, "", "d", 0, 1.5, True, [], ["a"], {}, FILE_DEFAULT, "not one of them", 99]
 )
-def test_a_default_is_sent_as_the_app_says_it(default: Any) -> None:
+def test_default_is_sent_as_app_says_it(default: Any) -> None:
     """It is the app's own word: it is checked by nobody here, and nothing is read from disk."""
     for schema in (CHOICE, NUMBER, ARRAY, ANY):
         info = endpoint(optional("x", default, schema, props={"minimum": 5, "maximum": 9}))
@@ -131,7 +131,7 @@ def test_a_default_is_sent_as_the_app_says_it(default: Any) -> None:
 
 
 @pytest.mark.parametrize("flag", [None, 1, "true", [], {}])
-def test_only_true_means_that_there_is_a_default(flag: Any) -> None:
+def test_only_true_means_that_there_is_default(flag: Any) -> None:
     info = endpoint(parameter("x", parameter_has_default=flag, parameter_default="d"))
     with pytest.raises(TypeError, match="misses 'x'"):
         encoded(info)
@@ -236,7 +236,7 @@ def test_what_is_refused(schema, props, value, error, words):
 
 
 @pytest.mark.parametrize("schema, props, value, error, words", REFUSED)
-def test_unchecked_it_is_sent_if_it_is_json(schema, props, value, error, words):
+def test_unchecked_json_is_sent(schema, props, value, error, words):
     info = one(schema, props=props)
     try:
         expected = json.loads(json.dumps([value], allow_nan=False))
@@ -272,7 +272,7 @@ HARD_TO_SHOW: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("schema, value", HARD_TO_SHOW.values(), ids=HARD_TO_SHOW)
-def test_what_is_hard_to_show_is_refused_by_name_and_cut_short(schema: Any, value: Any) -> None:
+def test_odd_values_are_named_and_shortened(schema: Any, value: Any) -> None:
     info = one(schema, props={"minimum": 0, "maximum": 10})
     with pytest.raises((TypeError, ValueError)) as caught:
         encoded(info, value)
@@ -293,7 +293,7 @@ def test_many_choices_are_cut_short() -> None:
     [(10**400, None), (None, 10**400), (1e308, 10**4000)],
     ids=["minimum", "maximum", "both"],
 )
-def test_absurd_bounds_of_an_app_are_bounds_all_the_same(minimum: Any, maximum: Any) -> None:
+def test_absurd_bounds_still_bind(minimum: Any, maximum: Any) -> None:
     info = one(NUMBER, props={"minimum": minimum, "maximum": maximum})
     for value in (0, 10**399, 10**401, 10**4001, -1.5):
         if (minimum is None or minimum <= value) and (maximum is None or value <= maximum):
@@ -323,7 +323,7 @@ class Scalar:
 
 
 @pytest.mark.parametrize("schema", [NUMBER, INTEGER, {"type": "string"}, BOOLEAN])
-def test_a_scalar_like_those_of_numpy_is_refused_clearly(schema: Any) -> None:
+def test_numpy_like_scalar_is_refused_clearly(schema: Any) -> None:
     with pytest.raises(TypeError, match=r"parameter 'x' of /run takes .*, not int64\(3\)"):
         encoded(one(schema), Scalar())
 
@@ -348,7 +348,7 @@ UNSENDABLE: dict[str, tuple[Any, type[Exception]]] = {
 
 @pytest.mark.parametrize("validate", [True, False])
 @pytest.mark.parametrize("value, error", UNSENDABLE.values(), ids=UNSENDABLE)
-def test_what_is_no_json_is_refused_by_name(value, error, validate):
+def test_non_json_is_refused_by_name(value, error, validate):
     info = endpoint(parameter("other", ANY), parameter("x", ANY))
     with pytest.raises(error, match=r"^parameter 'x' of /run can't be sent as JSON: ") as caught:
         info.encode((1, value), {}, validate=validate)
@@ -363,7 +363,7 @@ def test_a_value_that_holds_itself() -> None:
         encoded(one(ANY), value)
 
 
-def test_the_characters_of_a_surrogate_pair_are_not_one() -> None:
+def test_characters_of_surrogate_pair_are_not_one() -> None:
     assert encoded(one(ANY), "\U0001f600") == ["\U0001f600"]
     with pytest.raises(ValueError, match="'x' of /run"):
         encoded(one(ANY), "\ud83d\ude00")
@@ -450,7 +450,7 @@ def test_nothing_is_refused_that_gradio_takes(told: dict[str, Any], name: str) -
 @pytest.mark.full
 @pytest.mark.real
 @components
-def test_what_the_app_itself_suggests_is_never_refused(told: dict[str, Any], name: str) -> None:
+def test_what_app_itself_suggests_is_never_refused(told: dict[str, Any], name: str) -> None:
     info = described_by(told, name)
     only = info.parameters[0]
     choices = [[choice] if only.kind == "array" else choice for choice in only.choices or ()]
@@ -459,7 +459,7 @@ def test_what_the_app_itself_suggests_is_never_refused(told: dict[str, Any], nam
 
 
 @pytest.mark.real
-def test_two_parameters_of_one_name_as_gradio_makes_them(told: dict[str, Any]) -> None:
+def test_parameters_may_share_a_name(told: dict[str, Any]) -> None:
     assert encoded(described_by(told, "name clash"), "a", "b") == ["a", "b"]
 
 
@@ -546,7 +546,7 @@ def test_a_parameter_is_read_in_linear_time(make: Callable[[int], Any]) -> None:
         ({"A": {"oneOf": [{"$ref": "#/$defs/B"}, {"$ref": "#/$defs/A"}]}, "B": FILE_SCHEMA}, True),
     ],
 )
-def test_a_schema_that_refers_to_itself_is_read(definitions: Any, is_file: bool) -> None:
+def test_schema_that_refers_to_itself_is_read(definitions: Any, is_file: bool) -> None:
     for schema in (
         {"$ref": "#/$defs/A", "$defs": definitions},
         {"items": {"$ref": "#/$defs/A"}, "$defs": definitions},
@@ -585,7 +585,7 @@ def test_each_value_is_compared_with_few_choices() -> None:
 
 
 @pytest.mark.parametrize("choices", [[["a"]], [{"a": 1}], ["a", ["b"]]])
-def test_choices_that_gradio_has_none_of_are_none(choices: list[Any]) -> None:
+def test_empty_choices_are_none(choices: list[Any]) -> None:
     info = one({"type": "array", "items": {"enum": choices}})
     assert info.parameters[0].choices is None
     assert encoded(info, [["a"], {"a": 1}, "c"]) == [[["a"], {"a": 1}, "c"]]

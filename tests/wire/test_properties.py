@@ -20,7 +20,7 @@ def test_update_with_a_value_is_that_value(value: Any) -> None:
     assert ONE.present([{"__type__": "update", "label": "x", "value": value}]) == value
 
 
-def test_update_without_a_value_is_a_mapping_of_what_changes() -> None:
+def test_valueless_update_maps_its_changes() -> None:
     wire = {"__type__": "update", "label": "x", "visible": False}
     output = ONE.present([wire])
     assert isinstance(output, PropertyUpdate)

@@ -126,7 +126,7 @@ any_stream = st.lists(PIECES, max_size=30).map(b"".join)
 
 @checked
 @given(any_stream)
-def test_any_stream_is_read_as_the_standard_says(stream: bytes) -> None:
+def test_any_stream_is_read_as_standard_says(stream: bytes) -> None:
     assert decode([stream]) == by_the_standard(stream)
 
 
@@ -136,7 +136,7 @@ def test_any_chunks_give_the_same_events(chunks: list[bytes]) -> None:
     assert decode(chunks) == decode([b"".join(chunks)])
 
 
-def test_an_event_comes_with_the_chunk_that_completes_it() -> None:
+def test_event_comes_with_chunk_that_completes_it() -> None:
     decoder = EventDecoder(LARGE)
     assert list(decoder.feed(b"data: a\n")) == []
     assert list(decoder.feed(b"\n")) == [b"a"]
@@ -148,7 +148,7 @@ def test_an_event_comes_with_the_chunk_that_completes_it() -> None:
 # --- The bound ---
 
 
-def test_an_event_as_large_as_it_may_be() -> None:
+def test_event_as_large_as_it_may_be() -> None:
     value = b"x" * 1000
     assert decode([b"data: " + value + b"\n\n"] * 3, 1024) == [value] * 3
 
@@ -160,7 +160,7 @@ def test_an_event_that_is_too_large() -> None:
     assert len(str(event.error)) < 500
 
 
-def test_events_before_the_one_that_is_too_large_still_come() -> None:
+def test_events_before_too_large_one_come() -> None:
     stream = b"data: a\n\ndata: b\n\ndata: " + b"x" * 5000
     assert outcome_of([stream], 100) == ([b"a", b"b"], True)
 
@@ -176,7 +176,7 @@ def test_no_endless_event_is_taken(piece: bytes) -> None:
             list(decoder.feed(piece))
 
 
-def test_what_is_kept_of_an_endless_event_is_bounded() -> None:
+def test_endless_event_is_bounded() -> None:
     """Line breaks are part of an event: an event of nothing else must be bounded too."""
     stream = b"data:\n" * 5000 + b"\n"
     events, refused = outcome_of([stream], 100)
@@ -184,7 +184,7 @@ def test_what_is_kept_of_an_endless_event_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("piece", [b": ping\n\n", b"event: x\n\n", b"\n", b"\r"])
-def test_an_endless_stream_of_small_things_is_fine(piece: bytes) -> None:
+def test_endless_stream_of_small_things_is_fine(piece: bytes) -> None:
     decoder = EventDecoder(100)
     for _ in range(1000):
         assert list(decoder.feed(piece)) == []
@@ -192,7 +192,7 @@ def test_an_endless_stream_of_small_things_is_fine(piece: bytes) -> None:
 
 @pytest.mark.parametrize("frame", [b"data: %b\n\n", b"data:%b\r\n\r\n", b": c\ndata: %b\n\n"])
 @pytest.mark.parametrize("size", [5, 14, 15, 16, 17, 20, 21, 22, 23, 40])
-def test_whether_an_event_is_too_large_does_not_depend_on_the_chunks(frame, size):
+def test_chunks_do_not_decide_event_size(frame, size):
     stream = frame % (b"x" * size) + b"data: y\n\n"
     whole = outcome_of([stream], 20)
     for offset in range(len(stream) + 1):
@@ -200,7 +200,7 @@ def test_whether_an_event_is_too_large_does_not_depend_on_the_chunks(frame, size
 
 
 @pytest.mark.parametrize("frame", [b"data: %b\n\n", b"data:%b\r\n\r\n", b"data: %b\ndata: z\n\n"])
-def test_an_event_that_is_cut_is_skipped_in_any_chunks(frame: bytes) -> None:
+def test_cut_event_is_skipped_in_chunks(frame: bytes) -> None:
     stream = b"data: x\n\n" + frame % (b"a" + b"b" * 40) + b"data: y\n\n"
     for offset in range(len(stream) + 1):
         decoder = EventDecoder(20)
@@ -213,7 +213,7 @@ def test_an_event_that_is_cut_is_skipped_in_any_chunks(frame: bytes) -> None:
 
 
 @pytest.mark.parametrize("piece", [b"x" * 50, b"data: x\n", b": x\n"])
-def test_an_event_that_is_cut_has_to_end_some_time(piece: bytes) -> None:
+def test_cut_event_ends_some_time(piece: bytes) -> None:
     decoder = EventDecoder(1000)
     events: list[object] = []
     with pytest.raises(ProtocolError):
@@ -224,7 +224,7 @@ def test_an_event_that_is_cut_has_to_end_some_time(piece: bytes) -> None:
     assert isinstance(event, OversizedEvent)
 
 
-def test_a_byte_order_mark_is_no_part_of_an_event_that_is_too_large() -> None:
+def test_byte_order_mark_counts_not() -> None:
     stream = b"\xef\xbb\xbfdata: abc\n\n"
     for offset in range(len(stream) + 1):
         assert outcome_of([stream[:offset], stream[offset:]], 10) == ([b"abc"], False), offset
@@ -265,12 +265,12 @@ def work_of(chunks: Iterable[bytes]) -> int:
 
 
 @pytest.mark.parametrize("line", [b"x" * 64, b"x" * 63 + b"\n", b"data: " + b"x" * 57 + b"\n"])
-def test_one_event_in_many_chunks_costs_what_its_bytes_cost(line: bytes) -> None:
+def test_many_chunks_cost_their_bytes(line: bytes) -> None:
     costs = [work_of([b"data: ", *[line] * n, b"\n\n"]) for n in (100, 1000)]
     assert costs[0] > 0
     assert costs[1] < 11 * costs[0]
 
 
-def test_many_events_in_one_chunk_cost_what_their_bytes_cost() -> None:
+def test_many_events_cost_their_bytes() -> None:
     costs = [work_of([b"data: {}\n\n" * n]) for n in (100, 1000)]
     assert costs[1] < 11 * costs[0]

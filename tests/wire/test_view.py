@@ -61,7 +61,7 @@ def test_notes_and_description() -> None:
     ]
 
 
-def test_a_description_of_several_lines_stays_under_its_endpoint() -> None:
+def test_long_description_stays_with_endpoint() -> None:
     made = Description().add("run", [])
     made.info["named_endpoints"]["/run"]["description"] = "One.\nTwo."
     block = described(made).split("\n\n")[1]

@@ -22,7 +22,7 @@ MESSAGES = ["", "heartbeat", "close_stream", "unheard_of", "\u2028", "process_co
 
 @pytest.mark.parametrize("msg", MESSAGES)
 @pytest.mark.parametrize("ids", [{}, {"event_id": None}, {"event_id": "abc"}])
-def test_a_message_is_an_object_with_a_msg(msg: str, ids: dict[str, Any]) -> None:
+def test_message_is_object_with_msg(msg: str, ids: dict[str, Any]) -> None:
     message = {"msg": msg, **ids, "unknown": [1, {"a": None}]}
     assert messages.decode_message(json.dumps(message).encode()) == message
     assert messages.decode_message(json.dumps(message, ensure_ascii=False).encode()) == message
@@ -34,7 +34,7 @@ def nested(depth: int) -> bytes:
 
 
 @pytest.mark.parametrize("brackets", [0, 1000])
-def test_a_value_has_so_many_levels_and_no_more(brackets: int) -> None:
+def test_nesting_of_values_is_bounded(brackets: int) -> None:
     for depth in (MOST_DEPTH, MOST_DEPTH + 1):
         value = b'[%s, "%s"]' % (nested(depth - 1), b"[" * brackets)
         message = b'{"msg": "x", "event_id": "e", "more": %s}' % nested(depth - 1)
@@ -89,7 +89,7 @@ NO_MESSAGES = [
 
 
 @pytest.mark.parametrize("data", NO_MESSAGES, ids=range(len(NO_MESSAGES)))
-def test_what_is_no_message_is_a_protocol_error_that_shows_it(data: bytes) -> None:
+def test_other_data_is_a_protocol_error(data: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
         messages.decode_message(data)
     assert len(str(caught.value)) < 400
@@ -98,7 +98,7 @@ def test_what_is_no_message_is_a_protocol_error_that_shows_it(data: bytes) -> No
 
 @checked
 @given(st.binary(max_size=20) | json_values.map(json.dumps).map(str.encode))
-def test_any_bytes_are_a_message_or_a_protocol_error(data: bytes) -> None:
+def test_any_bytes_are_message_or_protocol_error(data: bytes) -> None:
     with contextlib.suppress(ProtocolError):
         assert isinstance(messages.decode_message(data)["msg"], str)
 
@@ -111,7 +111,7 @@ def test_only_utf_8_is_read() -> None:
 
 
 @pytest.mark.parametrize("data", [b'{"s": "\xed\xa0\x80"}', b'{"s": "\xc0\xaf"}'])
-def test_bytes_that_are_no_utf_8_are_refused(data: bytes) -> None:
+def test_invalid_utf_8_is_refused(data: bytes) -> None:
     """Python's json lets surrogates through that UTF-8 has no bytes for."""
     with pytest.raises(ProtocolError):
         messages.decode_object(data, "it")
