@@ -14,7 +14,7 @@ from tests.servers.faults import Delay
 from tests.servers.scripted import Event, ScriptedServer, open_server
 from tests.support.cancelling import cancel_of, new_client, nothing_left
 from tests.wire.strategies import checked
-from triojob import Client, Job, JobCancelled, JobGroup, Timeouts
+from triojob import CallInterrupted, Client, Job, JobCancelled, JobGroup, Timeouts
 from triojob.testing._server.description import App
 from triojob.testing.components import number, state
 
@@ -90,7 +90,13 @@ class End:
 
     value: Any = None
     cancelled: int = 0
+    interrupted: int = 0
+    """By the cancellation of another call of a generator, in the same session."""
     results: int = 0
+
+    @property
+    def stopped(self) -> int:
+        return self.cancelled + self.interrupted
 
 
 async def run_job(group: JobGroup, endpoint: Any, name: str, plan: Plan, end: End) -> None:
@@ -110,11 +116,16 @@ async def run_job(group: JobGroup, endpoint: Any, name: str, plan: Plan, end: En
         end.value = await job.result()
     except JobCancelled:
         end.cancelled += 1
+    except CallInterrupted:
+        end.interrupted += 1
 
 
 async def run_plainly(endpoint: Any, name: str, plan: Plan, end: End) -> None:
     with trio.move_on_after(float("inf") if plan.cancel is None else plan.cancel) as scope:
-        end.value = await endpoint(name, plan.length)
+        try:
+            end.value = await endpoint(name, plan.length)
+        except CallInterrupted:
+            end.interrupted += 1
     end.cancelled += scope.cancelled_caught
     end.results += 1
 
@@ -151,11 +162,11 @@ def check_server(server: ScriptedServer, schedule: list[Plan], ends: list[End]) 
         (name,) = (text for text in event.inputs.body["data"] if text in names)
         if cancel_of(event) in told:
             told.remove(cancel_of(event))
-            assert names[name].cancelled
+            assert names[name].stopped
         elif event.state == "cancelled":
             # It started just when it was to be taken out, and was stopped with the others.
             assert event.event_id in dequeued
-            assert names[name].cancelled
+            assert names[name].stopped
         elif event.state == "removed":
             # Out of the way of another one's cancellation: it comes again, or was cancelled itself.
             assert event.event_id in dequeued
@@ -164,7 +175,7 @@ def check_server(server: ScriptedServer, schedule: list[Plan], ends: list[End]) 
             assert event.state == "finished"
             unheard.discard(name)
     assert told == []
-    assert all(names[name].cancelled for name in unheard)
+    assert all(names[name].stopped for name in unheard)
 
 
 @given(
@@ -195,6 +206,13 @@ def test_any_schedule_ends_each_call_once_and_cancels_no_other(
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
     for place, (plan, end) in enumerate(zip(schedule, ends, strict=True)):
         assert end.results == 1
-        assert end.cancelled == (end.value is None)
+        assert end.stopped == (end.value is None)
         assert end.value in (None, f"call {place}")
         assert plan.cancel is not None or not end.cancelled
+        if end.interrupted:
+            assert plan.surface
+            assert plan.function == "/count_one_at_a_time"
+            assert any(
+                (other.function, other.surface) == (plan.function, plan.surface) and ended.cancelled
+                for other, ended in zip(schedule, ends, strict=True)
+            )
