@@ -315,9 +315,7 @@ async def test_input_that_has_grown_goes_on(scripted, work, source, output):
 
 
 @pytest.mark.parametrize("suffix", ["sqlite", "parquet"])
-async def test_suffixes_name_other_stores(
-    scripted: ScriptedServer, work: Work, source: Path, tmp_path: Path, suffix: str
-) -> None:
+async def test_suffixes_name_other_stores(scripted, work, source, tmp_path, suffix):
     if suffix == "parquet":
         pytest.importorskip("pyarrow")
     output = tmp_path / f"out.{suffix}"
