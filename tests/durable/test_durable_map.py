@@ -16,8 +16,10 @@ import trio.testing
 from trio.testing import MockClock
 
 import triojob
+from tests.cli.support import needs_signals
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError, ScriptedServer
+from tests.support.files import file_data
 from tests.support.hanging import SECONDS
 from triojob import (
     Client,
@@ -32,6 +34,7 @@ from triojob import (
     handle_file,
 )
 from triojob._durable.finished import BLOCK, digest_of
+from triojob.testing.components import json_value
 
 KINDS = ["jsonl", "sqlite", "parquet"]
 
@@ -110,7 +113,8 @@ async def test_rows_are_called_once_over_runs(autojump_clock, slow, store):
     failed = first[3]
     assert (failed.ok, failed.outcome, failed.result) == (False, "error", None)
     assert (failed.error_class, failed.error_message) == ("ValueError", "no 3")
-    assert await run(slow.work, range(10), store) == first
+    for ordered in (True, False):
+        assert await run(slow.work, range(10), store, ordered=ordered) == first
     assert sorted(slow.calls) == list(range(10))
 
 
@@ -182,6 +186,23 @@ async def test_cancelled_runs_resume(autojump_clock, slow, store, seed):
     outcomes_at_last = await run(slow.work, rows, store, ordered=ordered)
     assert sorted(outcome.row for outcome in outcomes_at_last) == list(rows)
     assert set(slow.calls) == set(rows)
+
+
+async def test_failures_of_cancelled_calls_are_kept(lines: Path) -> None:
+    async def fail_when_cancelled(_: int) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("clean-up failed")
+
+    with trio.CancelScope() as scope:
+        async with durable_map(fail_when_cancelled, [0], store=lines):
+            await trio.testing.wait_all_tasks_blocked()
+            scope.cancel()
+    (outcome,) = await run(fail_when_cancelled, [0], lines)
+    assert outcome.outcome == "error"
 
 
 async def test_tasks_share_the_outcomes(work: Work, lines: Path) -> None:
@@ -264,6 +285,12 @@ async def test_rows_without_a_key_are_invalid(lines: Path, row: Any, wrong: str)
     outcomes = await run(other, [{"id": 0}, row], lines, key="id")
     assert [outcome.outcome for outcome in outcomes] == ["ok", "invalid_input"]
     assert wrong in (outcomes[1].error_message or "")
+
+
+async def test_keywords_need_mappings(lines: Path) -> None:
+    (outcome,) = await run(other, [5], lines, keywords=True)
+    assert outcome.outcome == "invalid_input"
+    assert outcome.error_message == "keywords=True takes mappings, not 5"
 
 
 async def test_the_group_counts_the_calls(autojump_clock, slow, lines):
@@ -566,6 +593,50 @@ async def test_timeouts_cancel_on_the_server(app: App, lines: Path) -> None:
     with trio.fail_after(SECONDS):
         while app.server.running:  # noqa: ASYNC110 - nothing tells when the server knows
             await trio.sleep(0.01)
+
+
+@pytest.fixture
+def files(scripted: ScriptedServer, tmp_path: Path) -> Path:
+    """Serve an endpoint that returns a file, or the path of a missing one; return a folder."""
+
+    @scripted.app.endpoint(inputs=["text"], outputs=[json_value("out")])
+    async def give(event: Event) -> None:
+        await event.completed([file_data(f"/srv/{event.data[0]}.txt")])
+
+    scripted.storage.files["/srv/kept.txt"] = b"content"
+    return tmp_path / "files"
+
+
+async def test_files_of_results_are_saved(
+    scripted: ScriptedServer, files: Path, lines: Path
+) -> None:
+    async with Client(scripted.url, download_files=False) as client:
+        give = client.endpoint("/give")
+        kept, missing = await run(give, ["kept", "missing"], lines, files=files)
+        assert kept.result == str(files / "row-0" / "kept.txt")
+        assert (files / "row-0" / "kept.txt").read_text() == "content"
+        # The app has finished the row, so that it is not called again.
+        assert not missing.ok
+        assert len(scripted.joins) == 2
+
+
+async def test_files_need_a_client_that_leaves_them(
+    scripted: ScriptedServer, files: Path, lines: Path
+) -> None:
+    async with Client(scripted.url) as client:
+        with pytest.raises(ValueError, match="download_files=False"):
+            durable_map(client.endpoint("/give"), [], store=lines, files=files)
+
+
+@needs_signals  # where there are links
+async def test_links_to_folders_end_the_run(
+    scripted: ScriptedServer, files: Path, lines: Path
+) -> None:
+    files.mkdir()
+    (files / "row-0").symlink_to(files)
+    async with Client(scripted.url, download_files=False) as client:
+        with pytest.raises(OSError, match="symbolic link"):
+            await run(client.endpoint("/give"), ["kept"], lines, files=files)
 
 
 FULL = Answer(503, {"detail": "Queue is full. Max size is 1 and size is 1."})

@@ -46,6 +46,7 @@ CODES = {
     "connection": CONNECTION,
     "local": LOCAL,
     "app_error": APP_ERROR,
+    "error": APP_ERROR,
     "cancelled": APP_ERROR,
 }
 """The exit codes of calls, by the outcome that a row has if its call fails in that way."""

@@ -20,7 +20,7 @@ from .._exceptions import short_repr
 from .._fanout.inputs import check_iterable
 from .._fanout.map import Items, MappedN
 from .._fanout.starter import name_of
-from ..gradio.endpoint import Endpoint, app_url_of, probe
+from ..gradio.endpoint import Endpoint, app_url_of, gives_paths, probe
 from .companion import Resumption
 from .finished import digest_of
 from .open_store import open_store
@@ -92,7 +92,9 @@ def durable_map(
             those of earlier runs in between.
         retry: When to retry calls of endpoints that never started; None for no retries.
         timeout: Maximum seconds for each row, its attempts included; None for no bound.
-        files: A folder: save the files of row 7's result in ``row-7``, and so on.
+        files: A folder: save the files of row 7's result in ``row-7``, and so on.  The client must
+            have ``download_files=False``; otherwise it downloads them, and the store has the paths
+            of its copies, which are temporary unless ``download_files`` names a folder.
         max_failures: How many rows fail in succession before the run stops; None for any number.
         max_outage: How many seconds to wait for the app of an endpoint that becomes unreachable.
             Meanwhile no rows are called.  With ``retry=None``, a row that noticed it fails.
@@ -129,6 +131,12 @@ def durable_map(
         raise ValueError(f"timeout must be more than 0 seconds, or None, not {timeout!r}")
     if max_failures is not None and not max_failures >= 1:
         raise ValueError(f"max_failures must be at least 1, or None, not {max_failures!r}")
+    target = target_of(fn)
+    if files is not None and isinstance(target, Endpoint) and gives_paths(cast("Endpoint", target)):
+        raise ValueError(
+            "files= saves files that the client does not download itself: open it with "
+            "Client(url, download_files=False)"
+        )
     settings = RunSettings(
         limit=limit,
         ordered=ordered,
