@@ -99,6 +99,20 @@ def test_warnings_stay_above_the_line(screen, terminal, monkeypatch):
     assert terminal.shown == ["warning: low \\x1b[2J disk"]
 
 
+@pytest.mark.parametrize("verbose", [False, True])
+def test_repeated_warnings_are_counted(screen, terminal, monkeypatch, *, verbose):
+    monkeypatch.setattr(connecting, "screen", lambda: screen)
+    logger = logging.getLogger("triojob")
+    with log_to_stderr(verbose=verbose):
+        for number in (1, 2, 3):
+            logger.warning("#%d: no response", number)
+        logger.warning("low disk")
+    counted = ["#1: no response", "low disk", "#1: no response (and 2 more)"]
+    every = ["#1: no response", "#2: no response", "#3: no response", "low disk"]
+    begin = "WARNING triojob: " if verbose else "warning: "
+    assert terminal.shown == [begin + text for text in (every if verbose else counted)]
+
+
 def test_without_a_terminal_lines_stay(capfd, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     screen = Screen(Console(stderr=True))

@@ -7,8 +7,9 @@ import logging
 import signal
 import ssl
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -241,19 +242,41 @@ def _tell_of_space(status: SpaceStatus) -> None:
 
 
 class _Handler(logging.Handler):
-    """Writes triojob's logs above the changing line, instead of into it."""
+    """Writes triojob's logs above the changing line, instead of into it.
+
+    Args:
+        all_records: Whether to write all of them.  If not, only the first of each kind is written,
+            and `finish` writes how many followed: an outage concerns every call in flight.
+    """
+
+    def __init__(self, *, all_records: bool) -> None:
+        super().__init__()
+        self._all_records = all_records
+        self._firsts: dict[str, str] = {}
+        self._followed: Counter[str] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
+        kind = str(record.msg)  # without the id of a job and other arguments
+        if kind in self._firsts and not self._all_records:
+            self._followed[kind] += 1
+            return
         try:
-            screen().say(in_options(self.format(record)))
+            self._firsts[kind] = in_options(self.format(record))
+            screen().say(self._firsts[kind])
         except OSError:
             self.handleError(record)
+
+    def finish(self) -> None:
+        """Write how many records were left out."""
+        with suppress(OSError):  # like `emit`: a closed stderr does not fail the command
+            for kind, count in self._followed.items():
+                screen().say(f"{self._firsts[kind]} (and {count:,} more)")
 
 
 @contextmanager
 def log_to_stderr(*, verbose: bool) -> Generator[None, None, None]:
     """Write warnings to standard error, or if ``verbose`` all of triojob's logs."""
-    handler = _Handler()
+    handler = _Handler(all_records=verbose)
     logger = logging.getLogger("triojob")
     before = logger.level
     if verbose:
@@ -268,6 +291,7 @@ def log_to_stderr(*, verbose: bool) -> Generator[None, None, None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(before)
+        handler.finish()
 
 
 @contextmanager
