@@ -111,7 +111,7 @@ async def test_deaf_server_delays_no_job(memory_app, autojump_clock, caplog, dea
     else:
         assert len(warnings) == 1
         assert endpoint in warnings[0]
-        assert "cancellation" in warnings[0]
+        assert "cancel request" in warnings[0]
     # Whoever knows the hash of a session can cancel what runs in it.
     assert all(event.session_hash not in caplog.text for event in sent(memory_app))
 

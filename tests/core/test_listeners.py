@@ -337,7 +337,7 @@ async def test_listeners_and_iterators_share_outputs() -> None:
         assert await collect(job) == heard == list(range(5))
 
 
-async def test_a_listener_may_remove_listeners_to_the_result() -> None:
+async def test_listener_may_remove_result_listeners() -> None:
     heard: list[str] = []
     async with JobGroup() as group:
         job = group.submit(succeed)

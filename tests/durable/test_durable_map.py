@@ -409,7 +409,7 @@ def test_coroutines_are_refused(tmp_path: Path) -> None:
         durable_map(other([]), [], store=tmp_path / "run.jsonl")  # type: ignore[arg-type]
 
 
-async def test_functions_that_are_not_async_end_the_run(work: Work, lines: Path) -> None:
+async def test_sync_functions_end_the_run(work: Work, lines: Path) -> None:
     with pytest.raises(TypeError, match="durable_map takes an async function, but"):
         await run(lambda item: item, range(5), lines)
     assert lines.read_text() == ""

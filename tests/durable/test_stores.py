@@ -82,7 +82,7 @@ def test_what_was_written_is_finished(store_path: Path) -> None:
     assert (finished.rows.count, finished.failed) == (3, 1)
 
 
-def test_a_torn_last_line_is_dropped_wherever_it_is_torn(tmp_path: Path) -> None:
+def test_torn_last_line_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     written(path, record(0), record(1))
     whole = path.read_bytes()
@@ -96,7 +96,7 @@ def test_a_torn_last_line_is_dropped_wherever_it_is_torn(tmp_path: Path) -> None
         assert rows_of(path) == [0, 1]
 
 
-def test_a_line_that_lacks_only_its_end_is_kept(tmp_path: Path) -> None:
+def test_line_without_its_end_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     written(path, record(0), record(1))
     whole = path.read_bytes()
@@ -105,7 +105,7 @@ def test_a_line_that_lacks_only_its_end_is_kept(tmp_path: Path) -> None:
     assert path.read_bytes() == whole
 
 
-def test_zeros_that_a_crash_of_the_machine_leaves_are_dropped(tmp_path: Path) -> None:
+def test_zeros_after_a_crash_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     written(path, record(0))
     whole = path.read_bytes()
@@ -133,7 +133,7 @@ def test_failed_rows_leave_every_store(store_path: Path) -> None:
     assert [*reopened(store_path).rows] == [0, 1, 2]
 
 
-def test_failed_rows_are_taken_out_to_be_called_again(tmp_path: Path) -> None:
+def test_failed_rows_are_taken_out_for_resuming(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     written(path, record(0), record(1, "timeout"), record(2))
     finished = reopened(path, retry_failed=True)
@@ -144,7 +144,7 @@ def test_failed_rows_are_taken_out_to_be_called_again(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out.jsonl", "out.jsonl.triojob"]
 
 
-def test_taking_failed_rows_out_keeps_a_line_that_lacks_only_its_end(tmp_path: Path) -> None:
+def test_taking_out_failed_rows_keeps_unended_line(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     written(path, record(0, "timeout"), record(1))
     path.write_bytes(path.read_bytes()[:-1])
@@ -219,7 +219,7 @@ def test_parquet_needs_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not [*tmp_path.iterdir()]
 
 
-def test_after_a_write_that_fails_there_is_no_other(tmp_path, monkeypatch):
+def test_nothing_is_written_after_a_failed_write(tmp_path, monkeypatch):
     """A line after half of a line would be garbage in the midst."""
     path = tmp_path / "out.jsonl"
     store = opened(path)
@@ -375,7 +375,7 @@ def test_intervals_are_a_set(seed: int) -> None:
         assert edges == sorted(set(edges))  # runs that touch are one
 
 
-def test_rows_that_end_out_of_order_take_no_memory_each() -> None:
+def test_rows_out_of_order_take_no_memory() -> None:
     chance = random.Random(1)
     finished, under_way = FinishedRows(), list(range(64))
     most = 0

@@ -213,7 +213,7 @@ async def test_a_report_counts_the_calls_of_clients(autojump_clock, memory_app, 
     assert "Calls that wait here" in page.inside("h2")
 
 
-async def test_an_interrupted_view_says_so_in_its_report(autojump_clock, tmp_path):
+async def test_interrupted_view_says_so_in_report(autojump_clock, tmp_path):
     path = tmp_path / "live.html"
     with trio.move_on_after(5):
         async with JobGroup() as group, triojob.live(group, console=console(), report=path):

@@ -53,7 +53,7 @@ async def test_private_space_needs_a_token(origins, autojump_clock):
     assert (await examine(origins, token=TOKEN)).findings == ()
 
 
-async def test_hub_that_fails_is_no_fault_of_the_space(origins, autojump_clock):
+async def test_failing_hub_does_not_blame_space(origins, autojump_clock):
     origins.hub.fault("GET", "/api", Answer(500, b"oops"))
     (finding,) = (await examine(origins)).findings
     assert (finding.code, finding.severity) == ("hub-unavailable", "error")
