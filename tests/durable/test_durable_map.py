@@ -607,9 +607,7 @@ def files(scripted: ScriptedServer, tmp_path: Path) -> Path:
     return tmp_path / "files"
 
 
-async def test_files_of_results_are_saved(
-    scripted: ScriptedServer, files: Path, lines: Path
-) -> None:
+async def test_files_of_results_are_saved(scripted, files, lines):
     async with Client(scripted.url, download_files=False) as client:
         give = client.endpoint("/give")
         kept, missing = await run(give, ["kept", "missing"], lines, files=files)
@@ -620,18 +618,14 @@ async def test_files_of_results_are_saved(
         assert len(scripted.joins) == 2
 
 
-async def test_files_need_a_client_that_leaves_them(
-    scripted: ScriptedServer, files: Path, lines: Path
-) -> None:
+async def test_files_need_a_client_that_leaves_them(scripted, files, lines):
     async with Client(scripted.url) as client:
         with pytest.raises(ValueError, match="download_files=False"):
             durable_map(client.endpoint("/give"), [], store=lines, files=files)
 
 
 @needs_signals  # where there are links
-async def test_links_to_folders_end_the_run(
-    scripted: ScriptedServer, files: Path, lines: Path
-) -> None:
+async def test_links_to_folders_end_the_run(scripted, files, lines):
     files.mkdir()
     (files / "row-0").symlink_to(files)
     async with Client(scripted.url, download_files=False) as client:
