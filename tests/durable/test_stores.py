@@ -192,6 +192,7 @@ def test_databases_hold_outcomes_before_a_sync(tmp_path: Path) -> None:
         ([None, None, None], [None, None, None]),
         ([1, "a", [2]], ["1", '"a"', "[2]"]),
         ([2**70, {"a": 1}, None], [str(2**70), '{"a": 1}', None]),
+        (["\ud800é", "", None], ["\\ud800é", "", None]),
     ],
 )
 def test_parquet_columns_have_types(tmp_path: Path, results: Any, wanted: Any) -> None:
@@ -326,6 +327,35 @@ def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreError, match="is a symbolic link, and triojob follows no links"):
         opened(tmp_path / name.removesuffix(".triojob"))
     assert other.read_bytes() == b""
+
+
+@needs_signals  # where there are links
+@pytest.mark.parametrize("retry_failed", [True, False])
+def test_links_to_stores_are_not_followed(store_path: Path, *, retry_failed: bool) -> None:
+    written(store_path, record(0))
+    journal = (
+        store_path.with_name("run.parquet.jsonl") if "parquet" in store_path.name else store_path
+    )
+    other = journal.rename(journal.with_name("other"))
+    with other.open("ab") as file:
+        file.write(b"torn")
+    before = other.read_bytes()
+    journal.symlink_to(other)
+    with pytest.raises(StoreError, match="is a symbolic link"):
+        opened(store_path, resume=True, retry_failed=retry_failed)
+    assert journal.is_symlink()
+    assert other.read_bytes() == before
+
+
+@needs_signals  # where there are FIFOs
+@pytest.mark.parametrize("suffix", ["jsonl", "sqlite"])
+@pytest.mark.parametrize("kind", ["mkdir", "mkfifo"])
+def test_what_is_no_file_is_refused(tmp_path: Path, suffix: str, kind: str) -> None:
+    path = tmp_path / f"out.{suffix}"
+    getattr(os, kind)(path)
+    with pytest.raises(StoreError, match="is not a file; choose another store="):
+        opened(path)
+    assert [*tmp_path.iterdir()] == [path]
 
 
 @pytest.mark.parametrize("name", ["out.jsonl.triojob", "out.jsonl.new"])

@@ -107,6 +107,9 @@ class ParquetStore(JsonlStore):
         values = [row.get(field.name) for row in rows]
         if field.metadata:
             values = [None if value is None else to_json(value) for value in values]
+        elif field.type == self._arrow.string():
+            # Half of a surrogate pair, which JSON escapes, has no UTF-8.
+            values = [value and value.encode(errors="backslashreplace") for value in values]
         return self._arrow.array(values, field.type)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .._exceptions import StoreError
-from .companion import Resumption, is_link
+from .companion import Resumption
 from .finished import BLOCK
 from .store import StoreFile
 
@@ -45,8 +45,6 @@ class SqliteStore(StoreFile):
     def __init__(self, path: Path, how: Resumption) -> None:
         self._database: sqlite3.Connection | None = None
         self._unsynced = False
-        if path.is_symlink():
-            raise is_link(path)
         super().__init__(path, how)
 
     def _connect(self) -> sqlite3.Connection:

@@ -6,8 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
-from .._exceptions import StoreMismatch
-from .companion import CompanionFile, Resumption, companion_of, sync_folder, unusable
+from .._exceptions import StoreError, StoreMismatch
+from .companion import (
+    CompanionFile,
+    Resumption,
+    companion_of,
+    is_link,
+    sync_folder,
+    unusable,
+)
 from .finished import FinishedRows
 
 
@@ -64,6 +71,11 @@ class StoreFile(Store):
     def __init__(self, path: Path, how: Resumption) -> None:
         self.path = path
         self.finished = FinishedRows()
+        # Before anything is read or written: `open_own` refuses only what is there by then.
+        if path.is_symlink():
+            raise is_link(path)
+        if path.exists() and not path.is_file():
+            raise StoreError(f"{path} is not a file; choose another store=")
         if self._has_rows() and not companion_of(path).exists():
             # Leave no companion file beside a foreign file.
             raise unusable(path, "is missing") if how.resume else self._is_there()
