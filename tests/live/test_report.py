@@ -92,6 +92,12 @@ async def test_few_jobs_are_drawn_one_by_one(autojump_clock: MockClock) -> None:
     assert page.inside("ol") == ["#2", "3.0 s", "#1", "2.0 s", "#0", "1.0 s"]
 
 
+async def test_jobs_can_take_no_time(autojump_clock: MockClock) -> None:
+    recorder = RunRecorder(Load)
+    add(recorder, 0, seconds=0.0)
+    assert Page(report(recorder, Heading("f", "finished"))).inside("ol") == ["#0", "0 ms"]
+
+
 async def test_a_run_without_jobs_has_a_report(autojump_clock: MockClock) -> None:
     page = Page(report(RunRecorder(Load), Heading("f", "interrupted")))
     assert "interrupted" in page.text

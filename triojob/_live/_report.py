@@ -397,7 +397,10 @@ def _spans(recorder: RunRecorder, heading: Heading, seconds: float) -> list[Mark
     has_all, noun = _has_all_spans(recorder), heading.noun
     rows: list[Markup] = []
     for span in spans:
-        left, right = (100 * max(0, at) / seconds for at in (span.began, span.began + span.seconds))
+        left, right = (
+            100 * max(0, at) / seconds if seconds else 0
+            for at in (span.began, span.began + span.seconds)
+        )
         bar = element(
             "i",
             class_=own(span.outcome),
