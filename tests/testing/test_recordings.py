@@ -131,6 +131,19 @@ async def ask_twice(client: Client) -> list[str]:
     return [await client.predict("a", api_name="/ask") for _ in range(2)]
 
 
+def test_half_a_surrogate_pair_is_played(path: Path) -> None:
+    async def call(client: Client) -> Any:
+        return await client.predict(api_name="/half")
+
+    app = make_app()
+
+    @app.endpoint("/half")
+    def half() -> str:
+        return "\ud800"
+
+    assert recorded(app, path, call) == played(path, call) == "\ud800"
+
+
 # --- Matching ---
 
 

@@ -279,10 +279,8 @@ def _file_keys(value: Any) -> Iterator[str]:
 
 
 def _encoded(line: Json) -> bytes:
-    try:
-        return json.dumps(line, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # an app may send half of a surrogate pair
-        return json.dumps(line).encode()
+    # An app may send half of a surrogate pair, which has no UTF-8, only an escape.
+    return json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -37,7 +37,9 @@ GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 def compact_json(value: Any) -> bytes:
     """Serialize as Gradio does: no spaces, no unnecessary escapes, no NaN."""
-    return json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False)
+    # Half of a surrogate pair has no UTF-8, only an escape.
+    return text.encode(errors="backslashreplace")
 
 
 def _finite(value: Any) -> Any:
