@@ -299,7 +299,7 @@ os.wait()
 
 
 METHODS = [
-    "spawn",
+    pytest.param("spawn", marks=pytest.mark.full),
     pytest.param("fork", marks=needs_fork),
     pytest.param("forkserver", marks=[needs_fork, pytest.mark.full]),
 ]
