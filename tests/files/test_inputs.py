@@ -79,7 +79,7 @@ async def test_path_is_checked_when_call_is_submitted(memory_app, tmp_path):
             echo.bind((handle_file("a\x00b"),), {})
         if hasattr(os, "mkfifo"):
             os.mkfifo(tmp_path / "fifo")
-            with pytest.raises(ValueError, match=r"parameter 'file' of /echo.*no regular file"):
+            with pytest.raises(ValueError, match=r"parameter 'file' of /echo.*not a regular file"):
                 echo.bind((handle_file(tmp_path / "fifo"),), {})
     assert "POST /upload" not in memory_app.paths()
 
