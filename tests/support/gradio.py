@@ -39,5 +39,32 @@ class GradioProcess(testing.GradioProcess):
         return f"http://127.0.0.1:{port}"
 
 
+class SharedGradio:
+    """The process of the apps that all tests share; it starts when they need it, also again.
+
+    It has to be ended when no test needs it for some time: an idle app takes 3 % of a core.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._process: GradioProcess | None = None
+        self._urls: dict[tuple[str, ...], str] = {}
+
+    def serve(self, *flags: str) -> str:
+        """Return the URL of the app with these flags."""
+        if self._process is None:
+            self._process = GradioProcess((), self._env)
+            self._urls = {(): self._process.url}
+        if flags not in self._urls:
+            self._urls[flags] = self._process.serve(*flags)
+        return self._urls[flags]
+
+    def end(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process = None
+
+
 ServeGradio = Callable[..., str]
 StartGradio = Callable[..., GradioProcess]

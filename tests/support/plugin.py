@@ -8,6 +8,7 @@ import inspect
 import signal
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.protocols.sse_v9 import PROTOCOL
 from tests.servers.direct import go_direct
 from tests.servers.scripted import Chosen, ScriptedServer, open_server
 from tests.servers.tls import Authority
-from tests.support.gradio import GradioProcess, ServeGradio, StartGradio
+from tests.support.gradio import GradioProcess, ServeGradio, SharedGradio, StartGradio
 from tests.support.hanging import Watchdog
 from tests.support.leftovers import Leftovers
 from triojob.gradio.protocol.registry import register
@@ -28,6 +29,10 @@ pytest_plugins = ["triojob.testing.pytest"]
 REAL_FIXTURES = frozenset({"gradio_url", "serve_gradio", "start_gradio", "era", "rig"})
 WITH_PROCESSES = frozenset({"cli", "stress", "sync"})
 """Folders of tests that wait for processes and threads; so do those of the real server."""
+
+
+_REAL = pytest.StashKey[set[Path]]()
+_GRADIO = pytest.StashKey[SharedGradio]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,8 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what uses the real server, and let no test end by a stray cancellation.
 
-    Where several processes share the tests, the long files come first: one of them at the end
-    would keep one process busy while the others have nothing to do.
+    The files that need the real server come first, so that it can be ended, and then the other
+    long ones: one of them at the end would keep one process busy while others have nothing to do.
     """
     if not config.getoption("full"):
         left_out = [item for item in items if item.get_closest_marker("full")]
@@ -61,13 +66,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.real)
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.obj = ended_by_itself(item.obj)
-    if hasattr(config, "workerinput"):
-        long = {
-            item.path
-            for item in items
-            if item.path.parent.name in WITH_PROCESSES or item.get_closest_marker("real")
-        }
-        items.sort(key=lambda item: item.path not in long)
+    real = {item.path for item in items if item.get_closest_marker("real")}
+    config.stash[_REAL] = real
+    items.sort(
+        key=lambda item: (item.path not in real, item.path.parent.name not in WITH_PROCESSES)
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """End the real apps when the files of tests that need them have been run."""
+    if item.path not in item.config.stash[_REAL] and _GRADIO in item.config.stash:
+        item.config.stash[_GRADIO].end()
 
 
 def pytest_collection_finish() -> None:
@@ -141,23 +151,23 @@ def _gradio_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def _gradio(_gradio_env: dict[str, str]) -> Iterator[GradioProcess]:
-    """Start the process of the real Gradio apps that all tests share."""
-    process = GradioProcess((), _gradio_env)
-    yield process
-    process.terminate()
+def _gradio(_gradio_env: dict[str, str], pytestconfig: pytest.Config) -> Iterator[SharedGradio]:
+    """Keep the process of the real Gradio apps that all tests share."""
+    shared = pytestconfig.stash[_GRADIO] = SharedGradio(_gradio_env)
+    yield shared
+    shared.end()
 
 
-@pytest.fixture(scope="session")
-def gradio_url(_gradio: GradioProcess) -> str:
+@pytest.fixture(scope="module")
+def gradio_url(_gradio: SharedGradio) -> str:
     """Give the URL of a real Gradio app that all tests share."""
-    return _gradio.url
+    return _gradio.serve()
 
 
-@pytest.fixture(scope="session")
-def serve_gradio(_gradio: GradioProcess) -> ServeGradio:
+@pytest.fixture(scope="module")
+def serve_gradio(_gradio: SharedGradio) -> ServeGradio:
     """Serve that app with other flags of `gradio_app.py`; all tests share these servers too."""
-    return functools.cache(_gradio.serve)
+    return _gradio.serve
 
 
 @pytest.fixture(scope="module")
