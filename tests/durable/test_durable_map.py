@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
@@ -367,6 +368,15 @@ async def test_stores_in_use_are_refused(work: Work, store: Path) -> None:
             await run(work.work, range(3), store)
 
 
+async def test_rows_that_json_lacks_are_refused(work: Work, lines: Path) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    for row in ({1: 2, "a": 3}, {(1, 2): 3}, endless):
+        with pytest.raises(TypeError, match=r"^a row can't be recognized by a later run: .* data$"):
+            await run(work.work, [row], lines)
+    assert not work.calls
+
+
 @pytest.mark.parametrize("row", [object(), lambda: 0, {1, 2}, [object()], handle_file(b"").source])
 async def test_rows_need_texts_that_last(work: Work, lines: Path, row: Any) -> None:
     if isinstance(row, bytes):
@@ -397,6 +407,9 @@ def test_digests_are_the_same_in_each_process() -> None:
         (other, [], {"rate": 0}, "rate must be more than 0"),
         (other, [], {"timeout": 0}, "timeout must be more than 0"),
         (other, [], {"max_failures": 0}, "max_failures must be at least 1"),
+        (other, [], {"max_outage": math.nan}, "max_outage must be at least 0 seconds"),
+        (other, [], {"retry": 3}, "retry must be a triojob.Retry or None, not 3"),
+        (other, [], {"key": 5}, "key must be the name of an item, a function or None"),
     ],
 )
 def test_invalid_arguments_are_refused(tmp_path, fn, rows, options, wrong):

@@ -123,14 +123,8 @@ def durable_map(
             f"durable_map takes an async function or an endpoint first, not {short_repr(given)}"
         )
     check_iterable("durable_map", rows)
-    if not (isinstance(cast("object", limit), int) and limit >= 1):
-        raise ValueError(f"limit must be a positive integer, not {limit!r}")
-    if rate is not None and not rate > 0:
-        raise ValueError(f"rate must be more than 0 calls per second, or None, not {rate!r}")
-    if timeout is not None and not timeout > 0:
-        raise ValueError(f"timeout must be more than 0 seconds, or None, not {timeout!r}")
-    if max_failures is not None and not max_failures >= 1:
-        raise ValueError(f"max_failures must be at least 1, or None, not {max_failures!r}")
+    if not (key is None or isinstance(key, str) or callable(cast("object", key))):
+        raise TypeError(f"key must be the name of an item, a function or None, not {key!r}")
     target = target_of(fn)
     if files is not None and isinstance(target, Endpoint) and gives_paths(cast("Endpoint", target)):
         raise ValueError(

@@ -23,9 +23,15 @@ def digest_of(inputs: Mapping[str, Any]) -> str:
     """Return a digest of a row's inputs: 16 hexadecimal digits, the same in each process.
 
     Raises:
-        TypeError: A value has no text that is the same in each process.
+        TypeError: They are not plain data: JSON can't hold them, or a value has no text that is the
+            same in each process.
     """
-    text = json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=_stable)
+    try:
+        text = json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=_stable)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise TypeError(
+            f"a row can't be recognized by a later run: {exc}; give rows of plain data"
+        ) from exc
     return hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
 
 
@@ -40,10 +46,7 @@ def _stable(value: object) -> object:
         return to_list()  # of NumPy, whose texts of long arrays are shortened
     if not (is_open_file or type(value) in (set, frozenset) or _ADDRESS.search(text)):
         return text
-    raise TypeError(
-        f"a row can't be recognized by a later run: {short_repr(value)} has no text that is the "
-        "same in each process; give rows of plain data"
-    )
+    raise TypeError(f"{short_repr(value)} has no text that is the same in each process")
 
 
 class Intervals:

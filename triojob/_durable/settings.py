@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from .._core.instruments import Instrument
 from .._core.retry import Retry
@@ -56,3 +56,23 @@ class RunSettings:
     max_failures: int | None = 100
     max_outage: float = 600.0
     replay: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the arguments of `durable_map`.
+
+        Raises:
+            TypeError, ValueError: One is invalid.
+        """
+        limit, rate, retry, timeout = self.limit, self.rate, self.retry, self.timeout
+        if not (isinstance(cast("object", limit), int) and limit >= 1):
+            raise ValueError(f"limit must be a positive integer, not {limit!r}")
+        if rate is not None and not rate > 0:
+            raise ValueError(f"rate must be more than 0 calls per second, or None, not {rate!r}")
+        if not isinstance(cast("object", retry), Retry | None):
+            raise TypeError(f"retry must be a triojob.Retry or None, not {retry!r}")
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"timeout must be more than 0 seconds, or None, not {timeout!r}")
+        if self.max_failures is not None and not self.max_failures >= 1:
+            raise ValueError(f"max_failures must be at least 1, or None, not {self.max_failures!r}")
+        if not self.max_outage >= 0:
+            raise ValueError(f"max_outage must be at least 0 seconds, not {self.max_outage!r}")
