@@ -448,6 +448,19 @@ def file_of(path: Path) -> Path:
     return next(path.with_suffix(".files").rglob("*.bin"))
 
 
+def test_recordings_do_not_share_files(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("app.jsonl", "app.v1", "app.v2", "b.files")]
+    for number, each in enumerate(paths):
+        recorded(make_app(), each, partial(upload_one, bytes([number])))
+    for number, each in enumerate(paths):
+        assert played(each, partial(upload_one, bytes([number]))) == bytes([number])
+
+
+async def upload_one(content: bytes, client: Client) -> bytes:
+    [copy] = await client.predict([handle_file(content, "same.bin")], api_name="/same")
+    return Path(copy).read_bytes()
+
+
 @pytest.mark.parametrize(
     "damage, words",
     [
@@ -474,6 +487,8 @@ def test_invalid_arguments_are_refused(path: Path) -> None:
     recorded(make_app(), path, ask_twice)
     with pytest.raises(ValueError, match="speed is a positive number, not 0"):
         RecordedApp(path, speed=0)
+    with pytest.raises(TypeError, match="secrets is a list of texts, not one text"):
+        record("http://app.test", path, secrets="sk-1234")
 
 
 # --- Other protocols ---
@@ -561,6 +576,14 @@ def test_mask_stands_for_any_text(recorded_text: str, given: Any, *, fits: bool)
     else:
         with pytest.raises(CallNotRecorded):
             matcher.take("/ask", {"arguments": {"key": [given]}}, "session")
+
+
+def test_equal_call_comes_before_mask() -> None:
+    calls = [RecordedCall("/ask", {"arguments": {"key": key}}) for key in ("***", "guest")]
+    matcher = Matcher("app.jsonl", calls, repeats=False)
+    keys = ("guest", "secret")
+    taken = [matcher.take("/ask", {"arguments": {"key": key}}, "session") for key in keys]
+    assert taken == calls[::-1]
 
 
 def test_private_space_plays_without_token(path: Path) -> None:

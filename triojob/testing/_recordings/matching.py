@@ -69,13 +69,20 @@ class Matcher:
     ) -> RecordedCall | None:
         own = self._sessions.get(session)
         others = set(self._sessions.values())
-        for call in calls:
-            if call.endpoint == endpoint and _fits(call.request, request):
-                if call.session is None or call.session == own:
-                    return call
-                if own is None and call.session not in others:
-                    return call
-        return None
+        fitting = [
+            call
+            for call in calls
+            if call.endpoint == endpoint
+            and _fits(call.request, request)
+            and (
+                call.session is None
+                or call.session == own
+                or (own is None and call.session not in others)
+            )
+        ]
+        # A mask fits the arguments of other recorded calls, too.
+        equal = (call for call in fitting if call.request == request)
+        return next(equal, fitting[0] if fitting else None)
 
     def _difference(self, endpoint: str, request: Json) -> str:
         known = [call for call in self._calls if call.endpoint == endpoint]

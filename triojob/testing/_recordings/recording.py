@@ -258,7 +258,8 @@ class _Reader:
 
 def folder_of(path: Path) -> Path:
     """Return the folder of the files of a recording."""
-    return path.with_suffix(".files")
+    # No other suffix is removed, so that ``v1.1`` and ``v1.2`` do not share a folder.
+    return path.with_name(f"{path.name.removesuffix('.jsonl')}.files")
 
 
 def _digest(content: bytes) -> str:

@@ -61,7 +61,7 @@ def record(
 
     The file is written when the ``async with`` block ends, at once or not at all.
     If the block raises, nothing is written, and a former recording stays as it is.
-    Files of outputs are kept beside it, in a folder of the same name with the suffix ``.files``.
+    Files of outputs are kept beside it, in a folder: ``app.files`` for ``app.jsonl``.
 
     Masked as ``***`` are the credentials in ``options``, ``secrets`` and what is typed into
     password fields; ``***`` in an argument later stands for any text.  Addresses of the app are
@@ -101,6 +101,8 @@ class RelayApp(RelayingApp):
         self._src = src
         self._path = path
         self._secrets = Secrets()
+        if isinstance(secrets, str):  # each of its letters, otherwise
+            raise TypeError("secrets is a list of texts, not one text")
         self._secrets.add(*secrets)
         self._max_size = max_size
         self._options = options
