@@ -450,10 +450,10 @@ def file_of(path: Path) -> Path:
 
 def test_recordings_do_not_share_files(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("app.jsonl", "app.v1", "app.v2", "b.files")]
-    for number, each in enumerate(paths):
-        recorded(make_app(), each, partial(upload_one, bytes([number])))
-    for number, each in enumerate(paths):
-        assert played(each, partial(upload_one, bytes([number]))) == bytes([number])
+    for place, each in enumerate(paths):
+        recorded(make_app(), each, partial(upload_one, bytes([place])))
+    for place, each in enumerate(paths):
+        assert played(each, partial(upload_one, bytes([place]))) == bytes([place])
 
 
 async def upload_one(content: bytes, client: Client) -> bytes:
