@@ -66,7 +66,8 @@ _LOOKED_AT = re.compile(
 _BOOKKEEPING = re.compile(
     r"triojob/(_core/containment|_exceptions split$"
     r"|gradio/(session/(?!heartbeat|restart|input_stream)"
-    r"|session/heartbeat _keep$|http/sockets|protocol/base has_session_stream$"
+    r"|session/heartbeat _keep$|http/sockets|http/connection send$"
+    r"|protocol/base has_session_stream$"
     r"|protocol/messages (completes|is_cancel_answer)$))"
 )
 """What counts calls and places, what the rest of this is about, and sockets."""
@@ -186,6 +187,12 @@ class Scene:
         http = registry.http
         limiters = (http.requests, http.transfers, http.cancel_requests, http.heartbeats)
         return [limiter.borrowed_tokens for limiter in limiters]
+
+    def have_id_asked(self) -> None:
+        """Forget that the app's id was unreadable, after which no call asks for it again."""
+        registry = self.client._registry
+        assert registry is not None
+        registry.watch._answers = True
 
     def fits(self, value: str) -> bool:
         return value.rpartition("/")[2] == self.value
@@ -470,6 +477,7 @@ async def sabotage(scene: Scene, step: Step, error: Exception, *, cancelling: bo
     Returns:
         Whether it came to that step.
     """
+    scene.have_id_asked()
     saboteur = Saboteur(step, error)
     job = await _played(scene, saboteur, cancelling=cancelling)
     failure = job.exception()
