@@ -109,6 +109,8 @@ def make_app(**options: Any) -> ScriptedApp:
 
     @app.endpoint("/drop")
     async def drop() -> None:
+        # Before the event stream is open, there is nothing to drop.
+        await trio.testing.wait_all_tasks_blocked()
         app.drop_connections()
         await trio.sleep_forever()
 
