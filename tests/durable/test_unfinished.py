@@ -116,3 +116,15 @@ async def test_generators_are_closed_with_the_rows(*, is_async: bool) -> None:
     await anext(found)
     await found.aclose()
     assert closed == [True]
+
+
+async def test_rows_before_a_failing_input_come_first() -> None:
+    def items() -> Iterator[str]:
+        yield from ITEMS[:8]
+        raise OSError("no more")
+
+    indexes: list[int] = []
+    with pytest.raises(OSError, match="no more"):
+        async for found in unfinished(items(), finished_rows([0, 1, 20])):
+            indexes.append(found.index)
+    assert indexes == [2, 3, 4, 5, 6, 7]

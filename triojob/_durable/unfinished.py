@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import trio
 
-from .._exceptions import StoreMismatch
+from .._exceptions import StoreMismatch, raise_first
 from .._fanout.inputs import END, Puller
 from .finished import BLOCK, FinishedRows, ReadDigests
 
@@ -109,7 +109,8 @@ class UnfinishedRows(Generic[R]):
             self._changed.unpark_all()
 
     async def _ready(self) -> AsyncGenerator[list[R], None]:
-        async with aclosing(self._batches) as batches:
+        failures: list[BaseException] = []
+        async with aclosing(self._until_failure(failures)) as batches:
             async for batch in batches:
                 for row in batch:
                     self.read += 1
@@ -122,12 +123,22 @@ class UnfinishedRows(Generic[R]):
                         yield self._passed([row], row.index + 1)
         rest = await self._compare()
         last = self._finished.rows.last
-        if last >= self.read:
+        if last >= self.read and not failures:
             raise self._is_other_input(
                 f"the input was shortened: it has {self.read:,} rows, but the store has "
                 f"row {last:,} (counted from 0)"
             )
         yield self._passed(rest, self.read)
+        raise_first(failures)
+
+    async def _until_failure(self, failures: list[BaseException]) -> AsyncGenerator[list[R], None]:
+        """Yield the input; add its exception to ``failures``, as the rows before it come first."""
+        async with aclosing(self._batches) as batches:
+            try:
+                async for batch in batches:
+                    yield batch
+            except Exception as exc:  # noqa: BLE001 - `_ready` raises it
+                failures.append(exc)
 
     def _passed(self, rows: list[R], compared: int) -> list[R]:
         self.compared = compared
