@@ -70,6 +70,11 @@ async def test_bad_recordings_are_told(scripted: ScriptedServer, tmp_path: Path)
     done = await run("replay", path)
     assert done.code == 1
     assert done.stderr.startswith(f"Error: {path}, line 1: ")
+    done = await run("record", scripted.url, path)
+    assert done.code == 1
+    assert "is not a recording, so it is not replaced" in done.stderr
+    assert path.read_text() == "{}\n"
+    path.unlink()
     scripted.app.add("echo", inputs=["text"])
     async with serving("record", scripted.url, path, "--max-size", "1") as (client, ended):
         with pytest.raises(AppError):
@@ -77,4 +82,4 @@ async def test_bad_recordings_are_told(scripted: ScriptedServer, tmp_path: Path)
     assert ended.code == 1
     assert "nothing was written" in ended.stderr
     assert "--max-size sets the limit" in ended.stderr
-    assert path.read_text() == "{}\n"
+    assert not path.exists()

@@ -42,6 +42,7 @@ from ...gradio.schema.app import AppInfo
 from .errors import RecordingError
 
 VERSION = 1
+_FIRST = b'{"triojob_recording"'
 _LISTS = {"components": "component", "dependencies": "dependency"}
 _KEY = re.compile(r"[0-9a-f]{16}/[^/\\]+")
 """A file's path in a recording."""
@@ -254,6 +255,24 @@ class _Reader:
                 )
             recording.files[key] = content
         return recording
+
+
+def refuse_other_file(path: Path) -> None:
+    """Refuse to replace what is not a recording.
+
+    Raises:
+        RecordingError: There is another file, or a folder.
+    """
+    if not path.exists():
+        return
+    if path.is_file():
+        with path.open("rb") as file:
+            first = file.read(len(_FIRST))
+        if first in (b"", _FIRST):
+            return
+    raise RecordingError(
+        f"{path} is not a recording, so it is not replaced; choose another path, or delete it"
+    )
 
 
 def folder_of(path: Path) -> Path:

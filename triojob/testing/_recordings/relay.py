@@ -34,7 +34,7 @@ from .._server.event import Event, GradioError
 from .cleaning import Cleaner, file_entry, password_parameters
 from .described import DescribedApp, RelayedCall, RelayingApp, refusal_response
 from .errors import RecordingError
-from .recording import RecordedCall, Recording
+from .recording import RecordedCall, Recording, refuse_other_file
 
 MAX_SIZE = 50 * 2**20
 """Bytes of a recording, with its files."""
@@ -77,6 +77,9 @@ def record(
     Leaving the block raises `RecordingError` if the recording is too large, if the app sent what a
     recording can't contain, or if the network failed: then nothing is written.
     It raises `OSError` if the file can't be written.
+
+    Raises:
+        RecordingError: There is a file at ``path`` that is not a recording.
     """
     return RelayApp(src, Path(path), secrets=secrets, max_size=max_size, **options)
 
@@ -104,6 +107,8 @@ class RelayApp(RelayingApp):
         if isinstance(secrets, str):  # each of its letters, otherwise
             raise TypeError("secrets is a list of texts, not one text")
         self._secrets.add(*secrets)
+        if path is not None:
+            refuse_other_file(path)
         self._max_size = max_size
         self._options = options
         self._upstream: Client | None = None
