@@ -26,6 +26,7 @@ from tests.support.jobs import (
     count,
     fail,
     leaves,
+    listeners,
     succeed,
 )
 from triojob import (
@@ -168,7 +169,7 @@ class Watched:
         counts = group.statistics()
         assert counts.submitted == counts.succeeded + counts.failed + counts.cancelled
         assert counts.running == counts.waiting == counts.unretrieved == 0
-        assert not job._record.observers
+        assert not listeners(job)
         return job
 
 

@@ -14,7 +14,7 @@ import trio
 import trio.testing
 
 import triojob
-from tests.support.jobs import Scripted, collect, sleep, succeed
+from tests.support.jobs import Scripted, collect, listeners, sleep, succeed
 from triojob import (
     GroupClosed,
     Instrument,
@@ -118,7 +118,7 @@ async def test_wrong_place_is_refused_and_harms_nobody(place, name):
             del caught
             gc.collect()  # a coroutine that was never awaited says so now
             assert group.jobs == (job,)
-            assert not job._record.observers
+            assert not listeners(job)
             done.set()
         assert await job.result() == "value"
     assert [str(each.message) for each in warned] == []
