@@ -299,9 +299,13 @@ class HTTP:
                 Request(method, self.url(path), headers or {}), announced
             )
 
-    async def _send(self, request: Request) -> OpenResponse:
+    async def _send(
+        self, request: Request, begun: Callable[[], None] | None = None
+    ) -> OpenResponse:
         if self._direct is None or not self._direct.can_send(request):
-            return await self._httpx.send(request)
+            return await self._httpx.send(request, begun)
+        if begun is not None:
+            begun()
         response = await self._direct.send(request)
         _log(request, response)
         return response
@@ -462,7 +466,10 @@ class EventStream:
         self._watched.__enter__()
         try:
             with self._mapped:
-                self._response = response = await self._http._send(self._request)
+                self._response = response = await self._http._send(
+                    self._request, self._watched.begin
+                )
+            self._watched.begin()
             self._watched.heard()
             kind = response.header("content-type") or ""
             if response.status != 200 or not kind.startswith("text/event-stream"):

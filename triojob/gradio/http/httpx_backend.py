@@ -124,8 +124,14 @@ class HttpxBackend:
             built.stream = _byte_stream()(lambda: CountedBody(pieces, self.traffic))
         return built
 
-    async def send(self, request: Request) -> HttpxResponse:
+    async def send(
+        self, request: Request, begun: Callable[[], None] | None = None
+    ) -> HttpxResponse:
         """Send a request, once, following no redirect; return when its headers have arrived.
+
+        Args:
+            begun: Called when it has a connection, for which it can wait in a pool of the caller's.
+                A transport of the caller's may not report that.
 
         Raises:
             TransportError, httpx.HTTPError: The network failed, or the response is invalid.
@@ -134,7 +140,7 @@ class HttpxBackend:
         if request.ready is not None:
             await request.ready(None)
             built = self.build(request)  # cookies may have changed
-        response = await _send(self.client, built)
+        response = await _send(self.client, built, begun)
         self._note_secrets(response)
         return HttpxResponse(response, self.traffic)
 
@@ -159,7 +165,9 @@ class HttpxBackend:
         self._secrets.add_passing(*secrets_in_headers(set_here))
 
 
-async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+async def _send(
+    client: httpx.AsyncClient, request: httpx.Request, begun: Callable[[], None] | None = None
+) -> httpx.Response:
     """Send a request, following no redirect; return the response when its headers have arrived.
 
     The headers must arrive within the request's read timeout.  By itself, httpx bounds each wait
@@ -179,6 +187,9 @@ async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Resp
             sock = info["return_value"].get_extra_info("socket")
             if sock is not None:
                 keep_alive(sock)
+        elif name.endswith(".send_request_headers.started"):
+            if begun is not None:
+                begun()
         elif ".receive_response_headers." in name:
             waits = name.endswith(".started")
             scope.deadline = trio.current_time() + seconds if waits else math.inf

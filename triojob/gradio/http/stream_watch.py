@@ -28,7 +28,10 @@ Ask: TypeAlias = Callable[[], Awaitable[str | None]]
 
 
 class WatchedStream:
-    """One event stream, and the time of its last message; enter it to have it watched."""
+    """One event stream, and the time of its last message.
+
+    Enter it before its request; it is watched from `begin` on.
+    """
 
     __slots__ = ("_watch", "_what", "asked", "last", "most", "reason", "scope")
 
@@ -45,12 +48,20 @@ class WatchedStream:
         """Why it was given up, if it was."""
         self.scope: trio.CancelScope = trio.CancelScope()
 
+    def begin(self) -> None:
+        """Start to watch the stream: its request is being sent, so the server can respond.
+
+        In the pool of a caller's client, the request can wait for streams that are open for hours.
+        """
+        if not self._watch.has(self):
+            self.last = self.asked = trio.current_time()
+            self._watch.add(self)
+
     def heard(self) -> None:
         """Note that a message has arrived."""
         self.last = trio.current_time()
 
     def __enter__(self) -> WatchedStream:  # noqa: PYI034 - `Self` is not in the typing of 3.10
-        self._watch.add(self)
         self.scope.__enter__()
         return self
 
@@ -87,7 +98,7 @@ class StreamWatch:
         self._warned = False
 
     def watching(self, what: str, *, endless: bool) -> WatchedStream:
-        """Return a context in which a stream is watched, from its request on.
+        """Return a context in which a stream is watched, once its request has begun.
 
         Args:
             what: The name of the request in errors.
@@ -104,6 +115,10 @@ class StreamWatch:
         if not self._streams:
             self._opened.unpark_all()
         self._streams[stream] = None
+
+    def has(self, stream: WatchedStream) -> bool:
+        """Return whether a stream is watched."""
+        return stream in self._streams
 
     def remove(self, stream: WatchedStream) -> None:
         """Stop watching a stream."""
