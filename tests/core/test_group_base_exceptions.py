@@ -10,6 +10,8 @@ import trio.testing
 
 from tests.support.jobs import BaseExceptionGroup, Boom, Quit, fail, leaves
 from triojob import Job, JobCancelled, JobGroup, Status, StatusUpdate
+from triojob._core.record import JobRecord
+from triojob._core.runner import JobRunner
 
 KINDS = pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, Quit])
 
@@ -185,3 +187,14 @@ async def test_listeners_exception_is_the_jobs_reason(kind: type[BaseException])
     error = job.exception()
     assert isinstance(error, JobCancelled)
     assert error.reason == f"{kind.__name__} in a job group"
+
+
+@KINDS
+async def test_what_ends_a_call_before_it_runs_is_the_cause(kind: type[BaseException]) -> None:
+    """As an interrupt does while a job waits for its group's limiter."""
+    record = JobRecord("early", None)
+    error = kind()
+    assert JobRunner(record).finish(None, error) is None
+    with pytest.raises(JobCancelled) as caught:
+        record.unwrap()
+    assert caught.value.__cause__ is error
