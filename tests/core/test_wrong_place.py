@@ -254,3 +254,12 @@ async def test_group_is_followed_in_its_run_only() -> None:
         with pytest.raises(RuntimeError, match=r"^this group belongs"):
             await trio.to_thread.run_sync(follow, group, Instrument())
         follow(group, Instrument())
+
+
+async def test_refusal_names_the_job(autojump_clock: trio.testing.MockClock) -> None:
+    async with JobGroup() as group:
+        job = group.submit(sleep, 1)
+        job._record.stop_listening(print)  # it has no listeners yet
+        for use in (job.cancel, lambda: job.wait().send(None)):
+            with pytest.raises(RuntimeError, match=rf"^job #{job.id} sleep "):
+                await trio.to_thread.run_sync(use)
