@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -13,11 +12,10 @@ from typing import Any, cast
 
 import trio
 
-from .._core.call import Submittable
 from .._core.instruments import Instrument
 from .._core.retry import Retry
 from .._exceptions import short_repr
-from .._fanout.inputs import check_iterable
+from .._fanout.inputs import check_function, check_iterable
 from .._fanout.map import Items, MappedN
 from .._fanout.starter import name_of
 from ..gradio.endpoint import Endpoint, app_url_of, gives_paths, probe
@@ -111,17 +109,7 @@ def durable_map(
     raises `StoreMismatch` at the first row that differs from the earlier run's, before it calls a
     row near it, and `RunStopped` after too many failures or too long an outage.
     """
-    given: object = fn
-    if inspect.iscoroutine(given):
-        given.close()  # otherwise Python warns that it was never awaited
-        raise TypeError(
-            "durable_map takes a function and rows: durable_map(fn, rows), "
-            "not durable_map(fn(rows))"
-        )
-    if not (isinstance(given, Submittable) or callable(given)):
-        raise TypeError(
-            f"durable_map takes an async function or an endpoint first, not {short_repr(given)}"
-        )
+    check_function("durable_map", fn, "rows")
     check_iterable("durable_map", rows)
     if not (key is None or isinstance(key, str) or callable(cast("object", key))):
         raise TypeError(f"key must be the name of an item, a function or None, not {key!r}")

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from .._core.instruments import Instrument
 from .._core.retry import Retry
+from .._fanout.inputs import check_pace
 
 R_contra = TypeVar("R_contra", contravariant=True)
 
@@ -63,11 +64,8 @@ class RunSettings:
         Raises:
             TypeError, ValueError: One is invalid.
         """
-        limit, rate, retry, timeout = self.limit, self.rate, self.retry, self.timeout
-        if not (isinstance(cast("object", limit), int) and limit >= 1):
-            raise ValueError(f"limit must be a positive integer, not {limit!r}")
-        if rate is not None and not rate > 0:
-            raise ValueError(f"rate must be more than 0 calls per second, or None, not {rate!r}")
+        check_pace(self.limit, self.rate)
+        retry, timeout = self.retry, self.timeout
         if not isinstance(cast("object", retry), Retry | None):
             raise TypeError(f"retry must be a triojob.Retry or None, not {retry!r}")
         if timeout is not None and not timeout > 0:

@@ -14,10 +14,45 @@ from typing import Any, cast
 
 import trio
 
+from .._core.call import Submittable
 from .._exceptions import short_repr
 
 END = object()
 """The return value of `Puller.pull` after the last item."""
+
+
+def check_function(helper: str, fn: object, items: str) -> None:
+    """Refuse what can't be called for each item.
+
+    Args:
+        helper: The name of the function that takes ``fn`` first.
+        items: What that function calls its items.
+
+    Raises:
+        TypeError: ``fn`` is neither a function nor an endpoint.
+    """
+    if inspect.iscoroutine(fn):
+        fn.close()  # otherwise Python warns that it was never awaited
+        raise TypeError(
+            f"{helper} takes a function and {items}: {helper}(fn, {items}), "
+            f"not {helper}(fn({items}))"
+        )
+    if not (isinstance(fn, Submittable) or callable(fn)):
+        raise TypeError(
+            f"{helper} takes an async function or an endpoint first, not {short_repr(fn)}"
+        )
+
+
+def check_pace(limit: int, rate: float | None) -> None:
+    """Refuse invalid bounds on the calls in flight, and on the calls per second.
+
+    Raises:
+        ValueError: ``limit`` is not a positive integer, or ``rate`` is not positive.
+    """
+    if not (isinstance(cast("object", limit), int) and limit >= 1):
+        raise ValueError(f"limit must be a positive integer, not {limit!r}")
+    if rate is not None and not rate > 0:
+        raise ValueError(f"rate must be more than 0 calls per second, or None, not {rate!r}")
 
 
 def check_iterable(helper: str, iterable: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -11,15 +10,13 @@ from collections.abc import (
     Iterable,
     Sequence,
 )
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, overload
 
-from .._core.call import Submittable
 from .._core.group import JobGroup
 from .._core.instruments import Instrument
 from .._core.job import Job
 from .._core.retry import Retry
-from .._exceptions import short_repr
-from .inputs import check_iterable
+from .inputs import check_function, check_iterable, check_pace
 from .results import ResultIterator
 
 if TYPE_CHECKING:
@@ -156,22 +153,12 @@ def map(
 
     A call whose arguments don't fit fails as any other call does.
     """
-    given: object = fn
-    if inspect.iscoroutine(given):
-        given.close()  # otherwise Python warns that it was never awaited
-        raise TypeError("map takes a function and items: map(fn, items), not map(fn(items))")
-    if not (isinstance(given, Submittable) or callable(given)):
-        raise TypeError(
-            f"map takes an async function or an endpoint first, not {short_repr(given)}"
-        )
+    check_function("map", fn, "items")
     if not iterables:
         raise TypeError("map needs at least one iterable after the function: map(fn, items)")
     for iterable in iterables:
         check_iterable("map", iterable)
-    if not (isinstance(cast("object", limit), int) and limit >= 1):
-        raise ValueError(f"limit must be a positive integer, not {limit!r}")
-    if rate is not None and not rate > 0:
-        raise ValueError(f"rate must be more than 0 calls per second, or None, not {rate!r}")
+    check_pace(limit, rate)
     if return_jobs and fail_fast is not None:
         raise TypeError(
             "use return_jobs or fail_fast, not both: with return_jobs=True each job keeps its "
