@@ -19,7 +19,7 @@ PACKAGE = Path(triojob.__file__).parent
 PAGE = Path(__file__).parent.parent / "docs" / "modules.md"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("_version", "_printable", "_lazy", "_interrupt"),
+    ("_version", "_printable", "_lazy", "_interrupt", "_whole_file"),
     ("_secrets",),
     ("_exceptions",),
     ("_core",),

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from .._version import __version__
+from .._whole_file import new_draft, replace_file
 from ._charts import Series, bar_chart, chart, number_axis, seconds_axis
 from ._html import Markup, element, foreign, own
 from ._recorder import SLOWEST, Bin, Outcome, RunRecorder, TimeSeries
@@ -64,7 +65,7 @@ class ReportFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._check()
-        self._draft().unlink()
+        new_draft(self.path).unlink()
 
     def _check(self) -> None:
         try:
@@ -77,11 +78,6 @@ class ReportFile:
                 errno.EEXIST, "not a report of triojob, so it is not replaced", str(self.path)
             )
 
-    def _draft(self) -> Path:
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        with draft.open("xb"):
-            return draft
-
     def write(self, text: str) -> None:
         """Write the report, or leave the former one untouched.
 
@@ -89,12 +85,7 @@ class ReportFile:
             OSError: As at the start.
         """
         self._check()
-        draft = self._draft()
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(self.path)
-        finally:
-            draft.unlink(missing_ok=True)
+        replace_file(self.path, text.encode())
 
 
 def report(recorder: RunRecorder, heading: Heading) -> str:

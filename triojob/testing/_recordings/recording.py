@@ -26,9 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._exceptions import shorten
+from ..._whole_file import replace_file
 from ...gradio.files.names import safe_name
 from ...gradio.protocol.messages import Json, is_list, is_object
 from ...gradio.schema.app import AppInfo
@@ -148,8 +147,8 @@ class Recording:
             target = folder / key
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _write(target, content)
-        _write(path, b"".join(_encoded(line) + b"\n" for line in self._lines()))
+                replace_file(target, content)
+        replace_file(path, b"".join(_encoded(line) + b"\n" for line in self._lines()))
         # Files that only the former recording had.
         for old in folder.glob("*/*"):
             key = f"{old.parent.name}/{old.name}"
@@ -301,17 +300,3 @@ def _file_keys(value: Any) -> Iterator[str]:
 def _encoded(line: Json) -> bytes:
     # An app may send half of a surrogate pair, which has no UTF-8, only an escape.
     return json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace")
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file at once, or not at all."""
-    partial = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
