@@ -150,8 +150,7 @@ class Context:
         response = await self.http.request("GET", path, root=root, fresh=fresh)
         if fresh:
             self.http.close_idle()
-        if response.status in REFUSED:
-            raise NotChecked(f"GET {path} was refused with status {response.status}")
+        give_up_if_refused(response.status, f"GET {path}")
         return response
 
     async def app_id(self) -> Any:
@@ -187,6 +186,16 @@ class Context:
         if connection is None:
             raise NotChecked("the requests go through a proxy of yours, or over an httpx client")
         return connection
+
+
+def give_up_if_refused(status: int, what: str) -> None:
+    """End a check whose request a limit on the way has refused.
+
+    Raises:
+        NotChecked: It has.
+    """
+    if status in REFUSED:
+        raise NotChecked(f"{what} was refused with status {status}")
 
 
 def refused(response: Response) -> TriojobError:

@@ -14,7 +14,7 @@ from ..gradio.http.sockets import TransportError
 from ..gradio.protocol.refusals import refusal
 from ..gradio.schema.app import EndpointInfo
 from .catalog import found
-from .context import REFUSED, Context, NotChecked, refused, status_of
+from .context import REFUSED, Context, NotChecked, give_up_if_refused, refused, status_of
 from .findings import Finding, Severity
 
 IDLE = 2.0
@@ -45,8 +45,7 @@ async def idle_connections(context: Context) -> list[Finding]:
             if reader.error is not None:
                 raise NotChecked(f"the response is not valid: {reader.error}")
             await connection.receive()
-        if reader.status in REFUSED:
-            raise NotChecked(f"GET /app_id was refused with status {reader.status}")
+        give_up_if_refused(reader.status, "GET /app_id")
         if not reader.is_reusable:
             return [found("keep-alive-off", "the server closes each connection after a response")]
         start = trio.current_time()
@@ -81,8 +80,7 @@ async def request_bodies(context: Context) -> list[Finding]:
         if size > most:
             break
         status = await _status_of_announced(context, size)
-        if status in REFUSED:
-            raise NotChecked(f"POST /upload was refused with status {status}")
+        give_up_if_refused(status, "POST /upload")
         if status == 413:
             return [_body_limit(context, size, passed)]
         passed = size
