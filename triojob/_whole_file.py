@@ -19,7 +19,7 @@ def new_draft(path: Path) -> Path:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace a file, or create it; whoever reads it finds the old content or the new one.
+    """Replace a file, or create it; readers find either the old content or the new one.
 
     Raises:
         OSError: It can't be written; then it is as it was.
