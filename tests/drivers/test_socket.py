@@ -322,14 +322,21 @@ async def test_frames_that_break_the_rules(frame: bytes, code: int) -> None:
         (SWITCHING + b"\r\n", ConnectionFailed, "opens no WebSocket"),
         (SWITCHING + b"sec-websocket-accept: x\r\n\r\n", ConnectionFailed, "opens no WebSocket"),
         (b"nonsense\r\n\r\n", ConnectionFailed, "can't open a WebSocket"),
-        (
-            b"HTTP/1.1 102 Processing\r\n\r\n" * 1000,
-            ConnectionFailed,
-            "can't open a WebSocket within",
-        ),
     ],
 )
 async def test_an_answer_that_is_no_websocket(answer, error, words):
+    await predict_at(answer, error, words, Timeouts())
+
+
+async def test_an_answer_that_does_not_come():
+    answer = b"HTTP/1.1 102 Processing\r\n\r\n" * 1000
+    words = "can't open a WebSocket within"
+    await predict_at(answer, ConnectionFailed, words, Timeouts(connect=0.2))
+
+
+async def predict_at(answer: bytes, error: type[Exception], words: str, times: Timeouts) -> None:
+    """Call an app whose WebSocket answers so, and see what the call raises."""
+
     async def serve(stream: trio.SocketStream) -> None:
         async with stream:
             await stream.receive_some(65536)
@@ -342,7 +349,6 @@ async def test_an_answer_that_is_no_websocket(answer, error, words):
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
             peer.url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/"
             nursery.start_soon(trio.serve_listeners, serve, listeners)
-            times = Timeouts(connect=0.2)
             async with Client(peer.url, transport=peer, timeouts=times) as client:
                 with pytest.raises(error, match=words):
                     await client.predict(3, api_name="/count")
