@@ -57,7 +57,7 @@ def test_headers_of_client_and_call(gradio_url, tmp_path, of_client, of_call):
     assert seen["x-gradio-user"] == "api"
 
 
-def test_headers_of_a_call_are_those_of_that_call_only(pair: Pair) -> None:
+def test_headers_belong_to_one_call(pair: Pair) -> None:
     def call(client: AnyClient) -> list[str]:
         one = client.submit("x-name", api_name="/header", headers={"x-name": "one"})
         two = client.submit("x-name", api_name="/header", headers={"x-name": "two"})
@@ -169,7 +169,7 @@ async def test_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kno
 # --- Sessions and State ---
 
 
-def test_calls_share_a_session_until_it_is_reset(gradio_url: str, tmp_path: Path) -> None:
+def test_calls_share_a_session_until_reset(gradio_url: str, tmp_path: Path) -> None:
     def call(client: AnyClient) -> list[bool]:
         first = client.predict(api_name="/who")
         again = {client.predict(api_name="/who") for _ in range(3)}

@@ -149,7 +149,7 @@ def test_list_of_outputs(pair: Pair) -> None:
 
 
 @shows("outputs-single")
-def test_iteration_over_a_job_that_does_not_stream(pair: Pair) -> None:
+def test_iteration_over_a_single_output(pair: Pair) -> None:
     for _ in range(3):
         # Theirs gives one or none.
         assert list(pair.theirs.submit("x", api_name="/greet")) in ([], ["Hello x!"])

@@ -88,7 +88,7 @@ def test_validation(pair: Pair) -> None:
     assert pair.same(lambda client: client.predict("Ada", 36, api_name="/validated"))
 
 
-def test_failure_that_the_server_knows_nothing_of_has_no_updates(pair: Pair) -> None:
+def test_local_failure_has_no_updates(pair: Pair) -> None:
     def call(client: AnyClient) -> list[Any]:
         job = client.submit("", 500, api_name="/validated")
         job.exception()
@@ -204,7 +204,7 @@ def test_file_that_is_not_there(pair: Pair) -> None:
     assert "/no/such/file does not exist" in str(error)
 
 
-def test_file_that_is_gone_when_it_is_to_be_sent(pair: Pair, tmp_path: Path) -> None:
+def test_file_that_vanishes_before_it_is_sent(pair: Pair, tmp_path: Path) -> None:
     path = tmp_path / "gone.txt"
 
     def call(client: AnyClient) -> Any:

@@ -50,7 +50,7 @@ def taken(calls: queue.SimpleQueue[Any], count: int) -> list[Any]:
         ("/echo", (["a", "b"],), (["a", "b"],)),
     ],
 )
-def test_result_callback_gets_each_output_as_an_argument(pair, name, args, values):
+def test_result_callback_gets_outputs_as_arguments(pair, name, args, values):
     def call(client: AnyClient) -> list[Any]:
         calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
         client.submit(*args, api_name=name, result_callbacks=recorder("one", calls))
@@ -70,7 +70,7 @@ def test_result_callbacks_are_called_in_their_order(pair: Pair) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_result_callback_is_not_called_for_a_failure(pair: Pair) -> None:
+def test_failure_calls_no_result_callback(pair: Pair) -> None:
     def call(client: AnyClient) -> Any:
         calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
         job = client.submit(api_name="/fail", result_callbacks=recorder("never", calls))
@@ -180,7 +180,7 @@ def test_asyncio_gathers_jobs(pair: Pair) -> None:
 # --- How many at once ---
 
 
-def test_one_worker_does_one_thing_after_the_other(gradio_url: str, tmp_path: Path) -> None:
+def test_one_worker_works_in_order(gradio_url: str, tmp_path: Path) -> None:
     def call(client: AnyClient) -> Any:
         calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
         blocker = client.submit(20, 0.05, new_key("blocks"), api_name="/ticker_async")

@@ -80,7 +80,7 @@ def test_updates_are_told_once(pair: Pair) -> None:
 # --- Snapshots ---
 
 
-def test_status_in_the_queue_and_while_it_runs(pair: Pair) -> None:
+def test_status_while_queued_and_running(pair: Pair) -> None:
     def call(client: AnyClient) -> list[dict[str, Any]]:
         first, second = new_key("first"), new_key("second")
         running = client.submit(SECONDS, first, api_name="/sleeper")
@@ -169,7 +169,7 @@ def test_iteration_goes_on_where_another_left_it(pair: Pair) -> None:
     assert same_object
 
 
-def test_result_of_a_generator_is_its_last_output(pair: Pair) -> None:
+def test_result_of_a_generator_is_last(pair: Pair) -> None:
     def call(client: AnyClient) -> Any:
         job = client.submit(3, 0, api_name="/tokens")
         return job.result(timeout=SECONDS), job.outputs(), job.exception()

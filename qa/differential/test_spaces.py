@@ -112,7 +112,7 @@ def copied(module: Module, *args: Any, **options: Any) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("given, saved", [(None, None), (TOKEN, None), (None, TOKEN)])
-async def test_tokens_at_the_hub_and_at_the_space(origins, monkeypatch, given, saved):
+async def test_tokens_at_hub_and_space(origins, monkeypatch, given, saved):
     if saved is not None:
         monkeypatch.setenv("HF_TOKEN", saved)
 
@@ -304,7 +304,7 @@ async def test_space_that_is_not_there(origins: Origins) -> None:
     assert str(ours).startswith("Could not find Space: ada/none.")
 
 
-async def test_visitor_of_a_gradio_app_that_calls_a_space(origins, monkeypatch):
+async def test_visitor_whose_app_calls_a_space(origins, monkeypatch):
     request: ContextVar[Any] = ContextVar("request", default=None)
     context = types.ModuleType("gradio.context")
     context.LocalContext = types.SimpleNamespace(request=request)  # type: ignore[attr-defined]
@@ -356,7 +356,7 @@ async def test_copy_that_is_there_already(origins: Origins) -> None:
     assert ours[0] == ours[1] == ("ada/tale", "Hello x!")
 
 
-async def test_secrets_of_a_copy_that_is_there_already(origins: Origins) -> None:
+async def test_secrets_of_an_existing_copy(origins: Origins) -> None:
     def call(module: Module) -> Any:
         copied(module, ORIGINAL, token=TOKEN)
         with pytest.warns(UserWarning, match="not updated") as warned:

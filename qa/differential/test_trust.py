@@ -142,7 +142,7 @@ async def test_app_without_a_config(scripted: ScriptedServer) -> None:
 
 
 @shows("cookies")
-async def test_cookies_of_the_caller_and_of_the_server(scripted: ScriptedServer) -> None:
+async def test_cookies_of_caller_and_server(scripted: ScriptedServer) -> None:
     scripted.app.auth = ("ada", "l0velace")
     serve_files(scripted, "said", name="say")
     info = Answer(200, scripted.app.info(), {"set-cookie": "later=1; Path=/"})
@@ -288,7 +288,7 @@ async def test_file_on_another_server(scripted: ScriptedServer, tmp_path: Path) 
 
 
 @shows("file-details")
-async def test_what_an_app_is_told_of_a_file(scripted: ScriptedServer, tmp_path: Path) -> None:
+async def test_what_apps_learn_of_a_file(scripted: ScriptedServer, tmp_path: Path) -> None:
     serve_echo(scripted)
     path = tmp_path / "a$b.txt"
     path.write_text("text")
@@ -455,7 +455,7 @@ def test_tokens_for_the_app_to_act_with(gradio_url: str, tmp_path: Path, token: 
 
 
 @shows("undocumented")
-def test_arguments_by_name_of_an_endpoint_that_is_not_documented(pair: Pair) -> None:
+def test_named_arguments_of_an_undocumented_endpoint(pair: Pair) -> None:
     with pytest.raises(ValueError, match="does not support key-word arguments"):
         pair.theirs.predict(name="Ada", api_name="/quiet")
     assert pair.ours.predict(name="Ada", api_name="/quiet") == "Hello Ada!"

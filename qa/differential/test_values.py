@@ -129,7 +129,7 @@ def test_no_files(pair: Pair) -> None:
     assert pair.same(lambda client: client.predict(*call[1], api_name=call[0]))[:4] == (None,) * 4
 
 
-def test_files_of_the_old_name_of_handle_file(pair: Pair, media: dict[str, Path]) -> None:
+def test_files_by_the_old_name(pair: Pair, media: dict[str, Path]) -> None:
     def call(client: AnyClient) -> Any:
         with pytest.warns(match="file\\(\\) is deprecated") as warned:
             mark = sides(client).file(media["file"])
@@ -155,7 +155,7 @@ def test_what_handle_file_returns(pair: Pair, media: dict[str, Path]) -> None:
         assert found["meta"] == {"_type": "gradio.FileData"}
 
 
-def test_what_an_app_fetches_by_itself_is_sent_as_it_is(pair: Pair, gradio_url: str) -> None:
+def test_url_for_the_app_stays_as_is(pair: Pair, gradio_url: str) -> None:
     def call(client: AnyClient) -> Any:
         mark = sides(client).handle_file(f"{gradio_url}/config")
         return client.submit(mark, api_name="/upper_file").exception()
@@ -166,7 +166,7 @@ def test_what_an_app_fetches_by_itself_is_sent_as_it_is(pair: Pair, gradio_url: 
     assert "127.0.0.1" in str(ours)
 
 
-def test_files_are_left_with_the_app_if_asked(gradio_url, tmp_path, media):
+def test_files_stay_with_the_app(gradio_url, tmp_path, media):
     def call(client: AnyClient) -> Any:
         return client.predict(sides(client).handle_file(media["file"]), api_name="/upper_file")
 

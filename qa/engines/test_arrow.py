@@ -27,14 +27,14 @@ def test_a_table_comes_back_with_typed_columns(server: BulkServer):
     }
 
 
-def test_a_table_is_filled_where_it_has_no_results(server: BulkServer):
+def test_gaps_of_a_table_are_filled(server: BulkServer):
     table = pa.table({"result": [None, 7], "a": [6, 1], "b": [2, 1]})
     done = BatchCaller(server.url, "/divide", skip_completed=True)(table)
     assert done.column_names == ["result", "a", "b", "error"]
     assert done["result"].to_pylist() == [3, 7]
 
 
-def test_a_result_of_another_type_loses_its_row_and_no_other(server: BulkServer):
+def test_misfit_result_loses_its_row_only(server: BulkServer):
     table = pa.table({"text": ["fine", "odd", "good"]})
     done = BatchCaller(server.url, "/odd")(table)
     assert done["result"].to_pylist() == ["fine", None, "good"]
@@ -45,7 +45,7 @@ def test_a_result_of_another_type_loses_its_row_and_no_other(server: BulkServer)
         BatchCaller(server.url, "/odd", on_error="raise")(table)
 
 
-def test_numbers_of_two_kinds_and_objects_with_other_fields_share_a_column():
+def test_mixed_results_share_a_column():
     batch = read_batch(pa.table({"c": [1, 2, 3]}))
     assert batch.misfits([1, None, 2.5]) == {}
     assert set(batch.misfits([1, 2.5, "text", {"a": 1}, 3])) == {2, 3}

@@ -46,7 +46,7 @@ def test_threads_share_one_client_and_its_limit(server: BulkServer):
     assert sum(path == "GET /config" for path in server.call(server.server.paths)) == 1
 
 
-def test_every_row_has_its_result_though_a_worker_is_killed_in_the_middle(server, tmp_path):
+def test_killed_worker_loses_no_row(server, tmp_path):
     options = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": None}
     with (
         distributed.LocalCluster(**options, local_directory=tmp_path) as cluster,

@@ -45,7 +45,7 @@ def table(cluster: None) -> Any:
     return ray.data.from_items(rows, override_num_blocks=BLOCKS)
 
 
-def test_every_row_has_its_result_though_a_worker_is_killed_in_the_middle(table, server):
+def test_killed_worker_loses_no_row(table, server):
     killing = kill_one_worker(server)
     done = table.map_batches(
         BatchCaller,

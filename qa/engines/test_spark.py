@@ -41,7 +41,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         session.stop()
 
 
-def test_every_row_has_its_result_though_a_worker_is_killed_in_the_middle(spark, server):
+def test_killed_worker_loses_no_row(spark, server):
     caller = BatchCaller(server.url, "/held", limit=4)
     rows = spark.sparkContext.parallelize([(text,) for text in TEXTS], BLOCKS)
     table = spark.createDataFrame(rows, "text string")

@@ -14,7 +14,7 @@ TEXT = "some text\n" * 1000
 
 
 @behaviour("Files", "from a path, downloaded")
-async def test_a_file_goes_to_the_app_and_comes_back(era: Era, tmp_path: Path) -> None:
+async def test_file_goes_to_the_app_and_back(era: Era, tmp_path: Path) -> None:
     source = tmp_path / "caf\u00e9.txt"
     source.write_text(TEXT, encoding="utf-8")
     async with opened(era.wide, download_files=tmp_path / "down") as client:
@@ -24,7 +24,7 @@ async def test_a_file_goes_to_the_app_and_comes_back(era: Era, tmp_path: Path) -
 
 
 @behaviour("Files", "from memory, as a handle")
-async def test_a_file_from_memory_comes_back_as_a_handle(era: Era, tmp_path: Path) -> None:
+async def test_file_from_memory_becomes_a_handle(era: Era, tmp_path: Path) -> None:
     async with opened(era.wide, download_files=False) as client:
         marked = handle_file(TEXT.encode(), name="a.txt")
         file = await client.predict(marked, api_name="/upper_file")
@@ -51,7 +51,7 @@ async def test_a_file_after_a_login(era: Era, tmp_path: Path) -> None:
 
 
 @behaviour("Files", "a dictionary is no file")
-async def test_what_only_looks_like_a_file_is_not_read(era: Era, tmp_path: Path) -> None:
+async def test_lookalike_of_a_file_is_not_read(era: Era, tmp_path: Path) -> None:
     path = str(tmp_path / "none.txt")
     looks = {
         "path": path,

@@ -54,7 +54,7 @@ def test_the_exponent_is_that_of_the_cost(power):
     assert exponent({n: 3 * n**power for n in SIZES}) == pytest.approx(power)
 
 
-def test_a_cost_that_is_only_noise_does_not_grow():
+def test_noise_is_no_growth():
     assert exponent({500: 0, 1000: 3, 2000: 900}, least=1000) == pytest.approx(0)
 
 
@@ -82,7 +82,7 @@ def test_a_run_is_reduced_to_numbers():
     }
 
 
-def test_medians_are_of_the_runs_that_lost_nothing():
+def test_medians_leave_out_runs_that_lost():
     runs = [{"wall": 1.0, "lost": 5}, {"wall": 3.0, "lost": 0}, {"wall": 5.0, "lost": 0}]
     assert median_of(runs) == {
         "wall": 4,
@@ -115,7 +115,7 @@ def test_a_lost_call_spoils_a_goal():
     assert verdicts(rows, f"faster than {NODE}") == ["MISS", "PASS"]
 
 
-def test_a_rival_that_lost_calls_is_no_measure():
+def test_rival_that_lost_calls_is_no_measure():
     rows = [
         row("1,000 calls", TRIOJOB, "concurrent", wall=3.0, lost=0),
         row("1,000 calls", SESSION, "concurrent", wall=1.0, lost=0),
@@ -135,7 +135,7 @@ def test_clients_are_judged_by_the_ideal():
 
 
 @pytest.mark.parametrize("wall, verdict", [(9.0, "PASS"), (40.0, "-"), (None, "MISS")])
-def test_who_takes_too_long_counts_with_its_limit(wall, verdict):
+def test_overlong_run_counts_as_its_limit(wall, verdict):
     case = "20 ms, limit 10: 5,000 calls"
     ours = {"failed": "> 120 s"} if wall is None else {"wall": wall}
     rows = [
@@ -146,7 +146,7 @@ def test_who_takes_too_long_counts_with_its_limit(wall, verdict):
 
 
 @pytest.mark.parametrize("wall, verdict", [(25.4, "PASS"), (26.0, "MISS")])
-def test_the_best_of_the_others_is_the_measure(wall, verdict):
+def test_best_rival_is_the_measure(wall, verdict):
     walls = {TRIOJOB: wall, NOOB: 25.3, NODE: 27.0}
     rows = [
         row("1 s, no limit: 1,000 calls", rival, "defaults", server="default", wall=seconds)
@@ -193,7 +193,7 @@ def test_the_report_shows_figures_losses_and_failures():
     assert "not measured" not in text
 
 
-def test_the_error_of_a_group_is_the_one_inside():
+def test_error_inside_a_group_is_shown():
     said = "  + Traceback:\n  | ExceptionGroup: many\n    | httpx.ReadError: gone\n    +--"
     assert last_error(said) == "httpx.ReadError: gone"
     assert last_error("no traceback\n") == "no traceback"
@@ -202,7 +202,7 @@ def test_the_error_of_a_group_is_the_one_inside():
 
 @pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("name", CASES)
-def test_each_scenario_has_cases_with_triojob_and_a_table(name, quick):
+def test_each_scenario_has_cases_and_a_table(name, quick):
     cases = list(CASES[name](quick=quick))
     assert cases
     assert COLUMNS[name]

@@ -50,7 +50,7 @@ def test_messages_have_the_shape_of_another_apps(url, name, value, of):
     assert normalised(without_values(messages)) == normalised(without_values(expected))
 
 
-def test_a_listener_of_an_unknown_session_is_told_so(url):
+def test_unknown_session_is_reported(url):
     answer = httpx.get(f"{url}{API}/queue/data?session_hash=nobody")
     messages = [json.loads(line[6:]) for line in answer.text.splitlines() if line]
     assert [message["msg"] for message in messages] == ["unexpected_error", "close_stream"]

@@ -231,6 +231,6 @@ async def trial(protocol: str, calls: list[Call], rules: list[Rule], strokes: li
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )
-def test_any_fault_at_any_time_leaves_no_call_without_an_end(protocol, calls, rules, strokes):
+def test_any_fault_ends_each_call(protocol, calls, rules, strokes):
     clock = trio.testing.MockClock(autojump_threshold=0)
     trio.run(trial, protocol, calls, rules, strokes, clock=clock)

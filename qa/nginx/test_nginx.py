@@ -81,7 +81,7 @@ async def test_what_the_proxy_refuses_is_sent_again(behind, gradio_url, limit, h
             assert await call_many(client, how) == [f"call {n}" for n in range(200)]
 
 
-async def test_a_proxy_that_refuses_for_good_is_named(behind, gradio_url):
+async def test_proxy_that_keeps_refusing_is_named(behind, gradio_url):
     server = ADVISED.replace(
         "location / {", "location /gradio_api/queue { return 503; } location / {"
     )

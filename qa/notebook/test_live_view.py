@@ -38,7 +38,7 @@ def run_cell(source: str) -> list[dict]:
     return notebook.cells[0].outputs
 
 
-def test_a_cell_has_one_output_that_ends_with_the_last_state():
+def test_cell_shows_the_last_state():
     outputs = run_cell(CELL)
     (shown,) = [item for item in outputs if item.output_type == "display_data"]
     (printed,) = [item for item in outputs if item.output_type == "stream"]

@@ -63,12 +63,12 @@ async def test_a_fault_at_a_moment(cell: Cell, rig: Rig) -> None:
     assert await run(cell, rig) == cell.expected
 
 
-def test_each_combination_has_an_outcome_or_a_reason() -> None:
+def test_combinations_have_an_outcome_or_a_reason() -> None:
     assert len(MATRIX) == len({cell.name for cell in MATRIX}) == len(FAULTS) * len(MOMENTS)
     assert all(bool(cell.expected) != bool(cell.impossible) for cell in MATRIX)
 
 
-def test_each_moment_and_each_fault_can_be_somewhere() -> None:
+def test_each_moment_and_fault_can_be() -> None:
     everywhere = [cell for name in PROTOCOLS.values() for cell in cells(name)]
     possible = [cell for cell in everywhere if cell.expected]
     assert {cell.moment for cell in possible} == set(MOMENTS)

@@ -47,7 +47,7 @@ DIRECT = ("streams of their own", "one stream", "inputs", "heartbeats")
 @pytest.mark.parametrize(
     "name, direct", [*((name, False) for name in SCENES), *((name, True) for name in DIRECT)]
 )
-def test_a_step_that_raises_harms_its_own_call_only(name, direct, cancelling, monkeypatch):
+def test_raising_step_harms_its_own_call(name, direct, cancelling, monkeypatch):
     monkeypatch.setattr(trio.to_thread, "run_sync", in_this_thread)
     if direct:
         go_direct(monkeypatch)

@@ -70,7 +70,7 @@ class NoticingStream(httpcore.AsyncNetworkStream):
 
 
 @pytest.mark.skipif(httpcore.__version__ > "1.0.9", reason="shown of the version that does it")
-async def test_httpcore_alone_loses_a_place_to_a_cancelled_wait(memory_app, autojump_clock):
+async def test_httpcore_alone_loses_a_place(memory_app, autojump_clock):
     url = memory_app.url + "/config"
     network = NoticingBackend(memory_app.network)
     scope = trio.CancelScope()
@@ -223,7 +223,7 @@ async def test_all_places_are_left_after_much_cancelling(memory_app, autojump_cl
         assert transport.most == PLACES
 
 
-async def test_all_places_are_left_after_much_cancelling_on_sockets(scripted):
+async def test_cancelling_on_sockets_keeps_all_places(scripted):
     async def settle(condition: Callable[[], bool]) -> None:
         with trio.fail_after(SECONDS):
             while not condition():  # noqa: ASYNC110 - nothing tells when it holds

@@ -184,7 +184,7 @@ def test_each_call_ends_in_one_way(own_server: ServerThread) -> None:
         client.close()
 
 
-def test_each_call_ends_when_the_client_is_closed_in_the_midst(own_server):
+def test_calls_end_with_their_client(own_server):
     with nothing_left(), start_portal() as portal:
         client = Client(own_server.url, portal=portal)
         volley = Volley(client)
@@ -194,7 +194,7 @@ def test_each_call_ends_when_the_client_is_closed_in_the_midst(own_server):
         own_server.until(lambda server: not server.running and not server.open_connections)
 
 
-def test_each_call_ends_when_the_portal_is_closed_in_the_midst(own_server):
+def test_calls_end_with_their_portal(own_server):
     with nothing_left():
         manager = start_portal()
         portal = manager.__enter__()
@@ -204,7 +204,7 @@ def test_each_call_ends_when_the_portal_is_closed_in_the_midst(own_server):
         own_server.until(lambda server: not server.running and not server.open_connections)
 
 
-def test_each_call_ends_when_sessions_are_reset_in_the_midst(own_server: ServerThread) -> None:
+def test_calls_end_when_sessions_are_reset(own_server: ServerThread) -> None:
     with nothing_left(), start_portal() as portal, Client(own_server.url, portal=portal) as client:
         volley = Volley(client)
 
@@ -217,7 +217,7 @@ def test_each_call_ends_when_sessions_are_reset_in_the_midst(own_server: ServerT
         assert volley.ends["ok"]
 
 
-def test_each_call_ends_when_the_server_dies_in_the_midst(own_server: ServerThread) -> None:
+def test_calls_end_when_the_server_dies(own_server: ServerThread) -> None:
     with nothing_left(), start_portal() as portal:
         client = Client(own_server.url, portal=portal)
         volley = Volley(client)
@@ -232,7 +232,7 @@ def test_each_call_ends_on_the_real_server(gradio_url: str) -> None:
         fire_at_gradio(client)
 
 
-def test_each_call_ends_when_the_real_server_is_killed(start_gradio: Any) -> None:
+def test_calls_end_with_a_real_server(start_gradio: Any) -> None:
     server = start_gradio()
     with nothing_left(), start_portal() as portal:
         client = Client(server.url, portal=portal)

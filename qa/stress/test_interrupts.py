@@ -193,7 +193,7 @@ AT_THE_END = [Running.end, Running.cancel, Running.end_and_interrupt]
     ],
     ids=lambda fn: fn.__name__,
 )
-def test_a_job_works_whatever_comes_at_each_instruction(portal, group, use, between):
+def test_job_works_despite_interrupts(portal, group, use, between):
     all_of_them: list[Running] = []  # as for the collector
     passed, number = True, 1
     while passed:
@@ -272,7 +272,7 @@ def end_with_others(portal: Portal, group: JobGroup, ends: Any, number: int) -> 
 
 
 @pytest.mark.parametrize("ends", [succeed, fail])
-def test_a_job_ends_once_whatever_other_threads_do(portal, group, ends):
+def test_job_ends_once_despite_threads(portal, group, ends):
     number = 1
     while end_with_others(portal, group, ends, number):
         number += EVERY
@@ -384,7 +384,7 @@ def interrupt() -> None:
         "asyncio.run(follow())",
     ],
 )
-def test_a_signal_handler_may_use_the_job_waited_for(tmp_path, own_server, waiting):
+def test_signal_handler_may_use_the_job(tmp_path, own_server, waiting):
     code = f"""
 import asyncio, concurrent.futures, signal, sys, threading
 from triojob.sync import Client
@@ -437,7 +437,7 @@ print("good")
 @pytest.mark.parametrize(
     "kind", [Boom, SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, Interrupt]
 )
-def test_callbacks_may_raise_anything_and_the_next_is_called(group, caplog, kind, end):
+def test_raising_callback_does_not_stop_others(group, caplog, kind, end):
     called: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def callback(name: str, job: Job) -> None:

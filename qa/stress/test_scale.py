@@ -59,7 +59,7 @@ async def streams_of(url: str, key: str) -> dict[str, int]:
 
 
 @pytest.mark.full
-async def test_jobs_in_isolated_sessions_with_the_budget_as_it_is(gradio_url: str) -> None:
+async def test_isolated_jobs_with_the_default_budget(gradio_url: str) -> None:
     key = new_key("isolated sessions")
     async with counted(gradio_url, key) as client:
         assert client.limits.streams == 256
@@ -97,9 +97,7 @@ async def test_outputs_of_many_generators_over_one_stream(gradio_url: str) -> No
 
 @pytest.mark.full
 @pytest.mark.parametrize("in_session", [False, True], ids=["isolated sessions", "session"])
-async def test_half_of_the_jobs_are_cancelled_and_the_others_never_hear_of_it(
-    gradio_url, in_session
-):
+async def test_cancelling_half_spares_the_rest(gradio_url, in_session):
     """At all moments of their lives, and all of one function, which is what Gradio cancels by."""
     dice = random.Random(6)
     key, runs_of_victims = new_key("others"), new_key("victims")

@@ -64,7 +64,7 @@ async def churn(client: Client, seed: int) -> list[Job[object]]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_streams_are_one_to_a_session_and_within_the_budget(autojump_clock, memory_app, seed):
+async def test_streams_stay_within_the_budget(autojump_clock, memory_app, seed):
     add_app(memory_app)
     streams = Streams(memory_app)
     async with opened(memory_app, limits=Limits(streams=BUDGET)) as client:

@@ -97,7 +97,7 @@ async def test_wrong_argument_ends_the_command(app):
     assert app.events == {}
 
 
-async def test_text_of_the_server_is_safe_to_print(app, capfd):
+async def test_server_text_is_safe_to_print(app, capfd):
     app.fault("GET", "/config", Answer(502, b"\x1b[2Jgone"))
     assert await examine(app) == 1
     printed = capfd.readouterr().out

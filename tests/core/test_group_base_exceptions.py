@@ -190,7 +190,7 @@ async def test_listeners_exception_is_the_jobs_reason(kind: type[BaseException])
 
 
 @KINDS
-async def test_what_ends_a_call_before_it_runs_is_the_cause(kind: type[BaseException]) -> None:
+async def test_cause_of_a_call_that_never_ran(kind: type[BaseException]) -> None:
     """As an interrupt does while a job waits for its group's limiter."""
     record = JobRecord("early", None)
     error = kind()

@@ -303,7 +303,7 @@ async def test_each_cause_has_its_finding(app, autojump_clock, name):
         (False, 1, "note", "a body of 2 MB"),
     ],
 )
-async def test_limit_of_bodies_is_found_by_announcing_them(
+async def test_limit_of_bodies_is_found(
     app, autojump_clock, monkeypatch, takes_files, passing, severity, saw
 ):
     next_event = ServerConnection._next_event
@@ -428,7 +428,7 @@ async def test_passing_trouble_is_no_finding(app, autojump_clock, path, moment):
     assert "failed" not in {check.outcome for check in diagnosis.checks}
 
 
-async def test_stream_that_is_cut_once_is_no_finding(app, autojump_clock):
+async def test_one_cut_stream_is_no_finding(app, autojump_clock):
     app.fault("GET", "/heartbeat", Cut(5), times=1)
     assert (await examine(app)).findings == ()
 
@@ -457,7 +457,7 @@ async def test_own_heartbeat_interval_is_no_finding(app, autojump_clock):
     assert (await examine(app)).findings == ()
 
 
-async def test_slow_app_is_not_taken_for_a_proxy(app, autojump_clock):
+async def test_slow_app_is_no_proxy(app, autojump_clock):
     """Without a response to another request either, nothing is known about the stream."""
     app.fault("GET", "/heartbeat", Silence())
     ids = itertools.count()

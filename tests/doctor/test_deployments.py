@@ -109,7 +109,7 @@ async def test_wrong_scheme_is_named(authority):
         assert any("https://" in remedy.change for remedy in finding.remedies)
 
 
-async def test_gradio_3_is_old_and_its_websocket_opens():
+async def test_gradio_3_is_called_old():
     async with old_app() as (url, callers):
         diagnosis = await examine(url)
     codes = {finding.code: finding for finding in diagnosis.findings}
