@@ -415,6 +415,14 @@ def flatten(error: BaseException) -> list[BaseException]:
     return [leaf for part in inside for leaf in flatten(part)] if inside else [error]
 
 
+def error_words(error: BaseException) -> str:
+    """Return the text of an exception, even if its own ``__str__`` raises."""
+    try:
+        return str(error)
+    except Exception as exc:  # noqa: BLE001 - raised by a foreign `__str__`, and shown here
+        return f"<its text raised {type(exc).__name__}>"
+
+
 def shorten(text: object, limit: int = 200) -> str:
     """Return foreign text or bytes as an error message shows them.
 

@@ -18,7 +18,7 @@ import trio
 from ._core.instruments import Instrument
 from ._core.job import Job
 from ._core.messages import LogMessage, RenderUpdate, Status, StatusUpdate
-from ._exceptions import MissingDependency
+from ._exceptions import MissingDependency, error_words
 from ._version import __version__
 from .gradio.client import Client, statistics_of
 from .gradio.session.window import WindowStatistics
@@ -272,8 +272,7 @@ class OpenTelemetry(Instrument):
         elif error is not None:
             attributes["triojob.job.end"] = "failed"
             attributes["error.type"] = _name_of(type(error))
-            span.set_status(trace.StatusCode.ERROR, str(error))
-            span.record_exception(error)
+            _record_error(span, error)
         span.set_attributes(attributes)
         span.set_attribute("triojob.job.outputs", job.output_count)
         span.end()
@@ -307,6 +306,16 @@ def _by_endpoint(
 def _by_direction(counts: ClientStatistics) -> Iterable[tuple[float, _Attributes]]:
     yield counts.bytes_sent, {"network.io.direction": "transmit"}
     yield counts.bytes_received, {"network.io.direction": "receive"}
+
+
+def _record_error(span: trace.Span, error: BaseException) -> None:
+    words = error_words(error)
+    span.set_status(trace.StatusCode.ERROR, words)
+    try:
+        span.record_exception(error)
+    except Exception:  # noqa: BLE001 - raised by a foreign `__str__`, and the words tell
+        attributes = {"exception.type": _name_of(type(error)), "exception.message": words}
+        span.add_event("exception", attributes)
 
 
 def _name_of(kind: type[BaseException]) -> str:

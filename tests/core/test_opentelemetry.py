@@ -163,6 +163,27 @@ async def test_ends_are_recorded_without_retrieving_failures(autojump_clock, tel
     assert "error.type" not in attributes(span)
 
 
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+async def test_failure_without_words_is_recorded(autojump_clock, telemetry):
+    async def call() -> None:
+        await trio.sleep(1)
+        raise Wordless
+
+    async with JobGroup(instruments=[telemetry.instrument()]) as group:
+        job = group.submit(call)
+        await job.wait()
+        with pytest.raises(Wordless):
+            await job.result()
+    span = telemetry.of(job)
+    assert span.status.description == "<its text raised RuntimeError>"
+    assert events(span)[-1] == "exception"
+    assert attributes(span)["triojob.job.end"] == "failed"
+
+
 async def test_job_that_never_started_has_span_too(autojump_clock, telemetry):
     async with JobGroup(instruments=[telemetry.instrument()], limit=1) as group:
         group.submit(sleep, 1)

@@ -262,6 +262,23 @@ async def test_results_without_json_fail_their_rows(work: Work, lines: Path) -> 
     assert (bad.error_message or "").startswith("the result is not JSON data: Object of type")
 
 
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+async def test_failures_without_words_are_rows(work: Work, lines: Path) -> None:
+    async def fail(item: int) -> None:
+        await trio.lowlevel.checkpoint()
+        if item:
+            raise Wordless
+
+    good, bad = await run(fail, [0, 1], lines)
+    assert good.ok
+    assert (bad.outcome, bad.error_class) == ("error", "Wordless")
+    assert bad.error_message == "<its text raised RuntimeError>"
+
+
 async def test_keys_are_stored_with_outcomes(work: Work, store: Path) -> None:
     rows = [{"id": "a", "n": 1}, {"id": [2], "n": 2}]
 

@@ -21,6 +21,7 @@ from triojob._durable.companion import Resumption
 from triojob._durable.encoding import to_json
 from triojob._durable.finished import BLOCK, FinishedRows, Intervals, digest_of
 from triojob._durable.open_store import open_store
+from triojob._durable.outcome import RowOutcome
 from triojob._durable.store import StoreFile
 
 MADE_BY = {"url": "http://app/", "endpoint": "/work"}
@@ -46,6 +47,10 @@ def opened(path: Path, made_by: dict[str, str] = MADE_BY, **options: Any) -> Sto
 def add(store: StoreFile, *records: dict[str, Any]) -> None:
     for item in records:
         store.write(item["row"], to_json(item))
+
+
+def edited(item: dict[str, Any], **changes: Any) -> bytes:
+    return f"{to_json({**item, **changes})}\n".encode()
 
 
 def written(path: Path, *records: dict[str, Any], **options: Any) -> None:
@@ -267,6 +272,30 @@ def test_broken_databases_are_refused(tmp_path: Path) -> None:
         reopened(path)
 
 
+def test_parquet_files_of_others_are_kept(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "run.parquet"
+    written(path, record(0))
+    path.write_text("mine")
+    with pytest.raises(StoreError, match="not written by a durable run, so it is not replaced"):
+        reopened(path)
+    assert path.read_text() == "mine"
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    written(path, record(0))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    with closing(opened(path, resume=True)) as store:
+        assert RowOutcome.from_line(store.read(0)).key == "k0"
+
+
+@pytest.mark.parametrize("line", ["", "{}", "[]", '{"row": 1, "error": "no"}'])
+def test_records_of_others_are_refused(line: str) -> None:
+    with pytest.raises(StoreError, match="was not written by triojob"):
+        RowOutcome.from_line(line)
+
+
 @pytest.mark.parametrize("name, value", [("url", "http://other/"), ("endpoint", "/other")])
 def test_stores_of_other_inputs_are_refused(store_path: Path, name: str, value: str) -> None:
     path = store_path
@@ -283,8 +312,11 @@ def test_stores_of_other_inputs_are_refused(store_path: Path, name: str, value: 
         (b"garbage\n", "line 2 was not written by triojob"),
         (b'{"row": 5}\n', "line 2 was not written by triojob"),
         (b'{"row": -1, "outcome": "ok", "input": "00"}\n', "line 2 was not"),
-        (b'{"row": 0, "outcome": "ok", "input": "00"}\n', "line 2: row 0 appears twice"),
-        (b'{"row": 5, "outcome": "ok", "input": "zz"}\n', "line 2: invalid literal"),
+        (b'{"row": 5, "outcome": "ok", "input": "00", "seconds": 0.1}\n', "line 2 was not"),
+        (edited(record(5), seconds="1"), "line 2 was not"),
+        (edited(record(5), error="no"), "line 2 was not"),
+        (edited(record(0)), "line 2: row 0 appears twice"),
+        (edited(record(5), input="zz"), "line 2: invalid literal"),
     ],
 )
 def test_garbage_in_the_midst_is_refused(tmp_path: Path, line: bytes, wrong: str) -> None:

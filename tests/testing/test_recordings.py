@@ -32,8 +32,10 @@ from triojob import (
     handle_file,
     sync,
 )
+from triojob._secrets import Secrets
 from triojob.gradio.files.inputs import META
 from triojob.testing import CallNotRecorded, RecordedApp, RecordingError, ScriptedApp, record
+from triojob.testing._recordings.cleaning import Cleaner
 from triojob.testing._recordings.matching import Matcher
 from triojob.testing._recordings.recording import RecordedCall
 from triojob.testing._server.description import App
@@ -470,6 +472,7 @@ async def upload_one(content: bytes, client: Client) -> bytes:
         (lambda path: change(path, 0, "{}"), "line 1: KeyError: 'triojob_recording'"),
         (lambda path: change(path, 5, '{"half'), "line 6: JSONDecodeError"),
         (lambda path: change(path, 5, '{"other": 1}'), "line 6: ValueError: unknown"),
+        (lambda path: change(path, -1, '{"at": 1}'), "ValueError: unknown kind of message"),
         (lambda path: change(path, 5, "5"), "line 6: ValueError: it is not an object"),
         (lambda path: path.write_bytes(b""), "it describes no app"),
         (lambda path: file_of(path).write_bytes(b"other"), "was changed since it was recorded"),
@@ -552,6 +555,13 @@ def test_recording_holds_no_secrets(path: Path) -> None:
         assert secret not in text
     assert '{"arguments": {"key": "***"}}' in text.replace('"call": 2, "endpoint": "/login", ', "")
     assert played(path, log_in_as_another) == seen
+
+
+def test_secret_names_are_masked_and_kept_apart() -> None:
+    known = Secrets()
+    known.add("sk-1234", "sk-5678")
+    cleaned = Cleaner([]).clean({"a": {"sk-1234": 1, "sk-5678": 2}, "key sk-1234": 3})
+    assert cleaned == {"a": {"***": 1, "*** (2)": 2}, "key ***": 3}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from .._exceptions import (
     TooManyRequests,
     TriojobError,
     ValidationError,
+    error_words,
 )
 
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], str | None], ...] = (
@@ -52,4 +53,4 @@ def describe(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
         name = "" if error.filename is None else f": {error.filename!r}"
         return f"{error.strerror}{name}"
-    return str(error) or type(error).__name__
+    return error_words(error) or type(error).__name__

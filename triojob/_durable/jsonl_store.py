@@ -95,7 +95,8 @@ class JsonlStore(StoreFile):
             self._reading = self.path.open("rb")
             self.index(self._reading)
         self._reading.seek(self._offsets[row])
-        return self._reading.readline().decode()
+        # An editor may have put a byte-order mark before the first line.
+        return self._reading.readline().decode("utf-8-sig")
 
     def index(self, file: BinaryIO) -> array[int]:
         """Read where the line of each row begins; return -1 for a row without one."""
@@ -169,6 +170,13 @@ def _record(line: bytes) -> dict[str, Any] | None:
         return None
     if not is_object(record) or not isinstance(record.get("outcome"), str):
         return None
-    row, digest = record.get("row"), record.get("input")
-    is_whole = type(row) is int and row >= 0 and isinstance(digest, str)
+    row = record.get("row")
+    is_whole = (
+        type(row) is int
+        and row >= 0
+        and isinstance(record.get("input"), str)
+        and type(record.get("attempts")) is int
+        and type(record.get("seconds")) in (int, float)
+        and is_object(record.get("error", {}))
+    )
     return record if is_whole else None

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from .._exceptions import StoreError, shorten
+
 
 @dataclass(frozen=True)
 class RowOutcome:
@@ -37,17 +39,26 @@ class RowOutcome:
 
     @classmethod
     def from_line(cls, line: str) -> RowOutcome:
-        """Return the outcome in a line of JSON."""
-        record = json.loads(line)
-        error = record.get("error", {})
-        return cls(
-            row=record["row"],
-            key=record.get("key"),
-            outcome=record["outcome"],
-            result=record.get("result"),
-            error_class=error.get("class"),
-            error_message=error.get("message"),
-            attempts=record["attempts"],
-            seconds=record["seconds"],
-            input=record["input"],
-        )
+        """Return the outcome in a line of JSON.
+
+        Raises:
+            StoreError: It is not as triojob writes it.
+        """
+        try:
+            record = json.loads(line)
+            error = record.get("error", {})
+            return cls(
+                row=record["row"],
+                key=record.get("key"),
+                outcome=record["outcome"],
+                result=record.get("result"),
+                error_class=error.get("class"),
+                error_message=error.get("message"),
+                attempts=record["attempts"],
+                seconds=record["seconds"],
+                input=record["input"],
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise StoreError(
+                f"this record of a store was not written by triojob: {shorten(line)}"
+            ) from exc

@@ -14,11 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .._exceptions import MissingDependency
+from .._exceptions import MissingDependency, StoreError
 from .companion import Resumption, file_beside, sync_folder, unusable
 from .encoding import to_json
 from .jsonl_store import JsonlStore
 
+_COLUMNS = [
+    *("row", "key", "outcome", "result", "error_class", "error_message"),
+    *("attempts", "seconds", "input"),
+]
 _BATCH = 4096
 """Rows per row group."""
 _TYPES: dict[type[object], str] = {bool: "bool_", int: "int64", float: "float64", str: "string"}
@@ -46,9 +50,27 @@ class ParquetStore(JsonlStore):
                 "install it with: pip install 'triojob[parquet]'"
             ) from None
         journal = path.with_name(f"{path.name}.jsonl")
-        if path.exists() and not journal.exists():
-            raise unusable(journal, "is missing")
+        if path.exists():
+            if not journal.exists():
+                raise unusable(journal, "is missing")
+            self._refuse_other_file()
         super().__init__(journal, how)
+
+    def _refuse_other_file(self) -> None:
+        """Refuse to replace what no durable run wrote.
+
+        Raises:
+            StoreError: It is another file.
+        """
+        try:
+            names = self._parquet.read_schema(self._target).names
+        except (self._arrow.ArrowException, OSError):
+            names = []
+        if names != _COLUMNS:
+            raise StoreError(
+                f"{self._target} was not written by a durable run, so it is not replaced; "
+                "choose another store=, or delete it"
+            )
 
     def finish(self) -> None:
         """Make the Parquet file, in the place of an earlier one.

@@ -19,7 +19,7 @@ from .._core.record import JobRecord
 from .._core.retry import Retry
 from .._core.runner import JobRunner
 from .._core.runs import require_task
-from .._exceptions import JobCancelled, TriojobError
+from .._exceptions import JobCancelled, TriojobError, error_words
 from .encoding import to_json
 from .failures import is_outage, kind_of
 from .outputs import Saver, as_data, files_in
@@ -247,7 +247,9 @@ class RowCall(Call, Generic[R]):
             except TriojobError as exc:
                 result = Error(exc)
             except (TypeError, ValueError, RecursionError) as exc:
-                return self._encode_failure("error", exc, f"the result is not JSON data: {exc}")
+                return self._encode_failure(
+                    "error", exc, f"the result is not JSON data: {error_words(exc)}"
+                )
         error = cast("Error", result).error
         kind = "invalid_input" if self._invalid else kind_of(error)
         if kind is None:

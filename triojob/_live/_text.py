@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from .._exceptions import error_words
+
 LONGEST = 400
 """Maximum number of characters of a text that are examined; lines are shorter."""
 DEEPEST = 5
@@ -71,10 +73,6 @@ def number(value: Any) -> str | None:
 
 
 def error_text(error: BaseException) -> str:
-    """Return an exception as one line, even if its own ``__str__`` raises."""
-    name = type(error).__name__
-    try:
-        words = str(error)
-    except Exception as exc:  # noqa: BLE001 - raised by a foreign `__str__`, and shown here
-        words = f"<its text raised {type(exc).__name__}>"
+    """Return an exception as one line."""
+    name, words = type(error).__name__, error_words(error)
     return one_line(f"{name}: {words}" if words else name)

@@ -49,8 +49,19 @@ class Cleaner:
         if is_list(value):
             return [self.clean(item) for item in value]
         if is_object(value):
-            return {key: self.clean(item) for key, item in value.items()}
+            return self._clean_object(value)
         return value
+
+    def _clean_object(self, value: Json) -> Json:
+        cleaned: Json = {}
+        for key, item in value.items():
+            name = base = self.clean(key)
+            number = 1
+            while name in cleaned:  # of several secrets, each had a value
+                number += 1
+                name = f"{base} ({number})"
+            cleaned[name] = self.clean(item)
+        return cleaned
 
     def description(self, app: AppInfo) -> AppInfo:
         """Return a description without what only pages use, and what changes at each start."""

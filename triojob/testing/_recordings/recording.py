@@ -213,6 +213,8 @@ class _Reader:
             request = {k: v for k, v in line.items() if k not in ("call", "endpoint", "session")}
             self._calls.append(RecordedCall(line["endpoint"], request, line.get("session")))
         elif "at" in line:
+            if not line.keys() & {"msg", "refused", "cancelled"}:
+                raise ValueError(f"unknown kind of message: {shorten(line)}")
             self._calls[-1].messages.append(line)
         elif "endpoint" in line:
             self._info["named_endpoints"][line["endpoint"]] = line["info"]
