@@ -79,6 +79,7 @@ SESSIONS = (
     "tests/session/test_event_ids.py",
     "tests/session/test_lost_joins.py",
     "tests/session/test_refusals.py",
+    "tests/session/test_sending.py",
     "tests/session/test_shared_sessions.py",
     "tests/streams/test_restart.py",
     "tests/sync/test_session_hash.py",

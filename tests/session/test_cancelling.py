@@ -19,7 +19,8 @@ from triojob.gradio.session.session import Session
 class Call:
     """As much of a call as matters: ``r``uns, is ``q``ueued, ``j``oins or is ``n``ot sent.
 
-    In capitals it is abandoned; with ``!`` the server was asked to take it out of the queue.
+    In capitals it is abandoned; with ``!`` the server was asked to take it out of the queue, with
+    ``?`` the response to its join was lost, and with ``+`` it holds its slot.
     """
 
     def __init__(self, state: str) -> None:
@@ -27,6 +28,8 @@ class Call:
         self.state = state
         self.abandoned = state[0].isupper()
         self.dequeuing = state.endswith("!")
+        self.lost = state.endswith("?")
+        self.slot = SimpleNamespace(held=state.endswith("+"))
         self.event_id = "id" if kind in "rq" else None
         self.is_sent = kind != "n"
         self.queued = kind == "q"
@@ -97,3 +100,37 @@ def test_only_abandoned_calls_cost_a_look() -> None:
     session = cast("Session", SimpleNamespace(functions={3: function}))
     Canceller(session, cast("SessionRegistry", None)).start_next_step(3)
     assert function.may_join()
+
+
+def function_with(calls: str, *, cancelling: bool) -> FunctionCalls:
+    function = FunctionCalls(math.inf)
+    function.calls = {cast("PendingCall", Call(each)): None for each in calls.split()}
+    function.abandoned = {call for call in function.calls if call.abandoned}
+    function.cancelling = cancelling
+    return function
+
+
+@pytest.mark.parametrize(
+    "calls, needed",
+    [("", False), ("n", False), ("n n+", True), ("r", True), ("R", True), ("n J?", True)],
+)
+def test_stream_is_needed_by_what_is_sent(calls: str, needed: bool) -> None:
+    assert function_with(calls, cancelling=False).needs_stream is needed
+    assert function_with(calls, cancelling=True).needs_stream
+
+
+@pytest.mark.parametrize(
+    "calls, may_join",
+    [
+        ("", True),
+        ("r n", True),
+        ("R n", True),
+        # Once the lost call has its id, a request stops all calls, unless another one runs.
+        ("J? n", False),
+        ("J? R n", False),
+        ("J? r n", True),
+    ],
+)
+def test_when_a_call_may_join(calls: str, may_join: bool) -> None:
+    assert function_with(calls, cancelling=False).may_join() is may_join
+    assert not function_with(calls, cancelling=True).may_join()

@@ -113,6 +113,10 @@ def test_when_the_stream_is_read(words: str, needed: bool, seeking: bool, pendin
     assert (ids.needs_stream, ids.seeking, ids.may_be_pending) == (needed, seeking, pending)
 
 
+def test_joining_calls_have_received_no_response() -> None:
+    assert Story().tell("a? b? c? d? b=1 c! 2:rank d-").ids.joining_calls == ("a",)
+
+
 def test_nothing_is_kept_that_nobody_waits_for() -> None:
     ids = EventIds()
     ids.keep("1", {"msg": "estimation", "event_id": "1"})

@@ -163,7 +163,7 @@ class Canceller:
         if call.abandoned or call.translator.finished:
             self._session.leave(call)
         else:
-            self._session.joiner.start(call, driver, again=True)
+            self._session.joiner.start(call, driver)
 
     # Stopping calls.
 

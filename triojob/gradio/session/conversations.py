@@ -31,28 +31,22 @@ class Conversations:
     async def send(self, call: PendingCall, driver: CallDriver) -> bool:
         """Wait until the call can be made, then make it in a new task; see `Session.send`."""
         session, registry = self._session, self._registry
-        has_stream = False
         try:
             with call.waiting_scope():
-                if call.slot is None:
-                    slot = registry.slot(call.info, call.job_id)
-                    await slot.acquire()
-                    call.slot = slot
+                await registry.acquire_slot(call)
                 await registry.streams.acquire(call, call.job_id)
-                has_stream = True
-            if not call.wait_was_ended:
-                session.take_over(call)
+                if call.wait_was_ended:
+                    registry.streams.release(call, call.job_id)
+                else:
+                    session.take_over(call)
         finally:
             if call.session is None:
-                if has_stream:
-                    registry.streams.release(call, call.job_id)
                 session.leave(call)
-        if call.session is None:
-            return False
-        registry.background.start_soon(
-            self._converse, call, driver, name=f"<call #{call.job_id} {call.name}>"
-        )
-        return True
+        if call.session is not None:
+            registry.background.start_soon(
+                self._converse, call, driver, name=f"<call #{call.job_id} {call.name}>"
+            )
+        return call.session is not None
 
     @trio.lowlevel.enable_ki_protection
     async def _converse(self, call: PendingCall, driver: CallDriver) -> None:

@@ -54,7 +54,7 @@ class FunctionCalls:
         unknown and all calls that were sent are abandoned: the cancel request follows once the id
         is known.
         """
-        if self.cancelling:
-            return False
         lost = any(call.lost for call in self.abandoned)
-        return not lost or not all(call.abandoned for call in self.calls if call.is_sent)
+        return not self.cancelling and not (
+            lost and all(call.abandoned for call in self.calls if call.is_sent)
+        )

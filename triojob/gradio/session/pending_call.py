@@ -124,6 +124,8 @@ class PendingCall:
     def waiting_scope(self) -> trio.CancelScope:
         """Return the scope to wait in for the limits that the call needs before it is sent."""
         self.waiting = trio.CancelScope()
+        if self.abandoned:
+            self.waiting.cancel()
         return self.waiting
 
     @property

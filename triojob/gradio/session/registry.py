@@ -118,6 +118,13 @@ class SessionRegistry:
             self._limiters[info.fn_index] = limiter
         return Slot(limiter, number)
 
+    async def acquire_slot(self, call: PendingCall) -> None:
+        """Wait until a call has a slot among its function's calls in flight."""
+        if call.slot is None:
+            call.slot = self.slot(call.info, call.job_id)
+        if not call.slot.held:
+            await call.slot.acquire()
+
     def windows(self) -> Mapping[str, WindowStatistics]:
         """Return the numbers of calls in flight, running and waiting, by endpoint name."""
         # A list, which is made at once: other threads may ask, too.
