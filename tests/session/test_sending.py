@@ -255,6 +255,10 @@ async def test_waiting_call_is_sent_or_leaves_nothing(autojump_clock, kind, what
         else:
             assert (driver.sent, results) == ([], [False] if "session" in how else [])
             world.assert_nothing_held(session)
+            with trio.fail_after(1, shield=True):
+                await Session(world.registry).send(world.call("b", 2))
+                await wait_all_tasks_blocked()
+            assert driver.sent == ["b"]
 
 
 async def test_call_with_free_limits_waits_for_nothing(autojump_clock):
@@ -329,20 +333,24 @@ async def test_refused_call_waits_without_holding_anything(autojump_clock, aband
             assert world.registry.windows()["/f"].in_flight == 1
 
 
-async def test_dequeued_call_that_is_abandoned_stays_away(autojump_clock):
-    """Its rejoin has not begun yet."""
+@pytest.mark.parametrize("abandoned", [False, True])
+async def test_dequeued_call_rejoins_now_unless_abandoned(autojump_clock, abandoned):
     async with a_world(driver := OnStream()) as world:
         session, call = Session(world.registry), world.call()
         await session.send(call)
         await wait_all_tasks_blocked()
         session.canceller.on_dequeued(call, "a")
+        now = trio.current_time()
         session.joiner.start(call, driver)
-        call.abandon()
+        if abandoned:
+            call.abandon()
         await wait_all_tasks_blocked()
-        driver.end()
-        await wait_all_tasks_blocked()
-        assert driver.sent == ["a"]
-        world.assert_nothing_held(session)
+        assert trio.current_time() == now
+        assert driver.sent == ["a"] * (1 if abandoned else 2)
+        if abandoned:
+            driver.end()
+            await wait_all_tasks_blocked()
+            world.assert_nothing_held(session)
 
 
 async def test_lost_call_is_found_once_other_is_refused(autojump_clock):
