@@ -110,27 +110,16 @@ def function_with(calls: str, *, cancelling: bool) -> FunctionCalls:
     return function
 
 
-@pytest.mark.parametrize(
-    "calls, needed",
-    [("", False), ("n", False), ("n n+", True), ("r", True), ("R", True), ("n J?", True)],
-)
-def test_stream_is_needed_by_what_is_sent(calls: str, needed: bool) -> None:
-    assert function_with(calls, cancelling=False).needs_stream is needed
-    assert function_with(calls, cancelling=True).needs_stream
+def test_stream_is_needed_by_what_is_sent() -> None:
+    expected = {"": False, "n": False, "n n+": True, "r": True, "R": True, "n J?": True}
+    for calls, needed in expected.items():
+        assert function_with(calls, cancelling=False).needs_stream is needed, calls
+        assert function_with(calls, cancelling=True).needs_stream
 
 
-@pytest.mark.parametrize(
-    "calls, may_join",
-    [
-        ("", True),
-        ("r n", True),
-        ("R n", True),
-        # Once the lost call has its id, a request stops all calls, unless another one runs.
-        ("J? n", False),
-        ("J? R n", False),
-        ("J? r n", True),
-    ],
-)
-def test_when_a_call_may_join(calls: str, may_join: bool) -> None:
-    assert function_with(calls, cancelling=False).may_join() is may_join
-    assert not function_with(calls, cancelling=True).may_join()
+def test_when_a_call_may_join() -> None:
+    """Once a lost call has its id, a request stops all calls, unless another one runs."""
+    expected = {"": True, "r n": True, "R n": True, "J? n": False, "J? R n": False, "J? r n": True}
+    for calls, may_join in expected.items():
+        assert function_with(calls, cancelling=False).may_join() is may_join, calls
+        assert not function_with(calls, cancelling=True).may_join()
