@@ -26,6 +26,7 @@ from triojob import (
     TriojobError,
     UnexpectedResponse,
 )
+from triojob._core.logs import current_call
 from triojob._secrets import Secrets
 from triojob.gradio.protocol.base import CallDriver, CallRequest, Conversation, StreamDriver
 from triojob.gradio.protocol.traits import ProtocolTraits
@@ -68,6 +69,8 @@ class OnStream(StreamDriver):
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.logged: list[object] = []
+        """The job and endpoint that the log line of each join would name."""
         self.told: list[str] = []
         """The events that were to be cancelled."""
         self.gates: dict[str, trio.Event] = {}
@@ -84,6 +87,7 @@ class OnStream(StreamDriver):
     async def join(self, session_hash: str, call: CallRequest, ready: Any) -> str:
         await ready(None)
         self.sent.append(call.data)
+        self.logged.append(current_call.get())
         if call.data in self.gates:
             await self.gates[call.data].wait()
         if call.data in self.errors:
@@ -111,10 +115,12 @@ class OnConnections(CallDriver):
     def __init__(self, *, announces_start: bool = True) -> None:
         self.traits = ProtocolTraits(session_stream=False, announces_start=announces_start)
         self.sent: list[str] = []
+        self.logged: list[object] = []
         self.script: Callable[[Conversation], None] | None = None
 
     async def converse(self, conversation: Conversation) -> None:
         self.sent.append(conversation.call.data)
+        self.logged.append(current_call.get())
         if self.script is None:
             await trio.sleep_forever()
         else:
@@ -252,6 +258,7 @@ async def test_waiting_call_is_sent_or_leaves_nothing(autojump_clock, kind, what
             await wait_all_tasks_blocked()
         if how == "sent":
             assert (driver.sent, results) == (["a"], [True])
+            assert driver.logged == [(1, "/f")]
         else:
             assert (driver.sent, results) == ([], [False] if "session" in how else [])
             world.assert_nothing_held(session)

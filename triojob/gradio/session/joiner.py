@@ -105,8 +105,10 @@ class Joiner:
             return
         while True:
             event_id, error = await self._ask_to_join(call, driver)
-            pause = None if error is None else session.pause_after_refusal(call, refusals, error)
-            if pause is None:
+            if (
+                error is None
+                or (pause := session.pause_after_refusal(call, refusals, error)) is None
+            ):
                 break
             # The server has provably not started the call, so it can be sent again.
             ids.forget_join(call)
