@@ -74,12 +74,12 @@ class Simulation:
     # The client.
 
     def _send(self) -> None:
-        while self.waiting and self.window.room:
+        while self.waiting and self.window.in_flight < self.window.size:
             call = self.waiting.popleft()
             self.window.sent(call)
             self._later(self.server.latency, lambda call=call: self._join(call))
         self.window.demanded(len(self.waiting))
-        if self.waiting and self.window.room:
+        if self.waiting and self.window.in_flight < self.window.size:
             self._send()
 
     def _told_of_start(self, call: int) -> None:
