@@ -215,7 +215,11 @@ def kill_group(pid: int, number: int) -> None:
 @needs_signals
 @pytest.mark.parametrize(
     "send, number",
-    [(os.kill, signal.SIGINT), (kill_group, signal.SIGINT), (os.kill, signal.SIGTERM)],
+    [
+        (kill_group, signal.SIGINT),  # Ctrl-C in a shell
+        pytest.param(os.kill, signal.SIGINT, marks=pytest.mark.full),
+        pytest.param(os.kill, signal.SIGTERM, marks=pytest.mark.full),
+    ],
 )
 async def test_a_signal_ends_it_in_order(send, number):
     async with start_demo("--plain") as demo:
@@ -240,6 +244,7 @@ async def test_a_signal_while_the_app_starts() -> None:
     assert not is_running(app)
 
 
+@pytest.mark.full
 @pytest.mark.real
 @needs_signals
 async def test_app_does_not_outlive_killed_demo() -> None:

@@ -141,6 +141,7 @@ def test_suite_passes_in_an_empty_folder(tmp_path):
     assert run_suite(tmp_path) == "6 passed"
 
 
+@pytest.mark.full
 @pytest.mark.real
 def test_suite_records_plays_and_runs_live(tmp_path):
     shutil.copytree(SUITE, tmp_path, dirs_exist_ok=True, ignore=NOT_SOURCE)

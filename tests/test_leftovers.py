@@ -62,6 +62,7 @@ def pytest_configure(config):
 """
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends a signal")
 def test_hanging_and_crashing_tests_fail_alone(tmp_path: Path) -> None:
     (tmp_path / "test_ending.py").write_text(ENDING)

@@ -7,6 +7,7 @@ import trio
 
 from tests.servers.faults import Answer
 from tests.support.faults import (
+    BOTH_WAYS,
     RIDES,
     TIMES,
     Damage,
@@ -30,7 +31,7 @@ from triojob import (
     TriojobError,
 )
 
-pytestmark = pytest.mark.usefixtures("either_way")
+pytestmark = BOTH_WAYS
 
 HTTP = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 DAMAGES: list[tuple[str, Damage, type[TriojobError]]] = [

@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.servers.faults import Cut, EndAfter, Hold
 from tests.servers.scripted import Event, ScriptedServer
 from tests.support.faults import (
+    BOTH_WAYS,
     CLOSE_STREAM,
     RIDES,
     add_endpoints,
@@ -23,7 +24,7 @@ from tests.support.jobs import BaseExceptionGroup, leaves
 from tests.support.sessions import hashes
 from triojob import Client, ConnectionFailed, ConnectionLost
 
-pytestmark = pytest.mark.usefixtures("either_way")
+pytestmark = BOTH_WAYS
 
 BREAKS: dict[str, Callable[[ScriptedServer], None]] = {
     "closed": lambda server: server.kill_connections(),

@@ -9,6 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.servers.faults import Answer, Buffered, Delay, Drip, Interim, Lose, Silence, Stall
 from tests.servers.scripted import Event
 from tests.support.faults import (
+    BOTH_WAYS,
     CLOSE_STREAM,
     RIDES,
     TIMES,
@@ -32,7 +33,7 @@ from triojob import (
     Timeouts,
 )
 
-pytestmark = pytest.mark.usefixtures("either_way")
+pytestmark = BOTH_WAYS
 
 
 @pytest.mark.parametrize("ride", RIDES)

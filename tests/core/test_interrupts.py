@@ -123,7 +123,7 @@ def test_iterations_go_on_where_they_were() -> None:
     interrupt_at_each_line(main)
 
 
-@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("ordered", [pytest.param(True, marks=pytest.mark.full), False])
 def test_a_map_goes_on_where_it_was(ordered: bool) -> None:
     async def main(interrupted: Interrupted) -> None:
         numbers = range(4)
@@ -136,7 +136,14 @@ def test_a_map_goes_on_where_it_was(ordered: bool) -> None:
     interrupt_at_each_line(main)
 
 
-@pytest.mark.parametrize("helper", [gather, first_success, first_completed])
+@pytest.mark.parametrize(
+    "helper",
+    [
+        gather,
+        pytest.param(first_success, marks=pytest.mark.full),
+        pytest.param(first_completed, marks=pytest.mark.full),
+    ],
+)
 def test_helper_ends_calls_and_leaves_given_jobs(helper: Any) -> None:
     async def main(interrupted: Interrupted) -> None:
         before = trio.lowlevel.current_statistics().tasks_living

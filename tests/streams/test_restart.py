@@ -352,16 +352,16 @@ async def test_restart_while_asking_gets_the_call(memory_app, autojump_clock):
 
 async def test_many_calls_on_new_connections_share_looks(memory_app, autojump_clock):
     add_words(memory_app, "one")
-    async with opened(memory_app, limits=Limits(in_flight=256)) as client:
+    async with opened(memory_app, limits=Limits(in_flight=128)) as client:
         one = client.endpoint("/one")
         for idle in (60, 0, 60):
             await trio.sleep(idle)
             looked = looks(memory_app)
             async with JobGroup() as group:
-                jobs = [group.submit(one, str(n)) for n in range(256)]
-            assert [await job.result() for job in jobs] == [f"one {n}" for n in range(256)]
+                jobs = [group.submit(one, str(n)) for n in range(128)]
+            assert [await job.result() for job in jobs] == [f"one {n}" for n in range(128)]
             # They come in waves, as only some of them are sent at once.
-            assert looks(memory_app) - looked < 256 / 4
+            assert looks(memory_app) - looked < 128 / 4
 
 
 async def test_connections_that_are_known_need_no_look(memory_app, autojump_clock, either_way):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpcore
+import pytest
 import trio
 import trio.testing
 
@@ -22,6 +23,12 @@ from triojob.testing._server.network import MemoryNetwork, MemoryPeer
 
 TIMES = Timeouts()
 """What the clients of these tests allow for: on the mock clock the longest wait takes no time."""
+
+BOTH_WAYS = [
+    pytest.mark.usefixtures("either_way"),
+    pytest.mark.parametrize("either_way", ["httpx", "direct"], indirect=True),
+]
+"""Tests of how httpx's connections and those of clients break."""
 
 BOUND = 5000
 """Seconds on that clock in which each test is over; only what hangs takes longer."""

@@ -33,6 +33,7 @@ WITH_PROCESSES = frozenset({"cli", "stress", "sync"})
 
 _REAL = pytest.StashKey[set[Path]]()
 _GRADIO = pytest.StashKey[SharedGradio]()
+_FILE = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,10 +79,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """End the real apps when the files of tests that need them have been run."""
     if item.path not in item.config.stash[_REAL] and _GRADIO in item.config.stash:
         item.config.stash[_GRADIO].end()
+    if item.path != item.config.stash.get(_FILE, None):
+        item.config.stash[_FILE] = item.path
+        spare_collector()
 
 
-def pytest_collection_finish() -> None:
-    """Spare the garbage collector what lives as long as the process."""
+def spare_collector() -> None:
+    """Have the garbage collector look no more at what was there before this file of tests.
+
+    Many tests collect, and each time it would look at all that the process has imported.
+    """
     gc.collect()
     gc.freeze()
 
@@ -192,11 +199,12 @@ async def scripted() -> AsyncIterator[ScriptedServer]:
         yield server
 
 
-@pytest.fixture(params=["httpx", "direct"])
+@pytest.fixture(params=[pytest.param("httpx", marks=pytest.mark.full), "direct"])
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a test twice: over httpx's connections, and over those that clients make themselves.
+    """Run a test over connections that clients make themselves, and with ``--full`` over httpx's.
 
-    A client that is given a transport, as all those in memory are, would use httpx only.
+    A client that is given a transport, as all those in memory are, would use httpx only; so do most
+    other tests.  `BOTH_WAYS` runs both without ``--full``, where it is about connections.
     """
     way: str = request.param
     if way == "direct":

@@ -10,7 +10,7 @@ import trio
 
 from tests.support.hanging import SECONDS
 from tests.testing.test_recordings import played, run
-from tests.testing.test_twins import REAL, SCRIPTS
+from tests.testing.test_twins import REAL, SCRIPTS, cancel_while_queued, describe, stream
 from tests.testing.twin import make_twin
 from triojob import (
     AppError,
@@ -29,8 +29,15 @@ from triojob.testing import record
 
 pytestmark = pytest.mark.real
 
+SHORT = (describe, stream, cancel_while_queued)
+"""The scripts that the default run records."""
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
+
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(script, marks=() if script in SHORT else pytest.mark.full) for script in SCRIPTS],
+    ids=lambda script: script.__name__,
+)
 def test_recording_of_real_app_plays_same(script, gradio_app, tmp_path):
     url, path = gradio_app(REAL).url, tmp_path / "app.jsonl"
 
