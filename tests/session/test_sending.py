@@ -340,24 +340,23 @@ async def test_refused_call_waits_without_holding_anything(autojump_clock, aband
             assert world.registry.windows()["/f"].in_flight == 1
 
 
-@pytest.mark.parametrize("abandoned", [False, True])
-async def test_dequeued_call_rejoins_now_unless_abandoned(autojump_clock, abandoned):
+async def test_dequeued_call_rejoins_now_unless_abandoned(autojump_clock):
     async with a_world(driver := OnStream()) as world:
         session, call = Session(world.registry), world.call()
         await session.send(call)
         await wait_all_tasks_blocked()
-        session.canceller.on_dequeued(call, "a")
         now = trio.current_time()
-        session.joiner.start(call, driver)
-        if abandoned:
-            call.abandon()
-        await wait_all_tasks_blocked()
-        assert trio.current_time() == now
-        assert driver.sent == ["a"] * (1 if abandoned else 2)
-        if abandoned:
-            driver.end()
+        for abandoned in (False, True):
+            session.canceller.on_dequeued(call, "a")
+            session.joiner.start(call, driver)
+            if abandoned:
+                call.abandon()
             await wait_all_tasks_blocked()
-            world.assert_nothing_held(session)
+            assert driver.sent == ["a", "a"]
+        assert trio.current_time() == now
+        driver.end()
+        await wait_all_tasks_blocked()
+        world.assert_nothing_held(session)
 
 
 async def test_lost_call_is_found_once_other_is_refused(autojump_clock):
