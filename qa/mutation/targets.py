@@ -77,6 +77,7 @@ SESSIONS = (
     "tests/streams/test_render.py",
     "tests/session/test_cancelling.py",
     "tests/session/test_event_ids.py",
+    "tests/session/test_leaving.py",
     "tests/session/test_lost_joins.py",
     "tests/session/test_refusals.py",
     "tests/session/test_sending.py",

@@ -18,8 +18,8 @@ from triojob.gradio.session.session import Session
 
 
 WAITS = [
-    *((OnStream, what) for what in ("slot", "stream", "request", "cancel request")),
-    *((OnConnections, what) for what in ("slot", "stream")),
+    *((OnStream, what) for what in ("call", "slot", "stream", "request", "cancel request")),
+    *((OnConnections, what) for what in ("call", "slot", "stream")),
 ]
 
 

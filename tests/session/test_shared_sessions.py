@@ -15,7 +15,6 @@ from tests.servers.scripted import Event, ScriptedServer
 from tests.support.cancelling import MINE, OTHER, add_functions, new_client, opened
 from tests.support.sessions import hashes
 from triojob import CallInterrupted, Job, JobGroup, gather, map as map_calls
-from triojob.gradio.session.pending_call import PendingCall
 from triojob.testing.components import state
 
 BOUND = 1000
@@ -233,21 +232,3 @@ async def test_calls_waiting_for_slot_keep_no_stream(memory_app, autojump_clock)
         assert codes(*jobs) == ["PROCESSING", "STARTING", "STARTING"]
         with trio.fail_after(BOUND):
             assert [await job.result() for job in jobs] == ["x"] * 3
-
-
-async def test_an_end_looks_at_few_waiting_calls(memory_app, autojump_clock, monkeypatch):
-    memory_app.app.add("echo", inputs=["text"])
-    looked = 0
-    is_sent = PendingCall.is_sent
-
-    def counted(call: PendingCall) -> bool:
-        nonlocal looked
-        looked += 1
-        return bool(is_sent.__get__(call))
-
-    monkeypatch.setattr(PendingCall, "is_sent", property(counted))
-    n = 200
-    async with opened(memory_app) as client, client.session() as session, JobGroup() as group:
-        for number in range(n):
-            group.submit(session.endpoint("/echo"), f"{number}")
-    assert looked < n

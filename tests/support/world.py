@@ -187,7 +187,15 @@ class World:
         if what == "request":
             self.http.requests.acquire_on_behalf_of_nowait(self)
             return partial(self.http.requests.release_on_behalf_of, self)
-        function = session.functions[3] = FunctionCalls(math.inf)
+        function = session.functions[3] = FunctionCalls(1 if what == "call" else math.inf)
+        if what == "call":
+            await function.limiter.acquire(0)
+
+            def end() -> None:
+                function.limiter.release(0)
+                session.forget_if_idle(3)
+
+            return end
         function.cancelling = True
         return partial(session.canceller._end_step, 3)
 

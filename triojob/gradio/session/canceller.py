@@ -177,7 +177,7 @@ class Canceller:
         waits_alone = len(step.stop) == 1 and step.stop[0].queued and session.reusable
         # Before Gradio 6.14, a cancel request leaves a waiting call in the queue.  Breaking the
         # session's stream first does remove it.
-        if waits_alone and not driver.dequeues and session.close_stream():
+        if waits_alone and not driver.dequeues and session.stream.close():
             with trio.move_on_after(min(_NOTICE, self._registry.timeouts.cancel), shield=True):
                 await trio.sleep_forever()
         rest = [call for call in step.stop if call not in step.dequeue]

@@ -78,7 +78,7 @@ class PendingCall:
         self.slot: Slot | None = slot
         self.patient: bool = patient
         self.session: Session | None = None
-        """Set as soon as the server may receive the call."""
+        """Set while the server may have the call, or is about to receive it."""
         self.session_hash: str = ""
         self.restarts_at_last_state_call: list[int | None] = []
         """One item for each attempt to send this call: the restart count that the session had at
@@ -152,6 +152,8 @@ class PendingCall:
 
     def abandon(self) -> None:
         """Let the server stop the call as soon as possible, because no task waits for it."""
+        if self.waiting is not None:
+            self.waiting.cancel()
         if self.session is not None and not self.abandoned:
             self.abandoned = True
             if self.slot is not None:

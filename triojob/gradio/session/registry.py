@@ -78,7 +78,7 @@ class SessionRegistry:
         """How many requests the server, or a proxy in front of it, refused for load."""
         self.retries: int = 0
         """How many calls were attempted again, because of `Retry`."""
-        self._idle: list[Session] = []
+        self._idle: dict[Session, None] = {}
         """Idle sessions for reuse: a server keeps some memory for each session."""
         self._shared: dict[tuple[Batch, int], _SharedSession] = {}
         """The sessions of batches, each for one function."""
@@ -144,8 +144,7 @@ class SessionRegistry:
 
     def isolated(self) -> Session:
         """Return a session that no call uses."""
-        session = self._idle.pop() if self._idle else Session(self, reusable=True)
-        return session.lend()
+        return self._idle.popitem()[0] if self._idle else Session(self, reusable=True)
 
     def shared(self, batch: Batch, fn_index: int) -> Session:
         """Return the session that the calls of a function in a batch use now."""
@@ -156,7 +155,7 @@ class SessionRegistry:
                 batch.at_end(lambda: self._end_shared(key))
             else:
                 shared.session.give_up_lease()
-            session = self.isolated().lend(to_batch=True)
+            session = self.isolated().lease()
             shared = self._shared[key] = _SharedSession(session, time)
         return shared.session
 
@@ -165,4 +164,4 @@ class SessionRegistry:
 
     def give_back(self, session: Session) -> None:
         """Keep an idle session for reuse; the server has no pending events of it."""
-        self._idle.append(session)
+        self._idle[session] = None

@@ -49,7 +49,7 @@ class Session:
 
     Args:
         reusable: Whether the session keeps nothing on the server, so that it can serve other calls
-            afterwards: the registry lends it to one call, or to the calls of a batch.
+            afterwards: the registry gives it to one call, or to the calls of a batch.
         one_at_a_time: Whether to send one call of a function at a time, so that each can be
             cancelled exactly.
     """
@@ -77,8 +77,6 @@ class Session:
         """What ``gr.render`` has created in this session: the latest state of each render."""
         self._ended = False
         """The session takes no new calls: close the stream as soon as no call needs it."""
-        self._lent = False
-        """The registry has lent the session, and has not got it back yet."""
         self._leased = False
         """A batch uses the session for further calls."""
         self._restarts_at_last_state_call: int | None = None
@@ -104,8 +102,7 @@ class Session:
 
     def is_free_for(self, fn_index: int) -> bool:
         """Return whether a call of a function would be the function's only call here."""
-        function = self.functions.get(fn_index)
-        return not self._ended and (function is None or function.limiter.idle)
+        return not self._ended and fn_index not in self.functions
 
     @property
     def app(self) -> AppInfo:
@@ -122,9 +119,9 @@ class Session:
         render = Render.from_config(config)
         self._renders[render.render_id] = render
 
-    def lend(self, *, to_batch: bool = False) -> Session:
-        """Lend this session to a call, or to the calls of a batch; return it."""
-        self._lent, self._leased = True, to_batch
+    def lease(self) -> Session:
+        """Keep the session for the calls of a batch, even while it has none; return it."""
+        self._leased = True
         return self
 
     def give_up_lease(self) -> None:
@@ -159,14 +156,10 @@ class Session:
         try:
             await function.limiter.acquire(call.job_id)
         except BaseException:
-            if call.slot is not None:
-                call.slot.release()
-            self.forget_if_idle(call.fn_index)
+            self._release(function, call)
             raise
         if self._ended:
-            function.limiter.release(call.job_id)
-            self.forget_if_idle(call.fn_index)
-            self.unused(call.slot)
+            self._release(function, call)
             call.translator.cancel(_ENDED)
             return False
         function.calls[call] = None
@@ -209,14 +202,11 @@ class Session:
 
     def abandoned(self, call: PendingCall) -> None:
         """Have an abandoned call cancelled on the server."""
-        function = self.functions.get(call.fn_index)
-        if function is not None and call in function.calls:
-            function.abandoned.add(call)
+        self.functions[call.fn_index].abandoned.add(call)
         if has_session_stream(call.driver):
-            if call.waiting is not None:
-                call.waiting.cancel()  # it may wait here for its next attempt
             self.canceller.start_next_step(call.fn_index)
-        elif call.conversation_scope is not None:
+        else:
+            assert call.conversation_scope is not None
             call.conversation_scope.cancel()
 
     def end(self) -> None:
@@ -226,8 +216,6 @@ class Session:
             for call in tuple(function.calls):
                 # Calls of jobs in groups that outlive the session; its own jobs have ended.
                 call.translator.cancel(_ENDED)
-                if call.waiting is not None:
-                    call.waiting.cancel()
                 call.abandon()
         self.release_if_idle()
 
@@ -257,7 +245,7 @@ class Session:
         self._registry.refusals += 1
         self._registry.http.close_idle()
         seconds = refusals.pause(error)
-        if seconds is None or call.abandoned or self._ended or self._registry.calls.closed:
+        if seconds is None or call.abandoned:
             return None
         call.log(logging.INFO, "refused (%s); retrying in %.2f s", error, seconds)
         return seconds
@@ -318,15 +306,19 @@ class Session:
         if function is not None and call in function.calls:
             del function.calls[call]
             function.abandoned.discard(call)
-            self.stream.forget(call)
+            call.session = None
             call.dequeuing = False
-            if call.slot is not None:
-                call.slot.release(is_complete=call.translator.started)
-            function.limiter.release(call.job_id)
             function.changed.unpark_all()
             self.canceller.start_next_step(call.fn_index)
-            self.forget_if_idle(call.fn_index)
-            self.release_if_idle()
+            self._release(function, call)
+
+    def _release(self, function: FunctionCalls, call: PendingCall) -> None:
+        """Release what a call holds, and what the session holds if it was the last call."""
+        if call.slot is not None:
+            call.slot.release(is_complete=call.translator.started)
+        function.limiter.release(call.job_id)
+        self.forget_if_idle(call.fn_index)
+        self.release_if_idle()
 
     def forget_if_idle(self, fn_index: int) -> None:
         """Drop a function that has no calls here."""
@@ -345,16 +337,10 @@ class Session:
             return
         if self.functions:
             return  # some calls have not been sent yet, or a cancel request is in flight
-        if self._lent and not self._leased and not self._ended:
-            self._lent = False
+        if self.reusable and not self._leased and not self._ended:
             self._registry.give_back(self)
         if self._ended:
             self._end_heartbeat()
-
-    def close_stream(self) -> bool:
-        """Take no more calls, and close the stream; return whether it was open."""
-        self._ended = True
-        return self.stream.close()
 
     def _end_heartbeat(self) -> None:
         """Let the app unload the session, which is no longer used."""

@@ -240,10 +240,6 @@ class StreamReader:
             call.translator.fail(ConnectionLost(lost))
             self._session.finish(call, end_received=True)
 
-    def forget(self, call: PendingCall) -> None:
-        """Note that a call has ended."""
-        self._unsure.discard(call)
-
     def reset(self) -> None:
         """Reset the state: the session has a new hash, of which the server knows no events."""
         self._unsure.clear()
