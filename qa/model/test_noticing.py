@@ -56,8 +56,8 @@ def takes_a_cancellation_for_success(patch: Patch) -> None:
 def puts_all_calls_in_one_session(patch: Patch) -> None:
     def isolated(self: SessionRegistry) -> Session:
         if not self._idle:
-            self._idle.append(Session(self, one_at_a_time=False))
-        return self._idle[0]
+            self._idle[Session(self, one_at_a_time=False)] = None
+        return next(iter(self._idle))
 
     review = Canceller.review
 
