@@ -11,10 +11,19 @@ from typing import Any, cast
 
 import trio
 
-from triojob import Limits, Status, StatusUpdate, Timeouts, TriojobError, UnexpectedResponse
+from triojob import (
+    Limits,
+    ProtocolError,
+    Status,
+    StatusUpdate,
+    Timeouts,
+    TriojobError,
+    UnexpectedResponse,
+)
 from triojob._core.logs import current_call
 from triojob._secrets import Secrets
 from triojob.gradio.protocol.base import CallDriver, CallRequest, Conversation, StreamDriver
+from triojob.gradio.protocol.messages import InvalidMessage, Json
 from triojob.gradio.protocol.traits import ProtocolTraits
 from triojob.gradio.session.function_calls import FunctionCalls
 from triojob.gradio.session.pending_call import PendingCall
@@ -32,8 +41,11 @@ class Translator:
         self.error: TriojobError | None = None
         self.codes: list[Status] = []
 
-    def feed(self, message: dict[str, Any]) -> None:
+    def feed(self, message: Json | InvalidMessage) -> None:
         self.started = True
+        if isinstance(message, InvalidMessage):
+            self.fail(ProtocolError(str(message.error)))
+            return
         self.running = message["msg"] == "process_starts"
         self.finished = message["msg"] == "process_completed"
 
@@ -62,13 +74,20 @@ class OnStream(StreamDriver):
         self.gates: dict[str, trio.Event] = {}
         self.errors: dict[str, TriojobError] = {}
         """How the first join of a call fails."""
+        self.refusals: list[TriojobError] = []
+        """How the next requests for the stream fail."""
         self._messages, self._received = trio.open_memory_channel[Any](math.inf)
 
     def end(self) -> None:
+        """Close the stream; the next one is another."""
         self._messages.close()
+        self._messages, self._received = trio.open_memory_channel[Any](math.inf)
 
-    def say(self, kind: str, event_id: str) -> None:
-        self._messages.send_nowait({"msg": kind, "event_id": event_id})
+    def say(self, kind: str, event_id: str | None = None, **fields: object) -> None:
+        self.play({"msg": kind, "event_id": event_id, **fields})
+
+    def play(self, message: Json | InvalidMessage) -> None:
+        self._messages.send_nowait(message)
 
     async def join(self, session_hash: str, call: CallRequest, ready: Any) -> str:
         await ready(None)
@@ -82,12 +101,16 @@ class OnStream(StreamDriver):
 
     @asynccontextmanager
     async def open(self, session_hash: str, refused: Any) -> AsyncIterator[Any]:
+        while self.refusals:
+            await refused(self.refusals.pop(0))
         yield self._received
 
     async def cancel(
         self, session_hash: str, call: CallRequest, event_id: str, *, alone: bool
     ) -> None:
         self.told.append(event_id)
+        if event_id in self.gates:
+            await self.gates[event_id].wait()
 
     async def dequeue(self, session_hash: str, event_id: str) -> None:
         self.told.append(event_id)
@@ -124,7 +147,7 @@ class World:
         background: trio.Nursery,
         driver: StreamDriver | CallDriver,
         *,
-        in_flight: int = 1,
+        in_flight: int | None = 1,
         requests: int = 1,
         streams: int = 1,
     ) -> None:
@@ -132,11 +155,13 @@ class World:
             """The app is the same."""
 
         self.driver = driver
+        self.closed_idle = 0
+        """How often the idle connections were closed."""
         self.http = SimpleNamespace(
             requests=trio.CapacityLimiter(requests),
             streams=trio.CapacityLimiter(streams),
             secrets=Secrets(),
-            close_idle=lambda: None,
+            close_idle=self._close_idle,
         )
         watch = SimpleNamespace(
             restarts=0,
@@ -156,11 +181,14 @@ class World:
         )
         self.info = cast("Any", SimpleNamespace(fn_index=3, name="/f", stateful=False))
 
-    def call(self, name: str = "a", job_id: int = 1) -> PendingCall:
+    def _close_idle(self) -> None:
+        self.closed_idle += 1
+
+    def call(self, name: str = "a", job_id: int = 1, fn_index: int = 3) -> PendingCall:
         return PendingCall(
             job_id,
             self.info,
-            CallRequest("/f", 3, "/f", name),
+            CallRequest("/f", fn_index, "/f", name),
             self.driver,
             cast("Any", Translator()),
             slot=None,
@@ -209,7 +237,7 @@ class World:
 
 
 @asynccontextmanager
-async def a_world(driver: StreamDriver | CallDriver, **limits: int) -> AsyncIterator[World]:
+async def a_world(driver: StreamDriver | CallDriver, **limits: int | None) -> AsyncIterator[World]:
     async with trio.open_nursery() as nursery:
-        yield World(nursery, driver, **limits)
+        yield World(nursery, driver, **cast("Any", limits))
         nursery.cancel_scope.cancel()

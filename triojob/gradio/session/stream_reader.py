@@ -147,7 +147,7 @@ class StreamReader:
         calls = self._ids.calls.values()
         is_reset = self._registry.is_alive and may_have_been_opened(error)
         if is_reset:
-            self._unsure |= {*calls, *self._ids.joining_calls}
+            self._unsure = {*calls, *self._ids.joining_calls}
         await self.wait_after_refusal(calls, refusals, error, again=is_reset)
 
     async def wait_after_refusal(
@@ -164,8 +164,8 @@ class StreamReader:
             again: Whether to retry even if the server may have opened the stream.
         """
         for call in calls:
-            if call.slot is not None:
-                call.slot.note_refusal()
+            assert call.slot is not None
+            call.slot.note_refusal()
         self._registry.http.close_idle()
         seconds = None
         if again or is_refusal(error, alive=self._registry.is_alive):
@@ -196,11 +196,7 @@ class StreamReader:
         self._registry.listening.add(self._session)
         event_id = _event_of(message)
         if event_id is None:
-            if (
-                self._unsure
-                and not isinstance(message, InvalidMessage)
-                and message["msg"] == "heartbeat"
-            ):
+            if not isinstance(message, InvalidMessage) and message["msg"] == "heartbeat":
                 self._give_up_unsure()
             return
         call = self._ids.calls.get(event_id)
@@ -210,10 +206,10 @@ class StreamReader:
             self._ids.keep(event_id, message)
             self._take_found()
             return
+        self._unsure.discard(call)
         if call.dequeuing and is_cancel_answer(message):
             self._session.canceller.on_dequeued(call, event_id)
             return
-        self._unsure.discard(call)
         was_running = call.translator.running
         call.feed(message)
         if completes(message):
@@ -223,7 +219,6 @@ class StreamReader:
             # server.
             call.abandon()
         elif call.translator.running and not was_running:
-            self._session.functions[call.fn_index].changed.unpark_all()
             self._session.canceller.start_next_step(call.fn_index)
 
     def _give_up_unsure(self) -> None:
@@ -234,11 +229,11 @@ class StreamReader:
         """
         reset = "the connection was reset while the event stream was being opened"
         for call in [call for call in self._ids.calls.values() if call in self._unsure]:
-            self._unsure.discard(call)
             self._has_leftover_event = True  # the server may keep the stream open
             lost = f"{reset}; the server's messages about {call.name} are lost"
             call.translator.fail(ConnectionLost(lost))
-            self._session.finish(call, end_received=True)
+            self._session.finish(call, end_received=False)
+        self._unsure.intersection_update(self._ids.joining_calls)
 
     def reset(self) -> None:
         """Reset the state: the session has a new hash, of which the server knows no events."""
@@ -250,8 +245,8 @@ class StreamReader:
 
     @property
     def held(self) -> bool:
-        """Whether the session holds a stream or a place in the budget of streams."""
-        return self._scope is not None or self._stream_of is not None
+        """Whether the session holds a place in the budget of streams; it does while it reads."""
+        return self._stream_of is not None
 
     def release_if_idle(self) -> bool:
         """Release the stream and its place if idle; return whether the session holds neither."""
