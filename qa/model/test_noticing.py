@@ -36,7 +36,7 @@ def forgets_failures(patch: Patch) -> None:
 
 
 def raises_what_was_seen(patch: Patch) -> None:
-    patch.setattr(JobGroup, "_retrieved", lambda self, record: None)
+    patch.setattr(JobGroup, "_on_retrieved", lambda self, record: None)
 
 
 def says_outputs_twice(patch: Patch) -> None:
@@ -59,7 +59,7 @@ def puts_all_calls_in_one_session(patch: Patch) -> None:
             self._idle[Session(self, one_at_a_time=False)] = None
         return next(iter(self._idle))
 
-    review = Canceller.review
+    start_next_step = Canceller.start_next_step
 
     def cancelling(self: Canceller, fn_index: int) -> None:
         # As gradio_client does: whatever else runs there is stopped, too.
@@ -68,10 +68,10 @@ def puts_all_calls_in_one_session(patch: Patch) -> None:
         for call in calls:
             if call.abandoned and call.event_id is not None and len(calls) > 1:
                 self._registry.background.start_soon(self._post_cancel, call, call.event_id)
-        review(self, fn_index)
+        start_next_step(self, fn_index)
 
     patch.setattr(SessionRegistry, "isolated", isolated)
-    patch.setattr(Canceller, "review", cancelling)
+    patch.setattr(Canceller, "start_next_step", cancelling)
 
 
 def keeps_places(patch: Patch) -> None:
@@ -83,7 +83,7 @@ def keeps_heartbeats(patch: Patch) -> None:
 
 
 def hears_of_no_break(patch: Patch) -> None:
-    patch.setattr(Session, "_break", lambda self, error: None)
+    patch.setattr(Session, "stream_broke", lambda self, error: None)
 
 
 # These take many programs, or much time in one.
