@@ -94,6 +94,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         *WATCHED,
         "tests/client/test_retry.py",
         "tests/client/test_statistics.py",
+        "tests/core/test_map_failures.py",
     ),
     "triojob/_core/job.py": JOBS,
     "triojob/_core/limiter.py": (

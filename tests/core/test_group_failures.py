@@ -264,6 +264,25 @@ async def test_failure_retrieved_in_listener_is_retrieved() -> None:
     assert isinstance(seen[0], Boom)
 
 
+class Racing(dict[Any, Job[Any]]):
+    """Jobs, of which another thread retrieves the first while the group looks at them."""
+
+    def copy(self) -> dict[Any, Job[Any]]:
+        before = super().copy()
+        if len(before) == 2:
+            next(iter(before.values())).exception()
+        return before
+
+
+async def test_group_leaves_what_threads_retrieve() -> None:
+    with pytest.RaisesGroup(pytest.RaisesExc(Boom, match="second")):
+        async with JobGroup() as group:
+            jobs = [group.submit(fail, text) for text in ("first", "second")]
+            for job in jobs:
+                await job.wait()
+            group._jobs = Racing(group._jobs)
+
+
 async def test_jobs_failure_in_body_is_not_doubled() -> None:
     with pytest.RaisesGroup(Boom):
         async with JobGroup() as group:

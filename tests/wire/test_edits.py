@@ -410,3 +410,15 @@ def test_nesting_by_edits_is_bounded(action: str) -> None:
     assert not is_deeper(deepest, MOST_DEPTH)
     with pytest.raises(EditError, match="more than 256 levels deep"):
         apply_edits(root, [[action, path, [[[1]]]]])
+
+
+def test_containers_on_the_path_are_told() -> None:
+    value = {"kept": [1], "path": [{"text": "a"}, "other"]}
+    changed: list[Any] = ["before"]
+    new = apply_edits(
+        value, [["append", ["path", 0, "text"], "b"], ["add", ["path", 2], 3]], changed
+    )
+    assert new == {"kept": [1], "path": [{"text": "ab"}, "other", 3]}
+    before, *told = changed
+    assert before == "before"
+    assert [*map(id, told)] == [id(new), id(new["path"]), id(new["path"][0])]

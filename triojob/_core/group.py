@@ -361,7 +361,6 @@ class JobGroup:
             job = self._jobs.pop(record, None)
             if job is None:
                 continue  # another thread has just retrieved it
-            record.unretrieved = False
             claims = [adopter for adopter in record.claims or () if adopter is not self]
             if not claims:
                 unretrieved.append(record)
