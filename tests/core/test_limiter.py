@@ -13,12 +13,25 @@ from triojob._core.limiter import OrderedLimiter
 
 async def test_no_limit_keeps_no_record() -> None:
     limiter = OrderedLimiter(math.inf)
-    for number in range(10):
-        limiter.enqueue(number)
-        await limiter.acquire_queued(number)
-        limiter.release(number)
+    limiter.enqueue(1)
+    assert limiter.idle
     assert not limiter._line
-    assert not limiter._waiting
+    await limiter.acquire_queued(1)
+    await limiter.acquire(2)
+    assert limiter.acquire_nowait(3)
+    assert limiter.idle
+
+
+def test_few_former_waiters_are_kept() -> None:
+    limiter = OrderedLimiter(1)
+    for number in range(40):
+        limiter.enqueue(number)
+    sizes = []
+    for number in range(40):
+        limiter.release(number)
+        sizes.append(len(limiter._line))
+    # 28 have left: 12 wait, and the heap may have twice as many entries, and 16 more.
+    assert sizes[:30] == [40] * 28 + [11, 11]
 
 
 @pytest.mark.parametrize("method", ["acquire", "acquire_queued"])

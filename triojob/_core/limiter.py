@@ -44,9 +44,8 @@ class OrderedLimiter:
     @trio.lowlevel.enable_ki_protection
     def resize(self, at_once: float) -> None:
         """Change the limit; current holders keep running."""
-        if at_once != self._at_once:
-            self._at_once = at_once
-            self._admit()
+        self._at_once = at_once
+        self._admit()
 
     @trio.lowlevel.enable_ki_protection
     def acquire_nowait(self, number: int) -> bool:
@@ -112,7 +111,7 @@ class OrderedLimiter:
             # Rebuild the heap when most of its entries are former waiters.
             if len(self._line) > 2 * len(self._waiting) + _STALE_ENTRIES:
                 self._line = sorted(self._waiting)
-        elif number in self._holders:
+        else:
             self._holders.discard(number)
             self._admit()
 
