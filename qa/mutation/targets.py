@@ -82,6 +82,7 @@ SESSIONS = (
     "tests/session/test_refusals.py",
     "tests/session/test_sending.py",
     "tests/session/test_shared_sessions.py",
+    "tests/session/test_stopping.py",
     "tests/session/test_stream_reader.py",
     "tests/streams/test_restart.py",
     "tests/sync/test_session_hash.py",

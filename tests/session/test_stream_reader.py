@@ -6,14 +6,13 @@ The server's responses are played; see `World`.
 from __future__ import annotations
 
 import weakref
-from contextlib import AbstractAsyncContextManager
 from typing import cast
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.support.world import OnStream, Translator, World, a_world
+from tests.support.world import OnStream, World, a_world, follow, sent, several
 from triojob import (
     CallInterrupted,
     ConnectionFailed,
@@ -31,24 +30,6 @@ LOST = ConnectionLost("/f: the connection was lost")
 NO_SERVER = ConnectionFailed("/f: no connection")
 PAUSE = 10
 """Longer than the wait after one refusal; shorter than those after all of them."""
-
-
-def follow(call: PendingCall) -> Translator:
-    return cast("Translator", call.translator)
-
-
-async def sent(world: World, session: Session, names: str) -> list[PendingCall]:
-    """Send calls one after the other; each gets the event of its name, if it gets one."""
-    calls = [world.call(name, ord(name)) for name in names]
-    for call in calls:
-        await session.send(call)
-        await wait_all_tasks_blocked()
-    return calls
-
-
-def several(driver: OnStream, **limits: int | None) -> AbstractAsyncContextManager[World]:
-    """Return a world for several calls on one stream."""
-    return a_world(driver, **({"in_flight": 9, "requests": 9} | limits))
 
 
 # --- Refused streams, and reset connections ---

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from triojob import (
     Limits,
@@ -184,11 +185,13 @@ class World:
     def _close_idle(self) -> None:
         self.closed_idle += 1
 
-    def call(self, name: str = "a", job_id: int = 1, fn_index: int = 3) -> PendingCall:
+    def call(
+        self, name: str = "a", job_id: int = 1, fn_index: int = 3, *, streams: bool = False
+    ) -> PendingCall:
         return PendingCall(
             job_id,
             self.info,
-            CallRequest("/f", fn_index, "/f", name),
+            CallRequest("/f", fn_index, "/f", name, streams=streams),
             self.driver,
             cast("Any", Translator()),
             slot=None,
@@ -241,3 +244,21 @@ async def a_world(driver: StreamDriver | CallDriver, **limits: int | None) -> As
     async with trio.open_nursery() as nursery:
         yield World(nursery, driver, **cast("Any", limits))
         nursery.cancel_scope.cancel()
+
+
+def follow(call: PendingCall) -> Translator:
+    return cast("Translator", call.translator)
+
+
+async def sent(world: World, session: Session, names: str) -> list[PendingCall]:
+    """Send calls one after the other; each gets the event of its name, if it gets one."""
+    calls = [world.call(name, ord(name)) for name in names]
+    for call in calls:
+        await session.send(call)
+        await wait_all_tasks_blocked()
+    return calls
+
+
+def several(driver: OnStream, **limits: int | None) -> AbstractAsyncContextManager[World]:
+    """Return a world for several calls on one stream."""
+    return a_world(driver, **({"in_flight": 9, "requests": 9} | limits))

@@ -57,8 +57,8 @@ class Canceller:
         first = next(iter(step.stop or step.dequeue))
         which = f"#{first.job_id}" if len(calls) == 1 else f"{len(calls)} calls of"
         # A call that leaves the queue loses its id, although it may have started at the same
-        # moment: keep the ids.
-        ids = {call: call.event_id for call in step.stop}
+        # moment, and the server may report that before the task begins: keep the ids.
+        ids = {call: call.event_id for call in calls}
         self._registry.background.start_soon(
             self._take_step, function, driver, step, ids, name=f"<cancel {which} {first.name}>"
         )
@@ -74,19 +74,18 @@ class Canceller:
         """Send the step's cancel requests; then let the calls that it dequeued join again."""
         async with trio.open_nursery() as nursery:
             for call in step.dequeue:
-                assert call.event_id is not None
-                taking_out = driver.dequeue(call.session_hash, call.event_id)
+                event_id = ids[call]
+                assert event_id is not None
+                taking_out = driver.dequeue(call.session_hash, event_id)
                 nursery.start_soon(self.send, call, taking_out)
         bystanders = [call for call in step.dequeue if not call.abandoned]
-        may_continue = True
-        if not bystanders:
-            await self._stop(step, driver, ids)
-        elif may_continue := await self._wait_until_dequeued(function, bystanders):
-            await self._stop(step, driver, ids)
-            # Before the stop, the server may have started some calls; it reports their starts first
-            # and then their ends.
-            await self.wait_until(function, lambda: not any(map(self._is_expected, step.stop)))
+        may_continue = not bystanders or await self._wait_until_dequeued(function, bystanders)
         if may_continue:
+            await self._stop(step, driver, ids)
+            if bystanders:
+                # Before the stop, the server may have started some of them; it reports their starts
+                # first and then the ends of the stopped calls.
+                await self.wait_until(function, lambda: not any(map(self._is_expected, step.stop)))
             self._stopped(step.stop)
         for event_id, call in tuple(self._removed_calls.items()):
             if call.fn_index == step.fn_index:
@@ -127,6 +126,7 @@ class Canceller:
         """Note that the server has responded to the request to remove a call from its queue."""
         session = self._session
         call.dequeuing = False
+        session.functions[call.fn_index].changed.unpark_all()
         if call.translator.running:
             call.believed_ended = True
             if call.request.streams and not call.abandoned:
@@ -142,10 +142,8 @@ class Canceller:
             call.event_id = None
             if call.abandoned:
                 session.leave(call)
-                return
-            self._removed_calls[event_id] = call
-        session.functions[call.fn_index].changed.unpark_all()
-        self.start_next_step(call.fn_index)
+            else:
+                self._removed_calls[event_id] = call
 
     def feed_removed(self, event_id: str, message: Json | InvalidMessage) -> None:
         """Feed a message of a dequeued event: the call was about to start at that moment."""
@@ -171,8 +169,6 @@ class Canceller:
         self, step: CancelStep, driver: StreamDriver, ids: Mapping[PendingCall, str | None]
     ) -> None:
         """Stop all running calls of a function."""
-        if not step.stop:
-            return
         session = self._session
         waits_alone = len(step.stop) == 1 and step.stop[0].queued and session.reusable
         # Before Gradio 6.14, a cancel request leaves a waiting call in the queue.  Breaking the
