@@ -20,7 +20,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from tests.support.hanging import SECONDS
-from tests.support.jobs import BaseExceptionGroup, Boom, count, fail, sleep
+from tests.support.jobs import BaseExceptionGroup, Boom, Wordless, count, fail, sleep
 from triojob import AppError, Client, ClientClosed, Job, JobGroup, Retry, report
 from triojob.opentelemetry import OpenTelemetry
 
@@ -161,11 +161,6 @@ async def test_ends_are_recorded_without_retrieving_failures(autojump_clock, tel
     assert attributes(span)["triojob.job.end"] == "cancelled"
     assert attributes(span)["triojob.job.cancel_reason"] == "enough"
     assert "error.type" not in attributes(span)
-
-
-class Wordless(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no words")
 
 
 async def test_failure_without_words_is_recorded(autojump_clock, telemetry):

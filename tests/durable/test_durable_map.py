@@ -23,6 +23,7 @@ from tests.servers.faults import Answer
 from tests.servers.scripted import Event, GradioError, ScriptedServer
 from tests.support.files import file_data
 from tests.support.hanging import SECONDS
+from tests.support.jobs import Wordless
 from triojob import (
     Client,
     GroupClosed,
@@ -260,11 +261,6 @@ async def test_results_without_json_fail_their_rows(work: Work, lines: Path) -> 
     assert good.ok
     assert (bad.outcome, bad.error_class) == ("error", "TypeError")
     assert (bad.error_message or "").startswith("the result is not JSON data: Object of type")
-
-
-class Wordless(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no words")
 
 
 async def test_failures_without_words_are_rows(work: Work, lines: Path) -> None:

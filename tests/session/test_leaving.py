@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.support.world import BUSY, OnConnections, OnStream, Translator, a_world
+from tests.support.world import BUSY, OnConnections, OnStream, Translator, a_world, sent
 from triojob import ConnectionLost, TriojobError, UnexpectedResponse, ValidationError
 from triojob._core.call import Batch
 from triojob.gradio.session.function_calls import FunctionCalls
@@ -186,10 +186,7 @@ async def test_cancellation_goes_on_when_bystander_ends(autojump_clock):
     """It started and ended while it was to leave the queue, so no message about that comes."""
     async with a_world(driver := OnStream(), in_flight=2) as world:
         session = Session(world.registry, one_at_a_time=False)
-        running, bystander = world.call(), world.call("b", 2)
-        for call in (running, bystander):
-            await session.send(call)
-        await wait_all_tasks_blocked()
+        running, _bystander = await sent(world, session, "ab")
         driver.say("process_starts", "a")
         await wait_all_tasks_blocked()
         running.abandon()
@@ -205,9 +202,7 @@ async def test_broken_stream_ends_search_for_lost_call(autojump_clock):
     async with a_world(driver := OnStream(), in_flight=2) as world:
         session = Session(world.registry, one_at_a_time=False)
         driver.errors["b"] = ConnectionLost("/f")
-        for number, name in enumerate("ab"):
-            await session.send(world.call(name, number))
-            await wait_all_tasks_blocked()
+        await sent(world, session, "ab")
         assert session.event_ids.lost
         driver.end()
         await wait_all_tasks_blocked()

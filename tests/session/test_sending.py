@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from tests.support.world import BUSY, OnConnections, OnStream, Translator, a_world
+from tests.support.world import BUSY, OnConnections, OnStream, Translator, a_world, sent
 from triojob import ConnectionLost, Status
 from triojob.gradio.protocol.base import Conversation
 from triojob.gradio.session.session import Session
@@ -158,9 +158,7 @@ async def test_lost_call_is_found_once_other_is_refused(autojump_clock):
         session = Session(world.registry, one_at_a_time=False)
         driver.gates["a"] = trio.Event()
         driver.errors |= {"a": BUSY, "b": ConnectionLost("/f")}
-        for number, name in enumerate("ab"):
-            await session.send(world.call(name, number))
-            await wait_all_tasks_blocked()
+        await sent(world, session, "ab")
         driver.say("estimation", "b")
         await wait_all_tasks_blocked()
         assert driver.told == []
@@ -174,9 +172,7 @@ async def test_stream_with_unnamed_event_is_closed(autojump_clock):
     async with a_world(driver := OnStream(), in_flight=2) as world:
         session = Session(world.registry, one_at_a_time=False)
         driver.errors["b"] = ConnectionLost("/f")
-        for number, name in enumerate("ab"):
-            await session.send(world.call(name, number))
-            await wait_all_tasks_blocked()
+        await sent(world, session, "ab")
         await trio.sleep(100)
         assert session.stream.held
         driver.say("process_completed", "a")

@@ -36,6 +36,13 @@ class Boom(Exception):
     """What failing jobs raise."""
 
 
+class Wordless(Exception):
+    """What has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
 class Quit(BaseException):
     """Neither Python's nor Trio's."""
 
