@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import trio
 from outcome import Error
 
-from .._exceptions import JobCancelled, direct_exceptions
+from .._exceptions import JobCancelled, direct_exceptions, error_words
 from .._printable import printable, printable_line
 from .._secrets import scrub
 
@@ -71,19 +71,12 @@ def _clean_argument(argument: object) -> object:
 def _clean_traceback(error: BaseException) -> str:
     """Return a traceback in which no message of an exception can look like another log line."""
     text = "".join(traceback.format_exception(error)).rstrip("\n")
-    for words in set(map(_words, _chained(error))):
+    for words in set(map(error_words, _chained(error))):
         if "\n" in words:
             # In a group, each line is indented and prefixed with a bar.
             lines = r"\n[ |]*".join(map(re.escape, words.split("\n")))
             text = printable_line(words).join(re.split(lines, text))
     return printable(scrub(text, ours=True))
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - raised by a foreign `__str__`; the traceback shows that
-        return ""
 
 
 def _chained(error: BaseException) -> Iterator[BaseException]:

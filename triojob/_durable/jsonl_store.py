@@ -8,7 +8,6 @@ is dropped.
 
 from __future__ import annotations
 
-import json
 import os
 from array import array
 from collections.abc import Generator, Mapping
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .._exceptions import StoreError
-from ..gradio.protocol.messages import is_object
 from .companion import Resumption, file_beside, open_own
 from .encoding import encode_line, write_all
 from .finished import BLOCK
+from .outcome import parse_record
 from .store import StoreFile
 
 
@@ -154,29 +153,10 @@ def _records(
     position = 0
     for number, line in enumerate(file, 1):
         position += len(line)
-        record = _record(line)
+        record = parse_record(line)
         if record is None:
             broken = broken or number
         elif broken is not None:
             raise StoreError(f"{path} can't be resumed: line {broken} was not written by triojob")
         else:
             yield number, position, line, record
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not is_object(record) or not isinstance(record.get("outcome"), str):
-        return None
-    row = record.get("row")
-    is_whole = (
-        type(row) is int
-        and row >= 0
-        and isinstance(record.get("input"), str)
-        and type(record.get("attempts")) is int
-        and type(record.get("seconds")) in (int, float)
-        and is_object(record.get("error", {}))
-    )
-    return record if is_whole else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._exceptions import StoreError, shorten
+from ..gradio.protocol.messages import is_object
 
 
 @dataclass(frozen=True)
@@ -44,21 +45,39 @@ class RowOutcome:
         Raises:
             StoreError: It is not as triojob writes it.
         """
-        try:
-            record = json.loads(line)
-            error = record.get("error", {})
-            return cls(
-                row=record["row"],
-                key=record.get("key"),
-                outcome=record["outcome"],
-                result=record.get("result"),
-                error_class=error.get("class"),
-                error_message=error.get("message"),
-                attempts=record["attempts"],
-                seconds=record["seconds"],
-                input=record["input"],
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as exc:
-            raise StoreError(
-                f"this record of a store was not written by triojob: {shorten(line)}"
-            ) from exc
+        record = parse_record(line)
+        if record is None:
+            raise StoreError(f"this record of a store was not written by triojob: {shorten(line)}")
+        error = record.get("error", {})
+        return cls(
+            row=record["row"],
+            key=record.get("key"),
+            outcome=record["outcome"],
+            result=record.get("result"),
+            error_class=error.get("class"),
+            error_message=error.get("message"),
+            attempts=record["attempts"],
+            seconds=record["seconds"],
+            input=record["input"],
+        )
+
+
+def parse_record(line: str | bytes) -> dict[str, Any] | None:
+    """Return the record in a line of JSON, or None if it is not as triojob writes it."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not is_object(record):
+        return None
+    row = record.get("row")
+    is_whole = (
+        type(row) is int
+        and row >= 0
+        and isinstance(record.get("outcome"), str)
+        and isinstance(record.get("input"), str)
+        and type(record.get("attempts")) is int
+        and type(record.get("seconds")) in (int, float)
+        and is_object(record.get("error", {}))
+    )
+    return record if is_whole else None

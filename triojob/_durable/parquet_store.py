@@ -19,10 +19,6 @@ from .companion import Resumption, file_beside, sync_folder, unusable
 from .encoding import to_json
 from .jsonl_store import JsonlStore
 
-_COLUMNS = [
-    *("row", "key", "outcome", "result", "error_class", "error_message"),
-    *("attempts", "seconds", "input"),
-]
 _BATCH = 4096
 """Rows per row group."""
 _TYPES: dict[type[object], str] = {bool: "bool_", int: "int64", float: "float64", str: "string"}
@@ -66,7 +62,7 @@ class ParquetStore(JsonlStore):
             names = self._parquet.read_schema(self._target).names
         except (self._arrow.ArrowException, OSError):
             names = []
-        if names != _COLUMNS:
+        if names != self._columns(set(), set()).names:
             raise StoreError(
                 f"{self._target} was not written by a durable run, so it is not replaced; "
                 "choose another store=, or delete it"
@@ -102,6 +98,10 @@ class ParquetStore(JsonlStore):
             for name, types in (("key", keys), ("result", results)):
                 if row.get(name) is not None:
                     types.add(_type_of(row[name]))
+        return self._columns(keys, results)
+
+    def _columns(self, keys: set[str | None], results: set[str | None]) -> Any:
+        """Return the columns for keys and results of these types."""
         arrow = self._arrow
         return arrow.schema(
             [
